@@ -1,0 +1,1 @@
+"""Many tapes, few jobs."""

@@ -1,0 +1,1 @@
+"""The wire to IonQ. Knows nothing of PennyLane."""

@@ -1,0 +1,171 @@
+"""What each IonQ backend has: qubits, native gates, limits, timing, noise.
+
+Figures are IonQ's published ones: the guide "Simulation with noise models" for the
+depolarizing rates, the backend and characterization pages for qubits, gate times and
+fidelities. They are used to validate before anything is sent, to estimate durations, and
+by the emulator; the service's own answers always win.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TypeVar
+
+from pennylane_qstore.errors import ConfigurationError
+
+_T = TypeVar("_T")
+
+MAX_CIRCUITS = 5_000
+"""Circuits in one multi-circuit job."""
+MAX_GATES = 150_000
+"""Gates, summed over the circuits of one multi-circuit job."""
+MAX_BODY_BYTES = 10_000_000
+"""Bytes of one POST; IonQ says "10MB", the smaller reading is safe."""
+MAX_SHOTS = 1_000_000
+"""Shots of one job."""
+DEBIASING_MIN_SHOTS = 500
+"""Debiasing needs at least this many shots."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseModel:
+    """Depolarizing noise after every gate, as IonQ's simulator applies it.
+
+    Args:
+        name: as sent in ``noise.model``.
+        r1: rate of the one-qubit channel, ρ → (1-r1) ρ + r1 I/2.
+        r2: rate of the two-qubit channel, ρ → (1-r2) ρ + r2 I/4.
+        qubits: most qubits the model takes.
+        native_gates: native gates of the machine it models.
+    """
+
+    name: str
+    r1: float
+    r2: float
+    qubits: int
+    native_gates: tuple[str, ...]
+
+
+_MS = ("gpi", "gpi2", "ms")
+_ZZ = ("gpi", "gpi2", "zz")
+
+NOISE_MODELS: Mapping[str, NoiseModel] = MappingProxyType(
+    {
+        model.name: model
+        for model in (
+            NoiseModel("ideal", 0.0, 0.0, 29, ("gpi", "gpi2", "ms", "zz")),
+            NoiseModel("aria-1", 0.0005, 0.0133, 25, _MS),
+            NoiseModel("aria-2", 0.0006573333333333332, 0.01856, 25, _MS),
+            NoiseModel("forte-1", 0.0002666666666666667, 0.004949333333333333, 29, _ZZ),
+        )
+    }
+)
+"""Models with published parameters. Others are refused: their rates are not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Durations in seconds: one- and two-qubit gates, reset, readout, coherence."""
+
+    one_qubit_s: float
+    two_qubit_s: float
+    reset_s: float
+    readout_s: float
+    t1_s: float
+    t2_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """Median fidelities of one- and two-qubit gates and of preparation and readout."""
+
+    one_qubit: float
+    two_qubit: float
+    spam: float
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One machine or simulator.
+
+    Args:
+        name: IonQ's id, as sent in ``backend``.
+        qubits: number of qubits.
+        native_gates: names accepted with ``gateset: native``.
+        noise: noise model that stands for the machine (the emulator's physics).
+        timing, fidelity: published figures, ``None`` for the simulator.
+        error_mitigations: names accepted in ``settings.error_mitigation``.
+        retired: whether IonQ still takes jobs for it.
+    """
+
+    name: str
+    qubits: int
+    native_gates: tuple[str, ...]
+    noise: str = "ideal"
+    timing: Timing | None = None
+    fidelity: Fidelity | None = None
+    error_mitigations: tuple[str, ...] = field(default=())
+    retired: bool = False
+
+    @property
+    def is_qpu(self) -> bool:
+        """Whether this is a quantum computer (which costs money)."""
+        return self.name.startswith("qpu")
+
+    @property
+    def two_qubit(self) -> str:
+        """The entangling gate to compile to: ``"ms"`` or ``"zz"`` (where both work, ZZ)."""
+        return "zz" if "zz" in self.native_gates else "ms"
+
+
+_ARIA = Timing(135e-6, 600e-6, 20e-6, 300e-6, 100.0, 1.0)
+_FORTE = Timing(63e-6, 650e-6, 50e-6, 150e-6, 100.0, 1.0)
+_DEBIAS = ("debiasing", "symmetry_verification")
+
+BACKENDS: Mapping[str, Backend] = MappingProxyType(
+    {
+        backend.name: backend
+        for backend in (
+            Backend("simulator", 29, ("gpi", "gpi2", "ms", "zz")),
+            Backend("qpu.aria-1", 25, _MS, "aria-1", _ARIA, Fidelity(0.9995, 0.996, 0.9961), _DEBIAS),
+            Backend("qpu.aria-2", 25, _MS, "aria-2", _ARIA, Fidelity(0.9995, 0.996, 0.9961), _DEBIAS, True),
+            Backend("qpu.forte-1", 36, _ZZ, "forte-1", _FORTE, Fidelity(0.9998, 0.993, 0.9962), _DEBIAS),
+            Backend(
+                "qpu.forte-enterprise-1", 36, _ZZ, "forte-1", _FORTE, Fidelity(0.9998, 0.993, 0.9962), _DEBIAS
+            ),
+        )
+    }
+)
+"""Backends by id."""
+
+
+def backend(name: str) -> Backend:
+    """The backend of this id.
+
+    Raises:
+        ConfigurationError: the id is not one of IonQ's; the message names the nearest.
+    """
+    return _lookup(BACKENDS, name, "backend")
+
+
+def noise_model(name: str) -> NoiseModel:
+    """The noise model of this name.
+
+    Raises:
+        ConfigurationError: no published model has the name; the message names the nearest.
+    """
+    return _lookup(NOISE_MODELS, name, "noise model")
+
+
+def _lookup(table: Mapping[str, _T], name: str, what: str) -> _T:
+    found = table.get(name)
+    if found is None:
+        near = difflib.get_close_matches(str(name), table, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ConfigurationError(
+            f"Unknown {what} {name!r}.{hint} Allowed: {', '.join(map(repr, table))}."
+        )
+    return found

@@ -1,0 +1,1 @@
+"""Configuration, optimizer and training runs."""
