@@ -1,0 +1,451 @@
+"""What stays the same from step to step: the structure of a tape, apart from its parameters.
+
+A tape is split into a hashable *key* and a matrix of *parameters* ``[rows, P]``: one row, or
+one per element of the batch. Tapes with equal keys have the same :class:`Program`, a list of
+elementary gates whose angles are affine in the parameters, so that the compiler sees each
+structure once. What cannot be keyed without its values is decomposed first, value by value.
+
+Why keys are built by hand: ``tape.hash`` holds the parameters, PennyLane's hyperparameters
+are not always hashable, and from 0.46 on pytree structures no longer hold the wires.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pennylane as qml
+from pennylane.operation import Operator
+from pennylane.ops.op_math import Adjoint, Controlled
+from pennylane.queuing import QueuingManager
+from pennylane.tape import QuantumScript
+
+from pennylane_qstore.errors import CompileError
+from pennylane_qstore.native.gates import GPI, GPI2, MS, ZZ
+
+FloatArray = npt.NDArray[np.float64]
+ComplexArray = npt.NDArray[np.complex128]
+
+ELEMENTARY: Mapping[type, int] = {
+    **dict.fromkeys((qml.RX, qml.RY, qml.RZ, qml.PhaseShift, qml.U1, GPI, GPI2, ZZ), 1),
+    **dict.fromkeys((qml.IsingXX, qml.IsingYY, qml.IsingZZ), 1),
+    **dict.fromkeys((qml.CRX, qml.CRY, qml.CRZ, qml.ControlledPhaseShift), 1),
+    **dict.fromkeys((qml.Rot, qml.U3, MS), 3),
+    qml.U2: 2,
+    **dict.fromkeys((qml.Hadamard, qml.PauliX, qml.PauliY, qml.PauliZ, qml.S, qml.T, qml.SX), 0),
+    **dict.fromkeys((qml.CNOT, qml.CZ, qml.CY, qml.SWAP, qml.Identity), 0),
+}
+"""Gates the compiler knows by itself, with their numbers of angles."""
+
+DROPPED = (qml.Barrier, qml.GlobalPhase, qml.Snapshot, qml.WireCut)
+"""Operations without effect on the outcome of a circuit."""
+
+_PLAIN = frozenset(
+    (
+        *(qml.CCZ, qml.CH, qml.CRot, qml.CSWAP, qml.DoubleExcitation, qml.DoubleExcitationMinus),
+        *(qml.DoubleExcitationPlus, qml.ECR, qml.FermionicSWAP, qml.ISWAP, qml.IsingXY),
+        *(qml.MultiRZ, qml.OrbitalRotation, qml.PSWAP, qml.QFT, qml.SISWAP, qml.SQISW),
+        *(qml.SingleExcitation, qml.SingleExcitationMinus, qml.SingleExcitationPlus, qml.Toffoli),
+        qml.SimplifiedTwoDesign,
+    )
+)
+"""Operations fixed by their type, wires and parameters alone."""
+
+_NAMED: Mapping[type, tuple[str, ...]] = {
+    qml.AngleEmbedding: ("rotation",),
+    qml.BasicEntanglerLayers: ("rotation",),
+    qml.IQPEmbedding: ("n_repeats", "pattern"),
+    qml.MultiControlledX: ("control_values",),
+    qml.PauliRot: ("pauli_word",),
+    qml.QAOAEmbedding: ("local_field",),
+    qml.StronglyEntanglingLayers: ("ranges", "imprimitive"),
+}
+"""Operations fixed by these hyperparameters too."""
+
+_NDIM: Mapping[type, tuple[int, ...]] = {
+    qml.AngleEmbedding: (1,),
+    qml.BasicEntanglerLayers: (2,),
+    qml.IQPEmbedding: (1,),
+    qml.QAOAEmbedding: (1, 2),
+    qml.SimplifiedTwoDesign: (1, 3),
+    qml.StronglyEntanglingLayers: (3,),
+}
+"""Dimensions of one row's parameters where PennyLane's ``ndim_params`` counts the batch in."""
+
+_SNAP = 96
+"""Denominator of the rational factors in PennyLane's decompositions (halves, thirds, ...)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """An angle as a function of the parameters: ``const + Σ factor · parameter[index]``."""
+
+    terms: tuple[tuple[int, float], ...] = ()
+    const: float = 0.0
+
+    def scaled(self, factor: float) -> Affine:
+        """This angle times a number."""
+        return Affine(tuple((i, c * factor) for i, c in self.terms), self.const * factor)
+
+    def plus(self, other: Affine | float) -> Affine:
+        """The sum of two angles."""
+        if not isinstance(other, Affine):
+            return Affine(self.terms, self.const + other)
+        total = dict(self.terms)
+        for i, c in other.terms:
+            total[i] = total.get(i, 0.0) + c
+        return Affine(tuple((i, c) for i, c in total.items() if c), self.const + other.const)
+
+    def at(self, parameters: FloatArray) -> FloatArray:
+        """Values for parameters ``[rows, P]``; shape (rows,)."""
+        out = np.full(len(parameters), self.const)
+        for i, c in self.terms:
+            out += c * parameters[:, i]
+        return out
+
+
+class Gate(NamedTuple):
+    """An elementary gate on wire indices, angles in radians (turns for native gates)."""
+
+    name: str
+    wires: tuple[int, ...]
+    angles: tuple[Affine, ...] = ()
+    matrix: ComplexArray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Elementary gates in time order on wires ``0 .. wires-1``, over ``parameters`` parameters."""
+
+    wires: int
+    gates: tuple[Gate, ...]
+    parameters: int
+
+
+class Split(NamedTuple):
+    """Rows of one structure: its key, parameters ``[rows, P]``, and the operations behind it."""
+
+    key: Hashable
+    parameters: FloatArray
+    operations: tuple[Operator, ...]
+    batched: bool
+
+
+def split(tape: QuantumScript, wires: Mapping[Any, int]) -> list[Split]:
+    """Split a tape into structure and parameters.
+
+    Args:
+        tape: the tape; a broadcast tape of batch size B gives B rows.
+        wires: index of each wire label.
+
+    Returns:
+        One piece, or, where a broadcast operation decomposes differently for each element of
+        the batch, one piece per element, in order.
+
+    Raises:
+        CompileError: a parameter is not finite, or an operation is unknown and PennyLane
+            cannot decompose it.
+    """
+    operations = tape.operations
+    piece = _split(operations, wires)
+    if piece is None:
+        piece = _split(tuple(_elementary(operations)), wires)
+    if piece is not None:
+        return [piece]
+    rows, _ = qml.transforms.broadcast_expand(tape)
+    pieces = [_split(tuple(_elementary(row.operations)), wires) for row in rows]
+    return [_require(p)._replace(batched=True) for p in pieces]
+
+
+def program(piece: Split, wires: Mapping[Any, int]) -> Program:
+    """The elementary gates of a structure, angles affine in its parameters.
+
+    Composite operations are expanded by PennyLane at probe points (one for the constant, one
+    per parameter) and checked at a random one.
+
+    Raises:
+        CompileError: an operation has no decomposition.
+        NotAffine: an angle is not affine in the parameters.
+    """
+    gates: list[Gate] = []
+    first = 0
+    for op in piece.operations:
+        shapes = [np.shape(d)[np.ndim(d) - n :] for d, n in zip(op.data, _ndims(op), strict=True)]
+        count = sum(int(np.prod(shape)) for shape in shapes)
+        if isinstance(op, qml.QubitUnitary):
+            count = 0
+        gates += _gates(op, shapes, first, count, wires)
+        first += count
+    return Program(len(wires), tuple(gates), first)
+
+
+class NotAffine(Exception):  # noqa: N818
+    """An operation whose decomposition is not affine in its parameters."""
+
+
+def expand(piece: Split, wires: Mapping[Any, int]) -> Split:
+    """The same rows with every composite operation decomposed at its own values."""
+    return _require(_split(tuple(_elementary(piece.operations)), wires))
+
+
+def _require(piece: Split | None) -> Split:
+    if piece is None:
+        raise CompileError("An operation decomposes into gates that cannot be batched.")
+    return piece
+
+
+# --- keys and parameters -------------------------------------------------------------------
+
+
+def _split(operations: Sequence[Operator], wires: Mapping[Any, int]) -> Split | None:
+    keys: list[Hashable] = []
+    columns: list[Any] = []
+    batch: int | None = None
+    kept: list[Operator] = []
+    scalars = True
+    for op in operations:
+        kind = type(op)
+        if kind in DROPPED:
+            continue
+        kept.append(op)
+        if kind in ELEMENTARY:
+            keys.append((kind, tuple([wires[w] for w in op.wires])))
+            for value in op.data:
+                columns.append(value)
+                if not isinstance(value, float):
+                    scalars = False
+            continue
+        key = _key(op, wires)
+        if key is None:
+            return None
+        keys.append(key)
+        if kind is not qml.QubitUnitary:
+            scalars = scalars and not op.data
+            columns.extend(zip(op.data, _ndims(op), strict=True))
+    if scalars:
+        parameters = np.array([columns], dtype=float).reshape(1, -1)
+    else:
+        parts: list[FloatArray] = []
+        for column in columns:
+            value, ndim = column if isinstance(column, tuple) else (column, 0)
+            array = np.asarray(value, dtype=float)
+            if array.ndim > ndim:
+                batch = _same_batch(batch, len(array))
+                parts.append(array.reshape(len(array), -1))
+            else:
+                parts.append(array.reshape(1, -1))
+            if array.ndim > ndim + 1:
+                return None
+        rows = batch or 1
+        parameters = np.concatenate(
+            [np.broadcast_to(part, (rows, part.shape[1])) for part in parts], axis=1
+        )
+    if not np.isfinite(parameters).all():
+        _refuse_not_finite(kept)
+    return Split(tuple(keys), parameters, tuple(kept), batch is not None)
+
+
+def _same_batch(batch: int | None, size: int) -> int:
+    if batch is not None and batch != size:
+        raise CompileError(f"Operations are broadcast over different batches: {batch} and {size}.")
+    return size
+
+
+def _key(op: Operator, wires: Mapping[Any, int]) -> Hashable | None:
+    """Key of an operation, or None where it cannot be keyed without its values."""
+    kind = type(op)
+    on = tuple([wires[w] for w in op.wires])
+    if kind in ELEMENTARY:
+        return kind, on
+    if kind in _PLAIN or kind in _NAMED:
+        named = tuple(_frozen(op.hyperparameters[name]) for name in _NAMED.get(kind, ()))
+        shapes = tuple(np.shape(d)[np.ndim(d) - n :] for d, n in zip(op.data, _ndims(op), strict=True))
+        return kind, on, named, shapes
+    if isinstance(op, qml.QubitUnitary):
+        matrix = np.asarray(op.data[0])
+        if matrix.ndim == 2 and len(on) <= 2:
+            return kind, on, np.ascontiguousarray(matrix, dtype=complex).tobytes()
+        return None
+    if isinstance(op, Adjoint):
+        base = _key(op.base, wires)
+        return None if base is None or isinstance(op.base, qml.QubitUnitary) else ("adjoint", base)
+    if isinstance(op, Controlled):
+        base = _key(op.base, wires)
+        if base is None or isinstance(op.base, qml.QubitUnitary):
+            return None
+        return "controlled", kind, on, tuple(op.control_values), base
+    return None
+
+
+def _frozen(value: Any) -> Hashable:
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return tuple(_frozen(v) for v in value)
+    return value if isinstance(value, Hashable) else repr(value)
+
+
+def _ndims(op: Operator) -> tuple[int, ...]:
+    kind = type(op)
+    if kind in ELEMENTARY:
+        return (0,) * ELEMENTARY[kind]
+    if kind in _NDIM:
+        return _NDIM[kind]
+    if isinstance(op, (Adjoint, Controlled)):
+        return _ndims(op.base)
+    return tuple(op.ndim_params)
+
+
+def _refuse_not_finite(operations: Sequence[Operator]) -> None:
+    for op in operations:
+        for value in op.data:
+            if not np.isfinite(np.asarray(value)).all():
+                raise CompileError(
+                    f"{op.name} on wires {op.wires.tolist()} has a parameter that is not finite "
+                    "(NaN or infinite). Nothing was sent; look at where the value comes from."
+                )
+
+
+# --- expansion -----------------------------------------------------------------------------
+
+
+def _elementary(operations: Sequence[Operator]) -> Iterator[Operator]:
+    """Decompose until every operation is elementary or a small constant unitary."""
+    with QueuingManager.stop_recording():
+        for op in operations:
+            yield from _decompose(op, depth=0)
+
+
+def _decompose(op: Operator, depth: int) -> Iterator[Operator]:
+    kind = type(op)
+    if kind in ELEMENTARY:
+        yield op
+    elif kind in DROPPED:
+        return
+    elif isinstance(op, qml.QubitUnitary) and len(op.wires) <= 2 and np.ndim(op.data[0]) == 2:
+        yield op
+    elif isinstance(op, Adjoint) and type(op.base) in (qml.S, qml.T, qml.SX):
+        yield op
+    elif depth > 60 or not op.has_decomposition:
+        where = op.wires.tolist()
+        raise CompileError(
+            f"{op.name} on wires {where} is not supported on qstore.ionq: PennyLane has no "
+            "decomposition of it into gates. Write it with gates of qml.ops.qubit, or decompose "
+            "it before the QNode runs."
+        )
+    else:
+        for inner in op.decomposition():
+            yield from _decompose(inner, depth + 1)
+
+
+def _gates(
+    op: Operator,
+    shapes: Sequence[tuple[int, ...]],
+    first: int,
+    count: int,
+    wires: Mapping[Any, int],
+) -> list[Gate]:
+    on = tuple(wires[w] for w in op.wires)
+    if type(op) in ELEMENTARY:
+        angles = tuple(Affine(((first + i, 1.0),)) for i in range(count))
+        return [Gate(op.name, on, angles)]
+    if isinstance(op, qml.QubitUnitary):
+        return [Gate("QubitUnitary", on, (), np.asarray(op.data[0], dtype=complex))]
+    if not count:
+        return [_constant(inner, wires) for inner in _elementary([op])]
+    return _probed(op, shapes, first, count, wires)
+
+
+def _constant(op: Operator, wires: Mapping[Any, int]) -> Gate:
+    on = tuple(wires[w] for w in op.wires)
+    if isinstance(op, qml.QubitUnitary):
+        return Gate("QubitUnitary", on, (), np.asarray(op.data[0], dtype=complex))
+    return Gate(op.name, on, tuple(Affine((), float(np.asarray(d))) for d in op.data))
+
+
+def _probed(
+    op: Operator,
+    shapes: Sequence[tuple[int, ...]],
+    first: int,
+    count: int,
+    wires: Mapping[Any, int],
+) -> list[Gate]:
+    check = np.random.default_rng(17).uniform(-3, 3, (1, count))
+    probes = np.concatenate([np.zeros((1, count)), np.eye(count), check])
+    names, values, matrices = _expand_at(op, shapes, probes, wires)
+    constant = values[0]
+    factors = values[1:-1] - constant
+    snapped = np.round(factors * _SNAP) / _SNAP
+    factors = np.where(np.abs(factors - snapped) < 1e-11, snapped, factors)
+    if not np.allclose(constant + (check @ factors)[0], values[-1], rtol=0, atol=1e-9):
+        raise NotAffine(op.name)
+    gates, k = [], 0
+    for (name, on, n), matrix in zip(names, matrices, strict=True):
+        angles = tuple(
+            Affine(
+                tuple((first + int(i), float(factors[i, s])) for i in np.flatnonzero(factors[:, s])),
+                float(constant[s]),
+            )
+            for s in range(k, k + n)
+        )
+        k += n
+        gates.append(Gate(name, on, angles, matrix))
+    return gates
+
+
+def _expand_at(
+    op: Operator,
+    shapes: Sequence[tuple[int, ...]],
+    probes: FloatArray,
+    wires: Mapping[Any, int],
+) -> tuple[list[tuple[str, tuple[int, ...], int]], FloatArray, list[ComplexArray | None]]:
+    """Names, angles ``[probes, slots]`` and constant matrices of the expansion at each probe."""
+    try:
+        with QueuingManager.stop_recording():
+            op_at = _rebind(op, shapes, probes)
+            expanded = [list(_elementary([op_at]))]
+        if not any(np.ndim(d) for inner in expanded[0] for d in inner.data):
+            raise ValueError
+    except Exception:  # noqa: BLE001 - an operation that does not broadcast is expanded in turn
+        with QueuingManager.stop_recording():
+            expanded = [list(_elementary([_rebind(op, shapes, row[None])])) for row in probes]
+    described = [
+        [
+            (inner.name, tuple(wires[w] for w in inner.wires))
+            for inner in operations
+        ]
+        for operations in expanded
+    ]
+    if any(d != described[0] for d in described):
+        raise NotAffine(op.name)
+    matrices: list[ComplexArray | None] = []
+    names, columns = [], []
+    for i, inner in enumerate(expanded[0]):
+        matrix = None
+        if isinstance(inner, qml.QubitUnitary):
+            stack = np.array([np.asarray(operations[i].data[0]) for operations in expanded])
+            if not np.allclose(stack, stack[0], rtol=0, atol=1e-12):
+                raise NotAffine(op.name)
+            matrix = np.asarray(stack[0], dtype=complex)
+        n = 0 if matrix is not None else len(inner.data)
+        for slot in range(n):
+            value = np.array([np.asarray(operations[i].data[slot], float) for operations in expanded])
+            columns.append(np.broadcast_to(value.reshape(-1), (len(probes),)))
+        names.append((inner.name, described[0][i][1], n))
+        matrices.append(matrix)
+    values = np.stack(columns, axis=1) if columns else np.zeros((len(probes), 0))
+    return names, values, matrices
+
+
+def _rebind(op: Operator, shapes: Sequence[tuple[int, ...]], rows: FloatArray) -> Operator:
+    """The operation with parameters from ``rows``; batched if there is more than one row."""
+    bounds = list(itertools.accumulate((int(np.prod(s)) for s in shapes), initial=0))
+    data = [
+        rows[:, a:b].reshape((len(rows), *shape)) for a, b, shape in zip(bounds, bounds[1:], shapes, strict=False)
+    ]
+    if len(rows) == 1:
+        data = [d[0] for d in data]
+    rebuild: Callable[..., Operator] = qml.ops.functions.bind_new_parameters
+    return rebuild(op, data)
