@@ -1,0 +1,444 @@
+"""Arrays whose values are still to be fetched, and stay so under arithmetic.
+
+A :class:`DeferredArray` is a node of a small expression graph: a result of a circuit, or a
+NumPy operation on such. Beside it stands ``_like``, an array of the same type, shape and
+dtype with made-up values, found by applying the operation to the operands' own stand-ins:
+so shape errors are raised where they are made, and nobody has to fetch to learn a shape.
+Looking at a value fetches everything that is pending in the same scope, in one batch.
+"""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Protocol
+
+import autoray
+import numpy as np
+from autograd.tracer import trace_stack
+from numpy.typing import ArrayLike, DTypeLike
+from pennylane.numpy import tensor
+
+from pennylane_qstore.errors import ConfigurationError
+
+_UNSET: Any = object()
+
+
+class Source(Protocol):
+    """Where the leaves of an expression get their values."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the scope is over, that is, whether everything has been fetched."""
+
+    def fetch(self) -> Any:
+        """The value, fetched together with all that is pending if need be."""
+
+
+class DeferredArray:
+    """A NumPy array or scalar that is fetched when it is first looked at.
+
+    Arithmetic, ufuncs, the common NumPy functions, indexing, reductions and reshapes give
+    further deferred arrays. ``float``, ``bool``, ``print``, comparisons, ``np.asarray``,
+    ``.item()`` and whatever else needs the value fetch it. ``shape``, ``dtype``, ``ndim``,
+    ``size`` and ``requires_grad`` are known at once. It is read-only.
+
+    Once its scope is over it holds a real array and passes for one (``isinstance``, pickle,
+    arithmetic with it gives NumPy arrays).
+    """
+
+    __slots__ = ("__weakref__", "_call", "_errstate", "_like", "_operands", "_sources", "_value")
+
+    __array_priority__: ClassVar[float] = 1000.0
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, like: Any, source: Source | None, call: Any, operands: Any) -> None:
+        self._like = like
+        self._value: Any = _UNSET
+        self._call: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] | None = call
+        self._operands: tuple[DeferredArray, ...] = operands
+        self._errstate = None if call is None else np.geterr()
+        self._sources: frozenset[Source] = (
+            frozenset((source,))
+            if source is not None
+            else frozenset().union(*(operand._sources for operand in operands))
+        )
+
+    @classmethod
+    def leaf(cls, like: Any, source: Source) -> DeferredArray:
+        """A result of a circuit: ``like`` has its type, shape and dtype."""
+        return cls(like, source, None, ())
+
+    # ------------------------------------------------------------------ looked at
+
+    def fetch(self) -> Any:
+        """The real array or scalar; fetches everything that is pending."""
+        if self._value is not _UNSET:
+            return self._value
+        # By hand, since a sum over many samples is a chain deeper than Python's stack.
+        stack = [self]
+        while stack:
+            node = stack[-1]
+            if node._value is _UNSET:
+                waiting = [o for o in node._operands if o._value is _UNSET]
+                if waiting:
+                    stack.extend(waiting)
+                    continue
+                node._value = node._compute()
+                node._call, node._operands = None, ()
+            stack.pop()
+        return self._value
+
+    def _compute(self) -> Any:
+        if self._call is None:
+            (source,) = self._sources
+            return source.fetch()
+        func, args, kwargs = self._call
+        with np.errstate(**self._errstate):  # type: ignore[arg-type]
+            return func(*_real(args), **_real(kwargs))
+
+    def unwrap(self) -> Any:
+        """The real array; the name by which PennyLane's tensors ask for it."""
+        return self.fetch()
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        # A copy unless forbidden: others may still be computed from our own array.
+        return np.array(self.fetch(), dtype=dtype, copy=copy is not False)
+
+    def __float__(self) -> float:
+        return float(self.fetch())
+
+    def __int__(self) -> int:
+        return int(self.fetch())
+
+    def __complex__(self) -> complex:
+        return complex(self.fetch())
+
+    def __bool__(self) -> bool:
+        return bool(self.fetch())
+
+    def __index__(self) -> int:
+        return operator.index(self.fetch())
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self.fetch(), digits) if digits is not None else round(self.fetch())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.fetch(), spec)
+
+    def __repr__(self) -> str:
+        return repr(self.fetch())
+
+    def __str__(self) -> str:
+        return str(self.fetch())
+
+    def __contains__(self, item: Any) -> bool:
+        return item in self.fetch()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _same, (self.fetch(),)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name == "requires_grad":
+            return self._like.requires_grad
+        if not hasattr(self._like, name):
+            raise AttributeError(f"{type(self._like).__name__!r} has no attribute {name!r}")
+        return getattr(self.fetch(), name)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise ConfigurationError(
+            "A deferred result is read-only. Take a copy first: numpy.array(result)."
+        )
+
+    @property
+    def __class__(self) -> type:
+        """The class of the value, once there is one; before that, our own."""
+        if self._value is _UNSET:
+            if not all(source.closed for source in self._sources):
+                return DeferredArray
+            self.fetch()
+        return type(self._value)
+
+    @__class__.setter
+    def __class__(self, value: type) -> None:
+        raise TypeError("the class of a deferred array cannot be set")
+
+    # ------------------------------------------------------------------ known at once
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape; nothing is fetched."""
+        shape: tuple[int, ...] = self._like.shape
+        return shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The data type; nothing is fetched."""
+        dtype: np.dtype[Any] = self._like.dtype
+        return dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes; nothing is fetched."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements; nothing is fetched."""
+        size: int = self._like.size
+        return size
+
+    def __len__(self) -> int:
+        return len(self._like)
+
+    # ------------------------------------------------------------------ stays deferred
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        func = ufunc if method == "__call__" else getattr(ufunc, method)
+        lazy = method in _UFUNC_METHODS and ufunc.nout == 1 and kwargs.get("out") is None
+        if lazy and _updates_parameters(inputs, sys._getframe(1)):
+            lazy = False
+        return _apply(func, inputs, kwargs, lazy=lazy)
+
+    def __array_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        if func in _SHAPE_FUNCTIONS:
+            return func(*_standins(args), **_standins(kwargs))
+        lazy = func in _LAZY_FUNCTIONS and kwargs.get("out") is None
+        return _apply(func, args, kwargs, lazy=lazy)
+
+    def __getitem__(self, index: Any) -> DeferredArray:
+        # A mask or an index that is itself deferred decides the shape by its values.
+        item: DeferredArray = _apply(operator.getitem, (self, index), {}, lazy=_is_static(index))
+        return item
+
+    def __iter__(self) -> Iterator[DeferredArray]:
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def T(self) -> DeferredArray:  # noqa: N802 - NumPy's name
+        """The transpose, deferred."""
+        transposed: DeferredArray = _apply(np.transpose, (self,), {}, lazy=True)
+        return transposed
+
+
+def _apply(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, lazy: bool
+) -> Any:
+    """Defer an operation, or do it if its value is needed or at hand already."""
+    operands = tuple(_deferred_in((args, kwargs)))
+    if lazy and trace_stack.top < 0 and any(o._value is _UNSET for o in operands):
+        with np.errstate(all="ignore"):  # of made-up values; the real ones may warn later
+            like = func(*_standins(args), **_standins(kwargs))
+        if isinstance(like, np.ndarray | np.generic):
+            return DeferredArray(like, None, (func, args, kwargs), operands)
+    return func(*_real(args), **_real(kwargs))
+
+
+def real(tree: Any) -> Any:
+    """A value with the deferred arrays in it replaced by real ones.
+
+    Tuples, lists and dictionaries are looked into; what holds none is returned as it is.
+    """
+    return _real(tree) if next(_deferred_in(tree), None) is not None else tree
+
+
+def is_deferred(value: Any) -> bool:
+    """Whether a value is a :class:`DeferredArray`, fetched or not."""
+    return type(value) is DeferredArray
+
+
+def tracing() -> bool:
+    """Whether autograd is differentiating at the moment."""
+    return bool(trace_stack.top >= 0)
+
+
+# --------------------------------------------------------------------------- operators
+
+
+def _operator(ufunc: np.ufunc, plain: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
+    def forward(self: DeferredArray, other: Any) -> Any:
+        if _is_numeric(other):
+            lazy = not _updates_parameters((other,), sys._getframe(1))
+            return _apply(ufunc, (self, other), {}, lazy=lazy)
+        return plain(self.fetch(), other)
+
+    def reflected(self: DeferredArray, other: Any) -> Any:
+        if _is_numeric(other):
+            lazy = not _updates_parameters((other,), sys._getframe(1))
+            return _apply(ufunc, (other, self), {}, lazy=lazy)
+        return plain(other, self.fetch())
+
+    return forward, reflected
+
+
+def _unary(ufunc: np.ufunc) -> Any:
+    return lambda self: _apply(ufunc, (self,), {}, lazy=True)
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+def _comparison(plain: Callable[[Any, Any], Any]) -> Any:
+    def compare(self: DeferredArray, other: Any) -> Any:
+        return plain(self.fetch(), _real(other))
+
+    return compare
+
+
+def _method(name: str) -> Any:
+    def method(self: DeferredArray, *args: Any, **kwargs: Any) -> Any:
+        return _apply(operator.methodcaller(name, *args, **kwargs), (self,), {}, lazy=True)
+
+    method.__name__ = name
+    method.__doc__ = f"As :meth:`numpy.ndarray.{name}`, deferred."
+    return method
+
+
+for _name, _ufunc, _plain in (
+    ("add", np.add, operator.add),
+    ("sub", np.subtract, operator.sub),
+    ("mul", np.multiply, operator.mul),
+    ("truediv", np.true_divide, operator.truediv),
+    ("floordiv", np.floor_divide, operator.floordiv),
+    ("mod", np.remainder, operator.mod),
+    ("pow", np.power, operator.pow),
+    ("matmul", np.matmul, operator.matmul),
+):
+    _forward, _reflected = _operator(_ufunc, _plain)
+    setattr(DeferredArray, f"__{_name}__", _forward)
+    setattr(DeferredArray, f"__r{_name}__", _reflected)
+for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
+    setattr(DeferredArray, f"__{_name}__", _comparison(getattr(operator, _name)))
+for _name in ("negative", "positive", "absolute"):
+    setattr(DeferredArray, f"__{_name[:3]}__", _unary(getattr(np, _name)))
+for _name in _words(
+    "astype clip conj conjugate copy cumprod cumsum diagonal flatten max mean min prod ravel "
+    "reshape round squeeze std sum swapaxes take trace transpose var"
+):
+    setattr(DeferredArray, _name, _method(_name))
+
+
+# --------------------------------------------------------------------------- what NumPy asks
+
+_UFUNC_METHODS = frozenset(("__call__", "reduce", "accumulate", "outer"))
+
+# Functions of which the shape of the result depends on the shapes of the arguments only, and
+# that cannot fail on account of a value.
+_LAZY_FUNCTIONS = frozenset(
+    getattr(np, name)
+    for name in _words(
+        "all amax amin any append around argmax argmin argsort atleast_1d atleast_2d atleast_3d "
+        "average broadcast_to clip column_stack concatenate convolve copy correlate cross cumprod "
+        "cumsum diag diagflat diagonal diff dot dstack einsum expand_dims flip fliplr flipud "
+        "gradient hstack imag inner interp kron matrix_transpose max mean median min moveaxis "
+        "nan_to_num nanmax nanmean nanmin nansum outer pad permute_dims prod ptp ravel real "
+        "repeat reshape roll rollaxis rot90 round sort squeeze stack std sum "
+        "swapaxes take tensordot tile trace transpose trapezoid tril triu unwrap var vdot vecdot "
+        "vstack where"
+    )
+    if hasattr(np, name)
+) | {np.linalg.norm, np.linalg.vecdot, np.linalg.matrix_transpose}
+
+_SHAPE_FUNCTIONS = frozenset(
+    getattr(np, name)
+    for name in _words(
+        "shape ndim size zeros_like ones_like empty_like result_type iscomplexobj isrealobj"
+    )
+)
+
+_NUMERIC = (bool, int, float, complex, np.ndarray, np.generic, list, tuple)
+
+
+def _is_numeric(value: Any) -> bool:
+    return type(value) is DeferredArray or isinstance(value, _NUMERIC)
+
+
+def _is_static(index: Any) -> bool:
+    """Whether an index tells the shape of what it selects."""
+    if isinstance(index, tuple):
+        return all(_is_static(i) for i in index)
+    if type(index) is DeferredArray:
+        return False
+    if isinstance(index, np.ndarray | list):
+        return np.asarray(index).dtype != bool
+    return not isinstance(index, bool | np.bool_)
+
+
+def _updates_parameters(inputs: tuple[Any, ...], frame: Any) -> bool:
+    """Whether PennyLane's own optimizer is stepping its parameters.
+
+    The parameters that an optimizer returns have to be real tensors: they outlive the scope.
+    """
+    if not any(isinstance(i, tensor) and i.requires_grad for i in inputs):
+        return False
+    return str(frame.f_globals.get("__name__", "")).startswith("pennylane.optimize")
+
+
+def _deferred_in(tree: Any) -> Iterator[DeferredArray]:
+    if type(tree) is DeferredArray:
+        yield tree
+    elif isinstance(tree, tuple | list):
+        for item in tree:
+            yield from _deferred_in(item)
+    elif isinstance(tree, dict):
+        for item in tree.values():
+            yield from _deferred_in(item)
+
+
+def _substitute(tree: Any, value: Callable[[DeferredArray], Any]) -> Any:
+    if type(tree) is DeferredArray:
+        return value(tree)
+    if isinstance(tree, tuple):
+        items = [_substitute(item, value) for item in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else tuple(items)
+    if isinstance(tree, list):
+        return [_substitute(item, value) for item in tree]
+    if isinstance(tree, dict):
+        return {key: _substitute(item, value) for key, item in tree.items()}
+    return tree
+
+
+def _real(tree: Any) -> Any:
+    return _substitute(tree, DeferredArray.fetch)
+
+
+def _standins(tree: Any) -> Any:
+    return _substitute(tree, lambda node: node._like)
+
+
+def _same(value: ArrayLike) -> ArrayLike:
+    return value
+
+
+# --------------------------------------------------------------------------- PennyLane's tensors
+
+
+def _teach_tensors() -> None:
+    """Let ``tensor - deferred`` stay deferred.
+
+    ``tensor.__array_ufunc__`` wraps the ``NotImplemented`` with which an ndarray leaves an
+    operation to the other operand, instead of returning it. Labels held in a PennyLane tensor
+    would so fetch each sample alone. Nothing changes for other operands.
+    """
+    original = tensor.__array_ufunc__
+
+    def __array_ufunc__(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:  # noqa: N807
+        if any(type(i) is DeferredArray for i in inputs):
+            return NotImplemented
+        return original(self, ufunc, method, *inputs, **kwargs)
+
+    tensor.__array_ufunc__ = __array_ufunc__
+
+
+_teach_tensors()
+autoray.register_backend(DeferredArray, "numpy")

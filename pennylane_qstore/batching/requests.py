@@ -1,0 +1,160 @@
+"""What ``device.execute`` was asked for, sent as few batches: one per device and configuration."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeAlias
+
+from pennylane.devices import Device, ExecutionConfig
+from pennylane.tape import QuantumScript
+
+from pennylane_qstore.errors import InvalidResponse
+
+Send: TypeAlias = Callable[[tuple[QuantumScript, ...], ExecutionConfig | None], Sequence[Any]]
+
+DEFERRED = "qstore_deferred"
+"""Key in ``ExecutionConfig.device_options`` that marks a call whose results may come late."""
+
+
+class Request:
+    """Circuits that one ``device.execute`` call asked for, and what came of them.
+
+    Args:
+        device: the device that was called.
+        circuits: its tapes.
+        config: its execution configuration.
+        send: executes tapes on the device for real.
+        origin: the QNode call they come from, for error messages.
+    """
+
+    __slots__ = (
+        "_error",
+        "_finished",
+        "_results",
+        "circuits",
+        "config",
+        "device",
+        "origin",
+        "send",
+    )
+
+    def __init__(
+        self,
+        device: Device,
+        circuits: tuple[QuantumScript, ...],
+        config: ExecutionConfig | None,
+        send: Send,
+        origin: str | None = None,
+    ) -> None:
+        self.device = device
+        self.circuits = circuits
+        self.config = config
+        self.send = send
+        self.origin = origin
+        self._results: tuple[Any, ...] | None = None
+        self._error: BaseException | None = None
+        self._finished = threading.Event()
+
+    @property
+    def finished(self) -> bool:
+        """Whether results or an error have arrived."""
+        return self._finished.is_set()
+
+    def succeed(self, results: tuple[Any, ...]) -> None:
+        """Keep the results, one entry per circuit."""
+        self._results = results
+        self._finished.set()
+
+    def fail(self, error: BaseException) -> None:
+        """Keep the error that :meth:`result` is to raise."""
+        self._error = error
+        self._finished.set()
+
+    def result(self) -> tuple[Any, ...]:
+        """The results, one entry per circuit; waits if another thread is fetching them.
+
+        Raises:
+            BaseException: what the device raised, as a copy of its own for each caller.
+        """
+        self._finished.wait()
+        if self._error is not None:
+            raise _own_copy(self._error, self.origin)
+        assert self._results is not None  # noqa: S101 - finished without an error
+        return self._results
+
+
+def send_all(requests: Sequence[Request]) -> None:
+    """Send requests for real: one batch per device and configuration."""
+    groups: dict[Hashable, list[Request]] = {}
+    for request in requests:
+        groups.setdefault(_batch_key(request), []).append(request)
+    try:
+        for group in groups.values():
+            _send_batch(group)
+    except BaseException as error:  # Ctrl-C: nobody shall wait for what was not sent
+        for request in requests:
+            if not request.finished:
+                request.fail(error)
+        raise
+
+
+def _batch_key(request: Request) -> Hashable:
+    """What calls must share to travel in one batch.
+
+    Interface and gradient method are settled before tapes reach a device: calls that differ
+    in these alone still share a batch.
+    """
+    config = request.config
+    if config is None:
+        return id(request.device), None
+    try:
+        options = frozenset((k, v) for k, v in config.device_options.items() if k != DEFERRED)
+        key = (id(request.device), options, config.mcm_config, config.executor_backend)
+        hash(key)
+    except TypeError:  # an option that does not hash
+        return id(request.device), id(config)
+    return key
+
+
+def _send_batch(group: Sequence[Request]) -> None:
+    circuits = tuple(circuit for request in group for circuit in request.circuits)
+    try:
+        results = _execute(group[0], circuits)
+    except Exception as error:  # noqa: BLE001 - raised where each result is looked at
+        for request in group:
+            request.fail(error)
+        return
+    start = 0
+    for request in group:
+        stop = start + len(request.circuits)
+        request.succeed(results[start:stop])
+        start = stop
+
+
+def _execute(first: Request, circuits: tuple[QuantumScript, ...]) -> tuple[Any, ...]:
+    results = tuple(first.send(circuits, first.config))
+    if len(results) != len(circuits):
+        raise InvalidResponse(
+            f"{first.device.name} returned {len(results)} results for a batch of "
+            f"{len(circuits)} circuits; it has to return one for each."
+        )
+    return results
+
+
+def _own_copy(error: BaseException, origin: str | None) -> BaseException:
+    """A copy of an error, so that callers do not share traceback and notes."""
+    try:
+        own = copy.copy(error)
+    except Exception:  # noqa: BLE001 - an error that cannot be rebuilt is raised as it is
+        own = error
+    if type(own) is not type(error) or own.args != error.args:
+        own = error
+    if own is not error:
+        own.__cause__, own.__suppress_context__ = error.__cause__, error.__suppress_context__
+        own.__notes__ = list(getattr(error, "__notes__", ()))
+        own = own.with_traceback(error.__traceback__)
+    if origin is not None and (note := f"In {origin}.") not in getattr(own, "__notes__", ()):
+        own.add_note(note)
+    return own

@@ -1,0 +1,309 @@
+"""Cooperative tasks: several pieces of user code, one batch of circuits.
+
+PennyLane evaluates QNode calls one after another and is not thread-safe, so free threads
+are out. Here a thread is used as a coroutine: of all tasks exactly one runs at a time, and
+tasks switch only inside ``device.execute``. When every task is blocked there, the caller's
+thread sends whatever they wait for as one batch per device and configuration. Inside a task
+the same can be done again: an inner session then hands its circuits to the outer one.
+
+What PennyLane and autograd keep per process rather than per call (the output a QNode last
+built, autograd's trace level) is put back whenever a task goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import ctypes
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import FrameType
+from typing import Any
+
+from autograd.tracer import trace_stack
+from pennylane import QNode
+
+from pennylane_qstore.batching.requests import Request, send_all
+
+MAX_PARKED = 1000
+"""Tasks that may wait at the same time, each on a thread of its own; more are sent in waves."""
+
+QNODE_CALL = QNode.__call__.__code__
+"""The code object by which a QNode call is recognised on a stack."""
+
+_QNODE_STATE = ("_qfunc_output", "_tape")  # what a QNode keeps of its last call
+
+
+class TaskCancelled(BaseException):
+    """Ends a waiting task whose session is over; not an error of that task."""
+
+
+class Task:
+    """A thread used as a coroutine. Made and driven by :class:`Session` only."""
+
+    def __init__(self, thunk: Callable[[], Any], name: str) -> None:
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.done = False
+        self.waits_for: tuple[Request, ...] = ()
+        self._thunk = thunk
+        self._cancelled = False
+        self._go = threading.Semaphore(0)
+        self._idle = threading.Event()
+        self._parking = threading.Lock()
+        self._modes = _thread_modes()
+        context = contextvars.copy_context()
+        context.run(_TASK.set, self)
+        self._thread = threading.Thread(
+            target=context.run, args=(self._main,), name=name, daemon=True
+        )
+
+    def resume(self) -> None:
+        """Let the task run until it parks or ends. Called by the session's thread."""
+        global _running
+        before, top = _running, trace_stack.top
+        self._idle.clear()
+        _running = self
+        if self._thread.ident is None:
+            self._thread.start()
+        else:
+            self._go.release()
+        self._idle.wait()  # left by Ctrl-C, the task still runs: then cancel() cleans up
+        _running, trace_stack.top = before, top
+        if self.done:
+            self._thread.join()
+
+    def park(self, requests: Iterable[Request]) -> bool:
+        """Hand over requests and wait until the session has sent them.
+
+        Called by whichever thread executes circuits for this task: its own, or a thread on
+        which JAX runs a callback while the task's own thread waits.
+
+        Returns:
+            ``False`` if another thread of the same task is parked already; the caller then
+            has to send for itself.
+        """
+        if self._cancelled:
+            raise TaskCancelled
+        if not self._parking.acquire(blocking=False):
+            return False
+        try:
+            calls, top = _qnode_state(self._thread.ident), trace_stack.top
+            self.waits_for = tuple(requests)
+            self._idle.set()
+            self._go.acquire()
+            self.waits_for = ()
+            trace_stack.top = top
+            for qnode, state in calls:
+                vars(qnode).update(state)
+        finally:
+            self._parking.release()
+        if self._cancelled:
+            raise TaskCancelled
+        return True
+
+    def cancel(self) -> None:
+        """End the task and wait for its thread, also if it computes at the moment.
+
+        From here on every circuit it calls raises :class:`TaskCancelled`, so it needs no
+        baton to come to its end.
+        """
+        self._cancelled = True
+        if self._thread.ident is None:
+            return
+        if not self._idle.is_set():
+            _interrupt((_running or self)._thread)
+        self._go.release()
+        self._thread.join()
+
+    def _main(self) -> None:
+        try:
+            try:
+                if not self._cancelled:
+                    with self._modes:
+                        self.value = self._thunk()
+            except BaseException as error:  # noqa: BLE001 - raised again on the caller's thread
+                self.error = error
+        except BaseException as error:  # noqa: BLE001 - Ctrl-C on the heels of another error
+            self.error = error
+        finally:
+            self.done = True
+            self._idle.set()
+
+
+class Session:
+    """Runs thunks as tasks until all are done; sends what they wait for in common.
+
+    Args:
+        pending: requests that nobody waits for yet; whatever stands there when something is
+            sent travels with it and is taken out.
+    """
+
+    def __init__(self, pending: list[Request]) -> None:
+        self._pending = pending
+        self._outer = running_task()
+        self._has_turn = False
+
+    def run(self, thunks: Sequence[Callable[[], Any]]) -> list[Any]:
+        """Call every thunk as a task, until all are done.
+
+        Args:
+            thunks: functions without arguments.
+
+        Returns:
+            Their values, in order.
+
+        Raises:
+            BaseException: the first error of a thunk. It ends the other tasks, as Ctrl-C does.
+        """
+        global _running
+        before, top = _running, trace_stack.top
+        tasks = [Task(thunk, f"qstore-task-{i}") for i, thunk in enumerate(thunks)]
+        try:
+            self._take_turn()
+            self._drive(tasks)
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            _running, trace_stack.top = before, top
+            raise
+        finally:
+            self._pass_turn()
+        return [task.value for task in tasks]
+
+    def _drive(self, tasks: list[Task]) -> None:
+        while True:
+            waiting = 0
+            for task in tasks:
+                if task.done:
+                    continue
+                if waiting == MAX_PARKED:
+                    break
+                task.resume()
+                if task.error is not None:
+                    raise task.error
+                waiting += not task.done
+            if not waiting:
+                return
+            # Several tasks may wait for the same request: it is sent once.
+            asked = dict.fromkeys(r for task in tasks for r in task.waits_for)
+            self._flush([request for request in asked if not request.finished])
+
+    def _flush(self, requests: list[Request]) -> None:
+        self._pass_turn()  # while we wait for the service, another thread's session may run
+        dispatch_all(requests, self._pending)
+        self._take_turn()
+
+    def _take_turn(self) -> None:
+        if self._outer is None:
+            self._has_turn = _TURN.acquire()
+
+    def _pass_turn(self) -> None:
+        if self._has_turn:
+            self._has_turn = False
+            _TURN.release()
+
+
+def running_task() -> Task | None:
+    """The task that the calling thread executes circuits for, if any.
+
+    That is the task whose context the thread has inherited, as long as it holds the baton.
+    Threads that Python did not start (JAX runs callbacks on such) have no context of their
+    own: there it is whoever holds the baton.
+    """
+    task = _TASK.get()
+    if task is None and isinstance(threading.current_thread(), threading._DummyThread):
+        task = _running
+    return task if task is not None and task is _running else None
+
+
+def dispatch(requests: Sequence[Request]) -> None:
+    """See that requests are sent: with the session's next batch inside a task, else at once.
+
+    On return all of them are finished, unless another thread is fetching them already.
+    """
+    task = running_task()
+    if task is None or not task.park(requests):
+        send_all([request for request in requests if not request.finished])
+
+
+def dispatch_all(requests: Sequence[Request], pending: list[Request]) -> None:
+    """Dispatch requests and all that is pending; what could not be sent stays pending."""
+    taken = list(pending)
+    del pending[:]
+    try:
+        dispatch([*requests, *taken])
+    except BaseException:
+        pending[:0] = [request for request in taken if not request.finished]
+        raise
+
+
+def stack(frame: FrameType | None) -> Iterator[FrameType]:
+    """A frame and those that called it, innermost first."""
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+# --------------------------------------------------------------------------- state
+
+_TASK: contextvars.ContextVar[Task | None] = contextvars.ContextVar("qstore_task", default=None)
+_TURN = threading.Lock()  # PennyLane is not thread-safe: one session's tasks at a time
+_running: Task | None = None  # the innermost task that holds the baton
+
+
+def _after_fork() -> None:
+    global _TURN, _running
+    _TURN, _running = threading.Lock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+# --------------------------------------------------------------------------- what a thread keeps
+
+
+class _TorchModes:
+    """Torch's gradient and inference mode of the thread that made it, for another thread."""
+
+    def __init__(self, torch: Any) -> None:
+        self._torch = torch
+        self._grad, self._inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> None:
+        self._stack.enter_context(self._torch.inference_mode(self._inference))
+        self._stack.enter_context(self._torch.set_grad_enabled(self._grad))
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+
+def _thread_modes() -> contextlib.AbstractContextManager[None]:
+    """Modes that libraries keep per thread, to be entered in a task as they are out here."""
+    torch = sys.modules.get("torch")
+    return contextlib.nullcontext() if torch is None else _TorchModes(torch)
+
+
+def _qnode_state(ident: int | None) -> list[tuple[QNode, dict[str, Any]]]:
+    """What the QNodes being called on a task's thread keep of the call, to be put back."""
+    here = sys._getframe(1)
+    frame = here if ident == threading.get_ident() else sys._current_frames().get(ident or 0)
+    calls = []
+    for f in stack(frame):
+        if f.f_code is QNODE_CALL:
+            qnode = f.f_locals["self"]
+            kept = {
+                k: v for k in ("_qfunc_output", "_tape") if (v := vars(qnode).get(k)) is not None
+            }
+            calls.append((qnode, kept))
+    return calls
+
+
+def _interrupt(thread: threading.Thread) -> None:
+    """Raise KeyboardInterrupt in another thread, at its next Python instruction."""
+    ident = ctypes.c_ulong(thread.ident or 0)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(KeyboardInterrupt))
