@@ -1,0 +1,95 @@
+"""What jobs cost: rate cards, and one formula for the estimate and the bill."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class RateCard:
+    """Prices of one backend, in US dollars.
+
+    Args:
+        unit: ``"gates"`` (per gate and shot, with a minimum per job) or
+            ``"compute_second"`` (per second of quantum compute time).
+        cost_1q_gate, cost_2q_gate: per gate and shot.
+        job_cost_minimum: least price of a job without error mitigation.
+        mitigated_minimum: least price of a job with error mitigation.
+        unit_cost: per second of compute time.
+        seconds_1q, seconds_2q, seconds_per_shot: the compute time of a job: gates and shots.
+    """
+
+    unit: str = "gates"
+    cost_1q_gate: float = 0.0
+    cost_2q_gate: float = 0.0
+    job_cost_minimum: float = 0.0
+    mitigated_minimum: float = 0.0
+    unit_cost: float = 0.0
+    seconds_1q: float = 0.0
+    seconds_2q: float = 0.0
+    seconds_per_shot: float = 0.0
+
+    def compute_seconds(self, one: int, two: int, circuits: int, shots: int) -> float:
+        """Seconds of quantum compute time; ``one`` and ``two`` are summed over circuits."""
+        per_shot = one * self.seconds_1q + two * self.seconds_2q
+        return shots * (per_shot + circuits * self.seconds_per_shot)
+
+    def price(
+        self, one: int, two: int, circuits: int, shots: int, *, mitigated: bool = False
+    ) -> float:
+        """US dollars for a job; ``one`` and ``two`` gates are summed over its circuits."""
+        if self.unit == "compute_second":
+            cost = self.unit_cost * self.compute_seconds(one, two, circuits, shots)
+        else:
+            cost = shots * (one * self.cost_1q_gate + two * self.cost_2q_gate)
+        least = self.mitigated_minimum if mitigated else self.job_cost_minimum
+        return round(max(cost, least), 6)
+
+    def rates(self, backend: str) -> list[dict[str, Any]]:
+        """The card as the estimate endpoint shows it."""
+        if self.unit == "compute_second":
+            return [{"sku": f"{backend}.qct", "unit": self.unit, "unit_cost": self.unit_cost}]
+        return [
+            {
+                "sku": f"{backend}.gates",
+                "unit": self.unit,
+                "cost_1q_gate": self.cost_1q_gate,
+                "cost_2q_gate": self.cost_2q_gate,
+                "job_cost_minimum": self.job_cost_minimum,
+            }
+        ]
+
+
+_ARIA = RateCard(
+    cost_1q_gate=0.00022,
+    cost_2q_gate=0.000975,
+    job_cost_minimum=12.4166,
+    mitigated_minimum=97.5,
+    seconds_1q=135e-6,
+    seconds_2q=600e-6,
+    seconds_per_shot=320e-6,
+)
+_FORTE = RateCard(
+    cost_1q_gate=0.0001645,
+    cost_2q_gate=0.001121,
+    job_cost_minimum=25.79,
+    mitigated_minimum=168.195,
+    seconds_1q=63e-6,
+    seconds_2q=650e-6,
+    seconds_per_shot=200e-6,
+)
+
+RATE_CARDS: Mapping[str, RateCard] = MappingProxyType(
+    {
+        "simulator": RateCard(),
+        "qpu.aria-1": _ARIA,
+        "qpu.aria-2": _ARIA,
+        "qpu.forte-1": _FORTE,
+        "qpu.forte-enterprise-1": _FORTE,
+    }
+)
+"""List prices per gate and shot as published for the cloud marketplaces; contracts differ,
+so pass your own card as ``Emulator(rate_cards={"qpu.forte-1": RateCard(...)})``."""

@@ -1,0 +1,167 @@
+"""How long a job takes: request, verification, queue and execution, drawn per job."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+
+from pennylane_qstore.errors import ConfigurationError
+
+
+class Durations(NamedTuple):
+    """Seconds a job spends in each stretch of its life."""
+
+    request_s: float
+    verify_s: float
+    queue_s: float
+    execution_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyProfile:
+    """A model of the service's times, in seconds, for a job of ``n`` circuits.
+
+    Args:
+        name: what it is called.
+        request_s: time the POST itself takes.
+        verify_s: from acceptance (``submitted``) to ``ready``.
+        queue_s, queue_per_circuit_s: from ``ready`` to ``started``: queue_s + n * the other.
+        execution_s, execution_per_circuit_s, execution_per_shot_s: from ``started`` to
+            ``completed``; the last one is per circuit and shot.
+        jitter: every time is multiplied by a lognormal number of this sigma (0: none).
+        concurrency: jobs that run at once per backend (``None``: any number).
+    """
+
+    name: str = "custom"
+    request_s: float = 0.0
+    verify_s: float = 0.0
+    queue_s: float = 0.0
+    queue_per_circuit_s: float = 0.0
+    execution_s: float = 0.0
+    execution_per_circuit_s: float = 0.0
+    execution_per_shot_s: float = 0.0
+    jitter: float = 0.0
+    concurrency: int | None = None
+
+    def __post_init__(self) -> None:
+        for key in self.__slots__:
+            value = getattr(self, key)
+            if key in ("name", "concurrency"):
+                continue
+            if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
+                raise ConfigurationError(
+                    f"Latency {key}={value!r}: give a finite number of seconds, 0 or more."
+                )
+        if self.concurrency is not None and not self.concurrency >= 1:
+            raise ConfigurationError(f"concurrency={self.concurrency!r}: give 1 or more, or None.")
+
+    @property
+    def instant(self) -> bool:
+        """Whether jobs complete as fast as they are simulated."""
+        return (
+            self.verify_s
+            + self.queue_s
+            + self.queue_per_circuit_s
+            + self.execution_s
+            + self.execution_per_circuit_s
+            + self.execution_per_shot_s
+            == 0
+        )
+
+    def mean(self, circuits: int, shots: int) -> Durations:
+        """The times of a job without jitter."""
+        return Durations(
+            self.request_s,
+            self.verify_s,
+            self.queue_s + self.queue_per_circuit_s * circuits,
+            self.execution_s
+            + self.execution_per_circuit_s * circuits
+            + self.execution_per_shot_s * circuits * shots,
+        )
+
+    def draw(self, circuits: int, shots: int, rng: np.random.Generator) -> Durations:
+        """The times of one job."""
+        mean = self.mean(circuits, shots)
+        if not self.jitter:
+            return mean
+        return Durations(*(t * float(rng.lognormal(0.0, self.jitter)) for t in mean))
+
+
+PROFILES: Mapping[str, LatencyProfile] = MappingProxyType(
+    {
+        profile.name: profile
+        for profile in (
+            LatencyProfile("none"),
+            LatencyProfile(
+                "q-store",
+                request_s=0.5,
+                queue_s=0.605,
+                queue_per_circuit_s=0.0447,
+                execution_s=0.508,
+                execution_per_circuit_s=0.0671,
+            ),
+            LatencyProfile(
+                "ionq-simulator",
+                request_s=0.15,
+                verify_s=0.1,
+                queue_s=0.25,
+                execution_s=0.2,
+                execution_per_circuit_s=0.01,
+                jitter=0.25,
+            ),
+            LatencyProfile(
+                "qpu",
+                request_s=0.25,
+                verify_s=2.0,
+                queue_s=1181.0,
+                execution_s=5.0,
+                execution_per_circuit_s=0.5,
+                execution_per_shot_s=0.01,
+                jitter=0.3,
+                concurrency=1,
+            ),
+        )
+    }
+)
+"""Profiles by name. ``q-store`` is fitted to the times published for Q-Store v3.3.1 and v3.4;
+``qpu`` takes its queue from the average IonQ shows for Forte 1."""
+
+
+def profile(
+    value: str | float | Mapping[str, float] | LatencyProfile, *, concurrency: int | None = None
+) -> LatencyProfile:
+    """A profile from its name, a number (seconds of execution), its fields, or itself.
+
+    Raises:
+        ConfigurationError: no such profile or field; the message names the allowed ones.
+    """
+    found: LatencyProfile
+    if isinstance(value, LatencyProfile):
+        found = value
+    elif isinstance(value, str):
+        if value not in PROFILES:
+            raise ConfigurationError(
+                f"Unknown latency profile {value!r}. Allowed: "
+                f"{', '.join(map(repr, PROFILES))}, a number of seconds, or a mapping."
+            )
+        found = PROFILES[value]
+    elif isinstance(value, Mapping):
+        unknown = set(value) - set(LatencyProfile.__slots__)
+        if unknown:
+            raise ConfigurationError(
+                f"Unknown latency fields {sorted(unknown)}. Allowed: "
+                f"{', '.join(LatencyProfile.__slots__)}."
+            )
+        found = LatencyProfile(**value)  # type: ignore[arg-type]
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        found = LatencyProfile("custom", execution_s=float(value))
+    else:
+        raise ConfigurationError(
+            f"profile={value!r}: give a name, seconds, a mapping or a LatencyProfile."
+        )
+    return found if concurrency is None else replace(found, concurrency=concurrency)

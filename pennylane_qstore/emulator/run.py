@@ -1,0 +1,137 @@
+"""A job's programs in, one distribution per circuit out. Pure; runs off the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pennylane_qstore.emulator.circuits import Program
+from pennylane_qstore.emulator.noise import Rates, sample
+from pennylane_qstore.emulator.simulate import compact, probabilities, spread
+
+_NOTHING = 1e-14
+"""Probabilities up to this are rounding, not outcomes: IonQ leaves zeros out."""
+_DENSE_QUBITS = 13
+"""Up to so many qubits all rows are simulated before they are made sparse."""
+
+
+class Distribution(NamedTuple):
+    """What one circuit gave.
+
+    Args:
+        states: outcomes, shape [K]; bit k is qubit k. Ascending.
+        weights: probabilities (``shots`` is ``None``) or counts, shape [K].
+        shots: how many, or ``None`` where the probabilities are exact.
+        qubits: number of qubits measured.
+        seed: decides the order of the single shots.
+    """
+
+    states: NDArray[np.uint64]
+    weights: NDArray[np.float64] | NDArray[np.int64]
+    shots: int | None
+    qubits: int
+    seed: int
+
+    def probabilities(self) -> dict[str, float]:
+        """IonQ's ``ionq.result.probabilities.json.v1``."""
+        weights = self.weights if self.shots is None else self.weights / self.shots
+        return dict(zip(map(str, self.states.tolist()), weights.tolist(), strict=True))
+
+    def ordered_shots(self) -> NDArray[np.uint64]:
+        """The single outcomes in the order measured (only with shots)."""
+        single = np.repeat(self.states, self.weights.astype(np.int64))
+        return np.random.default_rng([self.seed, 1]).permutation(single)
+
+
+@dataclass(frozen=True, slots=True)
+class Physics:
+    """What stands between a circuit and its result.
+
+    Args:
+        rates: depolarizing rates, ``None`` for the ideal simulator.
+        readout_error: probability that a measured bit flips (preparation included).
+        shots: number of shots (ignored without noise).
+        simulator: PennyLane device for ideal circuits, ``None`` for the built-in choice.
+    """
+
+    rates: Rates | None = None
+    readout_error: float = 0.0
+    shots: int = 100
+    simulator: str | None = None
+
+
+def run(programs: Sequence[Program], physics: Physics, seed: int) -> list[Distribution]:
+    """Simulate all circuits of a job.
+
+    Args:
+        programs: as read by :func:`~pennylane_qstore.emulator.circuits.read_circuits`.
+        physics: noise, shots.
+        seed: of the job; circuit i draws from ``SeedSequence([seed, i])`` whatever else is in
+            the job.
+
+    Returns:
+        In the order of the job's circuits.
+    """
+    out: dict[int, Distribution] = {}
+    for program in programs:
+        small, used = compact(program)
+        if physics.rates is None:
+            _exact(program, small, used, physics.simulator, out)
+        else:
+            _sampled(program, small, used, physics, seed, out)
+    return [out[i] for i in range(len(out))]
+
+
+def _exact(
+    program: Program,
+    small: Program,
+    used: tuple[int, ...],
+    simulator: str | None,
+    out: dict[int, Distribution],
+) -> None:
+    step = small.rows if small.qubits <= _DENSE_QUBITS else 1
+    for start in range(0, small.rows, step):
+        rows = slice(start, start + step)
+        part = Program(
+            small.gateset, small.qubits, small.gates, small.params[rows], small.index[rows]
+        )
+        table = probabilities(part, simulator=simulator)
+        every = spread(np.arange(2**small.qubits, dtype=np.uint64), used)
+        full = bool((table > _NOTHING).all())
+        for index, p in zip(part.index.tolist(), table, strict=True):
+            if full:
+                out[index] = Distribution(every, p, None, program.qubits, 0)
+            else:
+                seen = np.flatnonzero(p > _NOTHING)
+                out[index] = Distribution(every[seen], p[seen], None, program.qubits, 0)
+
+
+def _sampled(
+    program: Program,
+    small: Program,
+    used: tuple[int, ...],
+    physics: Physics,
+    seed: int,
+    out: dict[int, Distribution],
+) -> None:
+    generators = [np.random.default_rng([seed, i]) for i in program.index.tolist()]
+    shots = physics.shots
+    if physics.rates is None or not small.gates:
+        drawn = [(np.zeros(1, np.uint64), np.array([shots]))] * small.rows
+    else:
+        drawn = sample(small, physics.rates, shots, generators)
+    for index, rng, (states, counts) in zip(program.index.tolist(), generators, drawn, strict=True):
+        seen, weights = spread(states, used), counts
+        if physics.readout_error:
+            single = np.repeat(seen, weights)
+            flips = rng.random((shots, program.qubits)) < physics.readout_error
+            bits = np.left_shift(np.uint64(1), np.arange(program.qubits, dtype=np.uint64))
+            single ^= np.where(flips, bits, np.uint64(0)).sum(axis=1, dtype=np.uint64)
+            seen, weights = np.unique(single, return_counts=True)
+        out[index] = Distribution(
+            seen, weights, shots, program.qubits, (seed * 5003 + index) % 2**63
+        )

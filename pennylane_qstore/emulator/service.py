@@ -1,0 +1,309 @@
+"""The service behind the routes: accepts, schedules, simulates, prices and finds jobs.
+
+Lives on the emulator's event loop; only :func:`pennylane_qstore.emulator.run.run` (and the
+reading of large bodies) happens in worker threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from typing import Any, TypeVar
+
+import numpy as np
+import orjson
+
+from pennylane_qstore.emulator.billing import RATE_CARDS, RateCard
+from pennylane_qstore.emulator.circuits import BadRequest
+from pennylane_qstore.emulator.clock import Clock
+from pennylane_qstore.emulator.faults import Faults
+from pennylane_qstore.emulator.jobs import TERMINAL, Book, Ids, Job
+from pennylane_qstore.emulator.latency import LatencyProfile
+from pennylane_qstore.emulator.run import Distribution, Physics, run
+from pennylane_qstore.emulator.sessions import Session, read_session
+from pennylane_qstore.emulator.submission import (
+    MULTI,
+    Failure,
+    Rules,
+    Submission,
+    parse_json,
+    read_submission,
+)
+from pennylane_qstore.ionq.backends import BACKENDS
+
+_LOG = logging.getLogger(__name__)
+_T = TypeVar("_T")
+_INLINE_BYTES = 300_000
+"""Bodies up to this size are read on the event loop: a hop to a worker costs more."""
+_MERGED = ("name", "metadata", "shots", "backend", "session_id", "settings", "dry_run", "noise")
+
+
+class Service:
+    """Everything but HTTP.
+
+    Args:
+        clock: time.
+        profile: how long jobs take.
+        faults: what goes wrong.
+        rules: where the service's behaviour is uncertain.
+        executor: where simulations run.
+        seed: of ids, latencies and of jobs without their own.
+        noise_model: what ``simulator`` jobs without ``noise`` get.
+        simulator: PennyLane device for ideal circuits.
+        rate_cards: prices by backend, over the list prices.
+        budget_usd: jobs that would exceed it fail as ``QuotaExhaustedError``.
+        keep: jobs kept.
+        on_change: called with each job that changed (to keep it on disk).
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        profile: LatencyProfile,
+        faults: Faults,
+        rules: Rules,
+        executor: Executor,
+        seed: int | None,
+        noise_model: str | None,
+        simulator: str | None,
+        rate_cards: Mapping[str, RateCard],
+        budget_usd: float | None,
+        keep: int,
+        on_change: Callable[[Job], None] | None = None,
+    ) -> None:
+        self.clock, self.profile, self.faults, self.rules = clock, profile, faults, rules
+        self.rng = np.random.default_rng(seed)
+        self.ids = Ids(np.random.default_rng(None if seed is None else [seed, 1]))
+        self.book = Book(keep=keep)
+        self.sessions: dict[str, Session] = {}
+        self.rate_cards = {**RATE_CARDS, **rate_cards}
+        self.budget_usd = budget_usd
+        self.billed_usd = 0.0
+        self.billed_jobs = 0
+        self.on_change = on_change
+        self._executor = executor
+        self._noise_model, self._simulator = noise_model, simulator
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    async def read(self, body: bytes) -> Submission:
+        """A submission from a request body.
+
+        Raises:
+            BadRequest: it is not valid.
+        """
+        if len(body) <= _INLINE_BYTES:
+            return read_submission(body, self.rules)
+        return await self._off_loop(lambda: read_submission(body, self.rules))
+
+    def accept(self, submission: Submission) -> Job:
+        """Make a job of a valid submission, and start simulating it.
+
+        Raises:
+            BadRequest: its session does not admit it.
+        """
+        now = self.clock.now()
+        card = self.rate_cards[submission.backend]
+        count = len(submission.circuits)
+        cost = card.price(
+            submission.one, submission.two, count, submission.shots, mitigated=submission.mitigated
+        )
+        session = None
+        if submission.session_id is not None:
+            session = self.session(submission.session_id)
+            session.admit(submission.backend, cost, now)
+        failure = submission.failure
+        if fault := self.faults.content("fail", "submit"):
+            failure = Failure(fault.code, fault.message)
+        billed = 0.0 if submission.dry_run or failure is not None else cost
+        if self.budget_usd is not None and self.billed_usd + billed > self.budget_usd:
+            left = self.budget_usd - self.billed_usd
+            failure = Failure(
+                "QuotaExhaustedError", f"The job costs {cost:.2f} usd, {left:.2f} usd are left."
+            )
+            billed = 0.0
+        lag = self.faults.content("list_lag", "submit")
+        shuffle = self.faults.content("shuffle_children", "submit")
+        durations = self.profile.draw(count, submission.shots, self.rng)
+        ready, start, end = self.book.schedule(
+            submission.backend, now, durations, self.profile.concurrency
+        )
+        seed = (submission.noise or {}).get("seed")
+        drawn = int(self.rng.integers(2**31))
+        (job_id,) = self.ids.take(now)
+        children = self.ids.take(now, count) if submission.type == MULTI else []
+        if shuffle is not None and shuffle.what in ("ids", "both"):
+            children = [children[i] for i in self.faults.rng.permutation(count)]
+        job = Job(
+            id=job_id,
+            sequence=self.book.accepted,
+            type=submission.type,
+            backend=submission.backend,
+            gateset=submission.gateset,
+            name=submission.name,
+            metadata=submission.metadata,
+            shots=submission.shots,
+            noise=submission.noise,
+            settings=submission.settings,
+            session_id=submission.session_id,
+            dry_run=submission.dry_run,
+            circuits=submission.circuits,
+            child_ids=children,
+            seed=drawn if seed is None else seed % 2**32,
+            submitted_at=now,
+            ready_at=ready,
+            start_at=start,
+            end_at=end,
+            cost_usd=cost,
+            request=submission.request,
+            failure=failure,
+            shuffle=() if shuffle is None else (shuffle.what,),
+            hidden_until=0.0 if lag is None else now + lag.delay_s,
+        )
+        if not job.dry_run:
+            self.billed_jobs += 1
+            self.billed_usd += billed
+        if session is not None:
+            session.join(job.id, billed, now)
+        self.book.add(job, now)
+        self._changed(job)
+        if failure is None and not job.dry_run:
+            physics = submission.physics(self._simulator, self._noise_model)
+            task = asyncio.ensure_future(self._simulate(job, submission, physics))
+            self._running[job.id] = task
+            task.add_done_callback(lambda _: self._running.pop(job.id, None))
+        return job
+
+    async def settle(self, job: Job, seconds: float) -> None:
+        """Wait for a job's simulation, at most so long (seconds of the machine's clock)."""
+        task = self._running.get(job.id)
+        if task is not None:
+            await asyncio.wait([task], timeout=seconds)
+
+    def find(self, job_id: str) -> tuple[Job, int | None]:
+        """The job, and the position of the circuit where the id is a child's.
+
+        Raises:
+            BadRequest: 404, no such job.
+        """
+        found = self.book.find(job_id)
+        if found is None:
+            raise not_found()
+        return found
+
+    def cancel(self, job: Job) -> None:
+        """Cancel a job unless it has ended (completed ones too, by the rules)."""
+        now = self.clock.now()
+        status = job.status(now)
+        if status in TERMINAL and not (status == "completed" and self.rules.cancel_completed):
+            return
+        if status in ("submitted", "ready") and job.failure is None and not job.dry_run:
+            self.billed_usd -= job.cost_usd  # never ran: not charged
+        job.canceled_at = now
+        self._changed(job)
+
+    def delete(self, job: Job) -> None:
+        """Forget a job; what was charged stays charged."""
+        if job.status(self.clock.now()) not in TERMINAL:
+            self.cancel(job)
+        self.book.remove(job)
+        if self.on_change is not None:
+            self.on_change(job)
+
+    def clone_request(self, job: Job, child: int | None, body: Any) -> bytes:
+        """The request for a job like this one, with the members of ``body`` in place.
+
+        Raises:
+            BadRequest: the body is not an object, or the circuits are not kept any more.
+        """
+        if body is None:
+            body = {}
+        if not isinstance(body, dict):
+            raise BadRequest('"value" must be of type object.', keys=["body"])
+        if job.request is None:
+            raise not_found()
+        request = parse_json(job.request)
+        merged = dict(request)
+        if child is not None:
+            source = request["input"]
+            circuit = {"gateset": source.get("gateset"), "qubits": source.get("qubits")}
+            circuit |= source["circuits"][child]
+            merged["type"] = "ionq.circuit.v1"
+            merged["input"] = {k: v for k, v in circuit.items() if v is not None}
+        merged.update({key: body[key] for key in _MERGED if key in body})
+        return orjson.dumps(merged)
+
+    def open_session(self, data: Any) -> Session:
+        """A new session.
+
+        Raises:
+            BadRequest: the body is not valid.
+        """
+        now = self.clock.now()
+        session = read_session(data, self.ids.take(now)[0], now)
+        self.sessions[session.id] = session
+        return session
+
+    def session(self, session_id: str) -> Session:
+        """The session of this id.
+
+        Raises:
+            BadRequest: 404, no such session.
+        """
+        if session_id not in self.sessions:
+            raise not_found()
+        return self.sessions[session_id]
+
+    def distribution(self, job: Job, child: int) -> Distribution:
+        """The result of one circuit.
+
+        Raises:
+            BadRequest: 404, the job is not completed.
+        """
+        if job.status(self.clock.now()) != "completed" or job.results is None:
+            raise BadRequest("Job not found or not yet completed.", status=404)
+        return job.results[child]
+
+    async def close(self) -> None:
+        """Stop waiting for simulations (those that run in a worker end by themselves)."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _simulate(self, job: Job, submission: Submission, physics: Physics) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        programs = submission.programs
+        try:
+            job.results = await self._off_loop(lambda: run(programs, physics, job.seed))
+        except Exception as error:  # noqa: BLE001 - a service fails the job
+            _LOG.exception("Simulation of job %s failed", job.id)
+            job.failure = Failure("SimulationError", f"{type(error).__name__}: {error}")
+        job.simulated_s = loop.time() - began
+        job.finished_at = self.clock.now()
+        self._changed(job)
+
+    async def _off_loop(self, call: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+    def _changed(self, job: Job) -> None:
+        self.book.touch(job)
+        if self.on_change is not None:
+            self.on_change(job)
+
+
+def not_found() -> BadRequest:
+    """IonQ's 404."""
+    return BadRequest(
+        "Resource not found. See https://docs.ionq.com/ for details, or email support@ionq.co "
+        "for help.",
+        status=404,
+    )
+
+
+def is_qpu(backend: str) -> bool:
+    """Whether a backend is a quantum computer."""
+    return BACKENDS[backend].is_qpu
