@@ -1,5 +1,6 @@
 """Train quantum models on IonQ's computers from PennyLane: one step, one request."""
 
 from pennylane_qstore._version import __version__
+from pennylane_qstore.native.compiler import IonQNativeGateCompiler
 
-__all__ = ["__version__"]
+__all__ = ["IonQNativeGateCompiler", "__version__"]

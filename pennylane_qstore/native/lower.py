@@ -74,6 +74,13 @@ class Block(NamedTuple):
 Operation = Local | Turn | Interaction | Block
 
 
+class Bit(NamedTuple):
+    """An outcome as read from the machine: the XOR of these wires' bits, flipped or not."""
+
+    wires: frozenset[int]
+    flip: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Flow:
     """Operations in time order, and where each tape wire is found at the end.
@@ -81,12 +88,12 @@ class Flow:
     Args:
         wires: number of wires.
         operations: in time order.
-        outputs: ``outputs[q]`` is the wire that carries tape wire q at the end.
+        outputs: one per tape wire. Without readout absorption each is one wire, unflipped.
     """
 
     wires: int
     operations: tuple[Operation, ...]
-    outputs: tuple[int, ...]
+    outputs: tuple[Bit, ...]
 
 
 def lower(program: Program, basis: Sequence[Gate] = ()) -> Flow:
@@ -105,7 +112,8 @@ def lower(program: Program, basis: Sequence[Gate] = ()) -> Flow:
             )
         else:
             operations += LOWERINGS[gate.name](on, gate.angles)
-    return Flow(program.wires, tuple(operations), tuple(at))
+    outputs = tuple(Bit(frozenset((q,))) for q in at)
+    return Flow(program.wires, tuple(operations), outputs)
 
 
 def matrix(operation: Operation, parameters: Sequence[float] = ()) -> ComplexArray:
@@ -119,6 +127,14 @@ def matrix(operation: Operation, parameters: Sequence[float] = ()) -> ComplexArr
         case Interaction(_, _, angle):
             e = np.exp(-1j * np.pi * _value(angle, parameters))
             return np.diag([e, 1 / e, 1 / e, e])
+
+
+def pauli_pair(
+    a: int, b: int, axes: str, angle: Affine, after: Sequence[Operation] = ()
+) -> list[Operation]:
+    """exp(-iπθ σ⊗σ') as an interaction between the local bases of its axes (say "xy")."""
+    bases = [Local(q, _TO_Z[axis]) for q, axis in zip((a, b), axes, strict=True) if axis != "z"]
+    return [*bases, Interaction(a, b, angle), *bases, *after]
 
 
 def wires_of(operation: Operation) -> tuple[int, ...]:
@@ -159,16 +175,8 @@ def _euler(on: tuple[int, ...], first: Affine, middle: Affine, last: Affine) -> 
     return [_rotation(q, "z", first), _rotation(q, "y", middle), _rotation(q, "z", last)]
 
 
-def _pauli_pair(
-    a: int, b: int, axes: str, angle: Affine, after: Sequence[Operation] = ()
-) -> list[Operation]:
-    """exp(-iπθ σ⊗σ') as an interaction between the local bases of its axes."""
-    bases = [Local(q, _TO_Z[axis]) for q, axis in zip((a, b), axes, strict=True) if axis != "z"]
-    return [*bases, Interaction(a, b, angle), *bases, *after]
-
-
 def _ising(axes: str) -> _Lowering:
-    return lambda on, angles: _pauli_pair(on[0], on[1], axes, angles[0].scaled(1 / TURN))
+    return lambda on, angles: pauli_pair(on[0], on[1], axes, angles[0].scaled(1 / TURN))
 
 
 def _controlled_rotation(axis: str) -> _Lowering:
@@ -177,7 +185,7 @@ def _controlled_rotation(axis: str) -> _Lowering:
     def build(on: tuple[int, ...], angles: tuple[Affine, ...]) -> list[Operation]:
         c, t = on
         half = _rotation(t, axis, angles[0].scaled(0.5))
-        return _pauli_pair(c, t, "z" + axis, angles[0].scaled(-0.5 / TURN), [half])
+        return pauli_pair(c, t, "z" + axis, angles[0].scaled(-0.5 / TURN), [half])
 
     return build
 
@@ -214,7 +222,7 @@ def _ms(on: tuple[int, ...], angles: tuple[Affine, ...]) -> list[Operation]:
     frames = [(q, angle.scaled(TURN)) for q, angle in zip(on, angles, strict=False)]
     return [
         *(_rotation(q, "z", phase.scaled(-1)) for q, phase in frames),
-        *_pauli_pair(on[0], on[1], "xx", angles[2]),
+        *pauli_pair(on[0], on[1], "xx", angles[2]),
         *(_rotation(q, "z", phase) for q, phase in frames),
     ]
 

@@ -183,6 +183,15 @@ def program(piece: Split, wires: Mapping[Any, int]) -> Program:
     return Program(len(wires), tuple(gates), first)
 
 
+def freeze(program: Program, parameters: FloatArray) -> Program:
+    """The program at one row of parameters ``[1, P]``: every angle a constant."""
+    gates = tuple(
+        gate._replace(angles=tuple(Affine((), float(a.at(parameters)[0])) for a in gate.angles))
+        for gate in program.gates
+    )
+    return Program(program.wires, gates, 0)
+
+
 class NotAffine(Exception):  # noqa: N818
     """An operation whose decomposition is not affine in its parameters."""
 

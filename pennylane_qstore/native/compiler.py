@@ -1,0 +1,125 @@
+"""The native compiler: a structure in, a template out; or a tape in, a circuit out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from pennylane.tape import QuantumScript
+from pennylane.wires import Wires
+
+from pennylane_qstore.errors import CompileError
+from pennylane_qstore.native.circuit import NativeCircuit, from_row
+from pennylane_qstore.native.lower import lower
+from pennylane_qstore.native.passes import (
+    gather,
+    leave_to_readout,
+    resynthesise_cnots,
+    start_from_zero,
+    synthesise,
+)
+from pennylane_qstore.native.structure import (
+    Gate,
+    NotAffine,
+    Program,
+    Split,
+    expand,
+    freeze,
+    program,
+    split,
+)
+from pennylane_qstore.native.template import Template
+
+
+def compile_program(
+    program: Program,
+    *,
+    measured: Sequence[int],
+    basis: Sequence[Gate] = (),
+    family: str = "zz",
+    absorb: bool = True,
+) -> Template:
+    """Compile a program to a template.
+
+    Args:
+        program: elementary gates.
+        measured: wires measured, in the order of the outcome's bits.
+        basis: gates that turn what is measured to the Z basis.
+        family: entangling gate, ``"ms"`` or ``"zz"``.
+        absorb: whether the known start and the readout may take over gates. Without it the
+            template keeps the unitary and all wires.
+    """
+    flow = gather(lower(resynthesise_cnots(program), basis))
+    if not absorb:
+        return Template(synthesise(flow), family, program.parameters, compact=False)
+    flow = replace(flow, outputs=tuple(flow.outputs[q] for q in measured))
+    flow = synthesise(leave_to_readout(start_from_zero(flow)))
+    flow = leave_to_readout(start_from_zero(flow))
+    return Template(flow, family, program.parameters)
+
+
+def affine(piece: Split, wires: Mapping[Any, int]) -> tuple[Split, Program]:
+    """A piece and its program; decomposed at its own values where that is not affine."""
+    try:
+        return piece, program(piece, wires)
+    except NotAffine:
+        piece = expand(piece, wires)
+        return piece, program(piece, wires)
+
+
+class IonQNativeGateCompiler:
+    """Compiles circuits to IonQ's native gates.
+
+    Args:
+        two_qubit: entangling gate, ``"ms"`` (Aria) or ``"zz"`` (Forte).
+        absorb: leave to the readout what only relabels outcomes, and drop what does nothing
+            to |0…0⟩. Exact for the outcomes of the tape's measurements, not as a unitary.
+    """
+
+    def __init__(self, two_qubit: str = "zz", absorb: bool = True) -> None:
+        if two_qubit not in ("ms", "zz"):
+            raise CompileError(f"Unknown two_qubit gate {two_qubit!r}. Allowed: 'ms', 'zz'.")
+        self.two_qubit = two_qubit
+        self.absorb = absorb
+
+    def compile(self, tape: QuantumScript) -> NativeCircuit:
+        """Compile one tape, its parameters taken as constants.
+
+        Raises:
+            CompileError: an operation is not supported, a parameter is not finite, or the
+                tape is broadcast.
+        """
+        order = _order(tape)
+        wires = {w: i for i, w in enumerate(order)}
+        pieces = split(tape, wires)
+        if len(pieces) > 1 or len(pieces[0].parameters) > 1:
+            raise CompileError("The tape is broadcast; compile its rows one by one.")
+        piece, made = affine(pieces[0], wires)
+        made = freeze(made, piece.parameters)
+        asked = Wires.all_wires([m.wires for m in tape.measurements])
+        measured = [wires[w] for w in asked] if asked else list(range(len(order)))
+        template = compile_program(
+            made, measured=measured, family=self.two_qubit, absorb=self.absorb
+        )
+        batch = template.bind(np.zeros((1, 0)))
+        permutation: tuple[int, ...] = ()
+        if not self.absorb:
+            where = [int(np.flatnonzero(row)[0]) for row in batch.readout.matrix]
+            permutation = tuple(batch.measured[i] for i in where)
+        return from_row(
+            batch.blocks[0],
+            0,
+            qubits=batch.qubits,
+            frames=template.frames(np.zeros((1, 0)))[0],
+            measured=batch.measured,
+            readout=batch.readout,
+            permutation=permutation,
+        )
+
+
+def _order(tape: QuantumScript) -> list[Any]:
+    """Wires as the compiler numbers them: integers ascending, other labels as they come."""
+    labels = list(tape.wires)
+    return sorted(labels) if all(isinstance(w, int) for w in labels) else labels

@@ -1,0 +1,277 @@
+"""A flow as runs of one-qubit operations between entanglers, evaluated for all rows at once.
+
+A wire with k entanglers has k+1 runs. Each run is a product of constants and rotations; as a
+unitary of determinant 1, [[α, -β*], [β, α*]], it is kept as its first column (α, β). Runs of
+the same shape are multiplied together, stacked, over all rows of parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from pennylane_qstore.native.lower import (
+    PAULI,
+    Block,
+    Flow,
+    H,
+    Interaction,
+    Local,
+    Turn,
+    Z,
+    is_constant,
+    matrix,
+    wires_of,
+)
+from pennylane_qstore.native.structure import Affine, ComplexArray, FloatArray
+
+_TOL = 1e-10
+
+Column = tuple[ComplexArray, ComplexArray]
+"""First columns (α, β) of unitaries of determinant 1."""
+
+
+class Entangler(NamedTuple):
+    """An interaction between two native wires, after run ``run_a`` of a and ``run_b`` of b.
+
+    The angle is in turns; a constant one lies within (-1/4, 1/4].
+    """
+
+    a: int
+    run_a: int
+    b: int
+    run_b: int
+    angle: Affine
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Runs per native wire, and the entanglers between them in time order.
+
+    Args:
+        wires: flow wire of each native wire.
+        runs: ``runs[q][i]`` is run i of native wire q: constants and turns in time order.
+        entanglers: in time order.
+    """
+
+    wires: tuple[int, ...]
+    runs: tuple[tuple[tuple[Local | Turn, ...], ...], ...]
+    entanglers: tuple[Entangler, ...]
+
+
+def runs_of(flow: Flow, family: str, *, compact: bool = True) -> Runs:
+    """Split a flow without blocks into runs.
+
+    Args:
+        flow: the flow.
+        family: ``"zz"`` keeps interactions about Z; ``"ms"`` has them about X, with the
+            changes of basis in the runs.
+        compact: whether wires without operations are left out.
+    """
+    used = {q for op in flow.operations for q in wires_of(op)}
+    wires = sorted(used) if compact else list(range(flow.wires))
+    at = {q: i for i, q in enumerate(wires)}
+    runs: list[list[list[Local | Turn]]] = [[[]] for _ in wires]
+    entanglers: list[Entangler] = []
+    for op in flow.operations:
+        if isinstance(op, Interaction):
+            a, b = at[op.a], at[op.b]
+            angle, half = _within_quarter(op.angle)
+            if not angle.terms and abs(angle.const) < _TOL:
+                if half:
+                    for q in (a, b):
+                        _append(runs[q][-1], Local(q, Z))
+                continue
+            for q in (a, b):
+                if half:
+                    _append(runs[q][-1], Local(q, Z))
+                if family == "ms":
+                    _append(runs[q][-1], Local(q, H))
+            entanglers.append(Entangler(a, len(runs[a]) - 1, b, len(runs[b]) - 1, angle))
+            for q in (a, b):
+                runs[q].append([Local(q, H)] if family == "ms" else [])
+        else:
+            assert not isinstance(op, Block)  # noqa: S101 - synthesised before
+            _append(runs[at[op.wire]][-1], op)
+    frozen = tuple(tuple(tuple(run) for run in wire) for wire in runs)
+    return Runs(tuple(wires), frozen, tuple(entanglers))
+
+
+def _within_quarter(angle: Affine) -> tuple[Affine, bool]:
+    """A constant angle within (-1/4, 1/4], and whether half a turn (Z⊗Z) was taken off."""
+    if angle.terms:
+        return angle, False
+    halves = int(np.ceil(2 * angle.const - 0.5 - _TOL))
+    return Affine((), angle.const - halves / 2), bool(halves % 2)
+
+
+def _append(run: list[Local | Turn], op: Local | Turn) -> None:
+    """Append, merging neighbours about the same axis and neighbouring constants."""
+    if run:
+        last = run[-1]
+        if isinstance(last, Local) and isinstance(op, Local):
+            run[-1] = Local(op.wire, op.matrix @ last.matrix)
+            return
+        if isinstance(last, Turn) and isinstance(op, Turn) and last.axis == op.axis:
+            run[-1] = last._replace(angle=last.angle.plus(op.angle))
+            return
+    if isinstance(op, Turn) and is_constant(op):
+        _append(run, Local(op.wire, matrix(op)))
+        return
+    run.append(op)
+
+
+class Bank:
+    """All runs of a circuit, evaluated for any number of rows.
+
+    Args:
+        runs: the runs; run i of wire q has index ``index[q][i]`` here.
+        parameters: number of parameters P.
+    """
+
+    def __init__(self, runs: Runs, parameters: int) -> None:
+        flat = [run for wire in runs.runs for run in wire]
+        self.index: list[list[int]] = []
+        for wire in runs.runs:
+            start = sum(len(w) for w in self.index)
+            self.index.append(list(range(start, start + len(wire))))
+        self.size = len(flat)
+        self._alpha = np.ones((self.size, 1), dtype=complex)
+        self._beta = np.zeros((self.size, 1), dtype=complex)
+        turns = [op.angle for run in flat for op in run if isinstance(op, Turn)]
+        self._half = AffineMap([angle.scaled(0.5) for angle in turns], parameters)
+        self._groups = self._grouped(flat)
+
+    def evaluate(self, parameters: FloatArray) -> Column:
+        """(α, β) of every run for parameters ``[rows, P]``; each of shape (runs, rows)."""
+        rows = len(parameters)
+        alpha = np.empty((self.size, rows), dtype=complex)
+        beta = np.empty((self.size, rows), dtype=complex)
+        alpha[:], beta[:] = self._alpha, self._beta
+        if self._groups:
+            half = self._half(parameters)
+            cos, sin = np.cos(half), np.sin(half)
+            for members, steps in self._groups:
+                alpha[members], beta[members] = _multiplied(steps, cos, sin)
+        return alpha, beta
+
+    def _grouped(self, flat: Sequence[Sequence[Local | Turn]]) -> list[_Group]:
+        """Constant runs are multiplied now; the others are grouped by shape."""
+        shapes: dict[tuple[str, ...], list[int]] = {}
+        slots: list[list[int]] = []
+        count = 0
+        for r, run in enumerate(flat):
+            slots.append([])
+            for op in run:
+                slots[r].append(count)
+                count += isinstance(op, Turn)
+            shape = tuple(op.axis if isinstance(op, Turn) else "c" for op in run)
+            if shape == ("c",):
+                assert isinstance(run[0], Local)  # noqa: S101 - by its shape
+                self._alpha[r], self._beta[r] = column(run[0].matrix)
+            elif shape:
+                shapes.setdefault(shape, []).append(r)
+        groups: list[_Group] = []
+        for shape, members in shapes.items():
+            steps: list[_Step] = []
+            for position, kind in enumerate(shape):
+                if kind == "c":
+                    constants = [column(_constant(flat[r][position])) for r in members]
+                    a = np.array([[c[0]] for c in constants])
+                    b = np.array([[c[1]] for c in constants])
+                    steps.append((kind, a, b))
+                else:
+                    steps.append((kind, np.array([slots[r][position] for r in members]), None))
+            groups.append((np.array(members), steps))
+        return groups
+
+
+_Step = tuple[str, np.ndarray, np.ndarray | None]
+_Group = tuple[np.ndarray, list[_Step]]
+
+
+class AffineMap:
+    """Many affine angles at once: ``[rows, P] -> [angles, rows]``."""
+
+    def __init__(self, angles: Sequence[Affine], parameters: int) -> None:
+        self._const = np.array([[angle.const] for angle in angles]).reshape(-1, 1)
+        self._matrix = np.zeros((len(angles), parameters))
+        for row, angle in enumerate(angles):
+            for i, factor in angle.terms:
+                self._matrix[row, i] += factor
+        # Nearly always each angle is one parameter times a number: take it, do not multiply.
+        single = all(len(angle.terms) == 1 for angle in angles)
+        self._pick = (
+            np.array([angle.terms[0][0] for angle in angles], dtype=int) if single else None
+        )
+        self._factor = np.array([a.terms[0][1] for a in angles])[:, None] if single else None
+
+    def __call__(self, parameters: FloatArray) -> FloatArray:
+        if self._pick is not None and self._factor is not None:
+            picked = parameters.T[self._pick]
+            picked *= self._factor
+            picked += self._const
+            return picked
+        return np.asarray(self._matrix @ parameters.T + self._const)
+
+
+def column(m: ComplexArray) -> tuple[complex, complex]:
+    """(α, β) of a 2x2 unitary brought to determinant 1."""
+    m = m / np.sqrt(np.linalg.det(m) + 0j)
+    return complex(m[0, 0]), complex(m[1, 0])
+
+
+def unitary(alpha: complex, beta: complex) -> ComplexArray:
+    """The 2x2 unitary with first column (α, β)."""
+    return np.array([[alpha, -np.conj(beta)], [beta, np.conj(alpha)]])
+
+
+def _constant(op: Local | Turn) -> ComplexArray:
+    assert isinstance(op, Local)  # noqa: S101 - by its shape
+    return op.matrix
+
+
+def _multiplied(steps: Sequence[_Step], cos: FloatArray, sin: FloatArray) -> Column:
+    """Product of the steps in time order, on the left of the identity."""
+    a: ComplexArray | float = 1.0
+    b: ComplexArray | float = 0.0
+    for n, (kind, first, second) in enumerate(steps):
+        if kind == "c":
+            assert second is not None  # noqa: S101 - constants have both
+            if n == 0:
+                a, b = first, second
+            else:
+                a, b = first * a - second.conj() * b, second * a + first.conj() * b
+            continue
+        c, s = cos[first], sin[first]
+        if kind == "z":
+            e = c - 1j * s
+            a, b = (e, 0.0) if n == 0 else (e * a, e.conj() * b)
+        elif kind == "y":
+            a, b = (c, s) if n == 0 else (c * a - s * b, s * a + c * b)
+        else:
+            s = 1j * s
+            a, b = (c, -s) if n == 0 else (c * a - s * b, c * b - s * a)
+    return a, b  # type: ignore[return-value]
+
+
+def random_rows(rng: np.random.Generator, rows: int, parameters: int) -> FloatArray:
+    """Generic parameters: no angle is special with any likelihood."""
+    return rng.uniform(0.2, 2.9, (rows, parameters)) * rng.choice([-1.0, 1.0], (rows, parameters))
+
+
+__all__ = [
+    "PAULI",
+    "AffineMap",
+    "Bank",
+    "Column",
+    "Entangler",
+    "Runs",
+    "column",
+    "random_rows",
+    "runs_of",
+    "unitary",
+]

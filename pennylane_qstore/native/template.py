@@ -1,0 +1,490 @@
+r"""Templates: a compiled structure with holes for numbers, bound for all rows at once.
+
+Everything structural is decided when the template is made: which runs of one-qubit gates
+there are, how rotations move through entanglers (:mod:`~pennylane_qstore.native.push`), which
+outcomes the readout relabels. Binding multiplies the runs, finds the moved angles level by
+level, and writes all phases with one matrix product, since phases in turns are linear in the
+arguments of the runs' amplitudes (virtual Z frames included).
+
+Rows where an angle happens to be special (a run that needs no pulse, a π rotation, an
+interaction of angle 0) are found after binding and written in their cheaper form.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pennylane_qstore.native.gates import TURN
+from pennylane_qstore.native.lower import Bit, Flow
+from pennylane_qstore.native.push import Rule, chain, plan_ms, plan_zz
+from pennylane_qstore.native.runs import (
+    AffineMap,
+    Bank,
+    Column,
+    Runs,
+    random_rows,
+    runs_of,
+    unitary,
+)
+from pennylane_qstore.native.structure import FloatArray
+
+CHUNK = 256
+"""Rows bound at once: the working arrays stay in the processor's cache."""
+
+_EPS = 1e-10
+"""Amplitudes and angles (turns) below this are nothing."""
+
+NONE, HALF, FULL, FLIP = 0, 1, 2, 3
+"""What a run is left with: no pulse, one GPi2, two GPi2, one GPi."""
+
+_MAX_PATTERNS = 512
+
+Gate = tuple[str, tuple[int, ...]]
+Codes = npt.NDArray[np.uint8]
+
+
+class NativeBlock(NamedTuple):
+    """Rows of one gate skeleton.
+
+    ``rows`` are their indices in the batch, ``gates`` the (name, wires) in time order, and
+    ``params`` (len(rows), slots) their parameters in turns: one for GPi, GPi2 and ZZ, three
+    (two phases and the angle) for MS.
+    """
+
+    rows: npt.NDArray[np.intp]
+    gates: tuple[Gate, ...]
+    params: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Readout:
+    """What the outcomes mean: tape bits as an affine map over GF(2) of the measured bits.
+
+    Args:
+        matrix: (tape wires measured, native wires measured), zeros and ones.
+        offset: (tape wires measured,), zeros and ones.
+    """
+
+    matrix: npt.NDArray[np.uint8]
+    offset: npt.NDArray[np.uint8]
+
+    def apply(self, bits: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+        """Tape bits (shots, tape wires) of measured bits (shots, native wires)."""
+        bits = np.asarray(bits, dtype=np.uint8)
+        return (bits @ self.matrix.T + self.offset) & 1  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class NativeBatch:
+    """A bound template: circuits in native gates, and how to read their outcomes.
+
+    Args:
+        rows: number of circuits.
+        qubits: number of native wires.
+        blocks: the circuits, by gate skeleton.
+        measured: native wires measured, in the order of the readout's columns.
+        readout: from measured bits to the tape's.
+    """
+
+    rows: int
+    qubits: int
+    blocks: tuple[NativeBlock, ...]
+    measured: tuple[int, ...]
+    readout: Readout
+
+
+class Template:
+    """A compiled structure.
+
+    Args:
+        flow: operations without two-qubit blocks; ``flow.outputs`` are the measured bits.
+        family: ``"ms"`` or ``"zz"``.
+        parameters: number of parameters P.
+        compact: whether wires without operations are left out.
+        push: whether rotations may move through entanglers.
+    """
+
+    def __init__(
+        self, flow: Flow, family: str, parameters: int, *, compact: bool = True, push: bool = True
+    ) -> None:
+        self.family = family
+        self.parameters = parameters
+        runs = runs_of(flow, family, compact=compact)
+        self.qubits = max(1, len(runs.wires))
+        self.measured, self.readout = _readout(flow.outputs, runs.wires)
+        self._entanglers = runs.entanglers
+        self._bank = Bank(runs, parameters)
+        self._angles = AffineMap([e.angle for e in runs.entanglers], parameters)
+        self._turning = np.array([bool(e.angle.terms) for e in runs.entanglers], dtype=bool)
+        self.off_plan_rows = 0
+        self._lock = threading.Lock()
+        self._patterns: dict[bytes, _Emission] = {}
+        self._plan(runs, push)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the template's arrays."""
+        arrays = [*_arrays(self), *_arrays(self._bank), *_arrays(self._angles)]
+        arrays += [a for e in self._patterns.values() for a in (e.matrix, e.const, e.frames)]
+        return sum(a.nbytes for a in arrays)
+
+    def bind(self, parameters: FloatArray) -> NativeBatch:
+        """Circuits for parameters ``[rows, P]``."""
+        rows = len(parameters)
+        blocks: list[NativeBlock] = []
+        for start in range(0, rows, CHUNK):
+            blocks += self._bind_chunk(parameters[start : start + CHUNK], start)
+        return NativeBatch(rows, self.qubits, tuple(blocks), self.measured, self.readout)
+
+    def frames(self, parameters: FloatArray) -> FloatArray:
+        """Virtual Z left on each native wire, in turns, (rows, native wires)."""
+        _, x, codes, zero = self._evaluate(parameters)
+        out = np.zeros((len(parameters), self.qubits))
+        for emission, rows in self._by_pattern(codes, zero):
+            frames = emission.frames @ x[:, rows] + emission.frame_const
+            out[rows] = (frames - np.round(frames)).T
+        return out
+
+    def _bind_chunk(self, parameters: FloatArray, start: int) -> Iterable[NativeBlock]:
+        angles, x, codes, zero = self._evaluate(parameters)
+        for emission, rows in self._by_pattern(codes, zero):
+            everything = len(rows) == len(parameters)
+            params = emission.matrix @ (x if everything else x[:, rows])
+            params += emission.const
+            for e, slot in emission.turning:
+                angle = angles[e] if everything else angles[e, rows]
+                if self.family == "ms":
+                    params[slot - 1] += 0.5 * (angle < 0)
+                    params[slot] = np.abs(angle)
+                else:
+                    params[slot] = angle
+            params -= np.round(params)
+            yield NativeBlock(rows + start, emission.gates, np.ascontiguousarray(params.T))
+
+    def _evaluate(
+        self, parameters: FloatArray
+    ) -> tuple[FloatArray, FloatArray, Codes, npt.NDArray[np.bool_]]:
+        """Entangling angles, arguments of the runs, pulses per run, entanglers at zero."""
+        alpha, beta = self._bank.evaluate(parameters)
+        angles = self._angles(parameters)
+        zero = np.zeros((len(self._entanglers), len(parameters)), dtype=bool)
+        if self._turning.any():
+            angles = self._wrap(angles, alpha, beta)
+            zero = np.abs(angles) < _EPS
+        if self._steps or self._moved.size:
+            alpha, beta = self._pushed(alpha, beta)
+        a, b = np.abs(alpha), np.abs(beta)
+        codes = np.full(a.shape, FULL, dtype=np.uint8)
+        codes[np.abs(a - b) < _EPS] = HALF
+        codes[b < _EPS] = NONE
+        codes[a < _EPS] = FLIP
+        x = np.concatenate([np.angle(alpha), np.angle(beta), 2 * np.arctan2(a, b)])
+        x /= TURN
+        return angles, x, codes, zero
+
+    def _by_pattern(
+        self, codes: Codes, zero: npt.NDArray[np.bool_]
+    ) -> Iterable[tuple[_Emission, npt.NDArray[np.intp]]]:
+        """Rows grouped by what their runs are left with; nearly always there is one group."""
+        rows = codes.shape[1]
+        planned = self._codes[:, None]
+        if not zero.any() and (codes == planned).all():
+            yield self._emission(self._codes, self._no_zero), np.arange(rows)
+            return
+        patterns = np.concatenate([codes, zero.astype(np.uint8)]).T
+        distinct, index = np.unique(patterns, axis=0, return_inverse=True)
+        n = len(codes)
+        for i, pattern in enumerate(distinct):
+            members = np.flatnonzero(index.reshape(-1) == i)
+            if (pattern[:n] != self._codes).any():
+                self.off_plan_rows += len(members)
+            yield self._emission(pattern[:n], pattern[n:].astype(bool)), members
+
+    def _emission(self, codes: Codes, zero: npt.NDArray[np.bool_]) -> _Emission:
+        key = codes.tobytes() + zero.tobytes()
+        found = self._patterns.get(key)
+        if found is None:
+            found = _emit(self._bank, self._entanglers, self._flips, codes, zero, self.family)
+            with self._lock:
+                if len(self._patterns) >= _MAX_PATTERNS:
+                    self._patterns.clear()
+                self._patterns[key] = found
+        return found
+
+    def _wrap(self, angles: FloatArray, alpha: FloatArray, beta: FloatArray) -> FloatArray:
+        """Angles within ±1/4; half a turn is a Pauli on the runs that follow."""
+        halves = np.ceil(2 * angles - 0.5 - _EPS)
+        odd = halves % 2 == 1
+        for e in np.flatnonzero(odd.any(axis=1)):
+            entangler, rows = self._entanglers[e], odd[e]
+            following = (
+                self._bank.index[entangler.a][entangler.run_a + 1],
+                self._bank.index[entangler.b][entangler.run_b + 1],
+            )
+            for r in following:
+                a, b = alpha[r, rows], beta[r, rows]
+                if self.family == "ms":  # times -iX on the right
+                    alpha[r, rows], beta[r, rows] = 1j * b.conj(), -1j * a.conj()
+                else:  # times -iZ
+                    alpha[r, rows], beta[r, rows] = -1j * a, -1j * b
+        return np.asarray(angles - halves / 2) * self._signs
+
+    # --- planning --------------------------------------------------------------------------
+
+    def _plan(self, runs: Runs, push: bool) -> None:
+        rng = np.random.default_rng(20)
+        sample = random_rows(rng, 1, self.parameters)
+        check = random_rows(rng, 1, self.parameters)
+        alpha, beta = self._bank.evaluate(sample)
+        rules: list[list[Rule]] = []
+        for q, wire in enumerate(runs.runs):
+            k = len(wire) - 1
+            samples = [unitary(alpha[r, 0], beta[r, 0]) for r in self._bank.index[q]]
+            constant = [all(not hasattr(op, "axis") for op in run) for run in wire]
+            if not push or not k:
+                rules.append([Rule("const", 0.0)] * (k + 2))
+            elif self.family == "ms":
+                rules.append(plan_ms(samples, constant))
+            else:
+                rules.append([Rule("const", c) for c in plan_zz(samples)])
+        self._adopt(rules)
+        if push and self.family == "ms":
+            self._verify(rules, sample, check)
+        *_, codes, _ = self._evaluate(sample)
+        self._codes = np.ascontiguousarray(codes[:, 0])
+        self._no_zero = np.zeros(len(self._entanglers), dtype=bool)
+
+    def _verify(self, rules: list[list[Rule]], sample: FloatArray, check: FloatArray) -> None:
+        """A wire whose plan does not hold at a second sample falls back to the plain chain."""
+        if not self.parameters:
+            return
+        self.fallbacks = 0
+        *_, first, _ = self._evaluate(sample)
+        *_, second, _ = self._evaluate(check)
+        for q, index in enumerate(self._bank.index):
+            if (_pulses(second[index, 0]) > _pulses(first[index, 0])).any():
+                rules[q] = chain(len(index) - 1)
+                self.fallbacks += 1
+        if self.fallbacks:
+            self._adopt(rules)
+
+    def _adopt(self, rules: list[list[Rule]]) -> None:
+        """Arrange the rules of all wires as levels of vectorised steps."""
+        self.fallbacks = getattr(self, "fallbacks", 0)
+        offset = [0]
+        for wire in rules:
+            offset.append(offset[-1] + len(wire))
+        self._c_const = np.zeros((offset[-1], 1))
+        levels: dict[tuple[int, str], list[tuple[int, int, int, float]]] = {}
+        for q, wire in enumerate(rules):
+            for i, (level, rule) in enumerate(zip(_levels(wire), wire, strict=True)):
+                slot = offset[q] + i
+                if rule.kind == "const":
+                    self._c_const[slot] = rule.offset
+                    continue
+                source = slot + (1 if rule.kind == "backward" else -1)
+                run = i - 1 if rule.kind == "forward" else i
+                item = (slot, source, self._bank.index[q][run], rule.offset)
+                levels.setdefault((level, rule.kind), []).append(item)
+        self._steps = [
+            (
+                kind,
+                np.array([item[0] for item in items]),
+                np.array([item[1] for item in items]),
+                np.array([item[2] for item in items]),
+                np.array([[item[3]] for item in items]),
+            )
+            for (_, kind), items in sorted(levels.items())
+        ]
+        left, right, moved = [], [], []
+        for q, index in enumerate(self._bank.index):
+            for i, r in enumerate(index):
+                around = rules[q][i], rules[q][i + 1]
+                if any(rule != Rule("const", 0.0) for rule in around):
+                    right.append(offset[q] + i)
+                    left.append(offset[q] + i + 1)
+                    moved.append(r)
+        self._moved, self._left, self._right = (
+            np.array(m, dtype=int) for m in (moved, left, right)
+        )
+        # A half turn moved through ZZ changes the sign of its angle.
+        flips = np.ones(len(self._entanglers))
+        if self.family == "zz":
+            for e, entangler in enumerate(self._entanglers):
+                for q, run in ((entangler.a, entangler.run_a), (entangler.b, entangler.run_b)):
+                    if rules[q][run + 1].offset:
+                        flips[e] = -flips[e]
+        self._flips, self._signs = flips, flips[:, None]
+
+    def _pushed(self, alpha: FloatArray, beta: FloatArray) -> Column:
+        c = np.empty((len(self._c_const), alpha.shape[1]))
+        c[:] = self._c_const
+        for kind, slot, source, run, offset in self._steps:
+            a, b = alpha[run], beta[run]
+            if kind == "euler":
+                y = -2 * (a.real * b.real + a.imag * b.imag)
+                z = 2 * (a.real * a.imag - b.real * b.imag)
+                c[slot] = np.arctan2(y, z) + offset
+                continue
+            half = c[source] / 2
+            cos, sin = np.cos(half), 1j * np.sin(half)
+            if kind == "forward":  # the first column of U RX(-c)
+                a, b = a * cos - sin * b.conj(), b * cos + sin * a.conj()
+                y = a.real * b.imag - a.imag * b.real
+            else:  # that of (RX(c) U)†
+                a, b = cos * a - sin * b, cos * b - sin * a
+                y = -(a.real * b.imag + a.imag * b.real)
+            z = a.real**2 + a.imag**2 - b.real**2 - b.imag**2
+            c[slot] = np.arctan2(2 * y, z) + offset
+        c /= 2
+        cos, sin = np.cos(c), 1j * np.sin(c)
+        a, b = alpha[self._moved], beta[self._moved]
+        cr, sr = cos[self._right], sin[self._right]
+        a, b = a * cr - sr * b.conj(), b * cr + sr * a.conj()
+        cl, sl = cos[self._left], sin[self._left]
+        alpha[self._moved], beta[self._moved] = cl * a - sl * b, cl * b - sl * a
+        return alpha, beta
+
+
+@dataclass(frozen=True, slots=True)
+class _Emission:
+    """One gate skeleton and the linear map from the runs' arguments to its parameters."""
+
+    gates: tuple[Gate, ...]
+    matrix: FloatArray
+    const: FloatArray
+    turning: tuple[tuple[int, int], ...]  # (entangler, slot of its angle)
+    frames: FloatArray
+    frame_const: FloatArray
+
+
+def _emit(
+    bank: Bank,
+    entanglers: Sequence[object],
+    flips: FloatArray,
+    codes: Codes,
+    zero: npt.NDArray[np.bool_],
+    family: str,
+) -> _Emission:
+    r"""Write the gates, with RZ kept as a frame per wire.
+
+    With U = [[α, -β*], [β, α*]], t = arg/2π and d = 2 atan2(|α|, |β|)/2π, and f the frame (in
+    turns) before the run:
+
+    - no pulse: f → f - 2 t(α),
+    - one GPi2 of phase t(β) + t(α) + 1/4 - f, then f → f - 2 t(α),
+    - GPi of phase t(β) + 1/4 - f/2, then f → 0,
+    - GPi2 of phases t(β) + t(α) - f and that plus d, then f → f + 1/2 - 2 t(α) - d.
+
+    MS takes -f from its phases; ZZ commutes with frames.
+    """
+    r = bank.size
+    width = 3 * r + 1
+    gates: list[Gate] = []
+    rows: list[FloatArray] = []
+    turning: list[tuple[int, int]] = []
+    frame = [np.zeros(width) for _ in bank.index] or [np.zeros(width)]
+    done = [0] * len(bank.index)
+
+    def unit(*entries: tuple[int, float]) -> FloatArray:
+        row = np.zeros(width)
+        for i, value in entries:
+            row[i] = value
+        return row
+
+    def flush(q: int) -> None:
+        run = bank.index[q][done[q]]
+        done[q] += 1
+        alpha, beta, d, one = run, r + run, 2 * r + run, 3 * r
+        code, f = codes[run], frame[q]
+        if code == HALF:
+            gates.append(("gpi2", (q,)))
+            rows.append(unit((beta, 1), (alpha, 1), (one, 0.25)) - f)
+        elif code == FLIP:
+            gates.append(("gpi", (q,)))
+            rows.append(unit((beta, 1), (one, 0.25)) - f / 2)
+            frame[q] = np.zeros(width)
+            return
+        elif code == FULL:
+            first = unit((beta, 1), (alpha, 1)) - f
+            gates.extend([("gpi2", (q,))] * 2)
+            rows.extend([first, first + unit((d, 1))])
+            frame[q] = f + unit((one, 0.5), (alpha, -2), (d, -1))
+            return
+        frame[q] = f + unit((alpha, -2))
+
+    for e, entangler in enumerate(entanglers):
+        a, b, angle = entangler.a, entangler.b, entangler.angle  # type: ignore[attr-defined]
+        flush(a)
+        flush(b)
+        if zero[e]:
+            continue
+        value = angle.const * flips[e]
+        if family == "ms":
+            gates.append(("ms", (a, b)))
+            half = unit((3 * r, 0.5 * (value < 0 and not angle.terms)))
+            rows.extend([-frame[a], half - frame[b], unit((3 * r, abs(value)))])
+        else:
+            gates.append(("zz", (a, b)))
+            rows.append(unit((3 * r, 0.25 if abs(value + 0.25) < _EPS else value)))
+            if not angle.terms and abs(value + 0.25) < _EPS:  # ZZ(-1/4) is ZZ(1/4) · Z⊗Z
+                for q in (a, b):
+                    frame[q] = frame[q] + unit((3 * r, 0.5))
+        if angle.terms:
+            turning.append((e, len(rows) - 1))
+    for q in range(len(bank.index)):
+        flush(q)
+    if not gates:  # a job wants a gate: one that undoes itself
+        gates = [("gpi2", (0,)), ("gpi2", (0,))]
+        rows = [unit(), unit((3 * r, 0.5))]
+    table = np.array(rows)
+    frames = np.array(frame)
+    return _Emission(
+        tuple(gates),
+        np.ascontiguousarray(table[:, :-1]),
+        table[:, -1:],
+        tuple(turning),
+        np.ascontiguousarray(frames[:, :-1]),
+        frames[:, -1:],
+    )
+
+
+def _readout(
+    outputs: Sequence[Bit], wires: Sequence[int]
+) -> tuple[tuple[int, ...], Readout]:
+    at = {q: i for i, q in enumerate(wires)}
+    measured = tuple(sorted({at[q] for bit in outputs for q in bit.wires}))
+    matrix = np.zeros((len(outputs), len(measured)), dtype=np.uint8)
+    for i, bit in enumerate(outputs):
+        for q in bit.wires:
+            matrix[i, measured.index(at[q])] = 1
+    return measured, Readout(matrix, np.array([bit.flip for bit in outputs], dtype=np.uint8))
+
+
+def _levels(rules: Sequence[Rule]) -> list[int]:
+    """Order of evaluation: a rule comes after the neighbour it follows from."""
+    levels = [0 if rule.kind in ("const", "euler") else -1 for rule in rules]
+    while -1 in levels:
+        for i, rule in enumerate(rules):
+            if levels[i] < 0:
+                source = levels[i + (1 if rule.kind == "backward" else -1)]
+                if source >= 0:
+                    levels[i] = source + 1
+    return levels
+
+
+def _pulses(codes: Codes) -> npt.NDArray[np.int_]:
+    return np.array([0, 1, 2, 1])[codes].sum(keepdims=True)
+
+
+def _arrays(thing: object) -> list[np.ndarray]:
+    return [v for v in vars(thing).values() if isinstance(v, np.ndarray)]
+
+
+__all__ = ["CHUNK", "NativeBatch", "NativeBlock", "Readout", "Template"]
