@@ -130,11 +130,30 @@ BACKENDS: Mapping[str, Backend] = MappingProxyType(
         backend.name: backend
         for backend in (
             Backend("simulator", 29, ("gpi", "gpi2", "ms", "zz")),
-            Backend("qpu.aria-1", 25, _MS, "aria-1", _ARIA, Fidelity(0.9995, 0.996, 0.9961), _DEBIAS),
-            Backend("qpu.aria-2", 25, _MS, "aria-2", _ARIA, Fidelity(0.9995, 0.996, 0.9961), _DEBIAS, True),
-            Backend("qpu.forte-1", 36, _ZZ, "forte-1", _FORTE, Fidelity(0.9998, 0.993, 0.9962), _DEBIAS),
             Backend(
-                "qpu.forte-enterprise-1", 36, _ZZ, "forte-1", _FORTE, Fidelity(0.9998, 0.993, 0.9962), _DEBIAS
+                "qpu.aria-1", 25, _MS, "aria-1", _ARIA, Fidelity(0.9995, 0.996, 0.9961), _DEBIAS
+            ),
+            Backend(
+                "qpu.aria-2",
+                25,
+                _MS,
+                "aria-2",
+                _ARIA,
+                Fidelity(0.9995, 0.996, 0.9961),
+                _DEBIAS,
+                True,
+            ),
+            Backend(
+                "qpu.forte-1", 36, _ZZ, "forte-1", _FORTE, Fidelity(0.9998, 0.993, 0.9962), _DEBIAS
+            ),
+            Backend(
+                "qpu.forte-enterprise-1",
+                36,
+                _ZZ,
+                "forte-1",
+                _FORTE,
+                Fidelity(0.9998, 0.993, 0.9962),
+                _DEBIAS,
             ),
         )
     }

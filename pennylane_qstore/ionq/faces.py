@@ -1,0 +1,272 @@
+"""Q-Store v3.4's way of using the client: submit now, fetch later, by id.
+
+The same ledger and the same protocol stand behind it: a submission is written down before it
+is sent, and its results are stored when they are fetched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from pennylane_qstore.errors import (
+    ConfigurationError,
+    JobCanceled,
+    JobTimeout,
+    LedgerError,
+    QStoreError,
+)
+from pennylane_qstore.ionq.collect import CircuitFailure, Harvest, failure_of, harvest, pack, unpack
+from pennylane_qstore.ionq.ledger import State, Submission
+from pennylane_qstore.ionq.poll import JobKind, Progress
+from pennylane_qstore.ionq.submission import Submitter
+from pennylane_qstore.ionq.transport import Traffic
+from pennylane_qstore.ionq.wire import Histogram, JobRequest, JobState
+
+if TYPE_CHECKING:
+    from pennylane_qstore.ionq.client import IonQBatchClient
+
+_NATIVE = frozenset({"gpi", "gpi2", "ms", "zz"})
+
+
+class CircuitId(str):
+    """The id of a job, which also knows which circuit of the job is meant.
+
+    Attributes:
+        circuit: position of the circuit in the job.
+    """
+
+    circuit: int
+
+    def __new__(cls, job_id: str, circuit: int) -> CircuitId:
+        """The id of one circuit of a job."""
+        self = super().__new__(cls, job_id)
+        self.circuit = circuit
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CircuitId, (str(self), self.circuit)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchJobResult:
+    """The result of one circuit, in v3.4's shape.
+
+    Attributes:
+        job_id: of the job.
+        status: ``"completed"``, ``"failed"``, ``"canceled"`` or ``"timeout"``.
+        measurements: probability by outcome, outcomes as bitstrings with qubit 0 first.
+        error: why there are none.
+        execution_time_ms: run time of the job at the service, in ms.
+    """
+
+    job_id: str
+    status: str
+    measurements: dict[str, float] | None = None
+    error: str | None = None
+    execution_time_ms: float | None = None
+
+
+async def submit_batch(
+    client: IonQBatchClient,
+    circuits: Sequence[dict[str, Any]],
+    target: str,
+    shots: int,
+    name_prefix: str,
+) -> list[str]:
+    """One POST; see ``IonQBatchClient.submit_batch``."""
+    if not circuits:
+        return []
+    request = _request(circuits, target, shots, name_prefix)
+    loop = asyncio.get_running_loop()
+    # The ledger waits for the disk: not on the caller's loop.
+    (job,) = await loop.run_in_executor(None, client._begin, [request], None, None)
+    row, _ = job.rows.popleft()
+    assert job.body is not None  # noqa: S101  (a fresh intent always has its body)
+    submitter = Submitter(client._api(), client.ledger, client._options.on_ambiguous)
+    try:
+        job_id, _ = await client.on_loop(submitter.submit(row, job.body, job.traffic))
+    finally:
+        job.sent = 1
+        client._count([job])
+    with client._counting:
+        client._jobs += 1
+    return [CircuitId(job_id, index) for index in range(len(circuits))]
+
+
+async def get_results(
+    client: IonQBatchClient,
+    job_ids: Sequence[str],
+    polling_interval: float | None,
+    timeout: float | None,
+) -> list[BatchJobResult]:
+    """One result per id; see ``IonQBatchClient.get_results_parallel``."""
+    unique = list(dict.fromkeys(str(job_id) for job_id in job_ids))
+    submitter = Submitter(client._api(), client.ledger, client._options.on_ambiguous)
+    loop = asyncio.get_running_loop()
+
+    async def one(job_id: str) -> tuple[Submission, _End] | QStoreError:
+        try:
+            row = await loop.run_in_executor(None, client.ledger.find, job_id)
+            if row is None:
+                raise LedgerError(f"Job {job_id} is not in {client.ledger!r}.", job_ids=[job_id])
+            traffic = Traffic()
+            end = await client.on_loop(
+                finish(submitter, row, traffic, timeout, _nobody, 0, max_delay_s=polling_interval)
+            )
+        except QStoreError as error:
+            return error
+        with client._counting:
+            client._traffic.add(traffic)
+        return row, end
+
+    ends = dict(zip(unique, await asyncio.gather(*map(one, unique)), strict=True))
+    seen: dict[str, int] = {}
+    results = []
+    for job_id in job_ids:
+        # A plain string does not know its circuit: its first mention is the first circuit.
+        occurrence = seen.get(str(job_id), 0)
+        seen[str(job_id)] = occurrence + 1
+        index = job_id.circuit if isinstance(job_id, CircuitId) else occurrence
+        results.append(_result(str(job_id), ends[str(job_id)], index))
+    return results
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    histograms: list[Histogram | None]
+    failures: dict[int, CircuitFailure]
+    run_s: float | None
+
+
+async def finish(
+    submitter: Submitter,
+    row: Submission,
+    traffic: Traffic,
+    max_wait_s: float | None,
+    report: Callable[[Progress], None],
+    index: int,
+    *,
+    max_delay_s: float | None = None,
+) -> _End:
+    """Bring a submission to its end and store what came. Runs on the loop.
+
+    Raises:
+        JobCanceled, JobTimeout, AmbiguousSubmission, ServiceError, InvalidResponse: see there.
+    """
+    api, ledger = submitter.api, submitter.ledger
+    if row.state not in (State.INTENT, State.AMBIGUOUS, State.SUBMITTED):
+        return _stored(row)
+    adopted = await submitter.adopt(row, None, traffic)
+    if adopted is None:
+        return _stored(await ledger.off_loop(ledger.get, row.id))
+    job_id, _ = adopted
+    started = api.clock.monotonic()
+
+    def tell(state: JobState) -> None:
+        wait_ms = state.predicted_wait_ms
+        wait_s = None if wait_ms is None else wait_ms / 1e3
+        elapsed_s = api.clock.monotonic() - started
+        report(Progress(index, job_id, state.status, elapsed_s, wait_s, row.circuits))
+
+    state, _ = await api.poller.wait(
+        job_id, JobKind(row.backend, row.circuits, row.shots), traffic, since=started,
+        max_wait_s=max_wait_s, max_delay_s=max_delay_s, report=tell,
+    )  # fmt: skip
+    if state.status in ("canceled", "deleted"):
+        await ledger.off_loop(ledger.canceled, row.id, f"the job is {state.status}")
+        raise JobCanceled(f"Job {job_id} is {state.status}.", job_ids=[job_id])
+    got = await harvest(
+        api, state, traffic, circuits=row.circuits, qubits=row.qubits,
+        aggregation=row.aggregation, ordered=not row.backend.startswith("qpu"),
+    )  # fmt: skip
+    await _store(submitter, row, got, state)
+    begun, ended = state.started_at, state.completed_at
+    run_s = ended - begun if begun is not None and ended is not None else None
+    return _End(got.histograms, got.failures, run_s)
+
+
+async def _store(submitter: Submitter, row: Submission, got: Harvest, state: JobState) -> None:
+    ledger = submitter.ledger
+    if not got.failures:
+        await ledger.off_loop(ledger.done, row.id, pack(got.histograms))
+        return
+    first = next(iter(got.failures.values()), failure_of(state))
+    arrived = pack(got.histograms) if any(got.histograms) else None
+    await ledger.off_loop(ledger.failed, row.id, f"{first.code}: {first.message}", arrived)
+
+
+def _stored(row: Submission) -> _End:
+    if row.results is None and row.state in (State.CANCELED, State.DUPLICATE):
+        raise JobCanceled(f"Job {row.job_id} was cancelled.", job_ids=[row.job_id or ""])
+    histograms: list[Histogram | None] = [None] * row.circuits
+    if row.results is not None:
+        histograms = unpack(row.results)
+    why = CircuitFailure(row.state.value, row.failure or "no result", row.job_id or "")
+    failures = {i: why for i, histogram in enumerate(histograms) if histogram is None}
+    return _End(histograms, failures, None)
+
+
+def _request(
+    circuits: Sequence[dict[str, Any]], target: str, shots: int, name_prefix: str
+) -> JobRequest:
+    bodies, gates, qubits = [], 0, 1
+    gatesets = set()
+    for number, circuit in enumerate(circuits):
+        operations = circuit.get("circuit") if isinstance(circuit, dict) else None
+        if not isinstance(operations, list) or not all(
+            isinstance(gate, dict) and isinstance(gate.get("gate"), str) for gate in operations
+        ):
+            raise ConfigurationError(
+                f"Circuit {number} must be {{'qubits': n, 'circuit': [{{'gate': ...}}, ...]}}."
+            )
+        qubits = max(qubits, int(circuit.get("qubits", 1)))
+        gates += len(operations)
+        gatesets.add(_gateset(operations))
+        bodies.append(orjson.dumps(operations))
+    gatesets.discard(None)
+    if len(gatesets) > 1:
+        raise ConfigurationError("Native and QIS gates cannot be mixed in one batch.")
+    gateset = next(iter(gatesets), None) or "qis"
+    return JobRequest(target, gateset, qubits, tuple(bodies), gates, shots, name=name_prefix)
+
+
+def _gateset(operations: list[dict[str, Any]]) -> str | None:
+    """``None`` for an empty circuit, which is of either kind."""
+    native = [gate["gate"] in _NATIVE and "rotation" not in gate for gate in operations]
+    return None if not native else "native" if all(native) else "qis"
+
+
+def _result(job_id: str, end: tuple[Submission, _End] | QStoreError, index: int) -> BatchJobResult:
+    if isinstance(end, JobCanceled):
+        return BatchJobResult(job_id, "canceled", error=str(end))
+    if isinstance(end, JobTimeout):
+        return BatchJobResult(job_id, "timeout", error=str(end))
+    if isinstance(end, QStoreError):
+        return BatchJobResult(job_id, "failed", error=str(end))
+    row, (histograms, failures, run_s) = end[0], (end[1].histograms, end[1].failures, end[1].run_s)
+    if index >= len(histograms):
+        return BatchJobResult(
+            job_id, "failed", error=f"The job has {len(histograms)} circuits, not {index + 1}."
+        )
+    histogram = histograms[index]
+    time_ms = None if run_s is None else 1e3 * run_s
+    if histogram is None:
+        why = failures.get(index)
+        error = f"{why.code}: {why.message}" if why else "no result"
+        return BatchJobResult(job_id, "failed", error=error, execution_time_ms=time_ms)
+    measurements = {
+        f"{state:0{row.qubits}b}"[::-1]: probability
+        for state, probability in zip(
+            histogram.states.tolist(), histogram.probabilities.tolist(), strict=True
+        )
+    }
+    return BatchJobResult(job_id, "completed", measurements, None, time_ms)
+
+
+def _nobody(_progress: Progress) -> None:
+    """Nobody listens."""

@@ -1,0 +1,197 @@
+"""The ledger's file: where it lies, who may read it, how it is opened and migrated."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import platformdirs
+
+from pennylane_qstore.errors import LedgerError
+
+logger = logging.getLogger(__name__)
+
+BUSY_S = 30.0
+"""How long a transaction waits for another process's, in seconds."""
+
+_FILE_MODE = 0o600
+_FOLDER_MODE = 0o700
+_OTHERS = 0o077
+_NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "afs", "9p")
+_WAL_ATTEMPTS = 200
+_WAL_PAUSE_S = 0.02
+
+
+def default_path() -> Path:
+    """Where the ledger lies unless told otherwise: the user's data folder."""
+    return platformdirs.user_data_path("pennylane-qstore") / "ledger.sqlite3"
+
+
+def prepare_file(path: Path) -> None:
+    """Create file and folder for the user's eyes only; tighten a file that is wider.
+
+    Raises:
+        LedgerError: they cannot be created.
+    """
+    try:
+        if not path.parent.exists():
+            path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        try:
+            # SQLite would create it readable by all; -wal and -shm take the file's mode.
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _FILE_MODE))
+        except FileExistsError:
+            if path.stat().st_mode & _OTHERS:
+                path.chmod(_FILE_MODE)
+    except OSError as error:
+        raise LedgerError(
+            f"The ledger {str(path)!r} cannot be created: {error.strerror}."
+        ) from None
+
+
+def journal_mode(path: Path, mounts: str | None = None) -> str:
+    """``"WAL"``, or ``"DELETE"`` on a network file system, where WAL is not safe.
+
+    Args:
+        path: the ledger's file.
+        mounts: text of the kernel's mount table, by default this machine's.
+    """
+    kind = _file_system(path, _mount_table() if mounts is None else mounts)
+    if kind.removeprefix("fuse.").startswith((*_NETWORK, "sshfs")):
+        logger.warning(
+            "The ledger %s lies on a network file system (%s): it works more slowly there, "
+            "without write-ahead log. A local folder is better (ledger=...).", path, kind
+        )  # fmt: skip
+        return "DELETE"
+    return "WAL"
+
+
+def open_database(path: Path | None, mode: str) -> sqlite3.Connection:
+    """A connection with the newest schema; the caller guards it with a lock.
+
+    Raises:
+        LedgerError: not a ledger, or one of a newer version.
+    """
+    name = ":memory:" if path is None else str(path)
+    try:
+        db = sqlite3.connect(name, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise LedgerError(f"The ledger {name!r} cannot be opened: {error}.") from None
+    try:
+        if path is not None:
+            _set_journal(db, mode, name)
+        db.execute("PRAGMA foreign_keys=OFF")
+        _migrate(db, name)
+    except (sqlite3.Error, LedgerError) as error:
+        db.close()
+        if isinstance(error, LedgerError):
+            raise
+        raise LedgerError(f"{name!r} is not a ledger: {error}.") from None
+    return db
+
+
+def _set_journal(db: sqlite3.Connection, mode: str, name: str) -> None:
+    # Switching to WAL asks for the file alone and does not wait its turn, so that many
+    # processes that open a new ledger at once have to take turns here.
+    for attempt in range(_WAL_ATTEMPTS):
+        try:
+            (actual,) = db.execute(f"PRAGMA journal_mode={mode}").fetchone()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or attempt == _WAL_ATTEMPTS - 1:
+                raise
+            time.sleep(_WAL_PAUSE_S)
+            continue
+        if actual.upper() != mode:
+            logger.warning("The ledger %s takes no journal mode %s, but %s.", name, mode, actual)
+        return
+
+
+def _migrate(db: sqlite3.Connection, name: str) -> None:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version == len(_MIGRATIONS):
+        return
+    if version > len(_MIGRATIONS):
+        raise LedgerError(
+            f"The ledger {name!r} was written by a newer version of this package "
+            f"(schema {version}, this one knows {len(_MIGRATIONS)}): upgrade the package."
+        )
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have migrated while this one waited for its turn.
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        for number in range(version, len(_MIGRATIONS)):
+            _MIGRATIONS[number](db)
+            db.execute(f"PRAGMA user_version = {number + 1}")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def _first_schema(db: sqlite3.Connection) -> None:
+    db.execute(
+        """CREATE TABLE submissions (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            token TEXT UNIQUE,
+            state TEXT NOT NULL,
+            service TEXT NOT NULL,
+            backend TEXT NOT NULL,
+            shots INTEGER NOT NULL,
+            circuits INTEGER NOT NULL,
+            qubits INTEGER NOT NULL,
+            payload_sha256 TEXT NOT NULL,
+            run TEXT,
+            step INTEGER,
+            chunk INTEGER,
+            attempt INTEGER NOT NULL,
+            part TEXT,
+            aggregation TEXT,
+            estimated_usd REAL,
+            billed_usd REAL,
+            job_id TEXT,
+            results BLOB,
+            failure TEXT,
+            owner TEXT,
+            lease_until REAL NOT NULL DEFAULT 0,
+            created_at REAL NOT NULL,
+            updated_at REAL NOT NULL,
+            UNIQUE (run, step, chunk, attempt)
+        )"""
+    )
+    db.execute("CREATE INDEX submissions_by_state ON submissions (state)")
+    db.execute("CREATE INDEX submissions_by_job ON submissions (job_id)")
+    db.execute(
+        """CREATE TABLE events (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            submission INTEGER NOT NULL,
+            at REAL NOT NULL,
+            event TEXT NOT NULL,
+            detail TEXT
+        )"""
+    )
+    db.execute("CREATE INDEX events_by_submission ON events (submission)")
+
+
+_MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_schema,)
+
+
+def _mount_table() -> str:
+    try:
+        return Path("/proc/self/mounts").read_text()
+    except OSError:
+        return ""  # no such table on this system: assume a local disk
+
+
+def _file_system(path: Path, mounts: str) -> str:
+    best, kind = "", ""
+    for line in mounts.splitlines():
+        fields = line.split()
+        if len(fields) < 3:
+            continue
+        folder = fields[1].replace("\\040", " ")
+        if path.is_relative_to(folder) and len(folder) >= len(best):
+            best, kind = folder, fields[2]
+    return kind

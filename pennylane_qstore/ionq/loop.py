@@ -1,0 +1,129 @@
+"""One background event loop per process, on its own daemon thread.
+
+A loop that always runs sees the end of an idle connection, so that no POST is written into
+one that is already closed; and it serves plain code, Jupyter's loop and many threads alike,
+because nobody ever runs a loop inside a loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import ctypes
+import os
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from pennylane_qstore.errors import QStoreError
+
+_T = TypeVar("_T")
+_EXIT_S = 1.0  # the interpreter waits this long for connections to close, no longer
+
+
+class BackgroundLoop:
+    """An event loop on a daemon thread. Use :func:`background_loop`, not this class."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.loop = asyncio.new_event_loop()
+        self._closers: set[Callable[[], Awaitable[None]]] = set()
+        self._thread = threading.Thread(target=self._run, name="qstore-ionq", daemon=True)
+        self._thread.start()
+
+    def submit(self, coroutine: Coroutine[Any, Any, _T]) -> Future[_T]:
+        """Start a coroutine on the loop, from any other thread.
+
+        Raises:
+            QStoreError: called on the loop's own thread, which would wait for itself.
+        """
+        if threading.current_thread() is self._thread:
+            coroutine.close()
+            raise QStoreError(
+                "A blocking call was made on the client's own event loop (from a callback?); "
+                "make it from another thread."
+            )
+        return self.start(coroutine)
+
+    def start(self, coroutine: Coroutine[Any, Any, _T]) -> Future[_T]:
+        """Like :meth:`submit`, for those who do not wait for the end; from any thread."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
+    def at_exit(self, closer: Callable[[], Awaitable[None]]) -> None:
+        """Register what has to be closed before the loop stops."""
+        self._closers.add(closer)
+
+    def closed(self, closer: Callable[[], Awaitable[None]]) -> None:
+        """Forget a closer whose work is done."""
+        self._closers.discard(closer)
+
+    def stop(self) -> None:
+        """Close what is open and end the thread, within a second."""
+        if self.pid != os.getpid() or not self._thread.is_alive():
+            return
+        with contextlib.suppress(TimeoutError):
+            self.submit(self._close_all()).result(_EXIT_S)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(_EXIT_S)
+        if not self._thread.is_alive():
+            self.loop.close()
+
+    async def _close_all(self) -> None:
+        this = asyncio.current_task()
+        tasks = [task for task in asyncio.all_tasks() if task is not this]
+        for task in tasks:
+            task.cancel()
+        closers = [closer() for closer in self._closers]
+        self._closers.clear()
+        await asyncio.gather(*tasks, *closers, return_exceptions=True)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+
+_lock = threading.Lock()
+_current: BackgroundLoop | None = None
+
+
+def background_loop() -> BackgroundLoop:
+    """The loop of this process, started when first asked for."""
+    global _current
+    current = _current
+    if current is not None and current.pid == os.getpid():
+        return current
+    with _lock:
+        if _current is None or _current.pid != os.getpid():
+            _current = BackgroundLoop()
+        return _current
+
+
+def keep_forever(thing: object) -> None:
+    """Never let ``thing`` be destroyed in this process.
+
+    A forked child inherits the parent's sockets and selector. Destroying its copies would
+    take the sockets out of the selector that the parent still uses.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+
+
+def _forget_after_fork() -> None:
+    # Only the forking thread lives on in the child: a lock held by another would stay held,
+    # and the inherited loop has no thread to run it.
+    global _current, _lock
+    _lock = threading.Lock()
+    if _current is not None:
+        keep_forever(_current)
+    _current = None
+
+
+def _stop_at_exit() -> None:
+    if _current is not None:
+        _current.stop()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)
+atexit.register(_stop_at_exit)

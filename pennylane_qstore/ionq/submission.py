@@ -1,0 +1,338 @@
+"""From an intent in the ledger to the id of one job: the POST that is never repeated blindly.
+
+After an answer that was lost, the service's job list is searched for the token that the POST
+carried, until the settle time has passed. What is found is adopted; of two, the first is kept
+and the other cancelled. What is not found may be sent again on a simulator; anything that
+costs money raises :class:`AmbiguousSubmission` unless the user chose otherwise. The one limit
+of all this: a service that creates a job later than the settle time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import logging
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from pennylane_qstore.errors import (
+    AmbiguousSubmission,
+    ConfigurationError,
+    QStoreError,
+    ServiceError,
+)
+from pennylane_qstore.ionq.api import PAGE, Api, Throttled
+from pennylane_qstore.ionq.ledger import Ledger, State, Submission, new_owner
+from pennylane_qstore.ionq.retry import Lost, Unsent
+from pennylane_qstore.ionq.transport import Traffic, post_timeout_s
+from pennylane_qstore.ionq.wire import JobState
+
+logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+_FIRST_LOOK_S = 0.1
+_LONGEST_LOOK_S = 10.0
+_SKEW_S = 600.0  # clocks of client and service may differ by this, where both are known
+_UNKNOWN_SKEW_S = 86_400.0
+_WAIT_FOR_OTHER_S = 0.1
+_FREE = frozenset({"simulator"})  # backends on which a job too many costs nothing
+
+
+class Submitter:
+    """Carries submissions of one client through. Runs on the loop.
+
+    Args:
+        api: the service.
+        ledger: where every step is written down first.
+        on_ambiguous: ``"raise"``, or ``"resubmit"`` also where jobs cost money.
+    """
+
+    def __init__(self, api: Api, ledger: Ledger, on_ambiguous: str = "raise") -> None:
+        self.api = api
+        self.ledger = ledger
+        self.on_ambiguous = check_on_ambiguous(on_ambiguous)
+
+    async def submit(self, row: Submission, body: bytes, traffic: Traffic) -> tuple[str, bool]:
+        """Make the job of a fresh intent.
+
+        Args:
+            row: in state ``INTENT``, its lease held.
+            body: of the POST, with the row's token.
+            traffic: counters.
+
+        Returns:
+            The job id, and whether the POST was sent more than once (see :meth:`sweep`).
+
+        Raises:
+            ServiceError, ConnectionFailed: no job was created.
+            AmbiguousSubmission: a job may have been created.
+        """
+        try:
+            return await self._send(row, body, traffic, doubtful=False)
+        except BaseException:
+            if row.owner is not None:
+                await self.ledger.off_loop(self.ledger.release, row.id, row.owner)
+            raise
+
+    async def adopt(
+        self, row: Submission, body: bytes | None, traffic: Traffic
+    ) -> tuple[str, bool] | None:
+        """Find the job of an intent that another process (or an earlier run) left behind.
+
+        Args:
+            row: in any state.
+            body: to send if there is no job and sending again is allowed; ``None`` never
+                sends.
+            traffic: counters.
+
+        Returns:
+            As :meth:`submit`; ``None`` if the row turns out to have no job to wait for.
+
+        Raises:
+            AmbiguousSubmission: there may be a job, and it cannot be found.
+        """
+        owner = new_owner()
+        lease_s = self._lease_s(body)
+        while True:
+            row = await self.ledger.off_loop(self.ledger.get, row.id)
+            if row.state is State.SUBMITTED and row.job_id is not None:
+                return row.job_id, False
+            if row.state not in (State.INTENT, State.AMBIGUOUS):
+                return None
+            if await self.ledger.off_loop(self.ledger.claim, row.id, owner, lease_s):
+                break
+            # Another process is sending it at this moment: its answer is ours too.
+            await self.api.clock.sleep(_WAIT_FOR_OTHER_S)
+        try:
+            left_s = row.updated_at + self.api.settle_s - self.api.clock.now()
+            job_id = await self.recover(row, traffic, settle_s=left_s, owner=owner)
+            if job_id is not None:
+                await self.ledger.off_loop(self.ledger.submitted, row.id, job_id)
+                return job_id, False
+            self._may_resubmit(row)
+            if body is None:
+                return None
+            return await self._send(row, body, traffic, doubtful=True)
+        finally:
+            await self.ledger.off_loop(self.ledger.release, row.id, owner)
+
+    async def recover(
+        self, row: Submission, traffic: Traffic, *, settle_s: float, owner: str | None = None
+    ) -> str | None:
+        """Look for the job of a row until ``settle_s`` seconds have passed.
+
+        Returns:
+            Its id, or ``None``: a look after the settle time did not find it.
+
+        Raises:
+            AmbiguousSubmission: the list cannot be read.
+        """
+        clock = self.api.clock
+        settled_at = clock.monotonic() + max(settle_s, 0.0)
+        give_up_at = settled_at + 2 * self.api.settle_s
+        delay_s = _FIRST_LOOK_S
+        while True:
+            started = clock.monotonic()
+            try:
+                found = await self._look(row, traffic)
+            except QStoreError as error:
+                logger.warning("Looking for the job of submission %d failed: %s", row.id, error)
+                if clock.monotonic() >= give_up_at:
+                    raise _ambiguous(row, f"the job list cannot be read ({error})") from None
+            else:
+                if found:
+                    traffic.reconciled += 1
+                    await self._cancel_others(row, found[0].id, found[1:], traffic)
+                    logger.warning(
+                        "The answer to a POST was lost; its job %s was found by its token.",
+                        found[0].id,
+                    )
+                    return found[0].id
+                if started >= settled_at:
+                    return None
+            holder = owner or row.owner
+            if holder:
+                lease_s = delay_s + 2 * self.api.settle_s + 60
+                await self.ledger.off_loop(self.ledger.claim, row.id, holder, lease_s)
+            left_s = settled_at - clock.monotonic()
+            await clock.sleep(min(delay_s, left_s) if left_s > 0 else delay_s)
+            delay_s = min(2 * delay_s, _LONGEST_LOOK_S)
+
+    async def sweep(self, row: Submission, job_id: str, traffic: Traffic) -> None:
+        """After a second POST: cancel what the first may have created after all."""
+        try:
+            found = await self._look(row, traffic)
+        except QStoreError as error:
+            logger.warning("Looking for duplicates of job %s failed: %s", job_id, error)
+            return
+        await self._cancel_others(row, job_id, [j for j in found if j.id != job_id], traffic)
+
+    # ---- private --------------------------------------------------------------------
+
+    async def _send(
+        self, row: Submission, body: bytes, traffic: Traffic, *, doubtful: bool
+    ) -> tuple[str, bool]:
+        """Send, again and again where that is safe. ``doubtful``: an earlier POST was lost."""
+        policy, quota = self.api.policy, self.api.quota
+        failures = throttled = 0
+        posts = int(doubtful)
+        await self._or_not_sent(self.api.pacer.wait(), row, doubtful)
+        while True:
+            posts += 1
+            hint_s = None
+            error: QStoreError
+            try:
+                return await _finish(self._post(row, body, traffic, doubtful)), posts > 1
+            except Throttled as busy:
+                throttled += 1
+                error, hint_s = busy.error, busy.hint_s
+                is_busy = True
+                again = throttled < policy.throttled_attempts and quota.take(policy.throttle_cost)
+            except Unsent as reason:
+                failures += 1
+                error = self.api.unreachable(reason, "POST /jobs")
+                is_busy = False
+                again = (
+                    not reason.permanent
+                    and failures < policy.attempts
+                    and quota.take(policy.retry_cost)
+                )
+            except Lost as reason:
+                doubtful = True
+                failures += 1
+                job_id = await self.recover(row, traffic, settle_s=self.api.settle_s)
+                if job_id is not None:
+                    await self.ledger.off_loop(self.ledger.submitted, row.id, job_id)
+                    return job_id, posts > 1
+                self._may_resubmit(row)
+                if failures >= policy.attempts or not quota.take(policy.retry_cost):
+                    raise _ambiguous(row, f"{posts} POSTs were lost, the last: {reason}") from None
+                traffic.retries += 1
+                continue
+            if not again:
+                await self._not_sent(row, str(error), doubtful)
+                raise error
+            pause = self.api.pause(
+                throttled if is_busy else failures, is_busy, hint_s, traffic, "POST /jobs", error
+            )
+            await self._or_not_sent(pause, row, doubtful)
+
+    async def _or_not_sent(
+        self, waiting: Coroutine[Any, Any, None], row: Submission, doubtful: bool
+    ) -> None:
+        """Wait before a POST; interrupted here, it was surely not sent."""
+        try:
+            await waiting
+        except asyncio.CancelledError:
+            await self._not_sent(row, "interrupted before it was sent", doubtful)
+            raise
+
+    async def _post(self, row: Submission, body: bytes, traffic: Traffic, doubtful: bool) -> str:
+        """One POST and its entry in the ledger, which belong together."""
+        try:
+            job_id = await self.api.create(body, traffic)
+        except Lost as reason:
+            await self.ledger.off_loop(self.ledger.ambiguous, row.id, str(reason))
+            raise
+        except ServiceError as error:
+            await self._not_sent(row, str(error), doubtful)
+            raise
+        await self.ledger.off_loop(self.ledger.submitted, row.id, job_id)
+        return job_id
+
+    async def _not_sent(self, row: Submission, reason: str, doubtful: bool) -> None:
+        # Surely no job from this POST; but an earlier one of the same row may have made one.
+        call = self.ledger.ambiguous if doubtful else self.ledger.rejected
+        await self.ledger.off_loop(call, row.id, reason)
+
+    def _may_resubmit(self, row: Submission) -> None:
+        if row.backend not in _FREE and self.on_ambiguous != "resubmit":
+            raise _ambiguous(row, "it is not in the job list")
+
+    async def _look(self, row: Submission, traffic: Traffic) -> list[JobState]:
+        """Jobs that carry the token, the one to keep first."""
+        oldest = self._on_service_clock(row.created_at)
+        found: dict[str, JobState] = {}
+        newest_first, previous = True, float("inf")
+        async for page in self.api.pages(f"target={row.backend}&limit={PAGE}", traffic):
+            for job in page.jobs:
+                if job.submitted_at is not None:
+                    newest_first &= job.submitted_at <= previous
+                    previous = job.submitted_at
+                mine = job.token == row.token or (job.name or "").endswith(row.token or "\0")
+                if mine and job.parent_id is None:
+                    found[job.id] = job
+            # The order of the list is not documented: only while it is seen to be newest
+            # first does an old entry mean that the rest is older.
+            if newest_first and previous < oldest:
+                break
+        dead = ("failed", "canceled", "deleted")
+        return sorted(
+            found.values(), key=lambda job: (job.status in dead, job.submitted_at or 0.0, job.id)
+        )
+
+    def _on_service_clock(self, moment: float) -> float:
+        """A moment of ours on the service's clock, less what may be uncertain about it."""
+        stamp = self.api.transport.last_date
+        try:
+            theirs = None if stamp is None else email.utils.parsedate_to_datetime(stamp[0])
+        except ValueError:
+            theirs = None
+        if theirs is None or stamp is None:
+            return moment - _UNKNOWN_SKEW_S
+        return moment + (theirs.timestamp() - stamp[1]) - _SKEW_S
+
+    async def _cancel_others(
+        self, row: Submission, kept: str, others: list[JobState], traffic: Traffic
+    ) -> None:
+        for other in others:
+            await self.ledger.off_loop(self.ledger.duplicate, row.id, other.id)
+        alive = [other.id for other in others if not other.is_terminal]
+        if others:
+            logger.error(
+                "Submission %d was accepted %d times by the service. Job %s is kept; cancelled: "
+                "%s; already ended: %s. Check what was billed.", row.id, len(others) + 1, kept,
+                ", ".join(alive) or "none",
+                ", ".join(o.id for o in others if o.is_terminal) or "none",
+            )  # fmt: skip
+        if alive:
+            try:
+                await self.api.cancel(alive, traffic)
+            except QStoreError:
+                logger.exception("Cancelling %s failed: do it by hand.", ", ".join(alive))
+
+    def _lease_s(self, body: bytes | None) -> float:
+        return post_timeout_s(len(body or b"")) + 60.0
+
+
+def check_on_ambiguous(value: str) -> str:
+    """The option, if it is one.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    if value not in ("raise", "resubmit"):
+        raise ConfigurationError(f"on_ambiguous must be 'raise' or 'resubmit'; got {value!r}.")
+    return value
+
+
+async def _finish(critical: Coroutine[Any, Any, _T]) -> _T:
+    """Run to the end even if the waiting task is cancelled: then the outcome is known."""
+    task = asyncio.ensure_future(critical)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not task.done():
+            await asyncio.wait({task})
+        if not task.cancelled() and task.exception() is not None:
+            logger.debug("The interrupted POST ended with %s.", task.exception())
+        raise
+
+
+def _ambiguous(row: Submission, why: str) -> AmbiguousSubmission:
+    return AmbiguousSubmission(
+        f"A job for {row.backend} may have been created, but {why}. It was not sent again, since "
+        f"it could be paid twice. Look at https://cloud.ionq.com/jobs for the name that ends with "
+        f"{row.token}, or try `qstore jobs reconcile` later; on_ambiguous='resubmit' sends again.",
+        submission=row.id, token=row.token,
+    )  # fmt: skip
