@@ -95,7 +95,7 @@ def job_json(
     if status == "failed" and job.failure is not None:
         code, message = job.failure
         out["failure"] = {"code": code, "message": message, "error": message}
-    if status == "completed" and job.gateset == "native" and single and job.request is not None:
+    if status == "completed" and single and job.request is not None:
         compiled = _descriptor("compiled-native")
         out["output"] = {"compilation": {"compiled_circuits": {NATIVE_CIRCUIT: compiled}}}
     if status == "completed" and not job.dry_run and job.results is not None:

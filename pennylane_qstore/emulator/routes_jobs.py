@@ -22,7 +22,7 @@ from pennylane_qstore.emulator.render import (
     job_json,
 )
 from pennylane_qstore.emulator.service import Service, is_qpu, not_found
-from pennylane_qstore.emulator.submission import MULTI, SINGLE, parse_json, read_submission
+from pennylane_qstore.emulator.submission import SINGLE, parse_json, read_submission
 from pennylane_qstore.ionq.backends import BACKENDS
 
 if TYPE_CHECKING:
@@ -154,12 +154,12 @@ class _JobRoutes:
         if chosen not in ARTIFACTS.values():
             raise not_found()
         parent = job.multi and child is None
-        if (chosen == AGGREGATE) != parent and not (parent and chosen == NATIVE_CIRCUIT):
+        if (chosen == AGGREGATE) != parent:
             raise not_found()
         if chosen == AGGREGATE:
             return answer(self._aggregate(job))
         if chosen == NATIVE_CIRCUIT:
-            return answer(self._native_circuit(job, child))
+            return answer(await self._native_circuit(job, child))
         one = self._service.distribution(job, child or 0)
         if one.shots is None and ".probabilities." not in chosen:
             raise not_found()
@@ -288,13 +288,10 @@ class _JobRoutes:
             out[self._service.ids.take(self._service.clock.now())[0]] = {"0": 1.0}
         return out
 
-    def _native_circuit(self, job: Job, child: int | None) -> Any:
-        if job.request is None or job.gateset != "native" or (job.multi and child is None):
+    async def _native_circuit(self, job: Job, child: int | None) -> Any:
+        if job.request is None or job.status(self._service.clock.now()) != "completed":
             raise not_found()
-        source = parse_json(job.request)["input"]
-        k = child or 0
-        circuit = source["circuits"][k] if job.type == MULTI else source
-        return {"qubits": job.circuits[k].qubits, "circuit": circuit["circuit"]}
+        return await self._service.compiled(job, child or 0)
 
     def _bulk(self, body: bytes) -> dict[str, tuple[Job, int | None]]:
         data = parse_json(body)

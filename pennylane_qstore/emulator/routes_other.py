@@ -10,7 +10,7 @@ from aiohttp import web
 from pennylane_qstore.emulator.backends import backend_json, characterizations
 from pennylane_qstore.emulator.circuits import BadRequest
 from pennylane_qstore.emulator.clock import VirtualClock
-from pennylane_qstore.emulator.render import KEY_ID, ORGANIZATION, PROJECT
+from pennylane_qstore.emulator.render import KEY_ID, ORGANIZATION, PROJECT, SUBMITTER
 from pennylane_qstore.emulator.routes_jobs import answer
 from pennylane_qstore.emulator.schemas import SCHEMAS
 from pennylane_qstore.emulator.service import is_qpu, not_found
@@ -20,6 +20,8 @@ from pennylane_qstore.ionq.backends import BACKENDS, Backend
 
 if TYPE_CHECKING:
     from pennylane_qstore.emulator.host import Emulator
+
+_NO_USAGE = {"job_count": 0, "amount": 0.0, "time_us": 0}
 
 
 def add_other_routes(app: web.Application, emulator: Emulator) -> None:
@@ -123,34 +125,31 @@ class _OtherRoutes:
                 "monthly": day.replace(day=1),
             }[modality]
             period = periods.setdefault(
-                str(first),
-                {
-                    "from": str(first),
-                    "job_count": 0,
-                    "amount": 0.0,
-                    "time_us": 0,
-                    "group_usages": [],
-                },
+                str(first), {"from": f"{first}T00:00:00.000Z", "groups": {}}
             )
-            period["job_count"] += 1
-            amount = job.cost_usd if is_qpu(job.backend) else 0.0
-            spent = round((job.end_at - job.start_at + job.simulated_s) * 1e6)
-            period["amount"] += amount
-            period["time_us"] += spent
-            if group == "job" or not period["group_usages"]:
-                period["group_usages"].append({"id": job.id, "amount": 0.0, "time_us": 0})
-            period["group_usages"][-1]["amount"] += amount
-            period["group_usages"][-1]["time_us"] += spent
-        for period in periods.values():
-            top = sorted(period["group_usages"], key=lambda g: -g["amount"])[:5]
-            period["group_usages"] = top
-        data = [periods[key] for key in sorted(periods)]
+            group_id = {"job": job.id, "project": PROJECT, "user": SUBMITTER}[group]
+            entry = period["groups"].setdefault(
+                group_id,
+                {"group_id": group_id, "group_name": job.name or group_id, **_NO_USAGE},
+            )
+            entry["job_count"] += 1
+            entry["amount"] += job.cost_usd if is_qpu(job.backend) else 0.0
+            entry["time_us"] += round((job.end_at - job.start_at + job.simulated_s) * 1e6)
+        data = []
+        for _, period in sorted(periods.items()):
+            groups = period.pop("groups").values()
+            period |= {key: sum(g[key] for g in groups) for key in _NO_USAGE}
+            period["group_usages"] = sorted(groups, key=lambda g: -g["amount"])[:5]
+            data.append(period)
         return answer(
             {
-                "organization_id": ORGANIZATION,
+                "organization": ORGANIZATION,
+                "group_type": group,
+                "modality": modality,
+                "usage_unit": "usd",
                 "job_count": sum(p["job_count"] for p in data),
-                "amount": sum(p["amount"] for p in data),
-                "time_us": sum(p["time_us"] for p in data),
+                "amount_total": sum(p["amount"] for p in data),
+                "time_us_total": sum(p["time_us"] for p in data),
                 "usage_data": data,
             }
         )

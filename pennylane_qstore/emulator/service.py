@@ -18,6 +18,7 @@ import orjson
 from pennylane_qstore.emulator.billing import RATE_CARDS, RateCard
 from pennylane_qstore.emulator.circuits import BadRequest
 from pennylane_qstore.emulator.clock import Clock
+from pennylane_qstore.emulator.compile import native_circuit
 from pennylane_qstore.emulator.faults import Faults
 from pennylane_qstore.emulator.jobs import TERMINAL, Book, Ids, Job
 from pennylane_qstore.emulator.latency import LatencyProfile
@@ -234,6 +235,27 @@ class Service:
             merged["input"] = {k: v for k, v in circuit.items() if v is not None}
         merged.update({key: body[key] for key in _MERGED if key in body})
         return orjson.dumps(merged)
+
+    async def compiled(self, job: Job, k: int) -> dict[str, Any]:
+        """A circuit as the service would compile it (``ionq.native.v1``)."""
+        body = job.request
+        if body is None:
+            raise not_found()
+
+        def work() -> dict[str, Any]:
+            submission = read_submission(body, self.rules)
+            for program in submission.programs:
+                for row in np.flatnonzero(program.index == k).tolist():
+                    if program.gateset == "native":
+                        source = parse_json(body)["input"]
+                        circuit = (source["circuits"][k] if job.multi else source)["circuit"]
+                    else:
+                        family = BACKENDS[job.backend].two_qubit
+                        circuit = native_circuit(program, row, family)
+                    return {"qubits": program.qubits, "circuit": circuit}
+            raise not_found()
+
+        return await self._off_loop(work)
 
     def open_session(self, data: Any) -> Session:
         """A new session.

@@ -232,11 +232,11 @@ def _on_device(program: Program, simulator: str) -> NDArray[np.float64]:
     n = program.qubits
     device = qml.device(simulator, wires=n)
     return np.stack(
-        [run_tape(device, list(_gates_of(program, row)), n) for row in range(program.rows)]
+        [run_tape(device, list(gates_of(program, row)), n) for row in range(program.rows)]
     )
 
 
-def _gates_of(program: Program, row: int) -> Iterator[Any]:
+def gates_of(program: Program, row: int) -> Iterator[Any]:
     """The gates of one row as PennyLane operations, unfused (an independent path)."""
     from pennylane_qstore.emulator.blocks import _ROTATIONS, _operation
     from pennylane_qstore.native.gates import NATIVE_GATES
