@@ -82,15 +82,19 @@ class Task:
         which JAX runs a callback while the task's own thread waits.
 
         Returns:
-            ``False`` if another thread of the same task is parked already; the caller then
-            has to send for itself.
+            ``False`` if the caller has to send for itself: another thread of the same task
+            is parked already, or JAX is compiling (it holds a lock that the next task would
+            wait for).
         """
         if self._cancelled:
             raise TaskCancelled
+        frames = _task_stack(self._thread)
+        if any(_is_jax_compiling(frame) for frame in frames):
+            return False
         if not self._parking.acquire(blocking=False):
             return False
         try:
-            calls, top = _qnode_state(self._thread.ident), trace_stack.top
+            calls, top = _qnode_state(frames), trace_stack.top
             self.waits_for = tuple(requests)
             self._idle.set()
             self._go.acquire()
@@ -288,18 +292,27 @@ def _thread_modes() -> contextlib.AbstractContextManager[None]:
     return contextlib.nullcontext() if torch is None else _TorchModes(torch)
 
 
-def _qnode_state(ident: int | None) -> list[tuple[QNode, dict[str, Any]]]:
-    """What the QNodes being called on a task's thread keep of the call, to be put back."""
-    here = sys._getframe(1)
-    frame = here if ident == threading.get_ident() else sys._current_frames().get(ident or 0)
+def _task_stack(thread: threading.Thread) -> list[FrameType]:
+    """The frames of a task's own thread, which need not be the calling one."""
+    if thread.ident == threading.get_ident():
+        return list(stack(sys._getframe(1)))
+    return list(stack(sys._current_frames().get(thread.ident or 0)))
+
+
+def _is_jax_compiling(frame: FrameType) -> bool:
+    """Whether a frame is the first call of a jitted function, which compiles and runs it."""
+    code = frame.f_code
+    return code.co_name == "cache_miss" and frame.f_globals.get("__name__") == "jax._src.pjit"
+
+
+def _qnode_state(frames: list[FrameType]) -> list[tuple[QNode, dict[str, Any]]]:
+    """What the QNodes being called keep of the call, to be put back."""
     calls = []
-    for f in stack(frame):
-        if f.f_code is QNODE_CALL:
-            qnode = f.f_locals["self"]
-            kept = {
-                k: v for k in ("_qfunc_output", "_tape") if (v := vars(qnode).get(k)) is not None
-            }
-            calls.append((qnode, kept))
+    for frame in frames:
+        if frame.f_code is QNODE_CALL:
+            qnode = frame.f_locals["self"]
+            kept = vars(qnode)
+            calls.append((qnode, {name: kept[name] for name in _QNODE_STATE if name in kept}))
     return calls
 
 
