@@ -10,10 +10,15 @@ from urllib.parse import urlencode
 import orjson
 
 from pennylane_qstore.errors import ConfigurationError, ConnectionFailed, InvalidResponse
+from pennylane_qstore.ionq.answers import (
+    check_id,
+    parse_object,
+)
 from pennylane_qstore.ionq.api import Api, Throttled
+from pennylane_qstore.ionq.connected import Connected
+from pennylane_qstore.ionq.job import read_cost
 from pennylane_qstore.ionq.retry import Lost, Unsent
 from pennylane_qstore.ionq.transport import Traffic
-from pennylane_qstore.ionq.wire import check_id, parse_object
 
 
 class Estimate(NamedTuple):
@@ -47,7 +52,87 @@ class Session:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-async def estimate(
+class AccountCalls(Connected):
+    """The client's calls about money and the account."""
+
+    def estimate(
+        self,
+        backend: str,
+        *,
+        qubits: int,
+        shots: int,
+        gates_1q: int,
+        gates_2q: int,
+        circuits: int = 1,
+        error_mitigation: bool = False,
+    ) -> Estimate:
+        """What a job would cost and how long it would take; nothing is submitted.
+
+        Args:
+            backend: IonQ's backend id.
+            qubits: of each circuit.
+            shots: of each circuit.
+            gates_1q: one-qubit gates, summed over the circuits.
+            gates_2q: two-qubit gates, summed over the circuits.
+            circuits: how many.
+            error_mitigation: whether it is debiased.
+        """
+        return self.call(
+            _estimate(
+                self._api(),
+                self._traffic,
+                backend,
+                qubits=qubits,
+                shots=shots,
+                gates_1q=gates_1q,
+                gates_2q=gates_2q,
+                circuits=circuits,
+                error_mitigation=error_mitigation,
+            )
+        )
+
+    def cost_usd(self, job_id: str) -> float | None:
+        """What a job cost, in US dollars; ``None`` while that is not known."""
+        cost = self.call(read_cost(self._api(), check_id(job_id), self._traffic))
+        row = self.ledger.find(job_id)
+        if row is not None and cost is not None:
+            self.ledger.billed(row.id, cost)
+        return cost
+
+    def create_session(
+        self,
+        backend: str,
+        *,
+        job_limit: int | None = None,
+        minutes: float | None = None,
+        cost_limit_usd: float | None = None,
+    ) -> Session:
+        """Open a session, in which the service itself bounds jobs, time and cost."""
+        return self.call(
+            _create_session(
+                self._api(),
+                self._traffic,
+                backend,
+                job_limit=job_limit,
+                minutes=minutes,
+                cost_limit_usd=cost_limit_usd,
+            )
+        )
+
+    def end_session(self, session_id: str) -> Session:
+        """End a session; its jobs that have not started are the service's to drop."""
+        return self.call(_end_session(self._api(), self._traffic, session_id))
+
+    def backends(self) -> list[dict[str, Any]]:
+        """What the service says of its backends."""
+        return self.call(_backends(self._api(), self._traffic))
+
+    def whoami(self) -> dict[str, Any]:
+        """Which key this is; the cheapest way to learn whether it is accepted."""
+        return self.call(_whoami(self._api(), self._traffic))
+
+
+async def _estimate(
     api: Api,
     traffic: Traffic,
     backend: str,
@@ -88,7 +173,7 @@ async def estimate(
     )
 
 
-async def create_session(
+async def _create_session(
     api: Api,
     traffic: Traffic,
     backend: str,
@@ -122,12 +207,12 @@ async def create_session(
     return _session(parse_object(answer.body, "The session"))
 
 
-async def end_session(api: Api, traffic: Traffic, session_id: str) -> Session:
+async def _end_session(api: Api, traffic: Traffic, session_id: str) -> Session:
     """End a session."""
     return _session(await api.send("POST", f"/sessions/{check_id(session_id)}/end", traffic))
 
 
-async def backends(api: Api, traffic: Traffic) -> list[dict[str, Any]]:
+async def _backends(api: Api, traffic: Traffic) -> list[dict[str, Any]]:
     """The service's list of backends."""
 
     def decode(data: bytes) -> list[dict[str, Any]]:
@@ -142,7 +227,7 @@ async def backends(api: Api, traffic: Traffic) -> list[dict[str, Any]]:
     return await api.read("/backends", decode, traffic)
 
 
-async def whoami(api: Api, traffic: Traffic) -> dict[str, Any]:
+async def _whoami(api: Api, traffic: Traffic) -> dict[str, Any]:
     """What the service knows of the key."""
     return await api.read("/whoami", lambda data: parse_object(data, "whoami"), traffic)
 

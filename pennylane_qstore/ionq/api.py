@@ -21,6 +21,15 @@ from pennylane_qstore.errors import (
     QStoreError,
     ServiceError,
 )
+from pennylane_qstore.ionq.answers import (
+    JobPage,
+    JobState,
+    check_id,
+    parse_created,
+    parse_job,
+    parse_jobs,
+    parse_object,
+)
 from pennylane_qstore.ionq.poll import Durations, Poller
 from pennylane_qstore.ionq.retry import (
     Clock,
@@ -40,15 +49,6 @@ from pennylane_qstore.ionq.transport import (
     Answer,
     Traffic,
     Transport,
-)
-from pennylane_qstore.ionq.wire import (
-    JobPage,
-    JobState,
-    check_id,
-    parse_created,
-    parse_job,
-    parse_jobs,
-    parse_object,
 )
 
 logger = logging.getLogger(__name__)

@@ -15,9 +15,7 @@ import numpy as np
 import orjson
 
 from pennylane_qstore.errors import InvalidResponse, ServiceError
-from pennylane_qstore.ionq.api import Api
-from pennylane_qstore.ionq.transport import Traffic
-from pennylane_qstore.ionq.wire import (
+from pennylane_qstore.ionq.answers import (
     Histogram,
     JobState,
     ascending_uuid7,
@@ -25,6 +23,8 @@ from pennylane_qstore.ionq.wire import (
     parse_histogram,
     parse_object,
 )
+from pennylane_qstore.ionq.api import Api
+from pennylane_qstore.ionq.transport import Traffic
 
 logger = logging.getLogger(__name__)
 

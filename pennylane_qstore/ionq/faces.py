@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
@@ -20,15 +20,18 @@ from pennylane_qstore.errors import (
     LedgerError,
     QStoreError,
 )
+from pennylane_qstore.ionq.answers import (
+    Histogram,
+    JobState,
+)
+from pennylane_qstore.ionq.calls import begin_jobs
 from pennylane_qstore.ionq.collect import CircuitFailure, Harvest, failure_of, harvest, pack, unpack
+from pennylane_qstore.ionq.connected import Connected
 from pennylane_qstore.ionq.ledger import State, Submission
 from pennylane_qstore.ionq.poll import JobKind, Progress
 from pennylane_qstore.ionq.submission import Submitter
 from pennylane_qstore.ionq.transport import Traffic
-from pennylane_qstore.ionq.wire import Histogram, JobRequest, JobState
-
-if TYPE_CHECKING:
-    from pennylane_qstore.ionq.client import IonQBatchClient
+from pennylane_qstore.ionq.wire import JobRequest
 
 _NATIVE = frozenset({"gpi", "gpi2", "ms", "zz"})
 
@@ -71,8 +74,64 @@ class BatchJobResult:
     execution_time_ms: float | None = None
 
 
-async def submit_batch(
-    client: IonQBatchClient,
+class V34Calls(Connected):
+    """The client's calls in the shape of Q-Store v3.4."""
+
+    async def submit_batch(
+        self,
+        circuits: Sequence[dict[str, Any]],
+        target: str = "simulator",
+        shots: int = 1000,
+        name_prefix: str = "batch",
+    ) -> list[str]:
+        """Submit circuits as one job, in one POST.
+
+        Args:
+            circuits: ``{"qubits": n, "circuit": [gates]}`` each, IonQ's gate JSON.
+            target: backend.
+            shots: of each circuit.
+            name_prefix: the job's name.
+
+        Returns:
+            One id per circuit, in order. IonQ tells the children's ids only at the end, so
+            each is the job's id; as :class:`CircuitId` it also knows its circuit.
+        """
+        return await _submit_batch(self, circuits, target, shots, name_prefix)
+
+    async def get_results_parallel(
+        self,
+        job_ids: Sequence[str],
+        polling_interval: float | None = None,
+        timeout: float | None = 120.0,
+    ) -> list[BatchJobResult]:
+        """Wait for jobs and fetch their results, each job once.
+
+        Args:
+            job_ids: from :meth:`submit_batch`, all or some, in any order.
+            polling_interval: longest pause between looks, in seconds; by default as long as
+                the job's age suggests.
+            timeout: longest wait, in seconds.
+
+        Returns:
+            One result per id, in the order of the ids; failures are results too.
+        """
+        return await _get_results(self, job_ids, polling_interval, timeout)
+
+    async def cancel_jobs(self, job_ids: Sequence[str]) -> None:
+        """Cancel the jobs that these ids belong to."""
+        unique = list(dict.fromkeys(str(job_id) for job_id in job_ids))
+        await self.on_loop(self._cancel(unique))
+
+    async def _cancel(self, job_ids: Sequence[str]) -> None:
+        await self._api().cancel(job_ids, self._traffic)
+        for job_id in job_ids:
+            row = await self.ledger.off_loop(self.ledger.find, job_id)
+            if row is not None:
+                await self.ledger.off_loop(self.ledger.note, row.id, "cancel requested", job_id)
+
+
+async def _submit_batch(
+    client: V34Calls,
     circuits: Sequence[dict[str, Any]],
     target: str,
     shots: int,
@@ -84,29 +143,31 @@ async def submit_batch(
     request = _request(circuits, target, shots, name_prefix)
     loop = asyncio.get_running_loop()
     # The ledger waits for the disk: not on the caller's loop.
-    (job,) = await loop.run_in_executor(None, client._begin, [request], None, None)
+    (job,) = await loop.run_in_executor(
+        None, begin_jobs, client.ledger, client._options.base_url, [request]
+    )
     row, _ = job.rows.popleft()
-    assert job.body is not None  # noqa: S101  (a fresh intent always has its body)
-    submitter = Submitter(client._api(), client.ledger, client._options.on_ambiguous)
+    job.sent += 1
     try:
-        job_id, _ = await client.on_loop(submitter.submit(row, job.body, job.traffic))
+        body = job.body or request.body(row.token)
+        started = client._clock.monotonic()
+        job_id, _ = await client.on_loop(client._submitter().submit(row, body, job.traffic))
+        job.submit_s = client._clock.monotonic() - started
+        job.posted += 1
     finally:
-        job.sent = 1
-        client._count([job])
-    with client._counting:
-        client._jobs += 1
+        client.count([job])
     return [CircuitId(job_id, index) for index in range(len(circuits))]
 
 
-async def get_results(
-    client: IonQBatchClient,
+async def _get_results(
+    client: V34Calls,
     job_ids: Sequence[str],
     polling_interval: float | None,
     timeout: float | None,
 ) -> list[BatchJobResult]:
     """One result per id; see ``IonQBatchClient.get_results_parallel``."""
     unique = list(dict.fromkeys(str(job_id) for job_id in job_ids))
-    submitter = Submitter(client._api(), client.ledger, client._options.on_ambiguous)
+    submitter = client._submitter()
     loop = asyncio.get_running_loop()
 
     async def one(job_id: str) -> tuple[Submission, _End] | QStoreError:

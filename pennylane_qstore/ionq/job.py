@@ -14,13 +14,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pennylane_qstore.errors import JobCanceled, JobFailed, LedgerError, QStoreError
+from pennylane_qstore.ionq.answers import (
+    Histogram,
+    JobState,
+    parse_object,
+)
 from pennylane_qstore.ionq.api import Api
 from pennylane_qstore.ionq.collect import CircuitFailure, Harvest, harvest, pack, unpack
 from pennylane_qstore.ionq.ledger import Intent, JobKey, Ledger, State, Submission
 from pennylane_qstore.ionq.poll import JobKind, Progress
 from pennylane_qstore.ionq.submission import Submitter
 from pennylane_qstore.ionq.transport import Endpoint, Traffic, post_timeout_s
-from pennylane_qstore.ionq.wire import Histogram, JobRequest, JobState, parse_object
+from pennylane_qstore.ionq.wire import JobRequest
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +107,8 @@ class Job:
     total_s: float = 0.0
     polls: int = 0
     cost_usd: float | None = None
-    sent: int = 0
+    sent: int = 0  # rows of this call's own, of which
+    posted: int = 0  # became jobs
 
     def result(self) -> JobResult:
         """What came so far."""
@@ -214,6 +220,7 @@ class JobRunner:
         self._tell(job, None, "submitting", None)
         if own:
             job_id, repeated = await self.submitter.submit(row, body, job.traffic)
+            job.posted += 1
         else:
             adopted = await self.submitter.adopt(row, body, job.traffic)
             if adopted is None:  # somebody else brought it to an end meanwhile

@@ -22,7 +22,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import socket
 import sqlite3
 import threading
 import time
@@ -30,111 +29,29 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 
 from pennylane_qstore.errors import LedgerError
+from pennylane_qstore.ionq.lease import is_alive, new_owner
 from pennylane_qstore.ionq.ledger_file import journal_mode, open_database, prepare_file
+from pennylane_qstore.ionq.ledger_rows import (
+    COLUMNS,
+    OPEN_STATES,
+    Event,
+    Intent,
+    JobKey,
+    State,
+    Submission,
+    submission,
+)
+
+__all__ = ["OPEN_STATES", "Event", "Intent", "JobKey", "Ledger", "State", "Submission"]
 
 _T = TypeVar("_T")
 _KEEP_IN_MEMORY = 1_000  # rows an in-memory ledger keeps of what is finished and has no key
-
-
-class State(StrEnum):
-    """Where a submission stands."""
-
-    INTENT = "intent"
-    AMBIGUOUS = "ambiguous"
-    SUBMITTED = "submitted"
-    DONE = "done"
-    CONSUMED = "consumed"
-    REJECTED = "rejected"
-    FAILED = "failed"
-    CANCELED = "canceled"
-    DUPLICATE = "duplicate"
-
-
-OPEN_STATES = (State.INTENT, State.AMBIGUOUS, State.SUBMITTED)
-"""States in which a job may exist whose end is not known yet."""
-
-
-class JobKey(NamedTuple):
-    """What a restarted run knows its job by."""
-
-    run: str
-    step: int
-    chunk: int
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """What is about to be sent.
-
-    Args:
-        service: base URL.
-        backend, shots, circuits, qubits: of the job.
-        payload_sha256: hash of the whole request, also where only a part is sent again.
-        key: see :class:`JobKey`; ``None`` if nobody will ask for it again.
-        attempt: 0, or how many rows the key had before.
-        part: indices of the circuits sent, ``None`` for all.
-        aggregation: how results of a debiased job are combined, ``None``: as the service does.
-        estimated_usd: expected price, in US dollars.
-        lease_s: how long the sender may take before others may look for the job, seconds.
-    """
-
-    service: str
-    backend: str
-    shots: int
-    circuits: int
-    qubits: int
-    payload_sha256: str
-    key: JobKey | None = None
-    attempt: int = 0
-    part: tuple[int, ...] | None = None
-    aggregation: str | None = None
-    estimated_usd: float | None = None
-    lease_s: float = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """One row. Times are seconds since the epoch, money is US dollars."""
-
-    id: int
-    token: str | None
-    state: State
-    service: str
-    backend: str
-    shots: int
-    circuits: int
-    qubits: int
-    payload_sha256: str
-    key: JobKey | None
-    attempt: int
-    part: tuple[int, ...] | None
-    aggregation: str | None
-    estimated_usd: float | None
-    billed_usd: float | None
-    job_id: str | None
-    results: bytes | None
-    failure: str | None
-    owner: str | None
-    lease_until: float
-    created_at: float
-    updated_at: float
-
-
-class Event(NamedTuple):
-    """One entry of the audit trail."""
-
-    submission: int
-    at: float
-    event: str
-    detail: str | None
 
 
 class Ledger:
@@ -288,7 +205,7 @@ class Ledger:
                 raise LedgerError(f"The ledger has no submission {row}.")
             holder, until = found
             free = holder is None or holder == owner or until < self._now()
-            if not free and _is_alive(holder):
+            if not free and is_alive(holder):
                 return False
             db.execute(
                 "UPDATE submissions SET owner = ?, lease_until = ? WHERE id = ?",
@@ -384,11 +301,7 @@ class Ledger:
                 (*key, intent.payload_sha256),
             ).fetchone()
             if other is not None:
-                raise LedgerError(
-                    f"Run {key.run!r}, step {key.step}, chunk {key.chunk} is in the ledger with "
-                    "another payload: the run is not the same as before. Use a new run name, or "
-                    "the same program, data and seed."
-                )
+                raise key_conflict(key)
             found = self._rows(
                 db,
                 "WHERE run = ? AND step = ? AND chunk = ? AND attempt = ?",
@@ -443,8 +356,8 @@ class Ledger:
 
     def _rows(self, db: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[Submission]:
         # ``where`` is always one of this module's own literals; values are bound.
-        found = db.execute(f"SELECT {_COLUMNS} FROM submissions {where}", tuple(values))  # noqa: S608
-        return [_submission(row) for row in found.fetchall()]
+        found = db.execute(f"SELECT {COLUMNS} FROM submissions {where}", tuple(values))  # noqa: S608
+        return [submission(row) for row in found.fetchall()]
 
     @contextmanager
     def _read(self) -> Iterator[sqlite3.Connection]:
@@ -487,32 +400,17 @@ class Ledger:
             connection.close()
 
 
-def new_owner() -> str:
-    """A name for whoever holds a lease: host, process, its start, and a random part."""
-    pid = os.getpid()
-    return f"{_HOST}|{pid}|{_started(pid)}|{secrets.token_hex(4)}"
+def key_conflict(key: JobKey) -> LedgerError:
+    """The error for a key that the ledger has with another payload."""
+    return LedgerError(
+        f"Run {key.run!r}, step {key.step}, chunk {key.chunk} is in the ledger with another "
+        "payload: the run is not the same as before. Use a new run name, or the same program, "
+        "data and seed."
+    )
 
 
-_COLUMNS = (
-    "id, token, state, service, backend, shots, circuits, qubits, payload_sha256, run, step, "
-    "chunk, attempt, part, aggregation, estimated_usd, billed_usd, job_id, results, failure, "
-    "owner, lease_until, created_at, updated_at"
-)
-_HOST = socket.gethostname()
 _open_ledgers: weakref.WeakSet[Ledger] = weakref.WeakSet()
 _held_for_fork: list[Ledger] = []
-
-
-def _submission(row: tuple[Any, ...]) -> Submission:
-    (id_, token, state, service, backend, shots, circuits, qubits, sha, run, step, chunk, attempt,
-     part, aggregation, estimated, billed, job_id, results, failure, owner, lease, created,
-     updated) = row  # fmt: skip
-    return Submission(
-        id_, token, State(state), service, backend, shots, circuits, qubits, sha,
-        None if run is None else JobKey(run, step, chunk), attempt,
-        None if part is None else tuple(orjson.loads(part)), aggregation, estimated, billed,
-        job_id, results, failure, owner, lease or 0.0, created, updated,
-    )  # fmt: skip
 
 
 @contextmanager
@@ -521,31 +419,6 @@ def _readable_errors(ledger: Ledger) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise LedgerError(f"{ledger!r} cannot be read or written: {error}.") from None
-
-
-def _is_alive(owner: str) -> bool:
-    """Whether the owner of a lease still runs; ``True`` where that cannot be known."""
-    host, pid_text, started, _ = owner.split("|")
-    if host != _HOST:
-        return True
-    pid = int(pid_text)
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    # The pid may have been given to another process since.
-    return not started or _started(pid) in ("", started)
-
-
-def _started(pid: int) -> str:
-    """Start time of a process, in the kernel's ticks; ``""`` where it cannot be told."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "dead" if fields[0] in "ZX" else fields[19]
 
 
 def _before_fork() -> None:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from pennylane_qstore.errors import JobTimeout
-from pennylane_qstore.ionq.wire import JobState
+from pennylane_qstore.ionq.answers import (
+    JobState,
+)
 
 if TYPE_CHECKING:
     from pennylane_qstore.ionq.api import Api

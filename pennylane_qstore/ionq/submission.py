@@ -21,11 +21,14 @@ from pennylane_qstore.errors import (
     QStoreError,
     ServiceError,
 )
+from pennylane_qstore.ionq.answers import (
+    JobState,
+)
 from pennylane_qstore.ionq.api import PAGE, Api, Throttled
-from pennylane_qstore.ionq.ledger import Ledger, State, Submission, new_owner
+from pennylane_qstore.ionq.lease import new_owner
+from pennylane_qstore.ionq.ledger import Ledger, State, Submission
 from pennylane_qstore.ionq.retry import Lost, Unsent
 from pennylane_qstore.ionq.transport import Traffic, post_timeout_s
-from pennylane_qstore.ionq.wire import JobState
 
 logger = logging.getLogger(__name__)
 

@@ -1,36 +1,28 @@
-"""Job bodies out, job states and histograms in. Pure: bytes and values, no connection.
+"""Job bodies, as bytes. Pure: no connection, no clock. What comes back is in ``answers``.
 
-Outcome integers are IonQ's: bit k of the integer is qubit k. Angles and phases of native
-gates are in turns, rotations of QIS gates in radians. What the service sends is never
-trusted: an answer that is not exactly what was asked for is :class:`InvalidResponse`.
+Angles and phases of native gates are in turns, rotations of QIS gates in radians.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import orjson
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from pennylane_qstore.errors import ConfigurationError, InvalidResponse
+from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.ionq.answers import MAX_QUBITS, SAFE_ID, TOKEN_KEY, Histogram, JobState
 from pennylane_qstore.ionq.backends import MAX_BODY_BYTES, MAX_CIRCUITS, MAX_GATES, MAX_SHOTS
 
-TOKEN_KEY = "qstore_token"  # noqa: S105  (names the metadata entry, holds no secret)
-"""Metadata entry that carries the token of a submission."""
-SUM_TOLERANCE = 1e-5
-"""Probabilities may sum to 1 within this; then they are renormalised."""
+__all__ = ["AGGREGATIONS", "Gate", "Histogram", "JobRequest", "JobState", "encode_circuits"]
+
 AGGREGATIONS = ("average", "voting", "dnl")
 """Ways to combine the variants of a debiased job."""
-TERMINAL = frozenset({"completed", "failed", "canceled", "deleted"})
-"""States a job does not leave."""
 
 _NATIVE_SLOTS: Mapping[str, tuple[bytes, ...]] = {
     "gpi": (b'"phase":',),
@@ -41,32 +33,14 @@ _NATIVE_SLOTS: Mapping[str, tuple[bytes, ...]] = {
 _QIS_ROTATIONS = frozenset({"rx", "ry", "rz", "xx", "yy", "zz"})
 _QIS_FIXED = frozenset({"x", "y", "z", "h", "s", "si", "v", "vi", "t", "ti", "not", "cnot", "swap"})
 _TWO_TARGETS = frozenset({"ms", "zz", "xx", "yy", "swap"})
-_MAX_QUBITS = 64  # outcomes are uint64
+TOKEN_LENGTH = 32
+"""Characters of a token."""
 _MAX_METADATA_BYTES = 40_000
 _MAX_NAME = 100
 _NAME = re.compile(r"[A-Za-z0-9 _-]*")
 _BACKEND = re.compile(r"[a-z][a-z0-9.-]{0,63}")
-_SAFE_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
-_OUTCOMES = re.compile(r"(?:0|[1-9][0-9]{0,19})(?:,(?:0|[1-9][0-9]{0,19}))*")
-_UUID7 = re.compile(
-    r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE
-)
-# States of API v0.3 that mean the same.
-_STATUS_ALIASES = {"running": "started", "cancelled": "canceled"}
 
 Gate = tuple[str, Sequence[int]] | tuple[str, Sequence[int], Sequence[int]]
-
-
-class Histogram(NamedTuple):
-    """What one circuit gave.
-
-    Attributes:
-        states: outcomes, uint64 [K], ascending; bit k is qubit k.
-        probabilities: float64 [K], positive sum 1.
-    """
-
-    states: NDArray[np.uint64]
-    probabilities: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,23 +91,31 @@ class JobRequest:
         Args:
             token: marks this submission, in metadata and name, so that it can be found
                 again when the answer is lost; ``None`` leaves it out.
+        """
+        return b"".join((self._head(token), *self._circuit_parts()))
+
+    def check_size(self) -> None:
+        """Refuse a body that is larger than the service takes.
 
         Raises:
-            ConfigurationError: the body is larger than the service takes (10 MB).
+            ConfigurationError: it is (10 MB).
         """
-        body = b"".join((self._head(token), *self._circuit_parts()))
-        if len(body) > MAX_BODY_BYTES:
+        token = "0" * TOKEN_LENGTH
+        size = len(self._head(token)) + sum(map(len, self._circuit_parts()))
+        if size > MAX_BODY_BYTES:
             raise ConfigurationError(
-                f"A job of {len(self.circuits)} circuits takes {len(body):,} bytes; "
+                f"A job of {len(self.circuits)} circuits takes {size:,} bytes; "
                 f"IonQ takes {MAX_BODY_BYTES:,}. Send fewer circuits per job."
             )
-        return body
 
     @property
     def payload_sha256(self) -> str:
         """Hash of what is asked for, without the token: equal requests, equal hash."""
-        parts = (self._head(None), *self._circuit_parts(), (self.aggregation or "").encode())
-        return hashlib.sha256(b"".join(parts)).hexdigest()
+        digest = hashlib.sha256(self._head(None))
+        for part in self._circuit_parts():
+            digest.update(part)
+        digest.update((self.aggregation or "").encode())
+        return digest.hexdigest()
 
     def part(self, indices: Sequence[int]) -> JobRequest:
         """The same job with only these circuits, in this order."""
@@ -177,43 +159,6 @@ class JobRequest:
         parts[1::2] = self.circuits
         parts.append(b"}]}}")
         return parts
-
-
-@dataclass(frozen=True, slots=True)
-class JobState:
-    """What ``GET /jobs/{id}`` (or an entry of the list) says.
-
-    Times are seconds since the epoch on the service's clock; waits and durations in ms.
-    """
-
-    id: str
-    status: str
-    name: str | None = None
-    backend: str | None = None
-    token: str | None = None
-    parent_id: str | None = None
-    child_ids: tuple[str, ...] = ()
-    submitted_at: float | None = None
-    started_at: float | None = None
-    completed_at: float | None = None
-    predicted_wait_ms: float | None = None
-    predicted_execution_ms: float | None = None
-    failure_code: str | None = None
-    failure_message: str | None = None
-    artifact_id: str | None = None
-    results_url: str | None = None
-
-    @property
-    def is_terminal(self) -> bool:
-        """Whether the job has ended, well or badly."""
-        return self.status in TERMINAL
-
-
-class JobPage(NamedTuple):
-    """One page of ``GET /jobs``: entries and the cursor of the next page."""
-
-    jobs: list[JobState]
-    next: str | None
 
 
 def encode_circuits(
@@ -260,147 +205,6 @@ def encode_circuits(
         parts[1::2] = texts[start : start + slots]
         out.append(b"".join(parts))
     return out
-
-
-def check_id(value: object) -> str:
-    """The id, if it may go into a path.
-
-    Raises:
-        InvalidResponse: it holds anything but letters, digits, ``-`` and ``_``.
-    """
-    if not isinstance(value, str) or not _SAFE_ID.fullmatch(value):
-        raise InvalidResponse(f"Not a job id: {str(value)[:80]!r}.")
-    return value
-
-
-def ascending_uuid7(ids: Sequence[str]) -> bool:
-    """Whether every id is a UUIDv7 and they ascend: then creation order is their order."""
-    return all(_UUID7.fullmatch(i) for i in ids) and all(
-        a.lower() < b.lower() for a, b in pairwise(ids)
-    )
-
-
-def parse_object(data: bytes, what: str) -> dict[str, Any]:
-    """The JSON object in ``data``.
-
-    Raises:
-        InvalidResponse: not JSON, or not an object.
-    """
-    try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise InvalidResponse(f"{what} is not JSON: {data[:120]!r}.") from None
-    if not isinstance(value, dict):
-        raise InvalidResponse(f"{what} is a JSON {type(value).__name__}, not an object.")
-    return value
-
-
-def parse_created(data: bytes) -> str:
-    """The job id in the answer to a POST.
-
-    Raises:
-        InvalidResponse: no valid id in it.
-    """
-    return check_id(parse_object(data, "The answer to POST /jobs").get("id"))
-
-
-def parse_job(data: bytes | Mapping[str, Any]) -> JobState:
-    """A job state, from the body of ``GET /jobs/{id}`` or an entry of the list.
-
-    Raises:
-        InvalidResponse: id or status missing or of the wrong type.
-    """
-    job = parse_object(data, "A job") if isinstance(data, bytes) else data
-    status = job.get("status")
-    if not isinstance(status, str):
-        raise InvalidResponse(f"A job has no status: {str(status)[:80]!r}.")
-    failure = job.get("failure")
-    failure = failure if isinstance(failure, Mapping) else {}
-    metadata = job.get("metadata")
-    token = metadata.get(TOKEN_KEY) if isinstance(metadata, Mapping) else None
-    children = job.get("child_job_ids")
-    parent = job.get("parent_job_id")
-    artifact, url = _result_places(job.get("results"))
-    return JobState(
-        id=check_id(job.get("id")),
-        status=_STATUS_ALIASES.get(status, status),
-        name=_text(job.get("name")),
-        backend=_text(job.get("backend")),
-        token=_text(token),
-        parent_id=None if parent is None else check_id(parent),
-        child_ids=tuple(map(check_id, children)) if isinstance(children, list) else (),
-        submitted_at=_epoch(job.get("submitted_at")),
-        started_at=_epoch(job.get("started_at")),
-        completed_at=_epoch(job.get("completed_at")),
-        predicted_wait_ms=_duration(job.get("predicted_wait_time_ms")),
-        predicted_execution_ms=_duration(job.get("predicted_execution_duration_ms")),
-        failure_code=_text(failure.get("code")),
-        failure_message=_text(failure.get("message")) or _text(failure.get("error")),
-        artifact_id=artifact,
-        results_url=url,
-    )
-
-
-def parse_jobs(data: bytes) -> JobPage:
-    """One page of the job list.
-
-    Raises:
-        InvalidResponse: not a page, or an entry that is not a job.
-    """
-    page = parse_object(data, "The job list")
-    jobs, cursor = page.get("jobs"), page.get("next")
-    if not isinstance(jobs, list) or not all(isinstance(job, dict) for job in jobs):
-        raise InvalidResponse("The job list has no array of jobs.")
-    if cursor is not None and not (isinstance(cursor, str) and 0 < len(cursor) <= 4096):
-        raise InvalidResponse(f"The job list has a cursor that is no text: {str(cursor)[:80]!r}.")
-    return JobPage([parse_job(job) for job in jobs], cursor)
-
-
-def parse_histogram(value: object, qubits: int) -> Histogram:
-    """A validated histogram.
-
-    Args:
-        value: decoded JSON, ``{"<outcome>": probability, ...}``.
-        qubits: outcomes must lie below ``2**qubits``.
-
-    Raises:
-        InvalidResponse: not an object, empty, a key that is no outcome, a value that is
-            negative or not a number, or a sum that is not 1 within ``SUM_TOLERANCE``.
-    """
-    if not isinstance(value, dict) or not value:
-        raise InvalidResponse(f"A histogram is missing or empty: {str(value)[:80]!r}.")
-    if not _OUTCOMES.fullmatch(",".join(value)):
-        raise InvalidResponse(f"A histogram has a key that is no outcome: {_some(value)}.")
-    outcomes = [int(key) for key in value]
-    if max(outcomes) >> min(qubits, _MAX_QUBITS):
-        raise InvalidResponse(
-            f"A histogram of {qubits} qubits has outcome {max(outcomes)}; "
-            f"the largest possible is {2**qubits - 1}."
-        )
-    # bool is an int to Python, but true is no probability.
-    if not {type(p) for p in value.values()} <= {float, int}:
-        raise InvalidResponse(f"A histogram has a value that is no number: {_some(value)}.")
-    states = np.array(outcomes, dtype=np.uint64)
-    try:
-        probabilities = np.fromiter(value.values(), dtype=np.float64, count=len(value))
-    except OverflowError:
-        raise InvalidResponse(f"A histogram has a value out of range: {_some(value)}.") from None
-    total = float(probabilities.sum())
-    # A NaN fails every comparison, so each condition is stated as what must hold.
-    if not (probabilities.min() >= 0 and abs(total - 1) <= SUM_TOLERANCE):
-        raise InvalidResponse(f"A histogram is no distribution (sum {total}): {_some(value)}.")
-    order = np.argsort(states, kind="stable")
-    return Histogram(states[order], probabilities[order] / total)
-
-
-def parse_aggregate(data: bytes, qubits: int) -> dict[str, Histogram]:
-    """Histograms by child id, in the order in which they stand in the body.
-
-    Raises:
-        InvalidResponse: not an object, an unsafe child id, or an invalid histogram.
-    """
-    body = parse_object(data, "The aggregated results")
-    return {check_id(child): parse_histogram(value, qubits) for child, value in body.items()}
 
 
 def _skeleton_pieces(gates: Sequence[Gate], gateset: str | None) -> list[bytes]:
@@ -470,8 +274,8 @@ def _check_request(request: JobRequest) -> None:
         f"Unknown gateset {request.gateset!r}. Allowed: 'native', 'qis'.",
     )
     check(
-        _is_int(request.qubits) and 1 <= request.qubits <= _MAX_QUBITS,
-        f"qubits must be an int in 1..{_MAX_QUBITS}; got {request.qubits!r}.",
+        _is_int(request.qubits) and 1 <= request.qubits <= MAX_QUBITS,
+        f"qubits must be an int in 1..{MAX_QUBITS}; got {request.qubits!r}.",
     )
     check(
         _is_int(request.shots) and 1 <= request.shots <= MAX_SHOTS,
@@ -508,52 +312,10 @@ def _check_request(request: JobRequest) -> None:
         f"Unknown aggregation {request.aggregation!r}. Allowed: {', '.join(AGGREGATIONS)}.",
     )
     check(
-        request.session_id is None or _SAFE_ID.fullmatch(request.session_id) is not None,
+        request.session_id is None or SAFE_ID.fullmatch(request.session_id) is not None,
         f"Not a session id: {request.session_id!r}.",
     )
 
 
 def _is_int(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-def _text(value: object) -> str | None:
-    return value[:4096] if isinstance(value, str) else None
-
-
-def _duration(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if math.isfinite(value) and value >= 0 else None
-
-
-def _epoch(value: object) -> float | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return None  # a timestamp is a hint here, never the ground of a result
-    return moment.timestamp() if moment.tzinfo is not None else None
-
-
-def _result_places(results: object) -> tuple[str | None, str | None]:
-    """Id of the probabilities artifact and the legacy url, where the job names them."""
-    if not isinstance(results, Mapping):
-        return None, None
-    artifact = url = None
-    for form in (
-        "ionq.result.probabilities.json.v1",
-        "ionq.result.probabilities-aggregate.json.v1",
-    ):
-        entry = results.get(form)
-        if isinstance(entry, Mapping) and isinstance(entry.get("id"), str):
-            artifact = check_id(entry["id"])
-    legacy = results.get("probabilities")
-    if isinstance(legacy, Mapping):
-        url = _text(legacy.get("url"))
-    return artifact, url
-
-
-def _some(value: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key[:24]!r}: {str(p)[:24]}" for key, p in list(value.items())[:4])

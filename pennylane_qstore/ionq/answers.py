@@ -1,0 +1,272 @@
+"""What the service sends, validated: job states, job lists, histograms. Pure.
+
+Outcome integers are IonQ's: bit k of the integer is qubit k. The service is never trusted:
+an answer that is not exactly what was asked for is :class:`InvalidResponse`, never a
+plausible result.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from pennylane_qstore.errors import InvalidResponse
+
+TOKEN_KEY = "qstore_token"  # noqa: S105  (names the metadata entry, holds no secret)
+"""Metadata entry that carries the token of a submission."""
+MAX_QUBITS = 64
+"""Outcomes are kept as uint64."""
+SUM_TOLERANCE = 1e-5
+"""Probabilities may sum to 1 within this; then they are renormalised."""
+TERMINAL = frozenset({"completed", "failed", "canceled", "deleted"})
+"""States a job does not leave."""
+SAFE_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
+"""Ids that may go into a path."""
+
+_OUTCOMES = re.compile(r"(?:0|[1-9][0-9]{0,19})(?:,(?:0|[1-9][0-9]{0,19}))*")
+_UUID7 = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE
+)
+# States of API v0.3 that mean the same.
+_STATUS_ALIASES = {"running": "started", "cancelled": "canceled"}
+
+
+class Histogram(NamedTuple):
+    """What one circuit gave.
+
+    Attributes:
+        states: outcomes, uint64 [K], ascending; bit k is qubit k.
+        probabilities: float64 [K], positive sum 1.
+    """
+
+    states: NDArray[np.uint64]
+    probabilities: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """What ``GET /jobs/{id}`` (or an entry of the list) says.
+
+    Times are seconds since the epoch on the service's clock; waits and durations in ms.
+    """
+
+    id: str
+    status: str
+    name: str | None = None
+    backend: str | None = None
+    token: str | None = None
+    parent_id: str | None = None
+    child_ids: tuple[str, ...] = ()
+    submitted_at: float | None = None
+    started_at: float | None = None
+    completed_at: float | None = None
+    predicted_wait_ms: float | None = None
+    predicted_execution_ms: float | None = None
+    failure_code: str | None = None
+    failure_message: str | None = None
+    artifact_id: str | None = None
+    results_url: str | None = None
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the job has ended, well or badly."""
+        return self.status in TERMINAL
+
+
+class JobPage(NamedTuple):
+    """One page of ``GET /jobs``: entries and the cursor of the next page."""
+
+    jobs: list[JobState]
+    next: str | None
+
+
+def check_id(value: object) -> str:
+    """The id, if it may go into a path.
+
+    Raises:
+        InvalidResponse: it holds anything but letters, digits, ``-`` and ``_``.
+    """
+    if not isinstance(value, str) or not SAFE_ID.fullmatch(value):
+        raise InvalidResponse(f"Not a job id: {str(value)[:80]!r}.")
+    return value
+
+
+def ascending_uuid7(ids: Sequence[str]) -> bool:
+    """Whether every id is a UUIDv7 and they ascend: then creation order is their order."""
+    return all(_UUID7.fullmatch(i) for i in ids) and all(
+        a.lower() < b.lower() for a, b in pairwise(ids)
+    )
+
+
+def parse_object(data: bytes, what: str) -> dict[str, Any]:
+    """The JSON object in ``data``.
+
+    Raises:
+        InvalidResponse: not JSON, or not an object.
+    """
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise InvalidResponse(f"{what} is not JSON: {data[:120]!r}.") from None
+    if not isinstance(value, dict):
+        raise InvalidResponse(f"{what} is a JSON {type(value).__name__}, not an object.")
+    return value
+
+
+def parse_created(data: bytes) -> str:
+    """The job id in the answer to a POST.
+
+    Raises:
+        InvalidResponse: no valid id in it.
+    """
+    return check_id(parse_object(data, "The answer to POST /jobs").get("id"))
+
+
+def parse_job(data: bytes | Mapping[str, Any]) -> JobState:
+    """A job state, from the body of ``GET /jobs/{id}`` or an entry of the list.
+
+    Raises:
+        InvalidResponse: id or status missing or of the wrong type.
+    """
+    job = parse_object(data, "A job") if isinstance(data, bytes) else data
+    status = job.get("status")
+    if not isinstance(status, str):
+        raise InvalidResponse(f"A job has no status: {str(status)[:80]!r}.")
+    failure = job.get("failure")
+    failure = failure if isinstance(failure, Mapping) else {}
+    metadata = job.get("metadata")
+    token = metadata.get(TOKEN_KEY) if isinstance(metadata, Mapping) else None
+    children = job.get("child_job_ids")
+    parent = job.get("parent_job_id")
+    artifact, url = _result_places(job.get("results"))
+    return JobState(
+        id=check_id(job.get("id")),
+        status=_STATUS_ALIASES.get(status, status),
+        name=_text(job.get("name")),
+        backend=_text(job.get("backend")),
+        token=_text(token),
+        parent_id=None if parent is None else check_id(parent),
+        child_ids=tuple(map(check_id, children)) if isinstance(children, list) else (),
+        submitted_at=_epoch(job.get("submitted_at")),
+        started_at=_epoch(job.get("started_at")),
+        completed_at=_epoch(job.get("completed_at")),
+        predicted_wait_ms=_duration(job.get("predicted_wait_time_ms")),
+        predicted_execution_ms=_duration(job.get("predicted_execution_duration_ms")),
+        failure_code=_text(failure.get("code")),
+        failure_message=_text(failure.get("message")) or _text(failure.get("error")),
+        artifact_id=artifact,
+        results_url=url,
+    )
+
+
+def parse_jobs(data: bytes) -> JobPage:
+    """One page of the job list.
+
+    Raises:
+        InvalidResponse: not a page, or an entry that is not a job.
+    """
+    page = parse_object(data, "The job list")
+    jobs, cursor = page.get("jobs"), page.get("next")
+    if not isinstance(jobs, list) or not all(isinstance(job, dict) for job in jobs):
+        raise InvalidResponse("The job list has no array of jobs.")
+    if cursor is not None and not (isinstance(cursor, str) and 0 < len(cursor) <= 4096):
+        raise InvalidResponse(f"The job list has a cursor that is no text: {str(cursor)[:80]!r}.")
+    return JobPage([parse_job(job) for job in jobs], cursor)
+
+
+def parse_histogram(value: object, qubits: int) -> Histogram:
+    """A validated histogram.
+
+    Args:
+        value: decoded JSON, ``{"<outcome>": probability, ...}``.
+        qubits: outcomes must lie below ``2**qubits``.
+
+    Raises:
+        InvalidResponse: not an object, empty, a key that is no outcome, a value that is
+            negative or not a number, or a sum that is not 1 within ``SUM_TOLERANCE``.
+    """
+    if not isinstance(value, dict) or not value:
+        raise InvalidResponse(f"A histogram is missing or empty: {str(value)[:80]!r}.")
+    if not _OUTCOMES.fullmatch(",".join(value)):
+        raise InvalidResponse(f"A histogram has a key that is no outcome: {_some(value)}.")
+    outcomes = [int(key) for key in value]
+    if max(outcomes) >> min(qubits, MAX_QUBITS):
+        raise InvalidResponse(
+            f"A histogram of {qubits} qubits has outcome {max(outcomes)}; "
+            f"the largest possible is {2**qubits - 1}."
+        )
+    # bool is an int to Python, but true is no probability.
+    if not {type(p) for p in value.values()} <= {float, int}:
+        raise InvalidResponse(f"A histogram has a value that is no number: {_some(value)}.")
+    states = np.array(outcomes, dtype=np.uint64)
+    try:
+        probabilities = np.fromiter(value.values(), dtype=np.float64, count=len(value))
+    except OverflowError:
+        raise InvalidResponse(f"A histogram has a value out of range: {_some(value)}.") from None
+    total = float(probabilities.sum())
+    # A NaN fails every comparison, so each condition is stated as what must hold.
+    if not (probabilities.min() >= 0 and abs(total - 1) <= SUM_TOLERANCE):
+        raise InvalidResponse(f"A histogram is no distribution (sum {total}): {_some(value)}.")
+    order = np.argsort(states, kind="stable")
+    return Histogram(states[order], probabilities[order] / total)
+
+
+def parse_aggregate(data: bytes, qubits: int) -> dict[str, Histogram]:
+    """Histograms by child id, in the order in which they stand in the body.
+
+    Raises:
+        InvalidResponse: not an object, an unsafe child id, or an invalid histogram.
+    """
+    body = parse_object(data, "The aggregated results")
+    return {check_id(child): parse_histogram(value, qubits) for child, value in body.items()}
+
+
+def _text(value: object) -> str | None:
+    return value[:4096] if isinstance(value, str) else None
+
+
+def _duration(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if math.isfinite(value) and value >= 0 else None
+
+
+def _epoch(value: object) -> float | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None  # a timestamp is a hint here, never the ground of a result
+    return moment.timestamp() if moment.tzinfo is not None else None
+
+
+def _result_places(results: object) -> tuple[str | None, str | None]:
+    """Id of the probabilities artifact and the legacy url, where the job names them."""
+    if not isinstance(results, Mapping):
+        return None, None
+    artifact = url = None
+    for form in (
+        "ionq.result.probabilities.json.v1",
+        "ionq.result.probabilities-aggregate.json.v1",
+    ):
+        entry = results.get(form)
+        if isinstance(entry, Mapping) and isinstance(entry.get("id"), str):
+            artifact = check_id(entry["id"])
+    legacy = results.get("probabilities")
+    if isinstance(legacy, Mapping):
+        url = _text(legacy.get("url"))
+    return artifact, url
+
+
+def _some(value: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key[:24]!r}: {str(p)[:24]}" for key, p in list(value.items())[:4])

@@ -1,0 +1,149 @@
+"""One call, many requests: intents at its beginning, results or one error at its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import NoReturn
+
+from pennylane_qstore.errors import (
+    AmbiguousSubmission,
+    ConfigurationError,
+    JobTimeout,
+    QStoreError,
+)
+from pennylane_qstore.ionq.job import Job, JobResult, JobRunner, intent_for
+from pennylane_qstore.ionq.ledger import JobKey, Ledger, key_conflict
+from pennylane_qstore.ionq.wire import JobRequest
+
+Keys = Sequence[JobKey | tuple[str, int, int] | None]
+
+
+def begin_jobs(
+    ledger: Ledger,
+    service: str,
+    requests: Sequence[JobRequest],
+    keys: Keys | None = None,
+    estimates: Sequence[float | None] | None = None,
+) -> list[Job]:
+    """Intents of all requests, in one transaction, and what the ledger has for their keys.
+
+    Runs in the calling thread, so that the loop does not wait for the disk.
+
+    Raises:
+        ConfigurationError: keys or estimates do not fit, or a body is too large.
+        LedgerError: a key was used with another payload.
+    """
+    count = len(requests)
+    wanted = [None if key is None else _key(key) for key in keys or [None] * count]
+    prices = list(estimates or [None] * count)
+    if len(wanted) != count or len(prices) != count:
+        raise ConfigurationError(
+            f"{count} requests take {count} keys and estimates; "
+            f"got {len(wanted)} and {len(prices)}."
+        )
+    given = [key for key in wanted if key is not None]
+    if len(set(given)) != len(given):
+        raise ConfigurationError("Two requests of one call have the same key.")
+    jobs = [
+        Job(i, request, request.payload_sha256, key, price, deque())
+        for i, (request, key, price) in enumerate(zip(requests, wanted, prices, strict=True))
+    ]
+    fresh = []
+    for job in jobs:
+        job.request.check_size()
+        if job.key is not None:
+            for row in ledger.history(job.key):
+                if row.payload_sha256 != job.sha256:
+                    raise key_conflict(job.key)
+                job.rows.append((row, False))
+        if not job.rows:
+            fresh.append(job)
+    intents = [
+        intent_for(job.request, job.sha256, service, key=job.key, estimated_usd=job.estimated_usd)
+        for job in fresh
+    ]
+    rows = ledger.begin(intents) if intents else []
+    for job, (row, own) in zip(fresh, rows, strict=True):
+        job.rows.append((row, own))
+        if own:
+            job.body = job.request.body(row.token)
+    return jobs
+
+
+async def run_jobs(runner: JobRunner, jobs: list[Job]) -> list[JobResult | BaseException]:
+    """Run all jobs at the same time, each to its end. On the loop."""
+    tasks = [asyncio.create_task(runner.run(job)) for job in jobs]
+    try:
+        return await asyncio.gather(*tasks, return_exceptions=True)
+    except asyncio.CancelledError:
+        # Whoever has a POST on its way finishes it; the others stop at once.
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for job in jobs:
+            for row, own in job.rows:
+                if own and not job.started:
+                    call = runner.ledger.rejected
+                    reason = "interrupted before it was sent"
+                    await runner.ledger.off_loop(call, row.id, reason)
+        raise
+
+
+def results_of(jobs: list[Job], ends: list[JobResult | BaseException]) -> list[JobResult]:
+    """The results, or one error that carries everything that did arrive.
+
+    Raises:
+        QStoreError: of the kind of the first failure.
+    """
+    results: list[JobResult | None] = []
+    errors: dict[int, QStoreError] = {}
+    for index, end in enumerate(ends):
+        if isinstance(end, QStoreError):
+            errors[index] = end
+        elif isinstance(end, BaseException):
+            raise end
+        results.append(end if isinstance(end, JobResult) else None)
+    if errors:
+        _raise_one(jobs, results, errors)
+    return [result for result in results if result is not None]
+
+
+def farewell(jobs: list[Job], ledger: Ledger, at_once: bool) -> str:
+    """What to say to whom interrupts."""
+    in_flight = [job.job_ids[-1] for job in jobs if job.job_ids and job.state != "completed"]
+    parts = ["Interrupted."]
+    if at_once:
+        parts.append("A POST may have been cut off; the ledger knows and will look for its job.")
+    if in_flight:
+        parts.append(
+            f"In flight: {', '.join(in_flight)}. The same command again or `qstore resume` gets "
+            f"the results, `qstore jobs cancel {in_flight[0]}` cancels."
+        )
+        if ledger.path is None:
+            parts.append("(This ledger is in memory and ends with the process.)")
+    return " ".join(parts)
+
+
+def _raise_one(
+    jobs: list[Job], results: list[JobResult | None], errors: dict[int, QStoreError]
+) -> NoReturn:
+    # Money first: that a job may exist unseen must not hide behind another failure.
+    index = min(errors, key=lambda i: (not isinstance(errors[i], AmbiguousSubmission), i))
+    first = errors[index]
+    for number, error in errors.items():
+        results[number] = error.details.get("partial")
+    more = f" ({len(errors)} of {len(jobs)} jobs failed.)" if len(jobs) > 1 else ""
+    hint = " `qstore resume` fetches it later." if isinstance(first, JobTimeout) else ""
+    ids = [job_id for job in jobs for job_id in job.job_ids] or list(first.job_ids)
+    details = {name: value for name, value in first.details.items() if name != "partial"}
+    details.update(
+        results=results, failed=sorted(errors), errors=[errors.get(i) for i in range(len(jobs))]
+    )
+    raise type(first)(f"{first}{more}{hint}", job_ids=ids, **details) from None
+
+
+def _key(key: JobKey | tuple[str, int, int]) -> JobKey:
+    run, step, chunk = key
+    if not isinstance(run, str) or not run:
+        raise ConfigurationError(f"A key is (run name, step, chunk); got {tuple(key)!r}.")
+    return JobKey(run, int(step), int(chunk))

@@ -1,0 +1,41 @@
+"""Who holds a lease, and whether they still live."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from pathlib import Path
+
+_HOST = socket.gethostname()
+
+
+def new_owner() -> str:
+    """A name for whoever holds a lease: host, process, its start, and a random part."""
+    pid = os.getpid()
+    return f"{_HOST}|{pid}|{_started(pid)}|{secrets.token_hex(4)}"
+
+
+def is_alive(owner: str) -> bool:
+    """Whether the owner of a lease still runs; ``True`` where that cannot be known."""
+    host, pid_text, started, _ = owner.split("|")
+    if host != _HOST:
+        return True
+    pid = int(pid_text)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    # The pid may have been given to another process since.
+    return not started or _started(pid) in ("", started)
+
+
+def _started(pid: int) -> str:
+    """Start time of a process, in the kernel's ticks; ``""`` where it cannot be told."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "dead" if fields[0] in "ZX" else fields[19]
