@@ -1,6 +1,7 @@
 """Train quantum models on IonQ's computers from PennyLane: one step, one request."""
 
 from pennylane_qstore._version import __version__
+from pennylane_qstore.device import IonQDevice
 from pennylane_qstore.native.compiler import IonQNativeGateCompiler
 
-__all__ = ["IonQNativeGateCompiler", "__version__"]
+__all__ = ["IonQDevice", "IonQNativeGateCompiler", "__version__"]

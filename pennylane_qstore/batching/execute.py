@@ -1,0 +1,405 @@
+"""A batch of tapes to few jobs and back.
+
+Tapes of one structure are stacked and bound at once; all circuits of a batch that share their
+shots travel in one job, or in as few as the service's limits allow.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from pennylane.tape import QuantumScript
+
+from pennylane_qstore.batching.stats import Stats
+from pennylane_qstore.ionq import wire
+from pennylane_qstore.ionq.backends import MAX_BODY_BYTES, MAX_CIRCUITS, MAX_GATES, Backend
+from pennylane_qstore.ionq.wire import Histogram, JobRequest
+from pennylane_qstore.measure import Basis, Outcomes, Plan, analyse, measurement_key, results
+from pennylane_qstore.native.cache import SmartCircuitCache
+from pennylane_qstore.native.compiler import compile_program
+from pennylane_qstore.native.qis import QisTemplate
+from pennylane_qstore.native.structure import (
+    FloatArray,
+    NotAffine,
+    Program,
+    Split,
+    expand,
+    program,
+    split,
+)
+from pennylane_qstore.native.template import NativeBatch, Readout
+
+_ENVELOPE_BYTES = 20_000
+"""Room left in a body for everything but the circuits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the circuits are compiled for and sent to.
+
+    Args:
+        backend: figures of the backend.
+        gateset: ``"native"`` or ``"qis"``.
+        family: entangling gate, ``"ms"`` or ``"zz"``.
+        absorb: leave relabelling of outcomes to the readout.
+        exact: whether the backend returns exact probabilities (an ideal simulator).
+        noise: name of the noise model sent, if any.
+    """
+
+    backend: Backend
+    gateset: str
+    family: str
+    absorb: bool
+    exact: bool
+    noise: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """How circuits are put into jobs.
+
+    Args:
+        batch: False sends one circuit per job, one after another.
+        size: most circuits per job; None for as many as allowed.
+        name, metadata, settings, session_id, aggregation: go with every job.
+    """
+
+    batch: bool = True
+    size: Callable[[], int | None] = field(default=lambda: None)
+    name: str | None = None
+    metadata: Mapping[str, str] | None = None
+    settings: Mapping[str, Any] | None = None
+    session_id: str | None = None
+    aggregation: str | None = None
+
+
+class Jobs(Protocol):
+    """Sends job requests and returns their results, in order."""
+
+    def __call__(self, requests: Sequence[JobRequest]) -> Sequence[Any]: ...
+
+
+@dataclass(slots=True)
+class _Work:
+    """One tape in one basis: which circuits it became."""
+
+    tape: int
+    basis: Basis
+    pieces: list[Split]
+    first: int = 0
+    readouts: list[tuple[tuple[int, ...], Readout, int]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Circuits:
+    """All circuits of a batch, by position."""
+
+    encoded: list[bytes]
+    gates: list[int]
+    qubits: int = 1
+
+
+def prepare(
+    tape: QuantumScript, order: Sequence[Any] | None, cache: SmartCircuitCache
+) -> tuple[Plan, list[Split], dict[Any, int]]:
+    """A tape's bases and recipes, its rows, and its wires' indices.
+
+    Args:
+        tape: the tape.
+        order: the device's wires, or None to number the tape's own.
+        cache: keeps the analysis of measurements.
+    """
+    wires = {w: i for i, w in enumerate(order if order is not None else tape.wires)}
+    finite = bool(tape.shots)
+    key = measurement_key(tape.measurements, wires)
+    if key is None:
+        plan = analyse(tape.measurements, wires, finite)
+    else:
+        plan = cache.get(
+            ("measure", key, finite, len(wires)),
+            lambda: analyse(tape.measurements, wires, finite),
+        )
+    return plan, split(tape, wires), wires
+
+
+def execute(
+    tapes: Sequence[QuantumScript],
+    *,
+    order: Sequence[Any] | None,
+    target: Target,
+    packing: Packing,
+    cache: SmartCircuitCache,
+    send: Jobs,
+    rng: np.random.Generator,
+    noise_seed: Callable[[], int | None],
+    stats: Stats,
+) -> tuple[Any, ...]:
+    """Execute a batch.
+
+    Args:
+        tapes: any tapes; broadcast ones are rows of one structure.
+        order: the device's wires, or None.
+        target: what to compile for.
+        packing: how circuits are put into jobs.
+        cache: of templates.
+        send: sends the jobs.
+        rng: samples exact probabilities, shuffles samples.
+        noise_seed: seed of a job's noise, or None.
+        stats: what is measured is added here.
+
+    Returns:
+        One result per tape, in PennyLane's order and shape.
+    """
+    with stats.timer("structure"):
+        prepared = [prepare(tape, order, cache) for tape in tapes]
+        works = [
+            _Work(i, basis, pieces)
+            for i, (plan, pieces, _) in enumerate(prepared)
+            for basis in plan.bases
+        ]
+    circuits = _build(works, [wires for _, _, wires in prepared], target, cache, stats)
+    histograms = _run(works, tapes, circuits, target, packing, send, noise_seed, stats)
+    with stats.timer("results"):
+        found = [_outcomes(w, tapes[w.tape], histograms, target, rng) for w in works]
+        by_tape = itertools.groupby(zip(works, found, strict=True), key=lambda x: x[0].tape)
+        out: list[Any] = []
+        for i, group in by_tape:
+            plan, pieces, _ = prepared[i]
+            batched = any(piece.batched for piece in pieces)
+            out.append(results(plan, [o for _, o in group], tapes[i], batched=batched))
+    return tuple(out)
+
+
+# --- circuits ------------------------------------------------------------------------------
+
+
+def _build(
+    works: Sequence[_Work],
+    wires: Sequence[Mapping[Any, int]],
+    target: Target,
+    cache: SmartCircuitCache,
+    stats: Stats,
+) -> _Circuits:
+    """Stack rows of one template over the batch, bind them once, encode them."""
+    groups: dict[int, tuple[Any, list[FloatArray], list[tuple[_Work, int, int]]]] = {}
+    position = 0
+    for work in works:
+        work.first = position
+        for piece in work.pieces:
+            with stats.timer("compile"):
+                template, rows = _template(piece, work.basis, wires[work.tape], target, cache)
+            _, stacked, members = groups.setdefault(id(template), (template, [], []))
+            stacked.append(rows)
+            members.append((work, position, len(rows)))
+            position += len(rows)
+            work.readouts.append((template.measured, template.readout, len(rows)))
+    circuits = _Circuits([b""] * position, [0] * position)
+    for template, stacked, members in groups.values():
+        with stats.timer("bind"):
+            batch: NativeBatch = template.bind(np.concatenate(stacked))
+        where = np.concatenate([np.arange(at, at + n) for _, at, n in members])
+        circuits.qubits = max(circuits.qubits, batch.qubits)
+        with stats.timer("encode"):
+            for block in batch.blocks:
+                encoded = wire.encode_circuits(block.gates, block.params)
+                for row, text in zip(where[block.rows].tolist(), encoded, strict=True):
+                    circuits.encoded[row] = text
+                    circuits.gates[row] = len(block.gates)
+    return circuits
+
+
+def _template(
+    piece: Split,
+    basis: Basis,
+    wires: Mapping[Any, int],
+    target: Target,
+    cache: SmartCircuitCache,
+) -> tuple[Any, FloatArray]:
+    """The template of a piece in a basis, and the piece's rows of parameters."""
+    made = _program(piece, wires, cache)
+    if made is None:  # decomposed at its own values, which the key then has to hold
+        piece = expand(piece, wires)
+        made = _program(piece, wires, cache)
+        if made is None:
+            raise NotAffine(piece.key)
+    options = (target.gateset, target.family, target.absorb)
+    key: Hashable = ("template", piece.key, len(wires), basis.key, options)
+    elementary = made
+
+    def build() -> Any:
+        if target.gateset == "qis":
+            return QisTemplate(elementary, basis.gates, basis.wires)
+        return compile_program(
+            elementary,
+            measured=basis.wires,
+            basis=basis.gates,
+            family=target.family,
+            absorb=target.absorb,
+        )
+
+    return cache.get(key, build), piece.parameters
+
+
+def _program(
+    piece: Split, wires: Mapping[Any, int], cache: SmartCircuitCache
+) -> Program | None:
+    def build() -> Program | None:
+        try:
+            return program(piece, wires)
+        except NotAffine:
+            return None
+
+    found: Program | None = cache.get(("program", piece.key, len(wires)), build)
+    return found
+
+
+# --- jobs ----------------------------------------------------------------------------------
+
+
+def _run(
+    works: Sequence[_Work],
+    tapes: Sequence[QuantumScript],
+    circuits: _Circuits,
+    target: Target,
+    packing: Packing,
+    send: Jobs,
+    noise_seed: Callable[[], int | None],
+    stats: Stats,
+) -> list[Histogram]:
+    """Send every circuit; histograms by position."""
+    by_shots: dict[int, list[int]] = {}
+    for work in works:
+        shots = tapes[work.tape].shots.total_shots or 1
+        rows = sum(len(piece.parameters) for piece in work.pieces)
+        # An ideal simulator ignores shots: everything may share one job.
+        by_shots.setdefault(0 if target.exact else shots, []).extend(
+            range(work.first, work.first + rows)
+        )
+    most = max((tapes[w.tape].shots.total_shots or 1 for w in works), default=1)
+    chunks: list[list[int]] = []
+    requests: list[JobRequest] = []
+    for shots, positions in by_shots.items():
+        for chunk in _chunks(positions, circuits, packing):
+            seed = noise_seed() if target.noise else None
+            chunks.append(chunk)
+            requests.append(
+                JobRequest(
+                    backend=target.backend.name,
+                    gateset=target.gateset,
+                    qubits=circuits.qubits,
+                    circuits=tuple(circuits.encoded[i] for i in chunk),
+                    gate_counts=sum(circuits.gates[i] for i in chunk),
+                    shots=shots or most,
+                    name=packing.name,
+                    metadata=packing.metadata,
+                    noise={"model": target.noise, "seed": seed} if target.noise else None,
+                    settings=packing.settings,
+                    session_id=packing.session_id,
+                    aggregation=packing.aggregation,
+                )
+            )
+    start = time.perf_counter()
+    if packing.batch:
+        jobs = send(requests) if requests else []
+    else:
+        jobs = [send([request])[0] for request in requests]
+    by_tape = [0] * len(tapes)
+    for work in works:
+        by_tape[work.tape] += sum(len(piece.parameters) for piece in work.pieces)
+    stats.record_jobs(jobs, requests, by_tape, time.perf_counter() - start)
+    found: list[Histogram | None] = [None] * len(circuits.encoded)
+    for chunk, job in zip(chunks, jobs, strict=True):
+        for position, histogram in zip(chunk, job.histograms, strict=True):
+            found[position] = histogram
+    return [h for h in found if h is not None]
+
+
+def _chunks(
+    positions: Sequence[int], circuits: _Circuits, packing: Packing
+) -> list[list[int]]:
+    """Positions cut so that each job stays within the service's limits."""
+    most = 1 if not packing.batch else min(packing.size() or MAX_CIRCUITS, MAX_CIRCUITS)
+    chunks: list[list[int]] = []
+    gates = size = 0
+    for i in positions:
+        g, b = circuits.gates[i], len(circuits.encoded[i]) + 40
+        full = chunks and (
+            len(chunks[-1]) >= most
+            or gates + g > MAX_GATES
+            or size + b > MAX_BODY_BYTES - _ENVELOPE_BYTES
+        )
+        if full or not chunks:
+            chunks.append([])
+            gates = size = 0
+        chunks[-1].append(i)
+        gates, size = gates + g, size + b
+    return chunks
+
+
+# --- outcomes ------------------------------------------------------------------------------
+
+
+def _outcomes(
+    work: _Work,
+    tape: QuantumScript,
+    histograms: Sequence[Histogram],
+    target: Target,
+    rng: np.random.Generator,
+) -> Outcomes:
+    """Outcomes of one tape in one basis, in the tape's own bits."""
+    shots = tape.shots.total_shots
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
+    counts: list[int] = []
+    position = work.first
+    for measured, readout, rows in work.readouts:
+        some = histograms[position : position + rows]
+        position += rows
+        states = np.concatenate([h.states for h in some])
+        weight = np.concatenate(_weights(some, shots, target, rng))
+        shifts = np.array(measured, dtype=np.uint64)
+        bits = ((states[:, None] >> shifts) & np.uint64(1)).astype(np.uint8)
+        parts.append((readout.apply(bits), weight))
+        counts += [len(h.states) for h in some]
+    total = len(counts)
+    row = np.repeat(np.arange(total), counts)
+    bits = np.concatenate([b for b, _ in parts])
+    weight = np.concatenate([w for _, w in parts])
+    if shots is not None:
+        seen = weight > 0
+        row, bits, weight = row[seen], bits[seen], weight[seen]
+    return Outcomes(work.basis.wires, total, row, bits, weight, shots, rng)
+
+
+def _weights(
+    histograms: Sequence[Histogram],
+    shots: int | None,
+    target: Target,
+    rng: np.random.Generator,
+) -> list[FloatArray]:
+    """Probabilities, or counts of shots: drawn from exact ones, read off from sampled ones."""
+    if shots is None:
+        return [h.probabilities for h in histograms]
+    if target.exact:
+        return [
+            rng.multinomial(shots, h.probabilities / h.probabilities.sum()).astype(float)
+            for h in histograms
+        ]
+    return [_whole(h.probabilities * shots, shots) for h in histograms]
+
+
+def _whole(expected: FloatArray, shots: int) -> FloatArray:
+    """Whole counts that add up to the shots: the largest remainders are rounded up."""
+    counts = np.floor(expected + 1e-9)
+    missing = int(shots - counts.sum())
+    if missing > 0:
+        order = np.argsort(counts - expected, kind="stable")
+        counts[order[:missing]] += 1
+    return np.asarray(counts)
+
+
+__all__ = ["Packing", "Target", "execute", "prepare"]

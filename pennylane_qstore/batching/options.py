@@ -1,0 +1,232 @@
+"""The device's options, validated once, and what follows from them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from pennylane_qstore.batching.execute import Packing, Target
+from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.ionq.backends import (
+    DEBIASING_MIN_SHOTS,
+    NOISE_MODELS,
+    Backend,
+    backend,
+    noise_model,
+)
+from pennylane_qstore.ionq.secret import Secret, find_key
+from pennylane_qstore.native.cache import SmartCircuitCache
+
+if TYPE_CHECKING:
+    from pennylane_qstore.ionq.client import IonQBatchClient
+    from pennylane_qstore.ionq.wire import JobRequest
+
+_EMULATOR_KEY = "emulator"
+_DEFAULT_MAX_WAIT_S = 120.0
+
+
+@dataclass
+class Options:
+    """Constructor keywords of the device; see :class:`~pennylane_qstore.IonQDevice`."""
+
+    backend: str | None = None
+    api_key: Any = field(default=None, repr=False)
+    base_url: str | None = None
+    gateset: str = "native"
+    two_qubit: str | None = None
+    absorb: bool = True
+    batch: bool = True
+    cache: bool | int | SmartCircuitCache = True
+    batch_size: int | None = None
+    pool_size: int = 5
+    max_wait: float | None = None
+    retry_failed: bool = True
+    noise_model: str | None = None
+    seed: int | None = None
+    error_mitigation: Mapping[str, bool] | None = None
+    aggregation: str | None = None
+    ledger: Any = None
+    on_ambiguous: str = "raise"
+    session_id: str | None = None
+    job_name: str | None = None
+    metadata: Mapping[str, str] | None = None
+    progress: Callable[[Any], None] | None = None
+    emulator: Any = None
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Options:
+        """Options from keywords.
+
+        Raises:
+            ConfigurationError: an unknown keyword (the nearest known one is named) or a value
+                that is not allowed.
+        """
+        known = [f.name for f in fields(cls)]
+        for name in options:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise ConfigurationError(
+                    f"Unknown option {name!r} of qstore.ionq.{hint} Known: {', '.join(known)}."
+                )
+        return cls(**options)
+
+    def __post_init__(self) -> None:
+        if self.backend is None:
+            local = self.api_key is None and self.base_url is None
+            self.backend = "emulator" if local else "simulator"
+        if isinstance(self.api_key, str):
+            self.api_key = Secret(self.api_key)
+        self._client: IonQBatchClient | None = None
+        _one_of("gateset", self.gateset, ("native", "qis"))
+        _one_of("two_qubit", self.two_qubit, (None, "ms", "zz"))
+        _one_of("on_ambiguous", self.on_ambiguous, ("raise", "resubmit"))
+        _one_of("aggregation", self.aggregation, (None, "average", "voting", "dnl"))
+        for name in ("absorb", "batch", "retry_failed"):
+            _one_of(name, getattr(self, name), (True, False))
+        _whole("pool_size", self.pool_size, least=1)
+        if self.batch_size is not None:
+            _whole("batch_size", self.batch_size, least=1)
+        if self.seed is not None:
+            _whole("seed", self.seed, least=0)
+        if self.max_wait is not None and not self.max_wait > 0:
+            raise ConfigurationError(f"max_wait={self.max_wait!r}: give seconds, more than 0.")
+        self.target = self._target()
+        self._check_mitigation()
+        if not isinstance(self.cache, SmartCircuitCache):
+            self.cache_of(SmartCircuitCache())
+        if not self.is_emulated:
+            self._check_key()
+
+    @property
+    def is_emulated(self) -> bool:
+        """Whether the service runs inside this process."""
+        return self.backend == "emulator"
+
+    @property
+    def described(self) -> str:
+        """Backend and noise model, for messages."""
+        noise = f", noise_model={self.noise_model!r}" if self.noise_model else ""
+        return f"backend={self.backend!r}{noise}"
+
+    @property
+    def packing(self) -> Packing:
+        """How circuits are put into jobs."""
+        settings = None
+        if self.error_mitigation is not None:
+            settings = {"error_mitigation": dict(self.error_mitigation)}
+        return Packing(
+            batch=self.batch,
+            size=lambda: self.batch_size,
+            name=self.job_name,
+            metadata=self.metadata,
+            settings=settings,
+            session_id=self.session_id,
+            aggregation=self.aggregation,
+        )
+
+    def cache_of(self, shared: SmartCircuitCache) -> SmartCircuitCache:
+        """The template cache that was asked for."""
+        if isinstance(self.cache, SmartCircuitCache):
+            return self.cache
+        if self.cache is True:
+            return shared
+        return SmartCircuitCache(0 if self.cache is False else self.cache)
+
+    def emulator_of(self) -> Any:
+        """The embedded emulator, started when first asked for; None for a service."""
+        if not self.is_emulated:
+            return None
+        from pennylane_qstore.emulator import Emulator, embedded
+
+        if isinstance(self.emulator, Emulator):
+            return self.emulator
+        return embedded(**(self.emulator or {}))
+
+    @property
+    def client(self) -> IonQBatchClient:
+        """The client, made when first asked for."""
+        if self._client is None:
+            from pennylane_qstore.ionq.client import IonQBatchClient
+
+            emulator = self.emulator_of()
+            self._client = IonQBatchClient(
+                api_key=_EMULATOR_KEY if emulator is not None else self.api_key,
+                base_url=emulator.url if emulator is not None else self.base_url,
+                pool_size=self.pool_size,
+                ledger=self.ledger,
+                on_ambiguous=self.on_ambiguous,
+                retry_failed=self.retry_failed,
+            )
+        return self._client
+
+    def send(self, requests: Sequence[JobRequest]) -> Sequence[Any]:
+        """Send jobs and wait for their results."""
+        max_wait = self.max_wait
+        if max_wait is None and not self.target.backend.is_qpu:
+            max_wait = _DEFAULT_MAX_WAIT_S
+        return self.client.run(requests, max_wait=max_wait, progress=self.progress)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_client": None, "api_key": None}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Options:
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Options(**given)
+
+    def _target(self) -> Target:
+        assert self.backend is not None  # noqa: S101 - set above
+        figures: Backend
+        if self.is_emulated:
+            figures = backend("simulator")
+        else:
+            try:
+                figures = backend(self.backend)
+            except ConfigurationError as error:
+                raise ConfigurationError(f"{error} Or 'emulator', which needs no key.") from None
+        gates = figures.native_gates
+        if self.noise_model is not None:
+            model = noise_model(self.noise_model)
+            if figures.is_qpu:
+                raise ConfigurationError(
+                    f"noise_model={self.noise_model!r} is for simulators; {self.backend!r} is a "
+                    "quantum computer, with noise of its own."
+                )
+            gates = model.native_gates
+        exact = not figures.is_qpu and NOISE_MODELS[self.noise_model or "ideal"].r2 == 0
+        family = self.two_qubit or ("zz" if "zz" in gates else "ms")
+        if self.gateset == "native" and family not in gates:
+            raise ConfigurationError(
+                f"two_qubit={family!r} is not a native gate of {self.described}. "
+                f"Allowed: {', '.join(repr(g) for g in gates if g in ('ms', 'zz'))}."
+            )
+        noise = None if exact else self.noise_model
+        return Target(figures, self.gateset, family, self.absorb, exact, noise)
+
+    def _check_mitigation(self) -> None:
+        allowed = self.target.backend.error_mitigations
+        for name in self.error_mitigation or ():
+            if name not in allowed:
+                known = ", ".join(map(repr, allowed)) or "none"
+                raise ConfigurationError(
+                    f"error_mitigation {name!r} is not offered by {self.described}. "
+                    f"Allowed: {known} (debiasing needs {DEBIASING_MIN_SHOTS} shots)."
+                )
+
+    def _check_key(self) -> None:
+        """A cloud backend without a key is refused when the device is made."""
+        find_key(self.api_key)
+
+
+def _one_of(name: str, value: Any, allowed: Sequence[Any]) -> None:
+    if not any(value is a or (isinstance(a, str) and value == a) for a in allowed):
+        raise ConfigurationError(
+            f"{name}={value!r} is not allowed. Allowed: {', '.join(map(repr, allowed))}."
+        )
+
+
+def _whole(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigurationError(f"{name}={value!r}: give a whole number, {least} or more.")

@@ -1,0 +1,287 @@
+"""The door to PennyLane: ``qml.device("qstore.ionq", wires=n)``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pennylane as qml
+from pennylane.devices import Device, ExecutionConfig
+from pennylane.devices.modifiers import single_tape_support
+from pennylane.tape import QuantumScript, QuantumScriptOrBatch
+from pennylane.transforms.core import CompilePipeline
+from pennylane.typing import PostprocessingFn, Result, ResultBatch
+from pennylane.wires import WiresLike
+
+from pennylane_qstore._version import __version__
+from pennylane_qstore.batching import deferred
+from pennylane_qstore.batching.execute import execute
+from pennylane_qstore.batching.options import Options
+from pennylane_qstore.batching.stats import Stats
+from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.measure import NotSupported
+from pennylane_qstore.native.cache import SmartCircuitCache
+
+logger = logging.getLogger(__name__)
+
+_SHARED_CACHE = SmartCircuitCache()
+"""The default cache: devices of one process share their templates."""
+
+
+@single_tape_support
+class IonQDevice(Device):  # type: ignore[misc]
+    """IonQ's trapped-ion computers, IonQ's cloud simulator, or the embedded emulator.
+
+    A whole batch of tapes is compiled to native gates once per structure and travels as one
+    job. Broadcast tapes are taken as they are: each element of the batch is one circuit of
+    the job. Without ``backend`` or ``api_key`` the device runs on an emulator of IonQ's
+    service inside this process.
+
+    Args:
+        wires (int or Sequence[Any]): number of wires, or their labels. Without it, each
+            circuit brings its own.
+        shots (int): as PennyLane's deprecated device argument; give shots to the QNode.
+        backend (str): ``"emulator"`` (the default), ``"simulator"``, ``"qpu.forte-1"`` or
+            another IonQ backend. With ``api_key`` alone, ``"simulator"``.
+        api_key (str): IonQ's key, by default from the environment variables ``IONQ_API_KEY``
+            or ``PENNYLANE_IONQ_API_KEY``. Never shown, logged or pickled.
+        base_url (str): of the service; https, or http to this machine.
+        gateset (str): ``"native"`` (compiled here) or ``"qis"`` (compiled by IonQ).
+        two_qubit (str): ``"ms"`` or ``"zz"``; by default as the backend or the noise model's
+            machine has it.
+        absorb (bool): leave to the readout what only relabels outcomes: trailing diagonal
+            gates, X, CNOT and SWAP, and what cannot reach a measured wire. Exact for every
+            measurement, with shots and without.
+        batch (bool): False sends one job per circuit, one after another.
+        cache (bool, int or SmartCircuitCache): True shares templates with the process's other
+            devices, False keeps none, a number keeps that many, a cache is used as it is.
+        batch_size (int): most circuits per job; by default as many as IonQ takes.
+        pool_size (int): HTTP connections.
+        max_wait (float): seconds a job may take before :class:`JobTimeout` is raised (the job
+            goes on); by default without limit on a QPU and 120 elsewhere.
+        retry_failed (bool): send circuits that failed on the service again, once.
+        noise_model (str): ``"aria-1"``, ``"aria-2"`` or ``"forte-1"``, on simulators.
+        seed (int): of sampling and of the noise.
+        error_mitigation (Mapping): passed on, for example ``{"debiasing": True}``.
+        aggregation (str): ``"average"``, ``"voting"`` or ``"dnl"``.
+        ledger (Ledger or path): where jobs are recorded before they are sent; by default in
+            the user's data folder, and in memory for the emulator.
+        on_ambiguous (str): ``"raise"`` or ``"resubmit"``.
+        session_id (str): IonQ session that jobs join.
+        job_name (str), metadata (Mapping[str, str]): go with every job.
+        progress (Callable): called with each change of a job's state.
+        emulator (Mapping or Emulator): settings of the embedded emulator, or a running one.
+
+    Raises:
+        ConfigurationError: an unknown option or value, or no key for a cloud backend.
+
+    **Example**
+
+    >>> import pennylane as qml
+    >>> dev = qml.device("qstore.ionq", wires=2)
+    >>> @qml.qnode(dev)
+    ... def bell():
+    ...     qml.Hadamard(0)
+    ...     qml.CNOT([0, 1])
+    ...     return qml.expval(qml.Z(0) @ qml.Z(1))
+    >>> print(round(float(bell()), 6))
+    1.0
+    """
+
+    name = "qstore.ionq"
+    short_name = "qstore.ionq"
+    version = __version__
+    pennylane_requires = ">=0.45"
+    author = "The pennylane-qstore team"
+
+    def __init__(
+        self, wires: WiresLike = None, shots: int | None = None, **options: Any
+    ) -> None:
+        self._options = Options.of(options)
+        most = self._options.target.backend.qubits
+        super().__init__(wires=wires, shots=shots)
+        if self.wires is not None and len(self.wires) > most:
+            raise ConfigurationError(
+                f"wires={len(self.wires)}, but {self._options.backend!r} has {most} qubits."
+            )
+        self._prepare()
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """What was sent and where the time went: totals since the device was made."""
+        return {**self._stats.as_dict(), "circuit_cache": self.cache.get_stats()}
+
+    @property
+    def emulator(self) -> Any:
+        """The emulator behind the device; None where there is a service."""
+        return self._options.emulator_of()
+
+    def preprocess_transforms(
+        self, execution_config: ExecutionConfig | None = None
+    ) -> CompilePipeline:
+        """One transform: mid-circuit measurements are deferred, the rest is only checked.
+
+        Splitting, diagonalising and compiling are remembered per structure and belong to
+        :meth:`execute`.
+        """
+        return self._pipeline
+
+    def setup_execution_config(
+        self, config: ExecutionConfig | None = None, circuit: QuantumScript | None = None
+    ) -> ExecutionConfig:
+        """Complete a configuration.
+
+        Raises:
+            ConfigurationError: a device option that this device does not have.
+        """
+        config = config or ExecutionConfig()
+        for option in config.device_options:
+            if option != deferred.DEFERRED:
+                raise ConfigurationError(
+                    f"Unknown device option {option!r}; options of qstore.ionq are given to "
+                    "qml.device."
+                )
+        return deferred.adjust_config(config, circuit)
+
+    def execute(
+        self,
+        circuits: QuantumScriptOrBatch,
+        execution_config: ExecutionConfig | None = None,
+    ) -> Result | ResultBatch:
+        """Execute tapes as one batch.
+
+        Args:
+            circuits: tapes.
+            execution_config: from :meth:`setup_execution_config`.
+
+        Returns:
+            One result per tape.
+
+        Raises:
+            QStoreError: nothing was sent, or what was paid for is in the error.
+        """
+        return deferred.execute(self, tuple(circuits), execution_config, self._send)
+
+    def batch_execute(self, circuits: Sequence[QuantumScript]) -> ResultBatch:
+        """Execute tapes as one batch: :meth:`execute` without a configuration."""
+        return self.execute(tuple(circuits))
+
+    def __repr__(self) -> str:
+        wires = "" if self.wires is None else f" wires={len(self.wires)}"
+        return f"<qstore.ionq device:{wires} backend={self._options.backend!r}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {k: v for k, v in vars(self).items() if k not in _REBUILT}
+        return {**kept, "_rng_state": self._rng.bit_generator.state}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        rng_state = state.pop("_rng_state")
+        vars(self).update(state)
+        self._prepare()
+        self._rng.bit_generator.state = rng_state
+
+    def _prepare(self) -> None:
+        """What is made anew in every process and copy."""
+        options = self._options
+        self._rng = np.random.default_rng(options.seed)
+        self._noise_rng = np.random.default_rng(
+            None if options.seed is None else [options.seed, 1]
+        )
+        self._stats = Stats()
+        self.cache = options.cache_of(_SHARED_CACHE)
+        pipeline = CompilePipeline()
+        pipeline.add_transform(_check, device=self)
+        self._pipeline = pipeline
+
+    def _send(
+        self, circuits: Sequence[QuantumScript], config: ExecutionConfig | None
+    ) -> tuple[Any, ...]:
+        """Execute for real."""
+        options = self._options
+        for tape in circuits:
+            self._refuse(tape)
+        found = execute(
+            circuits,
+            order=None if self.wires is None else list(self.wires),
+            target=options.target,
+            packing=options.packing,
+            cache=self.cache,
+            send=options.send,
+            rng=self._rng,
+            noise_seed=self._noise_seed,
+            stats=self._stats,
+        )
+        self._stats.record_batch(len(circuits))
+        if self.tracker.active:
+            self._track(circuits)
+        return found
+
+    def _refuse(self, tape: QuantumScript) -> None:
+        """What must not reach the service."""
+        target = self._options.target
+        if not tape.shots and not target.exact:
+            raise NotSupported(
+                f"Analytic execution (shots=None) not supported on qstore.ionq with "
+                f"{self._options.described}: it samples. Give the QNode shots, "
+                "qml.set_shots(qnode, shots=1000), or use an ideal simulator."
+            )
+        if self.wires is None and len(tape.wires) > target.backend.qubits:
+            raise NotSupported(
+                f"A circuit on {len(tape.wires)} wires is not supported on qstore.ionq with "
+                f"{self._options.described}: it has {target.backend.qubits} qubits."
+            )
+
+    def _track(self, circuits: Sequence[QuantumScript]) -> None:
+        last = self._stats.last
+        shots = sum(
+            (tape.shots.total_shots or 0) * n
+            for tape, n in zip(circuits, last["circuits_by_tape"], strict=True)
+        )
+        self.tracker.update(
+            batches=1,
+            executions=last["circuits"],
+            shots=shots,
+            jobs=last["jobs"],
+            requests=last["requests"],
+            queue_s=last["queue_s"],
+            run_s=last["run_s"],
+            cost_usd=last["cost_usd"],
+            job_ids=last["job_ids"],
+        )
+        for job_id in last["job_ids"]:
+            self.tracker.update(job_id=job_id)
+        self.tracker.record()
+
+    def _noise_seed(self) -> int | None:
+        if self._options.seed is None:
+            return None
+        return int(self._noise_rng.integers(1, 2**31 - 1))
+
+
+_REBUILT = ("_rng", "_noise_rng", "_stats", "cache", "_pipeline")
+
+
+@qml.transform
+def _check(
+    tape: QuantumScript, device: IonQDevice
+) -> tuple[Sequence[QuantumScript], PostprocessingFn]:
+    """Wires must be the device's; mid-circuit measurements are deferred."""
+    if device.wires is not None:
+        foreign = [w for w in tape.wires if w not in device.wires]
+        if foreign:
+            raise qml.wires.WireError(
+                f"Cannot run circuit(s) on qstore.ionq: wires {foreign} are not on the device, "
+                f"which has {device.wires.tolist()}."
+            )
+    if any(isinstance(op, qml.ops.MidMeasure) for op in tape.operations):
+        batch, post = qml.defer_measurements(tape, allow_postselect=False)
+        return batch, post
+    return (tape,), _first
+
+
+def _first(results: ResultBatch) -> Result:
+    return results[0]
+
+

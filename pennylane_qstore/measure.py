@@ -1,0 +1,604 @@
+"""Histograms to PennyLane results.
+
+:func:`analyse` looks at a tape's measurements once: which bases must be run, and how each
+result follows from the outcomes in them. Pauli words share a basis where they commute qubit
+by qubit; other observables are diagonalised. :func:`results` then computes all rows at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pennylane as qml
+from pennylane.measurements import (
+    CountsMP,
+    ExpectationMP,
+    MeasurementProcess,
+    ProbabilityMP,
+    SampleMP,
+    VarianceMP,
+)
+from pennylane.operation import Operator
+from pennylane.ops import LinearCombination, Prod, SProd, Sum
+from pennylane.ops.qubit.observables import BasisStateProjector
+from pennylane.queuing import QueuingManager
+from pennylane.tape import QuantumScript
+from pennylane.wires import Wires
+
+from pennylane_qstore.errors import QStoreError
+from pennylane_qstore.native.compiler import affine
+from pennylane_qstore.native.structure import FloatArray, Gate, freeze, split
+
+BitArray = npt.NDArray[np.uint8]
+Results = Any
+
+_MAX_EIGEN_WIRES = 6
+"""Observables on more wires are not diagonalised as a matrix."""
+
+
+class NotSupported(QStoreError, qml.exceptions.DeviceError):  # type: ignore[misc]
+    """A measurement or operation this device cannot do. Nothing was sent."""
+
+
+class Factor(NamedTuple):
+    """±1 by the parity of some wires, or a value looked up by the state of some wires."""
+
+    wires: tuple[int, ...]
+    values: FloatArray | None = None
+
+
+class Term(NamedTuple):
+    """A number times a product of factors, read in one basis."""
+
+    coefficient: float
+    basis: int
+    factors: tuple[Factor, ...]
+
+
+class Basis(NamedTuple):
+    """Gates before the measurement, and the wires measured, ascending."""
+
+    gates: tuple[Gate, ...]
+    wires: tuple[int, ...]
+    key: Hashable
+
+
+class Recipe(NamedTuple):
+    """How one measurement's result is found.
+
+    ``kind`` is "expval" (Σ terms), "var" (of Σ terms, all in one basis), "moment" (⟨H²⟩ - ⟨H⟩²,
+    from ``squared`` and ``terms``), "probs" (of ``wires`` in ``basis``), "values" (samples or
+    counts of Σ terms) or "bits" (samples or counts of wires).
+    """
+
+    kind: str
+    measurement: MeasurementProcess
+    basis: int = 0
+    terms: tuple[Term, ...] = ()
+    squared: tuple[Term, ...] = ()
+    constant: float = 0.0
+    squared_constant: float = 0.0
+    wires: tuple[int, ...] = ()
+
+
+class Plan(NamedTuple):
+    """Bases to run, and a recipe per measurement."""
+
+    bases: tuple[Basis, ...]
+    recipes: tuple[Recipe, ...]
+
+
+@dataclass
+class Outcomes:
+    """What came out in one basis, over all rows of a tape.
+
+    Args:
+        wires: tape wires, by column of ``bits``.
+        rows: number of rows.
+        row: row of each entry, ascending.
+        bits: outcome of each entry, (entries, wires).
+        weight: probability of each entry, or its count of shots.
+        shots: shots per row; None for exact probabilities.
+        rng: shuffles samples.
+    """
+
+    wires: tuple[int, ...]
+    rows: int
+    row: npt.NDArray[np.intp]
+    bits: BitArray
+    weight: FloatArray
+    shots: int | None
+    rng: np.random.Generator | None = None
+    _samples: BitArray | None = field(default=None, repr=False)
+
+    @property
+    def total(self) -> float:
+        """Weight of each row."""
+        return 1.0 if self.shots is None else float(self.shots)
+
+    def samples(self) -> BitArray:
+        """Shots in random order, (rows, shots, wires): exact multiplicities, shuffled once."""
+        if self._samples is None:
+            assert self.shots is not None and self.rng is not None  # noqa: S101, PT018
+            counts = np.rint(self.weight).astype(int)
+            bits = np.repeat(self.bits, counts, axis=0)
+            shots = bits.reshape(self.rows, self.shots, len(self.wires))
+            self._samples = np.stack([row[self.rng.permutation(self.shots)] for row in shots])
+        return self._samples
+
+    def part(self, start: int, stop: int) -> Outcomes:
+        """The outcomes of shots ``start`` to ``stop`` of every row."""
+        part = self.samples()[:, start:stop]
+        n = stop - start
+        return Outcomes(
+            self.wires,
+            self.rows,
+            np.repeat(np.arange(self.rows), n),
+            part.reshape(-1, len(self.wires)),
+            np.ones(self.rows * n),
+            n,
+            self.rng,
+            part,
+        )
+
+    def columns(self, wires: Sequence[int]) -> list[int]:
+        """Columns of these wires."""
+        at = {w: i for i, w in enumerate(self.wires)}
+        return [at[w] for w in wires]
+
+    def mean(self, values: FloatArray) -> FloatArray:
+        """Weighted mean of a value per entry; shape (rows,)."""
+        total = np.bincount(self.row, weights=self.weight * values, minlength=self.rows)
+        return np.asarray(total / self.total)
+
+
+def analyse(
+    measurements: Sequence[MeasurementProcess], wires: Mapping[Any, int], finite: bool
+) -> Plan:
+    """Bases and recipes for a tape's measurements.
+
+    Args:
+        measurements: of one tape.
+        wires: index of each wire label.
+        finite: whether the tape has shots.
+
+    Raises:
+        NotSupported: a measurement this device cannot do.
+    """
+    return _Analysis(wires, finite).run(measurements)
+
+
+def measurement_key(
+    measurements: Sequence[MeasurementProcess], wires: Mapping[Any, int]
+) -> Hashable | None:
+    """A key of the measurements, or None where they cannot be keyed."""
+    keys = []
+    for m in measurements:
+        if m.mv is not None or getattr(m, "_eigvals", None) is not None:
+            return None
+        obs = None if m.obs is None else _observable_key(m.obs, wires)
+        if m.obs is not None and obs is None:
+            return None
+        on = None if m.obs is not None else tuple([wires[w] for w in m.wires])
+        keys.append((type(m), obs, on, getattr(m, "all_outcomes", None)))
+    return tuple(keys)
+
+
+def results(
+    plan: Plan, outcomes: Sequence[Outcomes], tape: QuantumScript, *, batched: bool
+) -> Results:
+    """Results of one tape in PennyLane's order and shape.
+
+    Args:
+        plan: of the tape's measurements.
+        outcomes: per basis.
+        tape: the tape (its measurements and shots).
+        batched: whether results have a leading dimension of rows.
+    """
+    labels = list(tape.wires) if not plan.bases else None
+    del labels
+    if tape.shots.has_partitioned_shots:
+        bounds = [0, *itertools.accumulate(tape.shots)]
+        return tuple(
+            _one_copy(plan, [o.part(a, b) for o in outcomes], tape, batched)
+            for a, b in itertools.pairwise(bounds)
+        )
+    return _one_copy(plan, outcomes, tape, batched)
+
+
+# --- results -------------------------------------------------------------------------------
+
+
+def _one_copy(
+    plan: Plan, outcomes: Sequence[Outcomes], tape: QuantumScript, batched: bool
+) -> Results:
+    computed = [
+        _KINDS[recipe.kind](recipe._replace(measurement=m), outcomes, batched)
+        for recipe, m in zip(plan.recipes, tape.measurements, strict=True)
+    ]
+    return computed[0] if len(computed) == 1 else tuple(computed)
+
+
+def _expval(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
+    return _shaped(_sum(recipe.terms, recipe.constant, outcomes), batched)
+
+
+def _var(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
+    where = outcomes[recipe.basis]
+    values = _values(recipe, where)
+    mean = where.mean(values)
+    return _shaped(where.mean((values - mean[where.row]) ** 2), batched)
+
+
+def _moment(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
+    mean = _sum(recipe.terms, recipe.constant, outcomes)
+    return _shaped(_sum(recipe.squared, recipe.squared_constant, outcomes) - mean**2, batched)
+
+
+def _probs(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
+    where = outcomes[recipe.basis]
+    size = 2 ** len(recipe.wires)
+    index = _state(where.bits[:, where.columns(recipe.wires)])
+    flat = np.bincount(where.row * size + index, where.weight, where.rows * size) / where.total
+    table = flat.reshape(where.rows, size)
+    return table if batched else table[0]
+
+
+def _observed(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
+    """Samples or counts of an observable's values."""
+    where = outcomes[recipe.basis]
+    samples = where.samples()
+    flat = Outcomes(
+        where.wires, 1, np.zeros(1, int), samples.reshape(-1, len(where.wires)), np.ones(1), None
+    )
+    values = _values(recipe, flat).reshape(samples.shape[:2])
+    if isinstance(recipe.measurement, SampleMP):
+        return values if batched else values[0]
+    counts = [_counted(row, recipe, where) for row in values]
+    return counts if batched else counts[0]
+
+
+def _counted(values: FloatArray, recipe: Recipe, where: Outcomes) -> dict[Any, Any]:
+    found, numbers = np.unique(np.round(values, 12), return_counts=True)
+    counts = dict(zip(found, numbers, strict=True))
+    if getattr(recipe.measurement, "all_outcomes", False):
+        wires = sorted({w for term in recipe.terms for f in term.factors for w in f.wires})
+        states = np.array(list(itertools.product((0, 1), repeat=len(wires))), dtype=np.uint8)
+        every = Outcomes(
+            tuple(wires), 1, np.zeros(1, int), states.reshape(len(states), -1), np.ones(1), None
+        )
+        possible = np.unique(np.round(_values(recipe, every), 12))
+        counts = {value: counts.get(value, 0) for value in possible}
+    return counts
+
+
+def _bits(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
+    """Samples or counts of wires, by PennyLane's own processing."""
+    where = outcomes[recipe.basis]
+    samples = where.samples()[:, :, where.columns(recipe.wires)].astype(np.int64)
+    order = recipe.measurement.wires or Wires(range(len(recipe.wires)))
+    return recipe.measurement.process_samples(samples if batched else samples[0], order)
+
+
+_KINDS: Mapping[str, Callable[[Recipe, Sequence[Outcomes], bool], Results]] = {
+    "expval": _expval,
+    "var": _var,
+    "moment": _moment,
+    "probs": _probs,
+    "values": _observed,
+    "bits": _bits,
+}
+
+
+def _sum(terms: Sequence[Term], constant: float, outcomes: Sequence[Outcomes]) -> FloatArray:
+    total: FloatArray | float = constant
+    for term in terms:
+        where = outcomes[term.basis]
+        total = total + term.coefficient * where.mean(_product(term, where))
+    return np.broadcast_to(np.asarray(total, dtype=float), (outcomes[0].rows,)).copy()
+
+
+def _values(recipe: Recipe, where: Outcomes) -> FloatArray:
+    values = np.full(len(where.bits), recipe.constant)
+    for term in recipe.terms:
+        values += term.coefficient * _product(term, where)
+    return values
+
+
+def _product(term: Term, where: Outcomes) -> FloatArray:
+    out = np.ones(len(where.bits))
+    for factor in term.factors:
+        bits = where.bits[:, where.columns(factor.wires)]
+        if factor.values is None:
+            out *= 1.0 - 2.0 * (bits.sum(axis=1) & 1)
+        else:
+            out *= factor.values[_state(bits)]
+    return out
+
+
+def _state(bits: BitArray) -> npt.NDArray[np.int64]:
+    """Big-endian state index of each outcome."""
+    powers = 1 << np.arange(bits.shape[1])[::-1]
+    return bits.astype(np.int64) @ powers.astype(np.int64)
+
+
+def _shaped(values: FloatArray, batched: bool) -> Results:
+    return values if batched else np.float64(values[0])
+
+
+# --- analysis ------------------------------------------------------------------------------
+
+
+class _Product(NamedTuple):
+    """A term before it has a basis: its labels by wire group, and its factors."""
+
+    coefficient: float
+    labels: tuple[tuple[tuple[int, ...], Hashable], ...]
+    factors: tuple[Factor, ...]
+
+
+class _Analysis:
+    def __init__(self, wires: Mapping[Any, int], finite: bool) -> None:
+        self.wires = wires
+        self.finite = finite
+        self.wanted: list[tuple[tuple[tuple[int, ...], Hashable], ...]] = []
+        self.gates: dict[Hashable, tuple[Gate, ...]] = {}
+
+    def run(self, measurements: Sequence[MeasurementProcess]) -> Plan:
+        drafts = [self._draft(m) for m in measurements]
+        bases, index = self._bases()
+        recipes = []
+        for draft in drafts:
+            terms, squared = (self._placed(p, index) for p in draft.products)
+            recipe = draft.recipe._replace(terms=terms, squared=squared)
+            if draft.joint is not None:
+                recipe = recipe._replace(basis=index[draft.joint])
+                recipe = recipe._replace(
+                    terms=tuple(t._replace(basis=recipe.basis) for t in recipe.terms)
+                )
+            recipes.append(recipe)
+        return Plan(bases, tuple(recipes))
+
+    def _placed(self, products: Sequence[_Product], index: Mapping[Any, int]) -> tuple[Term, ...]:
+        return tuple(
+            Term(p.coefficient, index.get(p.labels, 0), p.factors) for p in products if p.factors
+        )
+
+    def _draft(self, m: MeasurementProcess) -> _Draft:
+        kind = type(m)
+        if kind not in (ExpectationMP, VarianceMP, ProbabilityMP, SampleMP, CountsMP):
+            raise NotSupported(
+                f"Measurement {m} not supported on qstore.ionq. Supported: expval, var, probs, "
+                "sample, counts; a quantum computer does not return states."
+            )
+        if kind in (SampleMP, CountsMP) and not self.finite:
+            raise NotSupported(
+                f"Measurement {m} not supported on qstore.ionq without shots. Give the QNode "
+                "shots: qml.set_shots(qnode, shots=1000)."
+            )
+        if m.obs is None:
+            return self._wires_draft(m)
+        if kind is ProbabilityMP:
+            return self._probs_of(m)
+        products, constant = self._sum_of(m.obs)
+        if kind is ExpectationMP:
+            self.wanted += [p.labels for p in products if p.factors]
+            return _Draft(Recipe("expval", m, constant=constant), (products, ()))
+        joint = _joined(products)
+        if joint is None and len(m.obs.wires) <= _MAX_EIGEN_WIRES:
+            products, constant = [self._eigen(m.obs)], 0.0
+            joint = products[0].labels
+        if joint is not None:
+            self.wanted.append(joint)
+            kind_name = "var" if kind is VarianceMP else "values"
+            recipe = Recipe(kind_name, m, constant=constant)
+            return _Draft(recipe, (products, ()), joint)
+        if kind is VarianceMP and m.obs.pauli_rep is not None:
+            return self._moment_of(m, products, constant)
+        raise NotSupported(
+            f"{m} not supported on qstore.ionq: the terms do not commute qubit by qubit and the "
+            "observable is too large to diagonalise. Measure the terms one by one."
+        )
+
+    def _moment_of(
+        self, m: MeasurementProcess, products: list[_Product], constant: float
+    ) -> _Draft:
+        square = m.obs.pauli_rep @ m.obs.pauli_rep
+        square.simplify()
+        squared, squared_constant = self._words(square)
+        self.wanted += [p.labels for p in (*products, *squared) if p.factors]
+        recipe = Recipe("moment", m, constant=constant, squared_constant=squared_constant)
+        return _Draft(recipe, (products, squared))
+
+    def _wires_draft(self, m: MeasurementProcess) -> _Draft:
+        on = tuple(self.wires[w] for w in m.wires) or tuple(self.wires.values())
+        labels = tuple(((w,), "Z") for w in sorted(on))
+        self.wanted.append(labels)
+        eigenvalues = getattr(m, "_eigvals", None)
+        if isinstance(m, ProbabilityMP):
+            return _Draft(Recipe("probs", m, wires=on), ((), ()), labels)
+        if isinstance(m, (SampleMP, CountsMP)) and eigenvalues is None and m.mv is None:
+            return _Draft(Recipe("bits", m, wires=on), ((), ()), labels)
+        values = np.asarray(m.eigvals(), dtype=float)
+        product = _Product(1.0, labels, (Factor(on, values),))
+        names = {ExpectationMP: "expval", VarianceMP: "var"}
+        recipe = Recipe(names.get(type(m), "values"), m)
+        return _Draft(recipe, ([product], ()), labels)
+
+    def _probs_of(self, m: MeasurementProcess) -> _Draft:
+        obs = m.obs
+        on = tuple(self.wires[w] for w in obs.wires)
+        word = obs.pauli_rep
+        if word is not None and len(word) == 1 and all(w in next(iter(word)) for w in obs.wires):
+            labels = tuple((((self.wires[w]),), p) for w, p in next(iter(word)).items())
+            labels = tuple(sorted(labels))
+        else:
+            with QueuingManager.stop_recording():
+                gates = obs.diagonalizing_gates()
+            labels = (self._custom(on, gates, ("probs", _observable_key(obs, self.wires))),)
+        self.wanted.append(labels)
+        return _Draft(Recipe("probs", m, wires=on), ((), ()), labels)
+
+    def _sum_of(self, op: Operator) -> tuple[list[_Product], float]:
+        """An observable as a sum of products of single factors, and a constant."""
+        if op.pauli_rep is not None:
+            return self._words(op.pauli_rep)
+        if isinstance(op, SProd):
+            products, constant = self._sum_of(op.base)
+            c = float(np.real(op.scalar))
+            return [p._replace(coefficient=c * p.coefficient) for p in products], c * constant
+        if isinstance(op, (Sum, LinearCombination)):
+            coefficients, operands = op.terms()
+            out: list[_Product] = []
+            total = 0.0
+            for c, operand in zip(coefficients, operands, strict=True):
+                products, constant = self._sum_of(operand)
+                c = float(np.real(c))
+                out += [p._replace(coefficient=c * p.coefficient) for p in products]
+                total += c * constant
+            return out, total
+        if isinstance(op, Prod) and len(op.wires) == sum(len(f.wires) for f in op.operands):
+            return self._tensor(op)
+        return [self._eigen(op)], 0.0
+
+    def _words(self, sentence: Any) -> tuple[list[_Product], float]:
+        products, constant = [], 0.0
+        for word, coefficient in sentence.items():
+            c = float(np.real(coefficient))
+            if not len(word):
+                constant += c
+                continue
+            on = tuple(sorted((self.wires[w], p) for w, p in word.items()))
+            labels = tuple(((w,), p) for w, p in on)
+            products.append(_Product(c, labels, (Factor(tuple(w for w, _ in on)),)))
+        return products, constant
+
+    def _tensor(self, op: Prod) -> tuple[list[_Product], float]:
+        parts = []
+        for operand in op.operands:
+            products, constant = self._sum_of(operand)
+            parts.append([*products, _Product(constant, (), ())] if constant else products)
+        out, total = [], 0.0
+        for combination in itertools.product(*parts):
+            c = float(np.prod([p.coefficient for p in combination]))
+            labels = tuple(sorted((x for p in combination for x in p.labels), key=lambda x: x[0]))
+            factors = tuple(f for p in combination for f in p.factors)
+            if factors:
+                out.append(_Product(c, labels, factors))
+            else:
+                total += c
+        return out, total
+
+    def _eigen(self, op: Operator) -> _Product:
+        """An observable through the eigenbasis of its matrix."""
+        on = tuple(self.wires[w] for w in op.wires)
+        if isinstance(op, BasisStateProjector):
+            values = np.zeros(2 ** len(on))
+            state = np.asarray(op.data[0], dtype=int)
+            values[int(state @ (1 << np.arange(len(on))[::-1]))] = 1.0
+            return _Product(1.0, tuple(((w,), "Z") for w in sorted(on)), (Factor(on, values),))
+        if len(on) > _MAX_EIGEN_WIRES:
+            raise NotSupported(
+                f"Observable {op} not supported on qstore.ionq: it acts on {len(on)} wires, and "
+                f"only Pauli words are measured on more than {_MAX_EIGEN_WIRES}."
+            )
+        matrix = np.asarray(qml.matrix(op, wire_order=op.wires))
+        if not np.allclose(matrix, matrix.conj().T, atol=1e-8):
+            raise NotSupported(f"Observable {op} not supported on qstore.ionq: not Hermitian.")
+        if np.abs(matrix - np.diag(np.diag(matrix))).max() < 1e-12:
+            labels = tuple(((w,), "Z") for w in sorted(on))
+            return _Product(1.0, labels, (Factor(on, np.diag(matrix).real.copy()),))
+        values, vectors = np.linalg.eigh(matrix)
+        with QueuingManager.stop_recording():
+            gates = [qml.QubitUnitary(vectors.conj().T, wires=op.wires)]
+        label = self._custom(on, gates, matrix.tobytes())
+        return _Product(1.0, (label,), (Factor(on, values),))
+
+    def _custom(
+        self, on: tuple[int, ...], gates: Sequence[Operator], key: Hashable
+    ) -> tuple[tuple[int, ...], Hashable]:
+        """Label of a group of wires measured after some gates."""
+        label = ("gates", on, key)
+        if label not in self.gates:
+            made: list[Gate] = []
+            if gates:
+                pieces = split(QuantumScript(list(gates)), self.wires)
+                piece, program = affine(pieces[0], self.wires)
+                made = list(freeze(program, piece.parameters).gates)
+            self.gates[label] = tuple(made)
+        return on, label
+
+    def _bases(self) -> tuple[tuple[Basis, ...], dict[Any, int]]:
+        """First fit, longest first: few bases, each a label per wire."""
+        groups: list[dict[int, Hashable]] = []
+        index: dict[Any, int] = {}
+        for labels in sorted(self.wanted, key=lambda x: -sum(len(on) for on, _ in x)):
+            if labels in index:
+                continue
+            wanted = {w: label for on, label in labels for w in on}
+            for i, group in enumerate(groups):
+                if all(group.get(w, label) == label for w, label in wanted.items()):
+                    group.update(wanted)
+                    index[labels] = i
+                    break
+            else:
+                index[labels] = len(groups)
+                groups.append(wanted)
+        if not groups:  # nothing but constants is asked: any outcome will do
+            groups.append({0: "Z"})
+        return tuple(self._basis(group) for group in groups), index
+
+    def _basis(self, group: Mapping[int, Hashable]) -> Basis:
+        wires = tuple(sorted(group))
+        gates: list[Gate] = []
+        done: set[Hashable] = set()
+        for w in wires:
+            label = group[w]
+            if label == "X":
+                gates.append(Gate("Hadamard", (w,)))
+            elif label == "Y":
+                gates += [Gate("Adjoint(S)", (w,)), Gate("Hadamard", (w,))]
+            elif label != "Z" and label not in done:
+                done.add(label)
+                gates += self.gates[label]
+        return Basis(tuple(gates), wires, tuple((w, group[w]) for w in wires))
+
+
+class _Draft(NamedTuple):
+    recipe: Recipe
+    products: tuple[Sequence[_Product], Sequence[_Product]]
+    joint: tuple[tuple[tuple[int, ...], Hashable], ...] | None = None
+
+
+def _joined(
+    products: Sequence[_Product],
+) -> tuple[tuple[tuple[int, ...], Hashable], ...] | None:
+    """Labels that serve all products at once, or None."""
+    together: dict[int, tuple[tuple[int, ...], Hashable]] = {}
+    for product in products:
+        for on, label in product.labels:
+            for w in on:
+                if together.setdefault(w, (on, label)) != (on, label):
+                    return None
+    return tuple(sorted(set(together.values()), key=lambda x: x[0]))
+
+
+def _observable_key(op: Operator, wires: Mapping[Any, int]) -> Hashable | None:
+    kind = type(op)
+    if kind in (qml.PauliX, qml.PauliY, qml.PauliZ, qml.Identity, qml.Hadamard):
+        return kind, tuple([wires[w] for w in op.wires])
+    if kind is SProd:
+        base = _observable_key(op.base, wires)
+        return None if base is None else (kind, float(np.real(op.scalar)), base)
+    if isinstance(op, (Prod, Sum, LinearCombination)):
+        keys = tuple([_observable_key(o, wires) for o in op.operands])
+        return None if None in keys else (kind, keys)
+    if isinstance(op, (qml.Hermitian, qml.Projector)):
+        data = np.ascontiguousarray(op.data[0])
+        return kind, tuple([wires[w] for w in op.wires]), data.shape, data.tobytes()
+    return None
