@@ -188,7 +188,8 @@ def _like(leaf: Any, value: NDArray[np.float64]) -> Any:
         return fresh.clone().requires_grad_(leaf.requires_grad)
     if _is_jax(leaf):
         jax = sys.modules["jax"]
-        return jax.device_put(jax.numpy.asarray(value, dtype=leaf.dtype), leaf.sharding)
+        fresh = jax.numpy.asarray(value, dtype=leaf.dtype)
+        return jax.device_put(fresh, leaf.sharding) if leaf.committed else fresh
     dtype = leaf.dtype if np.issubdtype(leaf.dtype, np.floating) else np.dtype(np.float64)
     fresh = np.asarray(value, dtype=dtype)
     if isinstance(leaf, tensor):
