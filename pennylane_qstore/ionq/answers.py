@@ -212,9 +212,10 @@ def parse_histogram(value: object, qubits: int) -> Histogram:
         probabilities = np.fromiter(value.values(), dtype=np.float64, count=len(value))
     except OverflowError:
         raise InvalidResponse(f"A histogram has a value out of range: {_some(value)}.") from None
-    total = float(probabilities.sum())
     # A NaN fails every comparison, so each condition is stated as what must hold.
-    if not (probabilities.min() >= 0 and abs(total - 1) <= SUM_TOLERANCE):
+    in_range = probabilities.min() >= 0 and probabilities.max() <= 1 + SUM_TOLERANCE
+    total = float(probabilities.sum()) if in_range else math.nan
+    if not abs(total - 1) <= SUM_TOLERANCE:
         raise InvalidResponse(f"A histogram is no distribution (sum {total}): {_some(value)}.")
     order = np.argsort(states, kind="stable")
     return Histogram(states[order], probabilities[order] / total)

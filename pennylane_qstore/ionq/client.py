@@ -18,6 +18,7 @@ from pennylane_qstore.ionq.drive import Inbox, drive
 from pennylane_qstore.ionq.faces import BatchJobResult, CircuitId, V34Calls, finish
 from pennylane_qstore.ionq.job import JobResult, JobRunner
 from pennylane_qstore.ionq.ledger import OPEN_STATES, State, Submission
+from pennylane_qstore.ionq.loop import background_loop
 from pennylane_qstore.ionq.poll import Progress
 from pennylane_qstore.ionq.wire import JobRequest
 
@@ -91,6 +92,7 @@ class IonQBatchClient(V34Calls, AccountCalls):
         max_wait_s = None if max_wait is None else positive_s(max_wait, "max_wait")
         if not requests:
             return []
+        background_loop().check_may_wait()  # before anything is written down
         jobs = begin_jobs(self.ledger, self._options.base_url, requests, keys, estimates)
         inbox = Inbox(progress)
         runner = JobRunner(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -87,7 +87,7 @@ async def harvest(
     if state.status == "completed":
         aggregate = await _fetch(
             api, state, f"/jobs/{state.id}/results/probabilities/aggregated", traffic, aggregation,
-            lambda data: parse_aggregate(data, qubits),
+            lambda data: _of_this_job(parse_aggregate(data, qubits), state),
         )  # fmt: skip
         if ordered and in_order(state.child_ids, list(aggregate), circuits):
             return Harvest(list(aggregate.values()))
@@ -129,6 +129,17 @@ def unpack(data: bytes) -> list[Histogram | None]:
     ]
 
 
+def _of_this_job(aggregate: dict[str, Histogram], state: JobState) -> dict[str, Histogram]:
+    # Inside the decoding, so that a body that was garbled on the way is read again.
+    strangers = set(aggregate) - set(state.child_ids)
+    if state.child_ids and strangers:
+        raise InvalidResponse(
+            f"Job {state.id} has results of {len(strangers)} circuits that were not sent.",
+            job_ids=[state.id],
+        )
+    return aggregate
+
+
 async def _by_child(
     api: Api,
     state: JobState,
@@ -142,12 +153,7 @@ async def _by_child(
         # The job failed as a whole, before it was split.
         return Harvest([None] * circuits, dict.fromkeys(range(circuits), failure_of(state)))
     ids = await _circuit_order(api, state, children, traffic, circuits)
-    strangers = set(aggregate) - set(ids)
-    if strangers:
-        raise InvalidResponse(
-            f"Job {state.id} has results of {len(strangers)} circuits that were not sent.",
-            job_ids=[state.id],
-        )
+    _of_this_job(aggregate, replace(state, child_ids=tuple(ids)))
     by_id = {child.id: child for child in children}
     result = Harvest([None] * circuits)
     for index, child_id in enumerate(ids):

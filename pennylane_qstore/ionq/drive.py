@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.ionq.loop import background_loop
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,11 @@ def drive(
         return await coroutine
 
     background = background_loop()
+    try:
+        background.check_may_wait()
+    except QStoreError:
+        coroutine.close()
+        raise
     future = background.submit(boxed())
     future.add_done_callback(lambda _: inbox.end())
     try:

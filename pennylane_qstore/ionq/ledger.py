@@ -147,10 +147,10 @@ class Ledger:
             self._set(db, row, State.CANCELED, reason, failure=reason, owner=None, lease_until=0.0)
 
     def consumed(self, rows: Iterable[int]) -> None:
-        """The caller has the results of these rows."""
+        """The caller has the results of these rows; those that are done are consumed."""
         with self._change("consumed") as db:
             for row in rows:
-                self._set(db, row, State.CONSUMED, None)
+                self._set(db, row, State.CONSUMED, None, only_from=State.DONE)
             if self.path is None:
                 db.execute(
                     "DELETE FROM submissions WHERE state = 'consumed' AND run IS NULL "
@@ -334,15 +334,23 @@ class Ledger:
         return fresh, True
 
     def _set(
-        self, db: sqlite3.Connection, row: int, state: State, detail: str | None, **columns: Any
+        self,
+        db: sqlite3.Connection,
+        row: int,
+        state: State,
+        detail: str | None,
+        only_from: State | None = None,
+        **columns: Any,
     ) -> None:
         now = self._now()
         names = "".join(f", {name} = ?" for name in columns)
-        db.execute(
-            f"UPDATE submissions SET state = ?, updated_at = ?{names} WHERE id = ?",  # noqa: S608
+        old = "" if only_from is None else f" AND state = '{only_from.value}'"
+        changed = db.execute(
+            f"UPDATE submissions SET state = ?, updated_at = ?{names} WHERE id = ?{old}",  # noqa: S608
             (state.value, now, *columns.values(), row),
         )
-        self._log(db, row, state.value, detail)
+        if changed.rowcount:
+            self._log(db, row, state.value, detail)
 
     def _log(self, db: sqlite3.Connection, row: int, event: str, detail: str | None) -> None:
         db.execute(

@@ -34,22 +34,20 @@ class BackgroundLoop:
         self._thread.start()
 
     def submit(self, coroutine: Coroutine[Any, Any, _T]) -> Future[_T]:
-        """Start a coroutine on the loop, from any other thread.
+        """Start a coroutine on the loop, from any thread."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
+    def check_may_wait(self) -> None:
+        """Refuse to block the loop's own thread, which would wait for itself.
 
         Raises:
-            QStoreError: called on the loop's own thread, which would wait for itself.
+            QStoreError: called on that thread.
         """
         if threading.current_thread() is self._thread:
-            coroutine.close()
             raise QStoreError(
                 "A blocking call was made on the client's own event loop (from a callback?); "
                 "make it from another thread."
             )
-        return self.start(coroutine)
-
-    def start(self, coroutine: Coroutine[Any, Any, _T]) -> Future[_T]:
-        """Like :meth:`submit`, for those who do not wait for the end; from any thread."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
     def at_exit(self, closer: Callable[[], Awaitable[None]]) -> None:
         """Register what has to be closed before the loop stops."""

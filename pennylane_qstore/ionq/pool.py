@@ -70,7 +70,7 @@ def _release(address: Address, user: int, pid: int) -> None:
             return
         del _entries[address]
     if entry.api.transport.is_open:
-        background_loop().start(entry.api.transport.close())
+        background_loop().submit(entry.api.transport.close())
 
 
 def _forget_after_fork() -> None:

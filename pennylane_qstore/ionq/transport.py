@@ -123,7 +123,9 @@ class Endpoint:
         except ValueError:
             raise InvalidResponse(f"The service named a place, not a URL: {url[:200]!r}.") from None
         inside = target.raw_path.startswith(f"{base.raw_path.rstrip('/')}/")
-        if target.origin() != base.origin() or target.user or not inside or "%" in target.raw_path:
+        here = (base.scheme, None, base.raw_host, base.port)
+        there = (target.scheme, target.user, target.raw_host, target.port)
+        if there != here or not inside or "%" in target.raw_path:
             raise InvalidResponse(
                 f"The service named results at {url[:200]!r}, outside {self.base_url}; "
                 "they were not fetched."
