@@ -9,7 +9,9 @@ import ipaddress
 import logging
 import os
 import threading
+import time
 import weakref
+from collections import deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +24,7 @@ from pennylane_qstore.emulator.jobs import Job
 from pennylane_qstore.emulator.latency import LatencyProfile
 from pennylane_qstore.emulator.latency import profile as latency_profile
 from pennylane_qstore.emulator.service import Service
+from pennylane_qstore.emulator.state import StateFile
 from pennylane_qstore.emulator.submission import Rules
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 from pennylane_qstore.ionq.backends import noise_model as known_noise_model
@@ -113,6 +116,7 @@ class Emulator:
         self.clock: Clock = RealClock() if clock is None else clock
         self.faults = _faults(faults, seed)
         self.requests: list[Served] = []
+        self.times: deque[float] = deque(maxlen=50_000)
         self._connections = 0
         self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
         self._executor = ThreadPoolExecutor(
@@ -203,6 +207,8 @@ class Emulator:
         if problem:
             self._thread.join()
             self._thread = None
+            if isinstance(problem[0], QStoreError):
+                raise problem[0]
             raise QStoreError(
                 f"The emulator cannot listen on {self._host}:{self._port}: {problem[0]}"
             ) from problem[0]
@@ -227,6 +233,7 @@ class Emulator:
         if request.transport is not None and request.transport not in self._seen:
             self._seen.add(request.transport)
             self._connections += 1
+        self.times.append(time.monotonic())
         self.requests.append(Served(method, path, size))
 
     def _live(self, ready: threading.Event, problem: list[BaseException]) -> None:
@@ -261,6 +268,8 @@ class Emulator:
             keepalive_timeout=75.0,
             shutdown_timeout=0.2,
         )
+        if self._state is not None:
+            self.service.restore(StateFile(self._state))
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port)
         await site.start()
@@ -272,10 +281,13 @@ class Emulator:
         _LOG.info("Emulator listens on http://%s:%s", self._host, self._port)
 
     async def _unlisten(self) -> None:
-        await self.service.close()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        await self.service.close()
+        if self.service.state is not None:
+            self.service.state.close()
+            self.service.state = None
 
 
 def embedded(**settings: Any) -> Emulator:

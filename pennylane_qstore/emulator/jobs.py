@@ -25,7 +25,11 @@ TERMINAL = ("completed", "failed", "canceled")
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One accepted job. Times are seconds since the epoch, on the emulator's clock."""
+    """One accepted job. Times are seconds since the epoch, on the emulator's clock.
+
+    ``cost_usd`` is the estimate (0 on simulators), ``billed_usd`` what is charged: nothing for
+    dry runs, for jobs that failed, and for those cancelled before they started.
+    """
 
     id: str
     sequence: int
@@ -47,6 +51,7 @@ class Job:
     start_at: float
     end_at: float
     cost_usd: float
+    billed_usd: float
     request: bytes | None = field(default=None, repr=False)
     failure: Failure | None = None
     results: list[Distribution] | None = field(default=None, repr=False)
@@ -135,6 +140,7 @@ class Book:
         self._keep_requests = keep_requests
         self._slots: dict[str, list[float]] = {}
         self.accepted = 0
+        self.next_sequence = 0
         self.circuits = 0
         self.version = 0
 
@@ -148,6 +154,7 @@ class Book:
         for k, child in enumerate(job.child_ids):
             self._children[child] = (job, k)
         self.accepted += 1
+        self.next_sequence = job.sequence + 1
         self.circuits += len(job.circuits)
         self._with_request[job.id] = len(job.circuits)
         self._circuits_kept += len(job.circuits)

@@ -13,7 +13,7 @@ from pennylane_qstore.emulator.clock import VirtualClock
 from pennylane_qstore.emulator.render import KEY_ID, ORGANIZATION, PROJECT, SUBMITTER
 from pennylane_qstore.emulator.routes_jobs import answer
 from pennylane_qstore.emulator.schemas import SCHEMAS
-from pennylane_qstore.emulator.service import is_qpu, not_found
+from pennylane_qstore.emulator.service import not_found
 from pennylane_qstore.emulator.submission import parse_json
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.ionq.backends import BACKENDS, Backend
@@ -133,7 +133,7 @@ class _OtherRoutes:
                 {"group_id": group_id, "group_name": job.name or group_id, **_NO_USAGE},
             )
             entry["job_count"] += 1
-            entry["amount"] += job.cost_usd if is_qpu(job.backend) else 0.0
+            entry["amount"] += job.billed_usd
             entry["time_us"] += round((job.end_at - job.start_at + job.simulated_s) * 1e6)
         data = []
         for _, period in sorted(periods.items()):
@@ -172,14 +172,8 @@ class _OtherRoutes:
 
     async def end_session(self, request: web.Request) -> web.Response:
         session = self._service.session(request.match_info["session"])
-        now = self._service.clock.now()
-        if session.status(now) != "ended":
-            session.ended_at = now
-            for job_id in session.jobs:
-                found = self._service.book.find(job_id)
-                if found is not None and found[0].status(now) in ("submitted", "ready"):
-                    self._service.cancel(found[0])
-        return answer(session.as_json(now))
+        self._service.end_session(session)
+        return answer(session.as_json(self._service.clock.now()))
 
     async def stats(self, _: web.Request) -> web.Response:
         return answer(self._emulator.stats())

@@ -19,6 +19,7 @@ from pennylane_qstore.emulator.circuits import BadRequest
 from pennylane_qstore.emulator.faults import Fault
 from pennylane_qstore.emulator.routes_jobs import add_job_routes
 from pennylane_qstore.emulator.routes_other import add_other_routes
+from pennylane_qstore.emulator.routes_page import add_page_routes
 from pennylane_qstore.ionq.backends import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def make_app(emulator: Emulator) -> web.Application:
     app = web.Application(middlewares=[front], client_max_size=MAX_BODY_BYTES)
     add_job_routes(app, emulator)
     add_other_routes(app, emulator)
+    add_page_routes(app, emulator)
     return app
 
 
@@ -78,14 +80,12 @@ async def _guarded(
 ) -> web.StreamResponse:
     """Authenticate, handle, and turn what is wrong into IonQ's error bodies."""
     try:
-        if request.path.startswith("/v0.4") and not _is_open(request.path):
-            scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-            if scheme.lower() != "apikey" or not key.strip() or not emulator.admits(key.strip()):
-                return error_response(
-                    401,
-                    "Invalid key provided. See https://docs.ionq.com/#authentication for details, "
-                    "or email support@ionq.co for help.",
-                )
+        if not _may(emulator, request):
+            return error_response(
+                401,
+                "Invalid key provided. See https://docs.ionq.com/#authentication for details, "
+                "or email support@ionq.co for help.",
+            )
         response = await handler(request)
     except BadRequest as error:
         return error_response(error.status, error.message, error.keys)
@@ -141,9 +141,20 @@ def route_of(method: str, path: str) -> str:
     return "job" if len(parts) == 2 else "results"
 
 
-def _is_open(path: str) -> bool:
-    """Whether a path needs no key."""
-    return path.startswith("/v0.4/backends") or path in ("/v0.4/health", "/v0.4/api-docs")
+def _may(emulator: Emulator, request: web.Request) -> bool:
+    """Whether a request carries the key it needs.
+
+    The API takes any key, or the emulator's token if it has one. The page and the admin
+    endpoints need no key, or the token, which a browser may give in the query.
+    """
+    path = request.path
+    if path.startswith("/v0.4/backends") or path == "/v0.4/health":
+        return True
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    key = key.strip() if scheme.lower() == "apikey" else ""
+    if not path.startswith("/v0.4"):
+        return emulator.admits(key or request.query.get("token", ""))
+    return bool(key) and emulator.admits(key)
 
 
 def _is_ours(emulator: Emulator, request: web.Request) -> bool:

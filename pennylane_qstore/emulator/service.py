@@ -24,11 +24,13 @@ from pennylane_qstore.emulator.jobs import TERMINAL, Book, Ids, Job
 from pennylane_qstore.emulator.latency import LatencyProfile
 from pennylane_qstore.emulator.run import Distribution, Physics, run
 from pennylane_qstore.emulator.sessions import Session, read_session
+from pennylane_qstore.emulator.state import StateFile
 from pennylane_qstore.emulator.submission import (
     MULTI,
     Failure,
     Rules,
     Submission,
+    circuits_of,
     parse_json,
     read_submission,
 )
@@ -56,7 +58,6 @@ class Service:
         rate_cards: prices by backend, over the list prices.
         budget_usd: jobs that would exceed it fail as ``QuotaExhaustedError``.
         keep: jobs kept.
-        on_change: called with each job that changed (to keep it on disk).
     """
 
     def __init__(
@@ -73,7 +74,6 @@ class Service:
         rate_cards: Mapping[str, RateCard],
         budget_usd: float | None,
         keep: int,
-        on_change: Callable[[Job], None] | None = None,
     ) -> None:
         self.clock, self.profile, self.faults, self.rules = clock, profile, faults, rules
         self.rng = np.random.default_rng(seed)
@@ -84,7 +84,7 @@ class Service:
         self.budget_usd = budget_usd
         self.billed_usd = 0.0
         self.billed_jobs = 0
-        self.on_change = on_change
+        self.state: StateFile | None = None
         self._executor = executor
         self._noise_model, self._simulator = noise_model, simulator
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -139,7 +139,7 @@ class Service:
             children = [children[i] for i in self.faults.rng.permutation(count)]
         job = Job(
             id=job_id,
-            sequence=self.book.accepted,
+            sequence=self.book.next_sequence,
             type=submission.type,
             backend=submission.backend,
             gateset=submission.gateset,
@@ -158,6 +158,7 @@ class Service:
             start_at=start,
             end_at=end,
             cost_usd=cost,
+            billed_usd=billed,
             request=submission.request,
             failure=failure,
             shuffle=() if shuffle is None else (shuffle.what,),
@@ -171,11 +172,24 @@ class Service:
         self.book.add(job, now)
         self._changed(job)
         if failure is None and not job.dry_run:
-            physics = submission.physics(self._simulator, self._noise_model)
-            task = asyncio.ensure_future(self._simulate(job, submission, physics))
-            self._running[job.id] = task
-            task.add_done_callback(lambda _: self._running.pop(job.id, None))
+            self._start(job, submission)
         return job
+
+    def restore(self, state: StateFile) -> None:
+        """Take up the jobs of a state file, and keep it up to date from now on.
+
+        What was not simulated to its end is simulated again (with the same seeds).
+        """
+        now = self.clock.now()
+        for session in state.sessions():
+            self.sessions[session.id] = session
+        for job in state.jobs():
+            self.book.add(job, now)
+            open_end = job.results is None and job.failure is None and job.canceled_at is None
+            if open_end and not job.dry_run and job.request is not None:
+                self._start(job, read_submission(job.request, self.rules))
+        self.billed_usd, self.billed_jobs = state.bill()
+        self.state = state
 
     async def settle(self, job: Job, seconds: float) -> None:
         """Wait for a job's simulation, at most so long (seconds of the machine's clock)."""
@@ -200,8 +214,9 @@ class Service:
         status = job.status(now)
         if status in TERMINAL and not (status == "completed" and self.rules.cancel_completed):
             return
-        if status in ("submitted", "ready") and job.failure is None and not job.dry_run:
-            self.billed_usd -= job.cost_usd  # never ran: not charged
+        if status in ("submitted", "ready"):  # never ran: not charged
+            self.billed_usd -= job.billed_usd
+            job.billed_usd = 0.0
         job.canceled_at = now
         self._changed(job)
 
@@ -210,8 +225,8 @@ class Service:
         if job.status(self.clock.now()) not in TERMINAL:
             self.cancel(job)
         self.book.remove(job)
-        if self.on_change is not None:
-            self.on_change(job)
+        if self.state is not None:
+            self.state.remove(job)
 
     def clone_request(self, job: Job, child: int | None, body: Any) -> bytes:
         """The request for a job like this one, with the members of ``body`` in place.
@@ -236,6 +251,17 @@ class Service:
         merged.update({key: body[key] for key in _MERGED if key in body})
         return orjson.dumps(merged)
 
+    def source(self, job: Job, k: int) -> list[dict[str, Any]]:
+        """The gates of a circuit as they were sent (OpenQASM as IonQ's JSON).
+
+        Raises:
+            BadRequest: 404, they are not kept any more.
+        """
+        if job.request is None:
+            raise not_found()
+        data = parse_json(job.request)
+        return list(circuits_of(data["type"], data["input"])[k]["circuit"])
+
     async def compiled(self, job: Job, k: int) -> dict[str, Any]:
         """A circuit as the service would compile it (``ionq.native.v1``)."""
         body = job.request
@@ -247,8 +273,7 @@ class Service:
             for program in submission.programs:
                 for row in np.flatnonzero(program.index == k).tolist():
                     if program.gateset == "native":
-                        source = parse_json(body)["input"]
-                        circuit = (source["circuits"][k] if job.multi else source)["circuit"]
+                        circuit = self.source(job, k)
                     else:
                         family = BACKENDS[job.backend].two_qubit
                         circuit = native_circuit(program, row, family)
@@ -266,7 +291,22 @@ class Service:
         now = self.clock.now()
         session = read_session(data, self.ids.take(now)[0], now)
         self.sessions[session.id] = session
+        if self.state is not None:
+            self.state.save_session(session)
         return session
+
+    def end_session(self, session: Session) -> None:
+        """End a session; its jobs that have not started are cancelled."""
+        now = self.clock.now()
+        if session.status(now) == "ended":
+            return
+        session.ended_at = now
+        for job_id in session.jobs:
+            found = self.book.find(job_id)
+            if found is not None and found[0].status(now) in ("submitted", "ready"):
+                self.cancel(found[0])
+        if self.state is not None:
+            self.state.save_session(session)
 
     def session(self, session_id: str) -> Session:
         """The session of this id.
@@ -295,6 +335,12 @@ class Service:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _start(self, job: Job, submission: Submission) -> None:
+        physics = submission.physics(self._simulator, self._noise_model)
+        task = asyncio.ensure_future(self._simulate(job, submission, physics))
+        self._running[job.id] = task
+        task.add_done_callback(lambda _: self._running.pop(job.id, None))
+
     async def _simulate(self, job: Job, submission: Submission, physics: Physics) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -304,6 +350,8 @@ class Service:
         except Exception as error:  # noqa: BLE001 - a service fails the job
             _LOG.exception("Simulation of job %s failed", job.id)
             job.failure = Failure("SimulationError", f"{type(error).__name__}: {error}")
+            self.billed_usd -= job.billed_usd
+            job.billed_usd = 0.0
         job.simulated_s = loop.time() - began
         job.finished_at = self.clock.now()
         self._changed(job)
@@ -313,8 +361,11 @@ class Service:
 
     def _changed(self, job: Job) -> None:
         self.book.touch(job)
-        if self.on_change is not None:
-            self.on_change(job)
+        if self.state is not None:
+            self.state.save(job)
+            self.state.save_bill(self.billed_usd, self.billed_jobs)
+            if job.session_id in self.sessions:
+                self.state.save_session(self.sessions[job.session_id])
 
 
 def not_found() -> BadRequest:

@@ -170,7 +170,7 @@ def read_submission(body: bytes, rules: Rules) -> Submission:
         raise BadRequest('"input" is required and must be an object.', keys=["input"])
     shots = _shots(data.get("shots"))
     noise = _noise(data.get("noise"), backend)
-    raw = _circuits(kind, source)
+    raw = circuits_of(kind, source)
     programs = read_circuits(
         raw,
         gateset="qis" if kind == QASM else source.get("gateset"),
@@ -271,7 +271,12 @@ def _optional(data: Mapping[str, Any], key: str, kind: type) -> Any:
     return value
 
 
-def _circuits(kind: str, source: Mapping[str, Any]) -> list[Any]:
+def circuits_of(kind: str, source: Mapping[str, Any]) -> list[Any]:
+    """The circuits of an ``input``, as a list, whatever the type of the job.
+
+    Raises:
+        BadRequest: they are not where the type wants them.
+    """
     if kind == QASM:
         from pennylane_qstore.emulator.qasm import read_qasm
 
