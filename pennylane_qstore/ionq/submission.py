@@ -64,7 +64,7 @@ class Submitter:
             traffic: counters.
 
         Returns:
-            The job id, and whether the POST was sent more than once (see :meth:`sweep`).
+            The job id, and whether an earlier POST may have made one too (see :meth:`sweep`).
 
         Raises:
             ServiceError, ConnectionFailed: no job was created.
@@ -185,7 +185,7 @@ class Submitter:
             hint_s = None
             error: QStoreError
             try:
-                return await _finish(self._post(row, body, traffic, doubtful)), posts > 1
+                return await _finish(self._post(row, body, traffic, doubtful)), doubtful
             except Throttled as busy:
                 throttled += 1
                 error, hint_s = busy.error, busy.hint_s
