@@ -3,5 +3,6 @@
 from pennylane_qstore._version import __version__
 from pennylane_qstore.device import IonQDevice
 from pennylane_qstore.native.compiler import IonQNativeGateCompiler
+from pennylane_qstore.training.spsa import SPSAOptimizer
 
-__all__ = ["IonQDevice", "IonQNativeGateCompiler", "__version__"]
+__all__ = ["IonQDevice", "IonQNativeGateCompiler", "SPSAOptimizer", "__version__"]

@@ -96,9 +96,7 @@ class IonQDevice(Device):  # type: ignore[misc]
     pennylane_requires = ">=0.45"
     author = "The pennylane-qstore team"
 
-    def __init__(
-        self, wires: WiresLike = None, shots: int | None = None, **options: Any
-    ) -> None:
+    def __init__(self, wires: WiresLike = None, shots: int | None = None, **options: Any) -> None:
         self._options = Options.of(options)
         most = self._options.target.backend.qubits
         super().__init__(wires=wires, shots=shots)
@@ -178,7 +176,7 @@ class IonQDevice(Device):  # type: ignore[misc]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         rng_state = state.pop("_rng_state")
-        vars(self).update(state)
+        self.__dict__.update(state)
         self._prepare()
         self._rng.bit_generator.state = rng_state
 
@@ -186,9 +184,7 @@ class IonQDevice(Device):  # type: ignore[misc]
         """What is made anew in every process and copy."""
         options = self._options
         self._rng = np.random.default_rng(options.seed)
-        self._noise_rng = np.random.default_rng(
-            None if options.seed is None else [options.seed, 1]
-        )
+        self._noise_rng = np.random.default_rng(None if options.seed is None else [options.seed, 1])
         self._stats = Stats()
         self.cache = options.cache_of(_SHARED_CACHE)
         pipeline = CompilePipeline()
@@ -263,7 +259,7 @@ class IonQDevice(Device):  # type: ignore[misc]
 _REBUILT = ("_rng", "_noise_rng", "_stats", "cache", "_pipeline")
 
 
-@qml.transform
+@qml.transform  # type: ignore[untyped-decorator]
 def _check(
     tape: QuantumScript, device: IonQDevice
 ) -> tuple[Sequence[QuantumScript], PostprocessingFn]:
@@ -283,5 +279,3 @@ def _check(
 
 def _first(results: ResultBatch) -> Result:
     return results[0]
-
-

@@ -30,7 +30,10 @@ class QStoreError(Exception):
 
 
 def _rebuild(
-    kind: type[QStoreError], args: tuple[Any, ...], job_ids: tuple[str, ...], details: dict[str, Any]
+    kind: type[QStoreError],
+    args: tuple[Any, ...],
+    job_ids: tuple[str, ...],
+    details: dict[str, Any],
 ) -> QStoreError:
     return kind(*args, job_ids=job_ids, **details)
 

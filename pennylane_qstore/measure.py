@@ -41,7 +41,7 @@ _MAX_EIGEN_WIRES = 6
 """Observables on more wires are not diagonalised as a matrix."""
 
 
-class NotSupported(QStoreError, qml.exceptions.DeviceError):  # type: ignore[misc]
+class NotSupported(QStoreError, qml.exceptions.DeviceError):  # type: ignore[misc]  # noqa: N818
     """A measurement or operation this device cannot do. Nothing was sent."""
 
 
@@ -200,8 +200,6 @@ def results(
         tape: the tape (its measurements and shots).
         batched: whether results have a leading dimension of rows.
     """
-    labels = list(tape.wires) if not plan.bases else None
-    del labels
     if tape.shots.has_partitioned_shots:
         bounds = [0, *itertools.accumulate(tape.shots)]
         return tuple(
@@ -434,9 +432,9 @@ class _Analysis:
         obs = m.obs
         on = tuple(self.wires[w] for w in obs.wires)
         word = obs.pauli_rep
+        labels: tuple[tuple[tuple[int, ...], Hashable], ...]
         if word is not None and len(word) == 1 and all(w in next(iter(word)) for w in obs.wires):
-            labels = tuple((((self.wires[w]),), p) for w, p in next(iter(word)).items())
-            labels = tuple(sorted(labels))
+            labels = tuple(sorted(((self.wires[w],), p) for w, p in next(iter(word)).items()))
         else:
             with QueuingManager.stop_recording():
                 gates = obs.diagonalizing_gates()

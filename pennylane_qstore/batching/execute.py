@@ -164,14 +164,14 @@ def execute(
         ]
     circuits = _build(works, [wires for _, _, wires in prepared], target, cache, stats)
     histograms = _run(works, tapes, circuits, target, packing, send, noise_seed, stats)
+    out: list[Any] = []
     with stats.timer("results"):
-        found = [_outcomes(w, tapes[w.tape], histograms, target, rng) for w in works]
-        by_tape = itertools.groupby(zip(works, found, strict=True), key=lambda x: x[0].tape)
-        out: list[Any] = []
-        for i, group in by_tape:
+        # Tape by tape, drawing and shuffling in turn: a batch equals its tapes one by one.
+        for i, group in itertools.groupby(works, key=lambda work: work.tape):
+            found = [_outcomes(work, tapes[i], histograms, target, rng) for work in group]
             plan, pieces, _ = prepared[i]
             batched = any(piece.batched for piece in pieces)
-            out.append(results(plan, [o for _, o in group], tapes[i], batched=batched))
+            out.append(results(plan, found, tapes[i], batched=batched))
     return tuple(out)
 
 
@@ -245,9 +245,7 @@ def _template(
     return cache.get(key, build), piece.parameters
 
 
-def _program(
-    piece: Split, wires: Mapping[Any, int], cache: SmartCircuitCache
-) -> Program | None:
+def _program(piece: Split, wires: Mapping[Any, int], cache: SmartCircuitCache) -> Program | None:
     def build() -> Program | None:
         try:
             return program(piece, wires)
@@ -319,9 +317,7 @@ def _run(
     return [h for h in found if h is not None]
 
 
-def _chunks(
-    positions: Sequence[int], circuits: _Circuits, packing: Packing
-) -> list[list[int]]:
+def _chunks(positions: Sequence[int], circuits: _Circuits, packing: Packing) -> list[list[int]]:
     """Positions cut so that each job stays within the service's limits."""
     most = 1 if not packing.batch else min(packing.size() or MAX_CIRCUITS, MAX_CIRCUITS)
     chunks: list[list[int]] = []

@@ -30,7 +30,7 @@ from pennylane_qstore.native.structure import (
     program,
     split,
 )
-from pennylane_qstore.native.template import Template
+from pennylane_qstore.native.template import Readout, Template
 
 
 def compile_program(
@@ -53,7 +53,9 @@ def compile_program(
     """
     flow = gather(lower(resynthesise_cnots(program), basis))
     if not absorb:
-        return Template(synthesise(flow), family, program.parameters, compact=False)
+        flow = synthesise(flow)
+        flow = replace(flow, outputs=tuple(flow.outputs[q] for q in measured))
+        return Template(flow, family, program.parameters, compact=False)
     flow = replace(flow, outputs=tuple(flow.outputs[q] for q in measured))
     flow = synthesise(leave_to_readout(start_from_zero(flow)))
     flow = leave_to_readout(start_from_zero(flow))
@@ -101,20 +103,24 @@ class IonQNativeGateCompiler:
         asked = Wires.all_wires([m.wires for m in tape.measurements])
         measured = [wires[w] for w in asked] if asked else list(range(len(order)))
         template = compile_program(
-            made, measured=measured, family=self.two_qubit, absorb=self.absorb
+            made,
+            measured=measured if self.absorb else range(len(order)),
+            family=self.two_qubit,
+            absorb=self.absorb,
         )
         batch = template.bind(np.zeros((1, 0)))
+        readout = batch.readout
         permutation: tuple[int, ...] = ()
         if not self.absorb:
-            where = [int(np.flatnonzero(row)[0]) for row in batch.readout.matrix]
-            permutation = tuple(batch.measured[i] for i in where)
+            permutation = tuple(batch.measured[int(i)] for i in readout.matrix.argmax(axis=1))
+            readout = Readout(readout.matrix[measured], readout.offset[measured])
         return from_row(
             batch.blocks[0],
             0,
             qubits=batch.qubits,
             frames=template.frames(np.zeros((1, 0)))[0],
             measured=batch.measured,
-            readout=batch.readout,
+            readout=readout,
             permutation=permutation,
         )
 

@@ -14,7 +14,7 @@ PennyLane device, batch over their parameters and have parameter-shift rules.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pennylane as qml
@@ -61,7 +61,7 @@ class GPI(Operation):  # type: ignore[misc]
     num_params = 1
     ndim_params = (0,)
     grad_method = "A"
-    parameter_frequencies = [(2 * TURN,)]
+    parameter_frequencies: ClassVar = [(2 * TURN,)]
 
     def __init__(self, phase: Any, wires: WiresLike) -> None:
         super().__init__(phase, wires=wires)
@@ -95,7 +95,7 @@ class GPI2(Operation):  # type: ignore[misc]
     num_params = 1
     ndim_params = (0,)
     grad_method = "A"
-    parameter_frequencies = [(TURN, 2 * TURN)]
+    parameter_frequencies: ClassVar = [(TURN, 2 * TURN)]
 
     def __init__(self, phase: Any, wires: WiresLike) -> None:
         super().__init__(phase, wires=wires)
@@ -136,9 +136,11 @@ class MS(Operation):  # type: ignore[misc]
     num_params = 3
     ndim_params = (0, 0, 0)
     grad_method = "A"
-    parameter_frequencies = [(TURN, 2 * TURN), (TURN, 2 * TURN), (TURN,)]
+    parameter_frequencies: ClassVar = [(TURN, 2 * TURN), (TURN, 2 * TURN), (TURN,)]
 
-    def __init__(self, phase0: Any, phase1: Any, angle: Any = 0.25, wires: WiresLike = None) -> None:
+    def __init__(
+        self, phase0: Any, phase1: Any, angle: Any = 0.25, wires: WiresLike = None
+    ) -> None:
         super().__init__(phase0, phase1, angle, wires=wires)
 
     @staticmethod
@@ -190,7 +192,7 @@ class ZZ(Operation):  # type: ignore[misc]
     num_params = 1
     ndim_params = (0,)
     grad_method = "A"
-    parameter_frequencies = [(TURN,)]
+    parameter_frequencies: ClassVar = [(TURN,)]
 
     def __init__(self, angle: Any = 0.25, wires: WiresLike = None) -> None:
         super().__init__(angle, wires=wires)

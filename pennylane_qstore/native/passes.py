@@ -160,7 +160,9 @@ def _shortest(region: list[Gate]) -> list[Gate]:
 
 def _entanglers(region: Iterable[Gate]) -> int:
     """Entanglers of a CNOT network when neighbours on the same pair merge."""
-    total, last, blocks = 0, {}, []
+    total = 0
+    last: dict[int, tuple[int, tuple[int, ...]]] = {}
+    blocks: list[ComplexArray] = []
     for gate in region:
         a, b = gate.wires
         key = last.get(a)
@@ -279,9 +281,7 @@ def _conjugated(pair: _Pair) -> list[Operation] | None:
     return [*out, Block(pair.a, pair.b, done)]
 
 
-def _add_term(
-    terms: list[tuple[ComplexArray, Affine]], q: ComplexArray, angle: Affine
-) -> None:
+def _add_term(terms: list[tuple[ComplexArray, Affine]], q: ComplexArray, angle: Affine) -> None:
     """Append exp(-iπ angle Q), merged with an earlier one about ±Q if it commutes down to it."""
     for i in range(len(terms) - 1, -1, -1):
         earlier, before = terms[i]
@@ -348,7 +348,7 @@ def _on_pair(pair: _Pair, op: Operation) -> ComplexArray:
     on = wires_of(op)
     if len(on) == 1:
         return np.kron(m, I2) if on[0] == pair.a else np.kron(I2, m)
-    return m if on == (pair.a, pair.b) else SWAP @ m @ SWAP
+    return m if on == (pair.a, pair.b) else np.asarray(SWAP @ m @ SWAP)
 
 
 def _moved(op: Operation, on: Sequence[int]) -> Operation:
@@ -454,7 +454,7 @@ class _End:
             self.out.append(op)
         elif isinstance(op, Local):
             if self._needed(op.wire):
-                self.tail[op.wire] = tails[0] @ op.matrix
+                self.tail[op.wire] = self._tail(op.wire) @ op.matrix
         elif isinstance(op, Turn):
             if self._needed(op.wire) and not self._is_z(self._axis(op.wire, PAULI[op.axis])):
                 self._close(op.wire)
@@ -487,8 +487,7 @@ class _End:
         exp(-i s π/4 Z⊗X) = CNOT · exp(-i s π/4 Z) ⊗ exp(-i s π/4 X), up to phase; the
         rotations about Z, of n to X and of the control, are not seen by the measurement.
         """
-        tail = self.tail[target]
-        assert tail is not None  # noqa: S101 - checked by the caller
+        tail = self._tail(target)
         azimuth = Affine((), -float(np.arctan2(axis[1], axis[0])))
         half = Affine((), sign * np.pi / 2)
         to_x = matrix(Turn(target, "z", azimuth))
@@ -499,9 +498,7 @@ class _End:
         on = (op.a, op.b)
         if not any(self._needed(q) for q in on):
             return
-        left, right = self.tail[op.a], self.tail[op.b]
-        assert left is not None and right is not None  # noqa: S101, PT018 - as above
-        unitary = np.kron(left, right) @ op.matrix
+        unitary = np.kron(self._tail(op.a), self._tail(op.b)) @ op.matrix
         if not all(self._needed(q) for q in on):
             for q in on:
                 self._close(q)
@@ -533,15 +530,19 @@ class _End:
     def _needed(self, q: int) -> bool:
         return any(q in bit.wires for bit in self.bits)
 
-    def _axis(self, q: int, pauli: ComplexArray) -> FloatArray:
+    def _tail(self, q: int) -> ComplexArray:
         tail = self.tail[q]
         assert tail is not None  # noqa: S101 - only asked of open wires
+        return tail
+
+    def _axis(self, q: int, pauli: ComplexArray) -> FloatArray:
+        tail = self._tail(q)
         turned = tail @ pauli @ tail.conj().T
         return np.array([np.trace(p @ turned).real / 2 for p in PAULI.values()])
 
     @staticmethod
     def _is_z(axis: FloatArray) -> bool:
-        return abs(abs(axis[2]) - 1) < _TOL
+        return bool(abs(abs(axis[2]) - 1) < _TOL)
 
     def _close(self, q: int) -> None:
         """Emit the constants at the end of a wire, less what the readout can do."""
@@ -555,4 +556,3 @@ class _End:
                     self.bits[i] = Bit(bit.wires, not bit.flip)
         else:
             self.out.append(Local(q, tail))
-

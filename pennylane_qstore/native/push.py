@@ -184,7 +184,8 @@ def _rules(
     rules: list[Rule | None] = [None] * (k + 2)
     rules[0] = rules[k + 1] = Rule("const", 0.0)
     costs = [
-        tilt_cost(_vector(angles[i + 1]) @ m @ _vector(angles[i])) for i, m in enumerate(rotations)
+        tilt_cost(float(_vector(angles[i + 1]) @ m @ _vector(angles[i])))
+        for i, m in enumerate(rotations)
     ]
     while True:
         _explain(rules, rotations, angles, costs)

@@ -121,9 +121,9 @@ def _lowered(op: Operation, add: _Sink) -> None:
         case Interaction(a, b, angle):
             add("zz", (a, b), (), angle.scaled(TURN))
         case Local(q, m):
-            for axis, angle in _euler(m):
-                if abs(angle) > 1e-12:
-                    add("r" + axis, (q,), (), Affine((), angle))
+            for axis, value in _euler(m):
+                if abs(value) > 1e-12:
+                    add("r" + axis, (q,), (), Affine((), value))
         case Block():
             raise AssertionError("blocks are written as canonical operations")
 

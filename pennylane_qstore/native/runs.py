@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pennylane_qstore.native.lower import (
-    PAULI,
     Block,
     Flow,
     H,
@@ -210,11 +209,12 @@ class AffineMap:
         self._factor = np.array([a.terms[0][1] for a in angles])[:, None] if single else None
 
     def __call__(self, parameters: FloatArray) -> FloatArray:
+        """Angles (angles, rows) at parameters (rows, P)."""
         if self._pick is not None and self._factor is not None:
             picked = parameters.T[self._pick]
             picked *= self._factor
             picked += self._const
-            return picked
+            return np.asarray(picked)
         return np.asarray(self._matrix @ parameters.T + self._const)
 
 
@@ -236,8 +236,8 @@ def _constant(op: Local | Turn) -> ComplexArray:
 
 def _multiplied(steps: Sequence[_Step], cos: FloatArray, sin: FloatArray) -> Column:
     """Product of the steps in time order, on the left of the identity."""
-    a: ComplexArray | float = 1.0
-    b: ComplexArray | float = 0.0
+    a: Any = 1.0
+    b: Any = 0.0
     for n, (kind, first, second) in enumerate(steps):
         if kind == "c":
             assert second is not None  # noqa: S101 - constants have both
@@ -255,23 +255,10 @@ def _multiplied(steps: Sequence[_Step], cos: FloatArray, sin: FloatArray) -> Col
         else:
             s = 1j * s
             a, b = (c, -s) if n == 0 else (c * a - s * b, c * b - s * a)
-    return a, b  # type: ignore[return-value]
+    return np.asarray(a), np.asarray(b)
 
 
 def random_rows(rng: np.random.Generator, rows: int, parameters: int) -> FloatArray:
     """Generic parameters: no angle is special with any likelihood."""
-    return rng.uniform(0.2, 2.9, (rows, parameters)) * rng.choice([-1.0, 1.0], (rows, parameters))
-
-
-__all__ = [
-    "PAULI",
-    "AffineMap",
-    "Bank",
-    "Column",
-    "Entangler",
-    "Runs",
-    "column",
-    "random_rows",
-    "runs_of",
-    "unitary",
-]
+    shape = rows, parameters
+    return np.asarray(rng.uniform(0.2, 2.9, shape) * rng.choice([-1.0, 1.0], shape))

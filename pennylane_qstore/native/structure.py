@@ -27,8 +27,10 @@ from pennylane.tape import QuantumScript
 from pennylane_qstore.errors import CompileError
 from pennylane_qstore.native.gates import GPI, GPI2, MS, ZZ
 
-FloatArray = npt.NDArray[np.float64]
-ComplexArray = npt.NDArray[np.complex128]
+FloatArray = npt.NDArray[Any]
+"""An array of float64."""
+ComplexArray = npt.NDArray[Any]
+"""An array of complex128."""
 
 ELEMENTARY: Mapping[type, int] = {
     **dict.fromkeys((qml.RX, qml.RY, qml.RZ, qml.PhaseShift, qml.U1, GPI, GPI2, ZZ), 1),
@@ -174,7 +176,7 @@ def program(piece: Split, wires: Mapping[Any, int]) -> Program:
     gates: list[Gate] = []
     first = 0
     for op in piece.operations:
-        shapes = [np.shape(d)[np.ndim(d) - n :] for d, n in zip(op.data, _ndims(op), strict=True)]
+        shapes = _row_shapes(op)
         count = sum(int(np.prod(shape)) for shape in shapes)
         if isinstance(op, qml.QubitUnitary):
             count = 0
@@ -268,12 +270,9 @@ def _key(op: Operator, wires: Mapping[Any, int]) -> Hashable | None:
     """Key of an operation, or None where it cannot be keyed without its values."""
     kind = type(op)
     on = tuple([wires[w] for w in op.wires])
-    if kind in ELEMENTARY:
-        return kind, on
-    if kind in _PLAIN or kind in _NAMED:
+    if kind in ELEMENTARY or kind in _PLAIN or kind in _NAMED:
         named = tuple(_frozen(op.hyperparameters[name]) for name in _NAMED.get(kind, ()))
-        shapes = tuple(np.shape(d)[np.ndim(d) - n :] for d, n in zip(op.data, _ndims(op), strict=True))
-        return kind, on, named, shapes
+        return kind, on, named, _row_shapes(op)
     if isinstance(op, qml.QubitUnitary):
         matrix = np.asarray(op.data[0])
         if matrix.ndim == 2 and len(on) <= 2:
@@ -294,6 +293,11 @@ def _frozen(value: Any) -> Hashable:
     if isinstance(value, (list, tuple, np.ndarray)):
         return tuple(_frozen(v) for v in value)
     return value if isinstance(value, Hashable) else repr(value)
+
+
+def _row_shapes(op: Operator) -> tuple[tuple[int, ...], ...]:
+    """Shapes of an operation's parameters without the batch dimension."""
+    return tuple(np.shape(d)[np.ndim(d) - n :] for d, n in zip(op.data, _ndims(op), strict=True))
 
 
 def _ndims(op: Operator) -> tuple[int, ...]:
@@ -333,9 +337,7 @@ def _decompose(op: Operator, depth: int) -> Iterator[Operator]:
         yield op
     elif kind in DROPPED:
         return
-    elif isinstance(op, qml.QubitUnitary) and len(op.wires) <= 2 and np.ndim(op.data[0]) == 2:
-        yield op
-    elif isinstance(op, Adjoint) and type(op.base) in (qml.S, qml.T, qml.SX):
+    elif _is_constant_gate(op):
         yield op
     elif depth > 60 or not op.has_decomposition:
         where = op.wires.tolist()
@@ -347,6 +349,12 @@ def _decompose(op: Operator, depth: int) -> Iterator[Operator]:
     else:
         for inner in op.decomposition():
             yield from _decompose(inner, depth + 1)
+
+
+def _is_constant_gate(op: Operator) -> bool:
+    if isinstance(op, qml.QubitUnitary):
+        return len(op.wires) <= 2 and np.ndim(op.data[0]) == 2
+    return isinstance(op, Adjoint) and type(op.base) in (qml.S, qml.T, qml.SX)
 
 
 def _gates(
@@ -394,7 +402,9 @@ def _probed(
     for (name, on, n), matrix in zip(names, matrices, strict=True):
         angles = tuple(
             Affine(
-                tuple((first + int(i), float(factors[i, s])) for i in np.flatnonzero(factors[:, s])),
+                tuple(
+                    (first + int(i), float(factors[i, s])) for i in np.flatnonzero(factors[:, s])
+                ),
                 float(constant[s]),
             )
             for s in range(k, k + n)
@@ -411,20 +421,9 @@ def _expand_at(
     wires: Mapping[Any, int],
 ) -> tuple[list[tuple[str, tuple[int, ...], int]], FloatArray, list[ComplexArray | None]]:
     """Names, angles ``[probes, slots]`` and constant matrices of the expansion at each probe."""
-    try:
-        with QueuingManager.stop_recording():
-            op_at = _rebind(op, shapes, probes)
-            expanded = [list(_elementary([op_at]))]
-        if not any(np.ndim(d) for inner in expanded[0] for d in inner.data):
-            raise ValueError
-    except Exception:  # noqa: BLE001 - an operation that does not broadcast is expanded in turn
-        with QueuingManager.stop_recording():
-            expanded = [list(_elementary([_rebind(op, shapes, row[None])])) for row in probes]
+    expanded = _expanded_at(op, shapes, probes)
     described = [
-        [
-            (inner.name, tuple(wires[w] for w in inner.wires))
-            for inner in operations
-        ]
+        [(inner.name, tuple(wires[w] for w in inner.wires)) for inner in operations]
         for operations in expanded
     ]
     if any(d != described[0] for d in described):
@@ -432,27 +431,42 @@ def _expand_at(
     matrices: list[ComplexArray | None] = []
     names, columns = [], []
     for i, inner in enumerate(expanded[0]):
+        values = [[np.asarray(d) for d in operations[i].data] for operations in expanded]
         matrix = None
         if isinstance(inner, qml.QubitUnitary):
-            stack = np.array([np.asarray(operations[i].data[0]) for operations in expanded])
-            if not np.allclose(stack, stack[0], rtol=0, atol=1e-12):
+            matrix = np.asarray(values[0][0], dtype=complex)
+            if not all(np.allclose(v[0], matrix, rtol=0, atol=1e-12) for v in values):
                 raise NotAffine(op.name)
-            matrix = np.asarray(stack[0], dtype=complex)
         n = 0 if matrix is not None else len(inner.data)
         for slot in range(n):
-            value = np.array([np.asarray(operations[i].data[slot], float) for operations in expanded])
-            columns.append(np.broadcast_to(value.reshape(-1), (len(probes),)))
-        names.append((inner.name, described[0][i][1], n))
+            column = np.array([v[slot] for v in values], dtype=float).reshape(-1)
+            columns.append(np.broadcast_to(column, (len(probes),)))
+        names.append((*described[0][i], n))
         matrices.append(matrix)
-    values = np.stack(columns, axis=1) if columns else np.zeros((len(probes), 0))
-    return names, values, matrices
+    table = np.stack(columns, axis=1) if columns else np.zeros((len(probes), 0))
+    return names, table, matrices
+
+
+def _expanded_at(
+    op: Operator, shapes: Sequence[tuple[int, ...]], probes: FloatArray
+) -> list[list[Operator]]:
+    """The expansion at all probes at once, or, where the operation does not batch, at each."""
+    with QueuingManager.stop_recording():
+        try:
+            together = list(_elementary([_rebind(op, shapes, probes)]))
+        except Exception:  # noqa: BLE001 - whatever it raises: it does not batch
+            together = []
+        if any(np.ndim(d) == 1 for inner in together for d in inner.data):
+            return [together]
+        return [list(_elementary([_rebind(op, shapes, row[None])])) for row in probes]
 
 
 def _rebind(op: Operator, shapes: Sequence[tuple[int, ...]], rows: FloatArray) -> Operator:
     """The operation with parameters from ``rows``; batched if there is more than one row."""
-    bounds = list(itertools.accumulate((int(np.prod(s)) for s in shapes), initial=0))
+    ends = list(itertools.accumulate((int(np.prod(s)) for s in shapes), initial=0))
     data = [
-        rows[:, a:b].reshape((len(rows), *shape)) for a, b, shape in zip(bounds, bounds[1:], shapes, strict=False)
+        rows[:, a:b].reshape((len(rows), *shape))
+        for (a, b), shape in zip(itertools.pairwise(ends), shapes, strict=True)
     ]
     if len(rows) == 1:
         data = [d[0] for d in data]

@@ -286,4 +286,3 @@ def _factors(product: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
     a = (u[:, 0] * np.sqrt(s[0])).reshape(2, 2)
     b = (vh[0] * np.sqrt(s[0])).reshape(2, 2)
     return a / np.sqrt(np.linalg.det(a) + 0j), b / np.sqrt(np.linalg.det(b) + 0j)
-

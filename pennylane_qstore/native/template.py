@@ -27,6 +27,7 @@ from pennylane_qstore.native.runs import (
     AffineMap,
     Bank,
     Column,
+    Entangler,
     Runs,
     random_rows,
     runs_of,
@@ -77,7 +78,7 @@ class Readout:
     def apply(self, bits: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
         """Tape bits (shots, tape wires) of measured bits (shots, native wires)."""
         bits = np.asarray(bits, dtype=np.uint8)
-        return (bits @ self.matrix.T + self.offset) & 1  # type: ignore[no-any-return]
+        return np.asarray((bits @ self.matrix.T + self.offset) & 1, dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +367,7 @@ class _Emission:
 
 def _emit(
     bank: Bank,
-    entanglers: Sequence[object],
+    entanglers: Sequence[Entangler],
     flips: FloatArray,
     codes: Codes,
     zero: npt.NDArray[np.bool_],
@@ -420,7 +421,7 @@ def _emit(
         frame[q] = f + unit((alpha, -2))
 
     for e, entangler in enumerate(entanglers):
-        a, b, angle = entangler.a, entangler.b, entangler.angle  # type: ignore[attr-defined]
+        a, _, b, _, angle = entangler
         flush(a)
         flush(b)
         if zero[e]:
@@ -455,9 +456,7 @@ def _emit(
     )
 
 
-def _readout(
-    outputs: Sequence[Bit], wires: Sequence[int]
-) -> tuple[tuple[int, ...], Readout]:
+def _readout(outputs: Sequence[Bit], wires: Sequence[int]) -> tuple[tuple[int, ...], Readout]:
     at = {q: i for i, q in enumerate(wires)}
     measured = tuple(sorted({at[q] for bit in outputs for q in bit.wires}))
     matrix = np.zeros((len(outputs), len(measured)), dtype=np.uint8)
@@ -480,11 +479,8 @@ def _levels(rules: Sequence[Rule]) -> list[int]:
 
 
 def _pulses(codes: Codes) -> npt.NDArray[np.int_]:
-    return np.array([0, 1, 2, 1])[codes].sum(keepdims=True)
+    return np.asarray(np.array([0, 1, 2, 1])[codes].sum(keepdims=True))
 
 
 def _arrays(thing: object) -> list[np.ndarray]:
     return [v for v in vars(thing).values() if isinstance(v, np.ndarray)]
-
-
-__all__ = ["CHUNK", "NativeBatch", "NativeBlock", "Readout", "Template"]

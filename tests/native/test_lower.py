@@ -20,7 +20,9 @@ def unitary(flow: Flow, parameters) -> np.ndarray:
         total = np.moveaxis(
             np.tensordot(m, total, (range(len(on), 2 * len(on)), on)), range(len(on)), on
         )
-    return np.moveaxis(total, [next(iter(bit.wires)) for bit in flow.outputs], range(n)).reshape(2**n, 2**n)
+    return np.moveaxis(total, [next(iter(bit.wires)) for bit in flow.outputs], range(n)).reshape(
+        2**n, 2**n
+    )
 
 
 def same(a: np.ndarray, b: np.ndarray) -> bool:

@@ -1,0 +1,175 @@
+"""Every compiled circuit equals its tape, at every row of a template."""
+
+import numpy as np
+import pennylane as qml
+import pytest
+from circuits import SPECIAL, distribution, marginal, run, tapes, unitary_of, zero
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pennylane_qstore import IonQNativeGateCompiler
+from pennylane_qstore.errors import CompileError
+from pennylane_qstore.native.compiler import affine, compile_program
+from pennylane_qstore.native.structure import freeze, split
+
+families = pytest.mark.parametrize("family", ["ms", "zz"])
+
+
+def rows_around(piece, seed):
+    """The tape's own parameters, generic ones and special ones."""
+    rng = np.random.default_rng(seed)
+    p = piece.parameters.shape[1]
+    return np.concatenate(
+        [piece.parameters, rng.uniform(-4, 4, (2, p)), rng.choice(SPECIAL, (3, p))]
+    )
+
+
+@families
+@settings(max_examples=120, deadline=None)
+@given(made=tapes(), data=st.data())
+def test_template_equals_the_tape_at_every_row(family, made, data):
+    tape, n = made
+    wires = {i: i for i in range(n)}
+    piece, program = affine(split(tape, wires)[0], wires)
+    measured = data.draw(st.lists(st.sampled_from(range(n)), min_size=1, unique=True))
+    template = compile_program(program, measured=measured, family=family)
+    rows = rows_around(piece, seed=len(tape.operations))
+    batch = template.bind(rows)
+    seen = np.concatenate([block.rows for block in batch.blocks])
+    assert sorted(seen) == list(range(len(rows)))
+    elementary = qml.tape.QuantumScript(piece.operations)
+    for block in batch.blocks:
+        assert np.isfinite(block.params).all()
+        assert np.abs(block.params).max() <= 0.5 + 1e-12
+        for row, params in zip(block.rows, block.params, strict=True):
+            at = elementary.bind_new_parameters(list(rows[row]), range(rows.shape[1]))
+            state = unitary_of(at, n)[:, 0]
+            want = marginal(np.abs(state) ** 2, measured)
+            got = distribution(batch, block.gates, params)
+            assert np.abs(got - want).max() < 1e-9
+
+
+@families
+@settings(max_examples=80, deadline=None)
+@given(made=tapes())
+def test_without_absorption_the_unitary_is_kept(family, made):
+    tape, n = made
+    compiler = IonQNativeGateCompiler(two_qubit=family, absorb=False)
+    wires = {i: i for i in range(n)}
+    ordered = qml.tape.QuantumScript([*map(qml.Identity, range(n)), *tape.operations])
+    circuit = compiler.compile(ordered)
+    gates = [(name, on) for name, on, _ in circuit.gates]
+    params = [p for _, _, ps in circuit.gates for p in ps]
+    total = run(n, gates, params, np.eye(2**n, dtype=complex).reshape((2,) * n + (-1,)))
+    for q, turns in enumerate(circuit.frames):
+        phase = np.exp(-1j * np.pi * turns)
+        total = np.moveaxis(np.tensordot(np.diag([phase, 1 / phase]), total, (1, q)), 0, q)
+    total = np.moveaxis(total, circuit.permutation, range(n)).reshape(2**n, 2**n)
+    overlap = abs(np.vdot(unitary_of(tape, n), total)) / 2**n
+    assert abs(overlap - 1) < 1e-9
+    assert set(wires) == set(range(n))
+
+
+@families
+@settings(max_examples=60, deadline=None)
+@given(made=tapes())
+def test_binding_equals_a_fresh_compile(family, made):
+    tape, n = made
+    wires = {i: i for i in range(n)}
+    piece, program = affine(split(tape, wires)[0], wires)
+    bound = compile_program(program, measured=range(n), family=family).bind(piece.parameters)
+    fresh = compile_program(
+        freeze(program, piece.parameters), measured=range(n), family=family
+    ).bind(np.zeros((1, 0)))
+    one, other = (
+        distribution(batch, batch.blocks[0].gates, batch.blocks[0].params[0])
+        for batch in (bound, fresh)
+    )
+    assert np.abs(one - other).max() < 1e-9
+    # Knowing the numbers can only help.
+    assert sum(len(on) == 2 for _, on in fresh.blocks[0].gates) <= sum(
+        len(on) == 2 for _, on in bound.blocks[0].gates
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(one=tapes(max_wires=3, max_operations=6), other=tapes(max_wires=3, max_operations=6))
+def test_equal_keys_mean_equal_circuits(one, other):
+    (a, n), (b, m) = one, other
+    if n != m:
+        return
+    wires = {i: i for i in range(n)}
+    first, second = split(a, wires)[0], split(b, wires)[0]
+    if first.key == second.key and np.array_equal(first.parameters, second.parameters):
+        assert np.allclose(unitary_of(a, n), unitary_of(b, n))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (qml.CNOT([0, 1]), qml.CNOT([1, 0])),
+        (qml.PauliRot(0.3, "XY", [0, 1]), qml.PauliRot(0.3, "XZ", [0, 1])),
+        (
+            qml.AngleEmbedding([0.1, 0.2], [0, 1], rotation="Y"),
+            qml.AngleEmbedding([0.1, 0.2], [0, 1], rotation="Z"),
+        ),
+        (
+            qml.StronglyEntanglingLayers(np.ones((2, 3, 3)), range(3), ranges=[1, 1]),
+            qml.StronglyEntanglingLayers(np.ones((2, 3, 3)), range(3), ranges=[1, 2]),
+        ),
+        (qml.QubitUnitary(np.eye(2), 0), qml.QubitUnitary(np.diag([1, -1]), 0)),
+        (qml.adjoint(qml.S(0)), qml.S(0)),
+        (
+            qml.ctrl(qml.RX(0.1, 0), control=[1, 2]),
+            qml.ctrl(qml.RX(0.1, 0), control=[1, 2], control_values=[0, 1]),
+        ),
+    ],
+)
+def test_different_structures_have_different_keys(one, other):
+    wires = {0: 0, 1: 1, 2: 2}
+    keys = [split(qml.tape.QuantumScript([op]), wires)[0].key for op in (one, other)]
+    assert keys[0] != keys[1]
+
+
+def test_parameters_are_no_part_of_the_key():
+    wires = {0: 0, 1: 1}
+    tapes_ = [qml.tape.QuantumScript([qml.RX(x, 0), qml.CRY(x + 1, [0, 1])]) for x in (0.1, 0.2)]
+    assert split(tapes_[0], wires)[0].key == split(tapes_[1], wires)[0].key
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_parameter_that_is_not_finite_is_named(bad):
+    with pytest.raises(CompileError, match=r"RY on wires \[1\].*not finite"):
+        IonQNativeGateCompiler().compile(qml.tape.QuantumScript([qml.RX(0.1, 0), qml.RY(bad, 1)]))
+
+
+def test_an_operation_without_decomposition_is_named():
+    class Odd(qml.operation.Operation):
+        num_wires = 1
+
+    with pytest.raises(CompileError, match=r"Odd on wires \[0\] is not supported"):
+        IonQNativeGateCompiler().compile(qml.tape.QuantumScript([Odd(wires=0)]))
+
+
+@families
+def test_known_counts(family):
+    """Counts that must not grow: entanglers and pulses of common circuits."""
+    compiler = IonQNativeGateCompiler(two_qubit=family, absorb=False)
+    rng = np.random.default_rng(3)
+    sel = qml.StronglyEntanglingLayers(rng.uniform(-3, 3, (2, 4, 3)), range(4))
+    circuit = compiler.compile(qml.tape.QuantumScript([sel]))
+    assert (circuit.n_2q, circuit.n_1q) == (6, 16 if family == "ms" else 22)
+    absorbed = IonQNativeGateCompiler(two_qubit=family).compile(qml.tape.QuantumScript([sel]))
+    assert (absorbed.n_2q, absorbed.n_1q) == (4, 16 if family == "ms" else 20)
+    bell = qml.tape.QuantumScript([qml.Hadamard(0), qml.CNOT([0, 1])])
+    assert IonQNativeGateCompiler(two_qubit=family).compile(bell).n_2q == 0
+
+
+def test_the_zero_state_survives_an_empty_circuit():
+    wires = {0: 0}
+    piece, program = affine(split(qml.tape.QuantumScript([]), wires)[0], wires)
+    batch = compile_program(program, measured=[0]).bind(piece.parameters)
+    (block,) = batch.blocks
+    assert block.gates
+    assert abs(run(1, block.gates, block.params[0], zero(1))[0]) == pytest.approx(1)
+    assert distribution(batch, block.gates, block.params[0]) == pytest.approx([1, 0])
