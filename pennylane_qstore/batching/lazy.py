@@ -264,24 +264,21 @@ def tracing() -> bool:
 # --------------------------------------------------------------------------- operators
 
 
-def _operator(ufunc: np.ufunc, plain: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
+def _operator(plain: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
+    # Python's own operator rather than the ufunc: on NumPy scalars they differ by a rounding.
     def forward(self: DeferredArray, other: Any) -> Any:
-        if _is_numeric(other):
-            lazy = not _updates_parameters((other,), sys._getframe(1))
-            return _apply(ufunc, (self, other), {}, lazy=lazy)
-        return plain(self.fetch(), other)
+        lazy = _is_numeric(other) and not _updates_parameters((other,), sys._getframe(1))
+        return _apply(plain, (self, other), {}, lazy=lazy)
 
     def reflected(self: DeferredArray, other: Any) -> Any:
-        if _is_numeric(other):
-            lazy = not _updates_parameters((other,), sys._getframe(1))
-            return _apply(ufunc, (other, self), {}, lazy=lazy)
-        return plain(other, self.fetch())
+        lazy = _is_numeric(other) and not _updates_parameters((other,), sys._getframe(1))
+        return _apply(plain, (other, self), {}, lazy=lazy)
 
     return forward, reflected
 
 
-def _unary(ufunc: np.ufunc) -> Any:
-    return lambda self: _apply(ufunc, (self,), {}, lazy=True)
+def _unary(plain: Callable[[Any], Any]) -> Any:
+    return lambda self: _apply(plain, (self,), {}, lazy=True)
 
 
 def _words(text: str) -> list[str]:
@@ -304,23 +301,14 @@ def _method(name: str) -> Any:
     return method
 
 
-for _name, _ufunc, _plain in (
-    ("add", np.add, operator.add),
-    ("sub", np.subtract, operator.sub),
-    ("mul", np.multiply, operator.mul),
-    ("truediv", np.true_divide, operator.truediv),
-    ("floordiv", np.floor_divide, operator.floordiv),
-    ("mod", np.remainder, operator.mod),
-    ("pow", np.power, operator.pow),
-    ("matmul", np.matmul, operator.matmul),
-):
-    _forward, _reflected = _operator(_ufunc, _plain)
+for _name in _words("add sub mul truediv floordiv mod pow matmul"):
+    _forward, _reflected = _operator(getattr(operator, _name))
     setattr(DeferredArray, f"__{_name}__", _forward)
     setattr(DeferredArray, f"__r{_name}__", _reflected)
-for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
+for _name in _words("lt le gt ge eq ne"):
     setattr(DeferredArray, f"__{_name}__", _comparison(getattr(operator, _name)))
-for _name in ("negative", "positive", "absolute"):
-    setattr(DeferredArray, f"__{_name[:3]}__", _unary(getattr(np, _name)))
+for _name in _words("neg pos abs"):
+    setattr(DeferredArray, f"__{_name}__", _unary(getattr(operator, _name)))
 for _name in _words(
     "astype clip conj conjugate copy cumprod cumsum diagonal flatten max mean min prod ravel "
     "reshape round squeeze std sum swapaxes take trace transpose var"
