@@ -232,6 +232,11 @@ def _entangling_cost(operations: Sequence[Operation]) -> tuple[int, float]:
     return count, total
 
 
+def _cheaper(one: tuple[int, float], other: tuple[int, float]) -> bool:
+    """Fewer entanglers, or as many of less total angle (turns)."""
+    return (one[0], one[1] + 1e-6) < other
+
+
 def _constant_runs(pair: _Pair) -> list[Operation]:
     """The pair's operations with every run of constant ones that entangles twice merged."""
     out: list[Operation] = []
@@ -400,10 +405,13 @@ class _Start:
             case Block(a, b, m):
                 left, right = self.gate[a], self.gate[b]
                 if left is not None and right is not None:
-                    self.gate[a] = self.gate[b] = I2
-                    for part in prepared(m @ np.kron(left[:, 0], right[:, 0]), a, b):
-                        self._take(part)
-                    return
+                    parts = prepared(m @ np.kron(left[:, 0], right[:, 0]), a, b)
+                    # At equal cost the unitary stays as it is: its locals fit what follows.
+                    if _cheaper(_entangling_cost(parts), cheapest(m).cost):
+                        self.gate[a] = self.gate[b] = I2
+                        for part in parts:
+                            self._take(part)
+                        return
                 self._forget(a)
                 self._forget(b)
                 self.out.append(op)

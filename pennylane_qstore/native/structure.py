@@ -292,7 +292,11 @@ def _key(op: Operator, wires: Mapping[Any, int]) -> Hashable | None:
 def _frozen(value: Any) -> Hashable:
     if isinstance(value, (list, tuple, np.ndarray)):
         return tuple(_frozen(v) for v in value)
-    return value if isinstance(value, Hashable) else repr(value)
+    try:
+        hash(value)
+    except TypeError:
+        return repr(value)
+    return value  # type: ignore[no-any-return]
 
 
 def _row_shapes(op: Operator) -> tuple[tuple[int, ...], ...]:
