@@ -14,7 +14,7 @@ from pennylane_qstore.errors import (
     QStoreError,
 )
 from pennylane_qstore.ionq.job import Job, JobResult, JobRunner, intent_for
-from pennylane_qstore.ionq.ledger import JobKey, Ledger, key_conflict
+from pennylane_qstore.ionq.ledger import JobKey, Ledger, State, key_conflict
 from pennylane_qstore.ionq.wire import JobRequest
 
 Keys = Sequence[JobKey | tuple[str, int, int] | None]
@@ -110,7 +110,8 @@ def results_of(jobs: list[Job], ends: list[JobResult | BaseException]) -> list[J
 
 def farewell(jobs: list[Job], ledger: Ledger, at_once: bool) -> str:
     """What to say to whom interrupts."""
-    in_flight = [job.job_ids[-1] for job in jobs if job.job_ids and job.state != "completed"]
+    rows = [ledger.get(job.row_ids[-1]) for job in jobs if job.row_ids]
+    in_flight = [row.job_id for row in rows if row.state is State.SUBMITTED and row.job_id]
     parts = ["Interrupted."]
     if at_once:
         parts.append("A POST may have been cut off; the ledger knows and will look for its job.")

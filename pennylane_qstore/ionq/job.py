@@ -217,6 +217,7 @@ class JobRunner:
             return None
         part = row.part if row.part is not None else tuple(range(len(job.request.circuits)))
         body = self._body(job, row)
+        job.row_ids.append(row.id)
         self._tell(job, None, "submitting", None)
         if own:
             job_id, repeated = await self.submitter.submit(row, body, job.traffic)
@@ -227,7 +228,6 @@ class JobRunner:
                 return self._stored(job, await self.ledger.off_loop(self.ledger.get, row.id))
             job_id, repeated = adopted
         job.job_ids.append(job_id)
-        job.row_ids.append(row.id)
         if job.submit_s is None:
             job.submit_s = self._elapsed()
         logger.info(

@@ -13,7 +13,7 @@ import asyncio
 import email.utils
 import logging
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 from pennylane_qstore.errors import (
     AmbiguousSubmission,
@@ -32,7 +32,6 @@ from pennylane_qstore.ionq.transport import Traffic, post_timeout_s
 
 logger = logging.getLogger(__name__)
 
-_T = TypeVar("_T")
 _FIRST_LOOK_S = 0.1
 _LONGEST_LOOK_S = 10.0
 _SKEW_S = 600.0  # clocks of client and service may differ by this, where both are known
@@ -185,7 +184,7 @@ class Submitter:
             hint_s = None
             error: QStoreError
             try:
-                return await _finish(self._post(row, body, traffic, doubtful)), doubtful
+                return await self._uninterrupted(row, body, traffic, doubtful), doubtful
             except Throttled as busy:
                 throttled += 1
                 error, hint_s = busy.error, busy.hint_s
@@ -228,6 +227,20 @@ class Submitter:
             await waiting
         except asyncio.CancelledError:
             await self._not_sent(row, "interrupted before it was sent", doubtful)
+            raise
+
+    async def _uninterrupted(
+        self, row: Submission, body: bytes, traffic: Traffic, doubtful: bool
+    ) -> str:
+        """One POST, to its end even if this task is cancelled: then its outcome is known."""
+        post = asyncio.ensure_future(self._post(row, body, traffic, doubtful))
+        try:
+            return await asyncio.shield(post)
+        except asyncio.CancelledError:
+            if not post.done():
+                await asyncio.wait({post})
+            if not post.cancelled() and isinstance(post.exception(), (Throttled, Unsent)):
+                await self._not_sent(row, "interrupted before it was accepted", doubtful)
             raise
 
     async def _post(self, row: Submission, body: bytes, traffic: Traffic, doubtful: bool) -> str:
@@ -317,19 +330,6 @@ def check_on_ambiguous(value: str) -> str:
     if value not in ("raise", "resubmit"):
         raise ConfigurationError(f"on_ambiguous must be 'raise' or 'resubmit'; got {value!r}.")
     return value
-
-
-async def _finish(critical: Coroutine[Any, Any, _T]) -> _T:
-    """Run to the end even if the waiting task is cancelled: then the outcome is known."""
-    task = asyncio.ensure_future(critical)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        if not task.done():
-            await asyncio.wait({task})
-        if not task.cancelled() and task.exception() is not None:
-            logger.debug("The interrupted POST ended with %s.", task.exception())
-        raise
 
 
 def _ambiguous(row: Submission, why: str) -> AmbiguousSubmission:

@@ -91,8 +91,15 @@ def test_patient_reads_give_up_on_bodies_that_stay_invalid(fake_clock):
     assert len(script.asked) == 3
 
 
-@pytest.mark.parametrize(("status", "kind"), [(400, ServiceError), (401, AuthenticationError),
-                                              (403, AuthenticationError), (410, ServiceError)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, ServiceError),
+        (401, AuthenticationError),
+        (403, AuthenticationError),
+        (410, ServiceError),
+    ],
+)
 def test_refusals_are_not_repeated(fake_clock, status, kind):
     api, script = api_with(fake_clock, Answer(status, b'{"message": "no canary here."}'))
     with pytest.raises(kind, match=r"no \*\*\* here") as refused:
@@ -115,8 +122,10 @@ def test_certificate_errors_are_not_repeated(fake_clock):
     assert len(script.asked) == 1
 
 
-@pytest.mark.parametrize(("header", "at_least", "at_most"),
-                         [("7", 7, 7.01), ("nan", 0, 2), ("-3", 0, 2), ("999999", 300, 300.01)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("header", "at_least", "at_most"),
+    [("7", 7, 7.01), ("nan", 0, 2), ("-3", 0, 2), ("999999", 300, 300.01)],
+)
 def test_429_waits_as_it_is_told(fake_clock, header, at_least, at_most):
     api, _ = api_with(fake_clock, Answer(429, b"x", header), OK)
     assert read_job(api).status == "ready"

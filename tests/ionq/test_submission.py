@@ -165,7 +165,7 @@ def test_a_service_that_is_not_there_is_tried_and_then_named(client_for, request
     with Emulator() as emulator:
         url = emulator.url
     client = client_for(url, retry=POLICY)
-    with pytest.raises(ConnectionFailed, match="127.0.0.1"):
+    with pytest.raises(ConnectionFailed, match=r"127\.0\.0\.1"):
         client.run([request_of(1)])
     assert [row.state for row in client.ledger.submissions()] == [State.REJECTED]
     assert client.get_stats()["requests"] == POLICY.attempts

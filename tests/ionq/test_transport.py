@@ -122,7 +122,7 @@ def test_a_connection_that_ends_early_is_lost(kind, when):
 
 def test_a_slow_answer_is_lost():
     faults = [Fault("delay", route="list", delay_s=5.0, times=None)]
-    with Emulator(faults=faults) as emulator, pytest.raises(Lost, match="[Tt]imeout"):
+    with Emulator(faults=faults) as emulator, pytest.raises(Lost, match=r"[Tt]imeout"):
         ask(emulator.url, timeout_s=0.05)
 
 
