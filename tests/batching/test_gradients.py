@@ -1,0 +1,224 @@
+"""diff_method="device": forward and gradient in one batch, equal to PennyLane's transforms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pennylane as qml
+import pytest
+from counting import CountingDevice
+from pennylane import numpy as pnp
+
+from pennylane_qstore.batching import deferred, gradients
+from pennylane_qstore.errors import ConfigurationError
+
+
+class GradientDevice(CountingDevice):
+    def __init__(self, *args, gradient=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.gradient = gradient or gradients.Gradient()
+
+    def setup_execution_config(self, config=None, circuit=None):
+        config = gradients.adjust_config(config or qml.devices.ExecutionConfig(), circuit)
+        return deferred.adjust_config(config, circuit)
+
+    def preprocess_transforms(self, execution_config=None):
+        pipeline = super().preprocess_transforms(execution_config)
+        if execution_config is not None and execution_config.use_device_gradient:
+            gradients.add_expansion(pipeline, self.gradient)
+        return pipeline
+
+    def supports_derivatives(self, execution_config=None, circuit=None):
+        return gradients.supports_derivatives(execution_config, circuit)
+
+    def execute_and_compute_derivatives(self, circuits, execution_config=None):
+        return gradients.execute_and_compute_derivatives(
+            circuits, execution_config, self.execute, self.gradient
+        )
+
+    def compute_derivatives(self, circuits, execution_config=None):
+        return gradients.compute_derivatives(
+            circuits, execution_config, self.execute, self.gradient
+        )
+
+
+def model(dev, diff_method, measure=None, **kwargs):
+    @qml.qnode(dev, diff_method=diff_method, **kwargs)
+    def circuit(x, w):
+        qml.AngleEmbedding(x, wires=range(2))
+        qml.StronglyEntanglingLayers(w, wires=range(2))
+        return measure() if measure else qml.expval(qml.Z(0) @ qml.X(1))
+
+    return circuit
+
+
+RNG = np.random.default_rng(0)
+W = RNG.uniform(0, np.pi, (1, 2, 3))
+X = RNG.uniform(0, np.pi, (5, 2))
+
+MEASUREMENTS = {
+    "expval": lambda: qml.expval(qml.Z(0) @ qml.X(1)),
+    "two expvals": lambda: (qml.expval(qml.Z(0)), qml.expval(qml.Z(1))),
+    "probs": lambda: qml.probs(wires=[0, 1]),
+    "var": lambda: qml.var(qml.Z(0)),
+}
+
+
+@pytest.mark.parametrize("measure", MEASUREMENTS.values(), ids=MEASUREMENTS)
+@pytest.mark.parametrize("x", [X[0], X], ids=["one sample", "broadcast"])
+def test_autograd_gradients_equal_parameter_shift_and_cost_one_batch(measure, x):
+    dev = GradientDevice(wires=2)
+
+    def cost(method):
+        circuit = model(dev, method, measure)
+
+        def value(w):
+            results = circuit(x, w)
+            return sum(
+                pnp.sum(r**2) for r in (results if isinstance(results, tuple) else [results])
+            )
+
+        return value
+
+    w = pnp.array(W)
+    wanted = qml.grad(cost("parameter-shift"))(w)
+    assert len(dev.posts) == 2
+    found = qml.grad(cost("device"))(w)
+    assert len(dev.posts) == 3
+    np.testing.assert_allclose(found, wanted, atol=1e-12)
+
+
+def test_evaluating_without_differentiating_pays_for_no_gradient():
+    dev = GradientDevice(wires=2)
+    model(dev, "device")(X[0], pnp.array(W))
+    assert dev.posts == [1]
+
+
+def test_spsa_gradients_equal_those_of_the_transform():
+    w = pnp.array(W)
+
+    def gradient(dev, method, **kwargs):
+        return qml.grad(model(dev, method, **kwargs))(pnp.array(X[0], requires_grad=False), w)
+
+    def rng():
+        return np.random.default_rng(1)
+
+    plain = GradientDevice(wires=2)
+    kwargs = {"h": 0.2, "num_directions": 3, "sampler_rng": rng()}
+    wanted = gradient(plain, "spsa", gradient_kwargs=kwargs)
+    dev = GradientDevice(
+        wires=2, gradient=gradients.Gradient("spsa", num_directions=3, h=0.2, rng=rng())
+    )
+    np.testing.assert_allclose(gradient(dev, "device"), wanted, atol=1e-12)
+    assert dev.posts == [7]
+
+
+def test_gradient_kwargs_of_the_qnode_win():
+    dev = GradientDevice(wires=2, gradient=gradients.Gradient("spsa"))
+    circuit = model(dev, "device", gradient_kwargs={"num_directions": 4})
+    qml.grad(circuit)(pnp.array(X[0], requires_grad=False), pnp.array(W))
+    assert dev.posts == [9]
+
+
+def test_spsa_step_follows_the_shots():
+    assert gradients.spsa_step(None) == 1e-3
+    assert gradients.spsa_step(500) == pytest.approx((3 / np.sqrt(500)) ** (1 / 3))
+    assert gradients.spsa_step(100) > gradients.spsa_step(10_000)
+
+
+def test_device_gradients_of_several_calls_share_a_batch():
+    dev = GradientDevice(wires=2)
+    circuit = model(dev, "device")
+    w = pnp.array(W)
+    x = pnp.array(X, requires_grad=False)
+    found = deferred.run_tasks(*(lambda x=x: qml.grad(circuit)(x, w) for x in x))
+    assert len(dev.posts) == 1
+    wanted = [qml.grad(model(dev, "parameter-shift"))(x, w) for x in x]
+    np.testing.assert_allclose(found, wanted, atol=1e-12)
+
+
+def test_deferred_scope_leaves_gradients_alone():
+    dev = GradientDevice(wires=2)
+    w = pnp.array(W)
+    circuit = model(dev, "device")
+    x = pnp.array(X[0], requires_grad=False)
+    with deferred.deferred():
+        found = qml.grad(circuit)(x, w)
+        circuit(x, w)
+    assert dev.posts == [dev.posts[0], 1]
+    np.testing.assert_allclose(found, qml.grad(model(dev, "parameter-shift"))(x, w), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("config", "supported"),
+    [
+        (None, True),
+        ({"gradient_method": "device"}, True),
+        ({"gradient_method": "best"}, False),
+        ({"gradient_method": "device", "derivative_order": 2}, False),
+    ],
+)
+def test_only_first_derivatives_are_offered_and_only_on_request(config, supported):
+    config = config and qml.devices.ExecutionConfig(**config)
+    assert gradients.supports_derivatives(config) is supported
+
+
+def test_counts_cannot_be_differentiated():
+    config = qml.devices.ExecutionConfig(gradient_method="device")
+    tape = qml.tape.QuantumScript([], [qml.counts(wires=0)], shots=10)
+    assert not gradients.supports_derivatives(config, tape)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"method": "adjoint"}, {"num_directions": 0}, {"h": 0.0}, {"h": np.inf}]
+)
+def test_wrong_settings_are_refused(wrong):
+    with pytest.raises(ConfigurationError, match="not allowed"):
+        gradients.Gradient(**wrong)
+
+
+# --------------------------------------------------------------------------- torch and JAX
+
+
+def test_torch_training_step_is_one_batch():
+    torch = pytest.importorskip("torch")
+
+    def train(method):
+        dev = GradientDevice(wires=2)
+        torch.manual_seed(0)
+
+        @qml.qnode(dev, diff_method=method, interface="torch")
+        def circuit(inputs, weights):
+            qml.AngleEmbedding(inputs, wires=range(2))
+            qml.StronglyEntanglingLayers(weights, wires=range(2))
+            return [qml.expval(qml.Z(i)) for i in range(2)]
+
+        layer = qml.qnn.TorchLayer(circuit, {"weights": (1, 2, 3)})
+        net = torch.nn.Sequential(layer, torch.nn.Linear(2, 1)).double()
+        opt = torch.optim.Adam(net.parameters(), lr=0.1)
+        x, y = torch.tensor(X), torch.tensor([[1.0], [0.0], [1.0], [0.0], [1.0]]).double()
+        for _ in range(5):
+            opt.zero_grad()
+            loss = torch.nn.functional.mse_loss(net(x), y)
+            loss.backward()
+            opt.step()
+        posts = len(dev.posts)
+        with torch.no_grad():
+            net(x)
+        assert dev.posts[posts:] == [5]
+        return posts, loss.item()
+
+    posts, loss = train("parameter-shift")
+    assert posts == 10
+    assert train("device") == (5, pytest.approx(loss, abs=1e-10))
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_jax_gradient_is_one_batch(jit):
+    jax = pytest.importorskip("jax")
+    with jax.enable_x64(True):
+        wanted = jax.grad(model(GradientDevice(wires=2), "parameter-shift"), argnums=1)(X[0], W)
+        dev = GradientDevice(wires=2)
+        grad = jax.grad(model(dev, "device"), argnums=1)
+        grad = jax.jit(grad) if jit else grad
+        np.testing.assert_allclose(grad(X[0], W), wanted, atol=1e-12)
+        assert len(dev.posts) == 1
