@@ -1,0 +1,395 @@
+"""Scopes: what is fetched when, what stays real, and where errors come up."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import threading
+
+import numpy as np
+import pennylane as qml
+import pytest
+from counting import CountingDevice
+from pennylane import numpy as pnp
+
+from pennylane_qstore.batching import deferred
+from pennylane_qstore.batching.lazy import is_deferred
+from pennylane_qstore.errors import ConfigurationError, InvalidResponse, JobFailed, QStoreError
+
+X = 0.3
+
+
+@pytest.fixture
+def dev():
+    return CountingDevice(wires=2)
+
+
+def rotation(dev, measure=lambda: qml.expval(qml.Z(0)), **kwargs):
+    @qml.qnode(dev, **kwargs)
+    def circuit(x):
+        qml.RX(x, 0)
+        return measure()
+
+    return circuit
+
+
+# --------------------------------------------------------------------------- fetching
+
+
+def test_loop_is_fetched_in_one_batch_when_looked_at(dev):
+    circuit = rotation(dev)
+    with deferred.deferred():
+        total = sum((circuit(x) - 0.5) ** 2 for x in range(5))
+        assert dev.posts == []
+        assert float(total) == pytest.approx(sum((np.cos(range(5)) - 0.5) ** 2))
+        assert dev.posts == [5]
+
+
+def test_looking_at_one_fetches_all(dev):
+    circuit = rotation(dev)
+    with deferred.deferred():
+        values = [circuit(x) for x in range(4)]
+        print(values[0])
+        assert [float(v) for v in values] == pytest.approx(np.cos(range(4)))
+    assert dev.posts == [4]
+
+
+def test_at_the_end_of_the_scope_the_rest_is_fetched_and_real(dev):
+    circuit = rotation(dev)
+    with deferred.deferred():
+        value = circuit(X)
+        doubled = 2 * circuit(pnp.array(X))
+        assert not isinstance(doubled, np.ndarray | np.generic)
+    assert dev.posts == [2]
+    assert isinstance(value, float)
+    assert isinstance(doubled, np.generic)
+    assert type(doubled + 1) is np.float64
+    assert type(np.asarray(value)) is np.ndarray
+
+
+def test_outside_of_a_scope_nothing_is_deferred(dev):
+    circuit = rotation(dev)
+    assert type(circuit(X)) is np.float64
+    with deferred.deferred():
+        pass
+    assert type(circuit(X)) is np.float64
+    assert dev.posts == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("measure", "shape"),
+    [
+        (lambda: qml.expval(qml.Z(0)), ()),
+        (lambda: qml.var(qml.Z(0)), ()),
+        (lambda: qml.probs(wires=[0, 1]), (4,)),
+        (lambda: qml.expval(qml.Hamiltonian([0.5, 2.0], [qml.Z(0), qml.X(0)])), ()),
+        (lambda: qml.expval(qml.Z(0) @ qml.Y(1)), ()),
+    ],
+)
+@pytest.mark.parametrize("x", [X, np.linspace(0, 1, 3)], ids=["one", "broadcast"])
+@pytest.mark.parametrize("kind", [np.asarray, pnp.array])
+def test_shape_and_type_are_those_of_a_plain_call(dev, measure, shape, x, kind):
+    circuit = rotation(dev, measure)
+    plain = circuit(kind(x))
+    with deferred.deferred():
+        posts = len(dev.posts)
+        value = circuit(kind(x))
+        assert is_deferred(value)
+        assert value.shape == np.shape(x) + shape
+        assert value.dtype == np.float64
+        assert len(dev.posts) == posts
+        np.testing.assert_allclose(value, plain, atol=1e-12)
+        assert isinstance(value, np.ndarray if np.ndim(plain) else np.ndarray | np.generic)
+
+
+def test_several_measurements_and_shot_vectors_keep_their_nesting():
+    dev = CountingDevice(wires=1, analytic=False)
+    circuit = rotation(dev, lambda: (qml.expval(qml.Z(0)), qml.probs(wires=0)), shots=(10, 20, 20))
+    with deferred.deferred():
+        values = circuit(X)
+        assert [[v.shape for v in bin_] for bin_ in values] == [[(), (2,)]] * 3
+        assert dev.posts == []
+        assert [float(np.sum(bin_[1])) for bin_ in values] == pytest.approx([1, 1, 1])
+        assert all(-1 <= bin_[0] <= 1 for bin_ in values)
+    assert dev.posts == [1]
+
+
+@pytest.mark.parametrize("measure", [qml.counts, qml.sample], ids=["counts", "sample"])
+def test_what_has_no_known_shape_is_executed_at_once_with_all_that_is_pending(measure):
+    dev = CountingDevice(wires=1, analytic=False)
+    with deferred.deferred():
+        value = rotation(dev)(X)
+        counts = rotation(dev, lambda: measure(wires=0), shots=10)(X)
+        assert dev.posts == [2]
+        assert not is_deferred(counts)
+        assert float(value) == pytest.approx(np.cos(X))
+    assert dev.posts == [2]
+
+
+def test_each_device_has_a_batch_of_its_own(dev):
+    other = CountingDevice(wires=1)
+    with deferred.deferred():
+        total = sum(rotation(d)(X) for d in (dev, other, dev, other))
+        assert float(total) == pytest.approx(4 * np.cos(X))
+    assert (dev.posts, other.posts) == ([2], [2])
+
+
+def test_result_that_goes_into_a_circuit_is_fetched_first(dev):
+    circuit = rotation(dev)
+    with deferred.deferred():
+        value = circuit(circuit(X) + circuit(2 * X))
+        assert dev.posts == [2]
+    assert float(value) == pytest.approx(np.cos(np.cos(X) + np.cos(2 * X)))
+    assert dev.posts == [2, 1]
+
+
+def test_inner_scope_leaves_nothing_behind_and_takes_the_outer_ones_along(dev):
+    circuit = rotation(dev)
+    with deferred.deferred():
+        outer = circuit(X)
+        with deferred.deferred():
+            inner = circuit(X)
+        assert isinstance(inner, float)
+        assert dev.posts == [2]
+        assert float(outer) == pytest.approx(np.cos(X))
+    assert dev.posts == [2]
+
+
+def test_differentiated_calls_are_left_alone(dev):
+    circuit = rotation(dev, diff_method="parameter-shift")
+    x = pnp.array(X)
+    with deferred.deferred():
+        constant = circuit(2 * X)
+        gradient = qml.grad(lambda x: circuit(x) * constant)(x)
+    assert gradient == pytest.approx(-np.sin(X) * np.cos(2 * X))
+
+
+def test_no_gradient_is_prepared_for_a_deferred_call(dev):
+    with deferred.deferred():
+        rotation(dev, diff_method="parameter-shift")(pnp.array(X))
+    assert dev.configs[-1].gradient_method is None
+
+
+def test_kernel_matrices_are_one_batch(dev):
+    @qml.qnode(dev)
+    def overlap(a, b):
+        qml.AngleEmbedding(a, wires=range(2))
+        qml.adjoint(qml.AngleEmbedding)(b, wires=range(2))
+        return qml.probs(wires=range(2))
+
+    def kernel(a, b):
+        return overlap(a, b)[0]
+
+    points = np.random.default_rng(0).uniform(size=(4, 2))
+    square = qml.kernels.square_kernel_matrix(points, kernel, assume_normalized_kernel=True)
+    rectangle = qml.kernels.kernel_matrix(points, points[:2], kernel)
+    del dev.posts[:]
+    with deferred.deferred():
+        found = qml.kernels.square_kernel_matrix(points, kernel, assume_normalized_kernel=True)
+        np.testing.assert_allclose(found, square, atol=1e-12)
+    assert dev.posts == [6]
+    with deferred.deferred():
+        found = qml.kernels.kernel_matrix(points, points[:2], kernel)
+        np.testing.assert_allclose(found, rectangle, atol=1e-12)
+    assert dev.posts == [6, 8]
+
+
+# --------------------------------------------------------------------------- errors
+
+
+def failing(message="no ions"):
+    def fail(_):
+        raise JobFailed(message, job_ids=["j1"])
+
+    return fail
+
+
+def test_device_error_comes_up_where_the_value_is_looked_at_and_names_the_call(dev):
+    circuit = rotation(dev)
+    dev.fail = failing()
+    with deferred.deferred():
+        first, second = circuit(X), circuit(X)
+        with pytest.raises(JobFailed, match="no ions") as looked_at:
+            float(first + 1)
+        with pytest.raises(JobFailed) as caught:
+            float(second)
+    assert looked_at.value.job_ids == ("j1",)
+    (note,) = looked_at.value.__notes__
+    assert "QNode 'circuit'" in note
+    assert "test_deferred.py" in note
+    assert caught.value.__notes__ == [note]
+    assert caught.value is not looked_at.value
+    assert dev.posts == [2]
+
+
+def test_error_nobody_looked_at_is_raised_at_the_end_of_the_scope(dev):
+    dev.fail = failing()
+    with pytest.raises(JobFailed), deferred.deferred():
+        rotation(dev)(X)
+
+
+def test_scope_left_by_an_error_sends_nothing_more(dev):
+    kept = []
+
+    def leaves():
+        with deferred.deferred():
+            kept.append(rotation(dev)(X))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        leaves()
+    assert dev.posts == []
+    with pytest.raises(QStoreError, match="left by an error"):
+        float(kept[0])
+
+
+def test_result_of_another_shape_than_expected_is_refused(dev):
+    dev._send = lambda circuits, config: tuple(np.zeros(3) for _ in circuits)
+    with deferred.deferred():
+        value = rotation(dev)(X)
+        with pytest.raises(InvalidResponse, match=r"shape \(3,\) where \(\) was expected"):
+            float(value)
+
+
+def test_ctrl_c_while_fetching_leaves_the_rest_pending(dev):
+    circuit = rotation(dev)
+
+    def interrupt(_):
+        dev.fail = None
+        raise KeyboardInterrupt
+
+    dev.fail = interrupt
+    with deferred.deferred():
+        value = circuit(X)
+        with pytest.raises(KeyboardInterrupt):
+            float(value)
+
+
+# --------------------------------------------------------------------------- tasks in scopes
+
+
+def test_tasks_in_a_scope_share_what_they_look_at(dev):
+    circuit = rotation(dev)
+
+    def cost(scale):
+        return float(np.mean([circuit(scale * x) for x in range(4)]))
+
+    with deferred.deferred():
+        pending = circuit(9.0)
+        values = deferred.run_tasks(lambda: cost(1), lambda: cost(2))
+        assert dev.posts == [9]
+    assert values == pytest.approx([np.mean(np.cos(s * np.arange(4))) for s in (1, 2)])
+    assert float(pending) == pytest.approx(np.cos(9.0))
+
+
+def test_gather_gives_real_values_in_one_batch(dev):
+    circuit = rotation(dev)
+
+    def loop(scale):
+        return {"loss": sum(circuit(scale * x) for x in range(4)), "first": [circuit(scale)]}
+
+    values = deferred.gather(dev, lambda: loop(1), lambda: loop(2))
+    assert dev.posts == [10]
+    assert type(values[1]["loss"]) is np.float64
+    assert values[1]["first"] == pytest.approx([np.cos(2)])
+
+
+def test_map_is_one_batch_however_long(dev):
+    circuit = rotation(dev)
+    values = deferred.map(dev, circuit, range(300))
+    assert values == pytest.approx(np.cos(range(300)))
+    assert dev.posts == [300]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda dev: deferred.gather(lambda: 1, lambda: 2),
+        lambda dev: deferred.gather(dev, 1.0),
+        lambda dev: deferred.map(dev, 1.0, [1]),
+    ],
+)
+def test_wrong_arguments_of_gather_and_map_are_refused(dev, wrong):
+    with pytest.raises(ConfigurationError):
+        wrong(dev)
+
+
+def test_scopes_of_two_threads_are_kept_apart(dev):
+    seen = {}
+
+    def other():
+        seen["value"] = rotation(dev)(X)
+
+    with deferred.deferred():
+        mine = rotation(dev)(X)
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(30)
+        assert type(seen["value"]) is np.float64
+        assert dev.posts == [1]
+        assert float(mine) == seen["value"]
+
+
+def test_nothing_is_kept_alive(dev):
+    circuit = rotation(dev)
+
+    def steps(n):
+        for _ in range(n):
+            with deferred.deferred():
+                sum(circuit(x) for x in range(3))
+            deferred.gather(dev, lambda: circuit(X), lambda: circuit(X))
+        gc.collect()
+        del dev.posts[:], dev.configs[:]
+        return len(gc.get_objects()), threading.active_count()
+
+    steps(5)
+    before = steps(5)
+    after = steps(50)
+    assert after[1] == before[1]
+    assert after[0] - before[0] < 100
+
+
+# --------------------------------------------------------------------------- stock optimizers
+
+
+@pytest.mark.parametrize("labels", [np.asarray, pnp.array], ids=["numpy labels", "pnp labels"])
+def test_stock_spsa_step_is_one_batch_and_parameters_stay_trainable(dev, labels):
+    circuit = rotation(dev)
+    samples, targets = np.linspace(0, 1, 4), labels([0.1, 0.2, 0.3, 0.4])
+
+    def cost(w):
+        return sum((t - circuit(w * x)) ** 2 for x, t in zip(samples, targets, strict=True))
+
+    def train(scope):
+        np.random.seed(1)  # noqa: NPY002 - what the stock optimizer draws from
+        opt, w = qml.SPSAOptimizer(maxiter=20), pnp.array(0.7)
+        for _ in range(5):
+            with scope():
+                w = opt.step(cost, w)
+        return w
+
+    plain = train(contextlib.nullcontext)
+    del dev.posts[:]
+    found = train(deferred.deferred)
+    assert dev.posts == [8] * 5
+    assert type(found) is pnp.tensor
+    assert found.requires_grad
+    assert abs(found - plain) < 1e-12
+    assert abs(found - 0.7) > 1e-3
+
+
+def test_own_update_rules_keep_training(dev):
+    """w is used on the left of a deferred array, as no stock optimizer would do it."""
+    circuit = rotation(dev)
+
+    def train(scope):
+        w = pnp.array(0.7, requires_grad=True)
+        for _ in range(3):
+            with scope():
+                w = w - 0.1 * (circuit(w + 0.1) - circuit(w - 0.1)) / 0.2
+        return w
+
+    plain, found = train(contextlib.nullcontext), train(deferred.deferred)
+    assert float(found) == pytest.approx(float(plain), abs=1e-12)
+    assert found.requires_grad
+    assert isinstance(found, pnp.tensor)
