@@ -60,11 +60,13 @@ class Block(NamedTuple):
     Args:
         kind: ``"one"`` (matrix [2, 2, B]), ``"diagonal"`` ([2, .., 2, B], one axis per
             target), ``"cross"`` (a pair of [2, 2, B]: the diagonal and the antidiagonal),
-            ``"swap"`` (no matrix) or ``"dense"`` ([d, d, B]). B is the rows or 1.
+            ``"swap"`` (no matrix), ``"dense"`` ([d, d, B]) or ``"pauli"`` (cos and -i sin of
+            the angle, [B] each, for exp(-i angle P)). B is the rows or 1.
         data: the array(s).
         targets: qubits; the first is the left tensor factor.
         controls: qubits that must be 1.
         pulses: how many gates the block stands for (for noise).
+        letters: of ``"pauli"``: X, Y or Z for each target.
     """
 
     kind: str
@@ -72,6 +74,7 @@ class Block(NamedTuple):
     targets: tuple[int, ...]
     controls: tuple[int, ...] = ()
     pulses: int = 1
+    letters: str = ""
 
 
 def lower(program: Program) -> list[Block]:
@@ -204,14 +207,13 @@ def _pauliexp(gate: Gate, angles: NDArray[np.float64]) -> Iterator[Block]:
             if set(term) == {"I"} and not gate.controls:
                 continue  # a global phase
             letters = [(q, p) for q, p in zip(targets, term, strict=True) if p != "I"]
-            if not letters:
-                letters = [(targets[0], "I")]
-            pauli = reduce(np.kron, [_PAULIS[p] for _, p in letters])
-            eye = np.eye(len(pauli))
-            matrix = (
-                np.cos(angle) * eye[:, :, None] - 1j * np.sin(angle) * pauli[:, :, None]
-            ).astype(np.complex128)
-            yield Block("dense", (matrix,), tuple(q for q, _ in letters), gate.controls)
+            if letters:
+                data = (np.cos(angle) + 0j, -1j * np.sin(angle))
+                names = "".join(p for _, p in letters)
+                yield Block("pauli", data, tuple(q for q, _ in letters), gate.controls, 1, names)
+            else:  # a phase of the controls
+                phase = np.exp(-1j * angle)
+                yield Block("diagonal", (np.stack([phase, phase]),), targets[:1], gate.controls)
         return
     paulis = np.stack([reduce(np.kron, [_PAULIS[p] for p in term]) for term in gate.terms])
     generators = np.tensordot(angles, paulis, axes=1)

@@ -13,7 +13,6 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,6 +25,7 @@ from pennylane_qstore.emulator.latency import profile as latency_profile
 from pennylane_qstore.emulator.service import Service
 from pennylane_qstore.emulator.state import StateFile
 from pennylane_qstore.emulator.submission import Rules
+from pennylane_qstore.emulator.workers import Simulators
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 from pennylane_qstore.ionq.backends import noise_model as known_noise_model
 
@@ -68,7 +68,9 @@ class Emulator:
         budget_usd: jobs beyond it fail as ``QuotaExhaustedError``.
         token: the only API key admitted (``None``: any).
         state: a file that keeps jobs over a restart.
-        workers: threads that simulate.
+        workers: threads that simulate (``None``: one per core).
+        processes: processes that large jobs are divided over (``None``: one per core, 0:
+            none); they start when the first such job comes.
         keep: jobs kept; beyond that the oldest finished ones are forgotten.
 
     Raises:
@@ -100,6 +102,7 @@ class Emulator:
         token: str | None = None,
         state: str | Path | None = None,
         workers: int | None = None,
+        processes: int | None = None,
         keep: int = 100_000,
     ) -> None:
         if not _is_loopback(host) and not token:
@@ -119,15 +122,13 @@ class Emulator:
         self.times: deque[float] = deque(maxlen=50_000)
         self._connections = 0
         self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._executor = ThreadPoolExecutor(
-            workers or max(2, os.cpu_count() or 1), thread_name_prefix="qstore-emulator-simulate"
-        )
+        self._simulators = Simulators(workers, processes)
         self.service = Service(
             clock=self.clock,
             profile=latency_profile(profile, concurrency=concurrency),
             faults=self.faults,
             rules=rules or Rules(),
-            executor=self._executor,
+            simulators=self._simulators,
             seed=seed,
             noise_model=noise_model,
             simulator=simulator,
@@ -222,7 +223,7 @@ class Emulator:
         self._thread = self._loop = None
         loop.call_soon_threadsafe(loop.stop)
         thread.join(_CLOSE_S)
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._simulators.close()
 
     def admits(self, key: str) -> bool:
         """Whether an API key is the right one."""

@@ -52,6 +52,7 @@ class Job:
     end_at: float
     cost_usd: float
     billed_usd: float
+    cost_model: str
     request: bytes | None = field(default=None, repr=False)
     failure: Failure | None = None
     results: list[Distribution] | None = field(default=None, repr=False)

@@ -77,7 +77,7 @@ def job_json(
         "execution_duration_ms": duration_ms if status == "completed" and not job.dry_run else None,
         "shots": job.shots,
         "failure": None,
-        "cost_model": "2QGE_operations",
+        "cost_model": job.cost_model,
         "settings": job.settings,
         "stats": {
             "qubits": max(c.qubits for c in circuits),

@@ -123,7 +123,7 @@ class _JobRoutes:
                     break
         follow = str(page[size - 1][0]) if len(page) > size else None
         if faults.content("list_repeat", "list"):
-            follow = cursor or str(2**31)
+            follow = cursor or "999999999"
         jobs = [self._render(job, k, listed=True) for _, job, k in page[:size]]
         if faults.content("list_duplicates", "list"):
             jobs = [job for job in jobs for _ in range(2)]

@@ -74,7 +74,8 @@ def run(programs: Sequence[Program], physics: Physics, seed: int) -> list[Distri
             the job.
 
     Returns:
-        In the order of the job's circuits.
+        In the order of the programs and their rows (``Program.index`` says which circuit of
+        the job each one is).
     """
     out: dict[int, Distribution] = {}
     for program in programs:
@@ -83,7 +84,7 @@ def run(programs: Sequence[Program], physics: Physics, seed: int) -> list[Distri
             _exact(program, small, used, physics.simulator, out)
         else:
             _sampled(program, small, used, physics, seed, out)
-    return [out[i] for i in range(len(out))]
+    return [out[i] for program in programs for i in program.index.tolist()]
 
 
 def _exact(

@@ -238,6 +238,6 @@ async def _partly(
         _drop(request, reset=False)
         return stream
     for k in range(len(body)):
-        await stream.write(body[k : k + 1])
         await emulator.clock.sleep(fault.delay_s)
+        await stream.write(body[k : k + 1])
     return stream

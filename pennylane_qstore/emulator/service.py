@@ -1,7 +1,7 @@
 """The service behind the routes: accepts, schedules, simulates, prices and finds jobs.
 
-Lives on the emulator's event loop; only :func:`pennylane_qstore.emulator.run.run` (and the
-reading of large bodies) happens in worker threads.
+Lives on the emulator's event loop; simulation and the reading of large bodies happen in
+:mod:`pennylane_qstore.emulator.workers`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,7 +21,7 @@ from pennylane_qstore.emulator.compile import native_circuit
 from pennylane_qstore.emulator.faults import Faults
 from pennylane_qstore.emulator.jobs import TERMINAL, Book, Ids, Job
 from pennylane_qstore.emulator.latency import LatencyProfile
-from pennylane_qstore.emulator.run import Distribution, Physics, run
+from pennylane_qstore.emulator.run import Distribution, Physics
 from pennylane_qstore.emulator.sessions import Session, read_session
 from pennylane_qstore.emulator.state import StateFile
 from pennylane_qstore.emulator.submission import (
@@ -34,6 +33,7 @@ from pennylane_qstore.emulator.submission import (
     parse_json,
     read_submission,
 )
+from pennylane_qstore.emulator.workers import Simulators
 from pennylane_qstore.ionq.backends import BACKENDS
 
 _LOG = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Service:
         profile: how long jobs take.
         faults: what goes wrong.
         rules: where the service's behaviour is uncertain.
-        executor: where simulations run.
+        simulators: where simulations run.
         seed: of ids, latencies and of jobs without their own.
         noise_model: what ``simulator`` jobs without ``noise`` get.
         simulator: PennyLane device for ideal circuits.
@@ -67,7 +67,7 @@ class Service:
         profile: LatencyProfile,
         faults: Faults,
         rules: Rules,
-        executor: Executor,
+        simulators: Simulators,
         seed: int | None,
         noise_model: str | None,
         simulator: str | None,
@@ -85,7 +85,7 @@ class Service:
         self.billed_usd = 0.0
         self.billed_jobs = 0
         self.state: StateFile | None = None
-        self._executor = executor
+        self._simulators = simulators
         self._noise_model, self._simulator = noise_model, simulator
         self._running: dict[str, asyncio.Task[None]] = {}
 
@@ -159,6 +159,7 @@ class Service:
             end_at=end,
             cost_usd=cost,
             billed_usd=billed,
+            cost_model="QCT" if card.unit == "compute_second" else "2QGE_operations",
             request=submission.request,
             failure=failure,
             shuffle=() if shuffle is None else (shuffle.what,),
@@ -346,7 +347,9 @@ class Service:
         began = loop.time()
         programs = submission.programs
         try:
-            job.results = await self._off_loop(lambda: run(programs, physics, job.seed))
+            job.results = await self._off_loop(
+                lambda: self._simulators.run(programs, physics, job.seed)
+            )
         except Exception as error:  # noqa: BLE001 - a service fails the job
             _LOG.exception("Simulation of job %s failed", job.id)
             job.failure = Failure("SimulationError", f"{type(error).__name__}: {error}")
@@ -357,7 +360,7 @@ class Service:
         self._changed(job)
 
     async def _off_loop(self, call: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+        return await asyncio.get_running_loop().run_in_executor(self._simulators.threads, call)
 
     def _changed(self, job: Job) -> None:
         self.book.touch(job)

@@ -111,7 +111,9 @@ def read_session(data: Any, session_id: str, now: float) -> Session:
     known = BACKENDS.get(backend) if isinstance(backend, str) else None
     if known is None or known.retired:
         raise BadRequest('"backend" must be a backend that takes jobs.', keys=["backend"])
-    settings = data.get("settings") or {}
+    settings = data.get("settings")
+    if settings is None:
+        settings = {}
     if not isinstance(settings, Mapping):
         raise BadRequest('"settings" must be an object.', keys=["settings"])
     cost = settings.get("cost_limit")

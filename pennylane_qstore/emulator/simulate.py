@@ -127,6 +127,8 @@ def apply(state: Complex, block: Block, axes: list[int], *, conj: bool = False) 
         axes[a], axes[b] = axes[b], axes[a]
         return state
     data = tuple(d.conj() for d in block.data) if conj else block.data
+    if conj and block.letters.count("Y") % 2:  # Y is imaginary
+        data = (data[0], -data[1])
     if not block.controls:
         return _act(state, block, data, [axes[q] for q in block.targets])
     where: list[slice] = [slice(None)] * state.ndim
@@ -154,7 +156,21 @@ def _act(state: Complex, block: Block, data: tuple[Complex, ...], axes: list[int
         )
     if block.kind == "swap":
         return state.swapaxes(*axes)
+    if block.kind == "pauli":
+        cosine, sine = data
+        return cosine * state + sine * _pauli(state, block.letters, axes)
     return _dense(state, data[0], axes)
+
+
+def _pauli(state: Complex, letters: str, axes: list[int]) -> Complex:
+    """A string of Paulis, one letter per axis."""
+    for letter, axis in zip(letters, axes, strict=True):
+        if letter != "Z":
+            state = _flip(state, axis)
+        if letter != "X":
+            factor = np.array([-1j, 1j] if letter == "Y" else [1.0 + 0j, -1])[:, None]
+            state = _along(factor, [axis], state.ndim) * state
+    return state
 
 
 def _dense(state: Complex, matrix: Complex, axes: list[int]) -> Complex:
@@ -196,6 +212,9 @@ def operations(blocks: Sequence[Block], row: int) -> list[Any]:
         pick = [d[..., row if d.shape[-1] > 1 else 0] for d in block.data]
         if block.kind == "swap":
             op = qml.SWAP(block.targets)
+        elif block.kind == "pauli":
+            angle = np.arctan2(-pick[1].imag, pick[0].real)
+            op = qml.PauliRot(2 * angle, block.letters, wires=block.targets)
         elif block.kind == "diagonal":
             op = qml.DiagonalQubitUnitary(pick[0].ravel(), wires=block.targets)
         elif block.kind == "cross":

@@ -57,7 +57,7 @@ class StateFile:
         self._db.execute(
             "INSERT INTO jobs VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
             "record = excluded.record, request = excluded.request, results = excluded.results",
-            (job.id, job.sequence, orjson.dumps(record), job.request, results),
+            (job.id, job.sequence, orjson.dumps(record, default=list), job.request, results),
         )
 
     def remove(self, job: Job) -> None:

@@ -338,8 +338,9 @@ def _settings(value: Any, backend: str, gateset: str, shots: int) -> dict[str, A
         value = {}
     if not isinstance(value, dict):
         raise BadRequest('"settings" must be an object.', keys=["settings"])
-    mitigation = value.get("error_mitigation") or {}
-    compilation = value.get("compilation") or {}
+    mitigation, compilation = (
+        {} if value.get(key) is None else value[key] for key in ("error_mitigation", "compilation")
+    )
     if not isinstance(mitigation, dict) or not isinstance(compilation, dict):
         raise BadRequest('"settings" must hold objects.', keys=["settings"])
     asked = mitigation.get("debiasing")

@@ -38,7 +38,10 @@ class Browser:
                 "--window-size=1300,800",
                 f"--user-data-dir={profile}",
             ]
-            options = {"goog:chromeOptions": {"args": flags}, "goog:loggingPrefs": {"browser": "ALL"}}
+            options = {
+                "goog:chromeOptions": {"args": flags},
+                "goog:loggingPrefs": {"browser": "ALL"},
+            }
             self._session = ""
             made = self._call("POST", "", {"capabilities": {"alwaysMatch": options}})
             self._session = "/" + made["sessionId"]

@@ -1,0 +1,69 @@
+"""The emulator answers to its own address, to its own key, and within limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pennylane_qstore.emulator import Emulator
+from pennylane_qstore.errors import ConfigurationError
+
+from .conftest import Wire, single
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1:1", "127.0.0.1", "localhost:1", ""])
+def test_a_foreign_host_is_refused(wire: Wire, host: str) -> None:
+    answer = wire("GET", "/backends", headers={"Host": host})
+    assert answer.status in (400, 403)
+    assert wire.emulator.requests == []
+
+
+def test_localhost_is_as_good_as_the_address(wire: Wire) -> None:
+    port = wire.emulator.address.rsplit(":", 1)[1]
+    assert wire("GET", "/backends", headers={"Host": f"localhost:{port}"}).status == 200
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
+def test_a_foreign_origin_is_refused(wire: Wire, origin: str) -> None:
+    for path in ("/jobs", "/admin/faults"):
+        assert wire("POST", path, single(), {"Origin": origin}).status == 403
+    assert wire.emulator.jobs == []
+    own = {"Origin": wire.emulator.address}
+    assert wire("GET", "/jobs", headers=own).status == 200
+
+
+def test_other_machines_need_a_token() -> None:
+    for host in ("0.0.0.0", "192.168.1.1", "example.org"):
+        with pytest.raises(ConfigurationError, match="token"):
+            Emulator(host=host)
+    with pytest.raises(ConfigurationError, match="profile"):
+        Emulator(profile="fast")
+    with pytest.raises(ConfigurationError, match="noise model"):
+        Emulator(noise_model="loud")
+
+
+def test_a_token_is_the_only_key(serve: Callable[..., Wire]) -> None:
+    wire = serve(token="right")
+    assert wire("GET", "/jobs").status == 401
+    assert wire("GET", "/admin/stats").status == 401
+    assert wire("GET", "/").status == 401
+    wire.key = "apiKey right"
+    assert wire("GET", "/jobs").status == 200
+    assert wire("GET", "/admin/stats").status == 200
+    wire.key = None
+    assert wire("GET", "/admin/stats?token=right").status == 200
+    assert wire("GET", "/jobs?token=right").status == 401
+
+
+@pytest.mark.parametrize("path", ["/jobs/../../etc/passwd", "/jobs/%2e%2e%2f", "/../page.html"])
+def test_paths_lead_nowhere(wire: Wire, path: str) -> None:
+    assert wire("GET", path).status == 404
+
+
+def test_the_key_is_nowhere_in_what_is_kept(serve: Callable[..., Wire]) -> None:
+    wire = serve(token="CANARY-1")
+    wire.key = "apiKey CANARY-1"
+    wire.submit()
+    emulator = wire.emulator
+    assert "CANARY" not in f"{emulator!r}{emulator.jobs}{emulator.requests}{emulator.stats()}"
