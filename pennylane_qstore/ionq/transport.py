@@ -7,6 +7,7 @@ hold the request's headers, and with them the API key.
 from __future__ import annotations
 
 import asyncio
+import io
 import ipaddress
 import ssl
 import time
@@ -36,6 +37,7 @@ _POST_S = 60.0
 _POST_S_PER_MB = 2.0
 _KEEP_ALIVE_S = 60.0  # below the idle limit of Cloudflare, in front of the service
 _CHUNK_BYTES = 64 * 1024
+_STREAMED_BYTES = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,7 @@ class Transport:
             traffic.bytes_sent += len(body) if body else 0
             try:
                 async with session.request(
-                    method, url, data=body, headers=headers, allow_redirects=False,
+                    method, url, data=_payload(body), headers=headers, allow_redirects=False,
                     timeout=self._timeout(method, body), proxy=self._proxy,
                     trace_request_ctx=traffic,
                 ) as response:  # fmt: skip
@@ -273,6 +275,11 @@ class Transport:
 def post_timeout_s(size_bytes: int) -> float:
     """Longest wait for the answer to a POST with a body of this size, in seconds."""
     return _POST_S + _POST_S_PER_MB * size_bytes / 1e6
+
+
+def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
+    """Large bodies as a stream, which aiohttp writes piece by piece."""
+    return io.BytesIO(body) if body is not None and len(body) > _STREAMED_BYTES else body
 
 
 async def _read(response: aiohttp.ClientResponse, max_bytes: int, good: bool) -> bytes:
