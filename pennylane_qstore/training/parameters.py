@@ -79,7 +79,7 @@ def as_loss(value: Any) -> float:
         ConfigurationError: it is not a finite real scalar.
     """
     check_scalar(value)
-    loss = float(np.asarray(_detached(value)).reshape(()))
+    loss = float(_to_numpy(value).reshape(()))
     if not np.isfinite(loss):
         raise ConfigurationError(
             f"The objective function returned {loss}; a step would destroy the parameters."
@@ -170,15 +170,10 @@ def _says_no(leaf: Any) -> bool:
     return isinstance(leaf, tensor) and not leaf.requires_grad
 
 
-def _detached(value: Any) -> Any:
-    return value.detach().cpu() if _is_torch(value) else value
-
-
 def _to_numpy(leaf: Any) -> NDArray[np.float64]:
-    value = _detached(leaf)
-    if _is_torch(leaf):
-        value = value.double()  # torch types such as bfloat16 have no NumPy form
-    return np.array(value, dtype=np.float64)
+    if _is_torch(leaf):  # through double: torch types such as bfloat16 have no NumPy form
+        leaf = leaf.detach().cpu().double().numpy()
+    return np.array(leaf, dtype=np.float64)
 
 
 def _like(leaf: Any, value: NDArray[np.float64]) -> Any:

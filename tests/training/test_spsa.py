@@ -1,0 +1,408 @@
+"""SPSAOptimizer: what it trains, what a step costs, and that a run can be continued."""
+
+from __future__ import annotations
+
+import json
+from collections import namedtuple
+
+import numpy as np
+import pennylane as qml
+import pytest
+from counting import CountingDevice
+from pennylane import numpy as pnp
+
+from pennylane_qstore.errors import ConfigurationError, JobFailed
+from pennylane_qstore.training.spsa import SPSAOptimizer
+
+TARGET = np.array([0.5, -1.0, 2.0])
+
+
+def quadratic(w):
+    return ((w - TARGET) ** 2).sum()
+
+
+def train(opt, cost, w, steps=200, **kwargs):
+    for _ in range(steps):
+        w = opt.step(cost, w, **kwargs)
+    return w
+
+
+def optimizer(**kwargs):
+    return SPSAOptimizer(**{"maxiter": 200, "seed": 1, "a": 1.0, **kwargs})
+
+
+# --------------------------------------------------------------------------- kinds of parameters
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numpy_parameters_train_and_keep_their_kind(dtype):
+    w = train(optimizer(), quadratic, np.zeros(3, dtype))
+    assert (type(w), w.dtype) == (np.ndarray, dtype)
+    np.testing.assert_allclose(w, TARGET, atol=0.05)
+
+
+def test_numpy_scalars_train():
+    w = train(optimizer(), lambda w: (w - 1.0) ** 2, np.float64(0.0))
+    assert type(w) is np.float64
+    assert w == pytest.approx(1.0, abs=0.05)
+
+
+def test_pennylane_tensors_train_if_they_say_so():
+    w, x = pnp.zeros(3), pnp.zeros(3, requires_grad=False)
+    new_w, new_x = optimizer().step(lambda w, x: quadratic(w + x), w, x)
+    assert type(new_w) is pnp.tensor
+    assert new_w.requires_grad
+    assert new_x is x
+    assert not np.array_equal(new_w, w)
+
+
+def test_plain_arrays_beside_a_trainable_tensor_are_data():
+    data = np.ones(3)
+    _, same = optimizer().step(lambda w, x: quadratic(w * x), pnp.zeros(3), data)
+    assert same is data
+
+
+def test_torch_parameters_train_and_keep_their_kind():
+    torch = pytest.importorskip("torch")
+    target = torch.tensor(TARGET)
+    for w in (
+        torch.zeros(3, dtype=torch.float64),
+        torch.zeros(3, dtype=torch.float32, requires_grad=True),
+    ):
+        new = train(optimizer(), lambda w: ((w - target) ** 2).sum(), w)
+        assert (new.dtype, new.requires_grad, new.is_leaf) == (w.dtype, w.requires_grad, True)
+        np.testing.assert_allclose(new.detach().numpy(), TARGET, atol=0.05)
+
+
+def test_jax_parameters_train_and_keep_their_kind():
+    jax = pytest.importorskip("jax")
+    target = jax.numpy.asarray(TARGET)
+    for wrap in (lambda f: f, jax.jit):
+        new = train(optimizer(), wrap(lambda w: ((w - target) ** 2).sum()), jax.numpy.zeros(3))
+        assert isinstance(new, jax.Array)
+        assert new.dtype == jax.numpy.zeros(3).dtype
+        np.testing.assert_allclose(new, TARGET, atol=0.05)
+
+
+def test_trees_of_parameters_keep_their_form():
+    Pair = namedtuple("Pair", "a b")
+    tree = {"w": [np.zeros(2), Pair(np.zeros(()), "name")], "n": np.array([3]), "s": 2.0}
+
+    def cost(tree):
+        assert isinstance(tree["w"][1], Pair)
+        return np.sum((tree["w"][0] - 1) ** 2) + (tree["w"][1].a + 1) ** 2
+
+    new = train(optimizer(), cost, tree)
+    np.testing.assert_allclose(new["w"][0], [1, 1], atol=0.05)
+    assert new["w"][1].a == pytest.approx(-1, abs=0.05)
+    assert new["w"][1].b == "name"
+    assert new["n"] is tree["n"]
+
+
+def test_several_arguments_come_back_as_a_list_and_argnums_choose():
+    a, b = np.zeros(2), np.zeros(3)
+
+    def cost(a, b):
+        return np.sum((a - 1) ** 2) + np.sum((b - 1) ** 2)
+
+    new = optimizer().step(cost, a, b)
+    assert isinstance(new, list)
+    assert np.all(new[0] != 0)
+    assert np.all(new[1] != 0)
+    new = optimizer(argnums=1).step(cost, a, b)
+    assert np.all(new[0] == 0)
+    assert np.all(new[1] != 0)
+
+
+def test_keyword_arguments_are_data():
+    x = np.ones(3)
+    train(optimizer(), lambda w, x: quadratic(w * x), np.zeros(3), steps=2, x=x)
+    np.testing.assert_array_equal(x, np.ones(3))
+
+
+@pytest.mark.parametrize("w", [0.5, np.array([1, 2]), pnp.array(0.5, requires_grad=False)])
+def test_nothing_to_train_is_an_error_and_not_a_silent_no_op(w):
+    with pytest.raises(ConfigurationError, match="Nothing to train"):
+        optimizer().step(lambda w: w, w)
+
+
+# --------------------------------------------------------------------------- losses
+
+
+@pytest.mark.parametrize("convert", [float, np.float64, np.asarray, pnp.array, lambda v: [v][0]])
+def test_scalars_of_every_kind_are_losses(convert):
+    new, loss = optimizer().step_and_cost(lambda w: convert(float(quadratic(w))), np.zeros(3))
+    assert loss == pytest.approx(quadratic(np.zeros(3)))
+    assert np.all(new != 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        (np.zeros(3), r"shape \(3,\)"),
+        (np.zeros((2, 2)), r"shape \(2, 2\)"),
+        ((1.0, 2.0), "a tuple of length 2"),
+        ([1.0], "a list of length 1"),
+        (None, "a NoneType"),
+        (np.complex128(1), "complex128"),
+        (1j, "a complex"),
+        ("1", "a str"),
+        (np.nan, "nan"),
+        (np.inf, "inf"),
+    ],
+)
+def test_anything_but_a_finite_real_scalar_is_refused(value, named):
+    opt = optimizer()
+    before = json.dumps(opt.state_dict())
+    with pytest.raises(ConfigurationError, match=named):
+        opt.step(lambda w: value, np.zeros(3))
+    assert json.dumps(opt.state_dict()) == before
+
+
+def test_vector_of_results_is_refused_before_anything_is_sent():
+    dev = CountingDevice(wires=1)
+
+    @qml.qnode(dev)
+    def circuit(w):
+        qml.RX(w, 0)
+        return qml.probs(wires=0)
+
+    with pytest.raises(ConfigurationError, match=r"shape \(2,\)"):
+        optimizer().step(circuit, np.array(0.1))
+    assert dev.posts == []
+
+
+# --------------------------------------------------------------------------- circuits
+
+
+def problem():
+    dev = CountingDevice(wires=2)
+
+    @qml.qnode(dev)
+    def circuit(x, w):
+        qml.AngleEmbedding(x, wires=range(2))
+        qml.StronglyEntanglingLayers(w, wires=range(2))
+        return qml.expval(qml.Z(0))
+
+    rng = np.random.default_rng(0)
+    x, y, w = rng.uniform(size=(4, 2)), rng.choice([-1.0, 1.0], 4), rng.uniform(size=(1, 2, 3))
+    return dev, (lambda w: sum((circuit(a, w) - b) ** 2 for a, b in zip(x, y, strict=True))), w
+
+
+def test_step_and_cost_of_a_loop_is_one_batch():
+    dev, cost, w = problem()
+    new, loss = optimizer().step_and_cost(cost, w)
+    assert dev.posts == [12]
+    assert type(loss) is np.float64
+    assert loss == pytest.approx(float(cost(w)), abs=1e-12)
+    assert np.all(new != w)
+
+
+@pytest.mark.parametrize(
+    ("mode", "posts"), [("deferred", [12]), ("tasks", [3] * 4), ("serial", [1] * 12)]
+)
+def test_every_mode_gives_the_same_step(mode, posts):
+    _, cost, w = problem()
+    wanted = optimizer().step_and_cost(cost, w)
+    dev, cost, w = problem()
+    found = optimizer(mode=mode).step_and_cost(cost, w)
+    assert dev.posts == posts
+    np.testing.assert_allclose(found[0], wanted[0], atol=1e-12)
+    assert found[1] == pytest.approx(wanted[1], abs=1e-12)
+
+
+def test_resamplings_share_the_batch_and_average_the_gradient():
+    dev, cost, w = problem()
+    optimizer(resamplings=3).step(cost, w)
+    assert dev.posts == [24]
+    one = optimizer(resamplings=1000, mode="serial").compute_grad(quadratic, (np.zeros(3),), {})
+    np.testing.assert_allclose(one[0], -2 * TARGET, atol=0.5)
+
+
+def test_first_step_equals_pennylane_with_the_same_signs():
+    _, cost, w = problem()
+    mine = optimizer(a=None)
+    stock = qml.SPSAOptimizer(maxiter=200)
+    np.random.seed(0)  # noqa: NPY002 - what the stock optimizer draws from
+    signs = np.random.get_state()  # noqa: NPY002
+    wanted = stock.step(cost, pnp.array(w))
+    np.random.set_state(signs)  # noqa: NPY002
+
+    class Drawn:
+        def choice(self, values, size):
+            return np.random.choice([-1, 1], size=size)  # noqa: NPY002
+
+        bit_generator = mine._rng.bit_generator
+
+    mine._rng = Drawn()
+    np.testing.assert_allclose(mine.step(cost, w), wanted, atol=1e-12)
+    assert (mine.k, mine.ak) == (stock.k, stock.ak)
+
+
+def test_failed_step_leaves_the_optimizer_as_it_was():
+    dev, cost, w = problem()
+    opt, same = optimizer(), optimizer()
+
+    def fail(dev):
+        raise JobFailed("no ions")
+
+    dev.fail = fail
+    with pytest.raises(JobFailed):
+        opt.step(cost, w)
+    dev.fail = None
+    np.testing.assert_array_equal(opt.step(cost, w), same.step(cost, w))
+
+
+# --------------------------------------------------------------------------- options
+
+
+def test_seeds_decide_the_run():
+    runs = [train(optimizer(seed=s), quadratic, np.zeros(3), 5) for s in (1, 1, 2)]
+    np.testing.assert_array_equal(runs[0], runs[1])
+    assert not np.array_equal(runs[0], runs[2])
+
+
+def test_global_random_state_is_not_touched():
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    train(optimizer(), quadratic, np.zeros(3), 3)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_calibration_is_one_batch_and_sets_the_first_step():
+    dev, cost, w = problem()
+    opt = optimizer(a=None)
+    a = opt.calibrate(cost, w, first_step=0.1, samples=50)
+    assert dev.posts == [400]
+    assert a == opt.a
+    opt = SPSAOptimizer(maxiter=200, seed=0)
+    opt.calibrate(quadratic, np.zeros(3), first_step=0.1, samples=200)
+    sizes = [
+        np.abs(SPSAOptimizer(maxiter=200, a=opt.a, seed=s).step(quadratic, np.zeros(3))).mean()
+        for s in range(200)
+    ]
+    assert np.mean(sizes) == pytest.approx(0.1, rel=0.15)
+
+
+def test_calibration_on_a_flat_objective_keeps_a(caplog):
+    opt = optimizer()
+    assert opt.calibrate(lambda w: 1.0, np.zeros(3)) == 1.0
+    assert "flat" in caplog.text
+
+
+def test_blocking_refuses_steps_that_raise_the_loss():
+    opt = optimizer(blocking=True, allowed_increase=0.0, a=100.0)
+    w = np.zeros(3)
+    new, loss = opt.step_and_cost(quadratic, w)
+    np.testing.assert_array_equal(new, w)
+    assert (opt.rejected, opt.k) == (1, 2)
+    assert loss == quadratic(w)
+    assert not np.array_equal(optimizer(a=100.0).step(quadratic, w), w)
+
+
+def test_blocking_costs_one_batch_more():
+    dev, cost, w = problem()
+    optimizer(blocking=True).step(cost, w)
+    assert dev.posts == [12, 4]
+
+
+def test_blocking_allows_twice_the_spread_of_the_last_losses():
+    opt = optimizer(blocking=True, a=1e-6)
+    for loss in (1.0, 3.0):
+        opt.step(lambda w, loss=loss: loss, np.zeros(3))
+    assert opt.rejected == 0
+    values = iter([3.0, 3.0, 2.0, 3.5])  # plus, minus, here, there: 2 std([1, 3, 2]) is 1.63
+    opt.step(lambda w: next(values), np.zeros(3))
+    assert opt.rejected == 0
+    values = iter([3.0, 3.0, 2.0, 6.0])
+    opt.step(lambda w: next(values), np.zeros(3))
+    assert opt.rejected == 1
+
+
+def test_bounds_hold_for_iterates_and_for_every_point_evaluated():
+    seen = []
+
+    def cost(w):
+        seen.append(w)
+        return quadratic(w)
+
+    w = train(optimizer(bounds=(-0.5, [0.2, 1.0, 0.2]), resamplings=10), cost, np.zeros(3))
+    np.testing.assert_allclose(w, [0.2, -0.5, 0.2], atol=0.05)
+    assert np.min(seen) >= -0.5
+    assert np.all(np.max(seen, axis=0) <= [0.2, 1.0, 0.2])
+
+
+def test_projection_is_applied_to_the_new_arguments():
+    def unit(w):
+        return w / np.linalg.norm(w)
+
+    w = train(optimizer(projection=unit, resamplings=10), quadratic, np.ones(3), 300)
+    np.testing.assert_allclose(w, TARGET / np.linalg.norm(TARGET), atol=0.1)
+
+
+def test_long_gradients_are_shortened():
+    grad = optimizer(max_norm=0.1).compute_grad(quadratic, (np.zeros(3),), {})[0]
+    assert np.linalg.norm(grad) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("average", [3, 0.015])
+def test_average_is_the_mean_of_the_last_iterates(average):
+    opt, w, seen = optimizer(average=average), np.zeros(3), []
+    assert opt.averaged(w) is w
+    for _ in range(6):
+        w = opt.step(quadratic, w)
+        seen.append(w)
+    np.testing.assert_allclose(opt.averaged(w), np.mean(seen[-3:], axis=0), atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"resamplings": 2}, {"blocking": True}, {"average": 0.1, "max_norm": 3.0}],
+)
+def test_saved_state_continues_bit_for_bit(settings):
+    opt = optimizer(**settings)
+    opt.calibrate(quadratic, np.zeros(3))
+    w = train(opt, quadratic, np.zeros(3), 7)
+    state = json.loads(json.dumps(opt.state_dict()))
+    wanted = train(opt, quadratic, w, 7)
+
+    other = SPSAOptimizer(maxiter=200, seed=99, **settings)
+    other.load_state_dict(state)
+    found = train(other, quadratic, w, 7)
+    assert found.tobytes() == wanted.tobytes()
+    assert json.dumps(other.state_dict()) == json.dumps(opt.state_dict())
+    assert opt.averaged(w).tobytes() == other.averaged(w).tobytes()
+
+
+def test_state_of_other_settings_is_refused():
+    state = optimizer(resamplings=2).state_dict()
+    with pytest.raises(ConfigurationError, match="resamplings"):
+        optimizer().load_state_dict(state)
+    with pytest.raises(ConfigurationError, match="version"):
+        optimizer().load_state_dict({**state, "version": 99})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"resamplings": 0},
+        {"history_length": 1},
+        {"max_norm": 0},
+        {"c": 0},
+        {"mode": "fast"},
+        {"bounds": (1.0, 0.0)},
+        {"average": -1},
+        {"maxiter": None, "A": 10.0, "average": 0.5},
+    ],
+)
+def test_wrong_options_are_refused_by_name(wrong):
+    with pytest.raises(ConfigurationError, match=list(wrong)[-1]):
+        optimizer(**wrong)
+
+
+def test_it_is_a_drop_in():
+    opt = SPSAOptimizer(100, 0.6, 0.1, 0.3, 11.0, 0.7)
+    stock = qml.SPSAOptimizer(100, 0.6, 0.1, 0.3, 11.0, 0.7)
+    assert isinstance(opt, qml.SPSAOptimizer)
+    assert {k: v for k, v in vars(opt).items() if k in vars(stock)} == vars(stock)
+    with pytest.raises(TypeError, match="maxiter"):
+        SPSAOptimizer()
