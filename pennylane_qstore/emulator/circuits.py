@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 MAX_CONTROLS = 7
 """Most controls on one QIS gate."""
-PAULIEXP_MAX_QUBITS = 12
+PAULIEXP_MAX_QUBITS = 10
 """Most qubits of one ``pauliexp`` whose terms do not commute."""
 
 _QIS_FIXED = {

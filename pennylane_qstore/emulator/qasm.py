@@ -56,10 +56,32 @@ def read_qasm(text: str) -> dict[str, Any]:
             "OpenQASM 3 jobs need the parser: pip install 'pennylane-qstore[qasm]'.", status=501
         ) from error
     try:
-        program = openqasm3.parse(text)
+        program = _parse(text)
     except Exception as error:
-        raise _bad(f"cannot be parsed: {error}") from error
+        raise _bad(f"cannot be parsed: {error or type(error).__name__}") from error
     return _Reader(openqasm3.ast).read(program)
+
+
+def _parse(text: str) -> Any:
+    """As ``openqasm3.parse``, without its printing what is wrong to standard error."""
+    from antlr4 import CommonTokenStream, InputStream
+    from antlr4.error.ErrorListener import ErrorListener
+    from antlr4.error.ErrorStrategy import BailErrorStrategy
+    from openqasm3.parser import QASM3ParsingError, QASMNodeVisitor, qasm3Lexer, qasm3Parser
+
+    class Raise(ErrorListener):  # type: ignore[misc]
+        def syntaxError(  # noqa: N802 - ANTLR's name
+            self, _: Any, symbol: Any, line: int, column: int, message: str, error: Any
+        ) -> None:
+            raise QASM3ParsingError(f"line {line}, column {column}: {message}")
+
+    lexer = qasm3Lexer(InputStream(text))
+    parser = qasm3Parser(CommonTokenStream(lexer))
+    for part in (lexer, parser):
+        part.removeErrorListeners()
+        part.addErrorListener(Raise())
+    parser._errHandler = BailErrorStrategy()
+    return QASMNodeVisitor().visitProgram(parser.program())
 
 
 class _Reader:

@@ -22,7 +22,7 @@ from pennylane_qstore.emulator.render import (
     job_json,
 )
 from pennylane_qstore.emulator.service import Service, is_qpu, not_found
-from pennylane_qstore.emulator.submission import SINGLE, parse_json, read_submission
+from pennylane_qstore.emulator.submission import SINGLE, parse_json
 from pennylane_qstore.ionq.backends import BACKENDS
 
 if TYPE_CHECKING:
@@ -87,9 +87,7 @@ class _JobRoutes:
         body = await request.read()
         data = self._service.clone_request(job, child, parse_json(body) if body else None)
         await self._take_time()
-        return await self._accepted(
-            self._service.accept(read_submission(data, self._service.rules))
-        )
+        return await self._accepted(self._service.accept(await self._service.read(data)))
 
     async def move(self, request: web.Request) -> web.Response:
         """A clone that takes the original's place: the original is cancelled if unfinished."""

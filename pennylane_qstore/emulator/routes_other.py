@@ -10,6 +10,7 @@ from aiohttp import web
 from pennylane_qstore.emulator.backends import backend_json, characterizations
 from pennylane_qstore.emulator.circuits import BadRequest
 from pennylane_qstore.emulator.clock import VirtualClock
+from pennylane_qstore.emulator.openapi import document
 from pennylane_qstore.emulator.render import KEY_ID, ORGANIZATION, PROJECT, SUBMITTER
 from pennylane_qstore.emulator.routes_jobs import answer
 from pennylane_qstore.emulator.schemas import SCHEMAS
@@ -31,6 +32,7 @@ def add_other_routes(app: web.Application, emulator: Emulator) -> None:
     app.add_routes(
         [
             web.get(v + "/health", routes.health, allow_head=False),
+            web.get(v + "/api-docs", routes.api_docs, allow_head=False),
             web.get(v + "/whoami", routes.whoami, allow_head=False),
             web.get(v + "/backends", routes.backends, allow_head=False),
             web.get(v + "/backends/{backend}", routes.backend, allow_head=False),
@@ -62,6 +64,9 @@ class _OtherRoutes:
 
     async def health(self, _: web.Request) -> web.Response:
         return answer({"status": "pass"})
+
+    async def api_docs(self, _: web.Request) -> web.Response:
+        return answer(document())
 
     async def whoami(self, _: web.Request) -> web.Response:
         return answer({"key_id": KEY_ID, "key_name": "Emulator", "project_id": PROJECT})

@@ -148,7 +148,7 @@ def _may(emulator: Emulator, request: web.Request) -> bool:
     endpoints need no key, or the token, which a browser may give in the query.
     """
     path = request.path
-    if path.startswith("/v0.4/backends") or path == "/v0.4/health":
+    if path.startswith("/v0.4/backends") or path in ("/v0.4/health", "/v0.4/api-docs"):
         return True
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     key = key.strip() if scheme.lower() == "apikey" else ""

@@ -26,6 +26,7 @@ from pennylane_qstore.emulator.sessions import Session, read_session
 from pennylane_qstore.emulator.state import StateFile
 from pennylane_qstore.emulator.submission import (
     MULTI,
+    QASM,
     Failure,
     Rules,
     Submission,
@@ -95,7 +96,7 @@ class Service:
         Raises:
             BadRequest: it is not valid.
         """
-        if len(body) <= _INLINE_BYTES:
+        if len(body) <= _INLINE_BYTES and QASM.encode() not in body:
             return read_submission(body, self.rules)
         return await self._off_loop(lambda: read_submission(body, self.rules))
 

@@ -11,6 +11,7 @@ Noise is in :mod:`pennylane_qstore.emulator.noise`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -72,6 +73,7 @@ def probabilities(program: Program, *, simulator: str | None = None) -> NDArray[
         out = np.zeros((program.rows, 2**n))
         out[:, 0] = 1.0
         return out
+    _check_memory(n)
     if simulator is not None:
         return _on_device(program, simulator)
     if n >= LARGE:
@@ -82,6 +84,19 @@ def probabilities(program: Program, *, simulator: str | None = None) -> NDArray[
         weights = np.square(state.real) + np.square(state.imag)
         out[rows] = in_order(weights, axes).reshape(2**n, -1).T
     return out
+
+
+def _check_memory(n: int) -> None:
+    """Fail before the machine does: a state, its probabilities and a copy, 40 bytes each."""
+    if not hasattr(os, "sysconf"):
+        return
+    have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    need = 40 * 2**n
+    if need > have:
+        raise MemoryError(
+            f"{n} qubits need {need / 2**30:.0f} GiB of memory, this machine has "
+            f"{have / 2**30:.0f} GiB."
+        )
 
 
 def chunks(program: Program, row_bytes: int) -> Iterator[tuple[Program, slice]]:
@@ -238,8 +253,8 @@ def _on_lightning(program: Program) -> NDArray[np.float64]:
 
 def run_tape(device: Any, ops: list[Any], n: int) -> NDArray[np.float64]:
     """Probabilities [2**n] (bit k of the index is qubit k) of operations on a device."""
-    wires = range(n)[::-1]  # PennyLane's first wire is the most significant bit
-    tape = qml.tape.QuantumScript(ops, [qml.probs(wires=wires)])
+    wires = {qubit: n - 1 - qubit for qubit in range(n)}  # PennyLane's first wire is the top bit
+    tape = qml.tape.QuantumScript([op.map_wires(wires) for op in ops], [qml.probs(wires=range(n))])
     config = device.setup_execution_config(circuit=tape)
     batch, restore = device.preprocess_transforms(config)([tape])
     (result,) = restore(device.execute(batch, config))

@@ -20,6 +20,7 @@ PINNED = {
     "qiskit_ionq": "qiskit-ionq==1.1.1",
     "cirq_ionq": "cirq-ionq==1.7.0",
     "ionq_core": "ionq-core==0.2.0",
+    "schemathesis": "schemathesis==4.32.5",
 }
 CLIENTS = Path(__file__).parent / "clients"
 
