@@ -33,6 +33,13 @@ MAX_PARKED = 1000
 QNODE_CALL = QNode.__call__.__code__
 """The code object by which a QNode call is recognised on a stack."""
 
+_JAX_MODES = (
+    "enable_x64",
+    "disable_jit",
+    "default_device",
+    "default_matmul_precision",
+    "debug_nans",
+)
 _QNODE_STATE = ("_qfunc_output", "_tape")  # what a QNode keeps of its last call
 
 
@@ -53,7 +60,7 @@ class Task:
         self._go = threading.Semaphore(0)
         self._idle = threading.Event()
         self._parking = threading.Lock()
-        self._modes = _thread_modes()
+        self._modes = _Modes()
         context = contextvars.copy_context()
         context.run(_TASK.set, self)
         self._thread = threading.Thread(
@@ -270,26 +277,39 @@ if hasattr(os, "register_at_fork"):
 # --------------------------------------------------------------------------- what a thread keeps
 
 
-class _TorchModes:
-    """Torch's gradient and inference mode of the thread that made it, for another thread."""
+class _Modes:
+    """Modes that torch and JAX keep per thread: taken where this is made, entered elsewhere."""
 
-    def __init__(self, torch: Any) -> None:
-        self._torch = torch
-        self._grad, self._inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+    def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
+        self._torch = sys.modules.get("torch")
+        self._jax = sys.modules.get("jax")
+        if self._torch is not None:
+            self._inference = self._torch.is_inference_mode_enabled()
+            self._grad = self._torch.is_grad_enabled()
+        if self._jax is not None:
+            self._settings = self._read_jax()
 
     def __enter__(self) -> None:
-        self._stack.enter_context(self._torch.inference_mode(self._inference))
-        self._stack.enter_context(self._torch.set_grad_enabled(self._grad))
+        if self._torch is not None:
+            self._stack.enter_context(self._torch.inference_mode(self._inference))
+            self._stack.enter_context(self._torch.set_grad_enabled(self._grad))
+        if self._jax is not None:
+            here = self._read_jax()
+            for name, value in self._settings.items():
+                if value != here[name]:
+                    self._stack.enter_context(getattr(self._jax, name)(value))
 
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-
-def _thread_modes() -> contextlib.AbstractContextManager[None]:
-    """Modes that libraries keep per thread, to be entered in a task as they are out here."""
-    torch = sys.modules.get("torch")
-    return contextlib.nullcontext() if torch is None else _TorchModes(torch)
+    def _read_jax(self) -> dict[str, Any]:
+        config = getattr(self._jax, "config", None)
+        return {
+            name: getattr(config, f"jax_{name}")
+            for name in _JAX_MODES
+            if hasattr(config, f"jax_{name}") and hasattr(self._jax, name)
+        }
 
 
 def _task_stack(thread: threading.Thread) -> list[FrameType]:

@@ -185,6 +185,42 @@ def test_second_derivatives_in_tasks_are_not_confused():
     assert values == pytest.approx([-np.cos(X), -np.sin(X), -np.cos(2 * X)])
 
 
+def test_modes_of_torch_are_inherited():
+    torch = pytest.importorskip("torch")
+    with torch.no_grad():
+        assert deferred.run_tasks(torch.is_grad_enabled) == [False]
+    assert deferred.run_tasks(torch.is_grad_enabled) == [True]
+
+
+def test_modes_of_jax_are_inherited():
+    jax = pytest.importorskip("jax")
+
+    def precision():
+        return str(jax.numpy.ones(1).dtype)
+
+    with jax.enable_x64(True):
+        assert deferred.run_tasks(precision) == ["float64"]
+    with jax.enable_x64(False):
+        assert deferred.run_tasks(precision) == ["float32"]
+
+
+def test_jitted_function_compiles_alone_and_shares_batches_from_then_on():
+    jax = pytest.importorskip("jax")
+    dev = CountingDevice(wires=1)
+
+    @jax.jit
+    @qml.qnode(dev)
+    def circuit(x):
+        qml.RX(x, 0)
+        return qml.expval(qml.Z(0))
+
+    for posts in ([1, 2], [3]):
+        del dev.posts[:]
+        values = deferred.run_tasks(*(lambda x=x: circuit(x) for x in (0.1, 0.2, 0.3)))
+        np.testing.assert_allclose(values, np.cos([0.1, 0.2, 0.3]), atol=1e-6)
+        assert dev.posts == posts
+
+
 # --------------------------------------------------------------------------- errors
 
 
