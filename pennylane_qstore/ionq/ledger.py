@@ -51,7 +51,9 @@ from pennylane_qstore.ionq.ledger_rows import (
 __all__ = ["OPEN_STATES", "Event", "Intent", "JobKey", "Ledger", "State", "Submission"]
 
 _T = TypeVar("_T")
-_KEEP_IN_MEMORY = 1_000  # rows an in-memory ledger keeps of what is finished and has no key
+# Rows an in-memory ledger keeps of what is finished, without and with a key.
+_KEEP_IN_MEMORY = 1_000
+_KEEP_KEYED_IN_MEMORY = 10_000
 
 
 class Ledger:
@@ -153,9 +155,9 @@ class Ledger:
                 self._set(db, row, State.CONSUMED, None, only_from=State.DONE)
             if self.path is None:
                 db.execute(
-                    "DELETE FROM submissions WHERE state = 'consumed' AND run IS NULL "
-                    "AND id <= (SELECT max(id) FROM submissions) - ?",
-                    (_KEEP_IN_MEMORY,),
+                    "DELETE FROM submissions WHERE state = 'consumed' AND id <= "
+                    "(SELECT max(id) FROM submissions) - CASE WHEN run IS NULL THEN ? ELSE ? END",
+                    (_KEEP_IN_MEMORY, _KEEP_KEYED_IN_MEMORY),
                 )
                 db.execute(
                     "DELETE FROM events WHERE submission <= (SELECT max(id) FROM submissions) - ? "

@@ -198,6 +198,16 @@ class Poller:
             self._watches.discard(watch)
 
     async def _run(self) -> None:
+        try:
+            await self._watch_all()
+        except Exception as error:
+            # Nobody may wait for a watcher that is gone.
+            for watch in self._watches:
+                if not watch.done.done():
+                    watch.done.set_exception(error)
+            raise
+
+    async def _watch_all(self) -> None:
         clock = self._api.clock
         while self._watches:
             self._wake.clear()

@@ -110,6 +110,7 @@ class Service:
             job["children"].append(
                 {
                     "id": self.new_id(), "parent_job_id": job["id"],
+                    "metadata": request["metadata"],
                     "name": circuit["name"] if self.named else None,
                     "status": "failed" if failing else "completed",
                     "failure": {"code": "InternalError", "message": "ion"} if failing else None,
@@ -451,6 +452,8 @@ class Mishaps(RuleBasedStateMachine):
         assert not [token for token, times in tokens.items() if times > 1]
         rows = {row.token: row for row in self.ledger.submissions()}
         assert set(tokens) <= set(rows), "a job that was never intended"
+        doubles = {row.job_id for row in self.ledger.submissions([State.DUPLICATE])}
+        assert doubles <= set(self.service.jobs), "a child was taken for a second job"
         paid = Counter(rows[token].key for token in tokens)
         assert not [key for key, times in paid.items() if times > 1]
 

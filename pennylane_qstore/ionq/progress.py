@@ -1,0 +1,58 @@
+"""A progress bar for notebooks and terminals, as a progress callback."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+from pennylane_qstore.ionq.poll import Progress
+
+_FINAL = frozenset({"completed", "failed", "canceled", "deleted"})
+
+
+class ProgressBar:
+    """Counts circuits as their jobs end, and says what the last job heard of is doing.
+
+    A context manager; pass it as ``progress=``::
+
+        with ProgressBar() as bar:
+            client.run(requests, progress=bar)
+
+    Args:
+        options: passed on to ``tqdm.auto.tqdm``.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        from tqdm.auto import tqdm
+
+        self._bar = tqdm(**{"unit": "circuit", "desc": "IonQ", "total": 0, **options})
+        self._seen: set[int] = set()
+        self._ended: set[int] = set()
+
+    def __call__(self, progress: Progress) -> None:
+        """Show one event."""
+        if progress.request not in self._seen:
+            self._seen.add(progress.request)
+            self._bar.total += progress.circuits
+            self._bar.refresh()
+        if progress.state in _FINAL and progress.request not in self._ended:
+            self._ended.add(progress.request)
+            self._bar.update(progress.circuits)
+        wait = progress.predicted_wait_s
+        ahead = "" if wait is None else f", about {wait:.0f} s in the queue"
+        self._bar.set_postfix_str(f"{progress.job_id or 'new job'} {progress.state}{ahead}")
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        self._bar.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()

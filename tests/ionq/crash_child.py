@@ -1,0 +1,58 @@
+"""A process of the crash suite: runs the submissions it is told to, and may die at a point.
+
+``python crash_child.py URL LEDGER POINT SETTLE_S BACKEND NUMBER...``: POINT is ``before:<event>``
+or ``after:<event>`` of the ledger, or ``none``. Prints one JSON line per result.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import sys
+import types
+
+# This room needs nothing of PennyLane: without it a process starts five times faster.
+_package = types.ModuleType("pennylane_qstore")
+_package.__path__ = importlib.util.find_spec("pennylane_qstore").submodule_search_locations
+sys.modules["pennylane_qstore"] = _package
+
+from pennylane_qstore.errors import QStoreError  # noqa: E402
+from pennylane_qstore.ionq.client import IonQBatchClient  # noqa: E402
+from pennylane_qstore.ionq.ledger import Ledger  # noqa: E402
+from pennylane_qstore.ionq.retry import RetryPolicy  # noqa: E402
+from pennylane_qstore.ionq.wire import JobRequest  # noqa: E402
+
+
+def main(url, path, point, settle_s, backend, numbers):
+    def observe(reached):
+        if reached == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    policy = RetryPolicy(settle_s=float(settle_s), base_s=0.01, throttle_base_s=0.05)
+    client = IonQBatchClient(
+        "crash-key",
+        base_url=url,
+        ledger=Ledger(path, observer=observe),
+        retry=policy,
+    )
+    for number in numbers:
+        circuits = tuple(
+            b"[%s]" % b",".join([b'{"gate":"gpi","target":%d,"phase":0.0}' % q for q in range(k)])
+            for k in range(1, 4)
+        )
+        request = JobRequest(backend, "native", 4, circuits, 6, 100 + int(number))
+        try:
+            (result,) = client.run([request], keys=[("run", int(number), 0)])
+        except QStoreError as error:
+            print(json.dumps([int(number), type(error).__name__, str(error)]), flush=True)
+            continue
+        states = [int(h.states[h.probabilities.argmax()]) for h in result.histograms]
+        print(json.dumps([int(number), "done", states]), flush=True)
+    client.close()
+    assert "pennylane" not in sys.modules
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:6], sys.argv[6:])
