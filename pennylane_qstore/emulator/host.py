@@ -120,7 +120,7 @@ class Emulator:
         self.faults = _faults(faults, seed)
         self.requests: list[Served] = []
         self.times: deque[float] = deque(maxlen=50_000)
-        self._connections = 0
+        self._connections = self._posts = self._bytes = 0
         self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
         self._simulators = Simulators(workers, processes)
         self.service = Service(
@@ -136,7 +136,7 @@ class Emulator:
             budget_usd=budget_usd,
             keep=keep,
         )
-        self.hosts: frozenset[str] = frozenset()
+        self.hosts: frozenset[str] = frozenset()  # empty: any (the token protects)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._runner: web.AppRunner | None = None
@@ -161,7 +161,8 @@ class Emulator:
         """Scheme, host and port."""
         if self._thread is None:
             raise QStoreError("The emulator is not running: call start(), or use it in a with.")
-        host = f"[{self._host}]" if ":" in self._host else self._host
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104
+        host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self._port}"
 
     @property
@@ -177,12 +178,11 @@ class Emulator:
     def stats(self) -> dict[str, Any]:
         """Counters: requests, connections, posts, circuits, jobs, bill, faults that happened."""
         service = self.service
-        posts = sum(1 for r in self.requests if r.method == "POST" and r.path == "/v0.4/jobs")
         return {
             "requests": len(self.requests),
             "connections": self._connections,
-            "posts": posts,
-            "bytes": sum(r.bytes for r in self.requests),
+            "posts": self._posts,
+            "bytes": self._bytes,
             "jobs": service.book.accepted,
             "circuits": service.book.circuits,
             "billed_jobs": service.billed_jobs,
@@ -234,6 +234,9 @@ class Emulator:
         if request.transport is not None and request.transport not in self._seen:
             self._seen.add(request.transport)
             self._connections += 1
+        self._bytes += size
+        if method == "POST" and path == "/v0.4/jobs":
+            self._posts += 1
         self.times.append(time.monotonic())
         self.requests.append(Served(method, path, size))
 
@@ -275,10 +278,9 @@ class Emulator:
         site = web.TCPSite(self._runner, self._host, self._port)
         await site.start()
         self._port = self._runner.addresses[0][1]
-        names = {self._host, "127.0.0.1", "localhost", "[::1]"}
-        if ":" in self._host:
-            names.add(f"[{self._host}]")
-        self.hosts = frozenset(f"{name}:{self._port}".lower() for name in names)
+        if _is_loopback(self._host):
+            names = ("127.0.0.1", "localhost", "[::1]", self._host)
+            self.hosts = frozenset(f"{name}:{self._port}" for name in names)
         _LOG.info("Emulator listens on http://%s:%s", self._host, self._port)
 
     async def _unlisten(self) -> None:

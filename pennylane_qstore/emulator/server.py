@@ -5,6 +5,7 @@ Imported only when an emulator starts, because aiohttp is.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import struct
@@ -27,12 +28,15 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_READ_S = 60.0
+"""Seconds in which a request's body must have arrived."""
 _TITLES = {
     400: "Bad Request",
     401: "Unauthorized Error",
     403: "Forbidden Error",
     404: "Not Found Error",
     405: "Method Not Allowed",
+    408: "Request Timeout",
     413: "Request Entity Too Large",
     429: "Too Many Requests",
     500: "Internal Server Error",
@@ -62,7 +66,9 @@ async def _front(emulator: Emulator, request: web.Request, handler: _Handler) ->
     if not request.path.startswith("/v0.4"):
         return await _guarded(emulator, request, handler)
     try:
-        body = await request.read()
+        body = await asyncio.wait_for(request.read(), _READ_S)
+    except TimeoutError:
+        return error_response(408, f"The body did not arrive within {_READ_S:g} s.")
     except web.HTTPRequestEntityTooLarge:
         emulator.count(request.method, request.path_qs, request.content_length or 0, request)
         return error_response(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
@@ -160,7 +166,7 @@ def _may(emulator: Emulator, request: web.Request) -> bool:
 def _is_ours(emulator: Emulator, request: web.Request) -> bool:
     """Against DNS rebinding and cross-site requests: Host and Origin must be this server."""
     host = request.headers.get("Host", "").lower()
-    if host not in emulator.hosts:
+    if emulator.hosts and host not in emulator.hosts:
         return False
     origin = request.headers.get("Origin")
     return origin is None or origin.lower().removeprefix("http://") == host

@@ -108,7 +108,9 @@ class Simulators:
     def run(self, programs: Sequence[Program], physics: Physics, seed: int) -> list[Distribution]:
         """Simulate a job; blocks (call it on one of ``threads``)."""
         rows = sum(program.rows for program in programs)
-        if self._hands is None or rows < 2 or work(programs, physics) < LARGE_JOB:
+        small = rows < 2 or work(programs, physics) < LARGE_JOB
+        # a simulator that was asked for divides its work itself (GPUs, OpenMP, MPI)
+        if self._hands is None or small or physics.simulator is not None:
             return merge(programs, run(programs, physics, seed))
         parts = _divide(programs, self._processes)
         _LOG.info("A large job of %d circuits is divided over %d processes", rows, len(parts))

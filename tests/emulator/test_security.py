@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 
 import pytest
@@ -54,6 +55,30 @@ def test_a_token_is_the_only_key(serve: Callable[..., Wire]) -> None:
     wire.key = None
     assert wire("GET", "/admin/stats?token=right").status == 200
     assert wire("GET", "/jobs?token=right").status == 401
+
+
+def test_an_open_address_with_a_token_answers_under_any_name(serve: Callable[..., Wire]) -> None:
+    wire = serve(host="0.0.0.0", token="right")
+    wire.key = "apiKey right"
+    assert wire.emulator.address.startswith("http://127.0.0.1:")
+    assert wire("GET", "/jobs", headers={"Host": "lab.example"}).status == 200
+    assert wire("GET", "/jobs", headers={"Origin": "https://evil.example"}).status == 403
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(
+    serve: Callable[..., Wire], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pennylane_qstore.emulator import server
+
+    monkeypatch.setattr(server, "_READ_S", 0.05)
+    wire = serve()
+    host, port = wire.emulator.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as client:
+        client.sendall(
+            f"POST /v0.4/jobs HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: apiKey x\r\n"
+            "Content-Length: 100\r\n\r\n{".encode()
+        )
+        assert b" 408 " in client.recv(1000)
 
 
 @pytest.mark.parametrize("path", ["/jobs/../../etc/passwd", "/jobs/%2e%2e%2f", "/../page.html"])

@@ -50,8 +50,8 @@ def test_an_error_in_a_process_comes_back_and_a_dead_one_is_replaced(
     monkeypatch.setattr(workers, "LARGE_JOB", 0.0)
     pool = Simulators(processes=2)
     try:
-        with pytest.raises(RuntimeError, match="nonsense"):
-            pool.run(programs, Physics(simulator="nonsense.device"), 1)
+        with pytest.raises(RuntimeError, match="ValueError"):
+            pool.run(programs, Physics(Rates(0.1, 0.1), shots=-1), 1)
         pool.run(programs, Physics(), 1)
         for worker in pool._workers:
             assert worker._process is not None
