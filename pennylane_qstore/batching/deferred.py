@@ -24,7 +24,7 @@ from pennylane.measurements import ExpectationMP, MeasurementProcess, Probabilit
 from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
-from pennylane_qstore.batching.lazy import DeferredArray, is_deferred, real, tracing
+from pennylane_qstore.batching.lazy import DeferredArray, real, tracing
 from pennylane_qstore.batching.requests import DEFERRED, Request, Send
 from pennylane_qstore.batching.tasks import (
     QNODE_CALL,
@@ -79,10 +79,9 @@ def execute(
     if deferrable and scope is not None and all(_is_deferrable(circuit) for circuit in circuits):
         return scope.defer(Request(device, circuits, config, send, _origin()))
     request = Request(device, circuits, config, send)
-    if scope is None:
-        dispatch([request])
-    else:
-        scope.fetch(request)
+    for need in request.needs:
+        need.fetch()
+    dispatch_all([request], [] if scope is None else scope.pending)
     return request.result()
 
 
@@ -108,9 +107,6 @@ def adjust_config(config: ExecutionConfig, circuit: QuantumScript | None) -> Exe
         return config
     if tracing() or QueuingManager.recording():
         return config
-    for parameter in circuit.get_parameters(trainable_only=False):
-        if is_deferred(parameter):
-            parameter.fetch()  # what a circuit depends on has to be known before it is sent
     changes: dict[str, Any] = {
         "gradient_method": None,
         "grad_on_execution": None,
@@ -239,17 +235,25 @@ class _Scope:
             for i, circuit in enumerate(request.circuits)
         )
 
-    def fetch(self, *requests: Request) -> None:
-        """Send everything that is pending, after the given requests."""
-        dispatch_all(requests, self.pending)
+    def obtain(self, request: Request) -> tuple[Any, ...]:
+        """The results of a request, fetched with everything that is pending.
+
+        A circuit whose parameters are results themselves has to wait for these: it is sent
+        in the next batch, together with all others at that point.
+        """
+        while request in self.pending:
+            if any(r.ready for r in self.pending):
+                dispatch_all((), self.pending)
+            else:  # what it needs is under way, with another task or in another thread
+                next(need for need in request.needs if not need.ready).fetch()
+        if not request.finished:
+            dispatch(())  # another task has handed it over: let the session send it
+        return request.result()
 
     def close(self) -> None:
         """Fetch the rest; raise the first error that nobody has seen."""
-        rest = list(self.pending)
-        if rest:
-            self.fetch()
-        for request in rest:
-            request.result()
+        for request in list(self.pending):
+            self.obtain(request)
 
     def abandon(self) -> None:
         """Drop what is pending: the scope was left by an error and nothing more is to be paid."""
@@ -288,10 +292,13 @@ class _Leaf:
     def closed(self) -> bool:
         return self._scope.closed
 
+    @property
+    def ready(self) -> bool:
+        return self._request.finished
+
     def fetch(self) -> Any:
-        if not self._request.finished:
-            self._scope.fetch()
-        value: Any = self._request.result()
+        finished = self._request.finished
+        value: Any = self._request.result() if finished else self._scope.obtain(self._request)
         for i in self._path:
             value = value[i]
         value = np.asarray(value)

@@ -32,6 +32,10 @@ class Source(Protocol):
     def closed(self) -> bool:
         """Whether the scope is over, that is, whether everything has been fetched."""
 
+    @property
+    def ready(self) -> bool:
+        """Whether :meth:`fetch` would return or raise without sending anything."""
+
     def fetch(self) -> Any:
         """The value, fetched together with all that is pending if need be."""
 
@@ -97,6 +101,11 @@ class DeferredArray:
         func, args, kwargs = self._call
         with np.errstate(**self._errstate):  # type: ignore[arg-type]
             return func(*_real(args), **_real(kwargs))
+
+    @property
+    def ready(self) -> bool:
+        """Whether the value is there or can be computed without sending anything."""
+        return self._value is not _UNSET or all(source.ready for source in self._sources)
 
     def unwrap(self) -> Any:
         """The real array; the name by which PennyLane's tensors ask for it."""

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from pennylane.devices import Device, ExecutionConfig
 from pennylane.tape import QuantumScript
 
+from pennylane_qstore.batching.lazy import DeferredArray, is_deferred, real
 from pennylane_qstore.errors import InvalidResponse
 
 Send: TypeAlias = Callable[[tuple[QuantumScript, ...], ExecutionConfig | None], Sequence[Any]]
@@ -36,6 +37,7 @@ class Request:
         "circuits",
         "config",
         "device",
+        "needs",
         "origin",
         "send",
     )
@@ -53,6 +55,7 @@ class Request:
         self.config = config
         self.send = send
         self.origin = origin
+        self.needs = tuple(p for circuit in circuits for p in _deferred_parameters(circuit))
         self._results: tuple[Any, ...] | None = None
         self._error: BaseException | None = None
         self._finished = threading.Event()
@@ -61,6 +64,26 @@ class Request:
     def finished(self) -> bool:
         """Whether results or an error have arrived."""
         return self._finished.is_set()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the results that its circuits' parameters depend on have arrived."""
+        return all(need.ready for need in self.needs)
+
+    def bind(self) -> bool:
+        """Put real numbers where parameters were deferred.
+
+        Returns:
+            ``False`` if a result it depends on is an error: then that is this one's, too.
+        """
+        if self.needs:
+            try:
+                self.circuits = tuple(_bound(circuit) for circuit in self.circuits)
+            except Exception as error:  # noqa: BLE001 - raised where the result is looked at
+                self.fail(error)
+                return False
+            self.needs = ()
+        return True
 
     def succeed(self, results: tuple[Any, ...]) -> None:
         """Keep the results, one entry per circuit."""
@@ -89,7 +112,8 @@ def send_all(requests: Sequence[Request]) -> None:
     """Send requests for real: one batch per device and configuration."""
     groups: dict[Hashable, list[Request]] = {}
     for request in requests:
-        groups.setdefault(_batch_key(request), []).append(request)
+        if request.bind():
+            groups.setdefault(_batch_key(request), []).append(request)
     try:
         for group in groups.values():
             _send_batch(group)
@@ -141,6 +165,17 @@ def _execute(first: Request, circuits: tuple[QuantumScript, ...]) -> tuple[Any, 
             f"{len(circuits)} circuits; it has to return one for each."
         )
     return results
+
+
+def _deferred_parameters(circuit: QuantumScript) -> list[DeferredArray]:
+    return [p for p in circuit.get_parameters(trainable_only=False) if is_deferred(p)]
+
+
+def _bound(circuit: QuantumScript) -> QuantumScript:
+    if not _deferred_parameters(circuit):
+        return circuit
+    parameters = circuit.get_parameters(trainable_only=False)
+    return circuit.bind_new_parameters([real(p) for p in parameters], range(len(parameters)))
 
 
 def _own_copy(error: BaseException, origin: str | None) -> BaseException:

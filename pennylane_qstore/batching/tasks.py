@@ -241,9 +241,9 @@ def dispatch(requests: Sequence[Request]) -> None:
 
 
 def dispatch_all(requests: Sequence[Request], pending: list[Request]) -> None:
-    """Dispatch requests and all that is pending; what could not be sent stays pending."""
-    taken = list(pending)
-    del pending[:]
+    """Dispatch requests and what is pending and ready; what could not be sent stays pending."""
+    taken = [request for request in pending if request.ready]
+    pending[:] = [request for request in pending if not request.ready]
     try:
         dispatch([*requests, *taken])
     except BaseException:

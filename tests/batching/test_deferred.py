@@ -134,13 +134,72 @@ def test_each_device_has_a_batch_of_its_own(dev):
     assert (dev.posts, other.posts) == ([2], [2])
 
 
-def test_result_that_goes_into_a_circuit_is_fetched_first(dev):
+def test_circuits_that_depend_on_results_go_in_the_next_batch(dev):
     circuit = rotation(dev)
     with deferred.deferred():
-        value = circuit(circuit(X) + circuit(2 * X))
-        assert dev.posts == [2]
-    assert float(value) == pytest.approx(np.cos(np.cos(X) + np.cos(2 * X)))
-    assert dev.posts == [2, 1]
+        values = [circuit(circuit(x) + circuit(2 * x)) for x in (0.1, 0.2, 0.3)]
+        assert dev.posts == []
+        assert values[2].shape == ()
+        assert float(values[2]) == pytest.approx(np.cos(np.cos(0.3) + np.cos(0.6)))
+        assert dev.posts == [6, 3]
+        assert float(values[0]) == pytest.approx(np.cos(np.cos(0.1) + np.cos(0.2)))
+    assert dev.posts == [6, 3]
+
+
+def test_templates_take_results_as_parameters(dev):
+    @qml.qnode(dev)
+    def second(x):
+        qml.AngleEmbedding(x, wires=range(2))
+        qml.RY(x[0] * x[1], 0)
+        return qml.expval(qml.Z(0))
+
+    first = rotation(dev, lambda: (qml.expval(qml.Z(0)), qml.expval(qml.Y(0))))
+    wanted = second(np.stack(first(X)))
+    del dev.posts[:]
+    with deferred.deferred():
+        value = second(np.stack(first(X)))
+        assert float(value) == pytest.approx(wanted, abs=1e-12)
+    assert len(dev.posts) == 2
+
+
+def test_long_chains_of_circuits_do_not_overflow_the_stack(dev):
+    circuit = rotation(dev)
+    with deferred.deferred():
+        value = X
+        for _ in range(300):
+            value = circuit(value)
+        assert float(value) == pytest.approx(0.7390851332151607)
+    assert dev.posts == [1] * 300
+
+
+def test_results_go_into_circuits_that_are_executed_at_once():
+    dev = CountingDevice(wires=1, analytic=False)
+    circuit = rotation(dev)
+    with deferred.deferred():
+        counts = rotation(dev, lambda: qml.counts(wires=0), shots=10)(np.pi * (circuit(0.0) + 0))
+    assert counts == {"1": 10}
+    assert dev.posts == [1, 1]
+
+
+def test_error_of_a_needed_result_is_the_error_of_what_needs_it(dev):
+    circuit = rotation(dev)
+    dev.fail = failing()
+    with deferred.deferred():
+        value = circuit(circuit(X))
+        with pytest.raises(JobFailed, match="no ions"):
+            float(value)
+    assert dev.posts == [1]
+
+
+def test_dependent_circuits_of_several_tasks_share_each_stage(dev):
+    circuit = rotation(dev)
+
+    def cost(scale):
+        return sum(circuit(circuit(scale * x)) for x in range(4))
+
+    values = deferred.gather(dev, lambda: cost(1), lambda: float(cost(2)))
+    assert dev.posts == [8, 8]
+    assert values == pytest.approx([np.cos(np.cos(s * np.arange(4))).sum() for s in (1, 2)])
 
 
 def test_inner_scope_leaves_nothing_behind_and_takes_the_outer_ones_along(dev):

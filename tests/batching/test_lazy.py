@@ -24,6 +24,7 @@ class Source:
         self.value = value
         self.fetched = 0
         self.closed = False
+        self.ready = False
 
     def fetch(self):
         self.fetched += 1
