@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 
 import numpy as np
 import orjson
@@ -77,21 +78,65 @@ def honest(value, qubits):
 @example({"0": 1.5, "1": -0.5}, 1)
 @example({"0": True}, 1)
 @example({"0": 1e308, "1": 1e308}, 1)
-@settings(max_examples=10_000, deadline=None)
+@settings(max_examples=1_000, deadline=None)
 def test_a_histogram_is_valid_or_refused(value, qubits):
+    judge(value, qubits)
+
+
+def test_ten_thousand_damaged_histograms_are_refused_or_were_fine():
+    rng = random.Random(20)
+    refused = 0
+    for _ in range(10_000):
+        qubits = rng.randint(1, 6)
+        states = rng.sample(range(2**qubits), rng.randint(1, min(6, 2**qubits)))
+        weights = [rng.random() for _ in states]
+        value = {str(s): w / sum(weights) for s, w in zip(states, weights, strict=True)}
+        for _ in range(rng.randint(0, 2)):
+            damage(value, qubits, rng)
+        # As it would travel, where JSON can say it at all.
+        try:
+            value = orjson.loads(json.dumps(value))
+        except orjson.JSONDecodeError:
+            continue
+        refused += judge(value, qubits)
+    assert 4_000 < refused < 9_000
+
+
+def damage(value, qubits, rng):
+    key = rng.choice(list(value) or ["0"])
+    kind = rng.randrange(7)
+    if kind == 0:
+        value.pop(key, None)
+    elif kind == 1:
+        value[key] = rng.choice([-0.1, 1.5, float("nan"), 1e308, True, None, "0.5", [], {}, 0, 1])
+    elif kind == 2:
+        value[str(2**qubits + rng.randint(0, 3))] = value.pop(key, 0.5)
+    elif kind == 3:
+        value[rng.choice(["", "00", "-1", "+1", "1.0", " 0", "0x1", "spam"])] = value.pop(key, 0.5)
+    elif kind == 4:
+        value[key] = value.get(key, 0.5) if isinstance(value.get(key), str) else 0.3
+    elif kind == 5:
+        value["0"] = rng.random()
+    else:
+        value["٣"] = 0.0
+
+
+def judge(value, qubits):
+    """Whether it is refused; fails if that is wrong, or if what comes is no distribution."""
     try:
         histogram = parse_histogram(value, qubits)
     except InvalidResponse:
         if isinstance(value, dict) and value and honest(value, qubits):
             # The sum in float64 may fall on the other side of the tolerance.
             assert abs(abs(math.fsum(value.values()) - 1) - 1e-5) < 1e-9
-        return
+        return True
     assert honest(value, qubits)
     assert is_distribution(histogram, qubits)
+    return False
 
 
 @given(st.binary(max_size=40) | JSON.map(lambda v: json.dumps(v).encode()))
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=700, deadline=None)
 def test_any_body_is_parsed_or_refused(data):
     for parse in (parse_created, parse_job, parse_jobs, lambda d: parse_aggregate(d, 3)):
         try:

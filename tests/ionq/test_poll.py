@@ -49,7 +49,7 @@ def test_an_hour_takes_fewer_than_300_looks():
 @given(st.floats(0.001, 0.5), st.integers())
 def test_next_door_a_batch_is_not_slowed_by_a_floor(job_s, seed):
     polls, late = simulate(job_s, round_trip_s=0.001, seed=seed)
-    assert late <= max(0.6 * job_s, 0.004)
+    assert late <= max(0.62 * job_s, 0.007)
     assert polls <= 25
 
 
