@@ -283,14 +283,10 @@ def _scope(scope: _Scope) -> Iterator[_Scope]:
 class _Leaf:
     """One measurement's result of a request; the source of a deferred array."""
 
-    __slots__ = ("_like", "_path", "_request", "_scope")
+    __slots__ = ("_like", "_path", "_request", "scope")
 
     def __init__(self, scope: _Scope, request: Request, path: tuple[int, ...], like: Any) -> None:
-        self._scope, self._request, self._path, self._like = scope, request, path, like
-
-    @property
-    def closed(self) -> bool:
-        return self._scope.closed
+        self.scope, self._request, self._path, self._like = scope, request, path, like
 
     @property
     def ready(self) -> bool:
@@ -298,7 +294,7 @@ class _Leaf:
 
     def fetch(self) -> Any:
         finished = self._request.finished
-        value: Any = self._request.result() if finished else self._scope.obtain(self._request)
+        value: Any = self._request.result() if finished else self.scope.obtain(self._request)
         for i in self._path:
             value = value[i]
         value = np.asarray(value)

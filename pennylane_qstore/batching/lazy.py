@@ -25,12 +25,19 @@ from pennylane_qstore.errors import ConfigurationError
 _UNSET: Any = object()
 
 
+class Scope(Protocol):
+    """Where results are deferred."""
+
+    closed: bool
+    """Whether the scope is over, that is, whether everything has been fetched."""
+
+
 class Source(Protocol):
     """Where the leaves of an expression get their values."""
 
     @property
-    def closed(self) -> bool:
-        """Whether the scope is over, that is, whether everything has been fetched."""
+    def scope(self) -> Scope:
+        """The scope it belongs to."""
 
     @property
     def ready(self) -> bool:
@@ -52,7 +59,16 @@ class DeferredArray:
     arithmetic with it gives NumPy arrays).
     """
 
-    __slots__ = ("__weakref__", "_call", "_errstate", "_like", "_operands", "_sources", "_value")
+    __slots__ = (
+        "__weakref__",
+        "_call",
+        "_errstate",
+        "_like",
+        "_operands",
+        "_scopes",
+        "_source",
+        "_value",
+    )
 
     __array_priority__: ClassVar[float] = 1000.0
     __hash__ = None  # type: ignore[assignment]
@@ -63,11 +79,14 @@ class DeferredArray:
         self._call: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] | None = call
         self._operands: tuple[DeferredArray, ...] = operands
         self._errstate = None if call is None else np.geterr()
-        self._sources: frozenset[Source] = (
-            frozenset((source,))
-            if source is not None
-            else frozenset().union(*(operand._sources for operand in operands))
+        self._source = source
+        # Nearly always one and the same scope; a set of sources would grow with every term.
+        self._scopes: frozenset[Scope] = (
+            operands[0]._scopes if source is None else frozenset((source.scope,))
         )
+        for operand in operands[1:]:
+            if operand._scopes is not self._scopes:
+                self._scopes |= operand._scopes
 
     @classmethod
     def leaf(cls, like: Any, source: Source) -> DeferredArray:
@@ -96,8 +115,8 @@ class DeferredArray:
 
     def _compute(self) -> Any:
         if self._call is None:
-            (source,) = self._sources
-            return source.fetch()
+            assert self._source is not None  # noqa: S101 - a leaf, or computed already
+            return self._source.fetch()
         func, args, kwargs = self._call
         with np.errstate(**self._errstate):  # type: ignore[arg-type]
             return func(*_real(args), **_real(kwargs))
@@ -105,7 +124,16 @@ class DeferredArray:
     @property
     def ready(self) -> bool:
         """Whether the value is there or can be computed without sending anything."""
-        return self._value is not _UNSET or all(source.ready for source in self._sources)
+        seen, stack = set(), [self]
+        while stack:
+            node = stack.pop()
+            if node._value is not _UNSET or id(node) in seen:
+                continue
+            if node._source is not None and not node._source.ready:
+                return False
+            seen.add(id(node))
+            stack.extend(node._operands)
+        return True
 
     def unwrap(self) -> Any:
         """The real array; the name by which PennyLane's tensors ask for it."""
@@ -166,7 +194,7 @@ class DeferredArray:
     def __class__(self) -> type:
         """The class of the value, once there is one; before that, our own."""
         if self._value is _UNSET:
-            if not all(source.closed for source in self._sources):
+            if not all(scope.closed for scope in self._scopes):
                 return DeferredArray
             self.fetch()
         return type(self._value)

@@ -23,6 +23,7 @@ class Source:
     def __init__(self, value):
         self.value = value
         self.fetched = 0
+        self.scope = self
         self.closed = False
         self.ready = False
 
