@@ -9,7 +9,7 @@ from pennylane.devices.preprocess import decompose
 from pennylane.transforms import diagonalize_measurements, split_non_commuting
 from pennylane.transforms.core import CompilePipeline
 
-from pennylane_qstore.batching import deferred
+from pennylane_qstore.batching import deferred, gradients
 
 GATES = {"RX", "RY", "RZ", "CNOT", "Hadamard", "PauliX", "PauliY", "PauliZ", "S", "GlobalPhase"}
 
@@ -56,3 +56,34 @@ class CountingDevice(Device):
         if self.analytic:
             tapes = [t.copy(shots=None) for t in tapes]
         return self.backend.execute(tapes)
+
+
+class GradientDevice(CountingDevice):
+    """The same with gradients of its own, hooked up as the real device does."""
+
+    def __init__(self, *args, gradient=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.gradient = gradient or gradients.Gradient()
+
+    def setup_execution_config(self, config=None, circuit=None):
+        config = gradients.adjust_config(config or qml.devices.ExecutionConfig(), circuit)
+        return deferred.adjust_config(config, circuit)
+
+    def preprocess_transforms(self, execution_config=None):
+        pipeline = super().preprocess_transforms(execution_config)
+        if execution_config is not None and execution_config.use_device_gradient:
+            gradients.add_expansion(pipeline, self.gradient)
+        return pipeline
+
+    def supports_derivatives(self, execution_config=None, circuit=None):
+        return gradients.supports_derivatives(execution_config, circuit)
+
+    def execute_and_compute_derivatives(self, circuits, execution_config=None):
+        return gradients.execute_and_compute_derivatives(
+            circuits, execution_config, self.execute, self.gradient
+        )
+
+    def compute_derivatives(self, circuits, execution_config=None):
+        return gradients.compute_derivatives(
+            circuits, execution_config, self.execute, self.gradient
+        )

@@ -5,40 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pennylane as qml
 import pytest
-from counting import CountingDevice
+from counting import GradientDevice
 from pennylane import numpy as pnp
 
 from pennylane_qstore.batching import deferred, gradients
 from pennylane_qstore.errors import ConfigurationError
-
-
-class GradientDevice(CountingDevice):
-    def __init__(self, *args, gradient=None, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.gradient = gradient or gradients.Gradient()
-
-    def setup_execution_config(self, config=None, circuit=None):
-        config = gradients.adjust_config(config or qml.devices.ExecutionConfig(), circuit)
-        return deferred.adjust_config(config, circuit)
-
-    def preprocess_transforms(self, execution_config=None):
-        pipeline = super().preprocess_transforms(execution_config)
-        if execution_config is not None and execution_config.use_device_gradient:
-            gradients.add_expansion(pipeline, self.gradient)
-        return pipeline
-
-    def supports_derivatives(self, execution_config=None, circuit=None):
-        return gradients.supports_derivatives(execution_config, circuit)
-
-    def execute_and_compute_derivatives(self, circuits, execution_config=None):
-        return gradients.execute_and_compute_derivatives(
-            circuits, execution_config, self.execute, self.gradient
-        )
-
-    def compute_derivatives(self, circuits, execution_config=None):
-        return gradients.compute_derivatives(
-            circuits, execution_config, self.execute, self.gradient
-        )
 
 
 def model(dev, diff_method, measure=None, **kwargs):
