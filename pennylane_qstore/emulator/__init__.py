@@ -5,8 +5,22 @@
 ...     url = emulator.url      # base URL for any IonQ client, any API key
 
 :class:`Emulator` is the server, :func:`embedded` the one of this process that
-``qml.device("qstore.ionq")`` uses. What can be made to go wrong is listed in
-:mod:`pennylane_qstore.emulator.faults`. aiohttp is imported when an emulator starts.
+``qml.device("qstore.ionq")`` uses. What can be set:
+
+- **Physics**: ``noise_model=``, ``seed=``; QPU backends are noisy, have readout errors and
+  give counts. ``simulator="lightning.gpu"`` and the like run the ideal circuits.
+- **Time**: ``profile="none"`` (a job completes as fast as it is simulated), ``"q-store"``,
+  ``"ionq-simulator"``, ``"qpu"``, or a :class:`LatencyProfile`; with
+  ``clock=VirtualClock()`` an hour's queue takes ``clock.advance(3600)``.
+- **Money**: ``budget_usd=``, ``rate_cards=``; ``emulator.stats()`` has the bill.
+- **Faults**: ``faults=[Fault("status", "submit", status=429, retry_after=1)]``, see
+  :mod:`pennylane_qstore.emulator.faults`.
+- **Doubt**: where IonQ's behaviour is not documented, :class:`Rules` switches it.
+- **State**: ``state="jobs.db"`` keeps jobs over a restart.
+
+The page at ``http://127.0.0.1:PORT/`` shows the jobs live; ``/admin/faults``,
+``/admin/clock`` and ``/admin/stats`` do from outside what the object does from inside.
+aiohttp is imported when an emulator starts.
 """
 
 from pennylane_qstore.emulator.billing import RateCard

@@ -122,13 +122,13 @@ class Emulator:
         self.times: deque[float] = deque(maxlen=50_000)
         self._connections = self._posts = self._bytes = 0
         self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._simulators = Simulators(workers, processes)
+        self._pool = (workers, processes)
+        self._simulators: Simulators | None = None
         self.service = Service(
             clock=self.clock,
             profile=latency_profile(profile, concurrency=concurrency),
             faults=self.faults,
             rules=rules or Rules(),
-            simulators=self._simulators,
             seed=seed,
             noise_model=noise_model,
             simulator=simulator,
@@ -216,14 +216,13 @@ class Emulator:
         return self
 
     def close(self) -> None:
-        """Stop listening and end the thread. Jobs can still be looked at."""
+        """Stop listening and end the thread. Jobs stay; :meth:`start` takes up the same port."""
         thread, loop = self._thread, self._loop
         if thread is None or loop is None:
             return
         self._thread = self._loop = None
         loop.call_soon_threadsafe(loop.stop)
         thread.join(_CLOSE_S)
-        self._simulators.close()
 
     def admits(self, key: str) -> bool:
         """Whether an API key is the right one."""
@@ -272,8 +271,12 @@ class Emulator:
             keepalive_timeout=75.0,
             shutdown_timeout=0.2,
         )
-        if self._state is not None:
+        if self._state is not None and not self.service.book.accepted:
             self.service.restore(StateFile(self._state))
+        elif self._state is not None:
+            self.service.state = StateFile(self._state)
+        self._simulators = Simulators(*self._pool)
+        self.service.resume(self._simulators)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port)
         await site.start()
@@ -288,6 +291,8 @@ class Emulator:
             await self._runner.cleanup()
             self._runner = None
         await self.service.close()
+        if self._simulators is not None:
+            self._simulators.close()
         if self.service.state is not None:
             self.service.state.close()
             self.service.state = None

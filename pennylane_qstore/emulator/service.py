@@ -52,7 +52,6 @@ class Service:
         profile: how long jobs take.
         faults: what goes wrong.
         rules: where the service's behaviour is uncertain.
-        simulators: where simulations run.
         seed: of ids, latencies and of jobs without their own.
         noise_model: what ``simulator`` jobs without ``noise`` get.
         simulator: PennyLane device for ideal circuits.
@@ -68,7 +67,6 @@ class Service:
         profile: LatencyProfile,
         faults: Faults,
         rules: Rules,
-        simulators: Simulators,
         seed: int | None,
         noise_model: str | None,
         simulator: str | None,
@@ -86,7 +84,7 @@ class Service:
         self.billed_usd = 0.0
         self.billed_jobs = 0
         self.state: StateFile | None = None
-        self._simulators = simulators
+        self._simulators: Simulators
         self._noise_model, self._simulator = noise_model, simulator
         self._running: dict[str, asyncio.Task[None]] = {}
 
@@ -178,20 +176,22 @@ class Service:
         return job
 
     def restore(self, state: StateFile) -> None:
-        """Take up the jobs of a state file, and keep it up to date from now on.
-
-        What was not simulated to its end is simulated again (with the same seeds).
-        """
+        """Take up the jobs of a state file, and keep it up to date from now on."""
         now = self.clock.now()
         for session in state.sessions():
             self.sessions[session.id] = session
         for job in state.jobs():
             self.book.add(job, now)
+        self.billed_usd, self.billed_jobs = state.bill()
+        self.state = state
+
+    def resume(self, simulators: Simulators) -> None:
+        """Simulate whatever was not simulated to its end, with the same seeds."""
+        self._simulators = simulators
+        for job in self.book.all():
             open_end = job.results is None and job.failure is None and job.canceled_at is None
             if open_end and not job.dry_run and job.request is not None:
                 self._start(job, read_submission(job.request, self.rules))
-        self.billed_usd, self.billed_jobs = state.bill()
-        self.state = state
 
     async def settle(self, job: Job, seconds: float) -> None:
         """Wait for a job's simulation, at most so long (seconds of the machine's clock)."""

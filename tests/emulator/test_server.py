@@ -565,6 +565,22 @@ def test_embedded_is_one_per_settings_and_survives_a_close() -> None:
     other.close()
 
 
+def test_a_stopped_emulator_can_start_again_on_its_port(wire: Wire) -> None:
+    job_id = wire.done(wire.submit())["id"]
+    gates = [{"gate": "h", "target": q} for q in range(22)] * 30
+    unfinished = wire.submit(gates)
+    address = wire.emulator.address
+    wire.connection.close()
+    wire.emulator.close()
+    with pytest.raises(ConnectionRefusedError):
+        wire("GET", "/health")
+    wire.connection.close()
+    wire.emulator.start()
+    assert wire.emulator.address == address
+    assert wire.job(job_id)["status"] == "completed"
+    assert wire.done(unfinished)["status"] == "completed"
+
+
 def test_a_port_in_use_is_a_clear_error(wire: Wire) -> None:
     port = int(wire.emulator.address.rsplit(":", 1)[1])
     with pytest.raises(QStoreError, match="cannot listen"):
