@@ -77,7 +77,7 @@ def execute(
         return tuple(send(circuits, config))
     deferrable = scope is not None and config is not None and DEFERRED in config.device_options
     if deferrable and scope is not None and all(_is_deferrable(circuit) for circuit in circuits):
-        return scope.defer(Request(device, circuits, config, send, _origin()))
+        return scope.defer(Request(device, circuits, config, send, _origin(), scope))
     request = Request(device, circuits, config, send)
     for need in request.needs:
         need.fetch()
@@ -258,9 +258,10 @@ class _Scope:
     def abandon(self) -> None:
         """Drop what is pending: the scope was left by an error and nothing more is to be paid."""
         error = QStoreError("The deferred() scope was left by an error before this was fetched.")
-        for request in self.pending:
+        mine = [request for request in self.pending if request.scope is self]
+        self.pending[:] = [request for request in self.pending if request.scope is not self]
+        for request in mine:
             request.fail(error)
-        del self.pending[:]
 
 
 _SCOPE: contextvars.ContextVar[_Scope | None] = contextvars.ContextVar("qstore_scope", default=None)
@@ -272,8 +273,7 @@ def _scope(scope: _Scope) -> Iterator[_Scope]:
     try:
         yield scope
     except BaseException:
-        if scope._outer is None:
-            scope.abandon()
+        scope.abandon()
         raise
     finally:
         scope.closed = True

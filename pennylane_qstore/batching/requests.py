@@ -28,6 +28,7 @@ class Request:
         config: its execution configuration.
         send: executes tapes on the device for real.
         origin: the QNode call they come from, for error messages.
+        scope: the scope in which their results are deferred, if they are.
     """
 
     __slots__ = (
@@ -39,6 +40,7 @@ class Request:
         "device",
         "needs",
         "origin",
+        "scope",
         "send",
     )
 
@@ -49,12 +51,14 @@ class Request:
         config: ExecutionConfig | None,
         send: Send,
         origin: str | None = None,
+        scope: object = None,
     ) -> None:
         self.device = device
         self.circuits = circuits
         self.config = config
         self.send = send
         self.origin = origin
+        self.scope = scope
         self.needs = tuple(p for circuit in circuits for p in _deferred_parameters(circuit))
         self._results: tuple[Any, ...] | None = None
         self._error: BaseException | None = None

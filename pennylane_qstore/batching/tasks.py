@@ -129,6 +129,11 @@ class Task:
         self._go.release()
         self._thread.join()
 
+    @property
+    def ending(self) -> bool:
+        """Whether :meth:`cancel` waits for the task to end."""
+        return self._cancelled and not self.done
+
     def _main(self) -> None:
         try:
             try:
@@ -170,7 +175,7 @@ class Session:
             BaseException: the first error of a thunk. It ends the other tasks, as Ctrl-C does.
         """
         global _running
-        before, top = _running, trace_stack.top
+        top = trace_stack.top
         tasks = [Task(thunk, f"qstore-task-{i}") for i, thunk in enumerate(thunks)]
         try:
             self._take_turn()
@@ -178,7 +183,8 @@ class Session:
         except BaseException:
             for task in tasks:
                 task.cancel()
-            _running, trace_stack.top = before, top
+            if self._has_turn or self._outer is not None:  # else another session may be running
+                _running, trace_stack.top = self._outer, top
             raise
         finally:
             self._pass_turn()
@@ -223,8 +229,13 @@ def running_task() -> Task | None:
     That is the task whose context the thread has inherited, as long as it holds the baton.
     Threads that Python did not start (JAX runs callbacks on such) have no context of their
     own: there it is whoever holds the baton.
+
+    Raises:
+        TaskCancelled: the task is being ended and may not execute anything more.
     """
     task = _TASK.get()
+    if task is not None and task.ending:
+        raise TaskCancelled
     if task is None and isinstance(threading.current_thread(), threading._DummyThread):
         task = _running
     return task if task is not None and task is _running else None

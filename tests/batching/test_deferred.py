@@ -302,6 +302,21 @@ def test_scope_left_by_an_error_sends_nothing_more(dev):
         float(kept[0])
 
 
+def test_inner_scope_left_by_an_error_takes_only_its_own_with_it(dev):
+    circuit = rotation(dev)
+
+    def inner():
+        circuit(X)
+        raise ZeroDivisionError
+
+    with deferred.deferred():
+        value = circuit(X)
+        with pytest.raises(ZeroDivisionError):
+            deferred.gather(dev, inner)
+        assert float(value) == pytest.approx(np.cos(X))
+    assert dev.posts == [1]
+
+
 def test_result_of_another_shape_than_expected_is_refused(dev):
     dev._send = lambda circuits, config: tuple(np.zeros(3) for _ in circuits)
     with deferred.deferred():

@@ -243,6 +243,25 @@ def test_error_of_user_code_is_raised_and_nothing_more_is_sent(dev, circuit):
     assert any(entry.name == "fails" for entry in caught.traceback)
 
 
+def test_task_that_is_ended_executes_nothing_more(dev, circuit):
+    seen = []
+
+    def waits():
+        try:
+            circuit(X)
+        finally:
+            try:
+                circuit(X)
+            except tasks.TaskCancelled:
+                seen.append("refused")
+                raise
+
+    with pytest.raises(ZeroDivisionError):
+        deferred.run_tasks(waits, lambda: 1 / 0)
+    assert dev.posts == []
+    assert seen == ["refused"]
+
+
 def test_device_error_reaches_the_frame_that_called(dev, circuit):
     def fail(_):
         raise JobFailed("no ions", job_ids=["j1"])
