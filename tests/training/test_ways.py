@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import resource
 import threading
 
@@ -86,21 +87,44 @@ def test_every_way_of_training_reaches_the_solution(train):
     assert train() < 2e-3
 
 
-def resources():
-    gc.collect()
-    return threading.active_count(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+def run(dev, steps, measure, after=200):
+    """Train for a number of steps; what ``measure`` says early on and at the end."""
+    cost = mean_square(circuit_on(dev, shots=100))
+    opt, w, measured = SPSAOptimizer(maxiter=steps, seed=1), np.array(START), []
+    for step in range(1, steps + 1):
+        w = opt.step(cost, w)
+        if step in (after, steps):
+            gc.collect()
+            measured.append(measure())
+    return measured
 
 
 @pytest.mark.soak
-def test_two_thousand_steps_do_not_grow():
+def test_two_thousand_steps_keep_neither_objects_nor_memory_nor_threads():
+    dev = CountingDevice(wires=1)
+
+    def send(circuits, config):
+        return tuple(np.float64(0.5) for _ in circuits)
+
+    def measure():
+        megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        return len(gc.get_objects()), megabytes, threading.active_count()
+
+    dev._send = send
+    before, after = run(dev, 2000, measure)
+    assert after[0] - before[0] < 100
+    assert after[1] - before[1] < 10
+    assert after[2] == before[2]
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files by /proc")
+def test_two_thousand_steps_over_http_keep_neither_threads_nor_sockets():
+    """Memory is left out: the embedded emulator keeps its jobs on purpose."""
     dev = qml.device("qstore.ionq", wires=1)
-    cost = mean_square(circuit_on(dev, shots=100))
-    opt, w = SPSAOptimizer(maxiter=2000, seed=1), np.array(START)
-    for step in range(2000):
-        w = opt.step(cost, w)
-        if step == 200:
-            before = resources()
-    threads, megabytes = resources()
-    assert threads <= before[0]
-    assert megabytes - before[1] < 20
+    before, after = run(
+        dev, 2000, lambda: (threading.active_count(), len(os.listdir("/proc/self/fd")))
+    )
+    assert after[0] <= before[0]
+    assert after[1] <= before[1]
     assert dev.stats["batches"] == 2000
