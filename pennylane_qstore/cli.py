@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,14 +86,15 @@ def serve(
             faults=faults,
             state=state,
         )
+        stopped = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopped.set())
+        key = "any API key" if token is None else "the token as API key"
         with emulator:
-            typer.echo(f"IonQ emulator on {emulator.url} (any API key). Ctrl-C stops it.")
+            typer.echo(f"IonQ emulator on {emulator.url} ({key}). Ctrl-C stops it.")
             sys.stdout.flush()
-            try:
-                while True:
-                    time.sleep(3600)
-            except KeyboardInterrupt:
-                typer.echo("Stopped.")
+            stopped.wait()
+        typer.echo("Stopped.")
 
 
 # --- train ---------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from pennylane.measurements import (
     ExpectationMP,
     MeasurementProcess,
     ProbabilityMP,
+    SampleMeasurement,
     SampleMP,
     VarianceMP,
 )
@@ -369,15 +370,19 @@ class _Analysis:
 
     def _draft(self, m: MeasurementProcess) -> _Draft:
         kind = type(m)
-        if kind not in (ExpectationMP, VarianceMP, ProbabilityMP, SampleMP, CountsMP):
+        known = kind in (ExpectationMP, VarianceMP, ProbabilityMP, SampleMP, CountsMP)
+        if not known and not isinstance(m, SampleMeasurement):
             raise NotSupported(
-                f"Measurement {m} not supported on qstore.ionq. Supported: expval, var, probs, "
-                "sample, counts; a quantum computer does not return states."
+                f"Measurement {m} not accepted with finite shots on qstore.ionq, and "
+                f"{kind.__name__} is not supported on qstore.ionq without shots either: a "
+                "quantum computer does not return states. Supported: expval, var, probs, "
+                "sample, counts."
             )
-        if kind in (SampleMP, CountsMP) and not self.finite:
+        if not self.finite and (not known or kind in (SampleMP, CountsMP)):
             raise NotSupported(
-                f"Measurement {m} not supported on qstore.ionq without shots. Give the QNode "
-                "shots: qml.set_shots(qnode, shots=1000)."
+                f"Measurement {m} not accepted for analytic simulation on qstore.ionq: not "
+                "supported on qstore.ionq without shots. Give the QNode shots: "
+                "qml.set_shots(qnode, shots=1000)."
             )
         if m.obs is None:
             return self._wires_draft(m)
@@ -420,7 +425,8 @@ class _Analysis:
         eigenvalues = getattr(m, "_eigvals", None)
         if isinstance(m, ProbabilityMP):
             return _Draft(Recipe("probs", m, wires=on), ((), ()), labels)
-        if isinstance(m, (SampleMP, CountsMP)) and eigenvalues is None and m.mv is None:
+        raw = isinstance(m, SampleMeasurement) and not isinstance(m, (ExpectationMP, VarianceMP))
+        if raw and eigenvalues is None and m.mv is None:
             return _Draft(Recipe("bits", m, wires=on), ((), ()), labels)
         values = np.asarray(m.eigvals(), dtype=float)
         product = _Product(1.0, labels, (Factor(on, values),))

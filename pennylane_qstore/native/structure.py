@@ -78,6 +78,9 @@ _NDIM: Mapping[type, tuple[int, ...]] = {
 }
 """Dimensions of one row's parameters where PennyLane's ``ndim_params`` counts the batch in."""
 
+_MAX_MATRIX_WIRES = 6
+"""Operations without a decomposition are synthesised from their matrix up to this size."""
+
 _SNAP = 96
 """Denominator of the rational factors in PennyLane's decompositions (halves, thirds, ...)."""
 
@@ -108,6 +111,10 @@ class Affine:
         for i, c in self.terms:
             out += c * parameters[:, i]
         return out
+
+
+class UnsupportedOperation(CompileError, qml.exceptions.DeviceError):  # type: ignore[misc]  # noqa: N818
+    """An operation that has neither a decomposition nor a small matrix. Nothing was sent."""
 
 
 class Gate(NamedTuple):
@@ -343,9 +350,11 @@ def _decompose(op: Operator, depth: int) -> Iterator[Operator]:
         return
     elif _is_constant_gate(op):
         yield op
+    elif not op.has_decomposition and op.has_matrix and len(op.wires) <= _MAX_MATRIX_WIRES:
+        yield from _decompose(qml.QubitUnitary(op.matrix(), wires=op.wires), depth + 1)
     elif depth > 60 or not op.has_decomposition:
         where = op.wires.tolist()
-        raise CompileError(
+        raise UnsupportedOperation(
             f"{op.name} on wires {where} is not supported on qstore.ionq: PennyLane has no "
             "decomposition of it into gates. Write it with gates of qml.ops.qubit, or decompose "
             "it before the QNode runs."
@@ -460,9 +469,27 @@ def _expanded_at(
             together = list(_elementary([_rebind(op, shapes, probes)]))
         except Exception:  # noqa: BLE001 - whatever it raises: it does not batch
             together = []
-        if any(np.ndim(d) == 1 for inner in together for d in inner.data):
+        if _batches(together, list(_elementary([_rebind(op, shapes, probes[-1:])]))):
             return [together]
         return [list(_elementary([_rebind(op, shapes, row[None])])) for row in probes]
+
+
+def _batches(together: Sequence[Operator], alone: Sequence[Operator]) -> bool:
+    """Whether a batched expansion has, in its last row, what the operation has there alone.
+
+    Some operations take a leading dimension for something else than a batch.
+    """
+    if [(o.name, o.wires) for o in together] != [(o.name, o.wires) for o in alone]:
+        return False
+    pairs = [
+        (np.asarray(d), np.asarray(e))
+        for o, p in zip(together, alone, strict=True)
+        if not isinstance(o, qml.QubitUnitary)
+        for d, e in zip(o.data, p.data, strict=True)
+    ]
+    if not any(d.ndim == 1 for d, _ in pairs):
+        return False
+    return all(d.ndim <= 1 and np.allclose(d if d.ndim == 0 else d[-1], e) for d, e in pairs)
 
 
 def _rebind(op: Operator, shapes: Sequence[tuple[int, ...]], rows: FloatArray) -> Operator:
