@@ -129,9 +129,17 @@ class Book:
         keep: jobs kept; beyond that the oldest finished ones are forgotten.
         keep_requests: circuits kept as they were sent (for clones, artifacts and the page),
             over all jobs; beyond that the oldest are forgotten, their results are not.
+        keep_outcomes: outcomes kept in results, 16 bytes each, over all jobs; beyond that the
+            oldest finished jobs are forgotten.
     """
 
-    def __init__(self, *, keep: int = 100_000, keep_requests: int = 40_000) -> None:
+    def __init__(
+        self,
+        *,
+        keep: int = 100_000,
+        keep_requests: int = 40_000,
+        keep_outcomes: int = 100_000_000,
+    ) -> None:
         self._jobs: dict[str, Job] = {}
         self._order: list[Job] = []  # by sequence
         self._children: dict[str, tuple[Job, int]] = {}
@@ -139,6 +147,9 @@ class Book:
         self._circuits_kept = 0
         self._with_request: dict[str, int] = {}
         self._keep_requests = keep_requests
+        self._keep_outcomes = keep_outcomes
+        self._outcomes: dict[str, int] = {}
+        self._outcomes_kept = 0
         self._slots: dict[str, list[float]] = {}
         self.accepted = 0
         self.next_sequence = 0
@@ -164,12 +175,26 @@ class Book:
             self._circuits_kept -= self._with_request.pop(oldest)
             if oldest in self._jobs:
                 self._jobs[oldest].request = None
+        if job.results is not None:
+            self.weigh(job, now)
         while len(self._jobs) > self._keep:
             first = next(iter(self._jobs.values()))
             if first.status(now) not in TERMINAL:
                 break
             self.remove(first)
         self.touch(job)
+
+    def weigh(self, job: Job, now: float) -> None:
+        """Count a job's results, and forget the oldest jobs if there are too many."""
+        if job.id not in self._jobs or job.results is None:
+            return
+        self._outcomes[job.id] = sum(len(one.states) for one in job.results)
+        self._outcomes_kept += self._outcomes[job.id]
+        while self._outcomes_kept > self._keep_outcomes and len(self._outcomes) > 1:
+            oldest = self._jobs[next(iter(self._outcomes))]
+            if oldest is job or oldest.status(now) not in TERMINAL:
+                break
+            self.remove(oldest)
 
     def touch(self, job: Job) -> None:
         """Note that a job has changed (for those who watch)."""
@@ -184,6 +209,7 @@ class Book:
         for child in job.child_ids:
             self._children.pop(child, None)
         self._circuits_kept -= self._with_request.pop(job.id, 0)
+        self._outcomes_kept -= self._outcomes.pop(job.id, 0)
         self.version += 1
 
     def find(self, job_id: str) -> tuple[Job, int | None] | None:

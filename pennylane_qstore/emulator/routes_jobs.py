@@ -34,6 +34,8 @@ the first GET then finds small jobs completed."""
 _VIRTUAL_SETTLE_S = 30.0
 """Under a virtual clock a job whose time has come is waited for: the clock, not the machine
 this runs on, decides when it is done."""
+_INLINE_ENTRIES = 20_000
+"""Results of up to so many entries (some milliseconds) are made on the event loop."""
 _STATUSES = ("submitted", "ready", "started", "completed", "failed", "canceled")
 
 
@@ -134,16 +136,22 @@ class _JobRoutes:
         if job.multi and child is None:
             self._service.distribution(job, 0)
             raise not_found()
-        one = self._service.distribution(job, child or 0).probabilities()
-        if self._emulator.faults.content("missing_result", "results"):
-            one.pop(next(iter(one)))
-        return answer(one)
+        one = self._service.distribution(job, child or 0)
+        missing = self._emulator.faults.content("missing_result", "results") is not None
+
+        def make() -> dict[str, float]:
+            found = one.probabilities()
+            if missing:
+                found.pop(next(iter(found)))
+            return found
+
+        return await self._large(len(one.states), make)
 
     async def aggregated(self, request: web.Request) -> web.Response:
         job, child = self._service.find(request.match_info["id"])
         if not job.multi or child is not None:
             raise not_found()
-        return answer(self._aggregate(job))
+        return await self._aggregate(job)
 
     async def alias(self, request: web.Request) -> web.Response:
         job, child = self._service.find(request.match_info["id"])
@@ -155,13 +163,15 @@ class _JobRoutes:
         if (chosen == AGGREGATE) != parent:
             raise not_found()
         if chosen == AGGREGATE:
-            return answer(self._aggregate(job))
+            return await self._aggregate(job)
         if chosen == NATIVE_CIRCUIT:
             return answer(await self._native_circuit(job, child))
         one = self._service.distribution(job, child or 0)
         if one.shots is None and ".probabilities." not in chosen:
             raise not_found()
-        return answer(artifact(one, chosen, job.circuits[child or 0].registers))
+        registers = job.circuits[child or 0].registers
+        size = max(len(one.states), one.shots or 0)
+        return await self._large(size, lambda: artifact(one, chosen, registers))
 
     async def cost(self, request: web.Request) -> web.Response:
         job, child = self._service.find(request.match_info["id"])
@@ -270,21 +280,29 @@ class _JobRoutes:
             out["status"] = odd.value
         return out
 
-    def _aggregate(self, job: Job) -> dict[str, dict[str, float]]:
+    async def _aggregate(self, job: Job) -> web.Response:
         self._service.distribution(job, 0)
         results = job.results or []
-        order = range(len(results))
         faults = self._emulator.faults
+        order = list(range(len(results)))
         if job.shuffle and job.shuffle[0] in ("aggregate", "both"):
-            mixed = faults.rng.permutation(len(results)).tolist()
-        else:
-            mixed = list(order)
-        out = {job.child_ids[k]: results[k].probabilities() for k in mixed}
+            order = faults.rng.permutation(len(results)).tolist()
         if faults.content("missing_result", "results"):
-            out.popitem()
+            order.pop()
+        extra: dict[str, dict[str, float]] = {}
         if faults.content("extra_result", "results"):
-            out[self._service.ids.take(self._service.clock.now())[0]] = {"0": 1.0}
-        return out
+            extra[self._service.ids.take(self._service.clock.now())[0]] = {"0": 1.0}
+        size = sum(len(one.states) for one in results)
+        return await self._large(
+            size, lambda: {job.child_ids[k]: results[k].probabilities() for k in order} | extra
+        )
+
+    async def _large(self, size: int, make: Callable[[], Any]) -> web.Response:
+        """A response of so many entries; large ones are made off the event loop."""
+        if size <= _INLINE_ENTRIES:
+            return answer(make())
+        body = await self._service.off_loop(lambda: orjson.dumps(make()))
+        return web.Response(body=body, content_type="application/json")
 
     async def _native_circuit(self, job: Job, child: int | None) -> Any:
         if job.request is None or job.status(self._service.clock.now()) != "completed":

@@ -96,7 +96,7 @@ class Service:
         """
         if len(body) <= _INLINE_BYTES and QASM.encode() not in body:
             return read_submission(body, self.rules)
-        return await self._off_loop(lambda: read_submission(body, self.rules))
+        return await self.off_loop(lambda: read_submission(body, self.rules))
 
     def accept(self, submission: Submission) -> Job:
         """Make a job of a valid submission, and start simulating it.
@@ -282,7 +282,7 @@ class Service:
                     return {"qubits": program.qubits, "circuit": circuit}
             raise not_found()
 
-        return await self._off_loop(work)
+        return await self.off_loop(work)
 
     def open_session(self, data: Any) -> Session:
         """A new session.
@@ -348,7 +348,7 @@ class Service:
         began = loop.time()
         programs = submission.programs
         try:
-            job.results = await self._off_loop(
+            job.results = await self.off_loop(
                 lambda: self._simulators.run(programs, physics, job.seed)
             )
         except Exception as error:  # noqa: BLE001 - a service fails the job
@@ -358,9 +358,12 @@ class Service:
             job.billed_usd = 0.0
         job.simulated_s = loop.time() - began
         job.finished_at = self.clock.now()
-        self._changed(job)
+        self.book.weigh(job, job.finished_at)
+        if self.book.find(job.id) is not None:  # it may have been deleted meanwhile
+            self._changed(job)
 
-    async def _off_loop(self, call: Callable[[], _T]) -> _T:
+    async def off_loop(self, call: Callable[[], _T]) -> _T:
+        """Make a call on a worker thread."""
         return await asyncio.get_running_loop().run_in_executor(self._simulators.threads, call)
 
     def _changed(self, job: Job) -> None:

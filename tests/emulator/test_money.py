@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pennylane_qstore.emulator import RateCard, VirtualClock
@@ -17,6 +17,7 @@ from .conftest import BELL, Wire
 COUNTS = st.integers(0, 1000)
 
 
+@settings(deadline=None)
 @given(
     COUNTS, COUNTS, st.integers(1, 50), st.integers(1, 10_000), st.sampled_from(list(RATE_CARDS))
 )
