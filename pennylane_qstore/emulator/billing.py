@@ -91,5 +91,7 @@ RATE_CARDS: Mapping[str, RateCard] = MappingProxyType(
         "qpu.forte-enterprise-1": _FORTE,
     }
 )
-"""List prices per gate and shot as published for the cloud marketplaces; contracts differ,
-so pass your own card as ``Emulator(rate_cards={"qpu.forte-1": RateCard(...)})``."""
+"""Prices per gate and shot. Aria's are the list prices of the Azure marketplace (as is the rule
+that a gate on m > 2 qubits is billed as 6 (m - 2) two-qubit gates); Forte's are of the same
+kind but not confirmed by a page at hand. Contracts differ: pass your own card as
+``Emulator(rate_cards={"qpu.forte-1": RateCard(...)})``."""

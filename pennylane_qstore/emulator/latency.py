@@ -129,7 +129,8 @@ PROFILES: Mapping[str, LatencyProfile] = MappingProxyType(
     }
 )
 """Profiles by name. ``q-store`` is fitted to the times published for Q-Store v3.3.1 and v3.4;
-``qpu`` takes its queue from the average IonQ shows for Forte 1."""
+``qpu`` takes its queue from the average IonQ has shown for Forte 1. The rest of ``qpu`` and all
+of ``ionq-simulator`` are plausible figures, not measurements."""
 
 
 def profile(
