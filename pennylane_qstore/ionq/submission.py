@@ -69,11 +69,11 @@ class Submitter:
             ServiceError, ConnectionFailed: no job was created.
             AmbiguousSubmission: a job may have been created.
         """
+        owner = row.owner or new_owner()
         try:
-            return await self._send(row, body, traffic, doubtful=False)
+            return await self._send(row, body, traffic, owner, doubtful=False)
         except BaseException:
-            if row.owner is not None:
-                await self.ledger.off_loop(self.ledger.release, row.id, row.owner)
+            await self.ledger.off_loop(self.ledger.release, row.id, owner)
             raise
 
     async def adopt(
@@ -95,17 +95,16 @@ class Submitter:
         """
         owner = new_owner()
         lease_s = self._lease_s(body)
-        while True:
+        try:
+            # The lease first, then the state: between the two nobody else can change it.
+            while not await self.ledger.off_loop(self.ledger.claim, row.id, owner, lease_s):
+                # Another process is sending it at this moment: its answer is ours too.
+                await self.api.clock.sleep(_WAIT_FOR_OTHER_S)
             row = await self.ledger.off_loop(self.ledger.get, row.id)
             if row.state is State.SUBMITTED and row.job_id is not None:
                 return row.job_id, False
             if row.state not in (State.INTENT, State.AMBIGUOUS):
                 return None
-            if await self.ledger.off_loop(self.ledger.claim, row.id, owner, lease_s):
-                break
-            # Another process is sending it at this moment: its answer is ours too.
-            await self.api.clock.sleep(_WAIT_FOR_OTHER_S)
-        try:
             left_s = row.updated_at + self.api.settle_s - self.api.clock.now()
             job_id = await self.recover(row, traffic, settle_s=left_s, owner=owner)
             if job_id is not None:
@@ -114,12 +113,12 @@ class Submitter:
             self._may_resubmit(row)
             if body is None:
                 return None
-            return await self._send(row, body, traffic, doubtful=True)
+            return await self._send(row, body, traffic, owner, doubtful=True)
         finally:
             await self.ledger.off_loop(self.ledger.release, row.id, owner)
 
     async def recover(
-        self, row: Submission, traffic: Traffic, *, settle_s: float, owner: str | None = None
+        self, row: Submission, traffic: Traffic, *, settle_s: float, owner: str
     ) -> str | None:
         """Look for the job of a row until ``settle_s`` seconds have passed.
 
@@ -152,10 +151,8 @@ class Submitter:
                     return found[0].id
                 if started >= settled_at:
                     return None
-            holder = owner or row.owner
-            if holder:
-                lease_s = delay_s + 2 * self.api.settle_s + 60
-                await self.ledger.off_loop(self.ledger.claim, row.id, holder, lease_s)
+            lease_s = delay_s + 2 * self.api.settle_s + 60
+            await self.ledger.off_loop(self.ledger.claim, row.id, owner, lease_s)
             left_s = settled_at - clock.monotonic()
             await clock.sleep(min(delay_s, left_s) if left_s > 0 else delay_s)
             delay_s = min(2 * delay_s, _LONGEST_LOOK_S)
@@ -172,7 +169,7 @@ class Submitter:
     # ---- private --------------------------------------------------------------------
 
     async def _send(
-        self, row: Submission, body: bytes, traffic: Traffic, *, doubtful: bool
+        self, row: Submission, body: bytes, traffic: Traffic, owner: str, *, doubtful: bool
     ) -> tuple[str, bool]:
         """Send, again and again where that is safe. ``doubtful``: an earlier POST was lost."""
         policy, quota = self.api.policy, self.api.quota
@@ -202,7 +199,7 @@ class Submitter:
             except Lost as reason:
                 doubtful = True
                 failures += 1
-                job_id = await self.recover(row, traffic, settle_s=self.api.settle_s)
+                job_id = await self.recover(row, traffic, settle_s=self.api.settle_s, owner=owner)
                 if job_id is not None:
                     await self.ledger.off_loop(self.ledger.submitted, row.id, job_id)
                     return job_id, posts > 1
@@ -218,6 +215,19 @@ class Submitter:
                 throttled if is_busy else failures, is_busy, hint_s, traffic, "POST /jobs", error
             )
             await self._or_not_sent(pause, row, doubtful)
+            if not await self._is_mine(row, body, owner):
+                followed = await self.adopt(row, body, traffic)
+                if followed is None:
+                    raise error
+                return followed
+
+    async def _is_mine(self, row: Submission, body: bytes, owner: str) -> bool:
+        """Whether the row is still this sender's, after a pause that may have been long."""
+        ledger = self.ledger
+        if not await ledger.off_loop(ledger.claim, row.id, owner, self._lease_s(body)):
+            return False
+        now = await ledger.off_loop(ledger.get, row.id)
+        return now.state in (State.INTENT, State.AMBIGUOUS)
 
     async def _or_not_sent(
         self, waiting: Coroutine[Any, Any, None], row: Submission, doubtful: bool

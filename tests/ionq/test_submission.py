@@ -18,7 +18,8 @@ from pennylane_qstore.errors import (
 )
 from pennylane_qstore.ionq import transport
 from pennylane_qstore.ionq.calls import begin_jobs
-from pennylane_qstore.ionq.ledger import Ledger, State
+from pennylane_qstore.ionq.lease import new_owner
+from pennylane_qstore.ionq.ledger import JobKey, Ledger, State
 from pennylane_qstore.ionq.retry import RetryPolicy
 
 SETTLE_S = 0.25
@@ -292,3 +293,53 @@ def test_a_living_owner_is_waited_for(tmp_path, client_for, request_of):
         thread.join(10)
         assert got[0].job_id == job_result.job_id
         assert emulator.billed_jobs == 1
+
+
+def test_a_row_that_another_process_took_over_during_a_long_pause_is_left_to_it(
+    client_for, request_of, fake_clock
+):
+    """A pause may outlast the lease; whoever sends then must be the only one."""
+    with Emulator() as emulator:
+        clock = fake_clock.clock()
+        ledger = Ledger(now=clock.now)
+        client = client_for(emulator.url, ledger=ledger, clock=clock)
+        (first,) = client.run([request_of(2)])
+        emulator.faults.add(Fault("status", route="submit", status=429, retry_after=290))
+        sleep = fake_clock.sleep
+
+        async def take_over(seconds):
+            await sleep(seconds)
+            (row,) = ledger.history(JobKey("r", 0, 0))
+            if seconds > 100 and row.state is State.INTENT:
+                assert ledger.claim(row.id, new_owner(), 60)  # the lease has run out
+                ledger.submitted(row.id, first.job_id)
+
+        fake_clock.sleep = take_over
+        client._clock = fake_clock.clock()
+        client.close()
+        (second,) = client.run([request_of(2)], keys=[("r", 0, 0)])
+        assert second.job_id == first.job_id
+        assert emulator.billed_jobs == 1
+        assert emulator.stats()["posts"] == 2  # the second was the one told to pause
+
+
+def test_a_row_that_gets_its_job_just_before_its_lease_is_taken_is_not_sent_again(
+    tmp_path, client_for, request_of
+):
+    """The state that counts is the one read while holding the lease."""
+
+    class Late(Ledger):
+        def claim(self, row, owner, lease_s):
+            if self.get(row).state is State.INTENT:
+                self.submitted(row, first.job_id)  # by the other process, at the last moment
+            return super().claim(row, owner, lease_s)
+
+    with Emulator() as emulator:
+        ledger = Late(tmp_path / "ledger")
+        client = client_for(emulator.url, ledger=ledger, retry=RetryPolicy(settle_s=0))
+        (first,) = client.run([request_of(2)])
+        begin_jobs(ledger, emulator.url, [request_of(2)], [("r", 0, 0)])
+        (second,) = client.run([request_of(2)], keys=[("r", 0, 0)])
+        assert second.job_id == first.job_id
+        assert emulator.stats()["posts"] == 1
+        ledger.close()
