@@ -163,14 +163,14 @@ def test_a_fork_that_ends_like_a_script_does_not_disturb_the_parent(emulator):
     assert connections == "1"
     # And the parent's end is quiet and soon, though nobody closed the client.
     assert done.stderr == ""
-    assert time.time() - float(ended) < 3.0
+    assert time.time() - float(ended) < 10.0
 
 
 def run_script(script, *args, **options):
     return subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error::ResourceWarning", "-c",
          textwrap.dedent(script), *args],
-        capture_output=True, text=True, timeout=60, check=True, **options,
+        capture_output=True, text=True, timeout=180, check=True, **options,
     )  # fmt: skip
 
 
@@ -188,7 +188,7 @@ def test_the_interpreter_exits_while_a_job_is_in_flight(tmp_path):
     """
     with Emulator(profile=30.0) as emulator:
         done = run_script(script, emulator.url, str(tmp_path / "ledger"))
-        assert time.time() - float(done.stdout) < 4.0
+        assert time.time() - float(done.stdout) < 10.0
     ledger = Ledger(tmp_path / "ledger")
     assert [row.state for row in ledger.submissions()] == [State.SUBMITTED]
     ledger.close()
