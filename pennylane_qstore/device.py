@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pennylane as qml
 from pennylane.devices import Device, ExecutionConfig
 from pennylane.devices.modifiers import single_tape_support
 from pennylane.exceptions import DeviceError
 from pennylane.tape import QuantumScript, QuantumScriptOrBatch
 from pennylane.transforms.core import CompilePipeline
-from pennylane.typing import PostprocessingFn, Result, ResultBatch
+from pennylane.typing import Result, ResultBatch
 from pennylane.wires import WiresLike
 
 from pennylane_qstore._version import __version__
-from pennylane_qstore.batching import deferred
+from pennylane_qstore.batching import deferred, gradients
 from pennylane_qstore.batching.execute import execute
 from pennylane_qstore.batching.options import Options
 from pennylane_qstore.batching.stats import Stats
@@ -25,6 +24,7 @@ from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.measure import NotSupported
 from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.native.structure import UnsupportedOperation
+from pennylane_qstore.preprocess import prepare
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +72,10 @@ class IonQDevice(Device):  # type: ignore[misc]
             the user's data folder, and in memory for the emulator.
         on_ambiguous (str): ``"raise"`` or ``"resubmit"``.
         session_id (str): IonQ session that jobs join.
+        gradient (str): of ``diff_method="device"``, which sends a forward value and its gradient
+            in one batch: ``"parameter-shift"`` or ``"spsa"``.
+        num_directions (int), h (float): of ``gradient="spsa"``: pairs of perturbed circuits, and
+            their distance in radians, by default chosen for the shots.
         job_name (str), metadata (Mapping[str, str]): go with every job.
         progress (Callable): called with each change of a job's state.
         emulator (Mapping or Emulator): settings of the embedded emulator, or a running one.
@@ -81,8 +85,7 @@ class IonQDevice(Device):  # type: ignore[misc]
 
     **Example**
 
-    >>> import pennylane as qml
-    >>> dev = qml.device("qstore.ionq", wires=2)
+    >>>     >>> dev = qml.device("qstore.ionq", wires=2)
     >>> @qml.qnode(dev)
     ... def bell():
     ...     qml.Hadamard(0)
@@ -121,11 +124,13 @@ class IonQDevice(Device):  # type: ignore[misc]
     def preprocess_transforms(
         self, execution_config: ExecutionConfig | None = None
     ) -> CompilePipeline:
-        """One transform: mid-circuit measurements are deferred, the rest is only checked.
+        """One transform: :func:`~pennylane_qstore.preprocess.prepare`.
 
         Splitting, diagonalising and compiling are remembered per structure and belong to
         :meth:`execute`.
         """
+        if execution_config is not None and execution_config.use_device_gradient:
+            return self._gradient_pipeline
         return self._pipeline
 
     def setup_execution_config(
@@ -143,7 +148,7 @@ class IonQDevice(Device):  # type: ignore[misc]
                     f"Unknown device option {option!r}; options of qstore.ionq are given to "
                     "qml.device."
                 )
-        return deferred.adjust_config(config, circuit)
+        return deferred.adjust_config(gradients.adjust_config(config, circuit), circuit)
 
     def execute(
         self,
@@ -168,6 +173,32 @@ class IonQDevice(Device):  # type: ignore[misc]
         except (NotSupported, UnsupportedOperation) as error:
             # PennyLane's tools (its device tests' --skip-ops) look for this very type.
             raise DeviceError(str(error)) from error
+
+    def supports_derivatives(
+        self, execution_config: ExecutionConfig | None = None, circuit: QuantumScript | None = None
+    ) -> bool:
+        """Whether ``diff_method="device"`` differentiates this; see ``gradient``."""
+        return gradients.supports_derivatives(execution_config, circuit)
+
+    def execute_and_compute_derivatives(
+        self,
+        circuits: QuantumScriptOrBatch,
+        execution_config: ExecutionConfig | None = None,
+    ) -> tuple[Any, Any]:
+        """Results and gradients of tapes, in one batch: one POST for a step forward and back."""
+        return gradients.execute_and_compute_derivatives(
+            circuits, execution_config, self.execute, self._gradient
+        )
+
+    def compute_derivatives(
+        self,
+        circuits: QuantumScriptOrBatch,
+        execution_config: ExecutionConfig | None = None,
+    ) -> Any:
+        """Gradients of tapes, in one batch."""
+        return gradients.compute_derivatives(
+            circuits, execution_config, self.execute, self._gradient
+        )
 
     def batch_execute(self, circuits: Sequence[QuantumScript]) -> ResultBatch:
         """Execute tapes as one batch: :meth:`execute` without a configuration."""
@@ -194,9 +225,17 @@ class IonQDevice(Device):  # type: ignore[misc]
         self._noise_rng = np.random.default_rng(None if options.seed is None else [options.seed, 1])
         self._stats = Stats()
         self.cache = options.cache_of(_SHARED_CACHE)
-        pipeline = CompilePipeline()
-        pipeline.add_transform(_check, device=self)
-        self._pipeline = pipeline
+        self._gradient = gradients.Gradient(
+            options.gradient,
+            num_directions=options.num_directions,
+            h=options.h,
+            rng=np.random.default_rng(None if options.seed is None else [options.seed, 2]),
+        )
+        self._pipeline = CompilePipeline()
+        self._pipeline.add_transform(prepare, wires=self.wires)
+        self._gradient_pipeline = CompilePipeline()
+        self._gradient_pipeline.add_transform(prepare, wires=self.wires)
+        gradients.add_expansion(self._gradient_pipeline, self._gradient)
 
     def _send(
         self, circuits: Sequence[QuantumScript], config: ExecutionConfig | None
@@ -230,7 +269,7 @@ class IonQDevice(Device):  # type: ignore[misc]
                 f"{self._options.described}: it samples. Give the QNode shots, "
                 "qml.set_shots(qnode, shots=1000), or use an ideal simulator."
             )
-        if self.wires is None and len(tape.wires) > target.backend.qubits:
+        if len(tape.wires) > target.backend.qubits:
             raise NotSupported(
                 f"A circuit on {len(tape.wires)} wires is not supported on qstore.ionq with "
                 f"{self._options.described}: it has {target.backend.qubits} qubits."
@@ -263,26 +302,7 @@ class IonQDevice(Device):  # type: ignore[misc]
         return int(self._noise_rng.integers(1, 2**31 - 1))
 
 
-_REBUILT = ("_rng", "_noise_rng", "_stats", "cache", "_pipeline")
-
-
-@qml.transform  # type: ignore[untyped-decorator]
-def _check(
-    tape: QuantumScript, device: IonQDevice
-) -> tuple[Sequence[QuantumScript], PostprocessingFn]:
-    """Wires must be the device's; mid-circuit measurements are deferred."""
-    if device.wires is not None:
-        foreign = [w for w in tape.wires if w not in device.wires]
-        if foreign:
-            raise qml.wires.WireError(
-                f"Cannot run circuit(s) on qstore.ionq: wires {foreign} are not on the device, "
-                f"which has {device.wires.tolist()}."
-            )
-    if any(isinstance(op, qml.ops.MidMeasure) for op in tape.operations):
-        batch, post = qml.defer_measurements(tape, allow_postselect=False)
-        return batch, post
-    return (tape,), _first
-
-
-def _first(results: ResultBatch) -> Result:
-    return results[0]
+_REBUILT = (
+    *("_rng", "_noise_rng", "_stats", "cache"),
+    *("_gradient", "_pipeline", "_gradient_pipeline"),
+)

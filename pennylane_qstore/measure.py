@@ -46,6 +46,19 @@ class NotSupported(QStoreError, qml.exceptions.DeviceError):  # type: ignore[mis
     """A measurement or operation this device cannot do. Nothing was sent."""
 
 
+class Postselected(MeasurementProcess):  # type: ignore[misc]
+    """Not a result: keeps only outcomes in which these wires have these values.
+
+    Args:
+        wires: labels.
+        values: 0 or 1 for each.
+    """
+
+    def __init__(self, wires: Sequence[Any], values: Sequence[int]) -> None:
+        super().__init__(wires=Wires(wires))
+        self.values = tuple(values)
+
+
 class Factor(NamedTuple):
     """±1 by the parity of some wires, or a value looked up by the state of some wires."""
 
@@ -88,10 +101,11 @@ class Recipe(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Bases to run, and a recipe per measurement."""
+    """Bases to run, a recipe per measurement, and the (wire, value) pairs that are selected."""
 
     bases: tuple[Basis, ...]
     recipes: tuple[Recipe, ...]
+    selected: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass
@@ -116,16 +130,41 @@ class Outcomes:
     shots: int | None
     rng: np.random.Generator | None = None
     _samples: BitArray | None = field(default=None, repr=False)
+    _total: FloatArray | None = field(default=None, repr=False)
 
     @property
-    def total(self) -> float:
+    def total(self) -> FloatArray | float:
         """Weight of each row."""
+        if self._total is not None:
+            return self._total
         return 1.0 if self.shots is None else float(self.shots)
+
+    def selected(self, wanted: Sequence[tuple[int, int]]) -> Outcomes:
+        """Only the outcomes in which these (wire, value) pairs hold.
+
+        Raises:
+            NotSupported: rows keep different numbers of shots.
+        """
+        columns = self.columns([w for w, _ in wanted])
+        kept = (self.bits[:, columns] == [v for _, v in wanted]).all(axis=1)
+        row, weight = self.row[kept], self.weight[kept]
+        total = np.bincount(row, weight, self.rows)
+        shots = self.shots
+        if shots is not None:
+            shots = round(total[0])
+        out = Outcomes(self.wires, self.rows, row, self.bits[kept], weight, shots, self.rng)
+        out._total = np.where(total > 0, total, np.nan)
+        return out
 
     def samples(self) -> BitArray:
         """Shots in random order, (rows, shots, wires): exact multiplicities, shuffled once."""
         if self._samples is None:
             assert self.shots is not None and self.rng is not None  # noqa: S101, PT018
+            if self._total is not None and np.nanmax(self._total) != np.nanmin(self._total):
+                raise NotSupported(
+                    "Samples and counts of a broadcast circuit with postselection are not "
+                    "supported on qstore.ionq: its rows keep different numbers of shots."
+                )
             counts = np.rint(self.weight).astype(int)
             bits = np.repeat(self.bits, counts, axis=0)
             shots = bits.reshape(self.rows, self.shots, len(self.wires))
@@ -178,8 +217,11 @@ def measurement_key(
     measurements: Sequence[MeasurementProcess], wires: Mapping[Any, int]
 ) -> Hashable | None:
     """A key of the measurements, or None where they cannot be keyed."""
-    keys = []
+    keys: list[Hashable] = []
     for m in measurements:
+        if isinstance(m, Postselected):
+            keys.append((Postselected, tuple([wires[w] for w in m.wires]), m.values, None))
+            continue
         if m.mv is not None or getattr(m, "_eigvals", None) is not None:
             return None
         obs = None if m.obs is None else _observable_key(m.obs, wires)
@@ -216,6 +258,8 @@ def results(
 def _one_copy(
     plan: Plan, outcomes: Sequence[Outcomes], tape: QuantumScript, batched: bool
 ) -> Results:
+    if plan.selected:
+        outcomes = [o.selected(plan.selected) for o in outcomes]
     computed = [
         _KINDS[recipe.kind](recipe._replace(measurement=m), outcomes, batched)
         for recipe, m in zip(plan.recipes, tape.measurements, strict=True)
@@ -243,8 +287,8 @@ def _probs(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Resul
     where = outcomes[recipe.basis]
     size = 2 ** len(recipe.wires)
     index = _state(where.bits[:, where.columns(recipe.wires)])
-    flat = np.bincount(where.row * size + index, where.weight, where.rows * size) / where.total
-    table = flat.reshape(where.rows, size)
+    flat = np.bincount(where.row * size + index, where.weight, where.rows * size)
+    table = flat.reshape(where.rows, size) / np.reshape(where.total, (-1, 1))
     return table if batched else table[0]
 
 
@@ -284,6 +328,10 @@ def _bits(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Result
     return recipe.measurement.process_samples(samples if batched else samples[0], order)
 
 
+def _nothing(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> None:
+    """Postselection has no result of its own."""
+
+
 _KINDS: Mapping[str, Callable[[Recipe, Sequence[Outcomes], bool], Results]] = {
     "expval": _expval,
     "var": _var,
@@ -291,6 +339,7 @@ _KINDS: Mapping[str, Callable[[Recipe, Sequence[Outcomes], bool], Results]] = {
     "probs": _probs,
     "values": _observed,
     "bits": _bits,
+    "selected": _nothing,
 }
 
 
@@ -347,6 +396,7 @@ class _Analysis:
         self.finite = finite
         self.wanted: list[tuple[tuple[tuple[int, ...], Hashable], ...]] = []
         self.gates: dict[Hashable, tuple[Gate, ...]] = {}
+        self.selected: dict[int, int] = {}
 
     def run(self, measurements: Sequence[MeasurementProcess]) -> Plan:
         drafts = [self._draft(m) for m in measurements]
@@ -361,7 +411,7 @@ class _Analysis:
                     terms=tuple(t._replace(basis=recipe.basis) for t in recipe.terms)
                 )
             recipes.append(recipe)
-        return Plan(bases, tuple(recipes))
+        return Plan(bases, tuple(recipes), tuple(self.selected.items()))
 
     def _placed(self, products: Sequence[_Product], index: Mapping[Any, int]) -> tuple[Term, ...]:
         return tuple(
@@ -370,6 +420,9 @@ class _Analysis:
 
     def _draft(self, m: MeasurementProcess) -> _Draft:
         kind = type(m)
+        if isinstance(m, Postselected):
+            self.selected.update(zip((self.wires[w] for w in m.wires), m.values, strict=True))
+            return _Draft(Recipe("selected", m), ((), ()))
         known = kind in (ExpectationMP, VarianceMP, ProbabilityMP, SampleMP, CountsMP)
         if not known and not isinstance(m, SampleMeasurement):
             raise NotSupported(
@@ -426,7 +479,7 @@ class _Analysis:
         if isinstance(m, ProbabilityMP):
             return _Draft(Recipe("probs", m, wires=on), ((), ()), labels)
         raw = isinstance(m, SampleMeasurement) and not isinstance(m, (ExpectationMP, VarianceMP))
-        if raw and eigenvalues is None and m.mv is None:
+        if raw and eigenvalues is None:
             return _Draft(Recipe("bits", m, wires=on), ((), ()), labels)
         values = np.asarray(m.eigvals(), dtype=float)
         product = _Product(1.0, labels, (Factor(on, values),))
@@ -555,6 +608,8 @@ class _Analysis:
                 groups.append(wanted)
         if not groups:  # nothing but constants is asked: any outcome will do
             groups.append({0: "Z"})
+        for group in groups:
+            group.update(dict.fromkeys(self.selected, "Z"))
         return tuple(self._basis(group) for group in groups), index
 
     def _basis(self, group: Mapping[int, Hashable]) -> Basis:

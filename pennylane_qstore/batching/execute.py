@@ -114,7 +114,10 @@ def prepare(
         order: the device's wires, or None to number the tape's own.
         cache: keeps the analysis of measurements.
     """
-    wires = {w: i for i, w in enumerate(order if order is not None else tape.wires)}
+    wires = {w: i for i, w in enumerate(order if order is not None else ())}
+    if order is None or len(tape.wires) > len(wires) or any(w not in wires for w in tape.wires):
+        for w in tape.wires:  # those of a device without wires, and ancillas
+            wires.setdefault(w, len(wires))
     finite = bool(tape.shots)
     key = measurement_key(tape.measurements, wires)
     if key is None:

@@ -54,6 +54,9 @@ class Options:
     metadata: Mapping[str, str] | None = None
     progress: Callable[[Any], None] | None = None
     emulator: Any = None
+    gradient: str = "parameter-shift"
+    num_directions: int = 1
+    h: float | None = None
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Options:
@@ -81,6 +84,8 @@ class Options:
             self.api_key = Secret(self.api_key)
         self._client: IonQBatchClient | None = None
         _one_of("gateset", self.gateset, ("native", "qis"))
+        _one_of("gradient", self.gradient, ("parameter-shift", "spsa"))
+        _whole("num_directions", self.num_directions, least=1)
         _one_of("two_qubit", self.two_qubit, (None, "ms", "zz"))
         _one_of("on_ambiguous", self.on_ambiguous, ("raise", "resubmit"))
         _one_of("aggregation", self.aggregation, (None, "average", "voting", "dnl"))
