@@ -11,15 +11,12 @@ from pennylane.tape import QuantumScript
 from pennylane.wires import Wires
 
 from pennylane_qstore.errors import CompileError
+from pennylane_qstore.native.absorb import leave_to_readout, start_from_zero
 from pennylane_qstore.native.circuit import NativeCircuit, from_row
-from pennylane_qstore.native.lower import lower
-from pennylane_qstore.native.passes import (
-    gather,
-    leave_to_readout,
-    resynthesise_cnots,
-    start_from_zero,
-    synthesise,
-)
+from pennylane_qstore.native.cnots import resynthesise_cnots
+from pennylane_qstore.native.lower import Flow, lower
+from pennylane_qstore.native.passes import entangling_cost, gather, synthesise
+from pennylane_qstore.native.search import rewritten
 from pennylane_qstore.native.structure import (
     Gate,
     NotAffine,
@@ -31,6 +28,9 @@ from pennylane_qstore.native.structure import (
     split,
 )
 from pennylane_qstore.native.template import Readout, Template
+
+_TEMPLATES = 4
+"""Candidates whose pulses are looked at."""
 
 
 def compile_program(
@@ -52,14 +52,34 @@ def compile_program(
             template keeps the unitary and all wires.
     """
     flow = gather(lower(resynthesise_cnots(program), basis))
+
+    def plain(flow: Flow) -> Flow:
+        return synthesise(gather(flow))
+
+    def absorbed(flow: Flow) -> Flow:
+        return _trimmed(synthesise(_trimmed(gather(flow))))
+
+    finish = absorbed if absorb else plain
     if not absorb:
         flow = synthesise(flow)
-        flow = replace(flow, outputs=tuple(flow.outputs[q] for q in measured))
-        return Template(flow, family, program.parameters, compact=False)
     flow = replace(flow, outputs=tuple(flow.outputs[q] for q in measured))
-    flow = synthesise(leave_to_readout(start_from_zero(flow)))
-    flow = leave_to_readout(start_from_zero(flow))
-    return Template(flow, family, program.parameters)
+    if absorb:
+        flow = absorbed(flow)
+    best = Template(flow, family, program.parameters, compact=absorb)
+    for candidate in rewritten(flow, finish, outcomes=absorb)[:_TEMPLATES]:
+        other = Template(candidate, family, program.parameters, compact=absorb)
+        if other.pulses <= best.pulses:
+            return other
+    return best
+
+
+def _trimmed(flow: Flow) -> Flow:
+    """Both ends, in the better order: what one leaves can be in the other's way."""
+    orders = (
+        leave_to_readout(start_from_zero(flow)),
+        leave_to_readout(start_from_zero(leave_to_readout(flow))),
+    )
+    return min(orders, key=lambda ends: entangling_cost(ends.operations))
 
 
 def affine(piece: Split, wires: Mapping[Any, int]) -> tuple[Split, Program]:

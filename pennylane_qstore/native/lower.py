@@ -32,7 +32,7 @@ T: ComplexArray = np.diag([1, np.exp(0.25j * np.pi)])
 SX: ComplexArray = np.array([[1 + 1j, 1 - 1j], [1 - 1j, 1 + 1j]]) / 2
 PAULI: Mapping[str, ComplexArray] = {"x": X, "y": Y, "z": Z}
 
-_TO_Z: Mapping[str, ComplexArray] = {
+TO_Z: Mapping[str, ComplexArray] = {
     "x": H,
     "y": (Y + Z) / np.sqrt(2),
     "z": I2,
@@ -133,7 +133,7 @@ def pauli_pair(
     a: int, b: int, axes: str, angle: Affine, after: Sequence[Operation] = ()
 ) -> list[Operation]:
     """exp(-iπθ σ⊗σ') as an interaction between the local bases of its axes (say "xy")."""
-    bases = [Local(q, _TO_Z[axis]) for q, axis in zip((a, b), axes, strict=True) if axis != "z"]
+    bases = [Local(q, TO_Z[axis]) for q, axis in zip((a, b), axes, strict=True) if axis != "z"]
     return [*bases, Interaction(a, b, angle), *bases, *after]
 
 
@@ -202,7 +202,7 @@ def _controlled_pauli(axis: str) -> _Lowering:
 
     def build(on: tuple[int, ...], angles: tuple[Affine, ...]) -> list[Operation]:
         t = on[1]
-        to_z = [Local(t, _TO_Z[axis])] if axis != "z" else []
+        to_z = [Local(t, TO_Z[axis])] if axis != "z" else []
         return [*to_z, *_controlled_phase(on, (Affine((), np.pi),)), *to_z]
 
     return build

@@ -132,8 +132,13 @@ def linear_network(rows: Sequence[int]) -> tuple[list[tuple[int, int]], list[int
         so the network is found up to a permutation: exactly the fewest CNOTs up to four
         wires, greedily beyond.
     """
-    n = len(rows)
-    return _exact(tuple(rows)) if n <= 4 else _greedy(tuple(rows))
+    network, where = _network(tuple(rows))
+    return list(network), list(where)
+
+
+@functools.lru_cache(maxsize=1024)
+def _network(target: tuple[int, ...]) -> tuple[list[tuple[int, int]], list[int]]:
+    return _exact(target) if len(target) <= 4 else _greedy(target)
 
 
 def _exact(target: tuple[int, ...]) -> tuple[list[tuple[int, int]], list[int]]:

@@ -129,6 +129,11 @@ class Template:
         self._plan(runs, push)
 
     @property
+    def pulses(self) -> int:
+        """GPi and GPi2 pulses of a generic row."""
+        return int(_pulses(self._codes).sum())
+
+    @property
     def nbytes(self) -> int:
         """Bytes held by the template's arrays."""
         arrays = [*_arrays(self), *_arrays(self._bank), *_arrays(self._angles)]

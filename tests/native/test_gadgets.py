@@ -1,0 +1,233 @@
+"""Pauli gadgets: the form, its way back to gates, and windows keep what a flow does."""
+
+import numpy as np
+import pennylane as qml
+import pytest
+from circuits import SPECIAL, tapes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pennylane_qstore.native.compiler import affine
+from pennylane_qstore.native.gadgets import gadgets_of
+from pennylane_qstore.native.lower import PAULI, Flow, Interaction, lower, matrix, wires_of
+from pennylane_qstore.native.passes import entangling_cost, gather, synthesise
+from pennylane_qstore.native.pauli import (
+    AXES,
+    GENERATORS,
+    all_cliffords,
+    clifford,
+    turn_all,
+    turn_pair,
+    turn_wire,
+)
+from pennylane_qstore.native.resynthesis import STYLES, resynthesise
+from pennylane_qstore.native.search import rewritten
+from pennylane_qstore.native.structure import split
+from pennylane_qstore.native.windows import rewrite_windows, windows
+
+MANY = 10_000
+CODES = [np.eye(2), *PAULI.values()]
+some_tapes = tapes(max_wires=5, max_operations=24)
+
+
+def flow_of(tape, wires):
+    labels = {i: i for i in range(wires)}
+    piece, program = affine(split(tape, labels)[0], labels)
+    return synthesise(lower(program)), piece.parameters
+
+
+def unitary(flow, parameters):
+    n = flow.wires
+    total = np.eye(2**n, dtype=complex).reshape((2,) * n + (-1,))
+    for op in flow.operations:
+        on = wires_of(op)
+        m = matrix(op, parameters).reshape((2,) * (2 * len(on)))
+        total = np.tensordot(m, total, (range(len(on), 2 * len(on)), on))
+        total = np.moveaxis(total, range(len(on)), on)
+    where = [next(iter(bit.wires)) for bit in flow.outputs]
+    return np.moveaxis(total, where, range(n)).reshape(2**n, 2**n)
+
+
+def outcomes(flow, parameters):
+    """Probabilities of the output bits from the zero state."""
+    n = flow.wires
+    identity = tuple(b._replace(wires=frozenset((q,)), flip=False) for q, b in enumerate_bits(n))
+    weights = np.abs(unitary(Flow(n, flow.operations, identity), parameters)[:, 0]) ** 2
+    out = np.zeros(2 ** len(flow.outputs))
+    for state, weight in enumerate(weights):
+        bits = [(state >> (n - 1 - q)) & 1 for q in range(n)]
+        index = 0
+        for bit in flow.outputs:
+            index = 2 * index + (sum(bits[q] for q in bit.wires) + bit.flip) % 2
+        out[index] += weight
+    return out
+
+
+def enumerate_bits(n):
+    from pennylane_qstore.native.lower import Bit
+
+    return [(q, Bit(frozenset((q,)))) for q in range(n)]
+
+
+def same(a, b):
+    return abs(abs(np.vdot(a, b)) / len(a) - 1) < 1e-9
+
+
+def string(row):
+    total = np.eye(1)
+    for code in row:
+        total = np.kron(total, CODES[code])
+    return total
+
+
+def rows_at(parameters, seed):
+    rng = np.random.default_rng(seed)
+    p = parameters.shape[1]
+    return [parameters[0], rng.uniform(-4, 4, p), rng.choice(SPECIAL, p)]
+
+
+@given(
+    st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=1, max_size=6),
+    st.integers(0, 8),
+    st.permutations(range(3)),
+    st.tuples(*[st.integers(0, 3)] * 3),
+    st.sampled_from([1, -1]),
+)
+def test_cliffords_move_strings_as_matrices_do(rows, generator, order, turned, sign):
+    table = np.array(rows, dtype=np.int8)
+    a, b, _ = order
+    codes = np.zeros(3, dtype=np.int8)
+    codes[a], codes[b] = GENERATORS[generator]
+    for pauli, s, turn in (
+        (codes, 1, lambda r, signs: turn_pair(r, signs, a, b, generator)),
+        (np.array(turned, dtype=np.int8), sign, None),
+    ):
+        got, signs = table.copy(), np.ones(len(table), dtype=np.int8)
+        if turn is None:
+            turn_all(got, signs, pauli, s)
+        else:
+            turn(got, signs)
+        g = (np.eye(8) - 1j * s * string(pauli)) / np.sqrt(2)
+        if not pauli.any():
+            g = np.eye(8)
+        for before, after, its in zip(table, got, signs, strict=True):
+            assert np.allclose(g @ string(before) @ g.conj().T, its * string(after))
+
+
+@pytest.mark.parametrize("g", all_cliffords())
+def test_one_qubit_cliffords_are_found_by_what_they_do(g):
+    rows, signs = np.array([[1], [3]], dtype=np.int8), np.ones(2, dtype=np.int8)
+    turn_wire(rows, signs, 0, np.ascontiguousarray(g))
+    for before, after, sign in zip((1, 3), rows[:, 0], signs, strict=True):
+        assert np.allclose(g.conj().T @ CODES[before] @ g, sign * CODES[after])
+    found = clifford((int(rows[0, 0]), int(signs[0])), (int(rows[1, 0]), int(signs[1])))
+    assert abs(np.vdot(found, g)) == pytest.approx(2)
+
+
+def test_there_are_24_cliffords():
+    assert len(all_cliffords()) == 24
+    assert AXES == "ixyz"
+
+
+@settings(max_examples=60, deadline=None)
+@given(made=some_tapes)
+def test_resynthesis_keeps_the_unitary_at_every_row(made):
+    tape, n = made
+    flow, parameters = flow_of(tape, n)
+    for new in resynthesise(flow, STYLES[:4], most=MANY):
+        for row in rows_at(parameters, len(tape.operations)):
+            assert same(unitary(flow, row), unitary(new, row))
+
+
+@settings(max_examples=80, deadline=None)
+@given(made=some_tapes, data=st.data())
+def test_resynthesis_for_outcomes_keeps_the_distribution(made, data):
+    tape, n = made
+    flow, parameters = flow_of(tape, n)
+    measured = data.draw(st.lists(st.sampled_from(range(n)), min_size=1, unique=True))
+    flips = data.draw(st.lists(st.booleans(), min_size=len(measured), max_size=len(measured)))
+    extra = flow.outputs[measured[0]].wires ^ flow.outputs[measured[-1]].wires
+    bits = [
+        flow.outputs[q]._replace(flip=flip) for q, flip in zip(measured, flips, strict=True)
+    ] + [flow.outputs[0]._replace(wires=extra)]  # a XOR, or a bit that is always 0
+    flow = Flow(n, flow.operations, tuple(bits))
+    for new in resynthesise(flow, STYLES[:4], most=MANY, outcomes=True):
+        for row in rows_at(parameters, len(tape.operations)):
+            assert np.allclose(outcomes(flow, row), outcomes(new, row), atol=1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(made=some_tapes)
+def test_windows_and_search_keep_the_unitary_and_cost_no_more(made):
+    tape, n = made
+    flow, parameters = flow_of(tape, n)
+    flow = synthesise(gather(flow))
+    cost = entangling_cost(flow.operations)
+
+    def rewrite(window, _):
+        return resynthesise(window, STYLES[:1], most=MANY)[0]
+
+    tried = 0
+
+    def a_few(window, cost):
+        nonlocal tried
+        tried += 1
+        return rewrite(window, cost) if tried < 6 else None
+
+    found = [rewrite_windows(flow, min(3, n), a_few)]
+    for new in rewritten(flow, lambda f: synthesise(gather(f)), outcomes=False):
+        count, angle = entangling_cost(new.operations)
+        assert count <= cost[0]
+        assert angle <= cost[1] + 1e-6
+        found.append(new)
+    for new in found:
+        for row in rows_at(parameters, len(tape.operations)):
+            assert same(unitary(flow, row), unitary(new, row))
+
+
+@settings(max_examples=40, deadline=None)
+@given(made=some_tapes)
+def test_a_window_can_stand_together_in_time(made):
+    tape, n = made
+    flow, _ = flow_of(tape, n)
+    for start, op in enumerate(flow.operations):
+        if not isinstance(op, Interaction):
+            continue
+        for wires, members in windows(flow.operations, start, min(3, n)):
+            assert len(wires) == min(3, n)
+            assert members[0] == start
+            outside = [j for j in range(start, members[-1]) if j not in members]
+            for j in outside:  # nothing left out shares a wire with a later member
+                later = {q for m in members if m > j for q in wires_of(flow.operations[m])}
+                assert later.isdisjoint(wires_of(flow.operations[j]))
+
+
+def test_rotations_about_equal_strings_merge_and_quarter_turns_vanish():
+    tape = qml.tape.QuantumScript(
+        [
+            qml.RZ(0.3, 0),
+            qml.CNOT([0, 1]),
+            qml.T(0),
+            qml.S(1),
+            qml.CNOT([0, 1]),
+            qml.RZ(0.4, 0),
+        ]
+    )
+    flow, _ = flow_of(tape, 2)
+    (angle,) = gadgets_of(flow).angles
+    assert sorted(i for i, _ in angle.terms) == [0, 1]
+    assert angle.const == pytest.approx(np.pi / 4)
+
+
+def test_a_toffoli_takes_five_interactions_of_three_and_a_half():
+    tape = qml.tape.QuantumScript(qml.Toffoli([0, 1, 2]).decomposition())
+    flow, _ = flow_of(tape, 3)
+    costs = [entangling_cost(new.operations) for new in resynthesise(flow, most=MANY)]
+    count, angle = min(costs)
+    assert (count, 4 * angle) <= (5, 3.5 + 1e-9)
+
+
+def test_a_style_that_needs_too_many_entanglers_is_given_up():
+    tape = qml.tape.QuantumScript(qml.Toffoli([0, 1, 2]).decomposition())
+    flow, _ = flow_of(tape, 3)
+    assert resynthesise(flow, most=2) == []
