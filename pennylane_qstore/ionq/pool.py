@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pennylane_qstore.ionq.api import Api
-from pennylane_qstore.ionq.loop import background_loop
+from pennylane_qstore.ionq.loop import background_loop, keep_forever
 from pennylane_qstore.ionq.retry import Clock, RetryPolicy
 from pennylane_qstore.ionq.secret import Secret
 from pennylane_qstore.ionq.transport import Endpoint, Transport
@@ -77,7 +77,9 @@ def _forget_after_fork() -> None:
     global _lock
     _lock = threading.RLock()
     for entry in _entries.values():
-        entry.api.transport.forget()
+        # Its sockets are the parent's, and the loop's thread may have been in the midst of a
+        # task: nothing of it may be closed, destroyed or complained about here.
+        keep_forever(entry.api)
     _entries.clear()
 
 

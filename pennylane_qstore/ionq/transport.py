@@ -20,7 +20,7 @@ from yarl import URL
 
 from pennylane_qstore._version import __version__
 from pennylane_qstore.errors import ConfigurationError, InvalidResponse
-from pennylane_qstore.ionq.loop import background_loop, keep_forever
+from pennylane_qstore.ionq.loop import background_loop
 from pennylane_qstore.ionq.retry import Lost, Unsent
 from pennylane_qstore.ionq.secret import Secret
 
@@ -237,12 +237,6 @@ class Transport:
         if session is not None:
             background_loop().closed(self.close)
             await session.close()
-
-    def forget(self) -> None:
-        """In a forked child: leave the parent's sockets alone, for good."""
-        if self._session is not None:
-            keep_forever(self._session)
-        self._session = None
 
     def _open(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(

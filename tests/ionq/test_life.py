@@ -166,6 +166,32 @@ def test_a_fork_that_ends_like_a_script_does_not_disturb_the_parent(emulator):
     assert time.time() - float(ended) < 10.0
 
 
+@needs_fork
+def test_a_fork_while_jobs_are_in_flight_is_quiet_in_the_child():
+    script = """
+        import gc, os, sys, threading, time
+        from pennylane_qstore.ionq.client import IonQBatchClient
+        from pennylane_qstore.ionq.wire import JobRequest
+        request = JobRequest("simulator", "native", 1, (b"[]",), 0, 10)
+        client = IonQBatchClient("key", base_url=sys.argv[1])
+        thread = threading.Thread(target=lambda: client.run([request]))
+        thread.start()
+        while not [row for row in client.ledger.submissions() if row.job_id]:
+            time.sleep(0.01)
+        if os.fork() == 0:
+            del client
+            gc.collect()
+            sys.exit(0)
+        os.wait()
+        thread.join()
+        print([row.state.value for row in client.ledger.submissions()])
+    """
+    with Emulator(profile=0.5) as emulator:
+        done = run_script(script, emulator.url)
+    assert done.stdout.strip() == "['consumed']"
+    assert done.stderr == ""
+
+
 def run_script(script, *args, **options):
     return subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error::ResourceWarning", "-c",
