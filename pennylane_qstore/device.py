@@ -17,8 +17,9 @@ from pennylane.wires import WiresLike
 
 from pennylane_qstore._version import __version__
 from pennylane_qstore.batching import deferred, gradients
-from pennylane_qstore.batching.execute import execute
+from pennylane_qstore.batching.execute import execute, requests_of
 from pennylane_qstore.batching.options import Options
+from pennylane_qstore.batching.service import Quote, Service
 from pennylane_qstore.batching.stats import Stats
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.measure import NotSupported
@@ -77,7 +78,15 @@ class IonQDevice(Device):  # type: ignore[misc]
         num_directions (int), h (float): of ``gradient="spsa"``: pairs of perturbed circuits, and
             their distance in radians, by default chosen for the shots.
         job_name (str), metadata (Mapping[str, str]): go with every job.
-        progress (Callable): called with each change of a job's state.
+        progress (bool or Callable): True shows a bar of each batch; a callable is called with
+            each change of a job's state (its id, state, predicted wait).
+        run (str): name of a run. A restarted run with the same name finds the jobs it has
+            already paid for, in flight or done, batch by batch; it has to be the same run (the
+            same seeds and circuits), or :class:`LedgerError` says where it differs.
+        budget_usd (float): a batch whose estimate exceeds what is left is not sent
+            (:class:`BudgetExceeded`). Jobs on simulators cost nothing.
+        confirm (Callable): called with the :class:`Quote` of every paid batch; False stops it.
+        ca_bundle (str), proxy (str): certificate authorities and HTTP proxy of the client.
         emulator (Mapping or Emulator): settings of the embedded emulator, or a running one.
 
     Raises:
@@ -117,9 +126,24 @@ class IonQDevice(Device):  # type: ignore[misc]
         return {**self._stats.as_dict(), "circuit_cache": self.cache.get_stats()}
 
     @property
+    def spent_usd(self) -> float:
+        """Billed by this device's jobs, in US dollars; estimates where the bill is not known."""
+        return self._service.spent_usd
+
+    @property
+    def left_usd(self) -> float | None:
+        """Left of ``budget_usd``, in US dollars; None without a budget."""
+        return self._service.left_usd()
+
+    @property
+    def client(self) -> Any:
+        """The :class:`IonQBatchClient` behind the device: its ledger, sessions, jobs."""
+        return self._service.client
+
+    @property
     def emulator(self) -> Any:
         """The emulator behind the device; None where there is a service."""
-        return self._options.emulator_of()
+        return self._service.emulator
 
     def preprocess_transforms(
         self, execution_config: ExecutionConfig | None = None
@@ -200,6 +224,30 @@ class IonQDevice(Device):  # type: ignore[misc]
             circuits, execution_config, self.execute, self._gradient
         )
 
+    def estimate(
+        self, circuits: QuantumScript | Sequence[QuantumScript], backend: str | None = None
+    ) -> Quote:
+        """What executing tapes would cost, by the service's own estimate. Nothing is submitted.
+
+        Args:
+            circuits: tapes, with shots; ``qml.workflow.construct_batch(qnode)(*args)`` has them.
+            backend: compile and price for this backend instead of the device's own.
+
+        Raises:
+            DeviceError: an operation or a measurement is not supported.
+        """
+        tapes = (circuits,) if isinstance(circuits, QuantumScript) else tuple(circuits)
+        prepared, _ = self._pipeline(tapes)
+        options = self._options
+        requests = requests_of(
+            prepared,
+            order=None if self.wires is None else list(self.wires),
+            target=options.target if backend is None else options.target_of(backend),
+            packing=options.packing,
+            cache=self.cache,
+        )
+        return self._service.quote(requests, backend)
+
     def batch_execute(self, circuits: Sequence[QuantumScript]) -> ResultBatch:
         """Execute tapes as one batch: :meth:`execute` without a configuration."""
         return self.execute(tuple(circuits))
@@ -224,6 +272,7 @@ class IonQDevice(Device):  # type: ignore[misc]
         self._rng = np.random.default_rng(options.seed)
         self._noise_rng = np.random.default_rng(None if options.seed is None else [options.seed, 1])
         self._stats = Stats()
+        self._service = Service(options)
         self.cache = options.cache_of(_SHARED_CACHE)
         self._gradient = gradients.Gradient(
             options.gradient,
@@ -250,7 +299,7 @@ class IonQDevice(Device):  # type: ignore[misc]
             target=options.target,
             packing=options.packing,
             cache=self.cache,
-            send=options.send,
+            send=self._service.send,
             rng=self._rng,
             noise_seed=self._noise_seed,
             stats=self._stats,
@@ -303,6 +352,6 @@ class IonQDevice(Device):  # type: ignore[misc]
 
 
 _REBUILT = (
-    *("_rng", "_noise_rng", "_stats", "cache"),
+    *("_rng", "_noise_rng", "_stats", "_service", "cache"),
     *("_gradient", "_pipeline", "_gradient_pipeline"),
 )

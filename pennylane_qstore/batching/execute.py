@@ -160,13 +160,10 @@ def execute(
     """
     with stats.timer("structure"):
         prepared = [prepare(tape, order, cache) for tape in tapes]
-        works = [
-            _Work(i, basis, pieces)
-            for i, (plan, pieces, _) in enumerate(prepared)
-            for basis in plan.bases
-        ]
+        works = _works(prepared)
     circuits = _build(works, [wires for _, _, wires in prepared], target, cache, stats)
-    histograms = _run(works, tapes, circuits, target, packing, send, noise_seed, stats)
+    chunks, requests = _jobs(works, tapes, circuits, target, packing, noise_seed)
+    histograms = _run(chunks, requests, works, circuits, packing, send, stats)
     out: list[Any] = []
     with stats.timer("results"):
         # Tape by tape, drawing and shuffling in turn: a batch equals its tapes one by one.
@@ -176,6 +173,29 @@ def execute(
             batched = any(piece.batched for piece in pieces)
             out.append(results(plan, found, tapes[i], batched=batched))
     return tuple(out)
+
+
+def requests_of(
+    tapes: Sequence[QuantumScript],
+    *,
+    order: Sequence[Any] | None,
+    target: Target,
+    packing: Packing,
+    cache: SmartCircuitCache,
+) -> list[JobRequest]:
+    """The jobs that executing these tapes would send."""
+    prepared = [prepare(tape, order, cache) for tape in tapes]
+    works = _works(prepared)
+    circuits = _build(works, [wires for _, _, wires in prepared], target, cache, Stats())
+    return _jobs(works, tapes, circuits, target, packing, lambda: None)[1]
+
+
+def _works(prepared: Sequence[tuple[Plan, list[Split], dict[Any, int]]]) -> list[_Work]:
+    return [
+        _Work(i, basis, pieces)
+        for i, (plan, pieces, _) in enumerate(prepared)
+        for basis in plan.bases
+    ]
 
 
 # --- circuits ------------------------------------------------------------------------------
@@ -262,17 +282,15 @@ def _program(piece: Split, wires: Mapping[Any, int], cache: SmartCircuitCache) -
 # --- jobs ----------------------------------------------------------------------------------
 
 
-def _run(
+def _jobs(
     works: Sequence[_Work],
     tapes: Sequence[QuantumScript],
     circuits: _Circuits,
     target: Target,
     packing: Packing,
-    send: Jobs,
     noise_seed: Callable[[], int | None],
-    stats: Stats,
-) -> list[Histogram]:
-    """Send every circuit; histograms by position."""
+) -> tuple[list[list[int]], list[JobRequest]]:
+    """Requests, and the positions of each one's circuits."""
     by_shots: dict[int, list[int]] = {}
     for work in works:
         shots = tapes[work.tape].shots.total_shots or 1
@@ -304,12 +322,25 @@ def _run(
                     aggregation=packing.aggregation,
                 )
             )
+    return chunks, requests
+
+
+def _run(
+    chunks: Sequence[Sequence[int]],
+    requests: Sequence[JobRequest],
+    works: Sequence[_Work],
+    circuits: _Circuits,
+    packing: Packing,
+    send: Jobs,
+    stats: Stats,
+) -> list[Histogram]:
+    """Send every job; histograms by position."""
     start = time.perf_counter()
     if packing.batch:
         jobs = send(requests) if requests else []
     else:
         jobs = [send([request])[0] for request in requests]
-    by_tape = [0] * len(tapes)
+    by_tape = [0] * (1 + max((work.tape for work in works), default=-1))
     for work in works:
         by_tape[work.tape] += sum(len(piece.parameters) for piece in work.pieces)
     stats.record_jobs(jobs, requests, by_tape, time.perf_counter() - start)

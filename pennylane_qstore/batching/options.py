@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pennylane_qstore.batching.execute import Packing, Target
 from pennylane_qstore.errors import ConfigurationError
@@ -18,13 +18,6 @@ from pennylane_qstore.ionq.backends import (
 )
 from pennylane_qstore.ionq.secret import Secret, find_key
 from pennylane_qstore.native.cache import SmartCircuitCache
-
-if TYPE_CHECKING:
-    from pennylane_qstore.ionq.client import IonQBatchClient
-    from pennylane_qstore.ionq.wire import JobRequest
-
-_EMULATOR_KEY = "emulator"
-_DEFAULT_MAX_WAIT_S = 120.0
 
 
 @dataclass
@@ -52,7 +45,12 @@ class Options:
     session_id: str | None = None
     job_name: str | None = None
     metadata: Mapping[str, str] | None = None
-    progress: Callable[[Any], None] | None = None
+    progress: bool | Callable[[Any], None] | None = None
+    run: str | None = None
+    budget_usd: float | None = None
+    confirm: Callable[[Any], bool] | None = None
+    ca_bundle: str | None = None
+    proxy: str | None = None
     emulator: Any = None
     gradient: str = "parameter-shift"
     num_directions: int = 1
@@ -82,7 +80,6 @@ class Options:
             self.backend = "emulator" if local else "simulator"
         if isinstance(self.api_key, str):
             self.api_key = Secret(self.api_key)
-        self._client: IonQBatchClient | None = None
         _one_of("gateset", self.gateset, ("native", "qis"))
         _one_of("gradient", self.gradient, ("parameter-shift", "spsa"))
         _whole("num_directions", self.num_directions, least=1)
@@ -98,7 +95,9 @@ class Options:
             _whole("seed", self.seed, least=0)
         if self.max_wait is not None and not self.max_wait > 0:
             raise ConfigurationError(f"max_wait={self.max_wait!r}: give seconds, more than 0.")
-        self.target = self._target()
+        if self.budget_usd is not None and not self.budget_usd >= 0:
+            raise ConfigurationError(f"budget_usd={self.budget_usd!r}: give US dollars, 0 or more.")
+        self.target = self.target_of()
         self._check_mitigation()
         if not isinstance(self.cache, SmartCircuitCache):
             self.cache_of(SmartCircuitCache())
@@ -140,57 +139,20 @@ class Options:
             return shared
         return SmartCircuitCache(0 if self.cache is False else self.cache)
 
-    def emulator_of(self) -> Any:
-        """The embedded emulator, started when first asked for; None for a service."""
-        if not self.is_emulated:
-            return None
-        from pennylane_qstore.emulator import Emulator, embedded
-
-        if isinstance(self.emulator, Emulator):
-            return self.emulator
-        return embedded(**(self.emulator or {}))
-
-    @property
-    def client(self) -> IonQBatchClient:
-        """The client, made when first asked for."""
-        if self._client is None:
-            from pennylane_qstore.ionq.client import IonQBatchClient
-
-            emulator = self.emulator_of()
-            self._client = IonQBatchClient(
-                api_key=_EMULATOR_KEY if emulator is not None else self.api_key,
-                base_url=emulator.url if emulator is not None else self.base_url,
-                pool_size=self.pool_size,
-                ledger=self.ledger,
-                on_ambiguous=self.on_ambiguous,
-                retry_failed=self.retry_failed,
-            )
-        return self._client
-
-    def send(self, requests: Sequence[JobRequest]) -> Sequence[Any]:
-        """Send jobs and wait for their results."""
-        max_wait = self.max_wait
-        if max_wait is None and not self.target.backend.is_qpu:
-            max_wait = _DEFAULT_MAX_WAIT_S
-        return self.client.run(requests, max_wait=max_wait, progress=self.progress)
-
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_client": None, "api_key": None}
+        return {**vars(self), "api_key": None}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Options:
         given = {f.name: getattr(self, f.name) for f in fields(self)}
         return Options(**given)
 
-    def _target(self) -> Target:
-        assert self.backend is not None  # noqa: S101 - set above
-        figures: Backend
-        if self.is_emulated:
-            figures = backend("simulator")
-        else:
-            try:
-                figures = backend(self.backend)
-            except ConfigurationError as error:
-                raise ConfigurationError(f"{error} Or 'emulator', which needs no key.") from None
+    def target_of(self, name: str | None = None) -> Target:
+        """What circuits are compiled for: the device's backend, or another one."""
+        name = name or ("simulator" if self.is_emulated else str(self.backend))
+        try:
+            figures: Backend = backend(name)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{error} Or 'emulator', which needs no key.") from None
         gates = figures.native_gates
         if self.noise_model is not None:
             model = noise_model(self.noise_model)

@@ -1,0 +1,211 @@
+"""The service behind a device: its client, what jobs cost, and how a run knows its jobs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pennylane_qstore.errors import BudgetExceeded, ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pennylane_qstore.batching.options import Options
+    from pennylane_qstore.ionq.client import IonQBatchClient
+    from pennylane_qstore.ionq.wire import JobRequest
+
+logger = logging.getLogger(__name__)
+
+_EMULATOR_KEY = "emulator"
+_DEFAULT_MAX_WAIT_S = 120.0
+
+
+class Quote(NamedTuple):
+    """What a batch would cost and take, as the service estimates it.
+
+    Attributes:
+        cost_usd: in US dollars; None if the service names another unit.
+        execution_s: on the machine, in seconds, summed over jobs; None if not told.
+        queue_s: longest predicted wait of a job, in seconds; None if not told.
+        jobs: POSTs it would take.
+        circuits: circuits, summed over jobs.
+        shots: shots, summed over circuits.
+        gates_1q, gates_2q: native gates, summed over circuits.
+    """
+
+    cost_usd: float | None
+    execution_s: float | None
+    queue_s: float | None
+    jobs: int
+    circuits: int
+    shots: int
+    gates_1q: int
+    gates_2q: int
+
+
+class Service:
+    """Sends jobs, and asks before it spends.
+
+    Args:
+        options: of the device.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.spent_usd = 0.0
+        self._client: IonQBatchClient | None = None
+        self._step = 0
+
+    @property
+    def emulator(self) -> Any:
+        """The emulator behind the device, started when first asked for; None for a service."""
+        if not self.options.is_emulated:
+            return None
+        from pennylane_qstore.emulator import Emulator, embedded
+
+        if isinstance(self.options.emulator, Emulator):
+            return self.options.emulator
+        return embedded(**(self.options.emulator or {}))
+
+    @property
+    def client(self) -> IonQBatchClient:
+        """The client, made when first asked for."""
+        if self._client is None:
+            from pennylane_qstore.ionq.client import IonQBatchClient
+
+            options, emulator = self.options, self.emulator
+            self._client = IonQBatchClient(
+                api_key=_EMULATOR_KEY if emulator is not None else options.api_key,
+                base_url=emulator.url if emulator is not None else options.base_url,
+                pool_size=options.pool_size,
+                ledger=options.ledger,
+                on_ambiguous=options.on_ambiguous,
+                retry_failed=options.retry_failed,
+                ca_bundle=options.ca_bundle,
+                proxy=options.proxy,
+            )
+        return self._client
+
+    def send(self, requests: Sequence[JobRequest]) -> Sequence[Any]:
+        """Send jobs and wait for their results.
+
+        Raises:
+            BudgetExceeded: they would cost more than is left. Nothing was sent.
+            QStoreError: see :meth:`IonQBatchClient.run`.
+        """
+        options = self.options
+        keys = self._keys(len(requests))
+        estimates = self._agreed(requests)
+        max_wait = options.max_wait
+        if max_wait is None and not options.target.backend.is_qpu:
+            max_wait = _DEFAULT_MAX_WAIT_S
+        with _progress(options.progress) as progress:
+            jobs = self.client.run(
+                requests, max_wait=max_wait, progress=progress, keys=keys, estimates=estimates
+            )
+        self._step += 1
+        for job, estimate in zip(jobs, estimates, strict=True):
+            self.spent_usd += estimate or 0.0 if job.cost_usd is None else job.cost_usd
+        return jobs
+
+    def quote(self, requests: Sequence[JobRequest], backend: str | None = None) -> Quote:
+        """What requests would cost, by the service's own estimate; nothing is submitted."""
+        estimates = [self._estimate(request, backend) for request in requests]
+        entangling = [_entangling(request) for request in requests]
+        return Quote(
+            _total([e.cost_usd for e in estimates]),
+            _total([e.execution_s for e in estimates]),
+            max((e.queue_s for e in estimates if e.queue_s is not None), default=None),
+            len(requests),
+            sum(len(r.circuits) for r in requests),
+            sum(len(r.circuits) * r.shots for r in requests),
+            sum(r.gate_counts for r in requests) - sum(entangling),
+            sum(entangling),
+        )
+
+    def left_usd(self) -> float | None:
+        """What is left of the budget; None without one."""
+        if self.options.budget_usd is None:
+            return None
+        return float(self.options.budget_usd) - self._spent()
+
+    def _agreed(self, requests: Sequence[JobRequest]) -> list[float | None]:
+        """Estimates of the requests, within the budget and confirmed."""
+        options = self.options
+        if not options.target.backend.is_qpu:
+            return [0.0] * len(requests)
+        if options.budget_usd is None and options.confirm is None:
+            return [None] * len(requests)
+        estimates = [self._estimate(request).cost_usd for request in requests]
+        total = _total(estimates)
+        if options.budget_usd is not None:
+            if total is None:
+                raise ConfigurationError(
+                    f"budget_usd cannot be kept: the service gives no price in US dollars for "
+                    f"{options.target.backend.name}. Use a session with a cost limit instead."
+                )
+            left = float(options.budget_usd) - self._spent()
+            if total > left:
+                raise BudgetExceeded(
+                    f"This batch of {len(requests)} job(s) is estimated at ${total:,.2f}, and "
+                    f"${left:,.2f} of the budget of ${options.budget_usd:,.2f} is left. Nothing "
+                    "was sent. Raise budget_usd, or send fewer circuits or shots.",
+                    estimate_usd=total,
+                    left_usd=left,
+                )
+        if options.confirm is not None and not options.confirm(self.quote(requests)):
+            raise BudgetExceeded(
+                "The batch was not confirmed. Nothing was sent.", estimate_usd=total
+            )
+        return estimates
+
+    def _spent(self) -> float:
+        """By this device, or by its run over all its starts."""
+        if self.options.run is None:
+            return self.spent_usd
+        return max(self.spent_usd, self.client.ledger.spent_usd(self.options.run))
+
+    def _estimate(self, request: JobRequest, backend: str | None = None) -> Any:
+        entangling = _entangling(request)
+        mitigation = (request.settings or {}).get("error_mitigation") or {}
+        return self.client.estimate(
+            backend or request.backend,
+            qubits=request.qubits,
+            shots=request.shots,
+            gates_1q=request.gate_counts - entangling,
+            gates_2q=entangling,
+            circuits=len(request.circuits),
+            error_mitigation=bool(mitigation.get("debiasing")),
+        )
+
+    def _keys(self, count: int) -> list[tuple[str, int, int]] | None:
+        """What a restarted run knows its jobs by: its name, the batch, the job in it."""
+        if self.options.run is None:
+            return None
+        return [(self.options.run, self._step, chunk) for chunk in range(count)]
+
+
+@contextmanager
+def _progress(asked: Any) -> Iterator[Any]:
+    """The callback that was given, or a bar of this batch."""
+    if asked is not True:
+        yield asked or None
+        return
+    from pennylane_qstore.ionq.progress import ProgressBar
+
+    with ProgressBar(leave=False, disable=None) as bar:
+        yield bar
+
+
+def _entangling(request: JobRequest) -> int:
+    """Two-qubit gates of a request: those that name targets, or controls."""
+    return sum(
+        text.count(b'"targets":') + text.count(b'"control":') + text.count(b'"controls":')
+        for text in request.circuits
+    )
+
+
+def _total(values: Sequence[float | None]) -> float | None:
+    return None if any(v is None for v in values) else sum(v for v in values if v is not None)
