@@ -87,13 +87,13 @@ def drive(
     try:
         inbox.drain()
     except BaseException as reason:
-        background.loop.call_soon_threadsafe(lambda: [task.cancel() for task in box])
-        if not future.done():
-            logger.warning(
-                "Interrupted. What is being sent is finished first; interrupt again to leave at "
-                "once."
-            )
         try:
+            background.loop.call_soon_threadsafe(lambda: [task.cancel() for task in box])
+            if not future.done():
+                logger.warning(
+                    "Interrupted. What is being sent is finished first; interrupt again to leave "
+                    "at once."
+                )
             inbox.drain(quietly=True)
         except KeyboardInterrupt:
             message = "Interrupted." if farewell is None else farewell(True)
