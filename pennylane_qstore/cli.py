@@ -1,4 +1,4 @@
-"""The command line: ``qstore train``, ``qstore serve``. A thin face over the rooms."""
+"""The command line: ``qstore train``, ``serve``, ``jobs`` ... A thin face over the rooms."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from pennylane_qstore import cli_jobs
 from pennylane_qstore._version import __version__
-from pennylane_qstore.errors import QStoreError
+from pennylane_qstore.cli_jobs import typed_errors
 
 app = typer.Typer(
     name="qstore",
@@ -24,6 +23,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+app.add_typer(cli_jobs.jobs, name="jobs")
+app.command()(cli_jobs.resume)
+app.command()(cli_jobs.estimate)
+app.command()(cli_jobs.doctor)
 
 
 def _version(asked: bool) -> None:
@@ -53,7 +58,7 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train a classifier on two Iris classes (versicolor and virginica)."""
-    with _typed_errors():
+    with typed_errors():
         report = _train(steps, batch_size, shots, seed, noise_model, backend, out)
     if as_json:
         typer.echo(json.dumps(report))
@@ -76,7 +81,7 @@ def serve(
     """Serve the emulator of IonQ's API to any client."""
     from pennylane_qstore.emulator import Emulator
 
-    with _typed_errors():
+    with typed_errors():
         emulator = Emulator(
             host=host,
             port=port,
@@ -248,17 +253,6 @@ def _print_report(report: dict[str, Any], out: Path) -> None:
 
 def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
-
-
-@contextmanager
-def _typed_errors() -> Iterator[None]:
-    """What is wrong, in one line, without a traceback."""
-    try:
-        yield
-    except QStoreError as error:
-        jobs = f" (jobs: {', '.join(error.job_ids)})" if error.job_ids else ""
-        typer.echo(f"qstore: {error}{jobs}", err=True)
-        raise typer.Exit(1) from None
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pennylane_qstore.errors import BudgetExceeded, ConfigurationError
+from pennylane_qstore.errors import BudgetExceeded, ConfigurationError, QStoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,15 +88,19 @@ class Service:
             )
         return self._client
 
-    def send(self, requests: Sequence[JobRequest]) -> Sequence[Any]:
+    def send(self, requests: Sequence[JobRequest], first_chunk: int = 0) -> Sequence[Any]:
         """Send jobs and wait for their results.
+
+        Args:
+            requests: the jobs.
+            first_chunk: number of the first one in a named run's ledger.
 
         Raises:
             BudgetExceeded: they would cost more than is left. Nothing was sent.
             QStoreError: see :meth:`IonQBatchClient.run`.
         """
         options = self.options
-        keys = self._keys(len(requests))
+        keys = self._keys(len(requests), first_chunk)
         estimates = self._agreed(requests)
         max_wait = options.max_wait
         if max_wait is None and not options.target.backend.is_qpu:
@@ -109,6 +113,23 @@ class Service:
         for job, estimate in zip(jobs, estimates, strict=True):
             self.spent_usd += estimate or 0.0 if job.cost_usd is None else job.cost_usd
         return jobs
+
+    def client_stats(self) -> Mapping[str, Any]:
+        """The client's figures; empty before it is made."""
+        return {} if self._client is None else self._client.get_stats()
+
+    def reported_queue_s(self) -> float | None:
+        """How long jobs wait now, as the service says, in seconds; None if it does not."""
+        try:
+            backends = self.client.backends()
+        except QStoreError as error:  # without it, the queue is not known yet: no reason to stop
+            logger.info("The backend's queue time could not be read: %s", error)
+            return None
+        name = self.options.target.backend.name
+        wait_ms = next(
+            (b.get("average_queue_time") for b in backends if b.get("backend") == name), 0
+        )
+        return wait_ms / 1e3 if isinstance(wait_ms, int | float) else None
 
     def quote(self, requests: Sequence[JobRequest], backend: str | None = None) -> Quote:
         """What requests would cost, by the service's own estimate; nothing is submitted."""
@@ -180,11 +201,48 @@ class Service:
             error_mitigation=bool(mitigation.get("debiasing")),
         )
 
-    def _keys(self, count: int) -> list[tuple[str, int, int]] | None:
+    def _keys(self, count: int, first: int) -> list[tuple[str, int, int]] | None:
         """What a restarted run knows its jobs by: its name, the batch, the job in it."""
         if self.options.run is None:
             return None
-        return [(self.options.run, self._step, chunk) for chunk in range(count)]
+        return [(self.options.run, self._step, first + chunk) for chunk in range(count)]
+
+
+@contextmanager
+def session(
+    device: Any,
+    *,
+    cost_limit: float | None = None,
+    job_limit: int | None = None,
+    minutes: float | None = None,
+) -> Iterator[Any]:
+    """An IonQ session that the device's jobs join: the service itself bounds what they may do.
+
+    Args:
+        device: a ``qstore.ionq`` device.
+        cost_limit: US dollars.
+        job_limit: jobs.
+        minutes: how long the session lasts.
+
+    Yields:
+        The session (``id``, ``backend``, ``settings``). It ends with the block.
+
+    Raises:
+        ServiceError: the account has no sessions (404), or the service refused the limits.
+    """
+    options = device._options
+    opened = device.client.create_session(
+        options.target.backend.name,
+        job_limit=job_limit,
+        minutes=minutes,
+        cost_limit_usd=cost_limit,
+    )
+    before, options.session_id = options.session_id, opened.id
+    try:
+        yield opened
+    finally:
+        options.session_id = before
+        device.client.end_session(opened.id)
 
 
 @contextmanager
