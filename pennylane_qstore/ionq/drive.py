@@ -68,13 +68,20 @@ def drive(
         KeyboardInterrupt: with that message.
     """
     inbox = inbox or Inbox()
-    box: list[asyncio.Task[Any]] = []
+    tasks: list[asyncio.Task[Any]] = []
+    stopped = False
 
-    async def boxed() -> _T:
-        task = asyncio.current_task()
-        if task is not None:
-            box.append(task)
+    async def started() -> _T:
+        tasks.extend(task for task in (asyncio.current_task(),) if task is not None)
+        if stopped:  # before it began: it ends at its first wait, where it can tidy up
+            stop()
         return await coroutine
+
+    def stop() -> None:
+        nonlocal stopped
+        stopped = True
+        for task in tasks:
+            task.cancel()
 
     background = background_loop()
     try:
@@ -82,13 +89,13 @@ def drive(
     except QStoreError:
         coroutine.close()
         raise
-    future = background.submit(boxed())
+    future = background.submit(started())
     future.add_done_callback(lambda _: inbox.end())
     try:
         inbox.drain()
     except BaseException as reason:
         try:
-            background.loop.call_soon_threadsafe(lambda: [task.cancel() for task in box])
+            background.loop.call_soon_threadsafe(stop)
             if not future.done():
                 logger.warning(
                     "Interrupted. What is being sent is finished first; interrupt again to leave "
