@@ -18,10 +18,12 @@ from pennylane.wires import WiresLike
 from pennylane_qstore._version import __version__
 from pennylane_qstore.batching import deferred, gradients
 from pennylane_qstore.batching.execute import execute, requests_of
+from pennylane_qstore.batching.fallback import Fallback
 from pennylane_qstore.batching.options import Options
+from pennylane_qstore.batching.report import Measured
 from pennylane_qstore.batching.service import Quote, Service
 from pennylane_qstore.batching.stats import Stats
-from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.errors import ConfigurationError, QStoreError
 from pennylane_qstore.measure import NotSupported
 from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.native.structure import UnsupportedOperation
@@ -60,7 +62,9 @@ class IonQDevice(Device):  # type: ignore[misc]
         batch (bool): False sends one job per circuit, one after another.
         cache (bool, int or SmartCircuitCache): True shares templates with the process's other
             devices, False keeps none, a number keeps that many, a cache is used as it is.
-        batch_size (int): most circuits per job; by default as many as IonQ takes.
+        batch_size (int or str): most circuits per job; by default as many as IonQ takes.
+            ``"adaptive"`` follows the queue (20, 10 or 5), ``"throughput"`` learns which size
+            has the most circuits per second; or an :class:`AdaptiveQueueManager`.
         pool_size (int): HTTP connections.
         max_wait (float): seconds a job may take before :class:`JobTimeout` is raised (the job
             goes on); by default without limit on a QPU and 120 elsewhere.
@@ -121,9 +125,13 @@ class IonQDevice(Device):  # type: ignore[misc]
         self._prepare()
 
     @property
-    def stats(self) -> dict[str, Any]:
-        """What was sent and where the time went: totals since the device was made."""
-        return {**self._stats.as_dict(), "circuit_cache": self.cache.get_stats()}
+    def stats(self) -> Measured:
+        """What was sent and where the time went since the device was made, as it stands now.
+
+        A dictionary (:meth:`Stats.as_dict` names its entries) with ``report()`` and
+        ``figure()``; a notebook shows it as a table.
+        """
+        return self._stats.as_dict()
 
     @property
     def spent_usd(self) -> float:
@@ -271,9 +279,12 @@ class IonQDevice(Device):  # type: ignore[misc]
         options = self._options
         self._rng = np.random.default_rng(options.seed)
         self._noise_rng = np.random.default_rng(None if options.seed is None else [options.seed, 1])
-        self._stats = Stats()
         self._service = Service(options)
+        self._fallback = Fallback(self._service.send, options.described)
         self.cache = options.cache_of(_SHARED_CACHE)
+        self._stats = Stats(cache=self.cache.get_stats, client=self._service.client_stats)
+        if options.queue is not None and options.queue.reported_queue_s is None:
+            options.queue.reported_queue_s = self._service.reported_queue_s
         self._gradient = gradients.Gradient(
             options.gradient,
             num_directions=options.num_directions,
@@ -290,24 +301,38 @@ class IonQDevice(Device):  # type: ignore[misc]
         self, circuits: Sequence[QuantumScript], config: ExecutionConfig | None
     ) -> tuple[Any, ...]:
         """Execute for real."""
-        options = self._options
         for tape in circuits:
             self._refuse(tape)
-        found = execute(
+        try:
+            found = self._execute(circuits)
+        except QStoreError as error:
+            if self._fallback.qis or not self._fallback.refuses_native(error):
+                raise
+            found = self._execute(circuits)
+        self._stats.record_batch(len(circuits))
+        if self.tracker.active:
+            self._track(circuits)
+        if logger.isEnabledFor(logging.DEBUG):
+            last = self._stats.last
+            logger.debug(
+                "%d tape(s) were %d circuit(s) in %d job(s): %s",
+                *(len(circuits), last["circuits"], last["jobs"], ", ".join(last["job_ids"])),
+            )
+        return found
+
+    def _execute(self, circuits: Sequence[QuantumScript]) -> tuple[Any, ...]:
+        options = self._options
+        return execute(
             circuits,
             order=None if self.wires is None else list(self.wires),
-            target=options.target,
+            target=self._fallback.target(options.target),
             packing=options.packing,
             cache=self.cache,
-            send=self._service.send,
+            send=self._fallback.send,
             rng=self._rng,
             noise_seed=self._noise_seed,
             stats=self._stats,
         )
-        self._stats.record_batch(len(circuits))
-        if self.tracker.active:
-            self._track(circuits)
-        return found
 
     def _refuse(self, tape: QuantumScript) -> None:
         """What must not reach the service."""
@@ -352,6 +377,6 @@ class IonQDevice(Device):  # type: ignore[misc]
 
 
 _REBUILT = (
-    *("_rng", "_noise_rng", "_stats", "_service", "cache"),
+    *("_rng", "_noise_rng", "_stats", "_service", "_fallback", "cache"),
     *("_gradient", "_pipeline", "_gradient_pipeline"),
 )

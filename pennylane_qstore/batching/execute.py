@@ -65,12 +65,15 @@ class Packing:
 
     Args:
         batch: False sends one circuit per job, one after another.
-        size: most circuits per job; None for as many as allowed.
+        size: told how many circuits there are, most of them per job; None for as many as
+            allowed.
+        observe: told results, requests and seconds of every batch.
         name, metadata, settings, session_id, aggregation: go with every job.
     """
 
     batch: bool = True
-    size: Callable[[], int | None] = field(default=lambda: None)
+    size: Callable[[int], int | None] = field(default=lambda circuits: None)
+    observe: Callable[[Sequence[Any], Sequence[JobRequest], float], None] | None = None
     name: str | None = None
     metadata: Mapping[str, str] | None = None
     settings: Mapping[str, Any] | None = None
@@ -343,7 +346,10 @@ def _run(
     by_tape = [0] * (1 + max((work.tape for work in works), default=-1))
     for work in works:
         by_tape[work.tape] += sum(len(piece.parameters) for piece in work.pieces)
-    stats.record_jobs(jobs, requests, by_tape, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    stats.record_jobs(jobs, requests, by_tape, seconds, sequential=not packing.batch)
+    if packing.observe is not None:
+        packing.observe(jobs, requests, seconds)
     found: list[Histogram | None] = [None] * len(circuits.encoded)
     for chunk, job in zip(chunks, jobs, strict=True):
         for position, histogram in zip(chunk, job.histograms, strict=True):
@@ -353,7 +359,7 @@ def _run(
 
 def _chunks(positions: Sequence[int], circuits: _Circuits, packing: Packing) -> list[list[int]]:
     """Positions cut so that each job stays within the service's limits."""
-    most = 1 if not packing.batch else min(packing.size() or MAX_CIRCUITS, MAX_CIRCUITS)
+    most = min(packing.size(len(positions)) or MAX_CIRCUITS, MAX_CIRCUITS) if packing.batch else 1
     chunks: list[list[int]] = []
     gates = size = 0
     for i in positions:

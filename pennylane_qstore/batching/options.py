@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from pennylane_qstore.batching.execute import Packing, Target
+from pennylane_qstore.batching.queue import AdaptiveQueueManager
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.ionq.backends import (
     DEBIASING_MIN_SHOTS,
@@ -32,7 +33,7 @@ class Options:
     absorb: bool = True
     batch: bool = True
     cache: bool | int | SmartCircuitCache = True
-    batch_size: int | None = None
+    batch_size: int | str | AdaptiveQueueManager | None = None
     pool_size: int = 5
     max_wait: float | None = None
     retry_failed: bool = True
@@ -89,8 +90,7 @@ class Options:
         for name in ("absorb", "batch", "retry_failed"):
             _one_of(name, getattr(self, name), (True, False))
         _whole("pool_size", self.pool_size, least=1)
-        if self.batch_size is not None:
-            _whole("batch_size", self.batch_size, least=1)
+        self.queue = self._queue()
         if self.seed is not None:
             _whole("seed", self.seed, least=0)
         if self.max_wait is not None and not self.max_wait > 0:
@@ -123,7 +123,8 @@ class Options:
             settings = {"error_mitigation": dict(self.error_mitigation)}
         return Packing(
             batch=self.batch,
-            size=lambda: self.batch_size,
+            size=self._size,
+            observe=None if self.queue is None else self._observe,
             name=self.job_name,
             metadata=self.metadata,
             settings=settings,
@@ -171,6 +172,34 @@ class Options:
             )
         noise = None if exact else self.noise_model
         return Target(figures, self.gateset, family, self.absorb, exact, noise)
+
+    def _queue(self) -> AdaptiveQueueManager | None:
+        """Who chooses the size of jobs, if it is not fixed."""
+        if isinstance(self.batch_size, AdaptiveQueueManager):
+            return self.batch_size
+        if self.batch_size == "adaptive":
+            return AdaptiveQueueManager(connections=self.pool_size)
+        if self.batch_size == "throughput":
+            return AdaptiveQueueManager("throughput", connections=self.pool_size)
+        if isinstance(self.batch_size, str):
+            _one_of("batch_size", self.batch_size, ("adaptive", "throughput"))
+        if self.batch_size is not None:
+            _whole("batch_size", self.batch_size, least=1)
+        return None
+
+    def _size(self, circuits: int) -> int | None:
+        if self.queue is not None:
+            return self.queue.get_optimal_batch_size(circuits)
+        return self.batch_size if isinstance(self.batch_size, int) else None
+
+    def _observe(self, jobs: Sequence[Any], requests: Sequence[Any], seconds: float) -> None:
+        if self.queue is not None and jobs:
+            self.queue.record_batch(
+                [len(request.circuits) for request in requests],
+                [job.queue_s for job in jobs],
+                [job.run_s for job in jobs],
+                seconds,
+            )
 
     def _check_mitigation(self) -> None:
         allowed = self.target.backend.error_mitigations

@@ -1,43 +1,67 @@
-"""What was measured: where the time of a batch went, and what it sent."""
+"""What was measured: where the time of a batch went, what it sent and what it cost."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+
+import numpy as np
+
+from pennylane_qstore.batching.report import Measured
 
 PHASES = ("structure", "compile", "bind", "encode", "service", "results")
 """Parts of a batch, in order: ``service`` is everything from the POST to the results."""
+STRETCHES = ("build", "bind", "encode", "submit", "queue", "run", "fetch", "results")
+"""The same, with the service's time divided. ``queue`` and ``run`` are the service's figures of
+the job that took longest (of all jobs, where they were sent one after another); ``fetch`` is
+what remains: noticing that it is done, and bringing the results."""
+
+_REMEMBERED = 10_000  # batches whose distribution is known
+_CLIENT = ("retries", "reconciled", "bytes_sent", "bytes_received", "connection_reuse_rate")
 
 
 class Stats:
-    """Counters of one device; thread-safe."""
+    """Counters of one device; thread-safe.
 
-    def __init__(self) -> None:
+    Args:
+        cache: the template cache's figures.
+        client: the client's figures.
+    """
+
+    def __init__(
+        self,
+        *,
+        cache: Callable[[], Mapping[str, Any]] = dict,
+        client: Callable[[], Mapping[str, Any]] = dict,
+    ) -> None:
+        self._cache, self._client = cache, client
         self._lock = threading.Lock()
+        self._now = threading.local()  # the batch that this thread is at
         self._seconds = dict.fromkeys(PHASES, 0.0)
-        self._totals = {
-            "batches": 0,
-            "executions": 0,
-            "circuits": 0,
-            "jobs": 0,
-            "requests": 0,
-            "polls": 0,
-        }
-        self._queue_s = self._run_s = self._cost_usd = 0.0
-        self.job_ids: list[str] = []
+        self._stretches = dict.fromkeys(STRETCHES, 0.0)
+        self._totals = dict.fromkeys(
+            ("batches", "executions", "circuits", "jobs", "requests", "polls"), 0
+        )
+        self._queue_s = self._run_s = self._cost_usd = self._in_flight_s = 0.0
+        self._batches: deque[dict[str, float]] = deque(maxlen=_REMEMBERED)
+        self.job_ids: deque[str] = deque(maxlen=_REMEMBERED)
         self.last: dict[str, Any] = {}
 
     @contextlib.contextmanager
     def timer(self, phase: str) -> Iterator[None]:
         """Adds the time spent inside to a phase."""
+        if phase == PHASES[0]:  # what a batch that failed left behind
+            self._now.__dict__.clear()
         start = time.perf_counter()
         try:
             yield
         finally:
             took = time.perf_counter() - start
+            self._spend({"build" if phase in ("structure", "compile") else phase: took})
             with self._lock:
                 self._seconds[phase] += took
 
@@ -47,19 +71,36 @@ class Stats:
         requests: Sequence[Any],
         circuits_by_tape: Sequence[int],
         seconds: float,
+        *,
+        sequential: bool = False,
     ) -> None:
-        """Count the jobs of one batch, which took ``seconds`` from POST to results."""
+        """Count the jobs of one batch.
+
+        Args:
+            jobs: results, as the client gives them.
+            requests: one per job.
+            circuits_by_tape: rows of each tape.
+            seconds: from the first POST to the last result.
+            sequential: whether each job waited for the one before it.
+        """
+        ids = [job_id for job in jobs for job_id in (job.job_ids or (job.job_id,))]
+        sizes = [len(request.circuits) for request in requests]
         last = {
             "circuits_by_tape": list(circuits_by_tape),
-            "jobs": len(jobs),
-            "job_ids": [job.job_id for job in jobs],
-            "circuits": sum(len(r.circuits) for r in requests),
+            "jobs": len(ids),
+            "job_ids": ids,
+            "circuits": sum(sizes),
+            "gates": sum(request.gate_counts for request in requests),
             "requests": sum(job.requests for job in jobs),
             "polls": sum(job.polls for job in jobs),
             "queue_s": sum(job.queue_s or 0.0 for job in jobs),
             "run_s": sum(job.run_s or 0.0 for job in jobs),
             "cost_usd": sum(job.cost_usd or 0.0 for job in jobs),
+            "seconds": seconds,
         }
+        self._spend(_service_stretches(jobs, seconds, sequential))
+        self._spend({"service": seconds, "circuits": float(last["circuits"])})
+        in_flight_s = sum(n * min(job.total_s, seconds) for n, job in zip(sizes, jobs, strict=True))
         with self._lock:
             self._seconds["service"] += seconds
             for name in ("jobs", "circuits", "requests", "polls"):
@@ -67,22 +108,107 @@ class Stats:
             self._queue_s += last["queue_s"]
             self._run_s += last["run_s"]
             self._cost_usd += last["cost_usd"]
-            self.job_ids += last["job_ids"]
+            self._in_flight_s += in_flight_s
+            self.job_ids.extend(ids)
             self.last = last
 
     def record_batch(self, executions: int) -> None:
-        """Count one batch of ``executions`` tapes (rows counted)."""
+        """Count one batch of ``executions`` tapes, which is over."""
+        batch = dict(self._now.__dict__)
+        self._now.__dict__.clear()
         with self._lock:
             self._totals["batches"] += 1
             self._totals["executions"] += executions
+            for name in STRETCHES:
+                self._stretches[name] += batch.get(name, 0.0)
+            self._batches.append(batch)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Totals, and seconds by phase."""
+    def as_dict(self) -> Measured:
+        """Everything, as it stands now.
+
+        Returns:
+            A dictionary that also prints, shows and draws itself. Beside the totals:
+
+            - ``batch_submission_time_ms``, ``batch_execution_time_ms`` (from the first POST to
+              the last result), ``circuit_build_time_ms`` (structures and templates),
+              ``parameter_bind_time_ms``: medians over batches; ``distribution`` has mean,
+              median, 90th and 99th percentile and maximum of these and of every stretch.
+            - ``circuits_per_second`` (also as ``throughput_circuits_per_sec``): circuits over
+              the time of all batches, preparation and results included.
+            - ``effective_parallelization``: how many circuits were in flight on average: 1 for
+              one after another, 20 for a job of 20.
+            - ``cache_hit_rate`` (0 to 1), ``cache_memory_mb``, ``circuit_cache``.
+            - ``api_calls_saved``: POSTs that one job per circuit would have taken more;
+              ``connection_reuse_rate`` (0 to 1), ``retries``, ``bytes_sent``, ...
+            - ``queue_s``, ``run_s``: of all jobs; ``cost_usd``: billed.
+            - ``seconds``: by phase; ``breakdown_s``: by stretch, over all batches.
+        """
         with self._lock:
-            return {
-                **self._totals,
+            totals = dict(self._totals)
+            seconds, stretches = dict(self._seconds), dict(self._stretches)
+            batches = list(self._batches)
+            sums = {
                 "queue_s": self._queue_s,
                 "run_s": self._run_s,
                 "cost_usd": self._cost_usd,
-                "seconds": dict(self._seconds),
             }
+            in_flight_s = self._in_flight_s
+        cache, client = dict(self._cache()), dict(self._client())
+        distribution = _distribution(batches)
+        spent_s, service_s = sum(seconds.values()), seconds["service"]
+        rate = totals["circuits"] / spent_s if spent_s else 0.0
+        return Measured(
+            {
+                **totals,
+                **sums,
+                "batch_submission_time_ms": distribution["submit"]["median"],
+                "batch_execution_time_ms": distribution["service"]["median"],
+                "circuit_build_time_ms": distribution["build"]["median"],
+                "parameter_bind_time_ms": distribution["bind"]["median"],
+                "circuits_per_second": rate,
+                "throughput_circuits_per_sec": rate,
+                "effective_parallelization": in_flight_s / service_s if service_s else 0.0,
+                "cache_hit_rate": cache.get("template_hit_rate", 0.0),
+                "cache_memory_mb": cache.get("estimated_memory_kb", 0.0) / 1e3,
+                "api_calls_saved": max(totals["circuits"] - totals["jobs"], 0),
+                **{name: client.get(name, 0) for name in _CLIENT},
+                "seconds": seconds,
+                "breakdown_s": stretches,
+                "distribution": distribution,
+                "circuit_cache": cache,
+            }
+        )
+
+    def _spend(self, seconds: Mapping[str, float]) -> None:
+        now = self._now.__dict__
+        for name, took in seconds.items():
+            now[name] = now.get(name, 0.0) + took
+
+
+def _service_stretches(jobs: Sequence[Any], seconds: float, sequential: bool) -> dict[str, float]:
+    """Where the time between POST and results went; adds up to ``seconds``."""
+    if not jobs:
+        return {}
+    path = jobs if sequential else [max(jobs, key=lambda job: job.total_s)]
+    left, spent = seconds, {}
+    for name in ("submit", "run", "queue"):
+        # The service's clock is not ours: its figures never make more than what we measured.
+        spent[name] = min(sum(getattr(job, f"{name}_s") or 0.0 for job in path), left)
+        left -= spent[name]
+    return {**spent, "fetch": left}
+
+
+def _distribution(batches: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Of each stretch and of the service's time, in ms."""
+    out = {}
+    for name in (*STRETCHES, "service"):
+        values = 1e3 * np.array([batch.get(name, 0.0) for batch in batches] or [0.0])
+        median, p90, p99 = np.percentile(values, [50, 90, 99])
+        out[name] = {
+            "mean": float(values.mean()),
+            "median": float(median),
+            "p90": float(p90),
+            "p99": float(p99),
+            "max": float(values.max()),
+        }
+    return out

@@ -1,0 +1,303 @@
+"""How many circuits a job should have, from what the last jobs took.
+
+Two policies. ``"tiers"`` is Q-Store v3.4's: 20 circuits while jobs wait less than a second in
+the queue, 10 while they wait less than three, 5 beyond. ``"throughput"`` fits what a job and
+what a circuit cost on this service, and takes the size with the most circuits per second.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.ionq.backends import MAX_CIRCUITS
+
+POLICIES = ("tiers", "throughput")
+TIERS = ((1.0, 20), (3.0, 10), (math.inf, 5))
+"""Seconds in the queue (excluded) and circuits per job below them."""
+
+_REMEMBERED = 100
+_REPORT_AGE_S = 60.0  # a reported queue is asked for again after this
+_WORTH_A_TRY = 2.0  # of the best duration: what the fit may be wrong by
+_ROUNDS = 3  # candidates of the throughput policy: up to so many jobs per connection
+
+
+class JobRecord(NamedTuple):
+    """One job: its circuits, seconds in the queue and on the machine, when it was recorded."""
+
+    batch_size: int
+    queue_s: float
+    execution_s: float
+    at_s: float
+
+
+class BatchRecord(NamedTuple):
+    """One batch: its circuits, the jobs they were divided over, seconds until all were done."""
+
+    circuits: int
+    jobs: int
+    seconds: float
+
+
+class AdaptiveQueueManager:
+    """Chooses how many circuits to put into a job. Thread-safe.
+
+    Args:
+        policy: ``"tiers"`` or ``"throughput"``.
+        window: jobs whose queue times are averaged (tiers).
+        max_batch_size: never more circuits than this in a job.
+        connections: jobs that travel at once (the client's ``pool_size``).
+        reported_queue_s: asked for the backend's own figure, in seconds, where no measured one
+            is fresh; None if it has none.
+        stale_s: seconds after which a measured queue time says nothing any more.
+        clock: monotonic seconds, for tests.
+
+    Raises:
+        ConfigurationError: a policy that does not exist, or a size below 1.
+
+    **Example**
+
+    >>> queue = AdaptiveQueueManager()
+    >>> queue.get_optimal_batch_size()
+    20
+    >>> queue.record_job(batch_size=20, queue_time=1.5, execution_time=1.85)
+    >>> queue.get_optimal_batch_size()
+    10
+    """
+
+    def __init__(
+        self,
+        policy: str = "tiers",
+        *,
+        window: int = 10,
+        max_batch_size: int | None = None,
+        connections: int = 5,
+        reported_queue_s: Callable[[], float | None] | None = None,
+        stale_s: float = 600.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if policy not in POLICIES:
+            raise ConfigurationError(
+                f"policy={policy!r} is not allowed. Allowed: {', '.join(map(repr, POLICIES))}."
+            )
+        limits = {"window": window, "max_batch_size": max_batch_size, "connections": connections}
+        for name, value in limits.items():
+            if value is not None and value < 1:
+                raise ConfigurationError(f"{name}={value!r}: give a whole number, 1 or more.")
+        self.policy = policy
+        self.window = window
+        self.max_batch_size = min(max_batch_size or MAX_CIRCUITS, MAX_CIRCUITS)
+        self.connections = connections
+        self.reported_queue_s = reported_queue_s
+        self._stale_s, self._clock = stale_s, clock
+        self._jobs: deque[JobRecord] = deque(maxlen=_REMEMBERED)
+        self._batches: deque[BatchRecord] = deque(maxlen=_REMEMBERED)
+        self._reported: tuple[float, float | None] | None = None
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<AdaptiveQueueManager: {self.policy}, {len(self._jobs)} jobs seen>"
+
+    def get_optimal_batch_size(self, circuits: int | None = None) -> int:
+        """Circuits to put into a job now.
+
+        Args:
+            circuits: how many there are to send; by default as many as last time. The tiers
+                do not look at it.
+        """
+        if self.policy == "tiers":
+            return min(_tier(self.expected_queue_s() or 0.0), self.max_batch_size)
+        with self._lock:
+            batches = list(self._batches)
+        total = circuits or (batches[-1].circuits if batches else TIERS[0][1])
+        return best_size(total, batches, self.connections, self.max_batch_size)
+
+    def expected_queue_s(self) -> float | None:
+        """Seconds a job will wait: the mean of the last ones, else what the backend says."""
+        now = self._clock()
+        with self._lock:
+            last = list(self._jobs)[-self.window :]
+        fresh = [job.queue_s for job in last if now - job.at_s <= self._stale_s]
+        return sum(fresh) / len(fresh) if fresh else self._reported_s(now)
+
+    def record_job(self, batch_size: int, queue_time: float, execution_time: float) -> None:
+        """Learn from one job that travelled alone.
+
+        Args:
+            batch_size: its circuits.
+            queue_time: seconds it waited.
+            execution_time: seconds it ran.
+        """
+        self.record_batch([batch_size], [queue_time], [execution_time], queue_time + execution_time)
+
+    def record_batch(
+        self,
+        sizes: Sequence[int],
+        queue_s: Iterable[float],
+        execution_s: Iterable[float],
+        seconds: float,
+    ) -> None:
+        """Learn from jobs that travelled together.
+
+        Args:
+            sizes: circuits of each job.
+            queue_s: seconds each one waited.
+            execution_s: seconds each one ran.
+            seconds: from the first POST to the last result.
+        """
+        now = self._clock()
+        jobs = [
+            JobRecord(int(n), float(q), float(e), now)
+            for n, q, e in zip(sizes, queue_s, execution_s, strict=True)
+        ]
+        numbers = [seconds, *itertools.chain.from_iterable(job[:3] for job in jobs)]
+        if not jobs or not all(math.isfinite(x) and x >= 0 for x in numbers):
+            raise ConfigurationError(f"Not a job's size and times: {jobs}, {seconds!r} s in all.")
+        with self._lock:
+            self._jobs.extend(jobs)
+            self._batches.append(BatchRecord(sum(sizes), len(jobs), float(seconds)))
+
+    def get_stats(self) -> dict[str, Any]:
+        """What was learnt.
+
+        Returns:
+            ``policy``, ``jobs``, ``current_batch_size``, ``avg_queue_time_ms``,
+            ``queue_depth_estimate`` (jobs like ours that fit into the time we wait),
+            ``seconds_per_job`` and ``seconds_per_circuit`` (queue and execution, fitted).
+        """
+        with self._lock:
+            jobs = list(self._jobs)
+        expected = self.expected_queue_s()
+        execution = float(np.mean([job.execution_s for job in jobs])) if jobs else 0.0
+        per_job, per_circuit = cost_of_jobs(jobs)
+        return {
+            "policy": self.policy,
+            "jobs": len(jobs),
+            "current_batch_size": self.get_optimal_batch_size(),
+            "avg_queue_time_ms": None if expected is None else 1e3 * expected,
+            "queue_depth_estimate": round((expected or 0.0) / execution) if execution else 0,
+            "seconds_per_job": per_job,
+            "seconds_per_circuit": per_circuit,
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What was learnt of a service does not depend on the process; callables and locks do.
+        kept = {k: v for k, v in vars(self).items() if k not in ("_lock", "reported_queue_s")}
+        return {**kept, "_clock": time.monotonic, "_reported": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.reported_queue_s = None
+        self._lock = threading.Lock()
+
+    def _reported_s(self, now: float) -> float | None:
+        if self.reported_queue_s is None:
+            return None
+        if self._reported is None or now - self._reported[0] > _REPORT_AGE_S:
+            self._reported = (now, self.reported_queue_s())
+        return self._reported[1]
+
+
+def best_size(
+    circuits: int, batches: Sequence[BatchRecord], connections: int, most: int = MAX_CIRCUITS
+) -> int:
+    """The number of circuits per job that finishes a batch soonest.
+
+    The duration of a batch of N circuits in k jobs over p connections is taken as
+    ``a + b N/k + c ceil(k/p) + d k`` (a, b, c, d >= 0): b is the cost of a circuit, c what it
+    costs to bring a job to the service, d what a job costs where the service runs one after
+    another. What was measured with k jobs corrects the fit at k.
+
+    Args:
+        circuits: N.
+        batches: what was measured; the last ones matter.
+        connections: p.
+        most: circuits in a job at most.
+    """
+    fewest = math.ceil(circuits / most)
+    counts = sorted(
+        {
+            math.ceil(circuits / math.ceil(circuits / k))
+            for k in range(fewest, max(fewest, min(circuits, _ROUNDS * connections)) + 1)
+        }
+    )
+    tried = {batch.jobs for batch in batches}
+    # The fit has to have seen few jobs and many; what lies between is looked at around the best.
+    for k in (min(counts, key=lambda k: abs(k - ahead)) for ahead in (1, connections, 2, 3)):
+        if k not in tried:
+            return math.ceil(circuits / k)
+    model = _fit(batches, connections)
+    seconds = {k: _seconds(k, circuits, batches, connections, model) for k in counts}
+    best = min(counts, key=seconds.__getitem__)
+    if best in tried:
+        at = counts.index(best)
+        for k in (
+            min(counts, key=lambda k: abs(k - best - connections)),  # a whole round more
+            *counts[max(at - 1, 0) : at],
+            *counts[at + 1 : at + 2],
+        ):
+            if k not in tried and seconds[k] < _WORTH_A_TRY * seconds[best]:
+                return math.ceil(circuits / k)
+    return math.ceil(circuits / best)
+
+
+def cost_of_jobs(jobs: Sequence[JobRecord]) -> tuple[float | None, float | None]:
+    """Seconds per job and per circuit; None while jobs of one size only were seen."""
+    if len({job.batch_size for job in jobs}) < 2:
+        return None, None
+    features = np.array([[1.0, job.batch_size] for job in jobs])
+    per_job, per_circuit = _nonnegative(
+        features, np.array([job.queue_s + job.execution_s for job in jobs])
+    )
+    return float(per_job), float(per_circuit)
+
+
+# --- private -------------------------------------------------------------------------------
+
+
+def _tier(queue_s: float) -> int:
+    return next(size for below, size in TIERS if queue_s < below)
+
+
+def _features(circuits: int, jobs: int, connections: int) -> list[float]:
+    return [1.0, math.ceil(circuits / jobs), math.ceil(jobs / connections), jobs]
+
+
+def _fit(batches: Sequence[BatchRecord], connections: int) -> NDArray[np.float64]:
+    features = np.array([_features(b.circuits, b.jobs, connections) for b in batches])
+    return _nonnegative(features, np.array([b.seconds for b in batches]))
+
+
+def _seconds(
+    jobs: int,
+    circuits: int,
+    batches: Sequence[BatchRecord],
+    connections: int,
+    model: NDArray[np.float64],
+) -> float:
+    """The fit, drawn towards what was measured with as many jobs, the more often the more."""
+
+    def fitted(n: int) -> float:
+        return max(float(np.dot(model, _features(n, jobs, connections))), 1e-9)
+
+    ratios = [b.seconds / fitted(b.circuits) for b in batches if b.jobs == jobs]
+    return fitted(circuits) * (1.0 + sum(ratios)) / (1 + len(ratios))
+
+
+def _nonnegative(
+    features: NDArray[np.float64], seconds: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    from scipy.optimize import nnls
+
+    # By relative error: a slow job's noise is larger than a quick one's.
+    scale = 1.0 / np.maximum(seconds, 1e-6)
+    return np.asarray(nnls(features * scale[:, None], seconds * scale)[0], dtype=np.float64)

@@ -1,0 +1,143 @@
+"""What was measured, shown: as text, in a notebook, as a figure."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pennylane_qstore.errors import ConfigurationError
+
+LABELS: Mapping[str, tuple[str, str]] = {
+    "batches": ("Batches", "{:,}"),
+    "circuits": ("Circuits", "{:,}"),
+    "jobs": ("Jobs (POSTs)", "{:,}"),
+    "requests": ("HTTP requests", "{:,}"),
+    "polls": ("of these, looks at jobs", "{:,}"),
+    "retries": ("Retries", "{:,}"),
+    "bytes_sent": ("Bytes sent", "{:,}"),
+    "bytes_received": ("Bytes received", "{:,}"),
+    "api_calls_saved": ("POSTs saved", "{:,}"),
+    "connection_reuse_rate": ("Connections reused", "{:.1%}"),
+    "cache_hit_rate": ("Templates found in the cache", "{:.1%}"),
+    "cache_memory_mb": ("Memory of the cache", "{:.3f} MB"),
+    "circuits_per_second": ("Circuits per second", "{:.2f}"),
+    "effective_parallelization": ("Circuits in flight on average", "{:.2f}"),
+    "circuit_build_time_ms": ("Building circuits (median of a batch)", "{:.3f} ms"),
+    "parameter_bind_time_ms": ("Binding parameters (median)", "{:.3f} ms"),
+    "batch_submission_time_ms": ("Submission (median)", "{:.1f} ms"),
+    "batch_execution_time_ms": ("POST to results (median)", "{:.1f} ms"),
+    "queue_s": ("Queue, all jobs", "{:.3f} s"),
+    "run_s": ("Execution, all jobs", "{:.3f} s"),
+    "cost_usd": ("Billed", "${:,.2f}"),
+}
+"""What is shown, in order: its label and its form."""
+NAMES: Mapping[str, str] = {
+    "build": "building circuits",
+    "bind": "binding parameters",
+    "encode": "writing the job",
+    "submit": "submission",
+    "queue": "queue",
+    "run": "execution",
+    "fetch": "noticing and fetching",
+    "results": "computing results",
+}
+"""Stretches of a batch, as they are shown."""
+
+_COLOURS = ("#1b9e77", "#66a61e", "#a6761d", "#d95f02", "#bbbbbb", "#7570b3", "#e7298a", "#e6ab02")
+
+
+class Breakdown(NamedTuple):
+    """Where the time of a batch went: names and mean seconds of its stretches, in order."""
+
+    names: tuple[str, ...]
+    seconds: tuple[float, ...]
+
+    @property
+    def total_s(self) -> float:
+        """Seconds of a batch."""
+        return sum(self.seconds)
+
+
+class Measured(dict[str, Any]):
+    """Figures by name; see :meth:`Stats.as_dict`. Shows itself in a notebook."""
+
+    def breakdown(self) -> Breakdown:
+        """Where the time of a batch went, on average."""
+        batches = max(self["batches"], 1)
+        return Breakdown(
+            tuple(NAMES[name] for name in self["breakdown_s"]),
+            tuple(seconds / batches for seconds in self["breakdown_s"].values()),
+        )
+
+    def report(self) -> str:
+        """The figures as text."""
+        width = max(len(label) for label, _ in LABELS.values())
+        lines = [f"{label:<{width}}  {value}" for label, value in self._rows()]
+        parts = self.breakdown()
+        lines += ["", f"Where the {parts.total_s:.3f} s of a batch went"]
+        for name, seconds in zip(*parts, strict=True):
+            share = seconds / parts.total_s if parts.total_s else 0.0
+            lines.append(f"{name:<{width}}  {seconds:9.4f} s  {share:6.1%}")
+        return "\n".join(lines)
+
+    def figure(self, axes: Any = None) -> Any:
+        """Draw where the time of a batch went.
+
+        Args:
+            axes: matplotlib Axes; made if not given.
+
+        Returns:
+            The Axes.
+
+        Raises:
+            ConfigurationError: matplotlib is not installed.
+        """
+        parts = self.breakdown()
+        if axes is None:
+            _, axes = _pyplot().subplots(figsize=(9, 1.9), layout="constrained")
+        at = 0.0
+        for name, seconds, colour in zip(*parts, _COLOURS, strict=True):
+            axes.barh(0, seconds, left=at, color=colour, label=f"{name}: {seconds:.3g} s")
+            at += seconds
+        axes.set(xlabel="seconds", yticks=[], title=f"A batch: {parts.total_s:.3g} s")
+        axes.legend(frameon=False, fontsize="small", ncols=4, loc="upper center",
+                    bbox_to_anchor=(0.5, -0.35))  # fmt: skip
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        return axes
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{html.escape(label)}</td><td style='text-align:right'>{html.escape(value)}"
+            "</td></tr>"
+            for label, value in self._rows()
+        )
+        parts = self.breakdown()
+        bar = "".join(
+            f"<div title='{html.escape(name)}: {seconds:.4g} s' style='width:"
+            f"{100 * seconds / parts.total_s:.3f}%;background:{colour}'></div>"
+            for name, seconds, colour in zip(*parts, _COLOURS, strict=True)
+            if seconds > 0
+        )
+        legend = " ".join(
+            f"<span style='white-space:nowrap'><span style='color:{colour}'>&#9632;</span> "
+            f"{html.escape(name)} {seconds:.3g} s</span>"
+            for name, seconds, colour in zip(*parts, _COLOURS, strict=True)
+        )
+        return (
+            f"<table>{rows}</table><p>Where the {parts.total_s:.3g} s of a batch went</p>"
+            f"<div style='display:flex;height:1.2em;max-width:48em'>{bar}</div><p>{legend}</p>"
+        )
+
+    def _rows(self) -> list[tuple[str, str]]:
+        return [(label, form.format(self[name])) for name, (label, form) in LABELS.items()]
+
+
+def _pyplot() -> Any:
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        raise ConfigurationError(
+            "Figures need matplotlib: pip install 'pennylane-qstore[train]'."
+        ) from None
+    return plt
