@@ -29,7 +29,7 @@ from pennylane_qstore.native.structure import (
 )
 from pennylane_qstore.native.template import Readout, Template
 
-_TEMPLATES = 4
+_TEMPLATES = 8
 """Candidates whose pulses are looked at."""
 
 

@@ -68,9 +68,9 @@ class Style(NamedTuple):
 STYLES = tuple(
     Style(*weights)
     for weights in (
-        *((0.15, 0.1, 1.01), (0.5, 0.05, 1.01), (0.7, 0.4, 1.01), (0.85, 0.4, 1.01)),
-        *((0.15, 0.2, 1.01), (0.15, 0.1, 0.0), (0.5, 0.05, 1.5), (0.3, 0.05, 1.5)),
-        *((0.3, 0.05, 0.0), (0.15, 0.2, 1.5), (0.7, 0.05, 1.01), (0.5, 0.1, 1.01)),
+        *((0.3, 0.2, 1.01), (0.85, 0.05, 1.5), (0.7, 0.4, 0.0), (0.15, 0.4, 1.5)),
+        *((0.85, 0.4, 1.01), (0.5, 0.1, 1.01), (0.7, 0.2, 1.01), (0.15, 0.1, 1.5)),
+        *((0.7, 0.1, 0.0), (0.7, 0.2, 1.5), (0.15, 0.4, 1.01), (0.7, 0.05, 1.01)),
     )
 )
 """Styles that together came nearest to the best of sixty on forty circuits."""
@@ -131,14 +131,16 @@ class _Run:
     def rotate(self) -> bool:
         """Emit all rotations; False where that takes too many entanglers."""
         while (front := self._front()) is not None:
-            gain = self._gain(self._weights(), self._lost(self.rows))
-            shortens = (self._lost(self.rows[front]) > 0).any(axis=0)
-            score = np.where(shortens, gain, -np.inf)
+            weights = self._weights()
+            lost = self._lost(self.rows)
+            gain = self._gain(weights, lost)
+            score = np.where((lost[front] > 0).any(axis=0), gain, -np.inf)
             ready = [j for j in front if np.count_nonzero(self.rows[j]) == 2]
             if ready and (not self.style.eager or score.max() <= self.style.eager):
-                for j in ready:
-                    self._emit(j)
-                self.used += len(ready)
+                # First the one that is most in the way of the best full interaction.
+                without = gain - weights[ready, None, None] * lost[ready]
+                self._emit(ready[int(without.max(axis=(1, 2)).argmax())])
+                self.used += 1
             else:
                 self._turn(score)
             if self.used > self.most:

@@ -1,7 +1,8 @@
 """The same flow in other words: candidates that cost no more than what is there.
 
 A flow is resynthesised from its Pauli gadgets (:mod:`~pennylane_qstore.native.resynthesis`) as
-a whole where it has few wires, and in windows of three wires everywhere. Only candidates with
+a whole where it has few wires, in windows of three wires everywhere, and in windows of up to
+four wires chosen by chance (seeded: equal flows give equal candidates). Only candidates with
 no more entanglers and no more entangling angle are returned; whether pulses agree is for the
 caller to see.
 """
@@ -10,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from pennylane_qstore.native.lower import Flow
 from pennylane_qstore.native.passes import entangling_cost, gather, synthesise
-from pennylane_qstore.native.resynthesis import STYLES, resynthesise
-from pennylane_qstore.native.windows import rewrite_windows
+from pennylane_qstore.native.resynthesis import STYLES, Style, resynthesise
+from pennylane_qstore.native.windows import rewrite_at_random, rewrite_windows
 
 _WHOLE_WIRES = 10
 """Most wires of a flow that is resynthesised as a whole."""
@@ -21,6 +24,17 @@ _WHOLE_ENTANGLERS = 150
 _KEPT = 3
 """Candidates of the whole that are looked at further."""
 _WINDOW = 3
+
+_WANDER_ENTANGLERS = 9
+"""Fewer than this are found by looking at the whole."""
+_SCOUT, _SHORT, _LONG = 20, 250, 500
+"""Windows that show whether there is anything to gain, of each walk, and of the best."""
+_MERGING = 0.2
+"""How often the pairs of a whole flow are merged on the way."""
+_DETOUR = 0.375
+"""Turns the angle may grow by on the way."""
+_WEIGHTS = (0.15, 0.3, 0.5, 0.7, 0.85), (0.05, 0.1, 0.2, 0.4), (0.0, 1.01, 1.5)
+"""Styles of random windows: fading, frame, eager."""
 
 Finish = Callable[[Flow], Flow]
 """The passes that follow a rewriting."""
@@ -43,8 +57,14 @@ def rewritten(flow: Flow, finish: Finish, *, outcomes: bool) -> list[Flow]:
         most = count + 2 + count // 8
         whole = resynthesise(flow, STYLES, most=most, outcomes=outcomes)
         found = _distinct([finish(new) for new in _distinct(whole)])[:_KEPT]
-    found += [finish(_in_windows(start)) for start in (flow, *found)]
-    return [new for new in _distinct(found) if _no_worse(entangling_cost(new.operations), limit)]
+    found = _distinct([*found, *(finish(_in_windows(start)) for start in (flow, *found)), flow])
+    if count >= _WANDER_ENTANGLERS:
+        found += [finish(new) for new in _wandered(flow, found)]
+    return [
+        new
+        for new in _distinct(found)
+        if new is not flow and _no_worse(entangling_cost(new.operations), limit)
+    ]
 
 
 def _in_windows(flow: Flow) -> Flow:
@@ -53,6 +73,57 @@ def _in_windows(flow: Flow) -> Flow:
         flow = rewrite_windows(flow, _WINDOW, _cheapest)
         if not _less(entangling_cost(flow.operations), before):
             return flow
+
+
+class _Walker:
+    """Random windows in random styles, none with more entanglers than the best so far.
+
+    The angle may grow a little on the way: what is gained later is often worth it.
+    """
+
+    def __init__(self, flow: Flow, seed: int) -> None:
+        self.flow = self.best = flow
+        self.least = entangling_cost(flow.operations)
+        self.rng = np.random.default_rng(seed)
+
+    def walk(self, steps: int) -> None:
+        """Try this many windows."""
+        for _ in range(steps):
+            new = rewrite_at_random(self.flow, self.rng, self._rewrite)
+            if new is self.flow:
+                continue
+            if self.rng.random() < _MERGING:
+                new = synthesise(gather(new))
+            cost = entangling_cost(new.operations)
+            if cost[0] <= self.least[0] and cost[1] <= self.least[1] + _DETOUR:
+                self.flow = new
+            if cost[0] < self.least[0] or (_no_worse(cost, self.least) and _less(cost, self.least)):
+                self.best, self.least = new, cost
+
+    def _rewrite(self, window: Flow, cost: tuple[int, float]) -> Flow | None:
+        fading, frame, eager = (float(self.rng.choice(weights)) for weights in _WEIGHTS)
+        style = Style(fading, frame, eager, int(self.rng.integers(1000)))
+        for new in resynthesise(window, (style,), most=cost[0] + 1):
+            merged = synthesise(gather(new))
+            if entangling_cost(merged.operations)[0] <= cost[0]:
+                return merged
+        return None
+
+
+def _wandered(flow: Flow, found: list[Flow]) -> list[Flow]:
+    """What walks from the flow and the best found so far end at; nothing where none gains."""
+    count = entangling_cost(flow.operations)[0]
+    scout = _Walker(found[0], seed=0)
+    scout.walk(_SCOUT + 3 * count)
+    if not _less(scout.least, entangling_cost(flow.operations)):
+        return []
+    starts = [flow, scout.best, *found[:2]]
+    walkers = [_Walker(start, seed) for seed, start in enumerate(starts)]
+    for walker in walkers:
+        walker.walk(_SHORT)
+    walkers.sort(key=lambda walker: (walker.least[0], round(walker.least[1], 6)))
+    walkers[0].walk(_LONG)
+    return [walker.best for walker in walkers]
 
 
 def _cheapest(window: Flow, cost: tuple[int, float]) -> Flow | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
 
 from pennylane_qstore.native.lower import Bit, Flow, Interaction, Operation, wires_of
 from pennylane_qstore.native.passes import entangling_cost, moved
 
 _MIN_ENTANGLERS = 3
+_SIZES = (3, 4, 4, 4, 4)
+"""Wires of a window chosen by chance."""
 
 Rewrite = Callable[[Flow, tuple[int, float]], Flow | None]
 """A flow, and its entanglers and their angle, to one that has fewer or less, or None."""
@@ -37,6 +41,38 @@ def rewrite_windows(flow: Flow, size: int, rewrite: Rewrite) -> Flow:
     return Flow(flow.wires, tuple(operations), tuple(outputs))
 
 
+def rewrite_at_random(flow: Flow, rng: np.random.Generator, rewrite: Rewrite) -> Flow:
+    """Rewrite one window, chosen by chance: its start, its three or four wires, its length."""
+    operations = flow.operations
+    starts = [i for i, op in enumerate(operations) if isinstance(op, Interaction)]
+    start = starts[int(rng.integers(len(starts)))]
+    size = min(int(rng.choice(_SIZES)), flow.wires)
+    wires = frozenset(wires_of(operations[start]))
+    members, neighbours = _reach(operations, start, wires)
+    while neighbours and len(wires) < size:
+        wires |= {neighbours[int(rng.integers(len(neighbours)))]}
+        members, neighbours = _reach(operations, start, wires)
+    longest = int(rng.integers(4, 14))
+    kept: list[int] = []
+    for m in members:
+        longest -= isinstance(operations[m], Interaction)
+        if longest < 0:
+            break
+        kept.append(m)
+    on = sorted(wires)
+    window = _window(operations, on, kept)
+    cost = entangling_cost(window.operations)
+    new = rewrite(window, cost) if cost[0] >= _MIN_ENTANGLERS else None
+    if new is None:
+        return flow
+    out, where = _replaced(operations, on, kept, new)
+    return Flow(flow.wires, tuple(out), tuple(_at(flow.outputs, where)))
+
+
+def _at(outputs: Iterable[Bit], where: Mapping[int, int]) -> list[Bit]:
+    return [Bit(frozenset(where.get(q, q) for q in bit.wires), bit.flip) for bit in outputs]
+
+
 def _rewritten(
     operations: Sequence[Operation],
     start: int,
@@ -54,21 +90,33 @@ def _rewritten(
         if cost[0] < _MIN_ENTANGLERS or key in tried:
             continue
         tried[key] = inside  # kept, so that no other operation gets its identity
-        at = {q: k for k, q in enumerate(wires)}
-        small = tuple(moved(op, [at[q] for q in wires_of(op)]) for op in inside)
-        new = rewrite(Flow(size, small, tuple(Bit(frozenset((k,))) for k in range(size))), cost)
-        if new is None:
-            continue
-        where = {q: wires[next(iter(new.outputs[k].wires))] for q, k in at.items()}
-        taken = set(members)
-        rest = [operations[j] for j in range(start, len(operations)) if j not in taken]
-        out = [
-            *operations[:start],
-            *(moved(op, [wires[k] for k in wires_of(op)]) for op in new.operations),
-            *(moved(op, [where.get(q, q) for q in wires_of(op)]) for op in rest),
-        ]
-        return out, where
+        new = rewrite(_window(operations, wires, members), cost)
+        if new is not None:
+            return _replaced(operations, wires, members, new)
     return None
+
+
+def _window(operations: Sequence[Operation], wires: list[int], members: list[int]) -> Flow:
+    """The members as a flow of their own, wire k of it being ``wires[k]``."""
+    at = {q: k for k, q in enumerate(wires)}
+    inside = [operations[m] for m in members]
+    small = tuple(moved(op, [at[q] for q in wires_of(op)]) for op in inside)
+    return Flow(len(wires), small, tuple(Bit(frozenset((k,))) for k in range(len(wires))))
+
+
+def _replaced(
+    operations: Sequence[Operation], wires: list[int], members: list[int], new: Flow
+) -> tuple[list[Operation], dict[int, int]]:
+    """The operations with the members replaced, and where the wires went."""
+    where = {q: wires[next(iter(new.outputs[k].wires))] for k, q in enumerate(wires)}
+    taken, start = set(members), members[0]
+    rest = [operations[j] for j in range(start, len(operations)) if j not in taken]
+    out = [
+        *operations[:start],
+        *(moved(op, [wires[k] for k in wires_of(op)]) for op in new.operations),
+        *(moved(op, [where.get(q, q) for q in wires_of(op)]) for op in rest),
+    ]
+    return out, where
 
 
 def windows(

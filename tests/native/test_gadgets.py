@@ -23,7 +23,7 @@ from pennylane_qstore.native.pauli import (
 from pennylane_qstore.native.resynthesis import STYLES, resynthesise
 from pennylane_qstore.native.search import rewritten
 from pennylane_qstore.native.structure import split
-from pennylane_qstore.native.windows import rewrite_windows, windows
+from pennylane_qstore.native.windows import rewrite_at_random, rewrite_windows, windows
 
 MANY = 10_000
 CODES = [np.eye(2), *PAULI.values()]
@@ -175,6 +175,9 @@ def test_windows_and_search_keep_the_unitary_and_cost_no_more(made):
         return rewrite(window, cost) if tried < 6 else None
 
     found = [rewrite_windows(flow, min(3, n), a_few)]
+    if cost[0]:
+        rng = np.random.default_rng(7)
+        found += [rewrite_at_random(flow, rng, rewrite) for _ in range(3)]
     for new in rewritten(flow, lambda f: synthesise(gather(f)), outcomes=False):
         count, angle = entangling_cost(new.operations)
         assert count <= cost[0]
