@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pennylane as qml
@@ -385,3 +387,17 @@ def test_a_failed_job_is_a_typed_error_with_its_id():
             qml.QNode(lambda: qml.expval(qml.Z(0)), dev)()
         assert caught.value.job_ids
         assert isinstance(caught.value, QStoreError)
+
+
+def test_logging_is_switched_on_as_pennylane_does_it(tmp_path):
+    code = (
+        "import pennylane as qml, pennylane_qstore as qstore\n"
+        "qml.logging.enable_logging(config_file=qstore.LOG_CONFIG)\n"
+        "dev = qml.device('qstore.ionq', wires=1)\n"
+        "qml.QNode(lambda: qml.expval(qml.Z(0)), dev)()\n"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert "pennylane_qstore.device: 1 tape(s) were 1 circuit(s) in 1 job(s)" in out.stderr
+    assert out.stdout == ""
