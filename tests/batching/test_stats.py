@@ -107,8 +107,8 @@ def test_every_promised_name_is_measured_on_the_device():
     assert 0 < found["cache_hit_rate"] < 1
     assert found["cache_memory_mb"] > 0
     assert found["connection_reuse_rate"] > 0.8
-    assert found["queue_s"] >= 0.06
-    assert found["run_s"] >= 0.09
+    assert found["queue_s"] >= 0.059
+    assert found["run_s"] >= 0.089
     assert found["batch_execution_time_ms"] >= 50
     for name in ("circuit_build_time_ms", "parameter_bind_time_ms", "circuits_per_second"):
         assert found[name] > 0
