@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pennylane as qml
 from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
+from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.native.gates import NATIVE_GATES
 from pennylane_qstore.native.template import NativeBlock, Readout
 
 SLOTS = {"gpi": 1, "gpi2": 1, "ms": 3, "zz": 1}
 """Parameters of each native gate."""
+
+
+class HasFigures(Protocol):
+    """A backend with published figures, or None for those that are not."""
+
+    @property
+    def timing(self) -> Any:
+        """``one_qubit_s``, ``two_qubit_s``, ``reset_s``, ``readout_s`` in seconds."""
+
+    @property
+    def fidelity(self) -> Any:
+        """``one_qubit``, ``two_qubit``, ``spam``: median fidelities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +70,38 @@ class NativeCircuit:
     @property
     def depth(self) -> int:
         """Gates on the longest path."""
-        return max(self._path(lambda on: 1.0), default=0).__int__()
+        return int(max(self._path(lambda on: 1.0), default=0))
 
-    def _path(self, cost: Any) -> list[float]:
+    def duration(self, backend: HasFigures) -> float:
+        """Seconds of one shot: reset, the longest path of gates, readout.
+
+        Args:
+            backend: with published ``timing``, such as ``qstore.ionq.backends.BACKENDS[name]``.
+
+        Raises:
+            ConfigurationError: no timing is published for the backend.
+        """
+        timing = _published(backend, "timing")
+        path = self._path(lambda on: timing.one_qubit_s if len(on) == 1 else timing.two_qubit_s)
+        return float(timing.reset_s + max(path, default=0.0) + timing.readout_s)
+
+    def fidelity_estimate(self, backend: HasFigures) -> float:
+        """Product of the published median fidelities of all gates and measured qubits.
+
+        Every entangler counts as one of full angle: how much better smaller angles are is
+        not published.
+
+        Args:
+            backend: with published ``fidelity``.
+
+        Raises:
+            ConfigurationError: no fidelities are published for the backend.
+        """
+        published = _published(backend, "fidelity")
+        gates = published.one_qubit**self.n_1q * published.two_qubit**self.n_2q
+        return float(gates * published.spam ** len(self.measured))
+
+    def _path(self, cost: Callable[[tuple[int, ...]], float]) -> list[float]:
         at = [0.0] * self.qubits
         for _, on, _ in self.gates:
             end = max(at[q] for q in on) + cost(on)
@@ -84,6 +127,14 @@ class NativeCircuit:
         with QueuingManager.stop_recording():
             ops = [NATIVE_GATES[name](*params, wires=list(on)) for name, on, params in self.gates]
             return QuantumScript(ops, [qml.probs(wires=list(self.measured))])
+
+
+def _published(backend: HasFigures, what: str) -> Any:
+    figures = getattr(backend, what)
+    if figures is None:
+        name = getattr(backend, "name", backend)
+        raise ConfigurationError(f"No {what} is published for {name!r}; take a QPU's.")
+    return figures
 
 
 def from_row(

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import functools
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from pennylane.tape import QuantumScript
-from pennylane.wires import Wires
 
 from pennylane_qstore.errors import CompileError
 from pennylane_qstore.native.absorb import leave_to_readout, start_from_zero
+from pennylane_qstore.native.basis import shared_basis
 from pennylane_qstore.native.circuit import NativeCircuit, from_row
 from pennylane_qstore.native.cnots import resynthesise_cnots
+from pennylane_qstore.native.dicts import tape_of
 from pennylane_qstore.native.lower import Flow, lower
 from pennylane_qstore.native.passes import entangling_cost, gather, synthesise
 from pennylane_qstore.native.search import rewritten
 from pennylane_qstore.native.structure import (
+    Affine,
     Gate,
     NotAffine,
     Program,
@@ -31,6 +36,9 @@ from pennylane_qstore.native.template import Readout, Template
 
 _TEMPLATES = 8
 """Candidates whose pulses are looked at."""
+_PULSE, _LAYER = 1 / 20, 1 / 200
+"""What a pulse and a layer of depth count beside an entangler: a two-qubit gate's published
+error is 8 to 35 times a pulse's, and depth costs coherence, of which ions have plenty."""
 
 
 def compile_program(
@@ -40,6 +48,8 @@ def compile_program(
     basis: Sequence[Gate] = (),
     family: str = "zz",
     absorb: bool = True,
+    optimize_depth: bool = True,
+    optimize_fidelity: bool = True,
 ) -> Template:
     """Compile a program to a template.
 
@@ -50,27 +60,47 @@ def compile_program(
         family: entangling gate, ``"ms"`` or ``"zz"``.
         absorb: whether the known start and the readout may take over gates. Without it the
             template keeps the unitary and all wires.
+        optimize_depth: move pulses through entanglers so that fewer are left in sequence, and
+            weigh pulses and depth when choosing among candidates.
+        optimize_fidelity: search for fewer entanglers and less entangling angle, as
+            :mod:`~pennylane_qstore.native.search` does.
     """
+    finish = _absorbed if absorb else _plain
     flow = gather(lower(resynthesise_cnots(program), basis))
-
-    def plain(flow: Flow) -> Flow:
-        return synthesise(gather(flow))
-
-    def absorbed(flow: Flow) -> Flow:
-        return _trimmed(synthesise(_trimmed(gather(flow))))
-
-    finish = absorbed if absorb else plain
     if not absorb:
         flow = synthesise(flow)
     flow = replace(flow, outputs=tuple(flow.outputs[q] for q in measured))
     if absorb:
-        flow = absorbed(flow)
-    best = Template(flow, family, program.parameters, compact=absorb)
-    for candidate in rewritten(flow, finish, outcomes=absorb)[:_TEMPLATES]:
-        other = Template(candidate, family, program.parameters, compact=absorb)
-        if other.pulses <= best.pulses:
-            return other
-    return best
+        flow = finish(flow)
+
+    def template(flow: Flow) -> Template:
+        return Template(flow, family, program.parameters, compact=absorb, push=optimize_depth)
+
+    plain = template(flow)
+    if not optimize_fidelity:
+        return plain
+    candidates = rewritten(flow, finish, outcomes=absorb)
+    if not optimize_depth:
+        return template(candidates[0]) if candidates else plain
+    found = [(flow, plain), *((new, template(new)) for new in candidates[:_TEMPLATES])]
+    # More pulses are no price for fewer entanglers: nothing gets worse.
+    found = [(new, made) for new, made in found if made.pulses <= plain.pulses]
+    return min(found, key=_price)[1]
+
+
+def _price(candidate: tuple[Flow, Template]) -> float:
+    """Error to expect, in entanglers."""
+    flow, template = candidate
+    count, angle = entangling_cost(flow.operations)
+    return count + angle + _PULSE * template.pulses + _LAYER * template.depth
+
+
+def _plain(flow: Flow) -> Flow:
+    return synthesise(gather(flow))
+
+
+def _absorbed(flow: Flow) -> Flow:
+    return _trimmed(synthesise(_trimmed(gather(flow))))
 
 
 def _trimmed(flow: Flow) -> Flow:
@@ -98,21 +128,79 @@ class IonQNativeGateCompiler:
         two_qubit: entangling gate, ``"ms"`` (Aria) or ``"zz"`` (Forte).
         absorb: leave to the readout what only relabels outcomes, and drop what does nothing
             to |0…0⟩. Exact for the outcomes of the tape's measurements, not as a unitary.
+        optimize_depth: fewer pulses in sequence: rotations move through entanglers, and where
+            candidates differ, pulses and depth are weighed against entanglers.
+        optimize_fidelity: fewest entanglers and least entangling angle, found by search.
+            Compiling is quicker without (milliseconds); structures are compiled once.
     """
 
-    def __init__(self, two_qubit: str = "zz", absorb: bool = True) -> None:
+    def __init__(
+        self,
+        two_qubit: str = "zz",
+        absorb: bool = True,
+        optimize_depth: bool = True,
+        optimize_fidelity: bool = True,
+    ) -> None:
         if two_qubit not in ("ms", "zz"):
             raise CompileError(f"Unknown two_qubit gate {two_qubit!r}. Allowed: 'ms', 'zz'.")
         self.two_qubit = two_qubit
         self.absorb = absorb
+        self.optimize_depth = optimize_depth
+        self.optimize_fidelity = optimize_fidelity
+        self._lock = threading.Lock()
+        self._circuits = self._written = self._sent = 0
+        self._took_s = 0.0
 
     def compile(self, tape: QuantumScript) -> NativeCircuit:
         """Compile one tape, its parameters taken as constants.
 
+        Measurements of Pauli words are turned to the Z basis, which all of them must share
+        qubit by qubit; a tape without measurements is measured on all wires.
+
         Raises:
-            CompileError: an operation is not supported, a parameter is not finite, or the
-                tape is broadcast.
+            CompileError: an operation is not supported, a parameter is not finite, the tape
+                is broadcast, or its measurements need more than one basis.
         """
+        return self._compile(tape, absorb=self.absorb)
+
+    def compile_circuit(self, circuit: Mapping[str, Any]) -> dict[str, Any]:
+        """Compile a circuit given as a dictionary, as Q-Store v3.4 does.
+
+        Args:
+            circuit: ``{"qubits": n, "circuit": [gates]}``
+                (:func:`~pennylane_qstore.native.dicts.tape_of`), rotations in radians.
+
+        Returns:
+            The ``input`` of an IonQ job in native gates, phases and angles in turns. Nothing
+            is left to the readout: its outcomes are the circuit's, qubit by qubit.
+        """
+        made = self._compile(tape_of(circuit), absorb=False)
+        tape_wire = {native: i for i, native in enumerate(made.permutation)}
+        gates = tuple((name, tuple(tape_wire[q] for q in on), p) for name, on, p in made.gates)
+        return replace(made, gates=gates).to_ionq()
+
+    def get_stats(self) -> dict[str, Any]:
+        """What was compiled so far, measured.
+
+        Returns:
+            ``total_gates_compiled`` (native gates that the tapes' gates take one by one),
+            ``total_gates_reduced`` (how many fewer came out), ``avg_reduction_pct``,
+            ``avg_compilation_time_ms`` (per circuit), ``circuits_compiled``.
+        """
+        with self._lock:
+            reduced = self._written - self._sent
+            return {
+                "circuits_compiled": self._circuits,
+                "total_gates_compiled": self._written,
+                "total_gates_reduced": reduced,
+                "avg_reduction_pct": 100 * reduced / self._written if self._written else 0.0,
+                "avg_compilation_time_ms": (
+                    1e3 * self._took_s / self._circuits if self._circuits else 0.0
+                ),
+            }
+
+    def _compile(self, tape: QuantumScript, *, absorb: bool) -> NativeCircuit:
+        start = time.perf_counter()
         order = _order(tape)
         wires = {w: i for i, w in enumerate(order)}
         pieces = split(tape, wires)
@@ -120,21 +208,25 @@ class IonQNativeGateCompiler:
             raise CompileError("The tape is broadcast; compile its rows one by one.")
         piece, made = affine(pieces[0], wires)
         made = freeze(made, piece.parameters)
-        asked = Wires.all_wires([m.wires for m in tape.measurements])
-        measured = [wires[w] for w in asked] if asked else list(range(len(order)))
+        basis, measured = shared_basis(tape.measurements, wires)
+        if not measured:
+            measured = list(range(len(order)))
         template = compile_program(
             made,
-            measured=measured if self.absorb else range(len(order)),
+            measured=measured if absorb else range(len(order)),
+            basis=basis,
             family=self.two_qubit,
-            absorb=self.absorb,
+            absorb=absorb,
+            optimize_depth=self.optimize_depth,
+            optimize_fidelity=self.optimize_fidelity,
         )
         batch = template.bind(np.zeros((1, 0)))
         readout = batch.readout
         permutation: tuple[int, ...] = ()
-        if not self.absorb:
+        if not absorb:
             permutation = tuple(batch.measured[int(i)] for i in readout.matrix.argmax(axis=1))
             readout = Readout(readout.matrix[measured], readout.offset[measured])
-        return from_row(
+        circuit = from_row(
             batch.blocks[0],
             0,
             qubits=batch.qubits,
@@ -143,6 +235,37 @@ class IonQNativeGateCompiler:
             readout=readout,
             permutation=permutation,
         )
+        took_s = time.perf_counter() - start
+        written = sum(_alone(gate, self.two_qubit) for gate in made.gates)
+        with self._lock:
+            self._circuits += 1
+            self._written += written
+            self._sent += len(circuit.gates)
+            self._took_s += took_s
+        return circuit
+
+
+def _alone(gate: Gate, family: str) -> int:
+    """Native gates that one elementary gate takes by itself."""
+    on = tuple(range(len(gate.wires)))
+    angles = tuple(round(angle.const, 9) for angle in gate.angles)
+    unitary = None if gate.matrix is None else gate.matrix.tobytes()
+    return _native_count(gate.name, on, angles, unitary, family)
+
+
+@functools.lru_cache(maxsize=4096)
+def _native_count(
+    name: str, on: tuple[int, ...], angles: tuple[float, ...], unitary: bytes | None, family: str
+) -> int:
+    matrix = None
+    if unitary is not None:
+        matrix = np.frombuffer(unitary, dtype=complex).reshape(2 ** len(on), 2 ** len(on))
+    gate = Gate(name, on, tuple(Affine((), angle) for angle in angles), matrix)
+    program = Program(len(on), (gate,), 0)
+    made = compile_program(
+        program, measured=on, family=family, absorb=False, optimize_fidelity=False
+    )
+    return made.entanglers + made.pulses
 
 
 def _order(tape: QuantumScript) -> list[Any]:

@@ -134,6 +134,22 @@ class Template:
         return int(_pulses(self._codes).sum())
 
     @property
+    def entanglers(self) -> int:
+        """MS or ZZ gates of a generic row."""
+        return len(self._entanglers)
+
+    @property
+    def depth(self) -> int:
+        """Gates on the longest path of a generic row."""
+        pulses = _pulses(self._codes)
+        at = [int(pulses[index[0]]) for index in self._bank.index]
+        for e in self._entanglers:
+            end = max(at[e.a], at[e.b]) + 1
+            at[e.a] = end + int(pulses[self._bank.index[e.a][e.run_a + 1]])
+            at[e.b] = end + int(pulses[self._bank.index[e.b][e.run_b + 1]])
+        return max(at, default=0)
+
+    @property
     def nbytes(self) -> int:
         """Bytes held by the template's arrays."""
         arrays = [*_arrays(self), *_arrays(self._bank), *_arrays(self._angles)]
@@ -274,7 +290,7 @@ class Template:
         *_, first, _ = self._evaluate(sample)
         *_, second, _ = self._evaluate(check)
         for q, index in enumerate(self._bank.index):
-            if (_pulses(second[index, 0]) > _pulses(first[index, 0])).any():
+            if _pulses(second[index, 0]).sum() > _pulses(first[index, 0]).sum():
                 rules[q] = chain(len(index) - 1)
                 self.fallbacks += 1
         if self.fallbacks:
@@ -484,7 +500,8 @@ def _levels(rules: Sequence[Rule]) -> list[int]:
 
 
 def _pulses(codes: Codes) -> npt.NDArray[np.int_]:
-    return np.asarray(np.array([0, 1, 2, 1])[codes].sum(keepdims=True))
+    """Pulses each run is left with."""
+    return np.asarray(np.array([0, 1, 2, 1])[codes])
 
 
 def _arrays(thing: object) -> list[np.ndarray]:

@@ -1,0 +1,110 @@
+"""Circuits as dictionaries, as Q-Store v3.4 and IonQ's abstract gateset write them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pennylane as qml
+from pennylane.operation import Operator
+from pennylane.queuing import QueuingManager
+from pennylane.tape import QuantumScript
+
+from pennylane_qstore.errors import CompileError
+from pennylane_qstore.native.gates import GPI, GPI2, MS, ZZ
+
+_FIXED = {
+    "h": qml.Hadamard,
+    "x": qml.PauliX,
+    "y": qml.PauliY,
+    "z": qml.PauliZ,
+    "not": qml.PauliX,
+    "s": qml.S,
+    "t": qml.T,
+    "v": qml.SX,
+}
+_INVERSE = {"si": qml.S, "ti": qml.T, "vi": qml.SX}
+_TURNED = {"rx": qml.RX, "ry": qml.RY, "rz": qml.RZ}
+_ISING = {"xx": qml.IsingXX, "yy": qml.IsingYY, "zz": qml.IsingZZ}
+_ALLOWED = sorted([*_FIXED, *_INVERSE, *_TURNED, *_ISING, "cnot", "cz", "swap"])
+
+
+def tape_of(circuit: Mapping[str, Any]) -> QuantumScript:
+    """The tape of ``{"qubits": n, "circuit": [gates]}``.
+
+    A gate is ``{"gate": "ry", "target": 0, "rotation": 0.3}`` (radians),
+    ``{"gate": "cnot", "control": 0, "target": 1}``, ``{"gate": "swap", "targets": [0, 1]}``,
+    with ``controls`` for more than one; native gates (``gpi``, ``gpi2``, ``ms``, and ``zz``
+    with an ``angle``) have their phases in turns. All qubits are measured.
+
+    Raises:
+        CompileError: a gate is unknown, or lacks a target or an angle; it is named.
+    """
+    gates = circuit.get("circuit")
+    qubits = circuit.get("qubits")
+    if not isinstance(gates, Sequence) or not isinstance(qubits, int) or qubits < 1:
+        raise CompileError('A circuit is {"qubits": n, "circuit": [gates]}, with n at least 1.')
+    with QueuingManager.stop_recording():
+        operations = [_operation(i, gate, qubits) for i, gate in enumerate(gates)]
+        return QuantumScript(operations, [qml.probs(wires=range(qubits))])
+
+
+def _operation(i: int, gate: Mapping[str, Any], qubits: int) -> Operator:
+    name = str(gate.get("gate", "")).lower()
+    where = f"Gate {i} ({name or 'without a name'})"
+    targets = _wires(gate, "target", "targets")
+    controls = _wires(gate, "control", "controls")
+    for wire in (*targets, *controls):
+        if isinstance(wire, bool) or not isinstance(wire, int) or not 0 <= wire < qubits:
+            raise CompileError(f"{where} acts on qubit {wire!r}; allowed are 0 to {qubits - 1}.")
+    if len({*targets, *controls}) < len(targets) + len(controls):
+        raise CompileError(f"{where} uses a qubit twice.")
+    if name in ("gpi", "gpi2", "ms") or (name == "zz" and "angle" in gate):
+        return _native(name, gate, targets, where)
+    if name in ("cnot", "cz"):
+        if not controls and len(targets) == 2:
+            controls, targets = targets[:1], targets[1:]
+        if not controls:
+            raise CompileError(f'{where} needs a "control" and a "target".')
+    op = _plain(name, gate, targets, where)
+    return qml.ctrl(op, control=controls) if controls else op
+
+
+def _plain(name: str, gate: Mapping[str, Any], targets: list[int], where: str) -> Operator:
+    count = 2 if name in _ISING or name == "swap" else 1
+    if len(targets) != count:
+        raise CompileError(f"{where} needs {count} target{'s' * (count > 1)}, not {len(targets)}.")
+    if name in _TURNED or name in _ISING:
+        rotation = gate.get("rotation", gate.get("angle"))
+        if rotation is None:
+            raise CompileError(f'{where} needs a "rotation" in radians.')
+        return {**_TURNED, **_ISING}[name](float(rotation), wires=targets)
+    if name in _INVERSE:
+        return qml.adjoint(_INVERSE[name](wires=targets))
+    if name == "swap":
+        return qml.SWAP(wires=targets)
+    known = {**_FIXED, "cnot": qml.PauliX, "cz": qml.PauliZ}
+    if name not in known:
+        raise CompileError(f"{where} is unknown. Allowed: {', '.join(_ALLOWED)}, gpi, gpi2, ms.")
+    return known[name](wires=targets)
+
+
+def _native(name: str, gate: Mapping[str, Any], targets: list[int], where: str) -> Operator:
+    count = 1 if name in ("gpi", "gpi2") else 2
+    if len(targets) != count:
+        raise CompileError(f"{where} needs {count} target{'s' * (count > 1)}, not {len(targets)}.")
+    try:
+        if name == "ms":
+            phases = [float(p) for p in gate["phases"]]
+            return MS(phases[0], phases[1], float(gate.get("angle", 0.25)), wires=targets)
+        if name == "zz":
+            return ZZ(float(gate["angle"]), wires=targets)
+        return (GPI if name == "gpi" else GPI2)(float(gate["phase"]), wires=targets)
+    except (KeyError, IndexError) as error:
+        raise CompileError(f"{where} lacks its phase(s) in turns.") from error
+
+
+def _wires(gate: Mapping[str, Any], one: str, many: str) -> list[Any]:
+    if many in gate:
+        return list(gate[many])
+    return [gate[one]] if one in gate else []

@@ -1,0 +1,223 @@
+"""The compiler's public face: measurements, options, dictionaries, figures, statistics."""
+
+import numpy as np
+import pennylane as qml
+import pytest
+from circuits import distribution, run, tapes, zero
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pennylane_qstore import IonQNativeGateCompiler
+from pennylane_qstore.errors import CompileError, ConfigurationError
+from pennylane_qstore.ionq.backends import BACKENDS
+
+families = pytest.mark.parametrize("family", ["ms", "zz"])
+rng = np.random.default_rng(11)
+SEL = qml.StronglyEntanglingLayers(rng.uniform(-3, 3, (2, 4, 3)), range(4))
+
+
+def outcomes(circuit):
+    gates = [(name, on) for name, on, _ in circuit.gates]
+    params = [p for _, _, ps in circuit.gates for p in ps]
+    return distribution(circuit, gates, params)
+
+
+def exact(tape):
+    (result,) = qml.execute([tape], qml.device("default.qubit"))
+    return result
+
+
+def toffolis():
+    ops = [qml.Hadamard(q) for q in range(4)]
+    for on in ([0, 1, 2], [3, 1, 0], [2, 0, 3]):
+        ops += qml.Toffoli(on).decomposition()
+    return qml.tape.QuantumScript(ops, [qml.probs(wires=range(4))])
+
+
+@families
+@settings(max_examples=40, deadline=None)
+@given(made=tapes(max_wires=3, max_operations=10), word=st.text("IXYZ", min_size=3, max_size=3))
+def test_pauli_words_are_turned_to_z(family, made, word):
+    tape, n = made
+    labels = [q for q in range(n) if word[q] != "I"]
+    ops = [*map(qml.Identity, range(n)), *tape.operations]
+    observable = qml.prod(*(getattr(qml, word[q])(q) for q in labels)) if labels else qml.Z(0)
+    tape = qml.tape.QuantumScript(ops, [qml.expval(observable)])
+    circuit = IonQNativeGateCompiler(family).compile(tape)
+    weights = outcomes(circuit)
+    parity = np.array([(-1) ** bin(i).count("1") for i in range(len(weights))])
+    want = exact(tape)
+    assert weights @ parity == pytest.approx(want, abs=1e-9)
+
+
+def test_words_may_share_one_basis_qubit_by_qubit():
+    measurements = [qml.expval(qml.X(0) @ qml.Z(1)), qml.var(2 * qml.X(0)), qml.probs(wires=1)]
+    circuit = IonQNativeGateCompiler().compile(
+        qml.tape.QuantumScript([qml.Hadamard(0)], measurements)
+    )
+    assert outcomes(circuit) == pytest.approx([1, 0, 0, 0])
+    hamiltonian = qml.expval(qml.X(0) + 0.5 * qml.Y(1))
+    IonQNativeGateCompiler().compile(qml.tape.QuantumScript([qml.Hadamard(0)], [hamiltonian]))
+
+
+@pytest.mark.parametrize(
+    ("measurements", "message"),
+    [
+        ([qml.expval(qml.X(0)), qml.expval(qml.Z(0))], "wire 0 both in the X and in the Z"),
+        ([qml.expval(qml.X(0)), qml.probs(wires=[0, 1])], "wire 0 both in the X and in the Z"),
+        ([qml.expval(qml.Hermitian(np.eye(2), 0))], "not made of Pauli words"),
+        ([qml.state()], "cannot be measured on a machine"),
+    ],
+)
+def test_measurements_that_do_not_fit_one_circuit_are_refused(measurements, message):
+    tape = qml.tape.QuantumScript([qml.Hadamard(0), qml.CNOT([0, 1])], measurements)
+    with pytest.raises(CompileError, match=message):
+        IonQNativeGateCompiler().compile(tape)
+
+
+def test_a_broadcast_tape_is_refused():
+    with pytest.raises(CompileError, match="broadcast"):
+        IonQNativeGateCompiler().compile(qml.tape.QuantumScript([qml.RX([0.1, 0.2], 0)]))
+
+
+@families
+def test_optimize_fidelity_finds_fewer_entanglers_with_no_more_pulses(family):
+    for absorb in (True, False):
+        plain, found = (
+            IonQNativeGateCompiler(family, absorb, optimize_fidelity=flag).compile(toffolis())
+            for flag in (False, True)
+        )
+        assert found.n_2q < plain.n_2q
+        assert found.entangling < plain.entangling
+        assert found.n_1q <= plain.n_1q
+
+
+def test_optimize_depth_leaves_fewer_pulses_in_sequence():
+    tape = qml.tape.QuantumScript([SEL])
+    plain, pushed = (
+        IonQNativeGateCompiler("ms", absorb=False, optimize_depth=flag).compile(tape)
+        for flag in (False, True)
+    )
+    assert pushed.n_2q == plain.n_2q
+    assert pushed.n_1q < plain.n_1q
+    assert pushed.depth < plain.depth
+
+
+@families
+@pytest.mark.parametrize("depth", [True, False])
+@pytest.mark.parametrize("fidelity", [True, False])
+def test_every_option_keeps_the_outcomes(family, depth, fidelity):
+    for tape in (toffolis(), qml.tape.QuantumScript([SEL], [qml.probs(wires=range(4))])):
+        circuit = IonQNativeGateCompiler(
+            family, optimize_depth=depth, optimize_fidelity=fidelity
+        ).compile(tape)
+        want = exact(tape)
+        assert np.allclose(outcomes(circuit), want, atol=1e-9)
+
+
+def test_compiling_twice_gives_the_same_circuit():
+    tape = toffolis()
+    assert IonQNativeGateCompiler().compile(tape).gates == (
+        IonQNativeGateCompiler().compile(tape).gates
+    )
+
+
+@families
+def test_a_dictionary_compiles_to_a_dictionary_with_the_same_outcomes(family):
+    circuit = {
+        "qubits": 3,
+        "circuit": [
+            {"gate": "h", "target": 0},
+            {"gate": "ry", "target": 1, "rotation": 0.7},
+            {"gate": "cnot", "control": 0, "target": 2},
+            {"gate": "swap", "targets": [1, 2]},
+            {"gate": "x", "target": 0, "controls": [1, 2]},
+            {"gate": "ti", "target": 1},
+            {"gate": "zz", "targets": [0, 1], "rotation": 0.3},
+            {"gate": "gpi2", "target": 1, "phase": 0.1},
+            {"gate": "ms", "targets": [0, 1], "phases": [0.2, 0.3], "angle": 0.1},
+            {"gate": "cz", "control": 2, "target": 0},
+            {"gate": "swap", "targets": [0, 1]},
+        ],
+    }
+    made = IonQNativeGateCompiler(family).compile_circuit(circuit)
+    assert made["gateset"] == "native"
+    assert made["qubits"] == 3
+    gates, params = [], []
+    for gate in made["circuit"]:
+        assert gate["gate"] in ("gpi", "gpi2", family)
+        on = tuple(gate.get("targets", [gate.get("target")]))
+        gates.append((gate["gate"], on))
+        values = [gate["phase"]] if "phase" in gate else [*gate.get("phases", []), gate["angle"]]
+        assert all(-1 <= v <= 1 for v in values)
+        params += values
+    got = np.abs(run(3, gates, params, zero(3)).reshape(-1)) ** 2
+    from pennylane_qstore.native.dicts import tape_of
+
+    want = exact(tape_of(circuit))
+    assert np.allclose(got, want, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("gate", "message"),
+    [
+        ({"gate": "warp", "target": 0}, "warp.*unknown"),
+        ({"gate": "h"}, "needs 1 target"),
+        ({"gate": "h", "target": 5}, "qubit 5; allowed are 0 to 1"),
+        ({"gate": "rx", "target": 0}, 'needs a "rotation"'),
+        ({"gate": "cnot", "target": 0}, 'needs a "control"'),
+        ({"gate": "cnot", "control": 0, "target": 0}, "twice"),
+        ({"gate": "ms", "targets": [0, 1]}, "lacks its phase"),
+    ],
+)
+def test_a_bad_gate_in_a_dictionary_is_named(gate, message):
+    with pytest.raises(CompileError, match=message):
+        IonQNativeGateCompiler().compile_circuit({"qubits": 2, "circuit": [gate]})
+
+
+def test_a_circuit_that_is_none_is_refused():
+    with pytest.raises(CompileError, match="qubits"):
+        IonQNativeGateCompiler().compile_circuit({"circuit": []})
+
+
+def test_duration_and_fidelity_follow_published_figures():
+    tape = qml.tape.QuantumScript([qml.RX(0.3, 0), qml.IsingXX(0.5, [0, 1]), qml.RX(0.4, 2)])
+    circuit = IonQNativeGateCompiler("ms", absorb=False).compile(tape)
+    backend = BACKENDS["qpu.aria-1"]
+    timing, fidelity = backend.timing, backend.fidelity
+    assert circuit.n_2q == 1
+    path = timing.reset_s + timing.two_qubit_s + 2 * timing.one_qubit_s + timing.readout_s
+    assert circuit.duration(backend) == pytest.approx(path)
+    want = fidelity.one_qubit**circuit.n_1q * fidelity.two_qubit * fidelity.spam**3
+    assert circuit.fidelity_estimate(backend) == pytest.approx(want)
+    for method in (circuit.duration, circuit.fidelity_estimate):
+        with pytest.raises(ConfigurationError, match="published"):
+            method(BACKENDS["simulator"])
+
+
+@families
+def test_to_tape_runs_on_any_device(family):
+    tape = qml.tape.QuantumScript([SEL], [qml.probs(wires=range(4))])
+    circuit = IonQNativeGateCompiler(family).compile(tape)
+    native = circuit.to_tape()
+    weights = exact(native)
+    bits = np.array(list(np.ndindex(*(2,) * len(circuit.measured))), dtype=np.uint8)
+    index = circuit.readout.apply(bits).astype(int) @ (1 << np.arange(4)[::-1])
+    got = np.bincount(index, weights, 16)
+    assert np.allclose(got, exact(tape), atol=1e-9)
+
+
+def test_statistics_are_measured():
+    compiler = IonQNativeGateCompiler()
+    assert compiler.get_stats()["avg_reduction_pct"] == 0
+    sizes = [len(compiler.compile(tape).gates) for tape in (toffolis(), toffolis())]
+    stats = compiler.get_stats()
+    assert stats["circuits_compiled"] == 2
+    assert stats["total_gates_compiled"] - stats["total_gates_reduced"] == sum(sizes)
+    assert 0 < stats["avg_reduction_pct"] < 100
+    assert stats["avg_compilation_time_ms"] > 0
+
+
+def test_an_unknown_gate_family_is_refused():
+    with pytest.raises(CompileError, match="'ms', 'zz'"):
+        IonQNativeGateCompiler("cx")
