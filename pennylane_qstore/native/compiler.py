@@ -201,7 +201,7 @@ class IonQNativeGateCompiler:
 
     def _compile(self, tape: QuantumScript, *, absorb: bool) -> NativeCircuit:
         start = time.perf_counter()
-        order = _order(tape)
+        order = wire_order(tape)
         wires = {w: i for i, w in enumerate(order)}
         pieces = split(tape, wires)
         if len(pieces) > 1 or len(pieces[0].parameters) > 1:
@@ -268,7 +268,7 @@ def _native_count(
     return made.entanglers + made.pulses
 
 
-def _order(tape: QuantumScript) -> list[Any]:
+def wire_order(tape: QuantumScript) -> list[Any]:
     """Wires as the compiler numbers them: integers ascending, other labels as they come."""
     labels = list(tape.wires)
     return sorted(labels) if all(isinstance(w, int) for w in labels) else labels

@@ -1,0 +1,109 @@
+"""``compile_native``: native gates in place of a tape's operations, on any PennyLane device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pennylane as qml
+from pennylane.measurements import (
+    CountsMP,
+    ExpectationMP,
+    MeasurementProcess,
+    ProbabilityMP,
+    SampleMP,
+    VarianceMP,
+)
+from pennylane.operation import Operator
+from pennylane.queuing import QueuingManager
+from pennylane.tape import QuantumScript, QuantumScriptBatch
+from pennylane.typing import PostprocessingFn
+
+from pennylane_qstore.native.compiler import IonQNativeGateCompiler, wire_order
+from pennylane_qstore.native.gates import GPI, NATIVE_GATES
+
+_DIAGONAL = (CountsMP, ExpectationMP, ProbabilityMP, SampleMP, VarianceMP)
+
+
+@qml.transform  # type: ignore[untyped-decorator]
+def compile_native(
+    tape: QuantumScript,
+    two_qubit: str = "zz",
+    optimize_depth: bool = True,
+    optimize_fidelity: bool = True,
+) -> tuple[QuantumScriptBatch, PostprocessingFn]:
+    """Turn a tape's operations into IonQ's native gates, results unchanged.
+
+    The tape may then run on any device. Measurements stay as they are: SWAPs are undone by
+    renaming wires, and virtual rotations about Z that a measurement would see become two GPi
+    pulses. Parameters are taken as numbers: differentiate the QNode without the transform.
+
+    Args:
+        tape: a tape or QNode that starts in |0…0⟩. A broadcast tape becomes one tape per row.
+        two_qubit: entangling gate, ``"ms"`` or ``"zz"``.
+        optimize_depth: as for :class:`IonQNativeGateCompiler`.
+        optimize_fidelity: as for :class:`IonQNativeGateCompiler`.
+
+    Returns:
+        The transformed QNode, or tapes and a function that undoes the splitting.
+
+    **Example**
+
+    >>> @compile_native
+    ... @qml.qnode(qml.device("default.qubit"))
+    ... def bell():
+    ...     qml.Hadamard(0)
+    ...     qml.CNOT([0, 1])
+    ...     return qml.expval(qml.X(0) @ qml.X(1))
+    >>> print(round(float(bell()), 6))
+    1.0
+    """
+    compiler = IonQNativeGateCompiler(
+        two_qubit,
+        absorb=False,
+        optimize_depth=optimize_depth,
+        optimize_fidelity=optimize_fidelity,
+    )
+    if tape.batch_size is None:
+        return (_native(tape, compiler),), _only
+    rows, join = qml.transforms.broadcast_expand(tape)
+    return tuple(_native(row, compiler) for row in rows), join
+
+
+def _only(results: Sequence[Any]) -> Any:
+    return results[0]
+
+
+def _native(tape: QuantumScript, compiler: IonQNativeGateCompiler) -> QuantumScript:
+    bare = QuantumScript(tape.operations)
+    if not bare.wires:
+        return tape
+    made = compiler.compile(bare)
+    labels = wire_order(bare)
+    at = {native: labels[i] for i, native in enumerate(made.permutation)}
+    with QueuingManager.stop_recording():
+        operations: list[Operator] = [
+            NATIVE_GATES[name](*params, wires=[at[q] for q in on])
+            for name, on, params in made.gates
+        ]
+        seen = _seen_frames(tape.measurements, labels)
+        for native, turns in enumerate(made.frames):
+            if at[native] in seen and abs(turns) > 1e-12:  # GPi(φ)·GPi(0) is RZ(4πφ)
+                operations += [GPI(0.0, at[native]), GPI(turns / 2, at[native])]
+    return QuantumScript(operations, tape.measurements, shots=tape.shots)
+
+
+def _seen_frames(measurements: Sequence[MeasurementProcess], labels: Sequence[Any]) -> set[Any]:
+    """Wires that are measured otherwise than in the computational basis."""
+    seen: set[Any] = set()
+    for m in measurements:
+        if not isinstance(m, _DIAGONAL):
+            return set(labels)
+        if m.obs is None:
+            continue
+        sentence = m.obs.pauli_rep
+        if sentence is None:
+            seen |= set(m.wires)
+        else:
+            seen |= {w for word in sentence for w, axis in word.items() if axis != "Z"}
+    return seen

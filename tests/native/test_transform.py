@@ -1,0 +1,57 @@
+"""compile_native: native gates on any device, results unchanged."""
+
+import numpy as np
+import pennylane as qml
+import pytest
+from circuits import tapes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pennylane_qstore.native.transform import compile_native
+
+families = pytest.mark.parametrize("family", ["ms", "zz"])
+NATIVE = {"GPI", "GPI2", "MS", "ZZ"}
+
+
+@families
+@settings(max_examples=40, deadline=None)
+@given(made=tapes(max_operations=12), word=st.text("IXYZ", min_size=4, max_size=4))
+def test_results_are_unchanged(family, made, word):
+    tape, n = made
+    letters = [qml.Identity(0), *(getattr(qml, c)(q) for q, c in enumerate(word[:n]) if c != "I")]
+    measurements = [
+        qml.expval(qml.prod(*letters)),
+        qml.probs(wires=range(n)),
+        qml.expval(qml.Hermitian(np.array([[1, 2], [2, -1]]), n - 1)),
+        qml.density_matrix(wires=[0, n - 1]),
+    ]
+    tape = qml.tape.QuantumScript(tape.operations, measurements)
+    (native,), post = compile_native(tape, two_qubit=family)
+    assert {op.name for op in native.operations} <= NATIVE
+    device = qml.device("default.qubit", wires=n)
+    (want,) = qml.execute([tape], device)
+    got = post(qml.execute([native], device))
+    for one, other in zip(got, want, strict=True):
+        assert np.allclose(one, other, atol=1e-9)
+
+
+@families
+def test_it_transforms_a_qnode_with_labels_and_a_batch(family):
+    @qml.qnode(qml.device("default.qubit"))
+    def circuit(x):
+        qml.RX(x, "a")
+        qml.SWAP(["a", "b"])
+        qml.CRY(0.4, ["b", 7])
+        qml.SWAP(["b", 7])
+        return qml.expval(qml.X("b")), qml.probs(wires=["a", 7])
+
+    x = np.array([0.3, 1.2, np.pi])
+    got = compile_native(circuit, two_qubit=family)(x)
+    for one, other in zip(got, circuit(x), strict=True):
+        assert np.allclose(one, other)
+
+
+def test_a_tape_without_operations_stays():
+    tape = qml.tape.QuantumScript([], [qml.expval(qml.Z(0))])
+    (native,), _ = compile_native(tape)
+    assert native.operations == []
