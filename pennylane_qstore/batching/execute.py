@@ -266,6 +266,7 @@ def _template(
             basis=basis.gates,
             family=target.family,
             absorb=target.absorb,
+            thorough=False,
         )
 
     return cache.get(key, build), piece.parameters
@@ -347,7 +348,16 @@ def _run(
     for work in works:
         by_tape[work.tape] += sum(len(piece.parameters) for piece in work.pieces)
     seconds = time.perf_counter() - start
-    stats.record_jobs(jobs, requests, by_tape, seconds, sequential=not packing.batch)
+    chunk_of = {position: i for i, chunk in enumerate(chunks) for position in chunk}
+    first = {work.tape: work.first for work in reversed(works)}
+    stats.record_jobs(
+        jobs,
+        requests,
+        by_tape,
+        seconds,
+        sequential=not packing.batch,
+        job_of_tape=[chunk_of[first[tape]] for tape in sorted(first) if first[tape] in chunk_of],
+    )
     if packing.observe is not None:
         packing.observe(jobs, requests, seconds)
     found: list[Histogram | None] = [None] * len(circuits.encoded)

@@ -50,6 +50,7 @@ def compile_program(
     absorb: bool = True,
     optimize_depth: bool = True,
     optimize_fidelity: bool = True,
+    thorough: bool = True,
 ) -> Template:
     """Compile a program to a template.
 
@@ -64,6 +65,7 @@ def compile_program(
             weigh pulses and depth when choosing among candidates.
         optimize_fidelity: search for fewer entanglers and less entangling angle, as
             :mod:`~pennylane_qstore.native.search` does.
+        thorough: whether that search may take seconds.
     """
     finish = _absorbed if absorb else _plain
     flow = gather(lower(resynthesise_cnots(program), basis))
@@ -79,7 +81,7 @@ def compile_program(
     plain = template(flow)
     if not optimize_fidelity:
         return plain
-    candidates = rewritten(flow, finish, outcomes=absorb)
+    candidates = rewritten(flow, finish, outcomes=absorb, thorough=thorough)
     if not optimize_depth:
         return template(candidates[0]) if candidates else plain
     found = [(flow, plain), *((new, template(new)) for new in candidates[:_TEMPLATES])]

@@ -25,6 +25,8 @@ _KEPT = 3
 """Candidates of the whole that are looked at further."""
 _WINDOW = 3
 
+_QUICK_ENTANGLERS = 40
+"""More than this take longer than a training step may wait for."""
 _WANDER_ENTANGLERS = 9
 """Fewer than this are found by looking at the whole."""
 _SCOUT, _SHORT, _LONG = 20, 250, 500
@@ -40,17 +42,19 @@ Finish = Callable[[Flow], Flow]
 """The passes that follow a rewriting."""
 
 
-def rewritten(flow: Flow, finish: Finish, *, outcomes: bool) -> list[Flow]:
+def rewritten(flow: Flow, finish: Finish, *, outcomes: bool, thorough: bool = True) -> list[Flow]:
     """Candidates that cost no more, the cheapest first (the flow itself is not among them).
 
     Args:
         flow: operations without two-qubit blocks.
         finish: the passes that follow a rewriting; leaves no blocks.
         outcomes: whether only the outcomes of ``flow.outputs`` from |0…0⟩ are kept.
+        thorough: whether seconds may be spent. Otherwise there are no random windows, and
+            flows of more than a few dozen entanglers are left as they are.
     """
     limit = entangling_cost(flow.operations)
     count = limit[0]
-    if count < 2:
+    if count < 2 or (count > _QUICK_ENTANGLERS and not thorough):
         return []
     found: list[Flow] = []
     if flow.wires <= _WHOLE_WIRES and count <= _WHOLE_ENTANGLERS:
@@ -58,7 +62,7 @@ def rewritten(flow: Flow, finish: Finish, *, outcomes: bool) -> list[Flow]:
         whole = resynthesise(flow, STYLES, most=most, outcomes=outcomes)
         found = _distinct([finish(new) for new in _distinct(whole)])[:_KEPT]
     found = _distinct([*found, *(finish(_in_windows(start)) for start in (flow, *found)), flow])
-    if count >= _WANDER_ENTANGLERS:
+    if thorough and count >= _WANDER_ENTANGLERS:
         found += [finish(new) for new in _wandered(flow, found)]
     return [
         new
