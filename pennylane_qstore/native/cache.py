@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+import numpy as np
+
 from pennylane_qstore.errors import ConfigurationError
+
+_SHARED = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, type(None), bool)
+"""What an object points at but does not hold."""
 
 
 @dataclass(slots=True)
 class _Entry:
     value: Any
     build_s: float
+    size: int  # bytes when built, without the arrays
+    key_size: int
+
+    def nbytes(self) -> int:
+        """Bytes now: a template's arrays grow with the patterns it meets."""
+        return self.size + self.key_size + int(getattr(self.value, "nbytes", 0))
 
 
 class SmartCircuitCache:
@@ -35,6 +48,7 @@ class SmartCircuitCache:
             raise ConfigurationError("max_templates must be 0 (no cache) or more.")
         self.max_templates = int(max_templates)
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
+        self._building: dict[Hashable, threading.Lock] = {}
         self._lock = threading.RLock()
         self._hits = self._misses = self._evictions = 0
         self._build_s = self._saved_s = 0.0
@@ -52,21 +66,46 @@ class SmartCircuitCache:
             key: hashable.
             build: called on a miss; what it raises is not remembered.
         """
+        if not self.max_templates:
+            return self._built(key, build)
         with self._lock:
-            entry = self._entries.get(key)
+            entry = self._found(key)
             if entry is not None:
-                self._entries.move_to_end(key)
-                self._hits += 1
-                self._saved_s += entry.build_s
                 return entry.value
-            self._misses += 1
+            building = self._building.setdefault(key, threading.Lock())
+        with building:  # one thread builds, the others wait for it
+            with self._lock:
+                entry = self._found(key)
+                if entry is not None:
+                    return entry.value
+            try:
+                return self._built(key, build)
+            finally:
+                with self._lock:
+                    self._building.pop(key, None)
+
+    def _found(self, key: Hashable) -> _Entry | None:
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._entries.move_to_end(key)
+            self._hits += 1
+            self._saved_s += entry.build_s
+        return entry
+
+    def _built(self, key: Hashable, build: Callable[[], Any]) -> Any:
         start = time.perf_counter()
-        value = build()
-        took = time.perf_counter() - start
-        with self._lock:
-            self._build_s += took
-            if self.max_templates:
-                self._entries[key] = _Entry(value, took)
+        try:
+            value = build()
+        finally:
+            took = time.perf_counter() - start
+            with self._lock:
+                self._misses += 1
+                self._build_s += took
+        if self.max_templates:
+            size = _bytes_of(value) - int(getattr(value, "nbytes", 0))
+            entry = _Entry(value, took, size, _bytes_of(key))
+            with self._lock:
+                self._entries[key] = entry
                 while len(self._entries) > self.max_templates:
                     self._entries.popitem(last=False)
                     self._evictions += 1
@@ -84,11 +123,15 @@ class SmartCircuitCache:
             ``template_cache_size``, ``template_hits``, ``template_misses``,
             ``template_hit_rate`` (0 to 1), ``evictions``, ``build_time_ms`` (spent compiling),
             ``total_time_saved_ms`` (what each hit's entry once took to compile),
-            ``estimated_memory_kb`` (bytes of the templates' arrays / 1000).
+            ``estimated_memory_kb`` (bytes of keys and values / 1000), ``off_plan_rows`` (rows
+            of the templates held that were bound with other pulses than planned, special
+            angles mostly), ``plan_fallbacks`` (wires whose plan for moving pulses did not
+            hold at a second sample and was replaced by the plain one).
         """
         with self._lock:
             asked = self._hits + self._misses
-            held = sum(getattr(entry.value, "nbytes", 0) for entry in self._entries.values())
+            entries = list(self._entries.values())
+            held = sum(entry.nbytes() for entry in entries)
             return {
                 "template_cache_size": len(self._entries),
                 "template_hits": self._hits,
@@ -98,6 +141,8 @@ class SmartCircuitCache:
                 "build_time_ms": 1e3 * self._build_s,
                 "total_time_saved_ms": 1e3 * self._saved_s,
                 "estimated_memory_kb": held / 1e3,
+                "off_plan_rows": sum(getattr(e.value, "off_plan_rows", 0) for e in entries),
+                "plan_fallbacks": sum(getattr(e.value, "fallbacks", 0) for e in entries),
             }
 
     def __getstate__(self) -> dict[str, Any]:
@@ -105,3 +150,28 @@ class SmartCircuitCache:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
+
+
+def _bytes_of(thing: object) -> int:
+    """Bytes of an object and all it holds, each counted once; classes and code are not."""
+    seen: set[int] = set()
+    total, left = 0, [thing]
+    while left:
+        item = left.pop()
+        if id(item) in seen or isinstance(item, _SHARED):
+            continue
+        seen.add(id(item))
+        total += sys.getsizeof(item, 0)
+        if isinstance(item, np.ndarray):
+            if item.base is not None:  # getsizeof counts an array's own data only
+                left.append(item.base)
+        elif isinstance(item, Mapping):
+            left.extend(item.keys())
+            left.extend(item.values())
+        elif isinstance(item, (tuple, list, set, frozenset)):
+            left.extend(item)
+        else:
+            left.extend(getattr(item, "__dict__", {}).values())
+            slots = (name for kind in type(item).__mro__ for name in getattr(kind, "__slots__", ()))
+            left.extend(getattr(item, name, None) for name in slots)
+    return total

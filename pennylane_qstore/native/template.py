@@ -20,6 +20,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pennylane_qstore.native.emission import (
+    EPS,
+    FLIP,
+    FULL,
+    HALF,
+    NONE,
+    Codes,
+    Emission,
+    Gate,
+    emit,
+)
 from pennylane_qstore.native.gates import TURN
 from pennylane_qstore.native.lower import Bit, Flow
 from pennylane_qstore.native.push import Rule, chain, plan_ms, plan_zz
@@ -27,7 +38,6 @@ from pennylane_qstore.native.runs import (
     AffineMap,
     Bank,
     Column,
-    Entangler,
     Runs,
     random_rows,
     runs_of,
@@ -38,16 +48,7 @@ from pennylane_qstore.native.structure import FloatArray
 CHUNK = 256
 """Rows bound at once: the working arrays stay in the processor's cache."""
 
-_EPS = 1e-10
-"""Amplitudes and angles (turns) below this are nothing."""
-
-NONE, HALF, FULL, FLIP = 0, 1, 2, 3
-"""What a run is left with: no pulse, one GPi2, two GPi2, one GPi."""
-
 _MAX_PATTERNS = 512
-
-Gate = tuple[str, tuple[int, ...]]
-Codes = npt.NDArray[np.uint8]
 
 
 class NativeBlock(NamedTuple):
@@ -125,7 +126,7 @@ class Template:
         self._turning = np.array([bool(e.angle.terms) for e in runs.entanglers], dtype=bool)
         self.off_plan_rows = 0
         self._lock = threading.Lock()
-        self._patterns: dict[bytes, _Emission] = {}
+        self._patterns: dict[bytes, Emission] = {}
         self._plan(runs, push)
 
     @property
@@ -153,7 +154,9 @@ class Template:
     def nbytes(self) -> int:
         """Bytes held by the template's arrays."""
         arrays = [*_arrays(self), *_arrays(self._bank), *_arrays(self._angles)]
-        arrays += [a for e in self._patterns.values() for a in (e.matrix, e.const, e.frames)]
+        with self._lock:
+            emissions = list(self._patterns.values())
+        arrays += [a for e in emissions for a in (e.matrix, e.const, e.frames, e.frame_const)]
         return sum(a.nbytes for a in arrays)
 
     def bind(self, parameters: FloatArray) -> NativeBatch:
@@ -198,21 +201,21 @@ class Template:
         zero = np.zeros((len(self._entanglers), len(parameters)), dtype=bool)
         if self._turning.any():
             angles = self._wrap(angles, alpha, beta)
-            zero = np.abs(angles) < _EPS
+            zero = np.abs(angles) < EPS
         if self._steps or self._moved.size:
             alpha, beta = self._pushed(alpha, beta)
         a, b = np.abs(alpha), np.abs(beta)
         codes = np.full(a.shape, FULL, dtype=np.uint8)
-        codes[np.abs(a - b) < _EPS] = HALF
-        codes[b < _EPS] = NONE
-        codes[a < _EPS] = FLIP
+        codes[np.abs(a - b) < EPS] = HALF
+        codes[b < EPS] = NONE
+        codes[a < EPS] = FLIP
         x = np.concatenate([np.angle(alpha), np.angle(beta), 2 * np.arctan2(a, b)])
         x /= TURN
         return angles, x, codes, zero
 
     def _by_pattern(
         self, codes: Codes, zero: npt.NDArray[np.bool_]
-    ) -> Iterable[tuple[_Emission, npt.NDArray[np.intp]]]:
+    ) -> Iterable[tuple[Emission, npt.NDArray[np.intp]]]:
         """Rows grouped by what their runs are left with; nearly always there is one group."""
         rows = codes.shape[1]
         planned = self._codes[:, None]
@@ -225,14 +228,15 @@ class Template:
         for i, pattern in enumerate(distinct):
             members = np.flatnonzero(index.reshape(-1) == i)
             if (pattern[:n] != self._codes).any():
-                self.off_plan_rows += len(members)
+                with self._lock:
+                    self.off_plan_rows += len(members)
             yield self._emission(pattern[:n], pattern[n:].astype(bool)), members
 
-    def _emission(self, codes: Codes, zero: npt.NDArray[np.bool_]) -> _Emission:
+    def _emission(self, codes: Codes, zero: npt.NDArray[np.bool_]) -> Emission:
         key = codes.tobytes() + zero.tobytes()
         found = self._patterns.get(key)
         if found is None:
-            found = _emit(self._bank, self._entanglers, self._flips, codes, zero, self.family)
+            found = emit(self._bank, self._entanglers, self._flips, codes, zero, self.family)
             with self._lock:
                 if len(self._patterns) >= _MAX_PATTERNS:
                     self._patterns.clear()
@@ -241,7 +245,7 @@ class Template:
 
     def _wrap(self, angles: FloatArray, alpha: FloatArray, beta: FloatArray) -> FloatArray:
         """Angles within ±1/4; half a turn is a Pauli on the runs that follow."""
-        halves = np.ceil(2 * angles - 0.5 - _EPS)
+        halves = np.ceil(2 * angles - 0.5 - EPS)
         odd = halves % 2 == 1
         for e in np.flatnonzero(odd.any(axis=1)):
             entangler, rows = self._entanglers[e], odd[e]
@@ -372,109 +376,6 @@ class Template:
         cl, sl = cos[self._left], sin[self._left]
         alpha[self._moved], beta[self._moved] = cl * a - sl * b, cl * b - sl * a
         return alpha, beta
-
-
-@dataclass(frozen=True, slots=True)
-class _Emission:
-    """One gate skeleton and the linear map from the runs' arguments to its parameters."""
-
-    gates: tuple[Gate, ...]
-    matrix: FloatArray
-    const: FloatArray
-    turning: tuple[tuple[int, int], ...]  # (entangler, slot of its angle)
-    frames: FloatArray
-    frame_const: FloatArray
-
-
-def _emit(
-    bank: Bank,
-    entanglers: Sequence[Entangler],
-    flips: FloatArray,
-    codes: Codes,
-    zero: npt.NDArray[np.bool_],
-    family: str,
-) -> _Emission:
-    r"""Write the gates, with RZ kept as a frame per wire.
-
-    With U = [[α, -β*], [β, α*]], t = arg/2π and d = 2 atan2(|α|, |β|)/2π, and f the frame (in
-    turns) before the run:
-
-    - no pulse: f → f - 2 t(α),
-    - one GPi2 of phase t(β) + t(α) + 1/4 - f, then f → f - 2 t(α),
-    - GPi of phase t(β) + 1/4 - f/2, then f → 0,
-    - GPi2 of phases t(β) + t(α) - f and that plus d, then f → f + 1/2 - 2 t(α) - d.
-
-    MS takes -f from its phases; ZZ commutes with frames.
-    """
-    r = bank.size
-    width = 3 * r + 1
-    gates: list[Gate] = []
-    rows: list[FloatArray] = []
-    turning: list[tuple[int, int]] = []
-    frame = [np.zeros(width) for _ in bank.index] or [np.zeros(width)]
-    done = [0] * len(bank.index)
-
-    def unit(*entries: tuple[int, float]) -> FloatArray:
-        row = np.zeros(width)
-        for i, value in entries:
-            row[i] = value
-        return row
-
-    def flush(q: int) -> None:
-        run = bank.index[q][done[q]]
-        done[q] += 1
-        alpha, beta, d, one = run, r + run, 2 * r + run, 3 * r
-        code, f = codes[run], frame[q]
-        if code == HALF:
-            gates.append(("gpi2", (q,)))
-            rows.append(unit((beta, 1), (alpha, 1), (one, 0.25)) - f)
-        elif code == FLIP:
-            gates.append(("gpi", (q,)))
-            rows.append(unit((beta, 1), (one, 0.25)) - f / 2)
-            frame[q] = np.zeros(width)
-            return
-        elif code == FULL:
-            first = unit((beta, 1), (alpha, 1)) - f
-            gates.extend([("gpi2", (q,))] * 2)
-            rows.extend([first, first + unit((d, 1))])
-            frame[q] = f + unit((one, 0.5), (alpha, -2), (d, -1))
-            return
-        frame[q] = f + unit((alpha, -2))
-
-    for e, entangler in enumerate(entanglers):
-        a, _, b, _, angle = entangler
-        flush(a)
-        flush(b)
-        if zero[e]:
-            continue
-        value = angle.const * flips[e]
-        if family == "ms":
-            gates.append(("ms", (a, b)))
-            half = unit((3 * r, 0.5 * (value < 0 and not angle.terms)))
-            rows.extend([-frame[a], half - frame[b], unit((3 * r, abs(value)))])
-        else:
-            gates.append(("zz", (a, b)))
-            rows.append(unit((3 * r, 0.25 if abs(value + 0.25) < _EPS else value)))
-            if not angle.terms and abs(value + 0.25) < _EPS:  # ZZ(-1/4) is ZZ(1/4) · Z⊗Z
-                for q in (a, b):
-                    frame[q] = frame[q] + unit((3 * r, 0.5))
-        if angle.terms:
-            turning.append((e, len(rows) - 1))
-    for q in range(len(bank.index)):
-        flush(q)
-    if not gates:  # a job wants a gate: one that undoes itself
-        gates = [("gpi2", (0,)), ("gpi2", (0,))]
-        rows = [unit(), unit((3 * r, 0.5))]
-    table = np.array(rows)
-    frames = np.array(frame)
-    return _Emission(
-        tuple(gates),
-        np.ascontiguousarray(table[:, :-1]),
-        table[:, -1:],
-        tuple(turning),
-        np.ascontiguousarray(frames[:, :-1]),
-        frames[:, -1:],
-    )
 
 
 def _readout(outputs: Sequence[Bit], wires: Sequence[int]) -> tuple[tuple[int, ...], Readout]:

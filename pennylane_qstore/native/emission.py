@@ -1,0 +1,124 @@
+"""Gates written from runs: one skeleton, and the linear map from the runs' arguments to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pennylane_qstore.native.runs import Bank, Entangler
+from pennylane_qstore.native.structure import FloatArray
+
+EPS = 1e-10
+"""Amplitudes and angles (turns) below this are nothing."""
+
+NONE, HALF, FULL, FLIP = 0, 1, 2, 3
+"""What a run is left with: no pulse, one GPi2, two GPi2, one GPi."""
+
+Gate = tuple[str, tuple[int, ...]]
+Codes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """One gate skeleton and the linear map from the runs' arguments to its parameters."""
+
+    gates: tuple[Gate, ...]
+    matrix: FloatArray
+    const: FloatArray
+    turning: tuple[tuple[int, int], ...]  # (entangler, slot of its angle)
+    frames: FloatArray
+    frame_const: FloatArray
+
+
+def emit(
+    bank: Bank,
+    entanglers: Sequence[Entangler],
+    flips: FloatArray,
+    codes: Codes,
+    zero: npt.NDArray[np.bool_],
+    family: str,
+) -> Emission:
+    r"""Write the gates, with RZ kept as a frame per wire.
+
+    With U = [[α, -β*], [β, α*]], t = arg/2π and d = 2 atan2(|α|, |β|)/2π, and f the frame (in
+    turns) before the run:
+
+    - no pulse: f → f - 2 t(α),
+    - one GPi2 of phase t(β) + t(α) + 1/4 - f, then f → f - 2 t(α),
+    - GPi of phase t(β) + 1/4 - f/2, then f → 0,
+    - GPi2 of phases t(β) + t(α) - f and that plus d, then f → f + 1/2 - 2 t(α) - d.
+
+    MS takes -f from its phases; ZZ commutes with frames.
+    """
+    r = bank.size
+    width = 3 * r + 1
+    gates: list[Gate] = []
+    rows: list[FloatArray] = []
+    turning: list[tuple[int, int]] = []
+    frame = [np.zeros(width) for _ in bank.index] or [np.zeros(width)]
+    done = [0] * len(bank.index)
+
+    def unit(*entries: tuple[int, float]) -> FloatArray:
+        row = np.zeros(width)
+        for i, value in entries:
+            row[i] = value
+        return row
+
+    def flush(q: int) -> None:
+        run = bank.index[q][done[q]]
+        done[q] += 1
+        alpha, beta, d, one = run, r + run, 2 * r + run, 3 * r
+        code, f = codes[run], frame[q]
+        if code == HALF:
+            gates.append(("gpi2", (q,)))
+            rows.append(unit((beta, 1), (alpha, 1), (one, 0.25)) - f)
+        elif code == FLIP:
+            gates.append(("gpi", (q,)))
+            rows.append(unit((beta, 1), (one, 0.25)) - f / 2)
+            frame[q] = np.zeros(width)
+            return
+        elif code == FULL:
+            first = unit((beta, 1), (alpha, 1)) - f
+            gates.extend([("gpi2", (q,))] * 2)
+            rows.extend([first, first + unit((d, 1))])
+            frame[q] = f + unit((one, 0.5), (alpha, -2), (d, -1))
+            return
+        frame[q] = f + unit((alpha, -2))
+
+    for e, entangler in enumerate(entanglers):
+        a, _, b, _, angle = entangler
+        flush(a)
+        flush(b)
+        if zero[e]:
+            continue
+        value = angle.const * flips[e]
+        if family == "ms":
+            gates.append(("ms", (a, b)))
+            half = unit((3 * r, 0.5 * (value < 0 and not angle.terms)))
+            rows.extend([-frame[a], half - frame[b], unit((3 * r, abs(value)))])
+        else:
+            gates.append(("zz", (a, b)))
+            rows.append(unit((3 * r, 0.25 if abs(value + 0.25) < EPS else value)))
+            if not angle.terms and abs(value + 0.25) < EPS:  # ZZ(-1/4) is ZZ(1/4) · Z⊗Z
+                for q in (a, b):
+                    frame[q] = frame[q] + unit((3 * r, 0.5))
+        if angle.terms:
+            turning.append((e, len(rows) - 1))
+    for q in range(len(bank.index)):
+        flush(q)
+    if not gates:  # a job wants a gate: one that undoes itself
+        gates = [("gpi2", (0,)), ("gpi2", (0,))]
+        rows = [unit(), unit((3 * r, 0.5))]
+    table = np.array(rows)
+    frames = np.array(frame)
+    return Emission(
+        tuple(gates),
+        np.ascontiguousarray(table[:, :-1]),
+        table[:, -1:],
+        tuple(turning),
+        np.ascontiguousarray(frames[:, :-1]),
+        frames[:, -1:],
+    )

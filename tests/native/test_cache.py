@@ -1,0 +1,141 @@
+"""The template cache: what it holds, what it measures, and many threads at once."""
+
+import threading
+
+import numpy as np
+import pennylane as qml
+import pytest
+
+from pennylane_qstore.native.cache import SmartCircuitCache
+from pennylane_qstore.native.compiler import affine, compile_program
+from pennylane_qstore.native.structure import split
+
+
+def template(family="ms"):
+    wires = {i: i for i in range(3)}
+    ops = [qml.StronglyEntanglingLayers(np.ones((2, 3, 3)), range(3)), qml.IsingXX(0.3, [0, 2])]
+    _, program = affine(split(qml.tape.QuantumScript(ops), wires)[0], wires)
+    return compile_program(program, measured=range(3), family=family, absorb=False), program
+
+
+def in_threads(count, work):
+    errors = []
+
+    def run(i):
+        try:
+            work(i)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+def test_the_least_recently_used_leaves_first():
+    cache = SmartCircuitCache(2)
+    for key in ("a", "b", "a", "c"):
+        cache.get(key, lambda key=key: key.upper())
+    built = []
+    for key in ("a", "c", "b"):
+        cache.get(key, lambda key=key: built.append(key))
+    assert built == ["b"]
+    stats = cache.get_stats()
+    assert (stats["template_hits"], stats["template_misses"], stats["evictions"]) == (3, 4, 2)
+    assert stats["template_hit_rate"] == pytest.approx(3 / 7)
+
+
+def test_one_thread_builds_and_the_others_wait():
+    cache = SmartCircuitCache()
+    built, start = [], threading.Barrier(6)
+
+    def work(_):
+        start.wait()
+        assert cache.get("key", lambda: built.append(1) or "value") == "value"
+
+    in_threads(6, work)
+    assert built == [1]
+    stats = cache.get_stats()
+    assert (stats["template_hits"], stats["template_misses"]) == (5, 1)
+
+
+def test_a_failed_build_is_not_remembered_and_blocks_nobody():
+    cache = SmartCircuitCache()
+
+    def fail():
+        raise ZeroDivisionError
+
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            cache.get("key", fail)
+    assert cache.get("key", lambda: 3) == 3
+    assert len(cache) == 1
+
+
+def test_no_templates_means_no_cache():
+    cache = SmartCircuitCache(0)
+    assert [cache.get("key", lambda i=i: i) for i in range(3)] == [0, 1, 2]
+    assert cache.get_stats()["template_misses"] == 3
+
+
+def test_sizes_are_bytes():
+    cache = SmartCircuitCache()
+    cache.get("array", lambda: np.zeros(10_000))
+    one = cache.get_stats()["estimated_memory_kb"]
+    assert 80 <= one < 81
+    cache.get("nested", lambda: {"a": [np.zeros((100, 100)), (np.ones(1250),)]})
+    assert 170 <= cache.get_stats()["estimated_memory_kb"] < 172
+
+
+def test_a_template_s_size_grows_with_the_patterns_it_meets():
+    cache = SmartCircuitCache()
+    made, program = template()
+    cache.get("key", lambda: made)
+    before = cache.get_stats()["estimated_memory_kb"]
+    assert before * 1e3 > made.nbytes
+    made.bind(np.zeros((1, program.parameters)))
+    stats = cache.get_stats()
+    assert stats["estimated_memory_kb"] > before
+    assert stats["off_plan_rows"] == 1
+
+
+def test_threads_bind_one_template_as_one_thread_does():
+    rng = np.random.default_rng(3)
+    special = (0.0, np.pi / 2, np.pi, 0.3)
+    shared, program = template()
+    rows = [rng.choice(special, (40, program.parameters)) for _ in range(6)]
+    serial = [template()[0] for _ in rows]
+    alone = [made.bind(r) for made, r in zip(serial, rows, strict=True)]
+    found = [None] * 6
+
+    def work(i):
+        found[i] = shared.bind(rows[i])
+
+    in_threads(6, work)
+    for one, other in zip(found, alone, strict=True):
+        for a, b in zip(one.blocks, other.blocks, strict=True):
+            assert a.gates == b.gates
+            assert np.array_equal(a.rows, b.rows)
+            assert np.array_equal(a.params, b.params)
+    assert shared.off_plan_rows == sum(made.off_plan_rows for made in serial) > 0
+
+
+def test_results_are_the_same_without_the_cache():
+    weights = np.random.default_rng(5).uniform(-3, 3, (4, 2, 3, 3))
+    results = []
+    for cache in (True, False, 1):
+        device = qml.device("qstore.ionq", wires=3, cache=cache, seed=4)
+
+        @qml.qnode(device)
+        def circuit(w):
+            qml.StronglyEntanglingLayers(w, range(3))
+            return qml.expval(qml.Z(0)), qml.probs(wires=[1, 2]), qml.expval(qml.X(2))
+
+        results.append([circuit(w) for w in weights])
+    for other in results[1:]:
+        for one, its in zip(results[0], other, strict=True):
+            for a, b in zip(one, its, strict=True):
+                assert np.array_equal(a, b)
