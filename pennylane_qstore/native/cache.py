@@ -67,24 +67,24 @@ class SmartCircuitCache:
             build: called on a miss; what it raises is not remembered.
         """
         if not self.max_templates:
-            return self._built(key, build)
+            return self._build_and_keep(key, build)
         with self._lock:
-            entry = self._found(key)
+            entry = self._look_up(key)
             if entry is not None:
                 return entry.value
             building = self._building.setdefault(key, threading.Lock())
         with building:  # one thread builds, the others wait for it
             with self._lock:
-                entry = self._found(key)
+                entry = self._look_up(key)
                 if entry is not None:
                     return entry.value
             try:
-                return self._built(key, build)
+                return self._build_and_keep(key, build)
             finally:
                 with self._lock:
                     self._building.pop(key, None)
 
-    def _found(self, key: Hashable) -> _Entry | None:
+    def _look_up(self, key: Hashable) -> _Entry | None:
         entry = self._entries.get(key)
         if entry is not None:
             self._entries.move_to_end(key)
@@ -92,7 +92,7 @@ class SmartCircuitCache:
             self._saved_s += entry.build_s
         return entry
 
-    def _built(self, key: Hashable, build: Callable[[], Any]) -> Any:
+    def _build_and_keep(self, key: Hashable, build: Callable[[], Any]) -> Any:
         start = time.perf_counter()
         try:
             value = build()
