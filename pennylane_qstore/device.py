@@ -309,7 +309,9 @@ class IonQDevice(Device):  # type: ignore[misc]
             if self._fallback.qis or not self._fallback.refuses_native(error):
                 raise
             found = self._execute(circuits)
-        self._stats.record_batch(len(circuits))
+        rows = self._stats.last["circuits_by_tape"]
+        operations = sum(len(t.operations) * n for t, n in zip(circuits, rows, strict=False))
+        self._stats.record_batch(len(circuits), operations)
         if self.tracker.active:
             self._track(circuits)
         if logger.isEnabledFor(logging.DEBUG):

@@ -11,6 +11,8 @@ from pennylane_qstore.errors import ConfigurationError
 LABELS: Mapping[str, tuple[str, str]] = {
     "batches": ("Batches", "{:,}"),
     "circuits": ("Circuits", "{:,}"),
+    "operations": ("Gates before compilation", "{:,}"),
+    "gates": ("Gates sent", "{:,}"),
     "jobs": ("Jobs (POSTs)", "{:,}"),
     "requests": ("HTTP requests", "{:,}"),
     "polls": ("of these, looks at jobs", "{:,}"),

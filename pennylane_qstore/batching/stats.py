@@ -39,12 +39,17 @@ class Stats:
         client: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self._cache, self._client = cache, client
+        self._looks = _looks(cache())  # others may have used the cache before
         self._lock = threading.Lock()
         self._now = threading.local()  # the batch that this thread is at
         self._seconds = dict.fromkeys(PHASES, 0.0)
         self._stretches = dict.fromkeys(STRETCHES, 0.0)
         self._totals = dict.fromkeys(
-            ("batches", "executions", "circuits", "jobs", "requests", "polls"), 0
+            (
+                *("batches", "executions", "circuits", "operations", "gates"),
+                *("jobs", "requests", "polls"),
+            ),
+            0,
         )
         self._queue_s = self._run_s = self._cost_usd = self._in_flight_s = 0.0
         self._batches: deque[dict[str, float]] = deque(maxlen=_REMEMBERED)
@@ -73,6 +78,7 @@ class Stats:
         seconds: float,
         *,
         sequential: bool = False,
+        job_of_tape: Sequence[int] = (),
     ) -> None:
         """Count the jobs of one batch.
 
@@ -82,6 +88,7 @@ class Stats:
             circuits_by_tape: rows of each tape.
             seconds: from the first POST to the last result.
             sequential: whether each job waited for the one before it.
+            job_of_tape: for each tape, which request has its first circuit.
         """
         ids = [job_id for job in jobs for job_id in (job.job_ids or (job.job_id,))]
         sizes = [len(request.circuits) for request in requests]
@@ -89,6 +96,7 @@ class Stats:
             "circuits_by_tape": list(circuits_by_tape),
             "jobs": len(ids),
             "job_ids": ids,
+            "jobs_of_tapes": [(jobs[i].job_id, jobs[i].run_s) for i in job_of_tape],
             "circuits": sum(sizes),
             "gates": sum(request.gate_counts for request in requests),
             "requests": sum(job.requests for job in jobs),
@@ -103,7 +111,7 @@ class Stats:
         in_flight_s = sum(n * min(job.total_s, seconds) for n, job in zip(sizes, jobs, strict=True))
         with self._lock:
             self._seconds["service"] += seconds
-            for name in ("jobs", "circuits", "requests", "polls"):
+            for name in ("jobs", "circuits", "gates", "requests", "polls"):
                 self._totals[name] += last[name]
             self._queue_s += last["queue_s"]
             self._run_s += last["run_s"]
@@ -112,16 +120,26 @@ class Stats:
             self.job_ids.extend(ids)
             self.last = last
 
-    def record_batch(self, executions: int) -> None:
-        """Count one batch of ``executions`` tapes, which is over."""
+    def record_batch(self, executions: int, operations: int = 0) -> None:
+        """Count one batch, which is over.
+
+        Args:
+            executions: tapes.
+            operations: gates of these tapes, for each circuit they became.
+        """
         batch = dict(self._now.__dict__)
         self._now.__dict__.clear()
         with self._lock:
             self._totals["batches"] += 1
             self._totals["executions"] += executions
+            self._totals["operations"] += operations
             for name in STRETCHES:
                 self._stretches[name] += batch.get(name, 0.0)
             self._batches.append(batch)
+
+    def count(self, name: str) -> int:
+        """One of the totals; quicker than all of :meth:`as_dict`."""
+        return self._totals[name]
 
     def as_dict(self) -> Measured:
         """Everything, as it stands now.
@@ -137,7 +155,9 @@ class Stats:
               the time of all batches, preparation and results included.
             - ``effective_parallelization``: how many circuits were in flight on average: 1 for
               one after another, 20 for a job of 20.
-            - ``cache_hit_rate`` (0 to 1), ``cache_memory_mb``, ``circuit_cache``.
+            - ``cache_hit_rate`` (0 to 1, since the device was made), ``cache_memory_mb``,
+              ``circuit_cache``: of the cache, which devices may share.
+            - ``operations``: gates before compilation; ``gates``: gates sent.
             - ``api_calls_saved``: POSTs that one job per circuit would have taken more;
               ``connection_reuse_rate`` (0 to 1), ``retries``, ``bytes_sent``, ...
             - ``queue_s``, ``run_s``: of all jobs; ``cost_usd``: billed.
@@ -154,6 +174,7 @@ class Stats:
             }
             in_flight_s = self._in_flight_s
         cache, client = dict(self._cache()), dict(self._client())
+        looks = _looks(cache)
         distribution = _distribution(batches)
         spent_s, service_s = sum(seconds.values()), seconds["service"]
         rate = totals["circuits"] / spent_s if spent_s else 0.0
@@ -168,7 +189,7 @@ class Stats:
                 "circuits_per_second": rate,
                 "throughput_circuits_per_sec": rate,
                 "effective_parallelization": in_flight_s / service_s if service_s else 0.0,
-                "cache_hit_rate": cache.get("template_hit_rate", 0.0),
+                "cache_hit_rate": _rate(*(b - a for a, b in zip(self._looks, looks, strict=True))),
                 "cache_memory_mb": cache.get("estimated_memory_kb", 0.0) / 1e3,
                 "api_calls_saved": max(totals["circuits"] - totals["jobs"], 0),
                 **{name: client.get(name, 0) for name in _CLIENT},
@@ -196,6 +217,15 @@ def _service_stretches(jobs: Sequence[Any], seconds: float, sequential: bool) ->
         spent[name] = min(sum(getattr(job, f"{name}_s") or 0.0 for job in path), left)
         left -= spent[name]
     return {**spent, "fetch": left}
+
+
+def _looks(cache: Mapping[str, Any]) -> tuple[int, int]:
+    """Hits and misses."""
+    return cache.get("template_hits", 0), cache.get("template_misses", 0)
+
+
+def _rate(hits: int, misses: int) -> float:
+    return hits / (hits + misses) if hits + misses else 0.0
 
 
 def _distribution(batches: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:

@@ -192,7 +192,7 @@ def _step(
 
 
 def _circuits(device: Any) -> int:
-    return 0 if device is None else int(device.stats["circuits"])
+    return 0 if device is None else int(device._stats.count("circuits"))
 
 
 def _checkpoint(config: TrainingConfig, history: History, epoch: int) -> Path:

@@ -1,0 +1,52 @@
+"""Q-Store v3.4's names, as thin faces of this package.
+
+``from q_store.ml import ...`` becomes ``from pennylane_qstore.v34 import ...``; the rest of a
+program stays as it is.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pennylane_qstore.batching.queue import AdaptiveQueueManager
+    from pennylane_qstore.ionq.client import BatchJobResult, IonQBatchClient
+    from pennylane_qstore.native.compiler import IonQNativeGateCompiler
+    from pennylane_qstore.training.config import TrainingConfig
+    from pennylane_qstore.training.performance import PerformanceTracker
+    from pennylane_qstore.v34.cache import SmartCircuitCache
+    from pennylane_qstore.v34.manager import CircuitBatchManagerV34
+
+_WHERE = {
+    "AdaptiveQueueManager": "pennylane_qstore.batching.queue",
+    "BatchJobResult": "pennylane_qstore.ionq.client",
+    "CircuitBatchManagerV34": "pennylane_qstore.v34.manager",
+    "IonQBatchClient": "pennylane_qstore.ionq.client",
+    "IonQNativeGateCompiler": "pennylane_qstore.native.compiler",
+    "PerformanceTracker": "pennylane_qstore.training.performance",
+    "SmartCircuitCache": "pennylane_qstore.v34.cache",
+    "TrainingConfig": "pennylane_qstore.training.config",
+}
+
+__all__ = [
+    "AdaptiveQueueManager",
+    "BatchJobResult",
+    "CircuitBatchManagerV34",
+    "IonQBatchClient",
+    "IonQNativeGateCompiler",
+    "PerformanceTracker",
+    "SmartCircuitCache",
+    "TrainingConfig",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # The client brings aiohttp: imported when asked for.
+    if name in _WHERE:
+        return getattr(import_module(_WHERE[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]
