@@ -6,7 +6,7 @@ import copy
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -178,7 +178,7 @@ class _Same:
 
     def __init__(self, value: Any) -> None:
         # In a function: what a builder encloses is not the cache's, nor its bytes.
-        self.held = lambda: value
+        self.held: Callable[[], Any] = lambda: value
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Same) and other.held() is self.held()
