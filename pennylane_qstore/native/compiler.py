@@ -19,7 +19,12 @@ from pennylane_qstore.native.circuit import NativeCircuit, from_row
 from pennylane_qstore.native.cnots import resynthesise_cnots
 from pennylane_qstore.native.dicts import tape_of
 from pennylane_qstore.native.lower import Flow, lower
-from pennylane_qstore.native.passes import entangling_cost, gather, synthesise
+from pennylane_qstore.native.passes import (
+    entangling_cost,
+    gather,
+    merge_diagonal,
+    synthesise,
+)
 from pennylane_qstore.native.search import rewritten
 from pennylane_qstore.native.structure import (
     Affine,
@@ -68,7 +73,9 @@ def compile_program(
         thorough: whether that search may take seconds.
     """
     finish = _absorbed if absorb else _plain
-    flow = gather(lower(resynthesise_cnots(program), basis))
+    flow = lower(resynthesise_cnots(program), basis)
+    for _ in range(2):  # CNOT·RZ·CNOT is an interaction only once it is gathered
+        flow = gather(merge_diagonal(flow))
     if not absorb:
         flow = synthesise(flow)
     flow = replace(flow, outputs=tuple(flow.outputs[q] for q in measured))

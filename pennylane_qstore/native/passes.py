@@ -4,7 +4,8 @@ Order, and why (:mod:`~pennylane_qstore.native.compiler` runs them):
 
 1. :func:`~pennylane_qstore.native.cnots.resynthesise_cnots`: networks of CNOTs alone, while
    they are still CNOTs.
-2. :func:`gather`: neighbours on the same pair become one two-qubit unitary where they are
+2. :func:`merge_diagonal`, :func:`gather`, and once more: neighbours on
+   the same pair, or what commutes to be, become one two-qubit unitary where they are
    constant, and as few interactions as their conjugation allows where they are not.
 3. :func:`~pennylane_qstore.native.absorb.start_from_zero` and
    :func:`~pennylane_qstore.native.absorb.leave_to_readout` (only when the readout may
@@ -57,6 +58,20 @@ def gather(flow: Flow) -> Flow:
     return replace(flow, operations=tuple(operations))
 
 
+def merge_diagonal(flow: Flow) -> Flow:
+    """Merge interactions on the same pair that only diagonal operations stand between."""
+    out: list[Operation] = []
+    for op in flow.operations:
+        at = _partner(out, op) if isinstance(op, Interaction) else None
+        if at is None:
+            out.append(op)
+        else:
+            before = out[at]
+            assert isinstance(before, Interaction) and isinstance(op, Interaction)  # noqa: S101, PT018
+            out[at] = before._replace(angle=before.angle.plus(op.angle))
+    return replace(flow, operations=tuple(out))
+
+
 def synthesise(flow: Flow) -> Flow:
     """Turn every two-qubit unitary into the fewest interactions, SWAPs being free."""
     at = list(range(flow.wires))
@@ -97,6 +112,26 @@ def moved(op: Operation, on: Sequence[int]) -> Operation:
     if isinstance(op, (Local, Turn)):
         return op._replace(wire=on[0])
     return op._replace(a=on[0], b=on[1])
+
+
+def _partner(operations: Sequence[Operation], op: Interaction) -> int | None:
+    """The latest interaction on the same pair that an interaction commutes back to."""
+    on = {op.a, op.b}
+    for i in range(len(operations) - 1, -1, -1):
+        before = operations[i]
+        if on.isdisjoint(wires_of(before)):
+            continue
+        if isinstance(before, Interaction) and {before.a, before.b} == on:
+            return i
+        if not _is_diagonal(before):
+            return None
+    return None
+
+
+def _is_diagonal(op: Operation) -> bool:
+    if isinstance(op, (Local, Block)):
+        return bool(np.abs(op.matrix - np.diag(np.diag(op.matrix))).max() < _TOL)
+    return isinstance(op, Interaction) or op.axis == "z"
 
 
 # --- pairs ---------------------------------------------------------------------------------

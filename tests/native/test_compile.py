@@ -13,6 +13,7 @@ from pennylane_qstore.native.compiler import affine, compile_program
 from pennylane_qstore.native.structure import freeze, split
 
 families = pytest.mark.parametrize("family", ["ms", "zz"])
+some_tapes = st.one_of(tapes(), tapes(), tapes(max_wires=6, max_operations=26))
 
 
 def rows_around(piece, seed):
@@ -25,8 +26,8 @@ def rows_around(piece, seed):
 
 
 @families
-@settings(max_examples=120, deadline=None)
-@given(made=tapes(), data=st.data())
+@settings(max_examples=80, deadline=None)
+@given(made=some_tapes, data=st.data())
 def test_template_equals_the_tape_at_every_row(family, made, data):
     tape, n = made
     wires = {i: i for i in range(n)}
@@ -50,8 +51,8 @@ def test_template_equals_the_tape_at_every_row(family, made, data):
 
 
 @families
-@settings(max_examples=80, deadline=None)
-@given(made=tapes())
+@settings(max_examples=60, deadline=None)
+@given(made=some_tapes)
 def test_without_absorption_the_unitary_is_kept(family, made):
     tape, n = made
     compiler = IonQNativeGateCompiler(two_qubit=family, absorb=False)
@@ -71,8 +72,8 @@ def test_without_absorption_the_unitary_is_kept(family, made):
 
 
 @families
-@settings(max_examples=60, deadline=None)
-@given(made=tapes())
+@settings(max_examples=40, deadline=None)
+@given(made=some_tapes)
 def test_binding_equals_a_fresh_compile(family, made):
     tape, n = made
     wires = {i: i for i in range(n)}
