@@ -29,6 +29,12 @@ def test_importing_the_package_imports_nothing_heavy():
     assert out.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("name", pennylane_qstore.__all__)
+def test_every_public_name_is_there(name):
+    assert name in dir(pennylane_qstore)
+    assert getattr(pennylane_qstore, name) is not None
+
+
 @pytest.mark.parametrize("room", FORBIDDEN)
 def test_rooms_import_only_what_is_below_them(room):
     for path in (ROOT / room).rglob("*.py"):

@@ -4,7 +4,7 @@ import numpy as np
 import pennylane as qml
 import pytest
 
-from pennylane_qstore.draw import draw, draw_mpl
+from pennylane_qstore.drawing import draw, draw_mpl
 from pennylane_qstore.errors import ConfigurationError
 
 
