@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 import venv
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,12 +16,12 @@ import pytest
 
 from pennylane_qstore.emulator import Emulator
 
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 PINNED = {
-    "pennylane_ionq": "pennylane-ionq==0.45.0",
-    "qiskit_ionq": "qiskit-ionq==1.1.1",
-    "cirq_ionq": "cirq-ionq==1.7.0",
-    "ionq_core": "ionq-core==0.2.0",
-    "schemathesis": "schemathesis==4.32.5",
+    requirement.split("==")[0].replace("-", "_"): requirement
+    for requirement in tomllib.loads(PYPROJECT.read_text())["project"]["optional-dependencies"][
+        "conformance"
+    ]
 }
 CLIENTS = Path(__file__).parent / "clients"
 
