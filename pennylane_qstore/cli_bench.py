@@ -12,16 +12,44 @@ from pennylane_qstore.errors import ConfigurationError
 
 
 def bench(
-    only: Annotated[str, typer.Option(help="What to measure: requests.")] = "requests",
+    only: Annotated[
+        str,
+        typer.Option(
+            help="What to measure. requests: POSTs per training step, by objective and "
+            "interface. v34: Q-Store v3.4's performance table, on its own service times."
+        ),
+    ] = "requests",
+    scale: Annotated[
+        float | None,
+        typer.Option(help="v34: seconds per second of the service times, by default 1."),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="v34: epochs to run; by default 5, which take three minutes."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure on the embedded emulator: POSTs per training step, by objective and interface."""
+    """Measure on the embedded emulator: requests of training steps, or Q-Store's claims."""
     with typed_errors():
-        if only not in _BENCHES:
-            raise ConfigurationError(
-                f"Unknown measurement {only!r}. Allowed: {', '.join(map(repr, _BENCHES))}."
-            )
-        _BENCHES[only](as_json)
+        given = {"scale": scale, "epochs": epochs}
+        options = {name: value for name, value in given.items() if value is not None}
+        if only == "requests":
+            if options:
+                raise ConfigurationError(f"--{next(iter(options))} is for --only v34.")
+            _bench_requests(as_json)
+        elif only == "v34":
+            _bench_v34(as_json, **options)
+        else:
+            raise ConfigurationError(f"Unknown measurement {only!r}. Allowed: 'requests', 'v34'.")
+
+
+def _bench_v34(as_json: bool, scale: float = 1.0, epochs: int = 5) -> None:
+    from pennylane_qstore import bench as measurements
+
+    found = measurements.v34(
+        scale=scale, epochs=epochs, report=lambda what: typer.echo(what, err=True)
+    )
+    typer.echo(json.dumps(found.as_dict()) if as_json else found.text())
 
 
 def _bench_requests(as_json: bool) -> None:
@@ -44,6 +72,3 @@ def _bench_requests(as_json: bool) -> None:
             f"{cell.objective:<28}{cell.interface:<10}{cell.way:<16}{cell.plain:>6}"
             f"{cell.batches:>7}  {cell.difference:.0e}"
         )
-
-
-_BENCHES = {"requests": _bench_requests}
