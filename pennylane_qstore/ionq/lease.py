@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import sys
 from pathlib import Path
 
 _HOST = socket.gethostname()
@@ -22,6 +23,8 @@ def is_alive(owner: str) -> bool:
     if host != _HOST:
         return True
     pid = int(pid_text)
+    if sys.platform == "win32":
+        return True  # there, os.kill(pid, 0) would be a Ctrl-C; the lease runs out instead
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
