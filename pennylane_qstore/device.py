@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -259,6 +259,25 @@ class IonQDevice(Device):  # type: ignore[misc]
     def batch_execute(self, circuits: Sequence[QuantumScript]) -> ResultBatch:
         """Execute tapes as one batch: :meth:`execute` without a configuration."""
         return self.execute(tuple(circuits))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next results depend on beside the circuits: where chance and the run are."""
+        generators = {"rng": self._rng, "noise": self._noise_rng, "gradient": self._gradient.rng}
+        return {
+            **{name: rng.bit_generator.state for name, rng in generators.items()},
+            "batch": self._service.batch,
+            "spent_usd": self._service.spent_usd,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from :meth:`state_dict`, also of another process: the same results follow.
+
+        With ``run``, batches sent since then are found in the ledger instead of sent again.
+        """
+        self._rng.bit_generator.state = state["rng"]
+        self._noise_rng.bit_generator.state = state["noise"]
+        self._gradient.rng.bit_generator.state = state["gradient"]
+        self._service.batch, self._service.spent_usd = state["batch"], state["spent_usd"]
 
     def __repr__(self) -> str:
         wires = "" if self.wires is None else f" wires={len(self.wires)}"

@@ -56,7 +56,7 @@ class Service:
         self.options = options
         self.spent_usd = 0.0
         self._client: IonQBatchClient | None = None
-        self._step = 0
+        self.batch = 0  # of the run: the next one's number
 
     @property
     def emulator(self) -> Any:
@@ -109,7 +109,7 @@ class Service:
             jobs = self.client.run(
                 requests, max_wait=max_wait, progress=progress, keys=keys, estimates=estimates
             )
-        self._step += 1
+        self.batch += 1
         for job, estimate in zip(jobs, estimates, strict=True):
             self.spent_usd += estimate or 0.0 if job.cost_usd is None else job.cost_usd
         return jobs
@@ -205,7 +205,7 @@ class Service:
         """What a restarted run knows its jobs by: its name, the batch, the job in it."""
         if self.options.run is None:
             return None
-        return [(self.options.run, self._step, first + chunk) for chunk in range(count)]
+        return [(self.options.run, self.batch, first + chunk) for chunk in range(count)]
 
 
 @contextmanager

@@ -141,6 +141,12 @@ class Stats:
         """One of the totals; quicker than all of :meth:`as_dict`."""
         return self._totals[name]
 
+    def totals(self) -> dict[str, float]:
+        """The totals, ``queue_s``, ``run_s`` and ``cost_usd`` among them; quick."""
+        with self._lock:
+            times = {"queue_s": self._queue_s, "run_s": self._run_s, "cost_usd": self._cost_usd}
+            return {**self._totals, **times}
+
     def as_dict(self) -> Measured:
         """Everything, as it stands now.
 
