@@ -15,7 +15,9 @@ JSON file for ``qstore serve --faults FILE``::
     times = 2
 
 Kinds of the transport (any route; ``when="before"`` the request takes effect, or
-``"after"`` it: the job *is* accepted, the client never learns):
+``"after"`` it: the job *is* accepted, the client never learns). The kinds that spoil an answer
+(``truncate``, ``trickle``, ``content_type``) come ``"after"`` unless told otherwise; ``"before"``
+they spoil a 502, and nothing was accepted. The others come ``"before"``:
 
 =================  ================================================================
 ``status``         answer with ``status`` (and ``retry_after``, verbatim: ``"3"``, ``"nan"``,
@@ -45,7 +47,7 @@ Kinds of the content:
 ``unnamed_children``   children without names (job and list)
 ``regress``            a finished job reports ``started`` once more
 ``job_status``         a job reports the unknown status ``value``
-``missing_result``     the aggregate lacks one circuit; a histogram lacks one outcome
+``missing_result``     the aggregate lacks one circuit; any other result lacks one outcome
 ``extra_result``       the aggregate has a circuit too many
 ``null_results``       a completed job with ``results: null``
 ``clock_skew``         all timestamps of a job are ``delay_s`` late (may be negative)
@@ -81,6 +83,8 @@ TRANSPORT = (
     "content_type",
     "hostile",
 )
+_SPOILING = ("truncate", "trickle", "content_type")
+"""Kinds that need an answer to spoil."""
 _DEFAULT_ROUTES: Mapping[str, str] = MappingProxyType(
     {
         "fail": "submit",
@@ -149,7 +153,8 @@ class Fault:
         times: how often (``None``: always).
         skip: matching requests that go well first.
         chance: probability, drawn from the plan's seed, that it happens at a match.
-        when: transport kinds: ``"before"`` or ``"after"`` the request takes effect.
+        when: transport kinds: ``"before"`` or ``"after"`` the request takes effect; by default
+            what suits the kind.
         status: HTTP status of ``status``.
         retry_after: ``Retry-After`` header of ``status``, verbatim.
         delay_s: seconds on the emulator's clock.
@@ -165,7 +170,7 @@ class Fault:
     times: int | None = 1
     skip: int = 0
     chance: float = 1.0
-    when: str = "before"
+    when: str = ""
     status: int = 503
     retry_after: str | float | None = None
     delay_s: float = 0.0
@@ -185,6 +190,8 @@ class Fault:
             raise ConfigurationError(
                 f"Unknown route {self.route!r} of a fault. Allowed: {', '.join(ROUTES)}."
             )
+        if not self.when:
+            object.__setattr__(self, "when", "after" if self.kind in _SPOILING else "before")
         if self.when not in ("before", "after"):
             raise ConfigurationError(f'A fault comes "before" or "after", not {self.when!r}.')
         if self.what not in ("ids", "aggregate", "both"):

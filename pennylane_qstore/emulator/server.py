@@ -175,14 +175,15 @@ def _is_ours(emulator: Emulator, request: web.Request) -> bool:
 async def _faulty(
     emulator: Emulator, fault: Fault, request: web.Request, handler: _Handler
 ) -> web.StreamResponse:
-    kind = fault.kind
-    if kind == "delay" and fault.when == "before":
+    kind, before = fault.kind, fault.when == "before"
+    if kind == "delay" and before:
         await emulator.clock.sleep(fault.delay_s)
-    needs_answer = kind in ("delay", "truncate", "trickle", "content_type")
-    answer: web.StreamResponse | None = None
-    if needs_answer or fault.when == "after":
+    answer: web.StreamResponse
+    if before and kind != "delay":
+        answer = error_response(502, "Bad gateway on purpose.")
+    else:
         answer = await _guarded(emulator, request, handler)
-    if kind == "delay" and fault.when == "after":
+    if kind == "delay" and not before:
         await emulator.clock.sleep(fault.delay_s)
     if kind == "status":
         return _status(fault)
@@ -193,9 +194,7 @@ async def _faulty(
         return web.Response(body=fault.payload(), content_type="application/json", headers=headers)
     if kind in ("close", "reset"):
         _drop(request, reset=kind == "reset")
-        return web.Response()
-    if not isinstance(answer, web.Response):
-        return answer if answer is not None else web.Response()
+        return answer
     if kind == "content_type":
         answer.content_type = "text/html"
     if kind in ("truncate", "trickle"):
@@ -232,9 +231,10 @@ def _drop(request: web.Request, *, reset: bool) -> None:
 
 
 async def _partly(
-    emulator: Emulator, fault: Fault, request: web.Request, answer: web.Response
+    emulator: Emulator, fault: Fault, request: web.Request, answer: web.StreamResponse
 ) -> web.StreamResponse:
-    body = answer.body if isinstance(answer.body, bytes) else b""
+    body = answer.body if isinstance(answer, web.Response) else None
+    body = body if isinstance(body, bytes) else b""
     stream = web.StreamResponse(status=answer.status)
     stream.content_type = answer.content_type
     stream.content_length = len(body)

@@ -69,11 +69,21 @@ def test_connection_lost(serve: Callable[..., Wire], kind: str, when: str, jobs:
     assert wire("GET", "/jobs").status == 200
 
 
-def test_a_truncated_body(serve: Callable[..., Wire]) -> None:
-    wire = faulty(serve, Fault("truncate", "submit"))
+@pytest.mark.parametrize(("when", "jobs"), [("", 1), ("after", 1), ("before", 0)])
+def test_a_truncated_body(serve: Callable[..., Wire], when: str, jobs: int) -> None:
+    wire = faulty(serve, Fault("truncate", "submit", when=when))
     with pytest.raises(http.client.IncompleteRead):
         wire("POST", "/jobs", single())
-    assert len(wire.emulator.jobs) == 1
+    assert len(wire.emulator.jobs) == jobs
+
+
+@pytest.mark.parametrize("kind", ["trickle", "content_type"])
+def test_an_answer_spoiled_before_the_job_is_accepted(
+    serve: Callable[..., Wire], kind: str
+) -> None:
+    wire = faulty(serve, Fault(kind, "submit", when="before"))
+    assert wire("POST", "/jobs", single()).status == 502
+    assert wire.emulator.jobs == []
 
 
 def test_a_trickled_body_arrives_whole(serve: Callable[..., Wire]) -> None:
@@ -192,6 +202,30 @@ def test_strange_lists(serve: Callable[..., Wire]) -> None:
     assert set(children) <= set(listed("list_children"))
 
 
+@pytest.mark.parametrize("which", ["all", "parent", "ids"])
+def test_a_repeated_page_is_the_same_page(serve: Callable[..., Wire], which: str) -> None:
+    wire = serve()
+    parent = wire.submit_many([BELL] * 5)
+    children = wire.job(parent)["child_job_ids"]
+    for _ in range(4):
+        wire.submit()
+    query = {
+        "all": "limit=3",
+        "parent": f"limit=3&parent_job_id={parent}",
+        "ids": "limit=3&" + "&".join(f"ids={i}" for i in children),
+    }[which]
+    wire.emulator.faults.add(Fault("list_repeat", times=3))
+    first = wire("GET", f"/jobs?{query}").json
+    again = wire("GET", f"/jobs?{query}&next={first['next']}").json
+    assert [j["id"] for j in first["jobs"]] == [j["id"] for j in again["jobs"]]
+    assert (len(first["jobs"]), again["next"]) == (3, first["next"])
+    wire("GET", f"/jobs?{query}&next={first['next']}")  # the last time it goes wrong
+    following = wire("GET", f"/jobs?{query}&next={first['next']}").json
+    assert [j["id"] for j in following["jobs"]] == [j["id"] for j in first["jobs"]]
+    rest = wire("GET", f"/jobs?{query}&next={following['next']}").json
+    assert not {j["id"] for j in rest["jobs"]} & {j["id"] for j in first["jobs"]}
+
+
 @pytest.mark.parametrize("what", ["ids", "aggregate", "both"])
 def test_shuffled_children(serve: Callable[..., Wire], what: str) -> None:
     wire = faulty(serve, Fault("shuffle_children", what=what))
@@ -241,6 +275,10 @@ def test_missing_and_extra_results(serve: Callable[..., Wire]) -> None:
     alone = wire.done(wire.submit())["id"]
     wire.emulator.faults.add(Fault("missing_result"))
     assert list(wire("GET", f"/jobs/{alone}/results/probabilities").json) == ["3"]
+    sampled = wire.done(wire.submit(backend="qpu.forte-1", shots=50))["id"]
+    wire.emulator.faults.add(Fault("missing_result", times=2))
+    assert len(wire("GET", f"/jobs/{sampled}/results/shots").json) == 49
+    assert len(wire("GET", f"/jobs/{sampled}/artifacts/shots-v2").json["shots"]) == 49
 
 
 def test_skip_chance_and_seed() -> None:
