@@ -1,0 +1,124 @@
+"""Who watches a run: the callback protocol, and the progress bar."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pennylane_qstore.training.run import Record, TrainingRun
+
+
+class Callback:
+    """Told what a run does; override what you want to know. ``run.stop()`` ends the run.
+
+    One that has ``state_dict`` and ``load_state_dict`` is kept in the checkpoint.
+    """
+
+    def on_begin(self, run: TrainingRun) -> None:
+        """Called once in the life of a run, before its first step: the place to calibrate.
+
+        What it executes belongs to the run: if the run is killed meanwhile, this is called
+        again, and jobs that were paid for are found.
+        """
+
+    def on_start(self, run: TrainingRun, steps: int) -> None:
+        """Called whenever the run starts or goes on; ``steps`` is where it shall end."""
+
+    def on_wait(self, run: TrainingRun, progress: Any) -> None:
+        """Called when a job's state changes; see :class:`pennylane_qstore.ionq.poll.Progress`."""
+
+    def on_step(self, run: TrainingRun, record: Record) -> None:
+        """Called after every step, before its checkpoint is written."""
+
+    def on_stop(self, run: TrainingRun) -> None:
+        """Called when the run ends or is interrupted; ``run.stopped`` says why."""
+
+
+class StepFunction(Callback):
+    """A plain function of the record, called after every step."""
+
+    def __init__(self, function: Callable[[Record], None]) -> None:
+        self._function = function
+
+    def on_step(self, run: TrainingRun, record: Record) -> None:
+        """Call it."""
+        self._function(record)
+
+
+class ProgressBar(Callback):
+    """A ``tqdm.auto`` bar: steps, loss, POSTs, circuits per second, the queue, the budget.
+
+    Args:
+        shown: None shows it on terminals and in notebooks that have widgets, and is quiet
+            elsewhere.
+    """
+
+    def __init__(self, shown: bool | None = None) -> None:
+        self._shown = shown
+        self._bar: Any = None
+        self._told: dict[str, str] = {}
+
+    def on_start(self, run: TrainingRun, steps: int) -> None:
+        """Open the bar where the run stands."""
+        from tqdm.auto import tqdm
+
+        shown = True if self._shown is None and _has_widgets() else self._shown
+        self._bar = tqdm(
+            total=steps,
+            initial=min(run.step, steps),
+            unit="step",
+            desc=run.name,
+            disable=None if shown is None else not shown,
+        )
+        self._told = {}
+
+    def on_wait(self, run: TrainingRun, progress: Any) -> None:
+        """Show what the last job heard of is doing."""
+        wait_s = progress.predicted_wait_s
+        ahead = "" if not wait_s else f", about {seconds(wait_s)} in the queue"
+        self._show({**self._told, "job": f"{progress.state}{ahead}"})
+
+    def on_step(self, run: TrainingRun, record: Record) -> None:
+        """Show a step."""
+        done = [r for r in run.history if r.step > record.step - 20]  # rates of what is recent
+        took_s = sum(r.seconds for r in done)
+        self._told = {
+            "loss": f"{record.loss:.4g}",
+            "POSTs": f"{sum(r.posts for r in run.history):,}",
+        }
+        if took_s > 0:
+            self._told["circuits/s"] = f"{sum(r.circuits for r in done) / took_s:,.0f}"
+        if record.queue_s >= 1:
+            self._told["queued"] = seconds(record.queue_s)
+        if run.spent_usd or run.left_usd is not None:
+            self._told["spent"] = f"${run.spent_usd:,.2f}"
+        if run.left_usd is not None:
+            self._told["left"] = f"${run.left_usd:,.2f}"
+        self._show(self._told)
+        self._bar.update()
+
+    def on_stop(self, run: TrainingRun) -> None:
+        """Close the bar."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def _show(self, told: dict[str, str]) -> None:
+        self._bar.set_postfix(told, refresh=False)
+        self._bar.update(0)
+
+
+def seconds(value: float) -> str:
+    """A duration as people say it."""
+    if value < 90:
+        return f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"
+
+
+def _has_widgets() -> bool:
+    """Whether this is a notebook in which a bar can be drawn."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return hasattr(shell, "kernel") and find_spec("ipywidgets") is not None

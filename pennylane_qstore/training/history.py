@@ -1,0 +1,52 @@
+"""What a training run remembers of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One training step.
+
+    Attributes:
+        step, epoch: counted from 1; without data, an epoch is a step.
+        loss: of the step's samples, before it.
+        metrics: of the same outputs; ``val_loss`` and ``val_...`` of the validation data,
+            after the step.
+        circuits: executed by the step, its validation included.
+        posts, requests: jobs, HTTP requests.
+        seconds: it took.
+        queue_s, run_s: of that, in the queue and on the machine, summed over jobs.
+        cost_usd: billed, in US dollars.
+    """
+
+    step: int
+    epoch: int
+    loss: float
+    metrics: dict[str, float] = field(default_factory=dict)
+    circuits: int = 0
+    posts: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    queue_s: float = 0.0
+    run_s: float = 0.0
+    cost_usd: float = 0.0
+
+    def outcome(self) -> dict[str, float]:
+        """What a repeated run has to give again; the rest depends on the day and the machine."""
+        about = {"step": self.step, "epoch": self.epoch, "loss": self.loss}
+        return {**about, **self.metrics, "circuits": self.circuits}
+
+    def as_dict(self) -> dict[str, float]:
+        """Everything, flat: a row of a table."""
+        row = asdict(self)
+        return {**{k: v for k, v in row.items() if k != "metrics"}, **row["metrics"]}
+
+
+def table(history: Sequence[Record]) -> dict[str, list[float]]:
+    """Records as columns; NaN where a record has no value."""
+    rows = [record.as_dict() for record in history]
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name, float("nan")) for row in rows] for name in names}

@@ -1,0 +1,75 @@
+"""Data of a training run: which rows a step sees."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pennylane_qstore.errors import ConfigurationError
+
+
+class MiniBatches:
+    """Which rows a step sees: a seeded shuffle per epoch, a function of the step alone.
+
+    Args:
+        rows: how many there are.
+        size: of a batch; None for all rows.
+        seed: of the shuffles.
+        drop_last: leave the short batch at an epoch's end out, so that every step costs the
+            same.
+
+    Raises:
+        ConfigurationError: a size that is not possible.
+    """
+
+    def __init__(self, rows: int, size: int | None, seed: int, *, drop_last: bool = False) -> None:
+        size = rows if size is None else size
+        if not 1 <= size <= rows:
+            raise ConfigurationError(
+                f"batch_size={size} is not allowed; it has to be from 1 to {rows}."
+            )
+        self.rows, self.size, self.seed = rows, size, seed
+        self.per_epoch = rows // size if drop_last else -(-rows // size)
+
+    def epoch(self, step: int) -> int:
+        """The epoch of a step; both from 1."""
+        return (step - 1) // self.per_epoch + 1
+
+    def __call__(self, step: int) -> NDArray[np.int64]:
+        """Indices of a step's rows, steps from 1."""
+        if self.size == self.rows:
+            return np.arange(self.rows)
+        order = np.random.default_rng([self.seed, self.epoch(step)]).permutation(self.rows)
+        start = (step - 1) % self.per_epoch * self.size
+        return order[start : start + self.size]
+
+
+def checked(data: Sequence[Any], name: str) -> tuple[Any, ...]:
+    """Arrays of one length.
+
+    Raises:
+        ConfigurationError: they are not.
+    """
+    parts = tuple(data) if isinstance(data, list | tuple) else (data,)
+    lengths = {len(part) for part in parts}
+    if len(lengths) != 1 or not parts:
+        raise ConfigurationError(
+            f"{name} needs arrays of one length, as (x, y); these have {sorted(lengths)}."
+        )
+    return parts
+
+
+def digest(data: tuple[Any, ...] | None) -> str | None:
+    """A short name of data, which another process gives the same data too."""
+    if data is None:
+        return None
+    found = hashlib.sha256()
+    for part in data:
+        array = np.ascontiguousarray(part.detach().cpu() if hasattr(part, "detach") else part)
+        found.update(f"{array.dtype} {array.shape}".encode())
+        found.update(array.tobytes())
+    return found.hexdigest()[:16]

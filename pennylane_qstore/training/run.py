@@ -1,0 +1,459 @@
+"""``TrainingRun``: a training that is visible, survives anything, and goes on bit for bit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pennylane_qstore.errors import BudgetExceeded, ConfigurationError
+from pennylane_qstore.training import checkpoint as files
+from pennylane_qstore.training.callbacks import Callback, ProgressBar, StepFunction
+from pennylane_qstore.training.devices import Devices
+from pennylane_qstore.training.history import Record, table
+from pennylane_qstore.training.learners import Objective, learner
+from pennylane_qstore.training.minibatches import MiniBatches, checked, digest
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingRun:
+    """A training run: mini-batches, validation, history, budget, checkpoint, exact resume.
+
+    Every step ends with a checkpoint: one file, replaced atomically, with parameters,
+    optimizer, every random state, the place in the data and in the device's ledger, and the
+    history. A run that was killed goes on bit for bit as if it had not been; the job that was
+    in flight is taken from the ledger and not paid again (a ledger in a file is what devices
+    on a paid backend have by default).
+
+    Args:
+        model: ``cost(params, x, y)`` (``cost(params)`` without data), which is minimised; or,
+            with ``loss``, a QNode or function ``model(params, x)``; or a torch module, which
+            is its own ``params``. A tuple of parameters is handed over as several arguments.
+        params: where to start: arrays, also in dictionaries and lists where the optimizer
+            takes these, tensors, a torch module.
+        optimizer: ours, PennyLane's, or torch's.
+        loss: of the model's outputs and the batch's labels.
+        metrics: by name, further functions of the same arguments; they cost no circuit.
+        data: arrays with one row per sample, as ``(x, y)`` or more or fewer.
+        batch_size: rows of a step; all of them by default.
+        drop_last: leave the short batch at an epoch's end out.
+        seed: of the shuffles; drawn and remembered if not given. Optimizer and device have
+            seeds of their own.
+        validation: data like ``data``, looked at every ``validate_every`` steps.
+        validate_every: steps.
+        patience: stop after so many validations (steps, without validation data) in which the
+            loss has not improved by more than ``min_delta``.
+        min_delta: what counts as an improvement.
+        device: the device or devices that the model runs on; found by itself for QNodes and
+            torch layers. ``()`` if there is none.
+        budget_usd: the run stops before the batch that would exceed it (US dollars). On
+            devices without a budget of their own.
+        checkpoint: the file; None keeps none.
+        resume: True goes on where the checkpoint stands, if there is one; False starts anew and
+            replaces it; None (the default) starts, and refuses to replace one.
+        name: of the run, in progress and ledger.
+        callbacks: :class:`Callback` objects, or functions called with each :class:`Record`.
+        progress: whether a bar is shown; None for terminals and notebooks only.
+        clock: seconds, for tests.
+
+    Raises:
+        ConfigurationError: a setting that is not allowed, or a checkpoint of another run.
+
+    **Example**
+
+    >>> run = qstore.TrainingRun(
+    ...     cost, weights, qstore.SPSAOptimizer(maxiter=200, seed=1), data=(X, Y), batch_size=20,
+    ...     seed=1, device=dev, checkpoint="run.json", resume=True,
+    ... )
+    >>> run.train(steps=200)  # again after a crash: it goes on
+    >>> pandas.DataFrame(run.table()).plot(x="step", y="loss")
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        params: Any = None,
+        optimizer: Any = None,
+        *,
+        loss: Callable[..., Any] | None = None,
+        metrics: Mapping[str, Callable[..., Any]] | None = None,
+        data: Sequence[Any] | None = None,
+        batch_size: int | None = None,
+        drop_last: bool = False,
+        seed: int | None = None,
+        validation: Sequence[Any] | None = None,
+        validate_every: int = 1,
+        patience: int | None = None,
+        min_delta: float = 0.0,
+        device: Any = None,
+        budget_usd: float | None = None,
+        checkpoint: str | Path | None = None,
+        resume: bool | None = None,
+        name: str = "run",
+        callbacks: Sequence[Callback | Callable[[Record], None]] = (),
+        progress: bool | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        for setting, value in (("validate_every", validate_every), ("patience", patience)):
+            if value is not None and value < 1:
+                raise ConfigurationError(f"{setting}={value} is not allowed; at least 1.")
+        self.name = name
+        self.run_id = f"{name}-{secrets.token_hex(4)}"
+        """Name of the run in the ledger."""
+        self.history: list[Record] = []
+        self.best: Record | None = None
+        """The record with the least (validation) loss."""
+        self.stopped: str | None = None
+        """Why it stopped: steps, patience, budget, interrupt or callback."""
+        is_module = params is None and hasattr(model, "parameters")
+        if is_module and loss is None:
+            raise ConfigurationError("A torch module needs a loss= of its outputs.")
+        objective = Objective(_applied if is_module else model, loss, metrics or {})
+        self._learner = learner(objective, model if is_module else params, optimizer)
+        self._devices = Devices.of(model, device)
+        self._data = None if data is None else checked(data, "data")
+        self._validation = None if validation is None else checked(validation, "validation")
+        self._validate_every, self._patience = validate_every, patience
+        self._min_delta, self._budget_usd = min_delta, budget_usd
+        self._path = None if checkpoint is None else Path(checkpoint)
+        self._resume, self._clock = resume, clock
+        self._batch_size, self._drop_last = batch_size, drop_last
+        self._seed = secrets.randbits(32) if seed is None else seed
+        self._seed_given = seed is not None
+        self._batches = self._make_batches()
+        self._callbacks = [c if isinstance(c, Callback) else StepFunction(c) for c in callbacks]
+        self._bar = ProgressBar(progress)
+        self._begun = self._opened = self._asked_to_stop = self._interrupted = False
+        self._best_params: Any = None
+        self._rows: list[dict[str, Any]] = []  # the history as the checkpoint has it
+        self._saved: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        loss = f", loss {self.history[-1].loss:.4g}" if self.history else ""
+        return f"<TrainingRun {self.name!r}: {self.step} steps{loss}>"
+
+    @property
+    def params(self) -> Any:
+        """The parameters as they stand."""
+        return self._learner.params
+
+    @property
+    def best_params(self) -> Any:
+        """The parameters after the step of :attr:`best`; a ``state_dict`` of a torch module."""
+        return None if self._best_params is None else files.decode(self._best_params)
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimizer."""
+        return self._learner.optimizer
+
+    @property
+    def step(self) -> int:
+        """Steps made so far, those before a resume included."""
+        return len(self.history)
+
+    @property
+    def spent_usd(self) -> float:
+        """Billed by the run's devices, in US dollars."""
+        return self._devices.spent_usd
+
+    @property
+    def left_usd(self) -> float | None:
+        """Left of the budget, in US dollars; None without one."""
+        left = self._devices.left_usd
+        if left is None and self._budget_usd is not None:
+            return self._budget_usd - self.spent_usd
+        return left
+
+    def train(self, steps: int | None = None, *, epochs: int | None = None) -> TrainingRun:
+        """Train until so many steps (or epochs) have been made in all.
+
+        Ctrl-C ends the run after the step it is in; a second Ctrl-C at once, with the state of
+        before that step, whose jobs stay in the ledger.
+
+        Args:
+            steps: of the whole run, those before a resume included.
+            epochs: instead of steps.
+
+        Returns:
+            The run itself; ``stopped`` says why it stopped.
+
+        Raises:
+            QStoreError: a step failed. The run stands before that step and can go on.
+        """
+        total = self._total(steps, epochs)
+        self._open()
+        self._asked_to_stop = self._interrupted = False
+        self.stopped = None
+        self._devices.restore(self._saved["devices"])  # others may have used them meanwhile
+        with self._joined(), self._watched(total), self._stopping_on_interrupt():
+            self._begin()
+            while (reason := self._reason(total)) is None:
+                try:
+                    with self._undone_on_error():
+                        record = self._step()
+                        self._tell("on_step", record)
+                except BudgetExceeded as error:
+                    logger.warning("The run stops after step %d: %s", self.step, error)
+                    reason = "budget"
+                    break
+                self._save()
+            self.stopped = reason
+        return self
+
+    def evaluate(self, data: Sequence[Any] | None = None, params: Any = None) -> dict[str, float]:
+        """Loss and metrics on data, where the run stands or at other parameters.
+
+        The run goes on as if this had not been. Asked again, it is paid for once.
+
+        Args:
+            data: like the run's; by default these.
+            params: by default the run's.
+
+        Returns:
+            ``loss`` and the metrics, by name.
+        """
+        self._open()
+        batch = (self._data or ()) if data is None else checked(data, "data")
+        at = self._learner.state_dict()["params"] if params is None else files.encode(params)
+        about = hashlib.sha256(f"{digest(batch)} {json.dumps(at)}".encode()).hexdigest()[:16]
+        with self._devices.apart(), self._joined(f"-{about}"):
+            found = self._learner.evaluate(batch, params)
+        return {"loss": found.loss, **found.metrics}
+
+    def table(self) -> dict[str, list[float]]:
+        """The history as columns, ready for ``pandas.DataFrame``; NaN where there is no value."""
+        return table(self.history)
+
+    def stop(self) -> None:
+        """End the run after the step it is in."""
+        self._asked_to_stop = True
+
+    # ------------------------------------------------------------------ steps
+
+    def _begin(self) -> None:
+        if self._begun:
+            return
+        with self._undone_on_error():
+            self._tell("on_begin")
+            self._begun = True
+        self._save()
+
+    def _step(self) -> Record:
+        step, before, start = self.step + 1, self._devices.counts(), self._clock()
+        epoch, batch = step, ()
+        if self._batches is not None and self._data is not None:
+            rows, epoch = self._batches(step), self._batches.epoch(step)
+            batch = tuple(part[rows] for part in self._data)
+        found = self._learner.step(batch)
+        metrics = dict(found.metrics)
+        if self._validation is not None and step % self._validate_every == 0:
+            seen = self._learner.evaluate(self._validation)
+            metrics["val_loss"] = seen.loss
+            metrics.update({f"val_{name}": value for name, value in seen.metrics.items()})
+        seconds = self._clock() - start
+        spent = {name: value - before[name] for name, value in self._devices.counts().items()}
+        record = Record(
+            step, epoch, found.loss, metrics, int(spent["circuits"]), int(spent["jobs"]),
+            int(spent["requests"]), seconds, spent["queue_s"], spent["run_s"], spent["cost_usd"],
+        )  # fmt: skip
+        self.history.append(record)
+        self._rows.append(asdict(record))
+        self._remember_best(record)
+        return record
+
+    def _remember_best(self, record: Record) -> None:
+        value = self._watched_loss(record)
+        if value is None:
+            return
+        least = None if self.best is None else self._watched_loss(self.best)
+        if least is None or value < least - self._min_delta:
+            self.best = record
+            self._best_params = self._learner.state_dict()["params"]
+
+    def _watched_loss(self, record: Record) -> float | None:
+        """What early stopping looks at."""
+        return record.loss if self._validation is None else record.metrics.get("val_loss")
+
+    def _reason(self, total: int) -> str | None:
+        """Why the run is over, if it is."""
+        if self._interrupted:
+            return "interrupt"
+        if self._asked_to_stop:
+            return "callback"
+        if self.step >= total:
+            return "steps"
+        if self._patience is not None and self.best is not None:
+            since = self.history[self.best.step :]
+            if sum(self._watched_loss(r) is not None for r in since) >= self._patience:
+                return "patience"
+        return None
+
+    def _total(self, steps: int | None, epochs: int | None) -> int:
+        if (steps is None) == (epochs is None):
+            raise ConfigurationError("train() needs steps=, or epochs=, and not both.")
+        per_epoch = 1 if self._batches is None else self._batches.per_epoch
+        total = steps if steps is not None else (epochs or 0) * per_epoch
+        if total < 1:
+            raise ConfigurationError(f"steps={total} is not allowed; it has to be at least 1.")
+        return total
+
+    # ------------------------------------------------------------------ state
+
+    def _open(self) -> None:
+        """Read the checkpoint, or write the first one before anything is sent."""
+        if self._opened:
+            return
+        if self._path is not None and self._path.exists():
+            if self._resume is None:
+                raise ConfigurationError(
+                    f"{str(self._path)!r} is the checkpoint of a run. resume=True goes on with it, "
+                    "resume=False starts anew and replaces it."
+                )
+            if self._resume:
+                self._load(files.read(self._path))
+        if self._path is not None:
+            self._devices.check_sizes()
+        self._save()
+        self._opened = True
+
+    def _load(self, state: dict[str, Any]) -> None:
+        mine, its = self._settings(), state["settings"]
+        if not self._seed_given:
+            mine["seed"] = its["seed"]
+        other = [name for name, value in mine.items() if its.get(name) != value]
+        if other:
+            told = "; ".join(f"{n}: {its.get(n)!r} there, {mine[n]!r} here" for n in other)
+            raise ConfigurationError(
+                f"{str(self._path)!r} is the checkpoint of another run ({told}). Go on with the "
+                "same program, data and seed, or start anew with another file or resume=False."
+            )
+        self._seed = its["seed"]
+        self._batches = self._make_batches()
+        self._restore(state)
+        logger.info("Run %s goes on after step %d.", self.run_id, self.step)
+
+    def _save(self) -> None:
+        self._saved = self._state()
+        if self._path is not None:
+            files.write(self._path, self._saved)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "run": self.run_id,
+            "settings": self._settings(),
+            "begun": self._begun,
+            "learner": self._learner.state_dict(),
+            "best": None if self.best is None else self.best.step,
+            "best_params": self._best_params,
+            "random": files.random_states(),
+            "devices": self._devices.state(),
+            "callbacks": [
+                files.encode(c.state_dict()) if hasattr(c, "state_dict") else None
+                for c in self._callbacks
+            ],
+            "history": list(self._rows),
+        }
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.run_id, self._begun = state["run"], state["begun"]
+        self._learner.load_state_dict(state["learner"])
+        self._rows = list(state["history"])
+        self.history = [Record(**row) for row in self._rows]
+        best = state["best"]
+        self.best = None if best is None else self.history[best - 1]
+        self._best_params = state["best_params"]
+        files.set_random_states(state["random"])
+        self._devices.restore(state["devices"])
+        for callback, found in zip(self._callbacks, state["callbacks"], strict=True):
+            if found is not None:
+                callback.load_state_dict(files.decode(found))  # type: ignore[attr-defined]
+
+    def _settings(self) -> dict[str, Any]:
+        """What has to be the same when a run goes on."""
+        return {
+            "seed": self._seed,
+            "batch_size": self._batch_size,
+            "drop_last": self._drop_last,
+            "data": digest(self._data),
+            "validation": digest(self._validation),
+            "validate_every": self._validate_every,
+            "optimizer": type(self.optimizer).__name__,
+            "devices": len(self._devices.all),
+            "callbacks": len(self._callbacks),
+        }
+
+    @contextmanager
+    def _undone_on_error(self) -> Iterator[None]:
+        """A step that fails leaves everything as it was, so that it can be repeated exactly."""
+        try:
+            yield
+        except BaseException:
+            self._restore(self._saved)
+            raise
+
+    def _make_batches(self) -> MiniBatches | None:
+        if self._data is None:
+            if self._batch_size is not None:
+                raise ConfigurationError("batch_size= needs data=.")
+            return None
+        rows = len(self._data[0])
+        return MiniBatches(rows, self._batch_size, self._seed, drop_last=self._drop_last)
+
+    # ------------------------------------------------------------------ who watches
+
+    def _joined(self, part: str = "") -> Any:
+        """The devices' jobs belong to the run, and report to it, while they execute."""
+        return self._devices.joined(
+            self.run_id + part, self._budget_usd, lambda progress: self._tell("on_wait", progress)
+        )
+
+    @contextmanager
+    def _watched(self, total: int) -> Iterator[None]:
+        self._tell("on_start", total)
+        try:
+            yield
+        finally:
+            self._tell("on_stop")
+
+    def _tell(self, event: str, *about: Any) -> None:
+        for watcher in (*self._callbacks, self._bar):
+            getattr(watcher, event)(self, *about)
+
+    @contextmanager
+    def _stopping_on_interrupt(self) -> Iterator[None]:
+        """The first Ctrl-C waits for the step, the second one does not."""
+        default = signal.default_int_handler
+        if (
+            threading.current_thread() is not threading.main_thread()
+            or signal.getsignal(signal.SIGINT) is not default
+        ):
+            yield  # somebody else decides what Ctrl-C means
+            return
+
+        def handle(number: int, frame: Any) -> None:
+            if self._interrupted:
+                default(number, frame)
+            self._interrupted = True
+            logger.warning("The run stops after this step; Ctrl-C again stops it now.")
+
+        signal.signal(signal.SIGINT, handle)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, default)
+
+
+def _applied(module: Any, *inputs: Any) -> Any:
+    """A torch module's outputs: its parameters are itself."""
+    return module(*inputs)
