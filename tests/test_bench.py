@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from typer.testing import CliRunner
 
 from pennylane_qstore import bench
+from pennylane_qstore.cli import app
 from pennylane_qstore.errors import ConfigurationError
 
 EXPECTED_POSTS = {
@@ -17,10 +19,18 @@ EXPECTED_POSTS = {
     "SPSA step, 20 samples, 2 points": 1,
 }
 
+run = CliRunner().invoke
 
-def test_every_variant_is_what_it_says():
+
+@pytest.fixture(scope="module")
+def measured():
+    """A hurried measurement, and what was said meanwhile."""
     said = []
-    report = bench.v34(scale=0.02, report=said.append)
+    return bench.v34(scale=0.02, report=said.append), said
+
+
+def test_every_variant_is_what_it_says(measured):
+    report, said = measured
     assert {name: report.row(name).posts for name in EXPECTED_POSTS} == EXPECTED_POSTS
     sequential, batched = (
         report.row(name) for name in ("v3.3.1, sequential", "all but adaptive sizing")
@@ -32,25 +42,69 @@ def test_every_variant_is_what_it_says():
     assert report.prepare_s[1] < report.prepare_s[2], "templates are for native gates"
     assert report.row("SPSA step, 20 samples, 2 points").circuits == 40
     assert len(said) == 3
+
+
+def test_the_report_has_the_pages_table_and_says_how_it_was_measured(measured):
+    report, _ = measured
     text = report.text()
-    for words in ("Batch of 20 circuits (s)", "no measurement of IonQ's service", "(11 batches)"):
+    for words in (
+        *bench.CLAIMS,
+        "no measurement of IonQ's service",
+        "shortened to 0.02",
+        "(11 batches)",
+        "(5 x epoch)",
+    ):
         assert words in text
     assert json.loads(json.dumps(report.as_dict()))["scale"] == 0.02
     assert [row[0] for row in report.table()] == list(bench.CLAIMS)
 
 
+def test_the_command_prints_what_was_measured(measured, monkeypatch):
+    asked = []
+
+    def v34(**options):
+        asked.append((options["scale"], options["epochs"]))
+        options["report"]("measuring")
+        return measured[0]
+
+    monkeypatch.setattr(bench, "v34", v34)
+    plain = run(app, ["bench", "--only", "v34"])
+    as_json = run(app, ["bench", "--only", "v34", "--scale", "0.02", "--epochs", "1", "--json"])
+    assert plain.exit_code == as_json.exit_code == 0
+    assert asked == [(1.0, 5), (0.02, 1)]
+    assert plain.stdout.rstrip() == measured[0].text().rstrip()
+    assert plain.stderr == "measuring\n"
+    assert json.loads(as_json.stdout)["table"][0][0] == "Batch of 20 circuits (s)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--only", "v34", "--scale", "0"], "scale=0.0"),
+        (["--only", "v34", "--epochs", "0"], "epochs=0"),
+        (["--only", "requests", "--scale", "0.1"], "--scale is for --only v34"),
+        (["--only", "v35"], "'requests', 'v34'"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_in_one_line(arguments, words):
+    result = run(app, ["bench", *arguments])
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 @pytest.mark.parametrize("options", [{"scale": 0.0}, {"scale": -1.0}, {"epochs": 0}])
-def test_what_cannot_be_measured_is_refused(options):
+def test_nonsense_is_a_typed_error(options):
     with pytest.raises(ConfigurationError):
         bench.v34(**options)
 
 
 @pytest.mark.benchmark
 def test_a_batch_takes_as_long_as_the_service_and_no_longer():
-    report = bench.v34()
-    one_job = report.row("all but adaptive sizing")
-    assert one_job.seconds <= 1.03 * report.one_job_s
-    sequential = report.row("v3.3.1, sequential")
-    assert sequential.seconds > 7 * report.row("all (enable_all_v34_features)").seconds
-    best = min(row.seconds for row in report.rows if row.circuits == bench.CIRCUITS)
-    assert report.row("throughput policy, learnt").seconds <= 1.05 * best
+    result = run(app, ["bench", "--only", "v34", "--epochs", "1", "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    seconds = {row["name"]: row["seconds"] for row in found["rows"] if row["circuits"] == 20}
+    assert seconds["all but adaptive sizing"] <= 1.03 * found["one_job_s"]
+    assert seconds["v3.3.1, sequential"] > 7 * seconds["all (enable_all_v34_features)"]
+    assert seconds["throughput policy, learnt"] <= 1.05 * min(seconds.values())
