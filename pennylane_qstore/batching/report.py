@@ -38,6 +38,7 @@ NAMES: Mapping[str, str] = {
     "build": "building circuits",
     "bind": "binding parameters",
     "encode": "writing the job",
+    "start": "before the first POST",
     "submit": "submission",
     "queue": "queue",
     "run": "execution",
@@ -46,7 +47,17 @@ NAMES: Mapping[str, str] = {
 }
 """Stretches of a batch, as they are shown."""
 
-_COLOURS = ("#1b9e77", "#66a61e", "#a6761d", "#d95f02", "#bbbbbb", "#7570b3", "#e7298a", "#e6ab02")
+_COLOURS = (
+    "#1b9e77",
+    "#66a61e",
+    "#a6761d",
+    "#666666",
+    "#d95f02",
+    "#bbbbbb",
+    "#7570b3",
+    "#e7298a",
+    "#e6ab02",
+)
 
 
 class Breakdown(NamedTuple):

@@ -15,10 +15,11 @@ from pennylane_qstore.batching.report import Measured
 
 PHASES = ("structure", "compile", "bind", "encode", "service", "results")
 """Parts of a batch, in order: ``service`` is everything from the POST to the results."""
-STRETCHES = ("build", "bind", "encode", "submit", "queue", "run", "fetch", "results")
-"""The same, with the service's time divided. ``queue`` and ``run`` are the service's figures of
-the job that took longest (of all jobs, where they were sent one after another); ``fetch`` is
-what remains: noticing that it is done, and bringing the results."""
+STRETCHES = ("build", "bind", "encode", "start", "submit", "queue", "run", "fetch", "results")
+"""The same, with the service's time divided. ``start`` is what comes before the first POST (once
+a process: making the client, starting the embedded emulator). ``queue`` and ``run`` are the
+service's figures of the job that took longest (of all jobs, where they were sent one after
+another); ``fetch`` is what remains: noticing that it is done, and bringing the results."""
 
 _REMEMBERED = 10_000  # batches whose distribution is known
 _CLIENT = ("retries", "reconciled", "bytes_sent", "bytes_received", "connection_reuse_rate")
@@ -217,7 +218,8 @@ def _service_stretches(jobs: Sequence[Any], seconds: float, sequential: bool) ->
     if not jobs:
         return {}
     path = jobs if sequential else [max(jobs, key=lambda job: job.total_s)]
-    left, spent = seconds, {}
+    left = min(sum(job.total_s for job in path), seconds)
+    spent = {"start": seconds - left}
     for name in ("submit", "run", "queue"):
         # The service's clock is not ours: its figures never make more than what we measured.
         spent[name] = min(sum(getattr(job, f"{name}_s") or 0.0 for job in path), left)

@@ -42,14 +42,15 @@ def test_the_times_of_a_batch_add_up():
     parts = found["breakdown_s"]
     assert tuple(parts) == STRETCHES
     assert (parts["submit"], parts["queue"], parts["run"]) == (0.5, 1.5, 1.85)
-    assert parts["fetch"] == pytest.approx(0.15)
+    assert parts["start"] == pytest.approx(0.15), "4.0 s, and 3.85 s of the job"
+    assert parts["fetch"] == pytest.approx(0.0)
     assert sum(parts.values()) == pytest.approx(sum(found["seconds"].values()))
 
 
 def test_jobs_at_the_same_time_are_explained_by_the_longest():
     jobs = [job(0), job(1, queue_s=2.5, total_s=4.85)]
     parts = batch(Stats(), jobs, [request(10)] * 2, 5.0)["breakdown_s"]
-    assert parts["queue"] == 2.5
+    assert parts["queue"] == pytest.approx(2.5)
 
 
 def test_jobs_one_after_another_add_up():
@@ -60,7 +61,7 @@ def test_jobs_one_after_another_add_up():
 
 def test_the_services_clock_never_makes_more_than_was_measured():
     parts = batch(Stats(), [job(queue_s=900.0)], [request(1)], 4.0)["breakdown_s"]
-    assert sum(parts[name] for name in ("submit", "queue", "run", "fetch")) == pytest.approx(4.0)
+    assert sum(parts.values()) == pytest.approx(4.0, abs=0.01)
     assert min(parts.values()) >= 0
 
 
