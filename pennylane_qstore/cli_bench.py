@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,8 +31,8 @@ def bench(
 ) -> None:
     """Measure on the embedded emulator: requests of training steps, or Q-Store's claims."""
     with typed_errors():
-        given = {"scale": scale, "epochs": epochs}
-        options = {name: value for name, value in given.items() if value is not None}
+        options: dict[str, Any] = {"scale": scale, "epochs": epochs}
+        options = {name: value for name, value in options.items() if value is not None}
         if only == "requests":
             if options:
                 raise ConfigurationError(f"--{next(iter(options))} is for --only v34.")
