@@ -16,7 +16,7 @@ from pennylane_qstore.ionq.answers import (
 )
 from pennylane_qstore.ionq.api import Api, Throttled
 from pennylane_qstore.ionq.connected import Connected
-from pennylane_qstore.ionq.job import read_cost
+from pennylane_qstore.ionq.cost import read_cost
 from pennylane_qstore.ionq.retry import Lost, Unsent
 from pennylane_qstore.ionq.transport import Traffic
 
@@ -93,9 +93,9 @@ class AccountCalls(Connected):
 
     def cost_usd(self, job_id: str) -> float | None:
         """What a job cost, in US dollars; ``None`` while that is not known."""
-        cost = self.call(read_cost(self._api(), check_id(job_id), self._traffic))
+        cost = self.call(read_cost(self._api(), job_id, self._traffic)).billed_usd
         row = self.ledger.find(job_id)
-        if row is not None and cost is not None:
+        if row is not None and cost is not None and cost != row.billed_usd:
             self.ledger.billed(row.id, cost)
         return cost
 

@@ -73,6 +73,7 @@ class JobState:
     predicted_execution_ms: float | None = None
     failure_code: str | None = None
     failure_message: str | None = None
+    dry_run: bool = False
     artifact_id: str | None = None
     results_url: str | None = None
 
@@ -163,6 +164,7 @@ def parse_job(data: bytes | Mapping[str, Any]) -> JobState:
         predicted_execution_ms=_duration(job.get("predicted_execution_duration_ms")),
         failure_code=_text(failure.get("code")),
         failure_message=_text(failure.get("message")) or _text(failure.get("error")),
+        dry_run=job.get("dry_run") is True,
         artifact_id=artifact,
         results_url=url,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections import deque
 from collections.abc import Sequence
 from typing import NoReturn
@@ -15,6 +16,7 @@ from pennylane_qstore.errors import (
 )
 from pennylane_qstore.ionq.job import Job, JobResult, JobRunner, intent_for
 from pennylane_qstore.ionq.ledger import JobKey, Ledger, State, key_conflict
+from pennylane_qstore.ionq.ledger_file import default_path
 from pennylane_qstore.ionq.wire import JobRequest
 
 Keys = Sequence[JobKey | tuple[str, int, int] | None]
@@ -89,7 +91,9 @@ async def run_jobs(runner: JobRunner, jobs: list[Job]) -> list[JobResult | BaseE
         raise
 
 
-def results_of(jobs: list[Job], ends: list[JobResult | BaseException]) -> list[JobResult]:
+def results_of(
+    jobs: list[Job], ends: list[JobResult | BaseException], ledger: Ledger
+) -> list[JobResult]:
     """The results, or one error that carries everything that did arrive.
 
     Raises:
@@ -104,7 +108,7 @@ def results_of(jobs: list[Job], ends: list[JobResult | BaseException]) -> list[J
             raise end
         results.append(end if isinstance(end, JobResult) else None)
     if errors:
-        _raise_one(jobs, results, errors)
+        _raise_one(jobs, results, errors, ledger)
     return [result for result in results if result is not None]
 
 
@@ -115,18 +119,34 @@ def farewell(jobs: list[Job], ledger: Ledger, at_once: bool) -> str:
     parts = ["Interrupted."]
     if at_once:
         parts.append("A POST may have been cut off; the ledger knows and will look for its job.")
-    if in_flight:
+    if in_flight and ledger.path is None:
         parts.append(
-            f"In flight: {', '.join(in_flight)}. The same command again or `qstore resume` gets "
-            f"the results, `qstore jobs cancel {in_flight[0]}` cancels."
+            f"In flight: {', '.join(in_flight)}. The ledger is in memory: until this process "
+            "ends, the client's resume() gets the results and its cancel() cancels."
         )
-        if ledger.path is None:
-            parts.append("(This ledger is in memory and ends with the process.)")
+    elif in_flight:
+        # Only a job with a key is found by the same program; without one it would be paid again.
+        again = "The same command again or " if all(job.key for job in jobs) else ""
+        where = where_is(ledger)
+        parts.append(
+            f"In flight: {', '.join(in_flight)}. {again}`qstore resume{where}` gets the results, "
+            f"`qstore jobs cancel {in_flight[0]}{where}` cancels."
+        )
     return " ".join(parts)
 
 
+def where_is(ledger: Ledger) -> str:
+    """The option that a command needs to find this ledger."""
+    if ledger.path is None or ledger.path == default_path():
+        return ""
+    return f" --ledger {shlex.quote(str(ledger.path))}"
+
+
 def _raise_one(
-    jobs: list[Job], results: list[JobResult | None], errors: dict[int, QStoreError]
+    jobs: list[Job],
+    results: list[JobResult | None],
+    errors: dict[int, QStoreError],
+    ledger: Ledger,
 ) -> NoReturn:
     # Money first: that a job may exist unseen must not hide behind another failure.
     index = min(errors, key=lambda i: (not isinstance(errors[i], AmbiguousSubmission), i))
@@ -134,7 +154,8 @@ def _raise_one(
     for number, error in errors.items():
         results[number] = error.details.get("partial")
     more = f" ({len(errors)} of {len(jobs)} jobs failed.)" if len(jobs) > 1 else ""
-    hint = " `qstore resume` fetches it later." if isinstance(first, JobTimeout) else ""
+    how = "The client's resume()" if ledger.path is None else f"`qstore resume{where_is(ledger)}`"
+    hint = f" {how} fetches it later." if isinstance(first, JobTimeout) else ""
     ids = [job_id for job in jobs for job_id in job.job_ids] or list(first.job_ids)
     details = {name: value for name, value in first.details.items() if name != "partial"}
     details.update(

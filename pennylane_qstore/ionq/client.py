@@ -14,6 +14,7 @@ from pennylane_qstore.errors import AmbiguousSubmission, QStoreError
 from pennylane_qstore.ionq.account import AccountCalls
 from pennylane_qstore.ionq.calls import Keys, begin_jobs, farewell, results_of, run_jobs
 from pennylane_qstore.ionq.connected import BASE_URL, URL_VARIABLE, positive_s
+from pennylane_qstore.ionq.cost import book
 from pennylane_qstore.ionq.drive import Inbox, drive
 from pennylane_qstore.ionq.faces import BatchJobResult, CircuitId, V34Calls, finish
 from pennylane_qstore.ionq.job import JobResult, JobRunner
@@ -109,12 +110,16 @@ class IonQBatchClient(V34Calls, AccountCalls):
             )
         finally:
             self.count(jobs)
-        results = results_of(jobs, ends)
+        results = results_of(jobs, ends, self.ledger)
         self.ledger.consumed([row for job in jobs for row in job.row_ids])
         return results
 
     def resume(
-        self, *, max_wait: float | None = None, progress: Callable[[Progress], None] | None = None
+        self,
+        *,
+        max_wait: float | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        job_id: str | None = None,
     ) -> list[Submission]:
         """Bring everything that the ledger holds open for this service to an end.
 
@@ -124,31 +129,44 @@ class IonQBatchClient(V34Calls, AccountCalls):
         Args:
             max_wait: longest wait for each job, in seconds.
             progress: called in this thread.
+            job_id: bring only this job to its end.
 
         Returns:
             The rows, as they stand afterwards.
         """
         max_wait_s = None if max_wait is None else positive_s(max_wait, "max_wait")
-        rows = self._open_rows(OPEN_STATES)
+        rows = [row for row in self._rows(OPEN_STATES) if job_id in (None, row.job_id)]
         inbox = Inbox(progress)
         drive(self._resume_all(rows, max_wait_s, inbox), inbox)
         return [self.ledger.get(row.id) for row in rows]
 
     def reconcile(self) -> list[Submission]:
-        """Look for the jobs of lost answers, without waiting for them to end.
+        """Look for the jobs of lost answers, without waiting for them, and for missing bills.
 
         Returns:
             The rows looked for, as they stand afterwards.
         """
-        rows = self._open_rows((State.INTENT, State.AMBIGUOUS))
-        self.call(self._reconcile_all(rows))
-        return [self.ledger.get(row.id) for row in rows]
+        rows = self._rows((State.INTENT, State.AMBIGUOUS))
+        unpriced = [
+            row
+            for row in self._rows((State.DONE, State.CONSUMED, State.FAILED, State.CANCELED))
+            if row.billed_usd is None and row.job_id is not None and row.backend.startswith("qpu")
+        ]
+        self.call(self._reconcile_all(rows, unpriced))
+        return [self.ledger.get(row.id) for row in (*rows, *unpriced)]
 
-    def cancel(self, job_ids: Sequence[str]) -> None:
-        """Cancel jobs."""
-        self.call(self._cancel(list(job_ids)))
+    def cancel(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """Cancel the jobs that have not ended; of those that have, the results are stored.
 
-    def _open_rows(self, states: Sequence[State]) -> list[Submission]:
+        Returns:
+            The state of each job, by id, as it is now.
+
+        Raises:
+            JobCanceled: the service does not know one of the jobs. None was cancelled.
+        """
+        return self.call(self._cancel(list(dict.fromkeys(job_ids))))
+
+    def _rows(self, states: Sequence[State]) -> list[Submission]:
         service = self._options.base_url
         return [row for row in self.ledger.submissions(states) if row.service == service]
 
@@ -169,10 +187,13 @@ class IonQBatchClient(V34Calls, AccountCalls):
             elif isinstance(end, BaseException):
                 raise end
 
-    async def _reconcile_all(self, rows: list[Submission]) -> None:
+    async def _reconcile_all(self, rows: list[Submission], unpriced: list[Submission]) -> None:
         submitter = self._submitter()
         for row in rows:
             try:
                 await submitter.adopt(row, None, self._traffic)
             except AmbiguousSubmission as error:
                 logger.warning("Submission %d: %s", row.id, error)
+        for row in unpriced:
+            if row.job_id is not None:
+                await book(self._api(), self.ledger, row, row.job_id, self._traffic)

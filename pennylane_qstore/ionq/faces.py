@@ -7,6 +7,7 @@ is sent, and its results are stored when they are fetched.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ from pennylane_qstore.ionq.answers import (
 from pennylane_qstore.ionq.calls import begin_jobs
 from pennylane_qstore.ionq.collect import CircuitFailure, Harvest, failure_of, harvest, pack, unpack
 from pennylane_qstore.ionq.connected import Connected
+from pennylane_qstore.ionq.cost import book
 from pennylane_qstore.ionq.ledger import State, Submission
 from pennylane_qstore.ionq.poll import JobKind, Progress
 from pennylane_qstore.ionq.submission import Submitter
@@ -122,12 +124,38 @@ class V34Calls(Connected):
         unique = list(dict.fromkeys(str(job_id) for job_id in job_ids))
         await self.on_loop(self._cancel(unique))
 
-    async def _cancel(self, job_ids: Sequence[str]) -> None:
-        await self._api().cancel(job_ids, self._traffic)
-        for job_id in job_ids:
-            row = await self.ledger.off_loop(self.ledger.find, job_id)
+    async def _cancel(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """Cancel what has not ended, and learn what became of it.
+
+        The service may let a completed job be cancelled too, and its results would be gone:
+        a job that has ended is left alone, and its results are stored.
+
+        Raises:
+            JobCanceled: the service does not know one of the jobs. None was cancelled.
+        """
+        api, ledger = self._api(), self.ledger
+        submitter = self._submitter()
+        states = {job_id: await api.job(job_id, self._traffic) for job_id in job_ids}
+        gone = [job_id for job_id, state in states.items() if state.status == "deleted"]
+        if gone:
+            raise JobCanceled(
+                f"The service does not know {', '.join(gone)}: deleted, or of another account.",
+                job_ids=gone,
+            )
+        alive = [job_id for job_id, state in states.items() if not state.is_terminal]
+        for job_id in alive:
+            row = await ledger.off_loop(ledger.find, job_id)
             if row is not None:
-                await self.ledger.off_loop(self.ledger.note, row.id, "cancel requested", job_id)
+                await ledger.off_loop(ledger.note, row.id, "cancel requested", job_id)
+        await api.cancel(alive, self._traffic)
+        for job_id in alive:
+            states[job_id] = await api.job(job_id, self._traffic)
+        for job_id, state in states.items():
+            row = await ledger.off_loop(ledger.find, job_id)
+            if row is not None and row.state is State.SUBMITTED and state.is_terminal:
+                with contextlib.suppress(JobCanceled):
+                    await finish(submitter, row, self._traffic, None, _nobody, 0)
+        return {job_id: state.status for job_id, state in states.items()}
 
 
 async def _submit_batch(
@@ -240,12 +268,18 @@ async def finish(
     )  # fmt: skip
     if state.status in ("canceled", "deleted"):
         await ledger.off_loop(ledger.canceled, row.id, f"the job is {state.status}")
+        if state.status == "canceled":
+            await book(api, ledger, row, job_id, traffic)
         raise JobCanceled(f"Job {job_id} is {state.status}.", job_ids=[job_id])
+    if state.dry_run and state.status == "completed":
+        await ledger.off_loop(ledger.done, row.id, pack([]))
+        return _End([], {}, None)
     got = await harvest(
         api, state, traffic, circuits=row.circuits, qubits=row.qubits,
         aggregation=row.aggregation, ordered=not row.backend.startswith("qpu"),
     )  # fmt: skip
     await _store(submitter, row, got, state)
+    await book(api, ledger, row, job_id, traffic)
     begun, ended = state.started_at, state.completed_at
     run_s = ended - begun if begun is not None and ended is not None else None
     return _End(got.histograms, got.failures, run_s)

@@ -17,10 +17,10 @@ from pennylane_qstore.errors import JobCanceled, JobFailed, LedgerError, QStoreE
 from pennylane_qstore.ionq.answers import (
     Histogram,
     JobState,
-    parse_object,
 )
 from pennylane_qstore.ionq.api import Api
 from pennylane_qstore.ionq.collect import CircuitFailure, Harvest, harvest, pack, unpack
+from pennylane_qstore.ionq.cost import book, read_cost
 from pennylane_qstore.ionq.ledger import Intent, JobKey, Ledger, State, Submission
 from pennylane_qstore.ionq.poll import JobKind, Progress
 from pennylane_qstore.ionq.submission import Submitter
@@ -54,7 +54,7 @@ class JobResult:
         total_s: from the call until the results were here, in seconds.
         polls: looks at the job.
         requests: HTTP requests made; a look shared by several jobs counts for one of them.
-        cost_usd: billed, in US dollars, where the service tells.
+        cost_usd: billed, in US dollars, where the service tells; of a dry run, estimated.
         status: ``"completed"``, or ``"partial"`` in the ``details`` of an error.
         job_ids: every job that contributed.
         adopted: whether the ledger had it already, so that nothing was sent.
@@ -237,13 +237,21 @@ class JobRunner:
         state = await self._wait(job, job_id, len(part))
         if state.status in ("canceled", "deleted"):
             await self.ledger.off_loop(self.ledger.canceled, row.id, f"the job is {state.status}")
+            if state.status == "canceled":
+                bill = await book(self.api, self.ledger, row, job_id, job.traffic)
+                job.cost_usd = _plus(job.cost_usd, bill)
             if not own and state.status == "deleted" and job.request.backend == "simulator":
                 return None  # a simulator that forgot its jobs; nothing was paid
             raise JobCanceled(
                 f"Job {job_id} is {state.status}; its circuits have no results.", job_ids=[job_id]
             )
         got = await self._collect(job, row, state, len(part))
-        await self._bill(job, row, job_id)
+        if job.request.dry_run:
+            cost = await read_cost(self.api, job_id, job.traffic)
+            job.cost_usd = _plus(job.cost_usd, cost.estimated_usd)
+        else:
+            bill = await book(self.api, self.ledger, row, job_id, job.traffic)
+            job.cost_usd = _plus(job.cost_usd, bill)
         if repeated:
             await self.submitter.sweep(row, job_id, job.traffic)
         return got
@@ -338,20 +346,6 @@ class JobRunner:
             await self.ledger.off_loop(self.ledger.done, row.id, pack(got.histograms))
         return got
 
-    async def _bill(self, job: Job, row: Submission, job_id: str) -> None:
-        """Read back what was billed; simulators cost nothing, so it is not asked there."""
-        if not (job.request.backend.startswith("qpu") or job.request.dry_run):
-            return
-        try:
-            cost = await read_cost(self.api, job_id, job.traffic)
-        except QStoreError as error:
-            logger.warning("The cost of job %s could not be read: %s", job_id, error)
-            return
-        if cost is not None:
-            job.cost_usd = _plus(job.cost_usd, cost)
-            if not job.request.dry_run:
-                await self.ledger.off_loop(self.ledger.billed, row.id, cost)
-
     def _take(self, job: Job, row: Submission, got: Harvest) -> None:
         part = row.part if row.part is not None else tuple(range(len(job.histograms)))
         for position, index in enumerate(part):
@@ -391,20 +385,6 @@ def intent_for(request: JobRequest, sha256: str, service: str, **more: Any) -> I
         payload_sha256=sha256, aggregation=request.aggregation,
         lease_s=post_timeout_s(sum(map(len, request.circuits))) + 60.0, **more,
     )  # fmt: skip
-
-
-async def read_cost(api: Api, job_id: str, traffic: Traffic) -> float | None:
-    """What a job cost in US dollars; ``None`` while unknown or in another unit."""
-    answer = await api.read(
-        f"/jobs/{job_id}/cost", lambda data: parse_object(data, "The cost"), traffic
-    )
-    for name in ("cost", "estimated_cost"):
-        cost = answer.get(name)
-        if isinstance(cost, dict) and cost.get("unit") == "usd":
-            value = cost.get("value")
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
-                return float(value)
-    return None
 
 
 def _plus(a: float | None, b: float | None) -> float | None:

@@ -110,8 +110,12 @@ class JobRequest:
 
     @property
     def payload_sha256(self) -> str:
-        """Hash of what is asked for, without the token: equal requests, equal hash."""
-        digest = hashlib.sha256(self._head(None))
+        """Hash of what decides the results: equal work, equal hash.
+
+        Name, metadata and session are labels: a run that starts again in a new session is
+        the same run.
+        """
+        digest = hashlib.sha256(self._head(None, labelled=False))
         for part in self._circuit_parts():
             digest.update(part)
         digest.update((self.aggregation or "").encode())
@@ -122,7 +126,7 @@ class JobRequest:
         # Only the sum of the gates is known; a part of it is bounded by the whole.
         return replace(self, circuits=tuple(self.circuits[i] for i in indices))
 
-    def _head(self, token: str | None) -> bytes:
+    def _head(self, token: str | None, *, labelled: bool = True) -> bytes:
         single = len(self.circuits) == 1
         head: dict[str, Any] = {
             "type": "ionq.circuit.v1" if single else "ionq.multi-circuit.v1",
@@ -134,16 +138,13 @@ class JobRequest:
         if token is not None:
             metadata[TOKEN_KEY] = token
             name = f"{(name or 'qstore')[: _MAX_NAME - 1 - len(token)]} {token}"
-        if name:
-            head["name"] = name
-        if metadata:
-            head["metadata"] = metadata
+        if labelled:
+            labels = {"name": name, "metadata": metadata, "session_id": self.session_id}
+            head.update((key, label) for key, label in labels.items() if label)
         if self.noise:
             head["noise"] = {k: v for k, v in self.noise.items() if v is not None}
         if self.settings:
             head["settings"] = dict(self.settings)
-        if self.session_id is not None:
-            head["session_id"] = self.session_id
         if self.dry_run:
             head["dry_run"] = True
         head["input"] = {"gateset": self.gateset, "qubits": int(self.qubits)}

@@ -231,7 +231,7 @@ def run(service, time, ledger, requests, keys=None, on_ambiguous="raise", **opti
         )
         return await run_jobs(runner, jobs)
 
-    results = results_of(jobs, asyncio.run(main()))
+    results = results_of(jobs, asyncio.run(main()), ledger)
     ledger.consumed([row for job in jobs for row in job.row_ids])
     return results
 

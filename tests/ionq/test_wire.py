@@ -184,10 +184,11 @@ def test_the_payload_hash_tells_what_is_asked_for_and_nothing_else():
         request(circuits=(b"[]", b"[]")),
         request(noise={"model": "aria-1"}),
         request(aggregation="voting"),
-        request(metadata={"a": "b"}),
         request(dry_run=True),
     ]
-    assert len({base.payload_sha256, *(other.payload_sha256 for other in others)}) == 8
+    assert len({base.payload_sha256, *(other.payload_sha256 for other in others)}) == 7
+    labels = [request(name="n"), request(metadata={"a": "b"}), request(session_id="s-1")]
+    assert {label.payload_sha256 for label in labels} == {base.payload_sha256}
 
 
 def test_a_part_has_the_chosen_circuits_in_order():
