@@ -152,7 +152,7 @@ async def _by_child(
     if not children and state.status != "completed":
         # The job failed as a whole, before it was split.
         return Harvest([None] * circuits, dict.fromkeys(range(circuits), failure_of(state)))
-    ids = await _circuit_order(api, state, children, traffic, circuits)
+    ids = await circuit_order(api, state, children, traffic, circuits)
     _of_this_job(aggregate, replace(state, child_ids=tuple(ids)))
     by_id = {child.id: child for child in children}
     result = Harvest([None] * circuits)
@@ -175,7 +175,7 @@ async def _by_child(
     return result
 
 
-async def _circuit_order(
+async def circuit_order(
     api: Api, state: JobState, children: list[JobState], traffic: Traffic, circuits: int
 ) -> list[str]:
     """Child ids in the order of circuits: by name, or else as the parent lists them."""

@@ -1,0 +1,94 @@
+"""Single shots of a job that ended, in the order in which they were taken.
+
+They are there where the service samples (a noisy simulator, a computer), one request per
+circuit. Histograms come with every job; shots are read only for what depends on their order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from pennylane_qstore.errors import InvalidResponse, ServiceError
+from pennylane_qstore.ionq.answers import MAX_QUBITS, JobState
+from pennylane_qstore.ionq.api import Api
+from pennylane_qstore.ionq.collect import circuit_order
+from pennylane_qstore.ionq.connected import Connected
+from pennylane_qstore.ionq.transport import Traffic
+
+Shots = NDArray[np.uint64]
+
+
+def parse_shots(data: bytes, qubits: int) -> Shots:
+    """Outcomes in the order taken, uint64 (shots,); bit k of an outcome is qubit k.
+
+    Args:
+        data: ``["2", "1", ...]``, IonQ's shots in version 1.
+        qubits: outcomes must lie below ``2**qubits``.
+
+    Raises:
+        InvalidResponse: anything else.
+    """
+    try:
+        values = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise InvalidResponse(f"The shots are not JSON: {data[:120]!r}.") from None
+    if not isinstance(values, list) or not values:
+        raise InvalidResponse(f"The shots are no list: {str(values)[:80]!r}.")
+    if not all(isinstance(v, str) and v.isascii() and v.isdecimal() and len(v) <= 20
+               for v in values):  # fmt: skip
+        raise InvalidResponse(f"A shot is no outcome: {str(values)[:80]}.")
+    outcomes = [int(v) for v in values]
+    if max(outcomes) >> min(qubits, MAX_QUBITS):
+        raise InvalidResponse(f"A shot of {qubits} qubits is outcome {max(outcomes)}.")
+    return np.array(outcomes, dtype=np.uint64)
+
+
+def read_shots(
+    client: Connected, job_id: str, wanted: Sequence[int], *, circuits: int, qubits: int
+) -> list[Shots | None]:
+    """Shots of some circuits of a job; blocks the calling thread.
+
+    Args:
+        client: the client that ran the job.
+        job_id: of the job, completed.
+        wanted: which of its circuits.
+        circuits: how many it has. More than one are told apart by their names, which takes
+            a list of the job's children.
+        qubits: of each.
+
+    Returns:
+        For each of ``wanted`` its shots, or None where the service has none.
+
+    Raises:
+        InvalidResponse: shots that are none, or circuits that cannot be told apart.
+        QStoreError: the service could not be read.
+    """
+    return client.call(
+        _read_shots(client._api(), client._traffic, job_id, wanted, circuits, qubits)
+    )
+
+
+async def _read_shots(
+    api: Api, traffic: Traffic, job_id: str, wanted: Sequence[int], circuits: int, qubits: int
+) -> list[Shots | None]:
+    ids = [job_id]
+    if circuits > 1:
+        children = await api.children(job_id, traffic)
+        state: JobState = await api.job(job_id, traffic, patient=True)
+        ids = await circuit_order(api, state, children, traffic, circuits)
+
+    async def one(index: int) -> Shots | None:
+        path = f"/jobs/{ids[index]}/results/shots"
+        try:
+            return await api.read_results(path, lambda data: parse_shots(data, qubits), traffic)
+        except ServiceError as error:
+            if error.details.get("status") == 404:
+                return None
+            raise
+
+    return list(await asyncio.gather(*map(one, wanted)))
