@@ -23,6 +23,16 @@ X = np.linspace(-1, 1, 12).reshape(6, 2)
 Y = np.sign(X[:, 0])
 
 
+SHOWN = set()
+"""Fields whose effect a test of this file shows."""
+
+
+def shows(*fields):
+    """Marks the test that shows what these fields do; the last test misses the others."""
+    SHOWN.update(fields)
+    return lambda test: test
+
+
 def small(**settings):
     base = {"n_qubits": 2, "circuit_depth": 1, "epochs": 1, "batch_size": 6}
     return TrainingConfig(**{**base, **settings})
@@ -88,6 +98,7 @@ def test_a_value_that_is_not_allowed_is_refused_by_name(name):
     assert not config.is_given(name)
 
 
+@shows("enable_all_v34_features")
 def test_all_features_at_construction_or_later():
     for config in (TrainingConfig(enable_all_v34_features=True), TrainingConfig()):
         config.enable_all_v34_features = True
@@ -143,6 +154,7 @@ def test_a_file_that_is_none_is_refused(tmp_path, text):
 # ------------------------------------------------------------------ nothing, and logs
 
 
+@shows("pinecone_api_key", "pinecone_environment", "pinecone_index_name")
 @pytest.mark.parametrize("name", [n for n, s in SETTINGS.items() if s.kind == "nothing"])
 def test_what_does_nothing_says_so(name, caplog):
     with caplog.at_level(logging.DEBUG, "pennylane_qstore"):
@@ -161,12 +173,14 @@ def log():
     logger.handlers[:] = before[1]
 
 
+@shows("log_level")
 def test_log_level_is_the_packages(log, emulator):
     config = small(log_level="error")
     config.device(emulator=emulator)
     assert log.level == logging.ERROR
 
 
+@shows("debug_mode")
 def test_debug_mode_logs_every_change_of_a_job(log, emulator, caplog):
     config = small(debug_mode=True)
     dev = config.device(emulator=emulator)
@@ -185,6 +199,7 @@ def posts(emulator, config, circuits=6):
     return emulator.stats()["posts"] - before
 
 
+@shows("use_batch_api")
 def test_use_batch_api(emulator):
     config = small()
     assert posts(emulator, config) == 1
@@ -192,12 +207,14 @@ def test_use_batch_api(emulator):
     assert posts(emulator, config) == 6
 
 
+@shows("use_native_gates")
 def test_use_native_gates(emulator):
     posts(emulator, small(use_native_gates=True))
     posts(emulator, small(use_native_gates=False))
     assert [job.gateset for job in emulator.jobs] == ["native", "qis"]
 
 
+@shows("enable_smart_caching", "enable_circuit_cache")
 @pytest.mark.parametrize("name", ["enable_smart_caching", "enable_circuit_cache"])
 def test_caching(emulator, name):
     def hits(config):
@@ -210,6 +227,7 @@ def test_caching(emulator, name):
     assert hits(small(**{name: False})) == 0
 
 
+@shows("cache_size")
 def test_cache_size(emulator):
     dev = small(cache_size=2).device(emulator=emulator)
     circuit(dev)(0.1)
@@ -217,12 +235,14 @@ def test_cache_size(emulator):
     assert len(dev.cache) == 2
 
 
+@shows("adaptive_batch_sizing")
 def test_adaptive_batch_sizing(emulator):
     assert posts(emulator, small(), 60) == 1
     assert posts(emulator, small(adaptive_batch_sizing=True), 60) == 3
     assert posts(emulator, small(enable_all_v34_features=True), 60) == 3
 
 
+@shows("max_parallel_circuits")
 def test_max_parallel_circuits(emulator):
     assert posts(emulator, small(max_parallel_circuits=30), 60) == 2
     both = small(max_parallel_circuits=6, adaptive_batch_sizing=True)
@@ -230,12 +250,14 @@ def test_max_parallel_circuits(emulator):
     assert posts(emulator, both, 60) == 10
 
 
+@shows("connection_pool_size")
 def test_connection_pool_size():
     with Emulator(profile={"request_s": 0.02}) as emulator:
         posts(emulator, small(connection_pool_size=2, max_parallel_circuits=1))
         assert emulator.stats()["connections"] == 2
 
 
+@shows("max_concurrent_circuits")
 def test_max_concurrent_circuits_is_the_older_name():
     with Emulator(profile={"request_s": 0.02}) as emulator:
         posts(emulator, small(max_concurrent_circuits=3, max_parallel_circuits=1))
@@ -244,6 +266,7 @@ def test_max_concurrent_circuits_is_the_older_name():
     assert both.device_options()["pool_size"] == 4
 
 
+@shows("max_queue_wait_time", "batch_timeout", "batch_submission_timeout")
 @pytest.mark.parametrize(
     "name", ["max_queue_wait_time", "batch_timeout", "batch_submission_timeout"]
 )
@@ -257,6 +280,7 @@ def test_the_shortest_wait_that_was_given_counts():
     assert small(max_queue_wait_time=7.0, batch_timeout=5.0).device_options()["max_wait"] == 5.0
 
 
+@shows("retry_failed_circuits")
 def test_retry_failed_circuits():
     def run(config):
         with Emulator(faults=[Fault("fail", "submit")]) as emulator:
@@ -268,6 +292,7 @@ def test_retry_failed_circuits():
         run(small(retry_failed_circuits=False))
 
 
+@shows("quantum_sdk", "quantum_target", "quantum_api_key")
 def test_quantum_sdk_target_and_key(monkeypatch, emulator):
     assert small().device_options()["backend"] == "emulator"
     assert small(quantum_api_key="k").device_options()["backend"] == "simulator"
@@ -297,6 +322,7 @@ def tape_of(config, emulator):
     return qml.workflow.construct_tape(node)(X[0], weights)
 
 
+@shows("n_qubits", "circuit_depth", "shots_per_circuit")
 def test_n_qubits_circuit_depth_and_shots(emulator):
     config = small(n_qubits=3, circuit_depth=2, shots_per_circuit=77)
     tape = tape_of(config, emulator)
@@ -305,12 +331,14 @@ def test_n_qubits_circuit_depth_and_shots(emulator):
     assert tape.shots.total_shots == 77
 
 
+@shows("hardware_efficient_ansatz")
 def test_hardware_efficient_ansatz(emulator):
     assert {"RY", "RZ", "CZ"} <= {op.name for op in tape_of(small(), emulator).operations}
     other = tape_of(small(hardware_efficient_ansatz=False), emulator).operations
     assert {"Rot", "CNOT"} <= {op.name for op in other}
 
 
+@shows("entanglement")
 @pytest.mark.parametrize(
     ("kind", "count"), [("linear", 3), ("circular", 4), ("full", 6), ("none", 0)]
 )
@@ -354,6 +382,7 @@ def first_step(**settings):
     return config.optimizer(seed=1).step(quadratic, np.zeros(3))
 
 
+@shows("learning_rate", "spsa_a_initial", "gradient_clip_value", "use_gradient_clipping")
 @pytest.mark.parametrize(
     ("settings", "other"),
     [
@@ -368,6 +397,7 @@ def test_what_shapes_the_first_step(settings, other):
     assert not np.allclose(first_step(**settings), first_step(**other))
 
 
+@shows("spsa_c_initial")
 def test_spsa_c_initial():
     points = []
 
@@ -387,6 +417,7 @@ def test_clipping_bounds_the_step():
         assert np.linalg.norm(first_step(**settings)) == pytest.approx(value)
 
 
+@shows("momentum")
 def test_momentum_remembers():
     def path(momentum):
         config = TrainingConfig(optimizer="sgd", gradient_method="spsa", momentum=momentum)
@@ -398,6 +429,7 @@ def test_momentum_remembers():
     assert not np.allclose(path(0.0), path(0.9))
 
 
+@shows("weight_decay")
 @pytest.mark.parametrize("method", ["spsa", "parameter_shift"])
 def test_weight_decay_shrinks(method):
     def step(decay):
@@ -410,6 +442,7 @@ def test_weight_decay_shrinks(method):
     assert np.allclose(step(0.5), 2.0 * (1 - 0.01 * 0.5))
 
 
+@shows("optimizer")
 @pytest.mark.parametrize(
     ("rule", "kind"),
     [("adam", qml.AdamOptimizer), ("sgd", qml.MomentumOptimizer),
@@ -434,11 +467,13 @@ def test_a_contradiction_is_refused():
         TrainingConfig(optimizer="spsa", gradient_method="parameter_shift").optimizer()
 
 
+@shows("gradient_method")
 def test_the_adaptive_method_takes_no_step_up():
     assert TrainingConfig(gradient_method="adaptive").optimizer().blocking
     assert not TrainingConfig(gradient_method="spsa").optimizer().blocking
 
 
+@shows("enable_circuit_batching", "enable_batch_execution")
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [({}, 1), ({"enable_circuit_batching": False}, 6), ({"enable_batch_execution": False}, 18)],
@@ -482,12 +517,14 @@ def run(emulator, **settings):
     return config.run(data=(X, Y), device=config.device(emulator=emulator, seed=1), seed=1)
 
 
+@shows("epochs", "batch_size")
 def test_epochs_and_batch_size(emulator):
     history = run(emulator, epochs=2, batch_size=4, gradient_method="spsa")
     assert [(s.epoch, s.circuits) for s in history.steps] == [(1, 12), (1, 6), (2, 12), (2, 6)]
     assert emulator.stats()["posts"] == 4, "a step is one request"
 
 
+@shows("gradient_subsample_size")
 def test_gradient_subsample_size(emulator):
     history = run(emulator, gradient_subsample_size=2)
     assert [s.circuits for s in history.steps] == [6]
@@ -501,11 +538,13 @@ def test_pennylanes_gradients_train_too(emulator, method):
     assert history.steps[0].circuits > 9
 
 
+@shows("track_gradients")
 def test_track_gradients(emulator):
     assert run(emulator).steps[0].gradient_norm > 0
     assert run(emulator, track_gradients=False).steps[0].gradient_norm is None
 
 
+@shows("checkpoint_interval", "checkpoint_directory")
 def test_checkpoints(emulator, tmp_path):
     folder = tmp_path / "c"
     history = run(emulator, epochs=4, checkpoint_interval=2, checkpoint_directory=str(folder))
@@ -516,6 +555,7 @@ def test_checkpoints(emulator, tmp_path):
     assert sorted(p.name for p in folder.iterdir()) == [p.name for p in history.checkpoints]
 
 
+@shows("enable_performance_tracking", "performance_log_dir")
 def test_performance_tracking(emulator, tmp_path):
     assert run(emulator, enable_performance_tracking=False).performance is None
     history = run(emulator, epochs=3, performance_log_dir=str(tmp_path / "p"))
@@ -525,6 +565,7 @@ def test_performance_tracking(emulator, tmp_path):
     assert len(json.loads((tmp_path / "p" / "epoch_metrics.json").read_text())) == 3
 
 
+@shows("log_interval")
 def test_log_interval(emulator, caplog):
     with caplog.at_level(logging.INFO, "pennylane_qstore.training"):
         run(emulator, epochs=4, log_interval=2)
@@ -545,6 +586,10 @@ def test_a_run_of_nothing_is_refused():
         TrainingConfig().run()
     with pytest.raises(ConfigurationError, match="parameters"):
         TrainingConfig().run(quadratic)
+
+
+def test_every_field_is_shown_by_a_test():
+    assert set(SETTINGS) == SHOWN
 
 
 NAMES = {"OptimizerName": str}
