@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.ionq.backends import backend
 from pennylane_qstore.ionq.secret import Secret
@@ -118,6 +120,8 @@ class TrainingConfig:
         setting = SETTINGS.get(name)
         if setting is None:
             raise ConfigurationError(_unknown(name))
+        if isinstance(value, np.generic):
+            value = value.item()
         if isinstance(value, str) and name == "log_level":
             value = value.upper()
         if not setting.check(value):
@@ -145,6 +149,9 @@ class TrainingConfig:
             value = OptimizerName(value)
             value.make = lambda **options: make_optimizer(self, **options)
         return value
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *SETTINGS]
 
     def __repr__(self) -> str:
         shown = (f"{name}={value!r}" for name, value in self._given.items())

@@ -80,6 +80,18 @@ def test_an_unknown_name_is_refused_with_the_nearest():
         config.epoch  # noqa: B018
 
 
+def test_numpys_numbers_are_numbers():
+    config = TrainingConfig(
+        batch_size=np.int64(20), use_batch_api=np.False_, momentum=np.float32(0)
+    )
+    assert config.to_dict() == {"batch_size": 20, "use_batch_api": False, "momentum": 0.0}
+    assert json.dumps(config.to_dict())
+
+
+def test_tab_completes_fields():
+    assert set(SETTINGS) < set(dir(TrainingConfig()))
+
+
 BAD = {
     "quantum_sdk": "cirq", "optimizer": "rmsprop", "gradient_method": "adjoint",
     "entanglement": "ring", "log_level": "LOUD", "momentum": 1.0, "weight_decay": -0.1,
