@@ -7,19 +7,27 @@ from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pennylane_qstore.errors import BudgetExceeded, ConfigurationError, QStoreError
+from pennylane_qstore.errors import (
+    AmbiguousSubmission,
+    BudgetExceeded,
+    ConfigurationError,
+    QStoreError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pennylane_qstore.batching.options import Options
     from pennylane_qstore.ionq.client import IonQBatchClient
+    from pennylane_qstore.ionq.job import JobResult
     from pennylane_qstore.ionq.wire import JobRequest
 
 logger = logging.getLogger(__name__)
 
 _EMULATOR_KEY = "emulator"
 _DEFAULT_MAX_WAIT_S = 120.0
+
+Keys = list[tuple[str, int, int]]
 
 
 class Quote(NamedTuple):
@@ -54,7 +62,7 @@ class Service:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.spent_usd = 0.0
+        self._spent_usd = 0.0
         self._client: IonQBatchClient | None = None
         self.batch = 0  # of the run: the next one's number
 
@@ -70,6 +78,17 @@ class Service:
         return embedded(**(self.options.emulator or {}))
 
     @property
+    def spent_usd(self) -> float:
+        """Billed, or else estimated: by this device, or by its run over all its starts."""
+        if self.options.run is None:
+            return self._spent_usd
+        return self.client.ledger.spent_usd(self.options.run)
+
+    @spent_usd.setter
+    def spent_usd(self, usd: float) -> None:
+        self._spent_usd = usd
+
+    @property
     def client(self) -> IonQBatchClient:
         """The client, made when first asked for."""
         if self._client is None:
@@ -80,7 +99,7 @@ class Service:
                 api_key=_EMULATOR_KEY if emulator is not None else options.api_key,
                 base_url=emulator.url if emulator is not None else options.base_url,
                 pool_size=options.pool_size,
-                ledger=options.ledger,
+                ledger=self._ledger(),
                 on_ambiguous=options.on_ambiguous,
                 retry_failed=options.retry_failed,
                 ca_bundle=options.ca_bundle,
@@ -101,17 +120,24 @@ class Service:
         """
         options = self.options
         keys = self._keys(len(requests), first_chunk)
-        estimates = self._agreed(requests)
+        estimates = self._agreed(requests, keys)
         max_wait = options.max_wait
         if max_wait is None and not options.target.backend.is_qpu:
             max_wait = _DEFAULT_MAX_WAIT_S
-        with _progress(options.progress) as progress:
-            jobs = self.client.run(
-                requests, max_wait=max_wait, progress=progress, keys=keys, estimates=estimates
-            )
+        try:
+            with _progress(options.progress) as progress:
+                jobs = self.client.run(
+                    requests, max_wait=max_wait, progress=progress, keys=keys, estimates=estimates
+                )
+        except QStoreError as error:
+            self._count_failed(error, estimates)
+            raise
+        except BaseException:  # an interrupt: what may have been sent may be billed
+            self._spent_usd += sum(estimate or 0.0 for estimate in estimates)
+            raise
         self.batch += 1
         for job, estimate in zip(jobs, estimates, strict=True):
-            self.spent_usd += estimate or 0.0 if job.cost_usd is None else job.cost_usd
+            self._count(job, estimate)
         return jobs
 
     def client_stats(self) -> Mapping[str, Any]:
@@ -150,24 +176,44 @@ class Service:
         """What is left of the budget; None without one."""
         if self.options.budget_usd is None:
             return None
-        return float(self.options.budget_usd) - self._spent()
+        return float(self.options.budget_usd) - self.spent_usd
 
-    def _agreed(self, requests: Sequence[JobRequest]) -> list[float | None]:
-        """Estimates of the requests, within the budget and confirmed."""
+    def _ledger(self) -> Any:
+        """Where jobs are written down; None leaves it to the client."""
+        options = self.options
+        if options.ledger is None and options.run is not None and not options.is_emulated:
+            # A run that is to be found again needs a file, also for a service on this machine.
+            from pennylane_qstore.ionq.ledger_file import default_path
+
+            return default_path()
+        return options.ledger
+
+    def _agreed(self, requests: Sequence[JobRequest], keys: Keys | None) -> list[float | None]:
+        """Estimates of what is not paid yet, within the budget and confirmed."""
         options = self.options
         if not options.target.backend.is_qpu:
             return [0.0] * len(requests)
-        if options.budget_usd is None and options.confirm is None:
-            return [None] * len(requests)
-        estimates = [self._estimate(request).cost_usd for request in requests]
-        total = _total(estimates)
+        new = [i for i in range(len(requests)) if keys is None or not self._is_paid(keys[i])]
+        fresh = [requests[i] for i in new]
+        must_know = options.budget_usd is not None or options.confirm is not None
+        prices = [self._price(request, must_know) for request in fresh]
+        if fresh:
+            self._check(fresh, _total(prices))
+        estimates: list[float | None] = [None] * len(requests)
+        for i, price in zip(new, prices, strict=True):
+            estimates[i] = price
+        return estimates
+
+    def _check(self, requests: Sequence[JobRequest], total: float | None) -> None:
+        """Refuse what the budget does not hold, or the user does not want."""
+        options = self.options
         if options.budget_usd is not None:
             if total is None:
                 raise ConfigurationError(
                     f"budget_usd cannot be kept: the service gives no price in US dollars for "
                     f"{options.target.backend.name}. Use a session with a cost limit instead."
                 )
-            left = float(options.budget_usd) - self._spent()
+            left = float(options.budget_usd) - self.spent_usd
             if total > left:
                 raise BudgetExceeded(
                     f"This batch of {len(requests)} job(s) is estimated at ${total:,.2f}, and "
@@ -180,13 +226,37 @@ class Service:
             raise BudgetExceeded(
                 "The batch was not confirmed. Nothing was sent.", estimate_usd=total
             )
-        return estimates
 
-    def _spent(self) -> float:
-        """By this device, or by its run over all its starts."""
-        if self.options.run is None:
-            return self.spent_usd
-        return max(self.spent_usd, self.client.ledger.spent_usd(self.options.run))
+    def _price(self, request: JobRequest, must_know: bool) -> float | None:
+        """The service's estimate, which the ledger keeps as well; None if it gives none."""
+        try:
+            estimate: float | None = self._estimate(request).cost_usd
+        except QStoreError as error:
+            if must_know:
+                raise
+            logger.info("A batch is sent without an estimate of its cost: %s", error)
+            return None
+        return estimate
+
+    def _is_paid(self, key: tuple[str, int, int]) -> bool:
+        """Whether the ledger has a job under this key, which is adopted."""
+        from pennylane_qstore.ionq.ledger import OPEN_STATES, JobKey, State
+
+        paid = (*OPEN_STATES, State.DONE, State.CONSUMED)
+        return any(row.state in paid for row in self.client.ledger.history(JobKey(*key)))
+
+    def _count(self, job: JobResult, estimate: float | None) -> None:
+        self._spent_usd += estimate or 0.0 if job.cost_usd is None else job.cost_usd
+
+    def _count_failed(self, error: QStoreError, estimates: Sequence[float | None]) -> None:
+        """What a batch that failed cost all the same: a job that exists may be billed."""
+        results = error.details.get("results") or [None] * len(estimates)
+        errors = error.details.get("errors") or [error] * len(estimates)
+        for result, failure, estimate in zip(results, errors, estimates, strict=True):
+            if result is not None:
+                self._count(result, estimate)
+            elif failure.job_ids or isinstance(failure, AmbiguousSubmission):
+                self._spent_usd += estimate or 0.0
 
     def _estimate(self, request: JobRequest, backend: str | None = None) -> Any:
         entangling = _entangling(request)
@@ -201,7 +271,7 @@ class Service:
             error_mitigation=bool(mitigation.get("debiasing")),
         )
 
-    def _keys(self, count: int, first: int) -> list[tuple[str, int, int]] | None:
+    def _keys(self, count: int, first: int) -> Keys | None:
         """What a restarted run knows its jobs by: its name, the batch, the job in it."""
         if self.options.run is None:
             return None
