@@ -380,12 +380,8 @@ class IonQDevice(Device):  # type: ignore[misc]
             batches=1,
             executions=last["circuits"],
             shots=shots,
-            jobs=last["jobs"],
-            requests=last["requests"],
-            queue_s=last["queue_s"],
-            run_s=last["run_s"],
-            cost_usd=last["cost_usd"],
             job_ids=last["job_ids"],
+            **self._stats.increments(),
         )
         for job_id in last["job_ids"]:
             self.tracker.update(job_id=job_id)

@@ -22,7 +22,9 @@ service's figures of the job that took longest (of all jobs, where they were sen
 another); ``fetch`` is what remains: noticing that it is done, and bringing the results."""
 
 _REMEMBERED = 10_000  # batches whose distribution is known
-_CLIENT = ("retries", "reconciled", "bytes_sent", "bytes_received", "connection_reuse_rate")
+_COUNTED = ("retries", "reconciled", "bytes_sent", "bytes_received")  # by the client
+_CLIENT = (*_COUNTED, "connection_reuse_rate")
+_OF_JOBS = ("jobs", "circuits", "gates", "requests", "polls", "queue_s", "run_s", "cost_usd")
 
 
 class Stats:
@@ -56,6 +58,7 @@ class Stats:
         self._batches: deque[dict[str, float]] = deque(maxlen=_REMEMBERED)
         self.job_ids: deque[str] = deque(maxlen=_REMEMBERED)
         self.last: dict[str, Any] = {}
+        self._counted = dict.fromkeys(_COUNTED, 0)  # up to the last batch
 
     @contextlib.contextmanager
     def timer(self, phase: str) -> Iterator[None]:
@@ -110,7 +113,11 @@ class Stats:
         self._spend(_service_stretches(jobs, seconds, sequential))
         self._spend({"service": seconds, "circuits": float(last["circuits"])})
         in_flight_s = sum(n * min(job.total_s, seconds) for n, job in zip(sizes, jobs, strict=True))
+        client = self._client()
+        counted = {name: client.get(name, 0) for name in _COUNTED}
         with self._lock:
+            last.update({name: counted[name] - self._counted[name] for name in _COUNTED})
+            self._counted = counted
             self._seconds["service"] += seconds
             for name in ("jobs", "circuits", "gates", "requests", "polls"):
                 self._totals[name] += last[name]
@@ -120,6 +127,12 @@ class Stats:
             self._in_flight_s += in_flight_s
             self.job_ids.extend(ids)
             self.last = last
+
+    def record_requests(self, count: int) -> None:
+        """Count HTTP requests made after the results of the last jobs were there."""
+        with self._lock:
+            self.last["requests"] += count
+            self._totals["requests"] += count
 
     def record_batch(self, executions: int, operations: int = 0) -> None:
         """Count one batch, which is over.
@@ -141,6 +154,10 @@ class Stats:
     def count(self, name: str) -> int:
         """One of the totals; quicker than all of :meth:`as_dict`."""
         return self._totals[name]
+
+    def increments(self) -> dict[str, float]:
+        """What the last batch added, for a ``qml.Tracker``: jobs, requests, bytes, times, cost."""
+        return {name: self.last[name] for name in (*_OF_JOBS, *_COUNTED)}
 
     def totals(self) -> dict[str, float]:
         """The totals, ``queue_s``, ``run_s`` and ``cost_usd`` among them; quick."""

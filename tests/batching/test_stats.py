@@ -17,6 +17,10 @@ PROMISED = (
     "connection_reuse_rate", "queue_s", "run_s", "polls", "retries", "bytes_sent",
     "bytes_received", "cost_usd",
 )  # fmt: skip
+TRACKED = (
+    "circuits", "gates", "jobs", "requests", "polls", "retries", "reconciled", "bytes_sent",
+    "bytes_received", "queue_s", "run_s", "cost_usd",
+)  # fmt: skip
 
 
 def job(number=0, **values):
@@ -114,7 +118,9 @@ def test_every_promised_name_is_measured_on_the_device():
     for name in ("circuit_build_time_ms", "parameter_bind_time_ms", "circuits_per_second"):
         assert found[name] > 0
     assert tracker.totals["executions"] == found["circuits"]
-    assert tracker.totals["queue_s"] == pytest.approx(found["queue_s"])
+    for name in TRACKED:
+        assert tracker.totals[name] == pytest.approx(found[name]), name
+    assert len(tracker.history["bytes_sent"]) == 3
 
 
 def test_the_report_names_everything():
