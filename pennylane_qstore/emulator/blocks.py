@@ -18,13 +18,14 @@ import pennylane as qml
 from numpy.typing import NDArray
 from scipy.linalg import expm
 
-from pennylane_qstore.emulator.circuits import Gate, Program
+from pennylane_qstore.emulator.circuits import COPY, Gate, Program
 from pennylane_qstore.native.gates import NATIVE_GATES
 
 Complex = NDArray[np.complex128]
 
-_FIXED: dict[str, Any] = {
+FIXED: dict[str, Any] = {
     "x": qml.X,
+    COPY: qml.X,
     "y": qml.Y,
     "z": qml.Z,
     "h": qml.Hadamard,
@@ -35,7 +36,7 @@ _FIXED: dict[str, Any] = {
     "v": qml.SX,
     "vi": lambda: qml.adjoint(qml.SX(0)),
 }
-_ROTATIONS: dict[str, Any] = {
+ROTATIONS: dict[str, Any] = {
     "rx": qml.RX,
     "ry": qml.RY,
     "rz": qml.RZ,
@@ -65,7 +66,7 @@ class Block(NamedTuple):
         data: the array(s).
         targets: qubits; the first is the left tensor factor.
         controls: qubits that must be 1.
-        pulses: how many gates the block stands for (for noise).
+        pulses: how many gates the block stands for (for noise; 0: none).
         letters: of ``"pauli"``: X, Y or Z for each target.
     """
 
@@ -124,14 +125,14 @@ def _slot(program: Program, gate: Gate) -> int:
 
 def _matrices(program: Program) -> list[Complex | None]:
     """A matrix [d, d, B] per gate; all gates of one name are computed in one call."""
-    table: Mapping[str, Any] = _ROTATIONS if program.gateset == "qis" else NATIVE_GATES
+    table: Mapping[str, Any] = ROTATIONS if program.gateset == "qis" else NATIVE_GATES
     places: dict[str, list[tuple[int, int]]] = {}
     found: list[Complex | None] = [None] * len(program.gates)
     slot = 0
     for i, gate in enumerate(program.gates):
         if gate.name in table:
             places.setdefault(gate.name, []).append((i, slot))
-        elif gate.name in _FIXED:
+        elif gate.name in FIXED:
             found[i] = _fixed(gate.name)
         slot += gate.slots
     columns = program.params.T
@@ -151,11 +152,12 @@ def _matrices(program: Program) -> list[Complex | None]:
 
 @cache
 def _fixed(name: str) -> Complex:
-    return np.asarray(qml.matrix(_operation(name)), dtype=np.complex128)[:, :, None]
+    return np.asarray(qml.matrix(operation_of(name)), dtype=np.complex128)[:, :, None]
 
 
-def _operation(name: str) -> Any:
-    make = _FIXED[name]
+def operation_of(name: str) -> Any:
+    """The operation on wire 0 of a gate that takes no numbers."""
+    make = FIXED[name]
     return make(0) if isinstance(make, type) else make()
 
 
@@ -194,7 +196,8 @@ def _block(
         across = matrix[index, 3 - index].reshape(shape)
         yield Block("cross", (through, across), gate.targets, gate.controls)
     elif len(matrix) == 2:
-        yield Block("one", (matrix,), gate.targets, gate.controls)
+        pulses = 0 if gate.name == COPY else 1
+        yield Block("one", (matrix,), gate.targets, gate.controls, pulses)
     else:
         yield Block("dense", (matrix,), gate.targets, gate.controls)
 

@@ -8,7 +8,7 @@ rest with a :class:`BadRequest` that names the circuit and the gate.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -34,6 +34,9 @@ _QIS_FIXED = {
     "ti": 1,
     "swap": 2,
 }
+COPY = "copy"
+"""A CNOT without noise onto a fresh qubit: what a measurement in the middle of a circuit does to
+the qubit that goes on. Never in IonQ's JSON; the OpenQASM reader makes it."""
 _QIS_ROTATIONS = {"rx": 1, "ry": 1, "rz": 1, "p": 1, "xx": 2, "yy": 2, "zz": 2}
 _QIS_NAMES = (
     "x y z rx ry rz h s si v vi t ti not cnot swap xx yy zz pauliexp".split()  # noqa: SIM905
@@ -56,6 +59,10 @@ class BadRequest(Exception):  # noqa: N818
         self.message = message
         self.status = status
         self.keys = tuple(keys)
+
+
+class Preflight(BadRequest):
+    """A program that the service accepts, and fails when it reads it."""
 
 
 class Gate(NamedTuple):
@@ -94,6 +101,10 @@ class Program:
         """Number of circuits."""
         return len(self.index)
 
+    def part(self, rows: slice) -> Program:
+        """The same with some of the rows."""
+        return replace(self, params=self.params[rows], index=self.index[rows])
+
     def gate_counts(self) -> tuple[int, int]:
         """One- and two-qubit gates of one circuit, as priced.
 
@@ -103,6 +114,8 @@ class Program:
         one = two = 0
         for gate in self.gates:
             touched = len(gate.targets) + len(gate.controls)
+            if gate.name == COPY:
+                continue
             if touched == 1:
                 one += 1
             elif touched == 2:
@@ -118,6 +131,7 @@ def read_circuits(
     gateset: str | None = None,
     qubits: int | None = None,
     strict_ranges: bool = True,
+    copies: bool = False,
 ) -> list[Program]:
     """Group circuits by gate skeleton.
 
@@ -127,6 +141,7 @@ def read_circuits(
         qubits: the same; ``None``: as many as the gates need.
         strict_ranges: refuse native phases outside [-1, 1] and angles outside what the
             machine takes.
+        copies: take :data:`COPY` for a gate.
 
     Raises:
         BadRequest: a circuit is not valid; the message says which and why.
@@ -151,7 +166,7 @@ def read_circuits(
             ) from error
     programs: list[Program] = []
     for (own_gateset, own_qubits, names), members in groups.items():
-        _check_head(own_gateset, own_qubits, names, members[0])
+        _check_head(own_gateset, own_qubits, names, members[0], copies=copies)
         rows = [circuits[i]["circuit"] for i in members]
         try:
             skeleton, params = _columns(own_gateset, names, rows)
@@ -184,7 +199,9 @@ class _NotUniform(Exception):  # noqa: N818
     """The rows of a group differ in more than numbers, or a number is not one."""
 
 
-def _check_head(gateset: Any, qubits: Any, names: tuple[Any, ...], where: int) -> None:
+def _check_head(
+    gateset: Any, qubits: Any, names: tuple[Any, ...], where: int, *, copies: bool
+) -> None:
     if gateset not in ("qis", "native"):
         raise BadRequest(
             f'"gateset" must be "qis" or "native", not {gateset!r}.', keys=["input.gateset"]
@@ -195,7 +212,7 @@ def _check_head(gateset: Any, qubits: Any, names: tuple[Any, ...], where: int) -
         )
     allowed = _QIS_NAMES if gateset == "qis" else _NATIVE_NAMES
     for j, name in enumerate(names):
-        if name not in allowed:
+        if name not in allowed and not (copies and name == COPY):
             raise BadRequest(
                 f'"circuits[{where}].circuit[{j}].gate" must be one of [{", ".join(allowed)}] '
                 f"for gateset {gateset}, not {name!r}.",
@@ -285,6 +302,8 @@ def _gate(
     controls = _qubits(fixed, "control", "controls", where)
     if len(set(targets + controls)) != len(targets) + len(controls):
         raise BadRequest(f'"{where}" uses a qubit twice.', keys=["input.circuit"])
+    if name == COPY:
+        return Gate(name, targets, controls, 0), []
     if gateset == "native":
         if controls:
             raise BadRequest(f'"{where}": native gates take no controls.', keys=["input.circuit"])

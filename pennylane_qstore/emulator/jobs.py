@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from pennylane_qstore.emulator.hybrid import QAOA
 from pennylane_qstore.emulator.latency import Durations
 from pennylane_qstore.emulator.run import Distribution
 from pennylane_qstore.emulator.submission import MULTI, CircuitInfo, Failure
@@ -28,7 +29,8 @@ class Job:
     """One accepted job. Times are seconds since the epoch, on the emulator's clock.
 
     ``cost_usd`` is the estimate (0 on simulators), ``billed_usd`` what is charged: nothing for
-    dry runs, for jobs that failed, and for those cancelled before they started.
+    dry runs, for jobs that failed, and for those cancelled before they started. ``outcome`` is
+    the result of a job that gives a number instead of histograms.
     """
 
     id: str
@@ -56,6 +58,7 @@ class Job:
     request: bytes | None = field(default=None, repr=False)
     failure: Failure | None = None
     results: list[Distribution] | None = field(default=None, repr=False)
+    outcome: dict[str, Any] | None = None
     finished_at: float | None = None
     simulated_s: float = 0.0
     canceled_at: float | None = None
@@ -90,7 +93,7 @@ class Job:
     @property
     def multi(self) -> bool:
         """Whether it has children."""
-        return self.type == MULTI
+        return self.type in (MULTI, QAOA)
 
     @property
     def one(self) -> int:

@@ -43,6 +43,8 @@ class Rates(NamedTuple):
 def rate(block: Block, rates: Rates) -> float:
     """The rate of the channel after a block."""
     touched = len(block.targets) + len(block.controls)
+    if block.pulses == 0:
+        return 0.0
     if touched == 1:
         return 1 - (1 - rates.one) ** block.pulses
     return 1 - (1 - rates.two) ** (1 if touched == 2 else 6 * (touched - 2))

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennylane_qstore.emulator.clock import timestamp
+from pennylane_qstore.emulator.hybrid import QAOA, QAOA_CIRCUIT
 from pennylane_qstore.emulator.jobs import TERMINAL, Job
 from pennylane_qstore.emulator.run import Distribution
-from pennylane_qstore.emulator.submission import SINGLE
+from pennylane_qstore.emulator.submission import QASM, SINGLE, CircuitInfo
 from pennylane_qstore.ionq.backends import BACKENDS
 
 SUBMITTER = "66841feb7addb210ae6214c2"
@@ -60,7 +61,7 @@ def job_json(
     out: dict[str, Any] = {
         "id": job.id if child is None else job.child_ids[child],
         "status": status,
-        "type": SINGLE if child is not None else job.type,
+        "type": job.type if child is None else QAOA_CIRCUIT if job.type == QAOA else SINGLE,
         "backend": job.backend,
         "dry_run": job.dry_run,
         "submitter_id": SUBMITTER,
@@ -95,11 +96,16 @@ def job_json(
     if status == "failed" and job.failure is not None:
         code, message = job.failure
         out["failure"] = {"code": code, "message": message, "error": message}
-    if status == "completed" and single and job.request is not None:
+    written = child is not None or job.type in (SINGLE, QASM)
+    if status == "completed" and written and job.request is not None and not circuits[0].recorded:
         compiled = _descriptor("compiled-native")
         out["output"] = {"compilation": {"compiled_circuits": {NATIVE_CIRCUIT: compiled}}}
     if status == "completed" and not job.dry_run and job.results is not None:
         out["results"] = results_json(out["id"], single, sampled=job.results[0].shots is not None)
+        if job.outcome is not None and child is None:
+            out["results"] = job.outcome
+            if "value" in job.outcome:  # where IonQ's own example looks for it
+                out["output"] = {"energy": job.outcome["value"]}
     return out
 
 
@@ -119,19 +125,22 @@ def results_json(job_id: str, single: bool, *, sampled: bool) -> dict[str, Any]:
     return out
 
 
-def artifact(one: Distribution, artifact_format: str, registers: Mapping[str, Any] | None) -> Any:
+def artifact(one: Distribution, artifact_format: str, circuit: CircuitInfo) -> Any:
     """A result in one of IonQ's formats."""
     kind, _, version = artifact_format.removeprefix(_RESULT).partition(".json.")
     if version == "v1":
+        final = one.first(circuit.qubits)
         if kind == "probabilities":
-            return one.probabilities()
+            return final.probabilities()
         if kind == "histogram":
-            return dict(zip(map(str, one.states.tolist()), one.weights.tolist(), strict=True))
-        return list(map(str, one.ordered_shots().tolist()))
-    places = {"output_all": list(range(one.qubits)), **(registers or {})}
-    places = {name: [q for q in qubits if q is not None] for name, qubits in places.items()}
+            return dict(zip(map(str, final.states.tolist()), final.weights.tolist(), strict=True))
+        return list(map(str, one.ordered_shots(circuit.qubits).tolist()))
+    places: dict[str, list[int]] = {"output_all": list(range(circuit.qubits))}
+    for name, qubits in (circuit.registers or {}).items():
+        if one.shots is not None or not circuit.recorded:  # what is exact is told of the end only
+            places[name] = [one.qubits if q is None else q for q in qubits]
+    bits = _bits(one.ordered_shots() if kind == "shots" else one.states, one.qubits)
     if kind == "shots":
-        bits = _bits(one.ordered_shots(), one.qubits)
         return {
             "shots": [
                 {"registers": {name: row[qubits].tolist() for name, qubits in places.items()}}
@@ -139,7 +148,6 @@ def artifact(one: Distribution, artifact_format: str, registers: Mapping[str, An
             ]
         }
     weights = one.weights if kind == "histogram" or one.shots is None else one.weights / one.shots
-    bits = _bits(one.states, one.qubits)
     return {
         kind: {
             "registers": {
@@ -154,8 +162,8 @@ def _descriptor(alias: str) -> dict[str, str]:
 
 
 def _bits(states: NDArray[np.uint64], qubits: int) -> NDArray[np.uint8]:
-    """Bits [K, qubits], qubit 0 first."""
-    places = np.arange(qubits, dtype=np.uint64)
+    """Bits [K, qubits + 1], qubit 0 first; the last is 0, for places that nothing fills."""
+    places = np.arange(qubits + 1, dtype=np.uint64)
     return ((states[:, None] >> places) & np.uint64(1)).astype(np.uint8)
 
 

@@ -22,7 +22,7 @@ from pennylane_qstore.emulator.render import (
     job_json,
 )
 from pennylane_qstore.emulator.service import Service, is_qpu, not_found
-from pennylane_qstore.emulator.submission import SINGLE, parse_json
+from pennylane_qstore.emulator.submission import MULTI, QASM, SINGLE, parse_json
 from pennylane_qstore.ionq.backends import BACKENDS
 
 if TYPE_CHECKING:
@@ -135,15 +135,13 @@ class _JobRoutes:
 
     async def probabilities(self, request: web.Request) -> web.Response:
         job, child = self._service.find(request.match_info["id"])
-        if job.multi and child is None:
-            self._service.distribution(job, 0)
-            raise not_found()
-        one = self._service.distribution(job, child or 0)
-        return await self._large(len(one.states), self._perhaps_less(one.probabilities))
+        one = self._service.distribution(job, child)
+        final = one.first(job.circuits[child or 0].qubits)
+        return await self._large(len(final.states), self._perhaps_less(final.probabilities))
 
     async def aggregated(self, request: web.Request) -> web.Response:
         job, child = self._service.find(request.match_info["id"])
-        if not job.multi or child is not None:
+        if job.type != MULTI or child is not None:
             raise not_found()
         return await self._aggregate(job)
 
@@ -153,19 +151,19 @@ class _JobRoutes:
         chosen = ARTIFACTS.get(alias, alias)
         if chosen not in ARTIFACTS.values():
             raise not_found()
-        parent = job.multi and child is None
+        parent = job.type == MULTI and child is None
         if (chosen == AGGREGATE) != parent:
             raise not_found()
         if chosen == AGGREGATE:
             return await self._aggregate(job)
         if chosen == NATIVE_CIRCUIT:
             return answer(await self._native_circuit(job, child))
-        one = self._service.distribution(job, child or 0)
+        one = self._service.distribution(job, child)
         if one.shots is None and ".probabilities." not in chosen:
             raise not_found()
-        registers = job.circuits[child or 0].registers
+        circuit = job.circuits[child or 0]
         size = max(len(one.states), one.shots or 0)
-        return await self._large(size, self._perhaps_less(lambda: artifact(one, chosen, registers)))
+        return await self._large(size, self._perhaps_less(lambda: artifact(one, chosen, circuit)))
 
     async def cost(self, request: web.Request) -> web.Response:
         job, child = self._service.find(request.match_info["id"])
@@ -317,7 +315,9 @@ class _JobRoutes:
         return web.Response(body=body, content_type="application/json")
 
     async def _native_circuit(self, job: Job, child: int | None) -> Any:
-        if job.request is None or job.status(self._service.clock.now()) != "completed":
+        done = job.status(self._service.clock.now()) == "completed"
+        plain = child is not None or job.type in (SINGLE, QASM)
+        if job.request is None or not done or not plain or job.circuits[child or 0].recorded:
             raise not_found()
         return await self._service.compiled(job, child or 0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from contextlib import suppress
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -84,12 +85,11 @@ class _PageRoutes:
             "probabilities": None,
             "failure": None if failure is None else failure._asdict(),
         }
-        if job.request is not None:
+        with suppress(BadRequest):  # not kept any more, or a program that cannot be read
             out["circuit"] = self._service.source(job, k)
-        try:
-            out["probabilities"] = self._service.distribution(job, k).probabilities()
-        except BadRequest:
-            out["probabilities"] = None  # not completed yet
+        with suppress(BadRequest):  # not completed yet
+            one = self._service.distribution(job, k)
+            out["probabilities"] = one.first(job.circuits[k].qubits).probabilities()
         return answer(out)
 
     def _news(self, sent: dict[str, tuple[int, str]]) -> dict[str, Any]:

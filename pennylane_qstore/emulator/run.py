@@ -26,7 +26,7 @@ class Distribution(NamedTuple):
         states: outcomes, shape [K]; bit k is qubit k. Ascending.
         weights: probabilities (``shots`` is ``None``) or counts, shape [K].
         shots: how many, or ``None`` where the probabilities are exact.
-        qubits: number of qubits measured.
+        qubits: number of qubits measured, on the way and at the end.
         seed: decides the order of the single shots.
     """
 
@@ -41,10 +41,20 @@ class Distribution(NamedTuple):
         weights = self.weights if self.shots is None else self.weights / self.shots
         return dict(zip(map(str, self.states.tolist()), weights.tolist(), strict=True))
 
-    def ordered_shots(self) -> NDArray[np.uint64]:
-        """The single outcomes in the order measured (only with shots)."""
+    def first(self, qubits: int) -> Distribution:
+        """What the first qubits gave, whatever the others did."""
+        if qubits >= self.qubits:
+            return self
+        states, where = np.unique(self.states & _mask(qubits), return_inverse=True)
+        summed = np.bincount(where, self.weights)
+        weights = summed if self.shots is None else summed.astype(np.int64)
+        return self._replace(states=states, weights=weights, qubits=qubits)
+
+    def ordered_shots(self, qubits: int | None = None) -> NDArray[np.uint64]:
+        """The single outcomes (of the first qubits) in the order measured; only with shots."""
         single = np.repeat(self.states, self.weights.astype(np.int64))
-        return np.random.default_rng([self.seed, 1]).permutation(single)
+        ordered = np.random.default_rng([self.seed, 1]).permutation(single)
+        return ordered if qubits is None else ordered & _mask(qubits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +106,7 @@ def _exact(
 ) -> None:
     step = small.rows if small.qubits <= _DENSE_QUBITS else 1
     for start in range(0, small.rows, step):
-        rows = slice(start, start + step)
-        part = Program(
-            small.gateset, small.qubits, small.gates, small.params[rows], small.index[rows]
-        )
+        part = small.part(slice(start, start + step))
         table = probabilities(part, simulator=simulator)
         every = spread(np.arange(2**small.qubits, dtype=np.uint64), used)
         full = bool((table > _NOTHING).all())
@@ -136,3 +143,7 @@ def _sampled(
         out[index] = Distribution(
             seen, weights, shots, program.qubits, (seed * 5003 + index) % 2**63
         )
+
+
+def _mask(qubits: int) -> np.uint64:
+    return np.uint64((1 << qubits) - 1)

@@ -19,6 +19,7 @@ from pennylane_qstore.emulator.circuits import BadRequest
 from pennylane_qstore.emulator.clock import Clock
 from pennylane_qstore.emulator.compile import native_circuit
 from pennylane_qstore.emulator.faults import Faults
+from pennylane_qstore.emulator.hybrid import FUNCTION, QAOA
 from pennylane_qstore.emulator.jobs import TERMINAL, Book, Ids, Job
 from pennylane_qstore.emulator.latency import LatencyProfile
 from pennylane_qstore.emulator.run import Distribution, Physics
@@ -30,8 +31,8 @@ from pennylane_qstore.emulator.submission import (
     Failure,
     Rules,
     Submission,
-    circuits_of,
     parse_json,
+    read_input,
     read_submission,
 )
 from pennylane_qstore.emulator.workers import Simulators
@@ -41,6 +42,8 @@ _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _INLINE_BYTES = 300_000
 """Bodies up to this size are read on the event loop: a hop to a worker costs more."""
+_SLOW_TYPES = (QASM.encode(), FUNCTION.encode())
+"""Types whose programs take the parser milliseconds."""
 _MERGED = ("name", "metadata", "shots", "backend", "session_id", "settings", "dry_run", "noise")
 
 
@@ -94,7 +97,7 @@ class Service:
         Raises:
             BadRequest: it is not valid.
         """
-        if len(body) <= _INLINE_BYTES and QASM.encode() not in body:
+        if len(body) <= _INLINE_BYTES and not any(kind in body for kind in _SLOW_TYPES):
             return read_submission(body, self.rules)
         return await self.off_loop(lambda: read_submission(body, self.rules))
 
@@ -133,7 +136,7 @@ class Service:
         seed = (submission.noise or {}).get("seed")
         drawn = int(self.rng.integers(2**31))
         (job_id,) = self.ids.take(now)
-        children = self.ids.take(now, count) if submission.type == MULTI else []
+        children = self.ids.take(now, count) if submission.type in (MULTI, QAOA) else []
         if shuffle is not None and shuffle.what in ("ids", "both"):
             children = [children[i] for i in self.faults.rng.permutation(count)]
         job = Job(
@@ -262,7 +265,7 @@ class Service:
         if job.request is None:
             raise not_found()
         data = parse_json(job.request)
-        return list(circuits_of(data["type"], data["input"])[k]["circuit"])
+        return list(read_input(data["type"], data["input"]).circuits[k]["circuit"])
 
     async def compiled(self, job: Job, k: int) -> dict[str, Any]:
         """A circuit as the service would compile it (``ionq.native.v1``)."""
@@ -320,15 +323,21 @@ class Service:
             raise not_found()
         return self.sessions[session_id]
 
-    def distribution(self, job: Job, child: int) -> Distribution:
+    def distribution(self, job: Job, child: int | None) -> Distribution:
         """The result of one circuit.
 
+        Args:
+            job: the job.
+            child: which of its circuits, ``None`` for the only one.
+
         Raises:
-            BadRequest: 404, the job is not completed.
+            BadRequest: 404, the job is not completed, or its result is no histogram.
         """
         if job.status(self.clock.now()) != "completed" or job.results is None:
             raise BadRequest("Job not found or not yet completed.", status=404)
-        return job.results[child]
+        if child is None and (job.multi or job.outcome is not None):
+            raise not_found()
+        return job.results[child or 0]
 
     async def close(self) -> None:
         """Stop waiting for simulations (those that run in a worker end by themselves)."""
@@ -351,6 +360,8 @@ class Service:
             job.results = await self.off_loop(
                 lambda: self._simulators.run(programs, physics, job.seed)
             )
+            if submission.reduce is not None:
+                job.outcome = submission.reduce(job.results, job.shots)
         except Exception as error:  # noqa: BLE001 - a service fails the job
             _LOG.exception("Simulation of job %s failed", job.id)
             job.failure = Failure("SimulationError", f"{type(error).__name__}: {error}")

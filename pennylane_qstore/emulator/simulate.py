@@ -13,14 +13,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pennylane as qml
 from numpy.typing import NDArray
 
-from pennylane_qstore.emulator.blocks import Block, Complex, lower
+from pennylane_qstore.emulator.blocks import (
+    FIXED,
+    ROTATIONS,
+    Block,
+    Complex,
+    lower,
+    operation_of,
+)
 from pennylane_qstore.emulator.circuits import Gate, Program
+from pennylane_qstore.native.gates import NATIVE_GATES
 
 LARGE = 13
 """Qubits from which lightning.qubit simulates row by row."""
@@ -45,7 +54,7 @@ def compact(program: Program) -> tuple[Program, tuple[int, ...]]:
         )
         for gate in program.gates
     )
-    return Program(program.gateset, len(used), gates, program.params, program.index), used
+    return replace(program, qubits=len(used), gates=gates), used
 
 
 def spread(states: NDArray[np.uint64], used: Sequence[int]) -> NDArray[np.uint64]:
@@ -104,16 +113,7 @@ def chunks(program: Program, row_bytes: int) -> Iterator[tuple[Program, slice]]:
     step = max(1, _CHUNK_BYTES // row_bytes)
     for start in range(0, program.rows, step):
         rows = slice(start, start + step)
-        yield (
-            Program(
-                program.gateset,
-                program.qubits,
-                program.gates,
-                program.params[rows],
-                program.index[rows],
-            ),
-            rows,
-        )
+        yield program.part(rows), rows
 
 
 def evolve(blocks: Sequence[Block], n: int, rows: int) -> tuple[Complex, list[int]]:
@@ -272,9 +272,6 @@ def _on_device(program: Program, simulator: str) -> NDArray[np.float64]:
 
 def gates_of(program: Program, row: int) -> Iterator[Any]:
     """The gates of one row as PennyLane operations, unfused (an independent path)."""
-    from pennylane_qstore.emulator.blocks import _ROTATIONS, _operation
-    from pennylane_qstore.native.gates import NATIVE_GATES
-
     slot = 0
     for gate in program.gates:
         numbers = [float(v) for v in program.params[row, slot : slot + gate.slots]]
@@ -282,19 +279,17 @@ def gates_of(program: Program, row: int) -> Iterator[Any]:
         if gate.name == "pauliexp":
             yield from operations(_one_gate(program, gate, row, slot - gate.slots), 0)
             continue
-        if program.gateset == "native":
-            op = NATIVE_GATES[gate.name](*numbers, wires=gate.targets)
-        elif gate.name in _ROTATIONS:
-            op = _ROTATIONS[gate.name](*numbers, wires=gate.targets)
+        if gate.name in FIXED:
+            op = operation_of(gate.name).map_wires({0: gate.targets[0]})
         elif gate.name == "swap":
             op = qml.SWAP(gate.targets)
         else:
-            op = _operation(gate.name).map_wires({0: gate.targets[0]})
+            table = NATIVE_GATES if program.gateset == "native" else ROTATIONS
+            op = table[gate.name](*numbers, wires=gate.targets)
         yield qml.ctrl(op, gate.controls) if gate.controls else op
 
 
 def _one_gate(program: Program, gate: Gate, row: int, slot: int) -> list[Block]:
-    params = program.params[row : row + 1, slot : slot + gate.slots]
-    return lower(
-        Program(program.gateset, program.qubits, (gate,), params, program.index[row : row + 1])
-    )
+    alone = program.part(slice(row, row + 1))
+    params = alone.params[:, slot : slot + gate.slots]
+    return lower(replace(alone, gates=(gate,), params=params))

@@ -11,13 +11,24 @@ import orjson
 
 from pennylane_qstore.emulator.blocks import commute
 from pennylane_qstore.emulator.circuits import (
+    COPY,
     MAX_CONTROLS,
     PAULIEXP_MAX_QUBITS,
     BadRequest,
+    Preflight,
     Program,
     read_circuits,
 )
+from pennylane_qstore.emulator.hybrid import (
+    FUNCTION,
+    QAOA,
+    Hybrid,
+    Reduce,
+    read_function,
+    read_maxcut,
+)
 from pennylane_qstore.emulator.noise import Rates
+from pennylane_qstore.emulator.qasm import read_qasm
 from pennylane_qstore.emulator.run import Physics
 from pennylane_qstore.ionq.backends import (
     BACKENDS,
@@ -29,7 +40,9 @@ from pennylane_qstore.ionq.backends import (
 )
 
 SINGLE, MULTI, QASM = "ionq.circuit.v1", "ionq.multi-circuit.v1", "ionq.qasm3.v1"
-_ELSEWHERE = ("quantum-function", "qctrl.qaoa.v1")
+_TYPES = (SINGLE, MULTI, QASM, FUNCTION, QAOA)
+_PREFLIGHT = (QASM, FUNCTION)
+"""Types whose programs the service reads after it has accepted the job."""
 _NAME = re.compile(r"[A-Za-z0-9 _-]*")
 
 
@@ -41,13 +54,17 @@ class Failure(NamedTuple):
 
 
 class CircuitInfo(NamedTuple):
-    """What is remembered of a circuit beside its gates."""
+    """What is remembered of a circuit beside its gates.
+
+    ``recorded`` counts the qubits behind the others that hold what was measured on the way.
+    """
 
     name: str | None
     qubits: int
     one: int
     two: int
     registers: Mapping[str, Any] | None
+    recorded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +79,7 @@ class Rules:
         list_children: whether children of multi-circuit jobs appear in an unfiltered list.
         cancel_completed: whether cancelling a completed job turns it to ``canceled``.
         named_children: whether children carry the names of their circuits.
+        qpu_mid_circuit: whether QPUs measure and reset in the middle of a circuit, too.
     """
 
     strict_names: bool = True
@@ -71,6 +89,7 @@ class Rules:
     list_children: bool = False
     cancel_completed: bool = False
     named_children: bool = True
+    qpu_mid_circuit: bool = False
 
 
 @dataclass(slots=True)
@@ -91,6 +110,7 @@ class Submission:
     programs: list[Program] = field(repr=False)
     request: bytes = field(repr=False)
     failure: Failure | None = None
+    reduce: Reduce | None = None
 
     @property
     def one(self) -> int:
@@ -160,31 +180,43 @@ def read_submission(body: bytes, rules: Rules) -> Submission:
     if not isinstance(data, dict):
         raise BadRequest('"value" must be of type object.', keys=["body"])
     kind = data.get("type")
-    if kind in _ELSEWHERE:
-        raise BadRequest(f'"type" {kind!r} is not offered by this emulator.', keys=["type"])
-    if kind not in (SINGLE, MULTI, QASM):
-        raise BadRequest(f'"type" must be one of [{SINGLE}, {MULTI}, {QASM}].', keys=["type"])
+    if kind not in _TYPES:
+        raise BadRequest(f'"type" must be one of [{", ".join(_TYPES)}].', keys=["type"])
     backend = _backend(data.get("backend"))
     source = data.get("input")
     if not isinstance(source, dict):
         raise BadRequest('"input" is required and must be an object.', keys=["input"])
+    if kind == QASM and not isinstance(source.get("data"), str):
+        raise BadRequest('"input.data" must be OpenQASM 3 text.', keys=["input.data"])
     shots = _shots(data.get("shots"))
     noise = _noise(data.get("noise"), backend)
-    raw = circuits_of(kind, source)
-    programs = read_circuits(
-        raw,
-        gateset="qis" if kind == QASM else source.get("gateset"),
-        qubits=None if kind == QASM else source.get("qubits"),
-        strict_ranges=rules.strict_ranges,
-    )
-    circuits = _infos(raw, programs)
+    if kind == QAOA:
+        body = _without_credentials(data)
+    raw: list[Any] = []
+    reduce = failure = None
+    try:
+        raw, reduce = read_input(kind, source)
+        programs = read_circuits(
+            raw,
+            gateset=source.get("gateset") if kind in (SINGLE, MULTI) else "qis",
+            qubits=source.get("qubits") if kind in (SINGLE, MULTI) else None,
+            strict_ranges=rules.strict_ranges,
+            copies=kind == QASM,
+        )
+        circuits = _infos(raw, programs, copies=kind == QASM)
+    except BadRequest as error:
+        if kind not in _PREFLIGHT or not (raw or isinstance(error, Preflight)):
+            raise
+        raw, reduce, programs = [], None, []
+        circuits = [CircuitInfo(None, 0, 0, 0, None)]
+        failure = Failure("PreflightError", error.message)
     gates = sum(len(c["circuit"]) for c in raw)
     if kind == MULTI and gates > MAX_GATES:
         raise BadRequest(
             f'"input.circuits" must have at most {MAX_GATES} gates in all, not {gates}.',
             keys=["input.circuits"],
         )
-    gateset = programs[0].gateset
+    gateset = programs[0].gateset if programs else "qis"
     submission = Submission(
         type=kind,
         backend=backend,
@@ -193,15 +225,31 @@ def read_submission(body: bytes, rules: Rules) -> Submission:
         name=_name(data.get("name"), rules),
         metadata=_metadata(data.get("metadata")),
         noise=noise,
-        settings=_settings(data.get("settings"), backend, gateset, shots),
+        settings=_settings(
+            data.get("settings"), backend, gateset, shots, compiled=kind not in (FUNCTION, QAOA)
+        ),
         session_id=_optional(data, "session_id", str),
         dry_run=bool(_optional(data, "dry_run", bool)),
         circuits=circuits,
         programs=programs,
         request=body,
+        failure=failure,
+        reduce=reduce,
     )
-    submission.failure = _failure(submission, rules)
+    if failure is None:
+        submission.failure = _failure(submission, rules)
     return submission
+
+
+def _without_credentials(data: Mapping[str, Any]) -> bytes:
+    """The request as it is kept: without the key of another service."""
+    external = data.get("external_settings")
+    key = external.get("api_credentials") if isinstance(external, dict) else None
+    if not isinstance(key, str) or not key:
+        raise BadRequest(
+            '"external_settings.api_credentials" is required.', keys=["external_settings"]
+        )
+    return orjson.dumps({**data, "external_settings": {"api_credentials": "not kept"}})
 
 
 def _backend(value: Any) -> str:
@@ -210,7 +258,8 @@ def _backend(value: Any) -> str:
     known = BACKENDS.get(value) if isinstance(value, str) else None
     if known is None or known.retired:
         allowed = ", ".join(b.name for b in BACKENDS.values() if not b.retired)
-        raise BadRequest(f'"backend" must be one of [{allowed}], not {value!r}.', keys=["backend"])
+        wrong = f"not {value!r}" if known is None else f"{value} is retired"
+        raise BadRequest(f'"backend" must be one of [{allowed}], {wrong}.', keys=["backend"])
     return known.name
 
 
@@ -271,19 +320,22 @@ def _optional(data: Mapping[str, Any], key: str, kind: type) -> Any:
     return value
 
 
-def circuits_of(kind: str, source: Mapping[str, Any]) -> list[Any]:
-    """The circuits of an ``input``, as a list, whatever the type of the job.
+def read_input(kind: str, source: Mapping[str, Any]) -> Hybrid:
+    """The circuits of an ``input``, whatever the type of the job.
 
     Raises:
-        BadRequest: they are not where the type wants them.
+        BadRequest: they are not where the type wants them, or cannot be read.
     """
-    if kind == QASM:
-        from pennylane_qstore.emulator.qasm import read_qasm
+    if kind == FUNCTION:
+        return read_function(source)
+    if kind == QAOA:
+        return read_maxcut(source)
+    return Hybrid(_circuits_of(kind, source))
 
-        text = source.get("data")
-        if not isinstance(text, str):
-            raise BadRequest('"input.data" must be OpenQASM 3 text.', keys=["input.data"])
-        return [read_qasm(text)]
+
+def _circuits_of(kind: str, source: Mapping[str, Any]) -> list[Any]:
+    if kind == QASM:
+        return [read_qasm(source["data"])]
     if kind == SINGLE:
         if "circuits" in source:
             raise BadRequest('"input.circuits" is not allowed.', keys=["input.circuits"])
@@ -306,7 +358,7 @@ def circuits_of(kind: str, source: Mapping[str, Any]) -> list[Any]:
     return circuits
 
 
-def _infos(raw: list[Any], programs: list[Program]) -> list[CircuitInfo]:
+def _infos(raw: list[Any], programs: list[Program], *, copies: bool) -> list[CircuitInfo]:
     infos: list[CircuitInfo | None] = [None] * len(raw)
     for program in programs:
         one, two = program.gate_counts()
@@ -316,7 +368,8 @@ def _infos(raw: list[Any], programs: list[Program]) -> list[CircuitInfo]:
                 raise BadRequest(f'"circuits[{i}].name" must be a string.', keys=["input.circuits"])
             if registers is not None:
                 _check_registers(registers, program.qubits, i)
-            infos[i] = CircuitInfo(name, program.qubits, one, two, registers)
+            recorded = raw[i].get("recorded", 0) if copies else 0
+            infos[i] = CircuitInfo(name, program.qubits - recorded, one, two, registers, recorded)
     return [info for info in infos if info is not None]
 
 
@@ -333,7 +386,9 @@ def _check_registers(registers: Any, qubits: int, i: int) -> None:
         )
 
 
-def _settings(value: Any, backend: str, gateset: str, shots: int) -> dict[str, Any]:
+def _settings(
+    value: Any, backend: str, gateset: str, shots: int, *, compiled: bool
+) -> dict[str, Any]:
     if value is None:
         value = {}
     if not isinstance(value, dict):
@@ -354,7 +409,9 @@ def _settings(value: Any, backend: str, gateset: str, shots: int) -> dict[str, A
     debiasing = qpu and shots >= DEBIASING_MIN_SHOTS and wanted
     out: dict[str, Any] = dict(value)
     out["error_mitigation"] = {**mitigation, "debiasing": debiasing}
-    if gateset == "qis":
+    if not compiled:  # such jobs have no settings of compilation
+        out.pop("compilation", None)
+    elif gateset == "qis":
         out["compilation"] = {"opt": 1, "precision": "1E-3", "gate_basis": "ZZ", **compilation}
     elif compilation:
         out["compilation"] = compilation
@@ -373,11 +430,24 @@ def _failure(submission: Submission, rules: Rules) -> Failure | None:
             "NotEnoughQubits",
             f"The circuit needs {submission.qubits} qubits, this backend has {limit}.",
         )
+    recorded = max(c.recorded for c in submission.circuits)
+    if recorded and backend.is_qpu and not rules.qpu_mid_circuit:
+        return Failure(
+            "PreflightError",
+            f"Mid-circuit measurement and reset are not supported on {backend.name}.",
+        )
+    if recorded and submission.qubits + recorded > BACKENDS["simulator"].qubits:
+        return Failure(
+            "QuantumCircuitComplexityError",
+            f"The circuit measures or resets {recorded} times on the way, beside "
+            f"{submission.qubits} qubits: too much to be simulated.",
+        )
     names = {
         gate.name
         for program in submission.programs
         if program.gateset == "native"
         for gate in program.gates
+        if gate.name != COPY
     }
     if wrong := sorted(names - set(native)):
         return Failure(

@@ -164,15 +164,7 @@ def _divide(programs: Sequence[Program], count: int) -> list[list[Program]]:
     first = 0
     for program in programs:
         for k in range(min(count, program.rows)):
-            rows = slice(k, None, count)
-            part = Program(
-                program.gateset,
-                program.qubits,
-                program.gates,
-                program.params[rows],
-                program.index[rows],
-            )
-            parts[(first + k) % count].append(part)
+            parts[(first + k) % count].append(program.part(slice(k, None, count)))
         first += program.rows
     return [part for part in parts if part]
 

@@ -194,7 +194,7 @@ def test_backends_and_health_are_open(wire: Wire) -> None:
     ("change", "key"),
     [
         ({"type": "ionq.circuit.v0"}, "type"),
-        ({"type": "quantum-function"}, "type"),
+        ({"type": "ionq.qir.v1"}, "type"),
         ({"backend": "qpu.forte-9"}, "backend"),
         ({"backend": None}, "backend"),
         ({"input": None}, "input"),
