@@ -28,8 +28,14 @@ LedgerFile = Annotated[
     Path | None, typer.Option("--ledger", help="Ledger file; by default in the user's data folder.")
 ]
 BaseUrl = Annotated[str | None, typer.Option(help="Of the service; by default IonQ's.")]
+JobsBaseUrl = Annotated[
+    str | None, typer.Option("--base-url", help="Of the service; by default where the jobs are.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 JobId = Annotated[str, typer.Argument(help="IonQ's id of the job.")]
+AnyId = Annotated[
+    str, typer.Argument(metavar="ID", help="IonQ's id of the job, or the submission's number.")
+]
 
 
 @contextmanager
@@ -37,10 +43,14 @@ def typed_errors() -> Iterator[None]:
     """What is wrong, in one line, without a traceback."""
     try:
         yield
-    except QStoreError as error:
-        known = f" (jobs: {', '.join(error.job_ids)})" if error.job_ids else ""
+    except (QStoreError, OSError) as error:
+        ids = [i for i in getattr(error, "job_ids", ()) if i not in str(error)]
+        known = f" (jobs: {', '.join(ids)})" if ids else ""
         typer.echo(f"qstore: {error}{known}", err=True)
         raise typer.Exit(1) from None
+    except KeyboardInterrupt as stop:
+        typer.echo(f"qstore: {stop or 'Interrupted.'}", err=True)
+        raise typer.Exit(130) from None
 
 
 @jobs.command("list")
@@ -54,15 +64,15 @@ def list_jobs(ledger: LedgerFile = None, as_json: Json = False) -> None:
     for row in rows:
         cost = row["billed_usd"] if row["billed_usd"] is not None else row["estimated_usd"]
         typer.echo(
-            f"{row['created']}  {row['state']:<10} {row['job_id'] or '-':<36} {row['backend']:<14} "
-            f"{row['circuits']:>5} circuits x {row['shots']} shots"
+            f"{row['id']:>5}  {row['created']}  {row['state']:<10} {row['job_id'] or '-':<36} "
+            f"{row['backend']:<14} {row['circuits']:>5} circuits x {row['shots']} shots"
             + (f"  ${cost:,.2f}" if cost is not None else "")
         )
     typer.echo(f"{len(rows)} submission(s).")
 
 
 @jobs.command()
-def show(job_id: JobId, ledger: LedgerFile = None, as_json: Json = False) -> None:
+def show(job_id: AnyId, ledger: LedgerFile = None, as_json: Json = False) -> None:
     """Show one submission and everything that happened to it."""
     with typed_errors():
         book = _ledger(ledger)
@@ -81,7 +91,11 @@ def show(job_id: JobId, ledger: LedgerFile = None, as_json: Json = False) -> Non
 
 @jobs.command()
 def results(
-    job_id: JobId, ledger: LedgerFile = None, base_url: BaseUrl = None, as_json: Json = False
+    job_id: AnyId,
+    ledger: LedgerFile = None,
+    base_url: JobsBaseUrl = None,
+    max_wait: Annotated[float, typer.Option(help="Seconds to wait for the job.")] = 60.0,
+    as_json: Json = False,
 ) -> None:
     """Print a job's results: from the ledger, or fetched if the job has ended meanwhile."""
     from pennylane_qstore.ionq.collect import unpack
@@ -89,12 +103,13 @@ def results(
     with typed_errors():
         book = _ledger(ledger)
         row = _found(book, job_id)
-        if row.results is None:
-            client = _client(base_url, book)
-            client.resume(max_wait=60)
+        if row.results is None and row.job_id is not None:
+            with _client(base_url or row.service, book) as client:
+                client.resume(max_wait=max_wait, job_id=row.job_id)
             row = book.get(row.id)
         if row.results is None:
-            raise ConfigurationError(f"Job {job_id} has no results: it is {row.state}.")
+            why = f" ({row.failure})" if row.failure else ""
+            raise ConfigurationError(f"Job {job_id} has no results: it is {row.state}{why}.")
         circuits = [
             None
             if h is None
@@ -102,7 +117,7 @@ def results(
             for h in unpack(row.results)
         ]
     if as_json:
-        typer.echo(json.dumps({"job_id": job_id, "probabilities": circuits}))
+        typer.echo(json.dumps({"job_id": row.job_id, "probabilities": circuits}))
         return
     for i, circuit in enumerate(circuits):
         text = (
@@ -113,55 +128,73 @@ def results(
 
 @jobs.command()
 def cancel(
-    job_id: JobId, ledger: LedgerFile = None, base_url: BaseUrl = None, as_json: Json = False
+    job_id: JobId, ledger: LedgerFile = None, base_url: JobsBaseUrl = None, as_json: Json = False
 ) -> None:
-    """Cancel a job."""
+    """Cancel a job, unless it has ended: then its results are stored."""
     with typed_errors():
-        _client(base_url, _ledger(ledger)).cancel([job_id])
-    typer.echo(json.dumps({"canceled": job_id}) if as_json else f"Cancelled {job_id}.")
+        book = _ledger(ledger)
+        row = book.find(job_id)
+        with _client(base_url or (None if row is None else row.service), book) as client:
+            state = client.cancel([job_id])[job_id]
+    typer.echo(json.dumps({"job_id": job_id, "state": state}) if as_json else f"{job_id}  {state}")
+    if state != "canceled":
+        typer.echo("qstore: The job was not cancelled.", err=True)
+        raise typer.Exit(1)
 
 
 @jobs.command()
-def reconcile(ledger: LedgerFile = None, base_url: BaseUrl = None, as_json: Json = False) -> None:
-    """Look for jobs whose answers were lost; nothing is sent again."""
+def reconcile(
+    ledger: LedgerFile = None, base_url: JobsBaseUrl = None, as_json: Json = False
+) -> None:
+    """Look for jobs whose answers were lost, and for missing bills; nothing is sent again."""
     with typed_errors():
-        rows = _client(base_url, _ledger(ledger)).reconcile()
+        rows, failed = _everywhere(_ledger(ledger), base_url, lambda client: client.reconcile())
     _print_rows(rows, as_json, "looked for")
+    raise typer.Exit(int(failed))
 
 
 @jobs.command()
 def export(
     out: Annotated[Path, typer.Argument(help="File to write; - is standard output.")] = Path("-"),
     ledger: LedgerFile = None,
-    as_json: Json = True,
+    as_json: Annotated[bool, typer.Option("--json", help="The only form.")] = True,
 ) -> None:
     """Write the whole ledger, events included, as JSON."""
-    del as_json  # there is no other form
+    del as_json
     with typed_errors():
         book = _ledger(ledger)
         rows = [
             {**_described(row), "events": [e._asdict() for e in book.events(row.id)]}
             for row in book.submissions()
         ]
-    text = json.dumps(rows, indent=1)
-    if str(out) == "-":
-        typer.echo(text)
-    else:
-        out.write_text(text)
+        text = json.dumps(rows, indent=1)
+        if str(out) != "-":
+            out.write_text(text)
+            return
+    typer.echo(text)
 
 
 def resume(
     ledger: LedgerFile = None,
-    base_url: BaseUrl = None,
+    base_url: JobsBaseUrl = None,
     max_wait: Annotated[float | None, typer.Option(help="Seconds to wait for each job.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Wait for jobs in flight and store their results. Nothing is sent again."""
+    """Bring the jobs of interrupted runs to their end and store their results.
+
+    Jobs in flight are waited for, jobs whose answers were lost are looked for. Nothing is sent
+    again; the interrupted program, started again, finds the results in the ledger.
+    """
     from pennylane_qstore.ionq.progress import ProgressBar
 
-    with typed_errors(), ProgressBar(disable=None) as bar:
-        rows = _client(base_url, _ledger(ledger)).resume(max_wait=max_wait, progress=bar)
+    with typed_errors(), ProgressBar() as bar:
+        rows, failed = _everywhere(
+            _ledger(ledger),
+            base_url,
+            lambda client: client.resume(max_wait=max_wait, progress=bar),
+        )
     _print_rows(rows, as_json, "resumed")
+    raise typer.Exit(int(failed))
 
 
 def estimate(
@@ -200,9 +233,10 @@ def doctor(ledger: LedgerFile = None, base_url: BaseUrl = None, as_json: Json = 
     """Check key, reachability, clock, ledger and versions."""
     checks = {
         "versions": _versions,
-        "ledger": lambda: repr(_ledger(ledger)),
-        "key": lambda: _key(),
+        "ledger": lambda: _writable(ledger),
+        "key": lambda: _key(base_url),
         "service": lambda: _reached(base_url),
+        "clock": lambda: _clock(base_url),
     }
     report = {name: _checked(check) for name, check in checks.items()}
     if as_json:
@@ -218,10 +252,14 @@ def doctor(ledger: LedgerFile = None, base_url: BaseUrl = None, as_json: Json = 
 
 
 def _ledger(path: Path | None) -> Ledger:
+    """The ledger to read; looking into one that is not there does not make it."""
     from pennylane_qstore.ionq.ledger import Ledger
     from pennylane_qstore.ionq.ledger_file import default_path
 
-    return Ledger(path or default_path())
+    if path is not None and not path.exists():
+        raise ConfigurationError(f"There is no ledger at {path}.")
+    place = path or default_path()
+    return Ledger(place if place.exists() else None)
 
 
 def _client(base_url: str | None, ledger: Ledger | None) -> IonQBatchClient:
@@ -230,8 +268,29 @@ def _client(base_url: str | None, ledger: Ledger | None) -> IonQBatchClient:
     return IonQBatchClient(base_url=base_url, ledger=ledger)
 
 
+def _everywhere(
+    ledger: Ledger,
+    base_url: str | None,
+    call: Callable[[IonQBatchClient], list[Submission]],
+) -> tuple[list[Submission], bool]:
+    """Rows from every service that the ledger knows, and whether one could not be asked."""
+    services = [base_url] if base_url else dict.fromkeys(r.service for r in ledger.submissions())
+    rows: list[Submission] = []
+    failed = False
+    for service in services:
+        try:
+            with _client(service, ledger) as client:
+                rows += call(client)
+        except QStoreError as error:
+            typer.echo(f"qstore: {service}: {error}", err=True)
+            failed = True
+    return rows, failed
+
+
 def _found(ledger: Ledger, job_id: str) -> Submission:
     row = ledger.find(job_id)
+    if row is None and job_id.isascii() and job_id.isdecimal():
+        row = next((r for r in ledger.submissions() if r.id == int(job_id)), None)
     if row is None:
         raise ConfigurationError(f"The ledger has no job {job_id!r}; see `qstore jobs list`.")
     return row
@@ -276,16 +335,49 @@ def _versions() -> str:
     return f"pennylane-qstore {__version__}, Python {sys.version.split()[0]}, {found}"
 
 
-def _key() -> str:
-    from pennylane_qstore.ionq.secret import find_key
+def _writable(path: Path | None) -> str:
+    from pennylane_qstore.ionq.ledger import OPEN_STATES, Ledger
+    from pennylane_qstore.ionq.ledger_file import default_path
 
-    find_key()
-    return "found in the environment"
+    ledger = Ledger(path or default_path())
+    ledger.check_writable()
+    rows = ledger.submissions()
+    unsettled = sum(row.state in OPEN_STATES for row in rows)
+    return f"{ledger.path}, {len(rows)} submission(s), {unsettled} of them open"
+
+
+def _key(base_url: str | None) -> str:
+    with _client(base_url, None) as client:
+        client.whoami()
+    return "found, and the service accepts it"
 
 
 def _reached(base_url: str | None) -> str:
-    client = _client(base_url, None)
-    start = time.perf_counter()
-    client.whoami()
-    took = time.perf_counter() - start
-    return f"{base_url or 'the service'} answers in {1e3 * took:.0f} ms and accepts the key"
+    with _without_key(base_url) as client:
+        start = time.perf_counter()
+        names = [str(backend.get("backend")) for backend in client.backends()]
+        took_ms = 1e3 * (time.perf_counter() - start)
+        return f"{client.base_url} answers in {took_ms:.0f} ms and offers {', '.join(names)}"
+
+
+def _clock(base_url: str | None) -> str:
+    from pennylane_qstore.ionq.submission import SKEW_S
+
+    with _without_key(base_url) as client:
+        ahead_s = client.clock_ahead_s()
+    if ahead_s is None:
+        return "the service does not tell the time"
+    if abs(ahead_s) > SKEW_S:
+        raise ConfigurationError(
+            f"This machine's clock is {ahead_s:+,.0f} s off the service's. Set it: jobs whose "
+            "answers were lost are looked for by their time."
+        )
+    return f"{ahead_s:+.0f} s off the service's"
+
+
+def _without_key(base_url: str | None) -> IonQBatchClient:
+    """A client for what the service tells everybody."""
+    from pennylane_qstore.ionq.client import IonQBatchClient
+    from pennylane_qstore.ionq.ledger import Ledger
+
+    return IonQBatchClient("none", base_url=base_url, ledger=Ledger())

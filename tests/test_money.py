@@ -11,6 +11,7 @@ import pennylane_qstore as qstore
 from pennylane_qstore.cli import app
 from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.errors import BudgetExceeded, LedgerError
+from pennylane_qstore.ionq.ledger import Ledger
 
 run = CliRunner().invoke
 
@@ -165,6 +166,7 @@ def test_results_come_from_the_ledger_once_they_are_there(emulator, tmp_path, mo
 
 
 def test_an_unknown_job_is_named(tmp_path):
+    Ledger(tmp_path / "l.sqlite3").close()
     result = run(app, ["jobs", "show", "nope", "--ledger", str(tmp_path / "l.sqlite3")])
     assert result.exit_code == 1
     assert "'nope'" in result.stderr

@@ -323,7 +323,7 @@ def _progress(asked: Any) -> Iterator[Any]:
         return
     from pennylane_qstore.ionq.progress import ProgressBar
 
-    with ProgressBar(leave=False, disable=None) as bar:
+    with ProgressBar(leave=False) as bar:
         yield bar
 
 

@@ -127,6 +127,12 @@ class AccountCalls(Connected):
         """What the service says of its backends."""
         return self.call(_backends(self._api(), self._traffic))
 
+    def clock_ahead_s(self) -> float | None:
+        """By how much this machine's clock is ahead of the service's, in seconds."""
+        api = self._api()
+        self.call(_backends(api, self._traffic))
+        return api.clock_ahead_s()
+
     def whoami(self) -> dict[str, Any]:
         """Which key this is; the cheapest way to learn whether it is accepted."""
         return self.call(_whoami(self._api(), self._traffic))

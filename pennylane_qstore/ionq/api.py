@@ -6,6 +6,7 @@ it may be sent again is decided in ``submission``, which knows the ledger.
 
 from __future__ import annotations
 
+import email.utils
 import logging
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -89,6 +90,15 @@ class Api:
         if self.policy.settle_s is not None:
             return self.policy.settle_s
         return 2.0 if self.transport.endpoint.is_loopback else 75.0
+
+    def clock_ahead_s(self) -> float | None:
+        """By how much our clock is ahead of the service's, as of its last answer, in seconds."""
+        stamp = self.transport.last_date
+        try:
+            theirs = None if stamp is None else email.utils.parsedate_to_datetime(stamp[0])
+        except ValueError:
+            return None
+        return None if theirs is None or stamp is None else stamp[1] - theirs.timestamp()
 
     # ---- jobs -----------------------------------------------------------------------
 

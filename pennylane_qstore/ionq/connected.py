@@ -99,6 +99,11 @@ class Connected:
         return f"{type(self).__name__}({self._options.base_url!r}, ledger={self.ledger!r})"
 
     @property
+    def base_url(self) -> str:
+        """Where the service is."""
+        return self._options.base_url
+
+    @property
     def stats(self) -> dict[str, float]:
         """Counters; see :meth:`get_stats`."""
         return self.get_stats()

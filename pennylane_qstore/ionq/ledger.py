@@ -103,6 +103,15 @@ class Ledger:
         if writer is not None:
             writer.shutdown(wait=False)
 
+    def check_writable(self) -> None:
+        """Open a transaction and change nothing.
+
+        Raises:
+            LedgerError: the file cannot be written, or stays locked.
+        """
+        with self._change("check"):
+            pass
+
     # ---- the protocol ---------------------------------------------------------------
 
     def begin(self, intents: Sequence[Intent]) -> list[tuple[Submission, bool]]:

@@ -19,13 +19,15 @@ class ProgressBar:
             client.run(requests, progress=bar)
 
     Args:
-        options: passed on to ``tqdm.auto.tqdm``.
+        options: passed on to ``tqdm.auto.tqdm``. Where there is neither a terminal nor a
+            notebook, nothing is shown unless ``disable=False``.
     """
 
     def __init__(self, **options: Any) -> None:
         from tqdm.auto import tqdm
 
-        self._bar = tqdm(**{"unit": "circuit", "desc": "IonQ", "total": 0, **options})
+        shown = {"unit": "circuit", "desc": "IonQ", "total": 0, "disable": None, **options}
+        self._bar = tqdm(**shown)
         self._seen: set[int] = set()
         self._ended: set[int] = set()
 

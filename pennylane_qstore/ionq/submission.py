@@ -10,7 +10,6 @@ of all this: a service that creates a job later than the settle time.
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import logging
 from collections.abc import Coroutine
 from typing import Any
@@ -32,9 +31,11 @@ from pennylane_qstore.ionq.transport import Traffic, post_timeout_s
 
 logger = logging.getLogger(__name__)
 
+SKEW_S = 600.0
+"""Clocks of client and service may differ by this, where both are known."""
+
 _FIRST_LOOK_S = 0.1
 _LONGEST_LOOK_S = 10.0
-_SKEW_S = 600.0  # clocks of client and service may differ by this, where both are known
 _UNKNOWN_SKEW_S = 86_400.0
 _WAIT_FOR_OTHER_S = 0.1
 _FREE = frozenset({"simulator"})  # backends on which a job too many costs nothing
@@ -299,14 +300,8 @@ class Submitter:
 
     def _on_service_clock(self, moment: float) -> float:
         """A moment of ours on the service's clock, less what may be uncertain about it."""
-        stamp = self.api.transport.last_date
-        try:
-            theirs = None if stamp is None else email.utils.parsedate_to_datetime(stamp[0])
-        except ValueError:
-            theirs = None
-        if theirs is None or stamp is None:
-            return moment - _UNKNOWN_SKEW_S
-        return moment + (theirs.timestamp() - stamp[1]) - _SKEW_S
+        ahead_s = self.api.clock_ahead_s()
+        return moment - (_UNKNOWN_SKEW_S if ahead_s is None else ahead_s + SKEW_S)
 
     async def _cancel_others(
         self, row: Submission, kept: str, others: list[JobState], traffic: Traffic
