@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from pennylane_qstore.batching import deferred, gradients
 from pennylane_qstore.batching.execute import execute, requests_of
 from pennylane_qstore.batching.fallback import Fallback
 from pennylane_qstore.batching.options import Options
+from pennylane_qstore.batching.order import ShotReader
 from pennylane_qstore.batching.report import Measured
 from pennylane_qstore.batching.service import Quote, Service
 from pennylane_qstore.batching.stats import Stats
@@ -81,6 +84,10 @@ class IonQDevice(Device):  # type: ignore[misc]
             in one batch: ``"parameter-shift"`` or ``"spsa"``.
         num_directions (int), h (float): of ``gradient="spsa"``: pairs of perturbed circuits, and
             their distance in radians, by default chosen for the shots.
+        shot_order (bool): where the service gives single shots (noisy simulators, computers),
+            ``qml.sample`` returns them in the order taken, which takes one more request per
+            circuit sampled (and a list of the job's circuits). False draws their order from
+            ``seed``, as it is done where there are no single shots.
         job_name (str), metadata (Mapping[str, str]): go with every job.
         progress (bool or Callable): True shows a bar of each batch; a callable is called with
             each change of a job's state (its id, state, predicted wait).
@@ -161,9 +168,10 @@ class IonQDevice(Device):  # type: ignore[misc]
         Splitting, diagonalising and compiling are remembered per structure and belong to
         :meth:`execute`.
         """
-        if execution_config is not None and execution_config.use_device_gradient:
-            return self._gradient_pipeline
-        return self._pipeline
+        if execution_config is None:
+            return self._pipelines[False, False]
+        fill = execution_config.mcm_config.postselect_mode == "fill-shots"
+        return self._pipelines[bool(execution_config.use_device_gradient), fill]
 
     def setup_execution_config(
         self, config: ExecutionConfig | None = None, circuit: QuantumScript | None = None
@@ -180,6 +188,15 @@ class IonQDevice(Device):  # type: ignore[misc]
                     f"Unknown device option {option!r}; options of qstore.ionq are given to "
                     "qml.device."
                 )
+        method = config.mcm_config.mcm_method
+        if method not in (None, "deferred", "device"):
+            warnings.warn(
+                f"mcm_method={str(method)!r} is not supported on qstore.ionq: measurements are "
+                "deferred to ancillas instead, with the same statistics. Leave mcm_method out.",
+                UserWarning,
+                stacklevel=2,
+            )
+            config = replace(config, mcm_config=replace(config.mcm_config, mcm_method="deferred"))
         return deferred.adjust_config(gradients.adjust_config(config, circuit), circuit)
 
     def execute(
@@ -245,7 +262,7 @@ class IonQDevice(Device):  # type: ignore[misc]
             DeviceError: an operation or a measurement is not supported.
         """
         tapes = (circuits,) if isinstance(circuits, QuantumScript) else tuple(circuits)
-        prepared, _ = self._pipeline(tapes)
+        prepared, _ = self.preprocess_transforms()(tapes)
         options = self._options
         requests = requests_of(
             prepared,
@@ -300,6 +317,7 @@ class IonQDevice(Device):  # type: ignore[misc]
         self._noise_rng = np.random.default_rng(None if options.seed is None else [options.seed, 1])
         self._service = Service(options)
         self._fallback = Fallback(self._service.send, options.described)
+        self._reader = ShotReader(lambda: self._service.client)
         self.cache = options.cache_of(_SHARED_CACHE)
         self._stats = Stats(cache=self.cache.get_stats, client=self._service.client_stats)
         if options.queue is not None and options.queue.reported_queue_s is None:
@@ -310,11 +328,18 @@ class IonQDevice(Device):  # type: ignore[misc]
             h=options.h,
             rng=np.random.default_rng(None if options.seed is None else [options.seed, 2]),
         )
-        self._pipeline = CompilePipeline()
-        self._pipeline.add_transform(prepare, wires=self.wires)
-        self._gradient_pipeline = CompilePipeline()
-        self._gradient_pipeline.add_transform(prepare, wires=self.wires)
-        gradients.add_expansion(self._gradient_pipeline, self._gradient)
+        self._pipelines = {
+            (differentiated, fill): self._new_pipeline(differentiated, fill)
+            for differentiated in (False, True)
+            for fill in (False, True)
+        }
+
+    def _new_pipeline(self, differentiated: bool, fill: bool) -> CompilePipeline:
+        pipeline = CompilePipeline()
+        pipeline.add_transform(prepare, wires=self.wires, fill=fill)
+        if differentiated:
+            gradients.add_expansion(pipeline, self._gradient)
+        return pipeline
 
     def _send(
         self, circuits: Sequence[QuantumScript], config: ExecutionConfig | None
@@ -353,6 +378,7 @@ class IonQDevice(Device):  # type: ignore[misc]
             rng=self._rng,
             noise_seed=self._noise_seed,
             stats=self._stats,
+            read=self._reader if options.shot_order else None,
         )
 
     def _refuse(self, tape: QuantumScript) -> None:
@@ -394,6 +420,6 @@ class IonQDevice(Device):  # type: ignore[misc]
 
 
 _REBUILT = (
-    *("_rng", "_noise_rng", "_stats", "_service", "_fallback", "cache"),
-    *("_gradient", "_pipeline", "_gradient_pipeline"),
+    *("_rng", "_noise_rng", "_stats", "_service", "_fallback", "_reader", "cache"),
+    *("_gradient", "_pipelines"),
 )

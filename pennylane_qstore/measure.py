@@ -52,11 +52,14 @@ class Postselected(MeasurementProcess):  # type: ignore[misc]
     Args:
         wires: labels.
         values: 0 or 1 for each.
+        fill: whether all shots are drawn from what is kept (``postselect_mode="fill-shots"``),
+            which only an exact simulator can do. Otherwise fewer shots are left.
     """
 
-    def __init__(self, wires: Sequence[Any], values: Sequence[int]) -> None:
+    def __init__(self, wires: Sequence[Any], values: Sequence[int], *, fill: bool = False) -> None:
         super().__init__(wires=Wires(wires))
         self.values = tuple(values)
+        self.fill = fill
 
 
 class Factor(NamedTuple):
@@ -99,13 +102,22 @@ class Recipe(NamedTuple):
     squared_constant: float = 0.0
     wires: tuple[int, ...] = ()
 
+    @property
+    def is_ordered(self) -> bool:
+        """Whether the result depends on the order of shots."""
+        return self.kind in ("values", "bits") and not isinstance(self.measurement, CountsMP)
+
 
 class Plan(NamedTuple):
-    """Bases to run, a recipe per measurement, and the (wire, value) pairs that are selected."""
+    """Bases to run, a recipe per measurement, and the (wire, value) pairs that are selected.
+
+    With ``fill``, every shot is one that was selected.
+    """
 
     bases: tuple[Basis, ...]
     recipes: tuple[Recipe, ...]
     selected: tuple[tuple[int, int], ...] = ()
+    fill: bool = False
 
 
 @dataclass
@@ -120,6 +132,7 @@ class Outcomes:
         weight: probability of each entry, or its count of shots.
         shots: shots per row; None for exact probabilities.
         rng: shuffles samples.
+        _samples: shots one by one, (rows, shots, wires), once known.
     """
 
     wires: tuple[int, ...]
@@ -154,13 +167,19 @@ class Outcomes:
             shots = round(total[0])
         out = Outcomes(self.wires, self.rows, row, self.bits[kept], weight, shots, self.rng)
         out._total = np.where(total > 0, total, np.nan)
+        if self._samples is not None and (total == total[0]).all():
+            kept = (self._samples[:, :, columns] == [v for _, v in wanted]).all(axis=2)
+            out._samples = self._samples[kept].reshape(self.rows, shots or 0, len(self.wires))
         return out
 
     def samples(self) -> BitArray:
-        """Shots in random order, (rows, shots, wires): exact multiplicities, shuffled once."""
+        """Shots, (rows, shots, wires), in the order taken where that is known.
+
+        Otherwise in random order: exact multiplicities, shuffled once.
+        """
         if self._samples is None:
             assert self.shots is not None and self.rng is not None  # noqa: S101, PT018
-            if self._total is not None and np.nanmax(self._total) != np.nanmin(self._total):
+            if self._total is not None and len(np.unique(np.nan_to_num(self._total))) > 1:
                 raise NotSupported(
                     "Samples and counts of a broadcast circuit with postselection are not "
                     "supported on qstore.ionq: its rows keep different numbers of shots."
@@ -220,7 +239,7 @@ def measurement_key(
     keys: list[Hashable] = []
     for m in measurements:
         if isinstance(m, Postselected):
-            keys.append((Postselected, tuple([wires[w] for w in m.wires]), m.values, None))
+            keys.append((Postselected, tuple([wires[w] for w in m.wires]), m.values, m.fill))
             continue
         if m.mv is not None or getattr(m, "_eigvals", None) is not None:
             return None
@@ -296,10 +315,11 @@ def _observed(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Re
     """Samples or counts of an observable's values."""
     where = outcomes[recipe.basis]
     samples = where.samples()
+    rows, shots, wires = samples.shape
     flat = Outcomes(
-        where.wires, 1, np.zeros(1, int), samples.reshape(-1, len(where.wires)), np.ones(1), None
+        where.wires, 1, np.zeros(1, int), samples.reshape(rows * shots, wires), np.ones(1), None
     )
-    values = _values(recipe, flat).reshape(samples.shape[:2])
+    values = _values(recipe, flat).reshape(rows, shots)
     if isinstance(recipe.measurement, SampleMP):
         return values if batched else values[0]
     counts = [_counted(row, recipe, where) for row in values]
@@ -316,7 +336,7 @@ def _counted(values: FloatArray, recipe: Recipe, where: Outcomes) -> dict[Any, A
             tuple(wires), 1, np.zeros(1, int), states.reshape(len(states), -1), np.ones(1), None
         )
         possible = np.unique(np.round(_values(recipe, every), 12))
-        counts = {value: counts.get(value, 0) for value in possible}
+        counts = {value: counts.get(value, np.int64(0)) for value in possible}
     return counts
 
 
@@ -325,7 +345,18 @@ def _bits(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Result
     where = outcomes[recipe.basis]
     samples = where.samples()[:, :, where.columns(recipe.wires)].astype(np.int64)
     order = recipe.measurement.wires or Wires(range(len(recipe.wires)))
+    if isinstance(recipe.measurement, CountsMP) and not where.shots:
+        nothing = _nothing_counted(recipe)  # PennyLane's own processing wants at least one shot
+        return [dict(nothing) for _ in samples] if batched else nothing
     return recipe.measurement.process_samples(samples if batched else samples[0], order)
+
+
+def _nothing_counted(recipe: Recipe) -> dict[str, np.int64]:
+    """Counts of wires where postselection left no shot."""
+    if not getattr(recipe.measurement, "all_outcomes", False):
+        return {}
+    n = len(recipe.wires)
+    return {f"{outcome:0{n}b}": np.int64(0) for outcome in range(2**n)}
 
 
 def _nothing(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> None:
@@ -397,6 +428,7 @@ class _Analysis:
         self.wanted: list[tuple[tuple[tuple[int, ...], Hashable], ...]] = []
         self.gates: dict[Hashable, tuple[Gate, ...]] = {}
         self.selected: dict[int, int] = {}
+        self.fill = False
 
     def run(self, measurements: Sequence[MeasurementProcess]) -> Plan:
         drafts = [self._draft(m) for m in measurements]
@@ -411,7 +443,7 @@ class _Analysis:
                     terms=tuple(t._replace(basis=recipe.basis) for t in recipe.terms)
                 )
             recipes.append(recipe)
-        return Plan(bases, tuple(recipes), tuple(self.selected.items()))
+        return Plan(bases, tuple(recipes), tuple(self.selected.items()), self.fill)
 
     def _placed(self, products: Sequence[_Product], index: Mapping[Any, int]) -> tuple[Term, ...]:
         return tuple(
@@ -422,6 +454,7 @@ class _Analysis:
         kind = type(m)
         if isinstance(m, Postselected):
             self.selected.update(zip((self.wires[w] for w in m.wires), m.values, strict=True))
+            self.fill = self.fill or m.fill
             return _Draft(Recipe("selected", m), ((), ()))
         known = kind in (ExpectationMP, VarianceMP, ProbabilityMP, SampleMP, CountsMP)
         if not known and not isinstance(m, SampleMeasurement):
@@ -593,7 +626,7 @@ class _Analysis:
     def _bases(self) -> tuple[tuple[Basis, ...], dict[Any, int]]:
         """First fit, longest first: few bases, each a label per wire."""
         groups: list[dict[int, Hashable]] = []
-        index: dict[Any, int] = {}
+        index: dict[Any, int] = {(): 0}  # a constant may be read off anything
         for labels in sorted(self.wanted, key=lambda x: -sum(len(on) for on, _ in x)):
             if labels in index:
                 continue
@@ -607,7 +640,7 @@ class _Analysis:
                 index[labels] = len(groups)
                 groups.append(wanted)
         if not groups:  # nothing but constants is asked: any outcome will do
-            groups.append({0: "Z"})
+            groups.append({0: "Z"} if self.wires else {})
         for group in groups:
             group.update(dict.fromkeys(self.selected, "Z"))
         return tuple(self._basis(group) for group in groups), index

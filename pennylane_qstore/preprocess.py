@@ -27,13 +27,14 @@ _SHADOWS = (ClassicalShadowMP, ShadowExpvalMP)
 
 @qml.transform  # type: ignore[untyped-decorator]
 def prepare(
-    tape: QuantumScript, wires: Wires | None
+    tape: QuantumScript, wires: Wires | None, fill: bool = False
 ) -> tuple[Sequence[QuantumScript], PostprocessingFn]:
     """Prepare a tape for execution.
 
     Args:
         tape: any tape.
         wires: the device's wires, or None if it has none of its own.
+        fill: whether postselection is asked to keep the number of shots.
 
     Raises:
         WireError: the tape has wires that the device does not have.
@@ -51,7 +52,9 @@ def prepare(
     if not measured and not shadows:
         return (tape,), _first
     with QueuingManager.stop_recording():
-        tapes, together = _deferred(_with_wires(tape, wires)) if measured else ((tape,), _first)
+        tapes, together = (
+            _deferred(_with_wires(tape, wires), fill) if measured else ((tape,), _first)
+        )
         if not shadows:
             return tapes, together
         parts = [_snapshots(t) for t in tapes]
@@ -88,10 +91,10 @@ def _on(m: MeasurementProcess, wires: Wires) -> MeasurementProcess:
 # --- mid-circuit measurements --------------------------------------------------------------
 
 
-def _deferred(tape: QuantumScript) -> tuple[Sequence[QuantumScript], PostprocessingFn]:
+def _deferred(tape: QuantumScript, fill: bool) -> tuple[Sequence[QuantumScript], PostprocessingFn]:
     """Defer measurements. PennyLane expands a broadcast tape if something is selected."""
     tapes, together = qml.defer_measurements(tape, allow_postselect=True)
-    parts = [_selected(t) for t in tapes]
+    parts = [_selected(t, fill) for t in tapes]
 
     def after(results: ResultBatch) -> Result:
         return together(tuple(cut(r) for (_, cut), r in zip(parts, results, strict=True)))
@@ -99,7 +102,7 @@ def _deferred(tape: QuantumScript) -> tuple[Sequence[QuantumScript], Postprocess
     return [t for t, _ in parts], after
 
 
-def _selected(tape: QuantumScript) -> tuple[QuantumScript, Callable[[Result], Result]]:
+def _selected(tape: QuantumScript, fill: bool) -> tuple[QuantumScript, Callable[[Result], Result]]:
     """What is projected on is copied to ancillas and read with the rest."""
     operations: list[Any] = []
     ancillas: list[Any] = []
@@ -113,7 +116,7 @@ def _selected(tape: QuantumScript) -> tuple[QuantumScript, Callable[[Result], Re
             operations.append(op)
     if not ancillas:
         return tape, _same
-    measurements = [*tape.measurements, Postselected(ancillas, values)]
+    measurements = [*tape.measurements, Postselected(ancillas, values, fill=fill)]
     selected = tape.copy(operations=operations, measurements=measurements)
     return selected, _without_last(len(tape.measurements), tape.shots)
 

@@ -175,3 +175,59 @@ def test_the_selection_is_part_of_the_key():
         measurement_key([qml.expval(qml.Z(0)), Postselected([1], [v])], wires) for v in (0, 1)
     )
     assert one != other
+
+
+def one_of_two(kind, postselect=1):
+    def circuit():
+        qml.Hadamard(0)
+        qml.RY(0.7, 1)
+        qml.CNOT([0, 1])
+        qml.measure(0, postselect=postselect)
+        return kind()
+
+    return circuit
+
+
+def test_postselection_may_fill_the_shots_where_probabilities_are_exact():
+    circuit = one_of_two(lambda: (qml.counts(wires=1), qml.sample(wires=1), qml.expval(qml.Z(1))))
+    counts, samples, value = qml.QNode(
+        circuit, device(), shots=4000, postselect_mode="fill-shots", mcm_method="deferred"
+    )()
+    exact = qml.QNode(one_of_two(lambda: qml.expval(qml.Z(1))), REFERENCE)()
+    assert sum(counts.values()) == len(samples) == 4000
+    assert abs(value - exact) < 0.08
+    fewer = qml.QNode(circuit, device(), shots=4000)()[1]
+    assert 1800 < len(fewer) < 2200
+
+
+def test_postselection_cannot_fill_shots_that_were_measured():
+    noisy = device(noise_model="aria-1")
+    circuit = one_of_two(lambda: qml.sample(wires=1))
+    with pytest.raises(qml.exceptions.DeviceError, match=r"not supported on qstore.*hw-like"):
+        qml.QNode(circuit, noisy, shots=20, postselect_mode="fill-shots")()
+    assert len(qml.QNode(circuit, noisy, shots=20, postselect_mode="hw-like")()) < 20
+
+
+def test_nothing_left_after_postselection_is_nan_or_nothing():
+    def circuit(kind):
+        qml.RX(0.4, 1)
+        qml.measure(0, postselect=1)
+        return kind()
+
+    run = qml.QNode(circuit, device(), shots=5)
+    assert np.isnan(run(lambda: qml.expval(qml.Z(1))))
+    assert np.isnan(run(lambda: qml.probs(wires=1))).all()
+    assert len(run(lambda: qml.sample(wires=1))) == 0
+    assert run(lambda: qml.counts(wires=1)) == {}
+
+
+@pytest.mark.parametrize("method", ["one-shot", "tree-traversal"])
+def test_other_ways_of_mid_circuit_measurement_are_deferred_and_it_is_said(method):
+    def circuit():
+        qml.RX(0.9, 0)
+        return qml.expval(qml.measure(0))
+
+    node = qml.QNode(circuit, device(), shots=50, mcm_method=method)
+    with pytest.warns(UserWarning, match="not supported on qstore.ionq"):
+        value = node()
+    assert 0 <= value <= 1

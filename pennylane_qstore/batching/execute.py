@@ -8,18 +8,32 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from pennylane.tape import QuantumScript
 
+from pennylane_qstore.batching.outcomes import Rows, Shots, agree, gathered
 from pennylane_qstore.batching.stats import Stats
 from pennylane_qstore.ionq import wire
-from pennylane_qstore.ionq.backends import MAX_BODY_BYTES, MAX_CIRCUITS, MAX_GATES, Backend
+from pennylane_qstore.ionq.backends import (
+    MAX_BODY_BYTES,
+    MAX_CIRCUITS,
+    MAX_GATES,
+    MAX_SHOTS,
+    Backend,
+)
 from pennylane_qstore.ionq.wire import Histogram, JobRequest
-from pennylane_qstore.measure import Basis, Outcomes, Plan, analyse, measurement_key, results
+from pennylane_qstore.measure import (
+    Basis,
+    NotSupported,
+    Plan,
+    analyse,
+    measurement_key,
+    results,
+)
 from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.native.compiler import compile_program
 from pennylane_qstore.native.qis import QisTemplate
@@ -87,6 +101,17 @@ class Jobs(Protocol):
     def __call__(self, requests: Sequence[JobRequest]) -> Sequence[Any]: ...
 
 
+class Reader(Protocol):
+    """Reads the shots of some circuits of a job in the order taken; None where there are none.
+
+    The second thing returned is how many requests that took.
+    """
+
+    def __call__(
+        self, job: Any, request: JobRequest, wanted: Sequence[int]
+    ) -> tuple[Sequence[Shots | None], int]: ...
+
+
 @dataclass(slots=True)
 class _Work:
     """One tape in one basis: which circuits it became."""
@@ -96,6 +121,26 @@ class _Work:
     pieces: list[Split]
     first: int = 0
     readouts: list[tuple[tuple[int, ...], Readout, int]] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """Circuits it became."""
+        return sum(len(piece.parameters) for piece in self.pieces)
+
+    def results(
+        self, histograms: Sequence[Histogram], shots: Mapping[int, Shots]
+    ) -> Iterator[Rows]:
+        """What came of it, by readout."""
+        position = self.first
+        for measured, readout, rows in self.readouts:
+            where = range(position, position + rows)
+            position += rows
+            yield Rows(
+                measured,
+                readout,
+                [histograms[i] for i in where],
+                [shots[i] for i in where] if all(i in shots for i in where) else None,
+            )
 
 
 @dataclass(slots=True)
@@ -144,6 +189,7 @@ def execute(
     rng: np.random.Generator,
     noise_seed: Callable[[], int | None],
     stats: Stats,
+    read: Reader | None = None,
 ) -> tuple[Any, ...]:
     """Execute a batch.
 
@@ -157,25 +203,53 @@ def execute(
         rng: samples exact probabilities, shuffles samples.
         noise_seed: seed of a job's noise, or None.
         stats: what is measured is added here.
+        read: reads the single shots of circuits whose samples are asked for; None leaves
+            samples in random order.
 
     Returns:
         One result per tape, in PennyLane's order and shape.
     """
     with stats.timer("structure"):
         prepared = [prepare(tape, order, cache) for tape in tapes]
+        for tape, (plan, _, _) in zip(tapes, prepared, strict=True):
+            _check_selection(plan, tape, target)
         works = _works(prepared)
     circuits = _build(works, [wires for _, _, wires in prepared], target, cache, stats)
     chunks, requests = _jobs(works, tapes, circuits, target, packing, noise_seed)
-    histograms = _run(chunks, requests, works, circuits, packing, send, stats)
+    jobs = _run(chunks, requests, works, packing, send, stats)
+    histograms = _by_position(chunks, jobs, len(circuits.encoded))
+    shots: dict[int, Shots] = {}
+    if read is not None and not target.exact:
+        wanted = _sampled(works, prepared)
+        shots = _ordered(wanted, chunks, requests, jobs, histograms, read, stats)
     out: list[Any] = []
     with stats.timer("results"):
         # Tape by tape, drawing and shuffling in turn: a batch equals its tapes one by one.
         for i, group in itertools.groupby(works, key=lambda work: work.tape):
-            found = [_outcomes(work, tapes[i], histograms, target, rng) for work in group]
             plan, pieces, _ = prepared[i]
+            found = [
+                gathered(
+                    plan,
+                    work.basis.wires,
+                    work.results(histograms, shots),
+                    shots=tapes[i].shots.total_shots,
+                    exact=target.exact,
+                    rng=rng,
+                )
+                for work in group
+            ]
             batched = any(piece.batched for piece in pieces)
             out.append(results(plan, found, tapes[i], batched=batched))
     return tuple(out)
+
+
+def _check_selection(plan: Plan, tape: QuantumScript, target: Target) -> None:
+    if plan.fill and tape.shots and not target.exact:
+        raise NotSupported(
+            "postselect_mode='fill-shots' is not supported on qstore.ionq with a backend that "
+            "samples: what is not selected has been measured already. Use 'hw-like', which keeps "
+            "the shots that were selected."
+        )
 
 
 def requests_of(
@@ -298,7 +372,7 @@ def _jobs(
     by_shots: dict[int, list[int]] = {}
     for work in works:
         shots = tapes[work.tape].shots.total_shots or 1
-        rows = sum(len(piece.parameters) for piece in work.pieces)
+        rows = work.rows
         # An ideal simulator ignores shots: everything may share one job.
         by_shots.setdefault(0 if target.exact else shots, []).extend(
             range(work.first, work.first + rows)
@@ -317,7 +391,7 @@ def _jobs(
                     qubits=circuits.qubits,
                     circuits=tuple(circuits.encoded[i] for i in chunk),
                     gate_counts=sum(circuits.gates[i] for i in chunk),
-                    shots=shots or most,
+                    shots=shots or min(most, MAX_SHOTS),
                     name=packing.name,
                     metadata=packing.metadata,
                     noise={"model": target.noise, "seed": seed} if target.noise else None,
@@ -333,12 +407,11 @@ def _run(
     chunks: Sequence[Sequence[int]],
     requests: Sequence[JobRequest],
     works: Sequence[_Work],
-    circuits: _Circuits,
     packing: Packing,
     send: Jobs,
     stats: Stats,
-) -> list[Histogram]:
-    """Send every job; histograms by position."""
+) -> Sequence[Any]:
+    """Send every job; their results."""
     start = time.perf_counter()
     if packing.batch:
         jobs = send(requests) if requests else []
@@ -346,7 +419,7 @@ def _run(
         jobs = [send([request])[0] for request in requests]
     by_tape = [0] * (1 + max((work.tape for work in works), default=-1))
     for work in works:
-        by_tape[work.tape] += sum(len(piece.parameters) for piece in work.pieces)
+        by_tape[work.tape] += work.rows
     seconds = time.perf_counter() - start
     chunk_of = {position: i for i, chunk in enumerate(chunks) for position in chunk}
     first = {work.tape: work.first for work in reversed(works)}
@@ -360,11 +433,53 @@ def _run(
     )
     if packing.observe is not None:
         packing.observe(jobs, requests, seconds)
-    found: list[Histogram | None] = [None] * len(circuits.encoded)
+    return jobs
+
+
+def _by_position(
+    chunks: Sequence[Sequence[int]], jobs: Sequence[Any], count: int
+) -> list[Histogram]:
+    found: list[Histogram | None] = [None] * count
     for chunk, job in zip(chunks, jobs, strict=True):
         for position, histogram in zip(chunk, job.histograms, strict=True):
             found[position] = histogram
     return [h for h in found if h is not None]
+
+
+def _sampled(
+    works: Sequence[_Work], prepared: Sequence[tuple[Plan, list[Split], dict[Any, int]]]
+) -> set[int]:
+    """Positions of circuits whose shots are asked for one by one, in their order."""
+    wanted: set[int] = set()
+    for work in works:
+        plan, _, _ = prepared[work.tape]
+        if any(recipe.is_ordered and plan.bases[recipe.basis] is work.basis
+               for recipe in plan.recipes):  # fmt: skip
+            wanted.update(range(work.first, work.first + work.rows))
+    return wanted
+
+
+def _ordered(
+    wanted: set[int],
+    chunks: Sequence[Sequence[int]],
+    requests: Sequence[JobRequest],
+    jobs: Sequence[Any],
+    histograms: Sequence[Histogram],
+    read: Reader,
+    stats: Stats,
+) -> dict[int, Shots]:
+    """Shots by position, where the service gives those that the histogram was made of."""
+    found: dict[int, Shots] = {}
+    for chunk, request, job in zip(chunks, requests, jobs, strict=True):
+        which = [k for k, position in enumerate(chunk) if position in wanted]
+        if not which:
+            continue
+        taken, count = read(job, request, which)
+        stats.record_requests(count)
+        for k, shots in zip(which, taken, strict=True):
+            if shots is not None and agree(shots, histograms[chunk[k]], request.shots):
+                found[chunk[k]] = shots
+    return found
 
 
 def _chunks(positions: Sequence[int], circuits: _Circuits, packing: Packing) -> list[list[int]]:
@@ -385,67 +500,6 @@ def _chunks(positions: Sequence[int], circuits: _Circuits, packing: Packing) -> 
         chunks[-1].append(i)
         gates, size = gates + g, size + b
     return chunks
-
-
-# --- outcomes ------------------------------------------------------------------------------
-
-
-def _outcomes(
-    work: _Work,
-    tape: QuantumScript,
-    histograms: Sequence[Histogram],
-    target: Target,
-    rng: np.random.Generator,
-) -> Outcomes:
-    """Outcomes of one tape in one basis, in the tape's own bits."""
-    shots = tape.shots.total_shots
-    parts: list[tuple[np.ndarray, np.ndarray]] = []
-    counts: list[int] = []
-    position = work.first
-    for measured, readout, rows in work.readouts:
-        some = histograms[position : position + rows]
-        position += rows
-        states = np.concatenate([h.states for h in some])
-        weight = np.concatenate(_weights(some, shots, target, rng))
-        shifts = np.array(measured, dtype=np.uint64)
-        bits = ((states[:, None] >> shifts) & np.uint64(1)).astype(np.uint8)
-        parts.append((readout.apply(bits), weight))
-        counts += [len(h.states) for h in some]
-    total = len(counts)
-    row = np.repeat(np.arange(total), counts)
-    bits = np.concatenate([b for b, _ in parts])
-    weight = np.concatenate([w for _, w in parts])
-    if shots is not None:
-        seen = weight > 0
-        row, bits, weight = row[seen], bits[seen], weight[seen]
-    return Outcomes(work.basis.wires, total, row, bits, weight, shots, rng)
-
-
-def _weights(
-    histograms: Sequence[Histogram],
-    shots: int | None,
-    target: Target,
-    rng: np.random.Generator,
-) -> list[FloatArray]:
-    """Probabilities, or counts of shots: drawn from exact ones, read off from sampled ones."""
-    if shots is None:
-        return [h.probabilities for h in histograms]
-    if target.exact:
-        return [
-            rng.multinomial(shots, h.probabilities / h.probabilities.sum()).astype(float)
-            for h in histograms
-        ]
-    return [_whole(h.probabilities * shots, shots) for h in histograms]
-
-
-def _whole(expected: FloatArray, shots: int) -> FloatArray:
-    """Whole counts that add up to the shots: the largest remainders are rounded up."""
-    counts = np.floor(expected + 1e-9)
-    missing = int(shots - counts.sum())
-    if missing > 0:
-        order = np.argsort(counts - expected, kind="stable")
-        counts[order[:missing]] += 1
-    return np.asarray(counts)
 
 
 __all__ = ["Packing", "Target", "execute", "prepare"]

@@ -56,6 +56,7 @@ class Options:
     gradient: str = "parameter-shift"
     num_directions: int = 1
     h: float | None = None
+    shot_order: bool = True
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Options:
@@ -87,7 +88,7 @@ class Options:
         _one_of("two_qubit", self.two_qubit, (None, "ms", "zz"))
         _one_of("on_ambiguous", self.on_ambiguous, ("raise", "resubmit"))
         _one_of("aggregation", self.aggregation, (None, "average", "voting", "dnl"))
-        for name in ("absorb", "batch", "retry_failed"):
+        for name in ("absorb", "batch", "retry_failed", "shot_order"):
             _one_of(name, getattr(self, name), (True, False))
         _whole("pool_size", self.pool_size, least=1)
         self.queue = self._queue()
