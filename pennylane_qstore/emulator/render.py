@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pennylane_qstore.emulator.clock import timestamp
 from pennylane_qstore.emulator.hybrid import QAOA, QAOA_CIRCUIT
 from pennylane_qstore.emulator.jobs import TERMINAL, Job
+from pennylane_qstore.emulator.mitigation import debiased, output_json
 from pennylane_qstore.emulator.run import Distribution
 from pennylane_qstore.emulator.submission import QASM, SINGLE, CircuitInfo
 from pennylane_qstore.ionq.backends import BACKENDS
@@ -100,6 +101,12 @@ def job_json(
     if status == "completed" and written and job.request is not None and not circuits[0].recorded:
         compiled = _descriptor("compiled-native")
         out["output"] = {"compilation": {"compiled_circuits": {NATIVE_CIRCUIT: compiled}}}
+    if status == "completed" and qpu and written and job.results is not None:
+        mitigation: dict[str, Any] = {"debiasing": False}
+        if debiased(job.settings):
+            one, qubits = job.results[child or 0], circuits[0].qubits
+            mitigation = output_json(one, qubits, BACKENDS[job.backend].qubits)
+        out["output"]["error_mitigation"] = mitigation
     if status == "completed" and not job.dry_run and job.results is not None:
         out["results"] = results_json(out["id"], single, sampled=job.results[0].shots is not None)
         if job.outcome is not None and child is None:

@@ -11,6 +11,7 @@ from aiohttp import web
 from pennylane_qstore.emulator.circuits import BadRequest
 from pennylane_qstore.emulator.clock import VirtualClock, timestamp
 from pennylane_qstore.emulator.jobs import Job
+from pennylane_qstore.emulator.mitigation import HISTOGRAM, debiased, part, voted, wants_vote
 from pennylane_qstore.emulator.render import (
     AGGREGATE,
     ARTIFACTS,
@@ -21,6 +22,7 @@ from pennylane_qstore.emulator.render import (
     artifact,
     job_json,
 )
+from pennylane_qstore.emulator.run import Distribution
 from pennylane_qstore.emulator.service import Service, is_qpu, not_found
 from pennylane_qstore.emulator.submission import MULTI, QASM, SINGLE, parse_json
 from pennylane_qstore.ionq.backends import BACKENDS
@@ -136,18 +138,25 @@ class _JobRoutes:
     async def probabilities(self, request: web.Request) -> web.Response:
         job, child = self._service.find(request.match_info["id"])
         one = self._service.distribution(job, child)
-        final = one.first(job.circuits[child or 0].qubits)
-        return await self._large(len(final.states), self._perhaps_less(final.probabilities))
+        vote = debiased(job.settings) and wants_vote(request.query)
+        qubits = job.circuits[child or 0].qubits
+
+        def make() -> dict[str, float]:
+            return (voted(one) if vote else one).first(qubits).probabilities()
+
+        return await self._large(_size(one, shots=vote), self._perhaps_less(make))
 
     async def aggregated(self, request: web.Request) -> web.Response:
         job, child = self._service.find(request.match_info["id"])
         if job.type != MULTI or child is not None:
             raise not_found()
-        return await self._aggregate(job)
+        return await self._aggregate(job, vote=wants_vote(request.query))
 
     async def alias(self, request: web.Request) -> web.Response:
         job, child = self._service.find(request.match_info["id"])
         alias = request.match_info["alias"]
+        if alias.startswith(("aggregation-", "variant-")):
+            return await self._mitigated(job, child, alias)
         chosen = ARTIFACTS.get(alias, alias)
         if chosen not in ARTIFACTS.values():
             raise not_found()
@@ -155,7 +164,7 @@ class _JobRoutes:
         if (chosen == AGGREGATE) != parent:
             raise not_found()
         if chosen == AGGREGATE:
-            return await self._aggregate(job)
+            return await self._aggregate(job, vote=False)
         if chosen == NATIVE_CIRCUIT:
             return answer(await self._native_circuit(job, child))
         one = self._service.distribution(job, child)
@@ -272,7 +281,22 @@ class _JobRoutes:
             out["status"] = odd.value
         return out
 
-    async def _aggregate(self, job: Job) -> web.Response:
+    async def _mitigated(self, job: Job, child: int | None, name: str) -> web.Response:
+        """The histogram of a variant, or of an aggregation of all of them."""
+        one = self._service.distribution(job, child)
+        if not debiased(job.settings) or one.shots is None:
+            raise not_found()
+        circuit = job.circuits[child or 0]
+
+        def make() -> Any:
+            chosen = part(one, name)
+            if chosen is None:
+                raise not_found()
+            return artifact(chosen, HISTOGRAM, circuit)
+
+        return await self._large(_size(one, shots=True), make)
+
+    async def _aggregate(self, job: Job, *, vote: bool) -> web.Response:
         self._service.distribution(job, 0)
         results = job.results or []
         faults = self._emulator.faults
@@ -284,10 +308,13 @@ class _JobRoutes:
         extra: dict[str, dict[str, float]] = {}
         if faults.content("extra_result", "results"):
             extra[self._service.ids.take(self._service.clock.now())[0]] = {"0": 1.0}
-        size = sum(len(one.states) for one in results)
-        return await self._large(
-            size, lambda: {job.child_ids[k]: results[k].probabilities() for k in order} | extra
-        )
+        vote = vote and debiased(job.settings)
+
+        def make() -> dict[str, dict[str, float]]:
+            chosen = {k: voted(results[k]) if vote else results[k] for k in order}
+            return {job.child_ids[k]: one.probabilities() for k, one in chosen.items()} | extra
+
+        return await self._large(sum(_size(one, shots=vote) for one in results), make)
 
     def _perhaps_less(self, make: Callable[[], Any]) -> Callable[[], Any]:
         """What is made, without an outcome where the fault ``missing_result`` says so."""
@@ -383,6 +410,11 @@ class _JobRoutes:
             )
 
         return keep
+
+
+def _size(one: Distribution, *, shots: bool) -> int:
+    """Entries to handle: outcomes, or single shots."""
+    return max(len(one.states), one.shots or 0) if shots else len(one.states)
 
 
 def _count(text: str | None, name: str, default: int) -> int:

@@ -27,6 +27,7 @@ from pennylane_qstore.emulator.hybrid import (
     read_function,
     read_maxcut,
 )
+from pennylane_qstore.emulator.mitigation import debiased
 from pennylane_qstore.emulator.noise import Rates
 from pennylane_qstore.emulator.qasm import read_qasm
 from pennylane_qstore.emulator.run import Physics
@@ -130,7 +131,7 @@ class Submission:
     @property
     def mitigated(self) -> bool:
         """Whether debiasing is on."""
-        return bool(self.settings.get("error_mitigation", {}).get("debiasing"))
+        return debiased(self.settings)
 
     def physics(self, simulator: str | None, model: str | None) -> Physics:
         """What stands between the circuits and their results.
