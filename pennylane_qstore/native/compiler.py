@@ -73,6 +73,8 @@ def compile_program(
         thorough: whether that search may take seconds.
     """
     finish = _absorbed if absorb else _plain
+    source = synthesise(lower(program, basis))
+    source = replace(source, outputs=tuple(source.outputs[q] for q in measured))
     flow = lower(resynthesise_cnots(program), basis)
     for _ in range(2):  # CNOT·RZ·CNOT is an interaction only once it is gathered
         flow = gather(merge_diagonal(flow))
@@ -88,7 +90,7 @@ def compile_program(
     plain = template(flow)
     if not optimize_fidelity:
         return plain
-    candidates = rewritten(flow, finish, outcomes=absorb, thorough=thorough)
+    candidates = rewritten(flow, source, finish, outcomes=absorb, thorough=thorough)
     if not optimize_depth:
         return template(candidates[0]) if candidates else plain
     found = [(flow, plain), *((new, template(new)) for new in candidates[:_TEMPLATES])]

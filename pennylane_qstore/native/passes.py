@@ -45,6 +45,10 @@ from pennylane_qstore.native.structure import Affine, ComplexArray, FloatArray
 from pennylane_qstore.native.synthesis import SWAP, cheapest
 
 _TOL = 1e-10
+_PAULI_PAIRS: ComplexArray = np.array(
+    [np.kron(p, r).reshape(16) for p in (I2, *PAULI.values()) for r in (I2, *PAULI.values())]
+)
+"""P⊗R row by row, for P and R in I, X, Y, Z."""
 
 
 def gather(flow: Flow) -> Flow:
@@ -241,8 +245,7 @@ def _add_term(terms: list[tuple[ComplexArray, Affine]], q: ComplexArray, angle: 
 
 def _axes(q: ComplexArray) -> tuple[FloatArray | None, FloatArray | None] | None:
     """Unit axes on a and b of a generator that is their product; None for the identity."""
-    paulis = (I2, *PAULI.values())
-    weights = np.array([[np.trace(np.kron(p, r) @ q).real / 4 for r in paulis] for p in paulis])
+    weights = (_PAULI_PAIRS @ q.T.reshape(16)).real.reshape(4, 4) / 4  # tr(P⊗R Q)/4
     u, s, vh = np.linalg.svd(weights)
     if s[1] > _TOL:
         return None
@@ -292,5 +295,10 @@ def _on_pair(pair: _Pair, op: Operation) -> ComplexArray:
     m = matrix(op)
     on = wires_of(op)
     if len(on) == 1:
-        return np.kron(m, I2) if on[0] == pair.a else np.kron(I2, m)
+        return _kron(m, I2) if on[0] == pair.a else _kron(I2, m)
     return m if on == (pair.a, pair.b) else np.asarray(SWAP @ m @ SWAP)
+
+
+def _kron(left: ComplexArray, right: ComplexArray) -> ComplexArray:
+    """np.kron of 2x2 matrices, without its overhead."""
+    return np.asarray((left[:, None, :, None] * right[None, :, None, :]).reshape(4, 4))

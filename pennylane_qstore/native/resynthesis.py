@@ -47,6 +47,12 @@ Weights = npt.NDArray[Any]
 """float64 or small integers."""
 
 _QUARTER = Affine((), 0.25)
+_PATIENCE = 4
+"""Full interactions per wire that may pass without a rotation getting done."""
+
+
+_CHOICE = 20_000
+"""Elementary steps of a choice, however few there are to choose from."""
 
 
 class Style(NamedTuple):
@@ -68,16 +74,22 @@ class Style(NamedTuple):
 STYLES = tuple(
     Style(*weights)
     for weights in (
-        *((0.3, 0.2, 1.01), (0.85, 0.05, 1.5), (0.7, 0.4, 0.0), (0.15, 0.4, 1.5)),
-        *((0.85, 0.4, 1.01), (0.5, 0.1, 1.01), (0.7, 0.2, 1.01), (0.15, 0.1, 1.5)),
-        *((0.7, 0.1, 0.0), (0.7, 0.2, 1.5), (0.15, 0.4, 1.01), (0.7, 0.05, 1.01)),
+        *((0.5, 0.1, 1.01), (0.15, 0.4, 1.01), (0.3, 0.2, 1.01), (0.7, 0.05, 1.01)),
+        *((0.15, 0.4, 1.5), (0.7, 0.2, 1.5), (0.15, 0.1, 1.5), (0.85, 0.05, 1.5)),
+        *((0.7, 0.2, 1.01), (0.7, 0.4, 0.0), (0.85, 0.4, 1.01), (0.7, 0.1, 0.0)),
     )
 )
-"""Styles that together came nearest to the best of sixty on forty circuits."""
+"""Styles that together came nearest to the best of sixty on forty circuits, each the one that
+adds most to those before it: the first alone is within 4 % of all on average."""
 
 
 def resynthesise(
-    flow: Flow, styles: Sequence[Style] = STYLES, *, most: int, outcomes: bool = False
+    flow: Flow,
+    styles: Sequence[Style] = STYLES,
+    *,
+    most: int,
+    outcomes: bool = False,
+    work: float | None = None,
 ) -> list[Flow]:
     """The flow in other words, one for each style that needs few enough entanglers.
 
@@ -87,8 +99,14 @@ def resynthesise(
         most: entanglers beyond which a style is given up.
         outcomes: whether only the outcomes of ``flow.outputs`` from |0…0⟩ are kept, not the
             unitary.
+        work: elementary steps that all styles may take together, some nanoseconds each; of a
+            large flow only the first styles are tried, or none.
     """
+    if work is not None and len(flow.operations) ** 2 > work:
+        return []
     gadgets = gadgets_of(flow, outcomes=outcomes)
+    if work is not None:
+        styles = styles[: int(work / _work(gadgets, most))]
     found = []
     for style in styles:
         run = _OutcomeRun(gadgets, style, most) if outcomes else _Run(gadgets, style, most)
@@ -108,13 +126,20 @@ def resynthesise(
     return found
 
 
+def _work(gadgets: Gadgets, most: int) -> float:
+    """Elementary steps of one style: each choice weighs all generators on all pairs."""
+    rotations, wires = (int(size) for size in gadgets.paulis.shape)
+    generators = len(GENERATORS) * wires * (wires - 1) / 2
+    return (rotations + most) * (_CHOICE + (rotations + len(gadgets.rows)) * generators)
+
+
 class _Run:
     """One greedy run; the Clifford that remains is kept as a unitary."""
 
     def __init__(self, gadgets: Gadgets, style: Style, most: int) -> None:
         self.gadgets, self.style, self.most = gadgets, style, most
         self.out: list[Operation] = []
-        self.used = 0
+        self.used = self.circling = 0
         self.count = len(gadgets.angles)
         self.wires = gadgets.paulis.shape[1]
         self.rows = np.concatenate([gadgets.paulis, gadgets.rows])
@@ -130,6 +155,7 @@ class _Run:
 
     def rotate(self) -> bool:
         """Emit all rotations; False where that takes too many entanglers."""
+        self._progress()
         while (front := self._front()) is not None:
             weights = self._weights()
             lost = self._lost(self.rows)
@@ -142,6 +168,9 @@ class _Run:
                 self._emit(ready[int(without.max(axis=(1, 2)).argmax())])
                 self.used += 1
             else:
+                if self.used >= self.circling:  # what each turn gains another loses: one to its end
+                    shortest = min(front, key=lambda j: int(np.count_nonzero(self.rows[j])))
+                    score = np.where(lost[shortest] > 0, gain, -np.inf)
                 self._turn(score)
             if self.used > self.most:
                 return False
@@ -149,10 +178,11 @@ class _Run:
 
     def finish(self) -> list[Bit] | None:
         """Emit the Clifford; where each wire is found, or None where it takes too many."""
+        self._progress()
         while (weight(self.frame) > 1).any():
             lost = self._lost(self.frame)
             gain = self._gain(np.ones(len(lost)), lost)
-            if gain.max() < 0.5:
+            if gain.max() < 0.5 or self.used >= self.circling:
                 gain = np.where(self._certain(lost), gain, -np.inf)
             self._turn(gain)
             if self.used > self.most:
@@ -164,6 +194,10 @@ class _Run:
             z = int(self.frame[n + q, w]), int(self.frame_signs[n + q])
             self.out.append(Local(w, clifford(x, z)))
         return [Bit(frozenset((w,))) for w in where]
+
+    def _progress(self) -> None:
+        """Something got done: turns may again be chosen by what they gain."""
+        self.circling = self.used + _PATIENCE * self.wires
 
     def _certain(self, lost: Weights) -> npt.NDArray[np.bool_]:
         """Candidates that bring one wire to its end: its Z first, then X leaving Z alone."""
@@ -213,6 +247,7 @@ class _Run:
         elif on:
             turn = Turn(on[0], axes, angle)
             self.out.append(turn if angle.terms else Local(turn.wire, matrix(turn)))
+        self._progress()
         self.alive[j] = False
         self.blockers[j + 1 :] -= self.anti[j, j + 1 :]
 
@@ -239,10 +274,11 @@ class _OutcomeRun(_Run):
 
     def finish(self) -> list[Bit] | None:
         """Emit what is left; each outcome as an XOR of wires, or None where too many."""
+        self._progress()
         while (weight(self.frame) > 1).any():
             lost = self._lost(self.frame)
             gain = self._gain(np.ones(len(lost)), lost)
-            if gain.max() < 0.5:
+            if gain.max() < 0.5 or self.used >= self.circling:
                 lengths = weight(self.frame)
                 shortest = int(np.where(lengths > 1, lengths, 10 * self.wires).argmin())
                 gain = np.where(lost[shortest] > 0, gain, -np.inf)

@@ -1,7 +1,7 @@
 """The same flow in other words: candidates that cost no more than what is there.
 
 A flow is resynthesised from its Pauli gadgets (:mod:`~pennylane_qstore.native.resynthesis`) as
-a whole where it has few wires, in windows of three wires everywhere, and in windows of up to
+a whole where it is not too large, in windows of three wires everywhere, and in windows of up to
 four wires chosen by chance (seeded: equal flows give equal candidates). Only candidates with
 no more entanglers and no more entangling angle are returned; whether pulses agree is for the
 caller to see.
@@ -18,21 +18,22 @@ from pennylane_qstore.native.passes import entangling_cost, gather, synthesise
 from pennylane_qstore.native.resynthesis import STYLES, Style, resynthesise
 from pennylane_qstore.native.windows import rewrite_at_random, rewrite_windows
 
-_WHOLE_WIRES = 10
-"""Most wires of a flow that is resynthesised as a whole."""
-_WHOLE_ENTANGLERS = 150
-_KEPT = 3
-"""Candidates of the whole that are looked at further."""
+_WORK, _QUICK_WORK = 3e9, 1.5e8
+"""Elementary steps that resynthesising the whole may take: some seconds, half a second."""
+_FINISHED, _KEPT = 12, 3
+"""Resyntheses of the whole that are finished, and looked at further."""
 _WINDOW = 3
-
-_QUICK_ENTANGLERS = 40
-"""More than this take longer than a training step may wait for."""
+_WINDOW_ENTANGLERS, _QUICK_ENTANGLERS = 600, 40
+"""Most entanglers of a flow whose windows are rewritten: more take longer than anybody waits
+for, or a training step."""
 _WANDER_ENTANGLERS = 9
 """Fewer than this are found by looking at the whole."""
 _SCOUT, _SHORT, _LONG = 20, 250, 500
 """Windows that show whether there is anything to gain, of each walk, and of the best."""
 _MERGING = 0.2
 """How often the pairs of a whole flow are merged on the way."""
+_STEADY_ENTANGLERS = 150
+"""Walks through more than this have fewer steps, each of which takes longer."""
 _DETOUR = 0.375
 """Turns the angle may grow by on the way."""
 _WEIGHTS = (0.15, 0.3, 0.5, 0.7, 0.85), (0.05, 0.1, 0.2, 0.4), (0.0, 1.01, 1.5)
@@ -42,27 +43,36 @@ Finish = Callable[[Flow], Flow]
 """The passes that follow a rewriting."""
 
 
-def rewritten(flow: Flow, finish: Finish, *, outcomes: bool, thorough: bool = True) -> list[Flow]:
+def rewritten(
+    flow: Flow, source: Flow, finish: Finish, *, outcomes: bool, thorough: bool = True
+) -> list[Flow]:
     """Candidates that cost no more, the cheapest first (the flow itself is not among them).
+
+    What is looked at is bounded by amounts, never by a clock: equal flows give equal
+    candidates on every machine.
 
     Args:
         flow: operations without two-qubit blocks.
+        source: the same before pairs were merged, whose gadgets are often fewer.
         finish: the passes that follow a rewriting; leaves no blocks.
         outcomes: whether only the outcomes of ``flow.outputs`` from |0…0⟩ are kept.
         thorough: whether seconds may be spent. Otherwise there are no random windows, and
-            flows of more than a few dozen entanglers are left as they are.
+            windows only in flows of a few dozen entanglers.
     """
     limit = entangling_cost(flow.operations)
     count = limit[0]
-    if count < 2 or (count > _QUICK_ENTANGLERS and not thorough):
+    if count < 2:
         return []
-    found: list[Flow] = []
-    if flow.wires <= _WHOLE_WIRES and count <= _WHOLE_ENTANGLERS:
-        most = count + 2 + count // 8
-        whole = resynthesise(flow, STYLES, most=most, outcomes=outcomes)
-        found = _distinct([finish(new) for new in _distinct(whole)])[:_KEPT]
-    found = _distinct([*found, *(finish(_in_windows(start)) for start in (flow, *found)), flow])
-    if thorough and count >= _WANDER_ENTANGLERS:
+    most, work = count + 2 + count // 8, _WORK if thorough else _QUICK_WORK
+    whole: list[Flow] = []
+    for start in (source, flow):
+        whole += resynthesise(start, most=most, outcomes=outcomes, work=work)
+    finished = _FINISHED if thorough or count <= _QUICK_ENTANGLERS else _KEPT
+    found = _distinct([finish(new) for new in _distinct(whole)[:finished]])[:_KEPT]
+    largest = _WINDOW_ENTANGLERS if thorough else _QUICK_ENTANGLERS
+    small = [new for new in (flow, *found) if entangling_cost(new.operations)[0] <= largest]
+    found = _distinct([*found, *(finish(_in_windows(start)) for start in small), flow])
+    if thorough and _WANDER_ENTANGLERS <= count <= _WINDOW_ENTANGLERS:
         found += [finish(new) for new in _wandered(flow, found)]
     return [
         new
@@ -117,16 +127,17 @@ class _Walker:
 def _wandered(flow: Flow, found: list[Flow]) -> list[Flow]:
     """What walks from the flow and the best found so far end at; nothing where none gains."""
     count = entangling_cost(flow.operations)[0]
+    share = min(1.0, _STEADY_ENTANGLERS / count)
     scout = _Walker(found[0], seed=0)
-    scout.walk(_SCOUT + 3 * count)
+    scout.walk(_SCOUT + 3 * min(count, _STEADY_ENTANGLERS))
     if not _less(scout.least, entangling_cost(flow.operations)):
         return []
     starts = [flow, scout.best, *found[:2]]
     walkers = [_Walker(start, seed) for seed, start in enumerate(starts)]
     for walker in walkers:
-        walker.walk(_SHORT)
+        walker.walk(int(share * _SHORT))
     walkers.sort(key=lambda walker: (walker.least[0], round(walker.least[1], 6)))
-    walkers[0].walk(_LONG)
+    walkers[0].walk(int(share * _LONG))
     return [walker.best for walker in walkers]
 
 

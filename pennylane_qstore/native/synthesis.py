@@ -89,7 +89,12 @@ def canonical(unitary: ComplexArray) -> Canonical:
 
 def cheapest(unitary: ComplexArray) -> Canonical:
     """The canonical form of U or, where cheaper, of U with its outputs exchanged."""
-    plain = canonical(unitary)
+    return _cheapest(np.ascontiguousarray(unitary, dtype=complex).tobytes())
+
+
+@functools.lru_cache(maxsize=4096)  # a pass asks for a cost, the next one for the operations
+def _cheapest(buffer: bytes) -> Canonical:
+    plain = canonical(np.frombuffer(buffer, dtype=complex).reshape(4, 4))
     # SWAP is exp(-iπ/4 (XX + YY + ZZ)) up to phase, and SWAP (A ⊗ B) = (B ⊗ A) SWAP.
     thetas = np.array(plain.angles) + 0.25
     mirrored = _reduced(plain.before, thetas, plain.after[::-1], swapped=True)

@@ -7,7 +7,7 @@ from circuits import SPECIAL, tapes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pennylane_qstore.native.compiler import affine
+from pennylane_qstore.native.compiler import affine, compile_program
 from pennylane_qstore.native.gadgets import gadgets_of
 from pennylane_qstore.native.lower import PAULI, Flow, Interaction, lower, matrix, wires_of
 from pennylane_qstore.native.passes import entangling_cost, gather, synthesise
@@ -160,8 +160,8 @@ def test_resynthesis_for_outcomes_keeps_the_distribution(made, data):
 @given(made=some_tapes)
 def test_windows_and_search_keep_the_unitary_and_cost_no_more(made):
     tape, n = made
-    flow, parameters = flow_of(tape, n)
-    flow = synthesise(gather(flow))
+    source, parameters = flow_of(tape, n)
+    flow = synthesise(gather(source))
     cost = entangling_cost(flow.operations)
 
     def rewrite(window, _):
@@ -178,7 +178,7 @@ def test_windows_and_search_keep_the_unitary_and_cost_no_more(made):
     if cost[0]:
         rng = np.random.default_rng(7)
         found += [rewrite_at_random(flow, rng, rewrite) for _ in range(3)]
-    for new in rewritten(flow, lambda f: synthesise(gather(f)), outcomes=False):
+    for new in rewritten(flow, source, lambda f: synthesise(gather(f)), outcomes=False):
         count, angle = entangling_cost(new.operations)
         assert count <= cost[0]
         assert angle <= cost[1] + 1e-6
@@ -228,6 +228,52 @@ def test_a_toffoli_takes_five_interactions_of_three_and_a_half():
     costs = [entangling_cost(new.operations) for new in resynthesise(flow, most=MANY)]
     count, angle = min(costs)
     assert (count, 4 * angle) <= (5, 3.5 + 1e-9)
+
+
+def test_no_style_goes_in_circles():
+    """Turns that undo each other would go on for ever; here some once did."""
+    weights = np.random.default_rng(0).uniform(-3, 3, (8, 4, 3))
+    tape = qml.tape.QuantumScript([qml.StronglyEntanglingLayers(weights, range(4))])
+    flow, _ = flow_of(tape, 4)
+    for outcomes in (False, True):
+        found = resynthesise(flow, most=MANY, outcomes=outcomes)
+        assert len(found) == len(STYLES)
+        assert max(entangling_cost(new.operations)[0] for new in found) < 150
+
+
+def test_work_decides_how_many_styles_are_tried():
+    weights = np.random.default_rng(0).uniform(-3, 3, (2, 4, 3))
+    tape = qml.tape.QuantumScript([qml.StronglyEntanglingLayers(weights, range(4))])
+    flow, _ = flow_of(tape, 4)
+    tried = [len(resynthesise(flow, most=40, work=work)) for work in (1e3, 1e7, 1e9)]
+    assert tried == sorted(tried)
+    assert tried[0] == 0 < tried[1] < tried[2] == len(STYLES)
+
+
+def test_search_finds_a_product_of_exponentials_for_what_it_is():
+    """Excitations are few gadgets, which merging pairs first hides."""
+    wires = ([0, 1], [2, 3])
+    with qml.QueuingManager.stop_recording():
+        ops = [
+            qml.FermionicDoubleExcitation(0.3, *wires),
+            qml.FermionicSingleExcitation(0.7, range(3)),
+        ]
+    tape = qml.tape.QuantumScript([inner for op in ops for inner in op.decomposition()])
+    labels = {i: i for i in range(4)}
+    _, program = affine(split(tape, labels)[0], labels)
+    plain, quick = (
+        compile_program(
+            program,
+            measured=range(4),
+            absorb=False,
+            optimize_fidelity=search,
+            thorough=False,
+        )
+        for search in (False, True)
+    )
+    assert plain.entanglers > 40
+    assert quick.entanglers <= 20
+    assert quick.pulses <= plain.pulses
 
 
 def test_a_style_that_needs_too_many_entanglers_is_given_up():
