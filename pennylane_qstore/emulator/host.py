@@ -110,6 +110,13 @@ class Emulator:
                 f"host={host!r} is reachable from other machines: give token=..., the API key "
                 "that clients must present, or listen on 127.0.0.1."
             )
+        if budget_usd is not None and not budget_usd >= 0:
+            raise ConfigurationError(f"budget_usd={budget_usd!r}: give US dollars, 0 or more.")
+        for name, count, least in (("workers", workers, 1), ("processes", processes, 0)):
+            if count is not None and count < least:
+                raise ConfigurationError(f"{name}={count!r}: give {least} or more.")
+        if keep < 1:
+            raise ConfigurationError(f"keep={keep!r}: keep 1 job or more.")
         if noise_model is not None:
             known_noise_model(noise_model)
         if simulator is not None:
