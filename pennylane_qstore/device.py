@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,9 @@ from pennylane_qstore.batching.order import ShotReader
 from pennylane_qstore.batching.report import Measured
 from pennylane_qstore.batching.service import Quote, Service
 from pennylane_qstore.batching.stats import Stats
+from pennylane_qstore.batching.tasks import waiting
 from pennylane_qstore.errors import ConfigurationError, QStoreError
+from pennylane_qstore.ionq.wire import JobRequest
 from pennylane_qstore.measure import NotSupported
 from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.native.structure import UnsupportedOperation
@@ -374,12 +377,18 @@ class IonQDevice(Device):  # type: ignore[misc]
             target=self._fallback.target(options.target),
             packing=options.packing,
             cache=self.cache,
-            send=self._fallback.send,
+            send=self._send_jobs,
             rng=self._rng,
             noise_seed=self._noise_seed,
             stats=self._stats,
             read=self._reader if options.shot_order else None,
         )
+
+    def _send_jobs(self, requests: Sequence[JobRequest]) -> Sequence[Any]:
+        # The embedded emulator builds PennyLane operators in this process, in its own threads.
+        meanwhile = waiting() if self.emulator is None else contextlib.nullcontext()
+        with meanwhile:
+            return self._fallback.send(requests)
 
     def _refuse(self, tape: QuantumScript) -> None:
         """What must not reach the service."""

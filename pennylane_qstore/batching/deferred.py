@@ -33,6 +33,7 @@ from pennylane_qstore.batching.tasks import (
     dispatch_all,
     running_task,
     stack,
+    turn,
 )
 from pennylane_qstore.errors import ConfigurationError, InvalidResponse, QStoreError
 
@@ -129,7 +130,8 @@ def deferred() -> Iterator[None]:
     deferred under arithmetic. Looking at one (``float``, ``print``, a comparison,
     ``np.asarray``) fetches all that are pending with one batch per device. At the end of the
     scope the rest is fetched. Calls of other interfaces, calls being differentiated, and
-    counts and samples are executed at once.
+    counts and samples are executed at once. Scopes in two threads take turns: one goes on
+    while the other waits for the service.
 
     **Example**
 
@@ -140,7 +142,7 @@ def deferred() -> Iterator[None]:
     Raises:
         QStoreError: whatever the device raises, where a result is looked at.
     """
-    with _scope(_Scope(lazy=True)) as scope:
+    with turn(), _scope(_Scope(lazy=True)) as scope:
         yield
         scope.close()
 
@@ -172,7 +174,7 @@ def evaluate(*thunks: Callable[[], Any], lazy: bool = True) -> list[Any]:
     Returns:
         Their values, in order.
     """
-    with _scope(_Scope(lazy=lazy)) as scope:
+    with turn(), _scope(_Scope(lazy=lazy)) as scope:
         values = run_tasks(*thunks)
         values = [real(value) for value in values]
         scope.close()

@@ -7,7 +7,9 @@ thread sends whatever they wait for as one batch per device and configuration. I
 the same can be done again: an inner session then hands its circuits to the outer one.
 
 What PennyLane and autograd keep per process rather than per call (the output a QNode last
-built, autograd's trace level) is put back whenever a task goes on.
+built, autograd's trace level) is put back whenever a task goes on. Between threads there is
+a turn: sessions and ``deferred()`` scopes of two threads never record or compile circuits at
+the same time, but while one waits for the service (:func:`waiting`) the other goes on.
 """
 
 from __future__ import annotations
@@ -26,9 +28,13 @@ from autograd.tracer import trace_stack
 from pennylane import QNode
 
 from pennylane_qstore.batching.requests import Request, send_all
+from pennylane_qstore.errors import QStoreError
 
 MAX_PARKED = 1000
 """Tasks that may wait at the same time, each on a thread of its own; more are sent in waves."""
+
+PATIENCE_S = 60.0
+"""How long a thread waits for its turn: the other one may be waiting for this one."""
 
 QNODE_CALL = QNode.__call__.__code__
 """The code object by which a QNode call is recognised on a stack."""
@@ -160,7 +166,6 @@ class Session:
     def __init__(self, pending: list[Request]) -> None:
         self._pending = pending
         self._outer = running_task()
-        self._has_turn = False
 
     def run(self, thunks: Sequence[Callable[[], Any]]) -> list[Any]:
         """Call every thunk as a task, until all are done.
@@ -173,21 +178,23 @@ class Session:
 
         Raises:
             BaseException: the first error of a thunk. It ends the other tasks, as Ctrl-C does.
+            QStoreError: another thread's session or scope does not come to an end.
         """
+        with turn():
+            return self._run(thunks)
+
+    def _run(self, thunks: Sequence[Callable[[], Any]]) -> list[Any]:
         global _running
         top = trace_stack.top
         tasks = [Task(thunk, f"qstore-task-{i}") for i, thunk in enumerate(thunks)]
         try:
-            self._take_turn()
             self._drive(tasks)
         except BaseException:
             for task in tasks:
                 task.cancel()
-            if self._has_turn or self._outer is not None:  # else another session may be running
+            if _turn.is_mine or self._outer is not None:  # else another session may be running
                 _running, trace_stack.top = self._outer, top
             raise
-        finally:
-            self._pass_turn()
         return [task.value for task in tasks]
 
     def _drive(self, tasks: list[Task]) -> None:
@@ -206,21 +213,40 @@ class Session:
                 return
             # Several tasks may wait for the same request: it is sent once.
             asked = dict.fromkeys(r for task in tasks for r in task.waits_for)
-            self._flush([request for request in asked if not request.finished])
+            asked_for = [request for request in asked if not request.finished]
+            dispatch_all(asked_for, self._pending)
 
-    def _flush(self, requests: list[Request]) -> None:
-        self._pass_turn()  # while we wait for the service, another thread's session may run
-        dispatch_all(requests, self._pending)
-        self._take_turn()
 
-    def _take_turn(self) -> None:
-        if self._outer is None:
-            self._has_turn = _TURN.acquire()
+@contextlib.contextmanager
+def turn() -> Iterator[None]:
+    """Keep other threads' sessions and scopes from running at the same time.
 
-    def _pass_turn(self) -> None:
-        if self._has_turn:
-            self._has_turn = False
-            _TURN.release()
+    A thread may take its turn again inside. Tasks have that of their session.
+
+    Raises:
+        QStoreError: another thread kept the turn for longer than :data:`PATIENCE_S`.
+    """
+    if running_task() is not None:
+        yield
+        return
+    _turn.take()
+    try:
+        yield
+    finally:
+        _turn.give_back()
+
+
+@contextlib.contextmanager
+def waiting() -> Iterator[None]:
+    """Wait for something outside of this process: meanwhile other threads have their turn.
+
+    Around nothing that builds operators or tapes: PennyLane is not thread-safe.
+    """
+    depth = _turn.give_up()
+    try:
+        yield
+    finally:
+        _turn.take(depth)
 
 
 def running_task() -> Task | None:
@@ -272,13 +298,60 @@ def stack(frame: FrameType | None) -> Iterator[FrameType]:
 # --------------------------------------------------------------------------- state
 
 _TASK: contextvars.ContextVar[Task | None] = contextvars.ContextVar("qstore_task", default=None)
-_TURN = threading.Lock()  # PennyLane is not thread-safe: one session's tasks at a time
 _running: Task | None = None  # the innermost task that holds the baton
 
 
+class _Turn:
+    """A lock that its thread may take several times, and give up all at once for a while."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owner: int | None = None
+        self._depth = 0
+
+    @property
+    def is_mine(self) -> bool:
+        return self._owner == threading.get_ident()
+
+    @property
+    def is_free(self) -> bool:
+        return not self._lock.locked()
+
+    def take(self, depth: int = 1) -> None:
+        if not depth:
+            return
+        if not self.is_mine:
+            if not self._lock.acquire(timeout=PATIENCE_S):
+                raise QStoreError(
+                    f"Another thread has been in the middle of a step or a deferred() scope for "
+                    f"{PATIENCE_S:g} s. PennyLane is not thread-safe, so this one has to wait; "
+                    "if the other one waits for this one, neither can go on. Take the steps in "
+                    "one thread, or in processes of their own."
+                )
+            self._owner = threading.get_ident()
+        self._depth += depth
+
+    def give_back(self) -> None:
+        if self.is_mine:  # else it could not be taken again after waiting()
+            self._depth -= 1
+            if not self._depth:
+                self.give_up()
+
+    def give_up(self) -> int:
+        """Give back all; how often it had been taken."""
+        if not self.is_mine:
+            return 0
+        depth, self._depth, self._owner = self._depth, 0, None
+        self._lock.release()
+        return depth
+
+
+_turn = _Turn()
+
+
 def _after_fork() -> None:
-    global _TURN, _running
-    _TURN, _running = threading.Lock(), None
+    global _turn, _running
+    _turn, _running = _Turn(), None
 
 
 if hasattr(os, "register_at_fork"):

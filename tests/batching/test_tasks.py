@@ -40,7 +40,7 @@ def no_thread_left():
     yield
     assert set(threading.enumerate()) <= before
     assert tasks._running is None
-    assert not tasks._TURN.locked()
+    assert tasks._turn.is_free
 
 
 def test_tasks_waiting_at_the_same_time_share_a_batch(dev, circuit):
