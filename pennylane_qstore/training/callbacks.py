@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pennylane_qstore.training.run import Record, TrainingRun
 
+_WORTH_SHOWING_S = 0.5  # a job that is done sooner needs no words
+
 
 class Callback:
     """Told what a run does; override what you want to know. ``run.stop()`` ends the run.
@@ -48,6 +50,25 @@ class StepFunction(Callback):
         self._function(record)
 
 
+class Calibrate(Callback):
+    """Chooses :class:`SPSAOptimizer`'s step size before the first step, in one batch.
+
+    Args:
+        first_step: wanted change of a parameter (radians, for angles).
+        samples: pairs of evaluations, on the samples of the first step.
+    """
+
+    def __init__(self, first_step: float, samples: int = 5) -> None:
+        self.first_step, self.samples = first_step, samples
+
+    def on_begin(self, run: TrainingRun) -> None:
+        """Calibrate."""
+        args = run.params if isinstance(run.params, tuple) else (run.params,)
+        run.optimizer.calibrate(
+            run.cost_of(1), *args, first_step=self.first_step, samples=self.samples
+        )
+
+
 class ProgressBar(Callback):
     """A ``tqdm.auto`` bar: steps, loss, POSTs, circuits per second, the queue, the budget.
 
@@ -78,8 +99,10 @@ class ProgressBar(Callback):
     def on_wait(self, run: TrainingRun, progress: Any) -> None:
         """Show what the last job heard of is doing."""
         wait_s = progress.predicted_wait_s
-        ahead = "" if not wait_s else f", about {seconds(wait_s)} in the queue"
-        self._show({**self._told, "job": f"{progress.state}{ahead}"})
+        if progress.elapsed_s < _WORTH_SHOWING_S:
+            return
+        ahead = f", about {seconds(wait_s)} in the queue" if wait_s else ""
+        self._bar.set_postfix({**self._told, "job": f"{progress.state}{ahead}"})
 
     def on_step(self, run: TrainingRun, record: Record) -> None:
         """Show a step."""
@@ -97,17 +120,13 @@ class ProgressBar(Callback):
             self._told["spent"] = f"${run.spent_usd:,.2f}"
         if run.left_usd is not None:
             self._told["left"] = f"${run.left_usd:,.2f}"
-        self._show(self._told)
+        self._bar.set_postfix(self._told, refresh=False)
         self._bar.update()
 
     def on_stop(self, run: TrainingRun) -> None:
         """Close the bar."""
         if self._bar is not None:
             self._bar.close()
-
-    def _show(self, told: dict[str, str]) -> None:
-        self._bar.set_postfix(told, refresh=False)
-        self._bar.update(0)
 
 
 def seconds(value: float) -> str:

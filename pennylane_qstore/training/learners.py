@@ -69,6 +69,7 @@ class Objective:
 class Learner(Protocol):
     """Holds parameters and an optimizer, and makes steps."""
 
+    objective: Objective
     params: Any
     optimizer: Any
 

@@ -231,6 +231,11 @@ class TrainingRun:
             found = self._learner.evaluate(batch, params)
         return {"loss": found.loss, **found.metrics}
 
+    def cost_of(self, step: int) -> Callable[..., Any]:
+        """The objective on the samples of a step, as a function of the parameters."""
+        objective, (batch, _) = self._learner.objective, self._samples(step)
+        return lambda *args: objective.value(objective.outputs(args, batch), batch)
+
     def table(self) -> dict[str, list[float]]:
         """The history as columns, ready for ``pandas.DataFrame``; NaN where there is no value."""
         return table(self.history)
@@ -251,10 +256,7 @@ class TrainingRun:
 
     def _step(self) -> Record:
         step, before, start = self.step + 1, self._devices.counts(), self._clock()
-        epoch, batch = step, ()
-        if self._batches is not None and self._data is not None:
-            rows, epoch = self._batches(step), self._batches.epoch(step)
-            batch = tuple(part[rows] for part in self._data)
+        batch, epoch = self._samples(step)
         found = self._learner.step(batch)
         metrics = dict(found.metrics)
         if self._validation is not None and step % self._validate_every == 0:
@@ -271,6 +273,13 @@ class TrainingRun:
         self._rows.append(asdict(record))
         self._remember_best(record)
         return record
+
+    def _samples(self, step: int) -> tuple[tuple[Any, ...], int]:
+        """The data of a step, and its epoch."""
+        if self._batches is None or self._data is None:
+            return (), step
+        rows = self._batches(step)
+        return tuple(part[rows] for part in self._data), self._batches.epoch(step)
 
     def _remember_best(self, record: Record) -> None:
         value = self._watched_loss(record)

@@ -1,0 +1,176 @@
+"""Bars and stripes: the generative model of Zhu et al., Science Advances 5, eaaw9918 (2019).
+
+A 2 x 2 image of bars or stripes is one of 6 among 16. A circuit Born machine on four qubits
+learns to give these six, and no others, with equal probability: rotations X and Z on every
+qubit (no Z at first, nothing is to be turned), then Ising XX between all pairs, or between one
+qubit and the others ("star"). With all pairs one layer has 14 angles and suffices; a star's 11
+do not. The paper trains by particle swarms and Bayesian optimisation, this task by SPSA.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import pennylane as qml
+from numpy.typing import NDArray
+from pennylane.devices import Device
+
+from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.training.callbacks import Calibrate
+from pennylane_qstore.training.run import TrainingRun
+from pennylane_qstore.training.spsa import SPSAOptimizer
+
+Floats: TypeAlias = NDArray[np.float64]
+
+WIRES = 4
+PIXELS = ((0, 1), (2, 3))
+"""Wires by row and column of the image."""
+PATTERNS = (0b0000, 0b1111, 0b1100, 0b0011, 0b1010, 0b0101)
+"""Bars and stripes, wire 0 first."""
+TARGET: Floats = np.bincount(PATTERNS, minlength=2**WIRES) / len(PATTERNS)
+"""Probabilities to be learnt, ``[16]``."""
+
+_LEAST = 1e-3  # probability that a pattern which was not seen is given, so that KL is finite
+_INITIAL_SPREAD = 0.5  # radians
+_FIRST_STEP = 0.3  # radians
+_PERTURBATION = 0.2  # radians
+_AVERAGED = 0.2  # the last fifth of the iterates
+
+
+def pairs(connectivity: str) -> list[tuple[int, int]]:
+    """Which wires interact.
+
+    Raises:
+        ConfigurationError: neither ``"all"`` nor ``"star"``.
+    """
+    if connectivity == "all":
+        return list(itertools.combinations(range(WIRES), 2))
+    if connectivity == "star":
+        return [(0, wire) for wire in range(1, WIRES)]
+    raise ConfigurationError(f"connectivity={connectivity!r} is not allowed: 'all' or 'star'.")
+
+
+def make_circuit(device: Device, shots: int | None = 500, connectivity: str = "all") -> Any:
+    """The QNode of ``params``; probabilities ``[16]``.
+
+    Args:
+        device: with four wires.
+        shots: per circuit; None for exact probabilities.
+        connectivity: ``"all"`` or ``"star"``.
+    """
+
+    def born_machine(params: dict[str, Floats]) -> Any:
+        for wire in range(WIRES):
+            qml.RX(params["rotations"][wire, 0], wire)
+            qml.RZ(params["rotations"][wire, 1], wire)
+        for angle, pair in zip(params["interactions"], pairs(connectivity), strict=True):
+            qml.IsingXX(angle, pair)
+        return qml.probs(wires=range(WIRES))
+
+    return qml.set_shots(qml.QNode(born_machine, device, diff_method=None), shots)
+
+
+def initial_params(seed: int, connectivity: str = "all") -> dict[str, Floats]:
+    """Random angles (radians)."""
+    rng = np.random.default_rng([seed, 1])
+    return {
+        "rotations": rng.normal(0.0, _INITIAL_SPREAD, (WIRES, 2)),
+        "interactions": rng.normal(0.0, _INITIAL_SPREAD, len(pairs(connectivity))),
+    }
+
+
+def divergence(probabilities: Any) -> Any:
+    """Kullback-Leibler divergence of the target from a model (nats); 0 is perfect.
+
+    Args:
+        probabilities: of the model, ``[16]``. A pattern it never gives counts as 0.001.
+    """
+    seen = np.maximum(probabilities[list(PATTERNS)], _LEAST)
+    return np.mean(-np.log(seen)) - np.log(len(PATTERNS))
+
+
+def share(probabilities: Any) -> float:
+    """Probability that a model gives a bar or a stripe."""
+    return float(np.sum(np.asarray(probabilities)[list(PATTERNS)]))
+
+
+def make_run(
+    device: Device,
+    *,
+    seed: int = 0,
+    steps: int = 200,
+    shots: int = 500,
+    connectivity: str = "all",
+    name: str = "bas",
+    callbacks: Sequence[Any] = (),
+    **options: Any,
+) -> TrainingRun:
+    """The training; three circuits in one batch a step.
+
+    Args:
+        device: with four wires.
+        seed: of initial angles and perturbations.
+        steps: that will be trained; the step sizes follow.
+        shots: per circuit.
+        connectivity: ``"all"`` or ``"star"``.
+        name: of the run.
+        callbacks: after the calibration.
+        **options: further ones of :class:`TrainingRun`.
+    """
+    optimizer = SPSAOptimizer(
+        maxiter=steps, c=_PERTURBATION, seed=np.random.default_rng([seed, 2]), average=_AVERAGED
+    )
+    return TrainingRun(
+        make_circuit(device, shots, connectivity),
+        initial_params(seed, connectivity),
+        optimizer,
+        loss=divergence,
+        metrics={"share": share},
+        seed=seed,
+        device=device,
+        name=name,
+        callbacks=[Calibrate(_FIRST_STEP, 10), *callbacks],
+        **options,
+    )
+
+
+def uniform_divergence() -> float:
+    """Of the constant predictor: all 16 images alike. Independent pixels are no better."""
+    return float(divergence(np.full(2**WIRES, 2.0**-WIRES)))
+
+
+def tree_divergence() -> float:
+    """Of a classical baseline: the best model in which each pixel depends on one other.
+
+    Chow and Liu's tree: its divergence is the uniform one less the mutual information (nats)
+    along its edges, and the best three edges between four pixels are those of a spanning tree.
+    """
+    bits = np.array(
+        [[pattern >> (WIRES - 1 - w) & 1 for w in range(WIRES)] for pattern in PATTERNS]
+    )
+    found = {pair: _mutual_information(bits[:, pair]) for pair in pairs("all")}
+    trees = [t for t in itertools.combinations(found, WIRES - 1) if _spans(t)]
+    return uniform_divergence() - max(sum(found[pair] for pair in tree) for tree in trees)
+
+
+def shot_noise_divergence(shots: int) -> float:
+    """What a perfect model has on average, from ``shots`` draws."""
+    return (len(PATTERNS) - 1) / (2 * shots)
+
+
+def _mutual_information(bits: NDArray[np.int64]) -> float:
+    """Of two columns that are fair coins each (nats)."""
+    joint = np.bincount(2 * bits[:, 0] + bits[:, 1], minlength=4) / len(bits)
+    seen = joint[joint > 0]
+    return float(np.sum(seen * np.log(seen / 0.25)))
+
+
+def _spans(edges: tuple[tuple[int, int], ...]) -> bool:
+    """Whether edges reach every wire."""
+    reached = {0}
+    for _ in edges:
+        reached |= {w for edge in edges if reached & set(edge) for w in edge}
+    return len(reached) == WIRES
