@@ -308,7 +308,7 @@ def _described(row: Submission) -> dict[str, Any]:
 
 
 def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _print_rows(rows: list[Submission], as_json: bool, verb: str) -> None:
@@ -347,7 +347,10 @@ def _writable(path: Path | None) -> str:
 
 
 def _key(base_url: str | None) -> str:
-    with _client(base_url, None) as client:
+    from pennylane_qstore.ionq.client import IonQBatchClient
+    from pennylane_qstore.ionq.ledger import Ledger
+
+    with IonQBatchClient(base_url=base_url, ledger=Ledger(), retry_attempts=1) as client:
         client.whoami()
     return "found, and the service accepts it"
 
@@ -380,4 +383,4 @@ def _without_key(base_url: str | None) -> IonQBatchClient:
     from pennylane_qstore.ionq.client import IonQBatchClient
     from pennylane_qstore.ionq.ledger import Ledger
 
-    return IonQBatchClient("none", base_url=base_url, ledger=Ledger())
+    return IonQBatchClient("none", base_url=base_url, ledger=Ledger(), retry_attempts=1)

@@ -307,7 +307,9 @@ class Api:
         traffic.retries += 1
         delay_s = max(self.policy.delay_s(failures, self.rng, throttled=throttled), hint_s or 0.0)
         level = logging.WARNING if failures > 1 or delay_s > 1 else logging.INFO
-        logger.log(level, "%s: %s; next try in %.2f s.", what, reason, delay_s)
+        told = str(reason).rstrip(".")
+        told = told if told.startswith(what) else f"{what}: {told}"
+        logger.log(level, "%s. Next try in %.2f s.", told, delay_s)
         if throttled or hint_s:
             self.pacer.hold(delay_s)
             await self.pacer.wait()

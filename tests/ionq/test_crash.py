@@ -73,7 +73,7 @@ def check(emulator, path):
     events = ledger.events()
     ledger.close()
     by_token = {row.token: row for row in rows if row.token}
-    alive = [job for job in emulator.jobs if job.status != "canceled"]
+    alive = [job for job in emulator.jobs if job.canceled_at is None]
     accepted = Counter(job.metadata["qstore_token"] for job in alive)
     keys = Counter(by_token[t].key for t in accepted if t in by_token)
     done = {r.token for r in rows if r.state in (State.DONE, State.CONSUMED)}
