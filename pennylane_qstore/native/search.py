@@ -18,7 +18,7 @@ from pennylane_qstore.native.passes import entangling_cost, gather, synthesise
 from pennylane_qstore.native.resynthesis import STYLES, Style, resynthesise
 from pennylane_qstore.native.windows import rewrite_at_random, rewrite_windows
 
-_WORK, _QUICK_WORK = 3e9, 1.5e8
+_WORK, _QUICK_WORK = 1e9, 1.5e8
 """Elementary steps that resynthesising the whole may take: some seconds, half a second."""
 _FINISHED, _KEPT = 12, 3
 """Resyntheses of the whole that are finished, and looked at further."""
