@@ -209,6 +209,7 @@ def execute(
     Returns:
         One result per tape, in PennyLane's order and shape.
     """
+    cache = cache.of_batch()
     with stats.timer("structure"):
         prepared = [prepare(tape, order, cache) for tape in tapes]
         for tape, (plan, _, _) in zip(tapes, prepared, strict=True):
@@ -261,6 +262,7 @@ def requests_of(
     cache: SmartCircuitCache,
 ) -> list[JobRequest]:
     """The jobs that executing these tapes would send."""
+    cache = cache.of_batch()
     prepared = [prepare(tape, order, cache) for tape in tapes]
     works = _works(prepared)
     circuits = _build(works, [wires for _, _, wires in prepared], target, cache, Stats())

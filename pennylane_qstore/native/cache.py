@@ -84,6 +84,13 @@ class SmartCircuitCache:
                 with self._lock:
                     self._building.pop(key, None)
 
+    def of_batch(self) -> SmartCircuitCache:
+        """Where one batch of circuits finds its templates: here, if anything is kept here.
+
+        A cache that keeps nothing still compiles a structure once a batch, not once a circuit.
+        """
+        return self if self.max_templates else _OfBatch(self)
+
     def _look_up(self, key: Hashable) -> _Entry | None:
         entry = self._entries.get(key)
         if entry is not None:
@@ -150,6 +157,17 @@ class SmartCircuitCache:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
+
+
+class _OfBatch(SmartCircuitCache):
+    """Keeps for one batch what its owner does not keep; the owner counts."""
+
+    def __init__(self, owner: SmartCircuitCache) -> None:
+        super().__init__()
+        self._owner = owner
+
+    def get(self, key: Hashable, build: Callable[[], Any]) -> Any:
+        return super().get(key, lambda: self._owner.get(key, build))
 
 
 def _bytes_of(thing: object) -> int:

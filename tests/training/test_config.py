@@ -11,6 +11,7 @@ import pennylane as qml
 import pytest
 from pennylane import numpy as pnp
 
+import pennylane_qstore as qstore
 from pennylane_qstore.batching.queue import AdaptiveQueueManager
 from pennylane_qstore.emulator import Emulator, Fault
 from pennylane_qstore.errors import ConfigurationError, JobFailed, JobTimeout
@@ -229,14 +230,18 @@ def test_use_native_gates(emulator):
 @shows("enable_smart_caching", "enable_circuit_cache")
 @pytest.mark.parametrize("name", ["enable_smart_caching", "enable_circuit_cache"])
 def test_caching(emulator, name):
-    def hits(config):
+    def compiled(config):
         dev = config.device(emulator=emulator)
         for _ in range(3):
-            circuit(dev)(0.1)
-        return dev.cache.get_stats()["template_hits"]
+            with qstore.deferred():
+                values = [circuit(dev)(0.1 * i) for i in range(4)]
+                assert np.isfinite(np.sum(values))
+        stats = dev.cache.get_stats()
+        return stats["template_misses"], stats["template_cache_size"]
 
-    assert hits(small(**{name: True}, cache_size=50)) > 0
-    assert hits(small(**{name: False})) == 0
+    once, kept = compiled(small(**{name: True}, cache_size=50))
+    assert kept == once
+    assert compiled(small(**{name: False})) == (3 * once, 0), "once a batch, not once a circuit"
 
 
 @shows("cache_size")
