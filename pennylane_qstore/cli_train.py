@@ -1,180 +1,214 @@
-"""The command line about training: ``qstore train``."""
+"""The command line about training: ``qstore train``, a thin face of :class:`TrainingRun`."""
 
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pennylane_qstore.cli_jobs import typed_errors
+from pennylane_qstore.errors import ConfigurationError
+
+_TASKS = ("iris", "centroid", "bas", "wine", "cancer")
 
 
 def train(
-    steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 300,
+    task: Annotated[str, typer.Option(help=f"{', '.join(_TASKS)}.")] = "iris",
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Training steps; 300 for iris, else 200.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows of a mini-batch.")] = 20,
     shots: Annotated[int, typer.Option(min=1, help="Shots per circuit.")] = 500,
     seed: Annotated[int, typer.Option(min=0, help="Seed of split, weights and sampling.")] = 1,
     noise_model: Annotated[str | None, typer.Option(help="aria-1, aria-2 or forte-1.")] = None,
     backend: Annotated[str, typer.Option(help="emulator, simulator or an IonQ QPU.")] = "emulator",
-    out: Annotated[Path, typer.Option(help="Folder for history.json and training.png.")] = Path(),
+    budget_usd: Annotated[float | None, typer.Option(min=0, help="Stop before this.")] = None,
+    ledger: Annotated[Path | None, typer.Option(help="File where jobs are recorded.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the folder, if there is one.")
+    ] = False,
+    out: Annotated[
+        Path, typer.Option(help="Folder for history.json, training.png and checkpoint.json.")
+    ] = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Train a classifier on two Iris classes (versicolor and virginica)."""
+    """Train on a task with a known answer: by default two Iris classes (versicolor, virginica).
+
+    centroid is Johri et al. 2021 (450 circuits in one request, nothing is trained), bas is the
+    Born machine of Zhu et al. 2019, wine and cancer are variational classifiers.
+    """
     with typed_errors():
-        report = _train(steps, batch_size, shots, seed, noise_model, backend, out)
+        if task not in _TASKS:
+            raise ConfigurationError(
+                f"Unknown task {task!r}. Allowed: {', '.join(map(repr, _TASKS))}."
+            )
+        settings = {"task": task, "seed": seed, "shots": shots, "backend": backend}
+        device = _device(settings, noise_model, budget_usd, ledger)
+        settings["noise_model"] = noise_model
+        out.mkdir(parents=True, exist_ok=True)
+        if task == "centroid":
+            report, lines = _classify(device, settings, out)
+        else:
+            report, lines = _train(device, settings, steps, batch_size, resume, out)
     if as_json:
         typer.echo(json.dumps(report))
     else:
-        _print_report(report, out)
+        width = max(map(len, lines)) + 1
+        for label, text in lines.items():
+            typer.echo(f"{label:<{width}}{text}")
+
+
+def _device(
+    settings: dict[str, Any], noise_model: str | None, budget_usd: float | None, ledger: Path | None
+) -> Any:
+    import pennylane as qml
+
+    return qml.device(
+        "qstore.ionq",
+        wires=4,
+        backend=settings["backend"],
+        noise_model=noise_model,
+        seed=settings["seed"],
+        budget_usd=budget_usd,
+        ledger=ledger,
+    )
 
 
 def _train(
-    steps: int,
-    batch_size: int,
-    shots: int,
-    seed: int,
-    noise_model: str | None,
-    backend: str,
-    out: Path,
-) -> dict[str, Any]:
-    import pennylane as qml
-    from tqdm.auto import tqdm
+    device: Any, settings: dict[str, Any], steps: int | None, size: int, resume: bool, out: Path
+) -> tuple[dict[str, Any], dict[str, str]]:
+    from pennylane_qstore.training.tasks.catalogue import TASKS
 
-    from pennylane_qstore.training import iris
-
-    data = iris.load_iris(seed)
-    out.mkdir(parents=True, exist_ok=True)
-    device = qml.device(
-        "qstore.ionq", wires=iris.WIRES, backend=backend, noise_model=noise_model, seed=seed
+    task, seed, shots = TASKS[settings["task"]], settings["seed"], settings["shots"]
+    total = task.steps if steps is None else steps
+    paid = device._options.target.backend.is_qpu
+    made_here: list[Any] = []
+    run = task.make(
+        device,
+        seed=seed,
+        steps=total,
+        batch_size=size,
+        shots=shots,
+        checkpoint=out / "checkpoint.json",
+        # Nobody loses a paid run by forgetting a word.
+        resume=True if resume else (None if paid else False),
+        name=settings["task"],
+        callbacks=[made_here.append],
     )
-    model = iris.make_model(device, shots)
-    served = _Served(device)
-    start = time.perf_counter()
-    bar = tqdm(total=steps, unit="step", disable=None)
-
-    def on_calibrated(_: object) -> None:
-        nonlocal start
-        served.mark("before")
-        start = time.perf_counter()
-
-    def on_step(record: iris.StepRecord) -> None:
-        served.mark("steps")
-        seconds = time.perf_counter() - start
-        posts, circuits = served.during("posts"), served.during("circuits")
-        bar.set_postfix(
-            loss=f"{record.loss:.3f}", POSTs=posts, **{"circuits/s": f"{circuits / seconds:.0f}"}
-        )
-        bar.update()
-
-    with bar:
-        result = iris.train(
-            model,
-            data,
-            seed=seed,
-            steps=steps,
-            batch_size=batch_size,
-            on_step=on_step,
-            on_calibrated=on_calibrated,
-        )
-    seconds = time.perf_counter() - start
-    losses = [record.loss for record in result.history]
-    few = min(10, (steps + 1) // 2)
+    run.train(total)
+    figures = task.figures(run, seed, shots)
+    losses = [record.loss for record in run.history]
+    few = min(10, (len(losses) + 1) // 2)
+    seconds = sum(record.seconds for record in run.history)
     report = {
-        "steps": steps,
-        "posts": served.during("posts"),
-        "eval_posts": served.apart("posts"),
-        "circuits": served.during("circuits"),
-        "requests": served.during("requests"),
-        "test_accuracy": result.test_accuracy,
-        "baseline_accuracy": result.baseline_accuracy,
-        "constant_accuracy": result.constant_accuracy,
+        "steps": run.step,
+        "stopped": run.stopped,
+        "posts": sum(record.posts for record in run.history),
+        "eval_posts": device.stats["jobs"] - sum(record.posts for record in made_here),
+        "circuits": sum(record.circuits for record in run.history),
+        "requests": sum(record.requests for record in run.history),
+        **figures,
         "loss_first": _mean(losses[:few]),
         "loss_last": _mean(losses[-few:]),
         "seconds": round(seconds, 3),
-        "seconds_per_step": round(seconds / steps, 5),
-        "seed": seed,
-        "batch_size": batch_size,
-        "shots": shots,
-        "backend": backend,
-        "noise_model": noise_model,
+        "seconds_per_step": round(seconds / max(run.step, 1), 5),
+        "cost_usd": run.spent_usd,
+        "batch_size": size,
+        **settings,
     }
-    _write(out, report, result.history)
-    return report
+    _write(out, report, run)
+    return report, {**task.lines(report), **_lines(report, out)}
 
 
-class _Served:
-    """Requests, POSTs and circuits so far: as the emulator counts them, else as the client."""
+def _write(out: Path, report: dict[str, Any], run: Any) -> None:
+    """What two runs of the same seed have to agree on, beside what was measured."""
+    from pennylane_qstore.training.plots import draw_learning_curves, learning_curve, pyplot
 
-    def __init__(self, device: Any) -> None:
-        self._device = device
-        self._at: dict[str, dict[str, int]] = {"start": self._now()}
-
-    def mark(self, name: str) -> None:
-        """Remember the counts as they are."""
-        self._at[name] = self._now()
-
-    def during(self, what: str) -> int:
-        """Counted by the training steps."""
-        return self._at["steps"][what] - self._at["before"][what]
-
-    def apart(self, what: str) -> int:
-        """Counted by calibration and evaluation."""
-        return self._now()[what] - self._at["start"][what] - self.during(what)
-
-    def _now(self) -> dict[str, int]:
-        emulator = self._device.emulator
-        if emulator is not None:
-            stats = emulator.stats()
-            return {name: stats[name] for name in ("requests", "posts", "circuits")}
-        stats = self._device.stats
-        return {
-            "requests": stats["requests"],
-            "posts": stats["jobs"],
-            "circuits": stats["circuits"],
-        }
-
-
-def _write(out: Path, report: dict[str, Any], history: Any) -> None:
-    from dataclasses import asdict
-
-    from pennylane_qstore.training.plots import draw_learning_curve, learning_curve, pyplot
-
-    records = [asdict(record) for record in history]
-    text = json.dumps({"summary": report, "history": records}, indent=1)
-    (out / "history.json").write_text(text)
+    history = [record.outcome() for record in run.history]
+    measured = {name: run.table()[name] for name in ("seconds", "queue_s", "run_s", "cost_usd")}
+    text = json.dumps({"summary": report, "history": history, "measured": measured}, indent=1)
+    (out / "history.json").write_text(text, encoding="utf-8")
     plt = pyplot()
-    curve = learning_curve([r["loss"] for r in records], [r["accuracy"] for r in records])
+    metric = next(iter(run.history[0].metrics))
+    _, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     lines = {
-        f"test, this model: {report['test_accuracy']:.2f}": report["test_accuracy"],
-        f"test, logistic regression: {report['baseline_accuracy']:.2f}": report[
-            "baseline_accuracy"
-        ],
-        f"test, constant: {report['constant_accuracy']:.2f}": report["constant_accuracy"],
+        f"{label}: {report[name]:.2f}": report[name]
+        for label, name in _LINES.items()
+        if name in report
     }
-    left, _ = draw_learning_curve(curve, lines)
-    left.figure.savefig(out / "training.png", dpi=150)
-    plt.close(left.figure)
-
-
-def _print_report(report: dict[str, Any], out: Path) -> None:
-    steps = report["steps"]
-    where = "the emulator" if report["backend"] == "emulator" else report["backend"]
-    typer.echo(
-        f"Test accuracy       {report['test_accuracy']:.3f}\n"
-        f"Logistic regression {report['baseline_accuracy']:.3f} (same split)\n"
-        f"Constant guess      {report['constant_accuracy']:.3f}\n"
-        f"Loss                {report['loss_first']:.3f} -> {report['loss_last']:.3f} "
-        "(means of the first and last steps)\n"
-        f"POSTs               {report['posts']} for {steps} steps "
-        f"({report['eval_posts']} more for calibration and evaluation)\n"
-        f"Requests per step   {report['requests'] / steps:.1f}, "
-        f"circuits per step {report['circuits'] / steps:.0f}\n"
-        f"Time per step       {1e3 * report['seconds_per_step']:.1f} ms on {where}\n"
-        f"Written             {out / 'history.json'}, {out / 'training.png'}"
+    on_loss = "divergence" in report
+    draw_learning_curves(
+        [learning_curve(run.history, "loss")], lines=lines if on_loss else None, axes=axes[0]
     )
+    draw_learning_curves(
+        [learning_curve(run.history, metric)], lines=None if on_loss else lines, axes=axes[1]
+    )
+    axes[0].figure.savefig(out / "training.png", dpi=150)
+    plt.close(axes[0].figure)
+
+
+def _lines(report: dict[str, Any], out: Path) -> dict[str, str]:
+    steps = report["steps"]
+    lines = {
+        "Loss": f"{report['loss_first']:.3f} -> {report['loss_last']:.3f} "
+        "(means of the first and last steps)",
+        "POSTs": f"{report['posts']} for {steps} steps "
+        f"({report['eval_posts']} more for calibration and evaluation)",
+        "Requests per step": f"{report['requests'] / steps:.1f}, "
+        f"circuits per step {report['circuits'] / steps:.0f}",
+        "Time per step": f"{1e3 * report['seconds_per_step']:.1f} ms on {_where(report)}",
+        "Written": f"{out / 'history.json'}, {out / 'training.png'}, {out / 'checkpoint.json'}",
+    }
+    if report["cost_usd"]:
+        lines["Billed"] = f"${report['cost_usd']:,.2f}"
+    if report["stopped"] != "steps":
+        again = "; --resume goes on" if report["stopped"] in ("interrupt", "budget") else ""
+        lines["Stopped by"] = f"{report['stopped']} after {steps} steps{again}"
+    return lines
+
+
+def _classify(
+    device: Any, settings: dict[str, Any], out: Path
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The nearest centroid: one batch, nothing to resume."""
+    from pennylane_qstore.training.tasks.catalogue import nearest_centroid
+
+    figures = nearest_centroid(device, settings["shots"])
+    stats = device.stats
+    counted = {name: stats[name] for name in ("circuits", "requests", "cost_usd")}
+    report = {**figures, "posts": stats["jobs"], **counted, **settings}
+    (out / "centroid.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    lines = {
+        "Accuracy": f"{report['test_accuracy']:.3f} (all 150 flowers)",
+        "Classical centroid": f"{report['baseline_accuracy']:.3f}",
+        "Constant guess": f"{report['constant_accuracy']:.3f}",
+        "Outcomes kept": f"{report['kept']:.3f} (one excitation)",
+        "Distance error": f"{report['distance_error']:.2f} cm^2 (root mean square)",
+        "POSTs": f"{report['posts']} for {report['circuits']} circuits on {_where(report)}",
+        "Written": f"{out / 'centroid.json'}",
+    }
+    if report["cost_usd"]:
+        lines["Billed"] = f"${report['cost_usd']:,.2f}"
+    return report, lines
+
+
+def _where(report: dict[str, Any]) -> str:
+    if report["backend"] == "emulator":
+        noise = f", noise of {report['noise_model']}" if report["noise_model"] else ""
+        return f"the emulator{noise}"
+    return str(report["backend"])
+
+
+_LINES = {
+    "test, this model": "test_accuracy",
+    "test, logistic regression": "baseline_accuracy",
+    "test, constant": "constant_accuracy",
+    "this model": "divergence",
+    "classical tree": "tree_divergence",
+    "constant": "uniform_divergence",
+}
 
 
 def _mean(values: list[float]) -> float:

@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pennylane_qstore.training.run import Record, TrainingRun
+    from pennylane_qstore.training.history import Record
+    from pennylane_qstore.training.run import TrainingRun
 
 _WORTH_SHOWING_S = 0.5  # a job that is done sooner needs no words
 

@@ -47,7 +47,7 @@ class Devices:
     @property
     def spent_usd(self) -> float:
         """Billed, in US dollars."""
-        return sum(device.spent_usd for device in self._ours)
+        return float(sum(device.spent_usd for device in self._ours))
 
     @property
     def left_usd(self) -> float | None:

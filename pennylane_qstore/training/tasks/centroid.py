@@ -49,7 +49,7 @@ class Classified:
     @property
     def predicted(self) -> Ints:
         """Species of the nearest centroid."""
-        return np.argmin(self.distances, axis=1)
+        return np.asarray(np.argmin(self.distances, axis=1))
 
     @property
     def accuracy(self) -> float:
@@ -89,7 +89,8 @@ def classify(device: Device, shots: int | None = 500) -> Classified:
     # All features are positive, so is every inner product: the square loses no sign.
     distances = lengths**2 + others**2 - 2 * lengths * others * np.sqrt(home)
     exact = np.sum((flowers - centres) ** 2, axis=1)
-    return Classified(*(a.reshape(-1, 3) for a in (distances, exact, kept)), y, x)
+    distances, exact, kept = (a.reshape(-1, 3) for a in (distances, exact, kept))
+    return Classified(distances, exact, kept, y, x)
 
 
 def make_circuit(device: Device, shots: int | None = 500) -> Any:
