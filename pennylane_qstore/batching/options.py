@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
+
+from pennylane import default_config
 
 from pennylane_qstore.batching.execute import Packing, Target
 from pennylane_qstore.batching.queue import AdaptiveQueueManager
@@ -17,7 +21,7 @@ from pennylane_qstore.ionq.backends import (
     backend,
     noise_model,
 )
-from pennylane_qstore.ionq.secret import Secret, find_key
+from pennylane_qstore.ionq.secret import find_key
 from pennylane_qstore.native.cache import SmartCircuitCache
 
 
@@ -81,7 +85,8 @@ class Options:
             local = self.api_key is None and self.base_url is None
             self.backend = "emulator" if local else "simulator"
         if isinstance(self.api_key, str):
-            self.api_key = Secret(self.api_key)
+            _check_config_file(self.api_key)
+            self.api_key = find_key(self.api_key)
         _one_of("gateset", self.gateset, ("native", "qis"))
         _one_of("gradient", self.gradient, ("parameter-shift", "spsa"))
         _whole("num_directions", self.num_directions, least=1)
@@ -215,6 +220,19 @@ class Options:
     def _check_key(self) -> None:
         """A cloud backend without a key is refused when the device is made."""
         find_key(self.api_key)
+
+
+def _check_config_file(key: str) -> None:
+    """A key that came from PennyLane's configuration file must be for its owner's eyes only."""
+    sections = [default_config[name] for name in ("main", "qstore.global", "qstore.ionq")]
+    if os.name != "posix" or key not in [section.get("api_key") for section in sections]:
+        return
+    path = Path(default_config.path)
+    if path.stat().st_mode & 0o077:
+        raise ConfigurationError(
+            f"The API key is in {path}, which others can read: `chmod 600 {path}`, or keep it in "
+            "the environment variable IONQ_API_KEY."
+        )
 
 
 def _one_of(name: str, value: Any, allowed: Sequence[Any]) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
+import logging
 import pickle
+import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -43,3 +47,83 @@ def test_the_key_is_found_in_order(monkeypatch):
     monkeypatch.setenv("IONQ_API_KEY", "first")
     assert find_key().reveal() == "first"
     assert find_key("given").reveal() == "given"
+
+
+class NoKeyring(Exception):
+    pass
+
+
+def keyring(password):
+    def get_password(service, user):
+        if isinstance(password, Exception):
+            raise password
+        return password if (service, user) == ("ionq", "api_key") else None
+
+    return SimpleNamespace(
+        get_password=get_password, errors=SimpleNamespace(KeyringError=NoKeyring)
+    )
+
+
+def test_a_key_is_read_from_the_keyring_where_that_is_asked_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keyring", keyring("kept-key"))
+    assert find_key("keyring:ionq").reveal() == "kept-key"
+    monkeypatch.setenv("IONQ_API_KEY", "keyring:ionq")
+    assert find_key().reveal() == "kept-key"
+    with pytest.raises(ConfigurationError, match="keyring set other api_key"):
+        find_key("keyring:other")
+    monkeypatch.setitem(sys.modules, "keyring", keyring(NoKeyring("locked")))
+    with pytest.raises(ConfigurationError, match="locked"):
+        find_key("keyring:ionq")
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    with pytest.raises(ConfigurationError, match="pip install keyring"):
+        find_key("keyring:ionq")
+
+
+@pytest.fixture
+def log():
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    logging.getLogger().addHandler(handler)
+    yield out
+    logging.getLogger().removeHandler(handler)
+
+
+@pytest.mark.parametrize("name", ["pennylane_qstore.ionq.client", "aiohttp.client", "asyncio"])
+def test_a_key_that_slips_into_a_log_is_hidden_there(name, log):
+    logger = logging.getLogger(name)
+    find_key("canary-key")
+    logger.warning("with arguments: %s, %d", "canary-key", 7)
+    logger.warning("in the text: canary-key")
+    try:
+        raise ValueError("canary-key")
+    except ValueError:
+        logger.exception("an error")
+    shown = log.getvalue()
+    assert "canary" not in shown
+    assert "with arguments: ***, 7" in shown
+    assert "ValueError: ***" in shown
+
+
+def test_what_holds_no_key_is_logged_as_it_is(log):
+    find_key("canary-key")
+    logging.getLogger("pennylane_qstore.ionq.client").warning("%s and %r", 1, "two")
+    assert log.getvalue() == "1 and 'two'\n"
+
+
+def test_a_key_in_a_configuration_file_that_others_read_is_refused(tmp_path, monkeypatch):
+    import pennylane as qml
+
+    file = tmp_path / "config.toml"
+    file.write_text('[qstore.ionq]\napi_key = "from-the-file"\n')
+    file.chmod(0o644)
+    config = qml.Configuration("none.toml")
+    config.load(str(file))
+    config._filepath = str(file)
+    monkeypatch.setattr("pennylane.devices.device_constructor.default_config", config)
+    monkeypatch.setattr("pennylane_qstore.batching.options.default_config", config)
+    with pytest.raises(ConfigurationError, match="chmod 600") as refused:
+        qml.device("qstore.ionq", wires=1)
+    assert "from-the-file" not in str(refused.value)
+    qml.device("qstore.ionq", wires=1, api_key="another")
+    file.chmod(0o600)
+    assert qml.device("qstore.ionq", wires=1)._options.backend == "simulator"
