@@ -7,7 +7,8 @@ level, and writes all phases with one matrix product, since phases in turns are 
 arguments of the runs' amplitudes (virtual Z frames included).
 
 Rows where an angle happens to be special (a run that needs no pulse, a π rotation, an
-interaction of angle 0) are found after binding and written in their cheaper form.
+interaction of angle 0) are found after binding and written in their cheaper form; where the
+plan does not suit them, wire by wire with another.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from pennylane_qstore.native.emission import (
 )
 from pennylane_qstore.native.gates import TURN
 from pennylane_qstore.native.lower import Bit, Flow
+from pennylane_qstore.native.moves import Moves
 from pennylane_qstore.native.push import Rule, chain, plan_ms, plan_zz
 from pennylane_qstore.native.runs import (
     AffineMap,
@@ -43,7 +45,7 @@ from pennylane_qstore.native.runs import (
     runs_of,
     unitary,
 )
-from pennylane_qstore.native.structure import FloatArray
+from pennylane_qstore.native.structure import ComplexArray, FloatArray
 
 CHUNK = 256
 """Rows bound at once: the working arrays stay in the processor's cache."""
@@ -124,7 +126,10 @@ class Template:
         self._bank = Bank(runs, parameters)
         self._angles = AffineMap([e.angle for e in runs.entanglers], parameters)
         self._turning = np.array([bool(e.angle.terms) for e in runs.entanglers], dtype=bool)
-        self.off_plan_rows = 0
+        self.off_plan_rows = self.fallbacks = 0
+        self._flips, self._signs = np.ones(len(self._entanglers)), np.ones((1, 1))
+        self._others: tuple[Moves, ...] | None = None
+        self._no_zero = np.zeros(len(self._entanglers), dtype=bool)
         self._lock = threading.Lock()
         self._patterns: dict[bytes, Emission] = {}
         self._plan(runs, push)
@@ -153,7 +158,8 @@ class Template:
     @property
     def nbytes(self) -> int:
         """Bytes held by the template's arrays."""
-        arrays = [*_arrays(self), *_arrays(self._bank), *_arrays(self._angles)]
+        parts = (self, self._bank, self._angles, self._moves, *(self._others or ()))
+        arrays = [array for part in parts for array in _arrays(part)]
         with self._lock:
             emissions = list(self._patterns.values())
         arrays += [a for e in emissions for a in (e.matrix, e.const, e.frames, e.frame_const)]
@@ -196,22 +202,49 @@ class Template:
         self, parameters: FloatArray
     ) -> tuple[FloatArray, FloatArray, Codes, npt.NDArray[np.bool_]]:
         """Entangling angles, arguments of the runs, pulses per run, entanglers at zero."""
+        angles, alpha, beta = self._amplitudes(parameters)
+        self._moves(alpha, beta)
+        codes = _codes(alpha, beta)
+        more = np.flatnonzero(_pulses(codes).sum(axis=0) > self._planned)
+        if more.size and self._pushes:
+            alpha[:, more], beta[:, more] = self._fewest(
+                parameters[more], alpha[:, more], beta[:, more]
+            )
+            codes[:, more] = _codes(alpha[:, more], beta[:, more])
+        x = np.concatenate(
+            [np.angle(alpha), np.angle(beta), 2 * np.arctan2(np.abs(alpha), np.abs(beta))]
+        )
+        x /= TURN
+        zero = np.zeros(angles.shape, dtype=bool)
+        if self._turning.any():
+            zero = np.abs(angles) < EPS
+        return angles, x, codes, zero
+
+    def _amplitudes(self, parameters: FloatArray) -> tuple[FloatArray, ComplexArray, ComplexArray]:
+        """Entangling angles, and (α, β) of the runs with nothing moved."""
         alpha, beta = self._bank.evaluate(parameters)
         angles = self._angles(parameters)
-        zero = np.zeros((len(self._entanglers), len(parameters)), dtype=bool)
         if self._turning.any():
             angles = self._wrap(angles, alpha, beta)
-            zero = np.abs(angles) < EPS
-        if self._steps or self._moved.size:
-            alpha, beta = self._pushed(alpha, beta)
-        a, b = np.abs(alpha), np.abs(beta)
-        codes = np.full(a.shape, FULL, dtype=np.uint8)
-        codes[np.abs(a - b) < EPS] = HALF
-        codes[b < EPS] = NONE
-        codes[a < EPS] = FLIP
-        x = np.concatenate([np.angle(alpha), np.angle(beta), 2 * np.arctan2(a, b)])
-        x /= TURN
-        return angles, x, codes, zero
+        return angles, alpha, beta
+
+    def _fewest(self, parameters: FloatArray, alpha: ComplexArray, beta: ComplexArray) -> Column:
+        """Wire by wire, the plan that leaves the fewest pulses at these rows.
+
+        At special angles a plan made for generic ones may leave more than it should.
+        """
+        starts = [index[0] for index in self._bank.index]
+        lengths = [len(index) for index in self._bank.index]
+        for moves in self._alternatives():
+            _, a, b = self._amplitudes(parameters)
+            moves(a, b)
+            its, now = (
+                np.add.reduceat(_pulses(_codes(*column)), starts, axis=0)
+                for column in ((a, b), (alpha, beta))
+            )
+            fewer = np.repeat(its < now, lengths, axis=0)
+            alpha, beta = np.where(fewer, a, alpha), np.where(fewer, b, beta)
+        return alpha, beta
 
     def _by_pattern(
         self, codes: Codes, zero: npt.NDArray[np.bool_]
@@ -264,118 +297,65 @@ class Template:
     # --- planning --------------------------------------------------------------------------
 
     def _plan(self, runs: Runs, push: bool) -> None:
+        self._constant = [
+            [all(not hasattr(op, "axis") for op in run) for run in wire] for wire in runs.runs
+        ]
+        self._pushes = push and self.family == "ms"
         rng = np.random.default_rng(20)
         sample = random_rows(rng, 1, self.parameters)
-        check = random_rows(rng, 1, self.parameters)
-        alpha, beta = self._bank.evaluate(sample)
-        rules: list[list[Rule]] = []
-        for q, wire in enumerate(runs.runs):
-            k = len(wire) - 1
-            samples = [unitary(alpha[r, 0], beta[r, 0]) for r in self._bank.index[q]]
-            constant = [all(not hasattr(op, "axis") for op in run) for run in wire]
-            if not push or not k:
-                rules.append([Rule("const", 0.0)] * (k + 2))
-            elif self.family == "ms":
-                rules.append(plan_ms(samples, constant))
-            else:
-                rules.append([Rule("const", c) for c in plan_zz(samples)])
-        self._adopt(rules)
-        if push and self.family == "ms":
-            self._verify(rules, sample, check)
-        *_, codes, _ = self._evaluate(sample)
-        self._codes = np.ascontiguousarray(codes[:, 0])
-        self._no_zero = np.zeros(len(self._entanglers), dtype=bool)
+        rules = self._rules(sample) if push else self._no_rules()
+        if self._pushes and self.parameters:
+            self._verify(rules, sample, random_rows(rng, 1, self.parameters))
+        self._moves = Moves(rules, self._bank)
+        if self.family == "zz":
+            self._flips = self._moves.flips(self._entanglers)
+            self._signs = self._flips[:, None]
+        self._codes = np.ascontiguousarray(self._codes_at(self._moves, sample)[:, 0])
+        self._planned = int(_pulses(self._codes).sum())
+
+    def _rules(self, row: FloatArray) -> list[list[Rule]]:
+        """The plan that leaves the fewest pulses at one row of parameters."""
+        _, alpha, beta = self._amplitudes(row)
+        rules = self._no_rules()
+        for q, index in enumerate(self._bank.index):
+            samples = [unitary(alpha[r, 0], beta[r, 0]) for r in index]
+            if len(index) > 1 and self.family == "ms":
+                rules[q] = plan_ms(samples, self._constant[q])
+            elif len(index) > 1:
+                rules[q] = [Rule("const", c) for c in plan_zz(samples)]
+        return rules
+
+    def _no_rules(self) -> list[list[Rule]]:
+        return [[Rule("const", 0.0)] * (len(index) + 1) for index in self._bank.index]
+
+    def _alternatives(self) -> tuple[Moves, ...]:
+        """Other plans: what fits any runs, nothing moved, and some made for special angles."""
+        if self._others is None:
+            rng = np.random.default_rng(21)
+            special = np.array([0.0, np.pi / 2, np.pi])
+            rows = np.repeat(special[:, None], self.parameters, axis=1)
+            rows = np.concatenate([rows, rng.choice(special, (1, self.parameters))])
+            plans = [
+                [chain(len(index) - 1) for index in self._bank.index],
+                self._no_rules(),
+                *(self._rules(row[None]) for row in rows),
+            ]
+            self._others = tuple(Moves(plan, self._bank) for plan in plans)
+        return self._others
 
     def _verify(self, rules: list[list[Rule]], sample: FloatArray, check: FloatArray) -> None:
         """A wire whose plan does not hold at a second sample falls back to the plain chain."""
-        if not self.parameters:
-            return
-        self.fallbacks = 0
-        *_, first, _ = self._evaluate(sample)
-        *_, second, _ = self._evaluate(check)
+        moves = Moves(rules, self._bank)
+        first, second = self._codes_at(moves, sample), self._codes_at(moves, check)
         for q, index in enumerate(self._bank.index):
             if _pulses(second[index, 0]).sum() > _pulses(first[index, 0]).sum():
                 rules[q] = chain(len(index) - 1)
                 self.fallbacks += 1
-        if self.fallbacks:
-            self._adopt(rules)
 
-    def _adopt(self, rules: list[list[Rule]]) -> None:
-        """Arrange the rules of all wires as levels of vectorised steps."""
-        self.fallbacks = getattr(self, "fallbacks", 0)
-        offset = [0]
-        for wire in rules:
-            offset.append(offset[-1] + len(wire))
-        self._c_const = np.zeros((offset[-1], 1))
-        levels: dict[tuple[int, str], list[tuple[int, int, int, float]]] = {}
-        for q, wire in enumerate(rules):
-            for i, (level, rule) in enumerate(zip(_levels(wire), wire, strict=True)):
-                slot = offset[q] + i
-                if rule.kind == "const":
-                    self._c_const[slot] = rule.offset
-                    continue
-                source = slot + (1 if rule.kind == "backward" else -1)
-                run = i - 1 if rule.kind == "forward" else i
-                item = (slot, source, self._bank.index[q][run], rule.offset)
-                levels.setdefault((level, rule.kind), []).append(item)
-        self._steps = [
-            (
-                kind,
-                np.array([item[0] for item in items]),
-                np.array([item[1] for item in items]),
-                np.array([item[2] for item in items]),
-                np.array([[item[3]] for item in items]),
-            )
-            for (_, kind), items in sorted(levels.items())
-        ]
-        left, right, moved = [], [], []
-        for q, index in enumerate(self._bank.index):
-            for i, r in enumerate(index):
-                around = rules[q][i], rules[q][i + 1]
-                if any(rule != Rule("const", 0.0) for rule in around):
-                    right.append(offset[q] + i)
-                    left.append(offset[q] + i + 1)
-                    moved.append(r)
-        self._moved, self._left, self._right = (
-            np.array(m, dtype=int) for m in (moved, left, right)
-        )
-        # A half turn moved through ZZ changes the sign of its angle.
-        flips = np.ones(len(self._entanglers))
-        if self.family == "zz":
-            for e, entangler in enumerate(self._entanglers):
-                for q, run in ((entangler.a, entangler.run_a), (entangler.b, entangler.run_b)):
-                    if rules[q][run + 1].offset:
-                        flips[e] = -flips[e]
-        self._flips, self._signs = flips, flips[:, None]
-
-    def _pushed(self, alpha: FloatArray, beta: FloatArray) -> Column:
-        c = np.empty((len(self._c_const), alpha.shape[1]))
-        c[:] = self._c_const
-        for kind, slot, source, run, offset in self._steps:
-            a, b = alpha[run], beta[run]
-            if kind == "euler":
-                y = -2 * (a.real * b.real + a.imag * b.imag)
-                z = 2 * (a.real * a.imag - b.real * b.imag)
-                c[slot] = np.arctan2(y, z) + offset
-                continue
-            half = c[source] / 2
-            cos, sin = np.cos(half), 1j * np.sin(half)
-            if kind == "forward":  # the first column of U RX(-c)
-                a, b = a * cos - sin * b.conj(), b * cos + sin * a.conj()
-                y = a.real * b.imag - a.imag * b.real
-            else:  # that of (RX(c) U)†
-                a, b = cos * a - sin * b, cos * b - sin * a
-                y = -(a.real * b.imag + a.imag * b.real)
-            z = a.real**2 + a.imag**2 - b.real**2 - b.imag**2
-            c[slot] = np.arctan2(2 * y, z) + offset
-        c /= 2
-        cos, sin = np.cos(c), 1j * np.sin(c)
-        a, b = alpha[self._moved], beta[self._moved]
-        cr, sr = cos[self._right], sin[self._right]
-        a, b = a * cr - sr * b.conj(), b * cr + sr * a.conj()
-        cl, sl = cos[self._left], sin[self._left]
-        alpha[self._moved], beta[self._moved] = cl * a - sl * b, cl * b - sl * a
-        return alpha, beta
+    def _codes_at(self, moves: Moves, parameters: FloatArray) -> Codes:
+        _, alpha, beta = self._amplitudes(parameters)
+        moves(alpha, beta)
+        return _codes(alpha, beta)
 
 
 def _readout(outputs: Sequence[Bit], wires: Sequence[int]) -> tuple[tuple[int, ...], Readout]:
@@ -388,16 +368,14 @@ def _readout(outputs: Sequence[Bit], wires: Sequence[int]) -> tuple[tuple[int, .
     return measured, Readout(matrix, np.array([bit.flip for bit in outputs], dtype=np.uint8))
 
 
-def _levels(rules: Sequence[Rule]) -> list[int]:
-    """Order of evaluation: a rule comes after the neighbour it follows from."""
-    levels = [0 if rule.kind in ("const", "euler") else -1 for rule in rules]
-    while -1 in levels:
-        for i, rule in enumerate(rules):
-            if levels[i] < 0:
-                source = levels[i + (1 if rule.kind == "backward" else -1)]
-                if source >= 0:
-                    levels[i] = source + 1
-    return levels
+def _codes(alpha: ComplexArray, beta: ComplexArray) -> Codes:
+    """What each run is left with."""
+    a, b = np.abs(alpha), np.abs(beta)
+    codes = np.full(a.shape, FULL, dtype=np.uint8)
+    codes[np.abs(a - b) < EPS] = HALF
+    codes[b < EPS] = NONE
+    codes[a < EPS] = FLIP
+    return codes
 
 
 def _pulses(codes: Codes) -> npt.NDArray[np.int_]:

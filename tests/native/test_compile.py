@@ -170,3 +170,17 @@ def test_the_zero_state_survives_an_empty_circuit():
     assert block.gates
     assert abs(run(1, block.gates, block.params[0], zero(1))[0]) == pytest.approx(1)
     assert distribution(batch, block.gates, block.params[0]) == pytest.approx([1, 0])
+
+
+@pytest.mark.parametrize("value", [0.0, np.pi / 2, np.pi])
+def test_special_angles_cost_no_more_than_generic_ones(value):
+    """A plan for generic angles degenerates there; other plans stand by."""
+    wires = {i: i for i in range(6)}
+    layers = qml.BasicEntanglerLayers(np.ones((4, 6)), range(6))
+    _, program = affine(split(qml.tape.QuantumScript([layers]), wires)[0], wires)
+    template = compile_program(program, measured=range(6), family="ms", absorb=False)
+    batch = template.bind(np.full((3, program.parameters), value))
+    for block in batch.blocks:
+        pulses = sum(len(on) == 1 for _, on in block.gates)
+        assert pulses <= template.pulses
+        assert len(block.gates) - pulses <= template.entanglers
