@@ -14,6 +14,7 @@ from pennylane_qstore.native.transform import compile_native
 from pennylane_qstore.training.spsa import SPSAOptimizer
 
 if TYPE_CHECKING:
+    from pennylane_qstore.training.run import TrainingRun
     from pennylane_qstore.v34 import (
         AdaptiveQueueManager,
         CircuitBatchManagerV34,
@@ -37,6 +38,7 @@ __all__ = [
     "SPSAOptimizer",
     "SmartCircuitCache",
     "TrainingConfig",
+    "TrainingRun",
     "__version__",
     "compile_native",
     "deferred",
@@ -48,20 +50,21 @@ __all__ = [
     "session",
 ]
 
-_LATE = (
-    "AdaptiveQueueManager",
-    "CircuitBatchManagerV34",
-    "IonQBatchClient",
-    "PerformanceTracker",
-    "SmartCircuitCache",
-    "TrainingConfig",
-)
+_LATE = {
+    "AdaptiveQueueManager": "v34",
+    "CircuitBatchManagerV34": "v34",
+    "IonQBatchClient": "v34",
+    "PerformanceTracker": "v34",
+    "SmartCircuitCache": "v34",
+    "TrainingConfig": "v34",
+    "TrainingRun": "training.run",
+}
 """Imported when asked for: what ``import pennylane_qstore`` should not cost everybody."""
 
 
 def __getattr__(name: str) -> Any:
     if name in _LATE:
-        return getattr(import_module("pennylane_qstore.v34"), name)
+        return getattr(import_module(f"pennylane_qstore.{_LATE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
