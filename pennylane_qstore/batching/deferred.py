@@ -11,8 +11,10 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
+import itertools
 import os
 import sys
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -142,9 +144,8 @@ def deferred() -> Iterator[None]:
     Raises:
         QStoreError: whatever the device raises, where a result is looked at.
     """
-    with turn(), _scope(_Scope(lazy=True)) as scope:
+    with turn(), _scope(lazy=True):
         yield
-        scope.close()
 
 
 def run_tasks(*thunks: Callable[[], Any]) -> list[Any]:
@@ -174,11 +175,9 @@ def evaluate(*thunks: Callable[[], Any], lazy: bool = True) -> list[Any]:
     Returns:
         Their values, in order.
     """
-    with turn(), _scope(_Scope(lazy=lazy)) as scope:
+    with turn(), _scope(lazy=lazy):
         values = run_tasks(*thunks)
-        values = [real(value) for value in values]
-        scope.close()
-    return values
+    return [real(value) for value in values]
 
 
 def gather(dev: Device, *thunks: Callable[[], Any]) -> list[Any]:
@@ -223,8 +222,18 @@ class _Scope:
     def __init__(self, *, lazy: bool) -> None:
         self.lazy = lazy
         self.closed = False
-        self._outer = _SCOPE.get()
-        self.pending: list[Request] = [] if self._outer is None else self._outer.pending
+        outer = _SCOPE.get()
+        self.pending: list[Request] = [] if outer is None else outer.pending
+        self._nodes: weakref.WeakValueDictionary[int, DeferredArray] = weakref.WeakValueDictionary()
+        self._number = itertools.count()
+
+    def track(self, node: DeferredArray) -> None:
+        self._nodes[next(self._number)] = node
+
+    def settle(self) -> None:
+        """Real arrays for whoever still holds a deferred one."""
+        for node in list(self._nodes.values()):
+            node.settle()
 
     def defer(self, request: Request) -> tuple[Any, ...]:
         """Keep a request for later and return deferred results in its place."""
@@ -270,16 +279,19 @@ _SCOPE: contextvars.ContextVar[_Scope | None] = contextvars.ContextVar("qstore_s
 
 
 @contextlib.contextmanager
-def _scope(scope: _Scope) -> Iterator[_Scope]:
+def _scope(*, lazy: bool) -> Iterator[None]:
+    scope = _Scope(lazy=lazy)
     token = _SCOPE.set(scope)
     try:
-        yield scope
+        yield
+        scope.close()
     except BaseException:
         scope.abandon()
         raise
     finally:
         scope.closed = True
         _SCOPE.reset(token)
+    scope.settle()
 
 
 class _Leaf:

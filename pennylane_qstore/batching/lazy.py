@@ -5,10 +5,14 @@ NumPy operation on such. Beside it stands ``_like``, an array of the same type, 
 dtype with made-up values, found by applying the operation to the operands' own stand-ins:
 so shape errors are raised where they are made, and nobody has to fetch to learn a shape.
 Looking at a value fetches everything that is pending in the same scope, in one batch.
+
+An operation sees its operands as they were when it was written down: arrays and lists among
+them are copied, and as long as the scope is open what has been fetched cannot be written to.
 """
 
 from __future__ import annotations
 
+import math
 import operator
 import sys
 from collections.abc import Callable, Iterator
@@ -30,6 +34,9 @@ class Scope(Protocol):
 
     closed: bool
     """Whether the scope is over, that is, whether everything has been fetched."""
+
+    def track(self, node: DeferredArray) -> None:
+        """Remember a value, for as long as others do, to settle it when the scope is over."""
 
 
 class Source(Protocol):
@@ -55,14 +62,15 @@ class DeferredArray:
     ``.item()`` and whatever else needs the value fetch it. ``shape``, ``dtype``, ``ndim``,
     ``size`` and ``requires_grad`` are known at once. It is read-only.
 
-    Once its scope is over it holds a real array and passes for one (``isinstance``, pickle,
-    arithmetic with it gives NumPy arrays).
+    Once its scope is over it holds a real array and passes for one: ``isinstance``, pickle,
+    hashing and writing to it; arithmetic with it gives NumPy arrays.
     """
 
     __slots__ = (
         "__weakref__",
         "_call",
         "_errstate",
+        "_frozen",
         "_like",
         "_operands",
         "_scopes",
@@ -71,7 +79,6 @@ class DeferredArray:
     )
 
     __array_priority__: ClassVar[float] = 1000.0
-    __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, like: Any, source: Source | None, call: Any, operands: Any) -> None:
         self._like = like
@@ -80,6 +87,7 @@ class DeferredArray:
         self._operands: tuple[DeferredArray, ...] = operands
         self._errstate = None if call is None else np.geterr()
         self._source = source
+        self._frozen = False
         # Nearly always one and the same scope; a set of sources would grow with every term.
         self._scopes: frozenset[Scope] = (
             operands[0]._scopes if source is None else frozenset((source.scope,))
@@ -87,6 +95,8 @@ class DeferredArray:
         for operand in operands[1:]:
             if operand._scopes is not self._scopes:
                 self._scopes |= operand._scopes
+        for scope in self._scopes:
+            scope.track(self)
 
     @classmethod
     def leaf(cls, like: Any, source: Source) -> DeferredArray:
@@ -109,9 +119,33 @@ class DeferredArray:
                     stack.extend(waiting)
                     continue
                 node._value = node._compute()
+                node._freeze()
                 node._call, node._operands = None, ()
             stack.pop()
         return self._value
+
+    def settle(self) -> None:
+        """Hold a real array that may be written to, if all scopes of it are over."""
+        if not self._is_over:
+            return
+        try:
+            value = self.fetch()
+        except Exception:  # noqa: BLE001 - raised again where the value is looked at
+            return
+        if self._frozen:
+            _thaw(value)
+            self._frozen = False
+
+    @property
+    def _is_over(self) -> bool:
+        return all(scope.closed for scope in self._scopes)
+
+    def _freeze(self) -> None:
+        """Refuse writing: what else is computed from the value may come later."""
+        value = self._value
+        if isinstance(value, np.ndarray) and not self._is_over:
+            self._frozen = value.flags.writeable or any(o._frozen for o in self._operands)
+            value.flags.writeable = False
 
     def _compute(self) -> Any:
         if self._call is None:
@@ -173,6 +207,18 @@ class DeferredArray:
     def __contains__(self, item: Any) -> bool:
         return item in self.fetch()
 
+    def __hash__(self) -> int:
+        return hash(self.fetch())
+
+    def __trunc__(self) -> int:
+        return math.trunc(self.fetch())
+
+    def __divmod__(self, other: Any) -> Any:
+        return divmod(self.fetch(), _real(other))
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return divmod(other, self.fetch())
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _same, (self.fetch(),)
 
@@ -186,15 +232,17 @@ class DeferredArray:
         return getattr(self.fetch(), name)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        raise ConfigurationError(
-            "A deferred result is read-only. Take a copy first: numpy.array(result)."
-        )
+        if not self._is_over:
+            raise ConfigurationError(
+                "A deferred result is read-only. Take a copy first: numpy.array(result)."
+            )
+        self.fetch()[index] = _real(value)
 
     @property
     def __class__(self) -> type:
         """The class of the value, once there is one; before that, our own."""
         if self._value is _UNSET:
-            if not all(scope.closed for scope in self._scopes):
+            if not self._is_over:
                 return DeferredArray
             self.fetch()
         return type(self._value)
@@ -276,7 +324,8 @@ def _apply(
         with np.errstate(all="ignore"):  # of made-up values; the real ones may warn later
             like = func(*_standins(args), **_standins(kwargs))
         if isinstance(like, np.ndarray | np.generic):
-            return DeferredArray(like, None, (func, args, kwargs), operands)
+            call = func, _as_they_are(args), _as_they_are(kwargs)
+            return DeferredArray(like, None, call, operands)
     return func(*_real(args), **_real(kwargs))
 
 
@@ -338,13 +387,13 @@ def _method(name: str) -> Any:
     return method
 
 
-for _name in _words("add sub mul truediv floordiv mod pow matmul"):
-    _forward, _reflected = _operator(getattr(operator, _name))
+for _name in _words("add sub mul truediv floordiv mod pow matmul lshift rshift and or xor"):
+    _forward, _reflected = _operator(getattr(operator, f"__{_name}__"))
     setattr(DeferredArray, f"__{_name}__", _forward)
     setattr(DeferredArray, f"__r{_name}__", _reflected)
 for _name in _words("lt le gt ge eq ne"):
     setattr(DeferredArray, f"__{_name}__", _comparison(getattr(operator, _name)))
-for _name in _words("neg pos abs"):
+for _name in _words("neg pos abs invert"):
     setattr(DeferredArray, f"__{_name}__", _unary(getattr(operator, _name)))
 for _name in _words(
     "astype clip conj conjugate copy cumprod cumsum diagonal flatten max mean min prod ravel "
@@ -431,6 +480,26 @@ def _substitute(tree: Any, value: Callable[[DeferredArray], Any]) -> Any:
     if isinstance(tree, dict):
         return {key: _substitute(item, value) for key, item in tree.items()}
     return tree
+
+
+def _as_they_are(tree: Any) -> Any:
+    """Operands that nobody else can change any more."""
+    if isinstance(tree, np.ndarray):
+        return tree.copy()
+    if isinstance(tree, tuple):
+        items = [_as_they_are(item) for item in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else tuple(items)
+    if isinstance(tree, list):
+        return [_as_they_are(item) for item in tree]
+    if isinstance(tree, dict):
+        return {key: _as_they_are(item) for key, item in tree.items()}
+    return tree
+
+
+def _thaw(array: np.ndarray) -> None:
+    if isinstance(array.base, np.ndarray) and not array.base.flags.writeable:
+        _thaw(array.base)
+    array.flags.writeable = True
 
 
 def _real(tree: Any) -> Any:

@@ -7,11 +7,12 @@ import threading
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
 from pennylane.devices import Device, ExecutionConfig
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.batching.lazy import DeferredArray, is_deferred, real
-from pennylane_qstore.errors import InvalidResponse
+from pennylane_qstore.errors import InvalidResponse, QStoreError
 
 Send: TypeAlias = Callable[[tuple[QuantumScript, ...], ExecutionConfig | None], Sequence[Any]]
 
@@ -54,7 +55,7 @@ class Request:
         scope: object = None,
     ) -> None:
         self.device = device
-        self.circuits = circuits
+        self.circuits = tuple(_own_parameters(circuit) for circuit in circuits)
         self.config = config
         self.send = send
         self.origin = origin
@@ -124,7 +125,7 @@ def send_all(requests: Sequence[Request]) -> None:
     except BaseException as error:  # Ctrl-C: nobody shall wait for what was not sent
         for request in requests:
             if not request.finished:
-                request.fail(error)
+                request.fail(QStoreError(f"{type(error).__name__} came before this was fetched."))
         raise
 
 
@@ -169,6 +170,15 @@ def _execute(first: Request, circuits: tuple[QuantumScript, ...]) -> tuple[Any, 
             f"{len(circuits)} circuits; it has to return one for each."
         )
     return results
+
+
+def _own_parameters(circuit: QuantumScript) -> QuantumScript:
+    """The circuit as it stands now: until it is sent its caller may change arrays in place."""
+    parameters = circuit.get_parameters(trainable_only=False)
+    mutable = [i for i, p in enumerate(parameters) if isinstance(p, np.ndarray)]
+    if not mutable:
+        return circuit
+    return circuit.bind_new_parameters([parameters[i].copy() for i in mutable], mutable)
 
 
 def _deferred_parameters(circuit: QuantumScript) -> list[DeferredArray]:
