@@ -310,6 +310,7 @@ def _unknown(name: str) -> str:
 
 def _log_progress(progress: Any) -> None:
     logger.debug(
-        "Job %s of %d circuits: %s after %.2f s.",
-        progress.job_id, progress.circuits, progress.state, progress.elapsed_s,
-    )  # fmt: skip
+        "Job %sof %d circuits: %s after %.2f s.",
+        f"{progress.job_id} " if progress.job_id else "",
+        *(progress.circuits, progress.state, progress.elapsed_s),
+    )
