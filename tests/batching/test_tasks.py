@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import itertools
 import signal
+import sys
 import threading
 import time
 
@@ -14,7 +16,8 @@ import pytest
 from counting import CountingDevice
 
 from pennylane_qstore.batching import deferred, tasks
-from pennylane_qstore.errors import InvalidResponse, JobFailed
+from pennylane_qstore.errors import InvalidResponse, JobFailed, QStoreError
+from pennylane_qstore.training.spsa import SPSAOptimizer
 
 X = 0.3
 
@@ -38,7 +41,9 @@ def circuit(dev):
 def no_thread_left():
     before = set(threading.enumerate())
     yield
-    assert set(threading.enumerate()) <= before
+    service = ("qstore-emulator", "qstore-ionq")  # of the process, from the first device on
+    left = {t for t in threading.enumerate() if not t.name.startswith(service)}
+    assert left <= before
     assert tasks._running is None
     assert tasks._turn.is_free
 
@@ -402,6 +407,115 @@ def test_sessions_in_two_threads_are_kept_apart():
         thread.join(60)
     assert batches == {"t2": [2] * 10, "t3": [3] * 10}
     assert results["t3"] == pytest.approx(np.cos([0, 3, 6]))
+
+
+@pytest.fixture
+def busy_threads():
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(interval)
+
+
+def ours(cost, w):
+    opt = SPSAOptimizer(maxiter=10, seed=1)
+    for _ in range(4):
+        w = opt.step(cost, w)
+    return w
+
+
+def by_hand(cost, w):
+    for _ in range(4):
+        with deferred.deferred():
+            w = w - 0.1 * (cost(w + 0.1) - cost(w - 0.1))
+    return w
+
+
+@pytest.mark.parametrize("train", [ours, by_hand])
+def test_threads_that_train_at_the_same_time_train_as_if_alone(busy_threads, train):
+    """Every step has a new structure: circuits are recorded and compiled all the time."""
+
+    def run(start):
+        calls = itertools.count()
+
+        @qml.qnode(qml.device("qstore.ionq", wires=2, cache=False))
+        def circuit(x, w, layers):
+            for _ in range(1 + layers % 3):
+                qml.Hadamard(0)
+                qml.CRX(x, wires=[0, 1])
+            qml.RX(w[0], 0)
+            qml.RY(w[1], 1)
+            return qml.expval(qml.Z(0) @ qml.Z(1)), qml.expval(qml.X(0))
+
+        def cost(w):
+            layers = next(calls)
+            return sum(sum(circuit(x, w, layers)) for x in (0.1, 0.2, 0.3))
+
+        return train(cost, np.array([start, 0.4]))
+
+    wanted = {start: run(start) for start in (0.1, 0.2)}
+    found = {}
+    threads = [
+        threading.Thread(target=lambda s=start: found.update({s: run(s)}), daemon=True)
+        for start in wanted
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert found.keys() == wanted.keys()
+    for start, w in wanted.items():
+        np.testing.assert_allclose(found[start], w, atol=1e-12)
+
+
+def test_while_one_thread_waits_for_the_service_another_has_its_turn():
+    """Both wait at the same time, or neither would ever come back."""
+    both = threading.Barrier(2)
+    results = {}
+
+    def wait(_):
+        with tasks.waiting():
+            both.wait(30)
+
+    def train(x):
+        dev = CountingDevice(wires=1, fail=wait)
+
+        @qml.qnode(dev)
+        def circuit(x):
+            qml.RX(x, 0)
+            return qml.expval(qml.Z(0))
+
+        with deferred.deferred():
+            results[x] = deferred.run_tasks(lambda: circuit(x), lambda: circuit(2 * x))
+
+    threads = [threading.Thread(target=train, args=(x,)) for x in (0.1, 0.2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert results == {x: pytest.approx(np.cos([x, 2 * x])) for x in (0.1, 0.2)}
+
+
+def test_thread_whose_turn_never_comes_is_told_why(dev, circuit, monkeypatch):
+    monkeypatch.setattr(tasks, "PATIENCE_S", 0.05)
+    told = []
+
+    def step():
+        try:
+            deferred.run_tasks(lambda: circuit(X))
+        except QStoreError as error:
+            told.append(str(error))
+
+    def task():
+        thread = threading.Thread(target=step)
+        thread.start()
+        thread.join(30)  # for one that waits for this one
+        return circuit(X)
+
+    assert deferred.run_tasks(task) == [pytest.approx(np.cos(X))]
+    (message,) = told
+    assert "the other one waits for this one" in message
+    assert dev.posts == [1]
 
 
 def test_thread_that_a_task_starts_sends_for_itself(dev, circuit):
