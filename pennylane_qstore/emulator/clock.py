@@ -102,7 +102,7 @@ def timestamp(seconds: float) -> str:
     '1970-01-01T00:00:00.250Z'
     """
     moment = datetime.fromtimestamp(round(seconds * 1000) / 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def _wake(future: asyncio.Future[None]) -> None:

@@ -66,8 +66,13 @@ def document() -> _Json:
                         ),
                         _query("type", {"type": "string"}),
                         *(
-                            _query(name, {"type": "integer", "minimum": 0, "maximum": 999999999})
-                            for name in ("qubits", "shots", "1q_gates", "2q_gates")
+                            _query(name, {"type": "integer", "minimum": least, "maximum": most})
+                            for name, least, most in (
+                                ("qubits", 1, 999999999),
+                                ("shots", 1, MAX_SHOTS),
+                                ("1q_gates", 0, 999999999),
+                                ("2q_gates", 0, 999999999),
+                            )
                         ),
                         _query("error_mitigation", {"type": "boolean"}),
                     ],
@@ -276,17 +281,25 @@ def _components() -> _Json:
         "settings": {"type": "object", "additionalProperties": {"type": "object"}},
     }
 
-    def job(kind: str, source: _Json) -> _Json:
+    def job(kind: str, source: _Json, **more: _Json) -> _Json:
         properties = {"type": {"type": "string", "enum": [kind]}, "input": source, **common}
         return {
             "type": "object",
-            "required": ["type", "backend", "input"],
-            "properties": properties,
+            "required": ["type", "backend", "input", *more],
+            "properties": properties | more,
         }
 
     single = _object(gateset=gateset, circuit=gates)
     circuit = {"type": "object", "required": ["circuit"], "properties": {"circuit": gates}}
     many = {"type": "array", "items": circuit, "minItems": 1, "maxItems": MAX_CIRCUITS}
+    term = _object(pauli_string=_STRING, coefficient={"type": "number"})
+    energy = _object(hamiltonian=_list(term), ansatz=_object(data=_STRING))
+    kind = {"type": "string", "enum": ["hamiltonian-energy"]}
+    function = _object(data=_object(type=kind, data=energy))
+    cut = _object(
+        problem_type={"type": "string", "enum": ["maxcut"]},
+        problem=_object(nodes=_list({"type": "object"}), adjacency=_list(_list({}))),
+    )
     states = ["submitted", "ready", "started", "completed", "failed", "canceled"]
     listed = _object(
         id=_STRING,
@@ -328,6 +341,8 @@ def _components() -> _Json:
                 job("ionq.circuit.v1", single),
                 job("ionq.multi-circuit.v1", _object(gateset=gateset, circuits=many)),
                 job("ionq.qasm3.v1", _object(data=_STRING)),
+                job("quantum-function", function),
+                job("qctrl.qaoa.v1", cut, external_settings=_object(api_credentials=_STRING)),
             ]
         },
         "Session": _object("settings", id=_STRING, status=_STRING, active={"type": "boolean"}),

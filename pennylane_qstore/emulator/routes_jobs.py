@@ -25,7 +25,7 @@ from pennylane_qstore.emulator.render import (
 from pennylane_qstore.emulator.run import Distribution
 from pennylane_qstore.emulator.service import Service, is_qpu, not_found
 from pennylane_qstore.emulator.submission import MULTI, QASM, SINGLE, parse_json
-from pennylane_qstore.ionq.backends import BACKENDS
+from pennylane_qstore.ionq.backends import BACKENDS, MAX_SHOTS
 
 if TYPE_CHECKING:
     from pennylane_qstore.emulator.host import Emulator
@@ -190,11 +190,11 @@ class _JobRoutes:
         if backend not in BACKENDS:
             raise BadRequest(f'"backend" must be one of [{", ".join(BACKENDS)}].', keys=["backend"])
         kind = query.get("type", SINGLE)
-        qubits = _count(query.get("qubits"), "qubits", 25)
-        shots = _count(query.get("shots"), "shots", 1000)
+        qubits = _count(query.get("qubits"), "qubits", 25, least=1)
+        shots = _count(query.get("shots"), "shots", 1000, least=1, most=MAX_SHOTS)
         one = _count(query.get("1q_gates"), "1q_gates", 0)
         two = _count(query.get("2q_gates"), "2q_gates", 0)
-        circuits = _count(query.get("circuits"), "circuits", 1)
+        circuits = _count(query.get("circuits"), "circuits", 1, least=1)
         mitigated = query.get("error_mitigation", "false").lower() == "true"
         card = self._service.rate_cards[backend]
         mean = self._service.profile.mean(circuits, shots)
@@ -417,9 +417,12 @@ def _size(one: Distribution, *, shots: bool) -> int:
     return max(len(one.states), one.shots or 0) if shots else len(one.states)
 
 
-def _count(text: str | None, name: str, default: int) -> int:
+def _count(
+    text: str | None, name: str, default: int, *, least: int = 0, most: int = 999_999_999
+) -> int:
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise BadRequest(f'"{name}" must be an integer of at least 0.', keys=[name])
-    return int(text)
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
+    if not least <= number <= most:
+        raise BadRequest(f'"{name}" must be an integer from {least} to {most}.', keys=[name])
+    return number

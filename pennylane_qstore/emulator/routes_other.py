@@ -11,18 +11,17 @@ from pennylane_qstore.emulator.backends import backend_json, characterizations
 from pennylane_qstore.emulator.circuits import BadRequest
 from pennylane_qstore.emulator.clock import VirtualClock
 from pennylane_qstore.emulator.openapi import document
-from pennylane_qstore.emulator.render import KEY_ID, ORGANIZATION, PROJECT, SUBMITTER
+from pennylane_qstore.emulator.render import KEY_ID, ORGANIZATION, PROJECT
 from pennylane_qstore.emulator.routes_jobs import answer
 from pennylane_qstore.emulator.schemas import SCHEMAS
 from pennylane_qstore.emulator.service import not_found
 from pennylane_qstore.emulator.submission import parse_json
+from pennylane_qstore.emulator.usage import GROUPS, MODALITIES, usage_json
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.ionq.backends import BACKENDS, Backend
 
 if TYPE_CHECKING:
     from pennylane_qstore.emulator.host import Emulator
-
-_NO_USAGE = {"job_count": 0, "amount": 0.0, "time_us": 0}
 
 
 def add_other_routes(app: web.Application, emulator: Emulator) -> None:
@@ -107,56 +106,17 @@ class _OtherRoutes:
         if request.match_info["org"] != ORGANIZATION:
             raise not_found()
         query = request.query
-        start, end = (
-            _date(query.get("start_date"), "start_date"),
-            _date(query.get("end_date"), "end_date"),
-        )
-        group = query.get("group_by", "job")
-        modality = query.get("modality", "daily")
-        if group not in ("job", "project", "user"):
-            raise BadRequest('"group_by" must be one of [job, project, user].', keys=["group_by"])
-        if modality not in ("daily", "weekly", "monthly"):
-            raise BadRequest(
-                '"modality" must be one of [daily, weekly, monthly].', keys=["modality"]
-            )
-        periods: dict[str, dict[str, Any]] = {}
-        for job in self._service.book.all():
-            day = dt.datetime.fromtimestamp(job.submitted_at, dt.UTC).date()
-            if (start and str(day) < start) or (end and str(day) >= end) or job.dry_run:
-                continue
-            first = {
-                "daily": day,
-                "weekly": day - dt.timedelta(days=day.weekday()),
-                "monthly": day.replace(day=1),
-            }[modality]
-            period = periods.setdefault(
-                str(first), {"from": f"{first}T00:00:00.000Z", "groups": {}}
-            )
-            group_id = {"job": job.id, "project": PROJECT, "user": SUBMITTER}[group]
-            entry = period["groups"].setdefault(
-                group_id,
-                {"group_id": group_id, "group_name": job.name or group_id, **_NO_USAGE},
-            )
-            entry["job_count"] += 1
-            entry["amount"] += job.billed_usd
-            entry["time_us"] += round((job.end_at - job.start_at + job.simulated_s) * 1e6)
-        data = []
-        for _, period in sorted(periods.items()):
-            groups = period.pop("groups").values()
-            period |= {key: sum(g[key] for g in groups) for key in _NO_USAGE}
-            period["group_usages"] = sorted(groups, key=lambda g: -g["amount"])[:5]
-            data.append(period)
+        today = dt.datetime.fromtimestamp(self._service.clock.now(), dt.UTC).date()
+        start = _date(query.get("start_date"), "start_date") or str(today.replace(day=1))
+        end = _date(query.get("end_date"), "end_date") or str(today + dt.timedelta(days=1))
         return answer(
-            {
-                "organization": ORGANIZATION,
-                "group_type": group,
-                "modality": modality,
-                "usage_unit": "usd",
-                "job_count": sum(p["job_count"] for p in data),
-                "amount_total": sum(p["amount"] for p in data),
-                "time_us_total": sum(p["time_us"] for p in data),
-                "usage_data": data,
-            }
+            usage_json(
+                self._service.book.all(),
+                dt.date.fromisoformat(start),
+                dt.date.fromisoformat(end),
+                _choice(query.get("group_by"), "group_by", GROUPS),
+                _choice(query.get("modality"), "modality", MODALITIES),
+            )
         )
 
     async def open_session(self, request: web.Request) -> web.Response:
@@ -227,6 +187,13 @@ def _number(text: str | None, name: str, default: int, low: int, high: int) -> i
     if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
         raise BadRequest(f'"{name}" must be an integer from {low} to {high}.', keys=[name])
     return int(text)
+
+
+def _choice(text: str | None, name: str, allowed: tuple[str, ...]) -> str:
+    """One of the allowed values; the first by default."""
+    if text is not None and text not in allowed:
+        raise BadRequest(f'"{name}" must be one of [{", ".join(allowed)}].', keys=[name])
+    return text or allowed[0]
 
 
 def _date(text: str | None, name: str) -> str | None:

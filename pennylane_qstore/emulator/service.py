@@ -28,6 +28,7 @@ from pennylane_qstore.emulator.state import StateFile
 from pennylane_qstore.emulator.submission import (
     MULTI,
     QASM,
+    SINGLE,
     Failure,
     Rules,
     Submission,
@@ -249,9 +250,9 @@ class Service:
         merged = dict(request)
         if child is not None:
             source = request["input"]
-            circuit = {"gateset": source.get("gateset"), "qubits": source.get("qubits")}
-            circuit |= source["circuits"][child]
-            merged["type"] = "ionq.circuit.v1"
+            circuit = {"gateset": source.get("gateset", "qis"), "qubits": source.get("qubits")}
+            circuit |= read_input(request["type"], source).circuits[child]
+            merged["type"] = SINGLE
             merged["input"] = {k: v for k, v in circuit.items() if v is not None}
         merged.update({key: body[key] for key in _MERGED if key in body})
         return orjson.dumps(merged)

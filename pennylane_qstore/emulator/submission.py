@@ -44,6 +44,12 @@ SINGLE, MULTI, QASM = "ionq.circuit.v1", "ionq.multi-circuit.v1", "ionq.qasm3.v1
 _TYPES = (SINGLE, MULTI, QASM, FUNCTION, QAOA)
 _PREFLIGHT = (QASM, FUNCTION)
 """Types whose programs the service reads after it has accepted the job."""
+_SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "error_mitigation": {"debiasing": bool, "symmetry_verification": bool},
+    "compilation": {
+        "opt": (int, float), "precision": str, "gate_basis": str, "service_version": str
+    },
+}  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9 _-]*")
 
 
@@ -390,33 +396,33 @@ def _check_registers(registers: Any, qubits: int, i: int) -> None:
 def _settings(
     value: Any, backend: str, gateset: str, shots: int, *, compiled: bool
 ) -> dict[str, Any]:
-    if value is None:
-        value = {}
-    if not isinstance(value, dict):
-        raise BadRequest('"settings" must be an object.', keys=["settings"])
-    mitigation, compilation = (
-        {} if value.get(key) is None else value[key] for key in ("error_mitigation", "compilation")
-    )
-    if not isinstance(mitigation, dict) or not isinstance(compilation, dict):
-        raise BadRequest('"settings" must hold objects.', keys=["settings"])
-    asked = mitigation.get("debiasing")
-    if asked is not None and not isinstance(asked, bool | dict):
-        raise BadRequest(
-            '"settings.error_mitigation.debiasing" must be a boolean.', keys=["settings"]
-        )
-    qpu = BACKENDS[backend].is_qpu
-    default = gateset == "qis"
-    wanted = default if asked is None else bool(asked)
-    debiasing = qpu and shots >= DEBIASING_MIN_SHOTS and wanted
-    out: dict[str, Any] = dict(value)
-    out["error_mitigation"] = {**mitigation, "debiasing": debiasing}
-    if not compiled:  # such jobs have no settings of compilation
-        out.pop("compilation", None)
-    elif gateset == "qis":
-        out["compilation"] = {"opt": 1, "precision": "1E-3", "gate_basis": "ZZ", **compilation}
-    elif compilation:
-        out["compilation"] = compilation
+    """The settings in force: what was asked for as far as it is known, and the defaults."""
+    known = {name: _known(value, name, kinds) for name, kinds in _SETTINGS.items()}
+    asked = known["error_mitigation"].get("debiasing")
+    wanted = gateset == "qis" if asked is None else asked
+    debiasing = BACKENDS[backend].is_qpu and shots >= DEBIASING_MIN_SHOTS and wanted
+    out: dict[str, Any] = {"error_mitigation": known["error_mitigation"] | {"debiasing": debiasing}}
+    if compiled and gateset == "qis":
+        defaults = {"opt": 1, "precision": "1E-3", "gate_basis": "ZZ"}
+        out["compilation"] = defaults | known["compilation"]
+    elif compiled and known["compilation"]:
+        out["compilation"] = known["compilation"]
     return out
+
+
+def _known(settings: Any, name: str, kinds: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of one kind of settings that are known; others are ignored."""
+    settings = {} if settings is None else settings
+    if not isinstance(settings, dict):
+        raise BadRequest('"settings" must be an object.', keys=["settings"])
+    part = {} if settings.get(name) is None else settings[name]
+    if not isinstance(part, dict):
+        raise BadRequest(f'"settings.{name}" must be an object.', keys=["settings"])
+    found = {key: part[key] for key in kinds if part.get(key) is not None}
+    for key, value in found.items():
+        if not isinstance(value, kinds[key]) or isinstance(value, bool) != (kinds[key] is bool):
+            raise BadRequest(f'"settings.{name}.{key}" is not valid.', keys=["settings"])
+    return found
 
 
 def _failure(submission: Submission, rules: Rules) -> Failure | None:

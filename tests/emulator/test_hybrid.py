@@ -212,6 +212,14 @@ def test_the_other_services_key_is_not_kept(wire: Wire) -> None:
     assert wire.done(again.json["id"])["results"] == job["results"]
 
 
+def test_a_child_can_be_cloned_as_a_job_of_its_own(wire: Wire) -> None:
+    job = submit(wire, maxcut({(0, 1): 1.0}, 2))
+    child = job["child_job_ids"][7]
+    clone = wire("POST", f"/jobs/{child}/clone", {"name": "alone"}).json["id"]
+    assert wire.job(clone)["type"] == "ionq.circuit.v1"
+    assert wire.probabilities(clone) == pytest.approx(wire.probabilities(child))
+
+
 @pytest.mark.parametrize(
     "change",
     [

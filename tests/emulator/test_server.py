@@ -456,8 +456,44 @@ def test_usage_and_whoami(wire: Wire) -> None:
             assert (found["job_count"], found["amount_total"]) == (2, 25.79)
             groups = found["usage_data"][0]["group_usages"]
             assert len(groups) == (2 if group == "job" else 1)
+    assert (found["start_date"], found["usage_to"]) == ("2000-01-01", "2100-01-01T00:00:00.000Z")
+    assert wire("GET", f"/organizations/{organization}/usage").json["job_count"] == 2
     assert wire("GET", f"{path}&group_by=colour").status == 400
     assert wire("GET", "/organizations/nonsense/usage").status == 404
+
+
+def test_usage_comes_by_day_newest_first(serve: Callable[..., Wire]) -> None:
+    clock = VirtualClock()
+    wire = serve(clock=clock)
+    for _ in range(3):
+        wire.submit(backend="qpu.forte-1")
+        clock.advance(86_400)
+    organization = wire("GET", "/sessions").json["organization_id"]
+    path = f"/organizations/{organization}/usage?start_date=2000-01-01&end_date=2100-01-01"
+    days = [period["from"] for period in wire("GET", path).json["usage_data"]]
+    assert len(set(days)) == 3
+    assert days == sorted(days)[::-1]
+    until = wire("GET", path.replace("2100-01-01", days[0][:10])).json
+    assert [period["from"] for period in until["usage_data"]] == days[1:]  # the end is exclusive
+
+
+def test_estimates_take_what_jobs_take(wire: Wire) -> None:
+    path = "/jobs/estimate?backend=simulator&"
+    for query in ("shots=0", "shots=1000001", "qubits=0", "1q_gates=-1", "2q_gates=x"):
+        answer = wire("GET", path + query)
+        assert answer.status == 400
+        assert answer.json["validation"]["keys"] == [query.split("=")[0]]
+
+
+def test_unknown_settings_are_ignored_and_wrong_ones_refused(wire: Wire) -> None:
+    asked = {"error_mitigation": {"debias": True}, "compilation": {"opt": 0}, "other": 1}
+    job = wire.job(wire.submit(settings=asked))
+    assert job["settings"] == {
+        "error_mitigation": {"debiasing": False},
+        "compilation": {"opt": 0, "precision": "1E-3", "gate_basis": "ZZ"},
+    }
+    for wrong in ({"compilation": {"opt": "x"}}, {"error_mitigation": {"debiasing": 1}}):
+        assert wire("POST", "/jobs", single(settings=wrong)).status == 400
 
 
 def test_unknown_routes_and_methods_have_ionqs_bodies(wire: Wire) -> None:
