@@ -1,0 +1,176 @@
+"""The door's cost: from the QNode call to the bytes of the job, beside other devices.
+
+    pytest -m benchmark tests/benchmarks/test_door.py -s
+
+Nothing is sent: our device stops where the body is written, pennylane-ionq where it would post
+its job; pennylane-qiskit is handed zeros by its estimator, null.qubit makes them itself. Rivals
+take part when they are installed. All contenders take turns in one run; medians and minima are
+printed, only generous ratios are asserted.
+"""
+
+import importlib.util
+import json
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import numpy as np
+import pennylane as qml
+import pytest
+
+from pennylane_qstore.batching.service import Service
+
+pytestmark = pytest.mark.benchmark
+ROUNDS, SHOTS, ROWS = 40, 100, 200
+RNG = np.random.default_rng(0)
+X1, X200 = RNG.uniform(-1, 1, 4), RNG.uniform(-1, 1, (ROWS, 4))
+W = RNG.uniform(-3, 3, (2, 4, 3))
+TRAINED = qml.numpy.array(W, requires_grad=True)
+Z, TWO_BASES = qml.Z(0), qml.Z(0) + qml.X(1)
+
+
+class BodyWritten(Exception):
+    """Everything before the network is done."""
+
+
+class Workload(NamedTuple):
+    x: np.ndarray
+    w: np.ndarray
+    observable: object
+    diff_method: str | None
+    target_us: float
+    """Per row, in microseconds."""
+
+    @property
+    def rows(self) -> int:
+        return len(self.x) if self.x.ndim == 2 else 1
+
+
+WORKLOADS = {
+    "one call": Workload(X1, W, Z, "best", 700),
+    "one call, diff_method=None": Workload(X1, W, Z, None, 500),
+    "autograd weights, parameter-shift": Workload(X1, TRAINED, Z, "parameter-shift", 1600),
+    "autograd weights, diff_method=None": Workload(X1, TRAINED, Z, None, 500),
+    "two bases": Workload(X1, W, TWO_BASES, None, 700),
+    "broadcast of 200": Workload(X200, W, Z, None, 10),
+    "broadcast of 200, autograd weights": Workload(X200, TRAINED, Z, "parameter-shift", 20),
+    "broadcast of 200, two bases": Workload(X200, W, TWO_BASES, None, 20),
+}
+
+
+def installed(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+def ours(monkeypatch: pytest.MonkeyPatch) -> qml.devices.Device:
+    def write(self, requests, first_chunk=0):
+        for request in requests:
+            request.body("0" * 32)
+        raise BodyWritten
+
+    monkeypatch.setattr(Service, "send", write)
+    return qml.device("qstore.ionq", wires=4)
+
+
+def pennylane_ionq(monkeypatch: pytest.MonkeyPatch) -> qml.devices.Device:
+    from pennylane_ionq import SimulatorDevice
+
+    def submit(self):
+        json.dumps(self.job)
+        raise BodyWritten
+
+    monkeypatch.setattr(SimulatorDevice, "_submit_job", submit)
+    return qml.device("ionq.simulator", wires=4, api_key="none")
+
+
+def pennylane_qiskit(monkeypatch: pytest.MonkeyPatch) -> qml.devices.Device:
+    import pennylane_qiskit.qiskit_device as module
+    from qiskit.providers.fake_provider import GenericBackendV2
+
+    class Estimator(module.Estimator):
+        def run(self, pubs, **options):
+            zeros = np.zeros(len(pubs[0][1]))
+            data = SimpleNamespace(evs=zeros, stds=zeros)
+            one = SimpleNamespace(data=data, metadata={"target_precision": 1.0})
+            return SimpleNamespace(result=lambda: [one])
+
+    monkeypatch.setattr(module, "Estimator", Estimator)
+    return qml.device("qiskit.remote", wires=4, backend=GenericBackendV2(4, seed=1))
+
+
+def null_qubit(monkeypatch: pytest.MonkeyPatch) -> qml.devices.Device:
+    return qml.device("null.qubit", wires=4)
+
+
+CONTENDERS: dict[str, tuple[Callable, str]] = {
+    "qstore.ionq": (ours, "pennylane_qstore"),
+    "null.qubit": (null_qubit, "pennylane"),
+    "pennylane-ionq": (pennylane_ionq, "pennylane_ionq"),
+    "pennylane-qiskit": (pennylane_qiskit, "pennylane_qiskit"),
+}
+
+
+def call(device: qml.devices.Device, work: Workload) -> Callable[[], float]:
+    """A function that makes one call and gives how long it took, in microseconds per row."""
+
+    @qml.qnode(device, shots=SHOTS, diff_method=work.diff_method)
+    def circuit(x, w):
+        qml.AngleEmbedding(x, wires=range(4))
+        qml.StronglyEntanglingLayers(w, wires=range(4))
+        return qml.expval(work.observable)
+
+    def once() -> float:
+        start = time.perf_counter()
+        try:
+            circuit(work.x, work.w)
+        except BodyWritten:
+            pass
+        else:
+            assert device.name != "qstore.ionq"
+        return (time.perf_counter() - start) * 1e6 / work.rows
+
+    return once
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_from_the_call_to_the_body(name, monkeypatch):
+    work = WORKLOADS[name]
+    warnings.simplefilter("ignore")
+    calls = {
+        contender: call(make(monkeypatch), work)
+        for contender, (make, package) in CONTENDERS.items()
+        if installed(package)
+    }
+    slow = {contender for contender, once in calls.items() if once() * work.rows > 5e4}
+    times: dict[str, list[float]] = {contender: [] for contender in calls}
+    for turn in range(ROUNDS):
+        for contender, once in calls.items():
+            if contender not in slow or turn < 2:
+                times[contender].append(once())
+    print(f"\n{name} (target {work.target_us:.0f} us a row; {work.rows} row(s))")
+    reference = statistics.median(times["qstore.ionq"])
+    for contender, taken in times.items():
+        median = statistics.median(taken)
+        print(
+            f"  {contender:18s} median {median:10.1f} us  min {min(taken):10.1f} us"
+            f"  {median / reference:8.1f} of ours"
+        )
+    for rival in ("pennylane-ionq", "pennylane-qiskit"):
+        if rival in times:
+            assert reference < min(times[rival])
+    if work.rows > 1:  # nobody takes a batch apart for less
+        assert reference < 2 * statistics.median(times["null.qubit"])
+
+
+def test_a_row_costs_less_the_more_there_are(monkeypatch):
+    device = ours(monkeypatch)
+    taken = {}
+    for rows in (1, 20, 200):
+        once = call(device, WORKLOADS["broadcast of 200"]._replace(x=X200[:rows]))
+        once()
+        taken[rows] = min(once() for _ in range(ROUNDS))
+        print(f"\n  {rows:4d} rows: {taken[rows]:8.1f} us a row")
+    assert taken[200] < taken[20] < taken[1]
