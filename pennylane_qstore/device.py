@@ -217,7 +217,10 @@ class IonQDevice(Device):  # type: ignore[misc]
             One result per tape.
 
         Raises:
-            QStoreError: nothing was sent, or what was paid for is in the error.
+            QStoreError: nothing was sent, or what was paid for is in the error: its details
+                have ``tape_results``, a result per tape with None where one is missing, and
+                ``failed_tapes``, the indices of those, which can be executed again. With
+                ``run``, the same call again sends only the circuits that failed.
             DeviceError: an operation or a measurement is not supported. Nothing was sent.
         """
         try:
@@ -350,12 +353,18 @@ class IonQDevice(Device):  # type: ignore[misc]
         """Execute for real."""
         for tape in circuits:
             self._refuse(tape)
+        chance = self._rng.bit_generator.state, self._noise_rng.bit_generator.state
         try:
-            found = self._execute(circuits)
-        except QStoreError as error:
-            if self._fallback.qis or not self._fallback.refuses_native(error):
-                raise
-            found = self._execute(circuits)
+            try:
+                found = self._execute(circuits)
+            except QStoreError as error:
+                if self._fallback.qis or not self._fallback.refuses_native(error):
+                    raise
+                found = self._execute(circuits)
+        except BaseException:
+            # Asked for again, the batch is the same one: the ledger knows it by its content.
+            self._rng.bit_generator.state, self._noise_rng.bit_generator.state = chance
+            raise
         rows = self._stats.last["circuits_by_tape"]
         operations = sum(len(t.operations) * n for t, n in zip(circuits, rows, strict=False))
         self._stats.record_batch(len(circuits), operations)

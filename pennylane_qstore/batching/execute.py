@@ -16,7 +16,9 @@ import numpy as np
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.batching.outcomes import Rows, Shots, agree, gathered
+from pennylane_qstore.batching.partial import arrived, by_position, one_by_one
 from pennylane_qstore.batching.stats import Stats
+from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.ionq import wire
 from pennylane_qstore.ionq.backends import (
     MAX_BODY_BYTES,
@@ -217,30 +219,55 @@ def execute(
         works = _works(prepared)
     circuits = _build(works, [wires for _, _, wires in prepared], target, cache, stats)
     chunks, requests = _jobs(works, tapes, circuits, target, packing, noise_seed)
-    jobs = _run(chunks, requests, works, packing, send, stats)
-    histograms = _by_position(chunks, jobs, len(circuits.encoded))
+    count = len(circuits.encoded)
+    try:
+        jobs = _run(chunks, requests, works, packing, send, stats)
+    except QStoreError as error:
+        there = by_position(chunks, arrived(error, len(chunks)), count)
+        found = _results(works, prepared, tapes, there, {}, target, rng)
+        failed = [i for i, result in enumerate(found) if result is None]
+        error.details.update(tape_results=found, failed_tapes=failed)
+        raise
+    histograms = by_position(chunks, jobs, count)
     shots: dict[int, Shots] = {}
     if read is not None and not target.exact:
         wanted = _sampled(works, prepared)
         shots = _ordered(wanted, chunks, requests, jobs, histograms, read, stats)
-    out: list[Any] = []
     with stats.timer("results"):
-        # Tape by tape, drawing and shuffling in turn: a batch equals its tapes one by one.
-        for i, group in itertools.groupby(works, key=lambda work: work.tape):
-            plan, pieces, _ = prepared[i]
-            found = [
-                gathered(
-                    plan,
-                    work.basis.wires,
-                    work.results(histograms, shots),
-                    shots=tapes[i].shots.total_shots,
-                    exact=target.exact,
-                    rng=rng,
-                )
-                for work in group
-            ]
-            batched = any(piece.batched for piece in pieces)
-            out.append(results(plan, found, tapes[i], batched=batched))
+        return _results(works, prepared, tapes, histograms, shots, target, rng)
+
+
+def _results(
+    works: Sequence[_Work],
+    prepared: Sequence[tuple[Plan, list[Split], dict[Any, int]]],
+    tapes: Sequence[QuantumScript],
+    histograms: Sequence[Any],
+    shots: Mapping[int, Shots],
+    target: Target,
+    rng: np.random.Generator,
+) -> tuple[Any, ...]:
+    """Each tape's results; None where a histogram is missing."""
+    out: list[Any] = []
+    # Tape by tape, drawing and shuffling in turn: a batch equals its tapes one by one.
+    for i, group in itertools.groupby(works, key=lambda work: work.tape):
+        plan, pieces, _ = prepared[i]
+        parts = list(group)
+        if any(histograms[p] is None for w in parts for p in range(w.first, w.first + w.rows)):
+            out.append(None)
+            continue
+        found = [
+            gathered(
+                plan,
+                work.basis.wires,
+                work.results(histograms, shots),
+                shots=tapes[i].shots.total_shots,
+                exact=target.exact,
+                rng=rng,
+            )
+            for work in parts
+        ]
+        batched = any(piece.batched for piece in pieces)
+        out.append(results(plan, found, tapes[i], batched=batched))
     return tuple(out)
 
 
@@ -415,10 +442,15 @@ def _run(
 ) -> Sequence[Any]:
     """Send every job; their results."""
     start = time.perf_counter()
-    if packing.batch:
-        jobs = send(requests) if requests else []
-    else:
-        jobs = [send([request])[0] for request in requests]
+    try:
+        together = packing.batch and requests
+        jobs = send(requests) if together else one_by_one(requests, send)
+    except QStoreError as error:
+        came = [(j, r) for j, r in zip(arrived(error, len(requests)), requests, strict=True) if j]
+        if came:  # what was paid is counted, whatever became of the rest
+            seconds = time.perf_counter() - start
+            stats.record_jobs([j for j, _ in came], [r for _, r in came], [], seconds)
+        raise
     by_tape = [0] * (1 + max((work.tape for work in works), default=-1))
     for work in works:
         by_tape[work.tape] += work.rows
@@ -436,16 +468,6 @@ def _run(
     if packing.observe is not None:
         packing.observe(jobs, requests, seconds)
     return jobs
-
-
-def _by_position(
-    chunks: Sequence[Sequence[int]], jobs: Sequence[Any], count: int
-) -> list[Histogram]:
-    found: list[Histogram | None] = [None] * count
-    for chunk, job in zip(chunks, jobs, strict=True):
-        for position, histogram in zip(chunk, job.histograms, strict=True):
-            found[position] = histogram
-    return [h for h in found if h is not None]
 
 
 def _sampled(

@@ -14,6 +14,7 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pennylane_qstore.batching.execute import Target
+from pennylane_qstore.batching.partial import arrived
 from pennylane_qstore.errors import JobFailed, QStoreError, ServiceError
 from pennylane_qstore.ionq.wire import JobRequest
 
@@ -96,8 +97,13 @@ class Fallback:
 
     def _singly(self, requests: Sequence[JobRequest], first: int) -> list[JobResult]:
         parts = [part for request in requests for part in _parts(request)]
-        jobs = self._sender(parts, first_chunk=first + SINGLE_CHUNKS)
-        bounds = accumulate((len(request.circuits) for request in requests), initial=0)
+        bounds = list(accumulate((len(request.circuits) for request in requests), initial=0))
+        try:
+            jobs = self._sender(parts, first_chunk=first + SINGLE_CHUNKS)
+        except QStoreError as error:
+            came = arrived(error, len(parts))
+            error.details["results"] = [_incomplete(came[a:b]) for a, b in pairwise(bounds)]
+            raise
         return [_merged(jobs[a:b]) for a, b in pairwise(bounds)]
 
     def _warn(self, what: str, instead: str) -> None:
@@ -129,6 +135,15 @@ def _merged(jobs: Sequence[JobResult]) -> JobResult:
         job_ids=tuple(job_id for job in jobs for job_id in job.job_ids),
         adopted=all(job.adopted for job in jobs),
     )
+
+
+def _incomplete(jobs: Sequence[JobResult | None]) -> JobResult | None:
+    """The same, of jobs that did not all arrive."""
+    there = [job for job in jobs if job is not None]
+    if not there:
+        return None
+    histograms: list[Any] = [None if job is None else job.histograms[0] for job in jobs]
+    return replace(_merged(there), histograms=histograms, status="partial")
 
 
 def _refuses_many(error: Any, request: JobRequest) -> bool:
