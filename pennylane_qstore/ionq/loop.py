@@ -69,13 +69,16 @@ class BackgroundLoop:
             self.loop.close()
 
     async def _close_all(self) -> None:
-        this = asyncio.current_task()
-        tasks = [task for task in asyncio.all_tasks() if task is not this]
-        for task in tasks:
-            task.cancel()
+        this = {asyncio.current_task()}
+        ends_at = self.loop.time() + _EXIT_S / 2
+        # A task may begin another one while it ends.
+        while (tasks := asyncio.all_tasks() - this) and self.loop.time() < ends_at:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=_EXIT_S / 10)
         closers = [closer() for closer in self._closers]
         self._closers.clear()
-        await asyncio.gather(*tasks, *closers, return_exceptions=True)
+        await asyncio.gather(*closers, return_exceptions=True)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)

@@ -196,7 +196,8 @@ class Poller:
             return await watch.done, watch.polls
         finally:
             self._watches.discard(watch)
-            if not self._watches:  # nobody waits for the answer any more
+            if not self._watches:  # nobody waits for an answer any more
+                self._wake.set()
                 for task in self._asking:
                     task.cancel()
 

@@ -16,6 +16,7 @@ KEYRING = "keyring:"
 under which it is kept as the password of ``api_key``."""
 
 _HIDDEN = "***"
+_SHORT = 8
 _LOGGERS = frozenset({"pennylane_qstore", "pennylane", "aiohttp", "asyncio"})
 
 
@@ -108,6 +109,8 @@ _filter = _KeyFilter()
 
 
 def _hide_in_logs(key: Secret) -> None:
+    if len(key.reveal()) < _SHORT:
+        return  # no key of a service, and a word of every other message
     _filter.keys.add(key)
     # A filter sees what its own logger is told, not what comes from loggers below it.
     for name in list(logging.root.manager.loggerDict):

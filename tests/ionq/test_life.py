@@ -46,12 +46,17 @@ def interrupt_when(*conditions):
     return thread
 
 
-def test_an_interrupt_during_a_post_lets_it_finish(client_for, request_of):
+@pytest.mark.parametrize("kept", ["in a file", "in memory"])
+def test_an_interrupt_during_a_post_lets_it_finish(kept, client_for, request_of, tmp_path):
     faults = [Fault("delay", route="submit", when="after", delay_s=0.3)]
+    ledger = tmp_path / "a ledger" if kept == "in a file" else None
     with Emulator(profile=30.0, faults=faults) as emulator:
-        client = client_for(emulator.url)
+        client = client_for(emulator.url, ledger=ledger)
         watcher = interrupt_when(lambda: emulator.billed_jobs == 1)
-        with pytest.raises(KeyboardInterrupt, match="qstore resume") as left:
+        # What is said must be true: commands find files only, and without a key the same
+        # program would pay again.
+        says = f"[.] `qstore resume --ledger '{ledger}'`" if ledger else r"client's resume\(\)"
+        with pytest.raises(KeyboardInterrupt, match=says) as left:
             client.run([request_of(2)])
         watcher.join()
         (row,) = client.ledger.submissions()
@@ -69,7 +74,7 @@ def test_an_interrupt_during_a_wait_keeps_the_job(tmp_path, client_for, request_
             lambda: [r.state for r in client.ledger.submissions()] == [State.SUBMITTED]
         )
         started = time.monotonic()
-        with pytest.raises(KeyboardInterrupt, match="qstore jobs cancel"):
+        with pytest.raises(KeyboardInterrupt, match=r"same command again .*`qstore jobs cancel"):
             client.run([request_of(2)], keys=[("run", 0, 0)])
         assert time.monotonic() - started < 0.4
         watcher.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pennylane_qstore.emulator import Emulator, Fault
+from pennylane_qstore.errors import JobTimeout
 from pennylane_qstore.ionq.poll import Durations, JobKind, next_delay_s
 
 KIND = JobKind("simulator", 20, 500)
@@ -132,3 +134,19 @@ def test_the_second_batch_of_a_kind_is_expected(client_for, request_of):
         second = client.run([request_of(3, seed=1)])[0]
         assert second.polls <= 5 < first.polls
         assert second.total_s < 0.4 * 1.25
+
+
+@pytest.mark.parametrize("asking", [True, False])
+def test_nobody_looks_for_a_job_that_nobody_waits_for(client_for, request_of, asking):
+    faults = [Fault("delay", route="job", when="after", delay_s=30.0, times=None)]
+    with Emulator(profile=0.0 if asking else 3.0, faults=faults if asking else None) as emulator:
+        client = client_for(emulator.url)
+        with pytest.raises(JobTimeout):
+            client.run([request_of(1)], max_wait=0.2)
+        poller = client._api().poller
+
+        async def ended():
+            tasks = {poller._task, *poller._asking}
+            await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5.0)
+
+        client.call(ended())

@@ -127,3 +127,9 @@ def test_a_key_in_a_configuration_file_that_others_read_is_refused(tmp_path, mon
     qml.device("qstore.ionq", wires=1, api_key="another")
     file.chmod(0o600)
     assert qml.device("qstore.ionq", wires=1)._options.backend == "simulator"
+
+
+def test_a_word_is_no_key_to_hide(log):
+    find_key("job")
+    logging.getLogger("pennylane_qstore.ionq.client").warning("a job")
+    assert log.getvalue() == "a job\n"
