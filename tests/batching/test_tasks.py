@@ -409,6 +409,39 @@ def test_sessions_in_two_threads_are_kept_apart():
     assert results["t3"] == pytest.approx(np.cos([0, 3, 6]))
 
 
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda cost: deferred.run_tasks(lambda: cost(X), lambda: cost(2 * X)),
+        lambda cost: deferred.evaluate(lambda: cost(X)),
+        lambda cost: deferred.evaluate(lambda: float(cost(X)), lazy=False),
+        lambda cost: deferred.run_tasks(lambda: deferred.evaluate(lambda: cost(X))),
+        lambda cost: in_scope(lambda: float(cost(X))),
+        lambda cost: in_scope(lambda: cost(X)),
+        lambda cost: SPSAOptimizer(maxiter=10).step(cost, np.array(X)),
+    ],
+    ids=["tasks", "evaluate", "not lazy", "nested", "looked at", "end of scope", "optimizer"],
+)
+def test_circuits_are_recorded_and_compiled_in_turn_only(dev, circuit, run):
+    """Any thread but this one has to wait: PennyLane records into one queue per process."""
+    others = []
+
+    def compile_(_):
+        thread = threading.Thread(target=lambda: others.append(tasks._turn.is_free))
+        thread.start()
+        thread.join(30)
+
+    dev.fail = compile_
+    run(lambda x: circuit(x) + circuit(2 * x))
+    assert others
+    assert not any(others)
+
+
+def in_scope(look):
+    with deferred.deferred():
+        look()
+
+
 @pytest.fixture
 def busy_threads():
     interval = sys.getswitchinterval()
@@ -419,7 +452,7 @@ def busy_threads():
 
 def ours(cost, w):
     opt = SPSAOptimizer(maxiter=10, seed=1)
-    for _ in range(4):
+    for _ in range(6):
         w = opt.step(cost, w)
     return w
 
@@ -440,20 +473,19 @@ def test_threads_that_train_at_the_same_time_train_as_if_alone(busy_threads, tra
 
         @qml.qnode(qml.device("qstore.ionq", wires=2, cache=False))
         def circuit(x, w, layers):
-            for _ in range(1 + layers % 3):
+            for _ in range(1 + layers % 5):
                 qml.Hadamard(0)
                 qml.CRX(x, wires=[0, 1])
-            qml.RX(w[0], 0)
-            qml.RY(w[1], 1)
+            qml.StronglyEntanglingLayers(w * np.ones((1, 2, 3)), wires=range(2))
             return qml.expval(qml.Z(0) @ qml.Z(1)), qml.expval(qml.X(0))
 
         def cost(w):
             layers = next(calls)
             return sum(sum(circuit(x, w, layers)) for x in (0.1, 0.2, 0.3))
 
-        return train(cost, np.array([start, 0.4]))
+        return train(cost, np.array(start))
 
-    wanted = {start: run(start) for start in (0.1, 0.2)}
+    wanted = {start: run(start) for start in (0.1, 0.2, 0.3)}
     found = {}
     threads = [
         threading.Thread(target=lambda s=start: found.update({s: run(s)}), daemon=True)
