@@ -10,7 +10,9 @@ import pytest
 from counting import CountingDevice
 
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training import iris
+from pennylane_qstore.training.tasks import iris
+from pennylane_qstore.training.tasks.catalogue import averaged
+from pennylane_qstore.training.tasks.data import baseline_accuracy, constant_accuracy
 
 pytest.importorskip("sklearn")
 
@@ -35,61 +37,48 @@ def test_most_telling_feature_comes_first():
     assert list(np.argsort(-telling)) == [0, 1, 2, 3]
 
 
+def run(device, *, seed=0, steps=3, **options):
+    data = iris.load_iris(seed)
+    return iris.make_run(device, data, seed=seed, steps=steps, progress=False, **options)
+
+
 def test_a_step_is_one_batch_of_three_mini_batches():
     dev = device()
-    posts = []
-    iris.train(
-        iris.make_model(dev, shots=100),
-        iris.load_iris(0),
-        steps=3,
-        batch_size=20,
-        on_calibrated=lambda _: posts.append(len(dev.posts)),
-        on_step=lambda _: posts.append(len(dev.posts)),
-    )
-    assert posts == [1, 2, 3, 4]
-    assert dev.posts == [200, 60, 60, 60, 30]
+    run(dev, shots=100).train(3)
+    assert dev.posts == [200, 60, 60, 60]
 
 
-def test_history_tells_loss_accuracy_and_circuits_of_each_step():
-    model = iris.make_model(device(), shots=100)
-    result = iris.train(model, iris.load_iris(0), steps=4, batch_size=10, seed=5)
-    assert [record.step for record in result.history] == [1, 2, 3, 4]
-    assert all(record.circuits == 30 for record in result.history)
-    assert all(0 <= record.accuracy <= 1 and record.loss > 0 for record in result.history)
+def test_history_tells_loss_and_accuracy_of_each_step():
+    history = run(device(), shots=100, steps=4, batch_size=10, seed=5).train(4).history
+    assert [record.step for record in history] == [1, 2, 3, 4]
+    assert all(0 <= record.metrics["accuracy"] <= 1 and record.loss > 0 for record in history)
 
 
 def test_same_seed_and_same_shots_give_the_same_run():
-    runs = [
-        iris.train(iris.make_model(device(seed=3), 100), iris.load_iris(0), steps=3, seed=7)
-        for _ in range(2)
-    ]
-    assert runs[0].history == runs[1].history
+    runs = [run(device(seed=3), shots=100, seed=7).train(3) for _ in range(2)]
+    assert [r.outcome() for r in runs[0].history] == [r.outcome() for r in runs[1].history]
     np.testing.assert_array_equal(runs[0].params["weights"], runs[1].params["weights"])
 
 
 def test_it_learns_what_logistic_regression_learns():
     """Three of the seeds measured for the README; shots are seeded, so no luck is involved."""
-    results = [
-        iris.train(
-            iris.make_model(qml.device("default.qubit", wires=4, seed=seed)),
-            iris.load_iris(seed),
-            seed=seed,
-        )
-        for seed in range(3)
-    ]
-    tested = np.mean([result.test_accuracy for result in results])
-    assert tested >= np.mean([result.baseline_accuracy for result in results]) - 0.03
-    assert all(result.constant_accuracy == 0.5 for result in results)
-    for result in results:
-        losses = [record.loss for record in result.history]
+    tested, compared = [], []
+    for seed in range(3):
+        data = iris.load_iris(seed)
+        trained = run(qml.device("default.qubit", wires=4, seed=seed), seed=seed, steps=300)
+        losses = trained.train(300).table()["loss"]
         assert np.mean(losses[-50:]) < 0.6 * losses[0]
+        tested.append(trained.evaluate(data.test, averaged(trained))["accuracy"])
+        compared.append(baseline_accuracy(data))
+        assert constant_accuracy(data) == 0.5
+    assert np.mean(tested) >= np.mean(compared) - 0.03
 
 
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"batch_size": 0}, {"batch_size": 71}])
 def test_numbers_out_of_range_are_refused_before_anything_is_sent(wrong):
     dev = device()
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
-        iris.train(iris.make_model(dev), iris.load_iris(0), **wrong)
+        run(dev, **wrong)
     assert dev.posts == []
 
 

@@ -132,7 +132,7 @@ def _table(name: str, title: str) -> Task:
 
 TASKS: Mapping[str, Task] = {
     "iris": _classifier("two Iris species", 300, iris, iris.load_iris),
-    "bas": Task("bars and stripes", 200, _make_bars, _bars_figures, _bars_lines),
+    "bas": Task("bars and stripes", 150, _make_bars, _bars_figures, _bars_lines),
     "wine": _table("wine", "three cultivars of wine"),
     "cancer": _table("cancer", "benign and malignant tumours"),
 }
