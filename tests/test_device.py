@@ -401,3 +401,20 @@ def test_logging_is_switched_on_as_pennylane_does_it(tmp_path):
     )
     assert "pennylane_qstore.device: 1 tape(s) were 1 circuit(s) in 1 job(s)" in out.stderr
     assert out.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("operation", "message"),
+    [
+        (lambda: qml.RX(None, 0), "RX has a parameter that is not a real number: None"),
+        (lambda: qml.RX(1 + 2j, 0), "not a real number"),
+        (lambda: qml.RX(np.nan, 0), "not finite"),
+        (lambda: qml.RX(np.zeros(0), 0), "empty batch"),
+        (lambda: qml.QubitUnitary(np.array([[1, 1], [0, 1]]), 0), "not unitary"),
+        (lambda: qml.QubitUnitary(np.ones((8, 8)), range(3)), "not unitary"),
+    ],
+)
+def test_bad_parameters_are_refused_by_name(operation, message):
+    dev = qml.device("qstore.ionq", wires=3)
+    with pytest.raises(QStoreError, match=message):
+        qml.QNode(lambda: [operation(), qml.expval(qml.Z(0))][-1], dev)()

@@ -250,7 +250,7 @@ def _split(operations: Sequence[Operator], wires: Mapping[Any, int]) -> Split | 
         parts: list[FloatArray] = []
         for column in columns:
             value, ndim = column if isinstance(column, tuple) else (column, 0)
-            array = np.asarray(value, dtype=float)
+            array = _real(value, kept)
             if array.ndim > ndim:
                 batch = _same_batch(batch, len(array))
                 parts.append(array.reshape(len(array), -1))
@@ -267,7 +267,19 @@ def _split(operations: Sequence[Operator], wires: Mapping[Any, int]) -> Split | 
     return Split(tuple(keys), parameters, tuple(kept), batch is not None)
 
 
+def _real(value: Any, operations: Sequence[Operator]) -> FloatArray:
+    array = np.asarray(value)
+    if array.dtype.kind in "fiub" or (array.dtype.kind == "c" and not array.imag.any()):
+        return array.real.astype(float)
+    name = next((op.name for op in operations if any(d is value for d in op.data)), "An operation")
+    raise CompileError(
+        f"{name} has a parameter that is not a real number: {str(value)[:80]}. Nothing was sent."
+    )
+
+
 def _same_batch(batch: int | None, size: int) -> int:
+    if not size:
+        raise CompileError("An operation is broadcast over an empty batch. Nothing was sent.")
     if batch is not None and batch != size:
         raise CompileError(f"Operations are broadcast over different batches: {batch} and {size}.")
     return size
@@ -360,8 +372,21 @@ def _decompose(op: Operator, depth: int) -> Iterator[Operator]:
             "it before the QNode runs."
         )
     else:
+        if isinstance(op, qml.QubitUnitary):
+            _unitary(op)
         for inner in op.decomposition():
             yield from _decompose(inner, depth + 1)
+
+
+def _unitary(op: Operator) -> ComplexArray:
+    matrix = np.asarray(op.data[0], dtype=complex)
+    product = matrix @ np.swapaxes(matrix.conj(), -1, -2)
+    if not np.allclose(product, np.eye(matrix.shape[-1]), atol=1e-5):
+        raise CompileError(
+            f"{op.name} on wires {op.wires.tolist()} has a matrix that is not unitary. Nothing "
+            "was sent."
+        )
+    return matrix
 
 
 def _is_constant_gate(op: Operator) -> bool:
@@ -382,7 +407,7 @@ def _gates(
         angles = tuple(Affine(((first + i, 1.0),)) for i in range(count))
         return [Gate(op.name, on, angles)]
     if isinstance(op, qml.QubitUnitary):
-        return [Gate("QubitUnitary", on, (), np.asarray(op.data[0], dtype=complex))]
+        return [Gate("QubitUnitary", on, (), _unitary(op))]
     if not count:
         return [_constant(inner, wires) for inner in _elementary([op])]
     return _probed(op, shapes, first, count, wires)
@@ -391,7 +416,7 @@ def _gates(
 def _constant(op: Operator, wires: Mapping[Any, int]) -> Gate:
     on = tuple(wires[w] for w in op.wires)
     if isinstance(op, qml.QubitUnitary):
-        return Gate("QubitUnitary", on, (), np.asarray(op.data[0], dtype=complex))
+        return Gate("QubitUnitary", on, (), _unitary(op))
     return Gate(op.name, on, tuple(Affine((), float(np.asarray(d))) for d in op.data))
 
 
