@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from pennylane_qstore.native.runs import Bank, Entangler
 from pennylane_qstore.native.structure import FloatArray
@@ -23,14 +24,29 @@ Codes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Emission:
-    """One gate skeleton and the linear map from the runs' arguments to its parameters."""
+    """One gate skeleton and the linear map from the runs' arguments to its parameters.
+
+    Args:
+        gates: the skeleton, (name, wires) in time order.
+        matrix: sparse, (slots, arguments): a phase depends on the runs before it on its wire.
+        const: (slots, 1), turns.
+        turning: (entangler, slot of its angle) of those whose angle depends on parameters.
+        frames: sparse, (wires, arguments): the virtual Z left at the end.
+        frame_const: (wires, 1), turns.
+    """
 
     gates: tuple[Gate, ...]
-    matrix: FloatArray
+    matrix: csr_array
     const: FloatArray
-    turning: tuple[tuple[int, int], ...]  # (entangler, slot of its angle)
-    frames: FloatArray
+    turning: tuple[tuple[int, int], ...]
+    frames: csr_array
     frame_const: FloatArray
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays."""
+        sparse = (a for m in (self.matrix, self.frames) for a in (m.data, m.indices, m.indptr))
+        return int(sum(a.nbytes for a in (*sparse, self.const, self.frame_const)))
 
 
 def emit(
@@ -116,9 +132,9 @@ def emit(
     frames = np.array(frame)
     return Emission(
         tuple(gates),
-        np.ascontiguousarray(table[:, :-1]),
-        table[:, -1:],
+        csr_array(table[:, :-1]),
+        table[:, -1:].copy(),
         tuple(turning),
-        np.ascontiguousarray(frames[:, :-1]),
-        frames[:, -1:],
+        csr_array(frames[:, :-1]),
+        frames[:, -1:].copy(),
     )

@@ -162,8 +162,7 @@ class Template:
         arrays = [array for part in parts for array in _arrays(part)]
         with self._lock:
             emissions = list(self._patterns.values())
-        arrays += [a for e in emissions for a in (e.matrix, e.const, e.frames, e.frame_const)]
-        return sum(a.nbytes for a in arrays)
+        return sum(a.nbytes for a in arrays) + sum(e.nbytes for e in emissions)
 
     def bind(self, parameters: FloatArray) -> NativeBatch:
         """Circuits for parameters ``[rows, P]``."""
@@ -204,16 +203,15 @@ class Template:
         """Entangling angles, arguments of the runs, pulses per run, entanglers at zero."""
         angles, alpha, beta = self._amplitudes(parameters)
         self._moves(alpha, beta)
-        codes = _codes(alpha, beta)
+        a, b = np.abs(alpha), np.abs(beta)
+        codes = _codes(a, b)
         more = np.flatnonzero(_pulses(codes).sum(axis=0) > self._planned)
         if more.size and self._pushes:
-            alpha[:, more], beta[:, more] = self._fewest(
-                parameters[more], alpha[:, more], beta[:, more]
-            )
-            codes[:, more] = _codes(alpha[:, more], beta[:, more])
-        x = np.concatenate(
-            [np.angle(alpha), np.angle(beta), 2 * np.arctan2(np.abs(alpha), np.abs(beta))]
-        )
+            column = self._fewest(parameters[more], alpha[:, more], beta[:, more])
+            alpha[:, more], beta[:, more] = column
+            a[:, more], b[:, more] = np.abs(column)
+            codes[:, more] = _codes(a[:, more], b[:, more])
+        x = np.concatenate([np.angle(alpha), np.angle(beta), 2 * np.arctan2(a, b)])
         x /= TURN
         zero = np.zeros(angles.shape, dtype=bool)
         if self._turning.any():
@@ -239,7 +237,7 @@ class Template:
             _, a, b = self._amplitudes(parameters)
             moves(a, b)
             its, now = (
-                np.add.reduceat(_pulses(_codes(*column)), starts, axis=0)
+                np.add.reduceat(_pulses(_codes(*np.abs(column))), starts, axis=0)
                 for column in ((a, b), (alpha, beta))
             )
             fewer = np.repeat(its < now, lengths, axis=0)
@@ -250,20 +248,26 @@ class Template:
         self, codes: Codes, zero: npt.NDArray[np.bool_]
     ) -> Iterable[tuple[Emission, npt.NDArray[np.intp]]]:
         """Rows grouped by what their runs are left with; nearly always there is one group."""
-        rows = codes.shape[1]
-        planned = self._codes[:, None]
-        if not zero.any() and (codes == planned).all():
-            yield self._emission(self._codes, self._no_zero), np.arange(rows)
+        off_plan = (codes != self._codes[:, None]).any(axis=0)
+        special = off_plan | zero.any(axis=0)
+        ordinary = np.flatnonzero(~special)
+        if ordinary.size:
+            yield self._emission(self._codes, self._no_zero), ordinary
+        if ordinary.size == codes.shape[1]:
             return
-        patterns = np.concatenate([codes, zero.astype(np.uint8)]).T
-        distinct, index = np.unique(patterns, axis=0, return_inverse=True)
-        n = len(codes)
-        for i, pattern in enumerate(distinct):
-            members = np.flatnonzero(index.reshape(-1) == i)
-            if (pattern[:n] != self._codes).any():
-                with self._lock:
-                    self.off_plan_rows += len(members)
-            yield self._emission(pattern[:n], pattern[n:].astype(bool)), members
+        rows = np.flatnonzero(special)
+        patterns = np.concatenate([codes[:, rows], zero[:, rows]]).T.copy()
+        members: dict[bytes, list[int]] = {}
+        for row, pattern in zip(rows.tolist(), patterns, strict=True):
+            members.setdefault(pattern.tobytes(), []).append(row)
+        with self._lock:
+            self.off_plan_rows += int(off_plan.sum())
+        for key, its in members.items():
+            pattern = np.frombuffer(key, dtype=np.uint8)
+            yield (
+                self._emission(pattern[: len(codes)], pattern[len(codes) :].astype(bool)),
+                np.array(its, dtype=np.intp),
+            )
 
     def _emission(self, codes: Codes, zero: npt.NDArray[np.bool_]) -> Emission:
         key = codes.tobytes() + zero.tobytes()
@@ -355,7 +359,7 @@ class Template:
     def _codes_at(self, moves: Moves, parameters: FloatArray) -> Codes:
         _, alpha, beta = self._amplitudes(parameters)
         moves(alpha, beta)
-        return _codes(alpha, beta)
+        return _codes(np.abs(alpha), np.abs(beta))
 
 
 def _readout(outputs: Sequence[Bit], wires: Sequence[int]) -> tuple[tuple[int, ...], Readout]:
@@ -368,9 +372,8 @@ def _readout(outputs: Sequence[Bit], wires: Sequence[int]) -> tuple[tuple[int, .
     return measured, Readout(matrix, np.array([bit.flip for bit in outputs], dtype=np.uint8))
 
 
-def _codes(alpha: ComplexArray, beta: ComplexArray) -> Codes:
-    """What each run is left with."""
-    a, b = np.abs(alpha), np.abs(beta)
+def _codes(a: FloatArray, b: FloatArray) -> Codes:
+    """What each run is left with, by |α| and |β|."""
     codes = np.full(a.shape, FULL, dtype=np.uint8)
     codes[np.abs(a - b) < EPS] = HALF
     codes[b < EPS] = NONE
