@@ -68,23 +68,6 @@ def test_mistakes_are_one_line_on_stderr(arguments, message, tmp_path, monkeypat
     assert "Traceback" not in result.stderr
 
 
-def test_bench_counts_posts_per_step():
-    result = run(app, ["bench", "--only", "requests", "--json"])
-    assert result.exit_code == 0, result.output
-    cells = json.loads(result.stdout)
-    ours = {
-        (c["objective"], c["interface"]): c["batches"]
-        for c in cells
-        if c["way"] == "ours" and c["interface"] in ("numpy", "autograd")
-    }
-    dependent = ("early exit", "value-dependent branch", "nested QNodes")
-    for (objective, interface), batches in ours.items():
-        if not any(word in objective for word in dependent):
-            assert batches == 1, (objective, interface)
-    assert all(c["batches"] <= c["plain"] for c in cells)
-    assert max(c["difference"] for c in cells) < 1e-9
-
-
 def test_an_unknown_measurement_is_named():
     result = run(app, ["bench", "--only", "speed"])
     assert result.exit_code == 1

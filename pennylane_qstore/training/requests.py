@@ -1,4 +1,4 @@
-"""How many batches a training step costs: objectives of every kind, in every interface.
+"""How many POSTs a training step costs: objectives of every kind, in every interface.
 
 One table, for tests and for ``qstore bench --only requests``. A cell is one
 ``step_and_cost`` over :data:`SAMPLES` samples (plus, minus and forward), counted on the device
@@ -7,13 +7,16 @@ that is handed in, and compared with the same step evaluated plainly.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pennylane as qml
+from numpy.typing import NDArray
 from pennylane.devices import Device
 
 from pennylane_qstore.batching import deferred
@@ -22,8 +25,11 @@ from pennylane_qstore.training.spsa import SPSAOptimizer
 SAMPLES = 4
 INTERFACES = ("numpy", "autograd", "torch", "jax", "jax.jit")
 WAYS = ("stock", "stock deferred", "ours", "gather")
+"""PennyLane's optimizer plainly and inside ``deferred()``, ours, and ours with the evaluations
+handed to ``gather`` and the loops over samples to ``map``."""
 
 Cost = Callable[[Any], Any]
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,61 +40,78 @@ class Cell:
         objective: a key of :data:`OBJECTIVES`.
         interface: of :data:`INTERFACES`.
         way: of :data:`WAYS`.
-        plain: batches when every circuit call is executed by itself.
-        batches: batches this way.
-        difference: largest deviation of new parameters and cost from the plain step.
+        plain: POSTs when every circuit call is executed by itself.
+        posts: POSTs this way.
+        step: of these, what ``step`` alone takes: the stock optimizer evaluates the forward
+            value after the update.
+        allowed: most POSTs that the data dependency asks for, see :func:`allowed`.
+        difference: largest deviation of gradient and cost from the plain step.
     """
 
     objective: str
     interface: str
     way: str
     plain: int
-    batches: int
+    posts: int
+    step: int
+    allowed: int
     difference: float
 
 
 @dataclass(frozen=True, slots=True)
 class Circuits:
-    """The QNodes and data that objectives are made of; ``xp`` is the interface's NumPy."""
+    """The QNodes and data that objectives are made of.
 
-    xp: Any
+    Attributes:
+        mean: the mean of a list of results, as it is written with this interface.
+        log: the interface's logarithm.
+        each: results of a function for every item, in order: a loop, or ``map``.
+        one: an expectation value.
+        energy: of a Hamiltonian in two bases.
+        several: two expectation values and probabilities.
+        x: samples, ``[SAMPLES, 2]``.
+        y: their labels, ``[SAMPLES]``.
+    """
+
+    mean: Callable[[Any], Any]
+    log: Callable[[Any], Any]
+    each: Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
     one: Callable[..., Any]
     energy: Callable[..., Any]
     several: Callable[..., Any]
     x: Any
     y: Any
 
+    def outputs(self, w: Any) -> Iterator[tuple[Any, Any]]:
+        """The circuit's output and the label of every sample."""
+        return zip(self.each(lambda x: self.one(x, w), self.x), self.y, strict=True)
+
 
 def _list(c: Circuits, w: Any) -> Any:
-    return c.xp.mean(c.xp.stack([(c.one(x, w) - y) ** 2 for x, y in zip(c.x, c.y, strict=True)]))
+    return c.mean([(out - y) ** 2 for out, y in c.outputs(w)])
 
 
 def _accumulator(c: Circuits, w: Any) -> Any:
     loss = 0.0
-    for x, y in zip(c.x, c.y, strict=True):
-        loss = loss + (y - c.one(x, w)) ** 2
+    for out, y in c.outputs(w):
+        loss = loss + (y - out) ** 2
     return loss / SAMPLES
 
 
 def _hamiltonian(c: Circuits, w: Any) -> Any:
-    return sum(c.energy(x, w) for x in c.x)
+    return sum(c.each(lambda x: c.energy(x, w), c.x))
 
 
 def _several(c: Circuits, w: Any) -> Any:
-    loss = 0.0
-    for x in c.x:
-        a, b, p = c.several(x, w)
-        loss = loss + a * b + p[0]
-    return loss
+    return sum(a * b + p[0] for a, b, p in c.each(lambda x: c.several(x, w), c.x))
 
 
 def _log_loss(c: Circuits, w: Any) -> Any:
-    chances = [(1.0 + y * c.one(x, w)) / 2.0 for x, y in zip(c.x, c.y, strict=True)]
-    return -sum(c.xp.log(0.01 + 0.98 * p) for p in chances) / SAMPLES
+    return -sum(c.log(0.5 + 0.49 * y * out) for out, y in c.outputs(w)) / SAMPLES
 
 
 def _broadcast(c: Circuits, w: Any) -> Any:
-    return c.xp.mean((c.one(c.x, w) - c.y) ** 2)
+    return ((c.one(c.x, w) - c.y) ** 2).sum() / SAMPLES
 
 
 def _qnode(c: Circuits, w: Any) -> Any:
@@ -105,20 +128,21 @@ def _early_exit(c: Circuits, w: Any) -> Any:
 
 
 def _branch(c: Circuits, w: Any) -> Any:
-    loss = 0.0
-    for x in c.x:
-        value = c.one(x, w)
-        loss = loss + (value if value > 0 else c.one(2.0 * x, w))
-    return loss
+    def value(x: Any) -> Any:
+        first = c.one(x, w)
+        return first if first > 0 else c.one(2.0 * x, w)
+
+    return sum(c.each(value, c.x))
 
 
 def _nested(c: Circuits, w: Any) -> Any:
-    return sum(c.one(c.one(x, w) * x, w) for x in c.x)
+    return sum(c.each(lambda x: c.one(c.one(x, w) * x, w), c.x))
 
 
 def _minibatch(c: Circuits, w: Any) -> Any:
-    rows = np.random.default_rng(0).choice(SAMPLES, 2, replace=False)
-    return sum((c.one(c.x[int(row)], w) - c.y[int(row)]) ** 2 for row in rows)
+    rows = [int(i) for i in np.random.default_rng(0).choice(SAMPLES, 2, replace=False)]
+    outputs = c.each(lambda row: c.one(c.x[row], w), rows)
+    return sum((out - c.y[row]) ** 2 for out, row in zip(outputs, rows, strict=True))
 
 
 OBJECTIVES: dict[str, Callable[[Circuits, Any], Any]] = {
@@ -134,146 +158,263 @@ OBJECTIVES: dict[str, Callable[[Circuits, Any], Any]] = {
     "nested QNodes": _nested,
     "minibatch drawn inside": _minibatch,
 }
-DATA_DEPENDENT = ("early exit", "value-dependent branch", "nested QNodes")
-"""Objectives in which a circuit depends on the result of another one."""
+BRANCHING = ("early exit", "value-dependent branch")
+"""Objectives that look at a value to decide which circuit comes next."""
+LAZY = ("numpy", "autograd")
+"""Interfaces whose results can be deferred."""
+
+
+def allowed(objective: str, interface: str, way: str, calls: Sequence[int]) -> int:
+    """The most POSTs that a way may take.
+
+    Args:
+        objective: a key of :data:`OBJECTIVES`.
+        interface: of :data:`INTERFACES`.
+        way: of :data:`WAYS`.
+        calls: circuit calls of each of the step's evaluations.
+    """
+    lazy = interface in LAZY
+    if way == "stock" or (way == "stock deferred" and not lazy):
+        return sum(calls)
+    stages = 1  # circuits that depend on each other, in one evaluation
+    if objective == "early exit":
+        stages = max(calls)
+    elif objective == "value-dependent branch":  # a look a sample, and what the last one asks for
+        stages = 2 if way == "gather" else SAMPLES + 1 if lazy else max(calls)
+    elif objective == "nested QNodes":
+        stages = 2
+    if way == "stock deferred":
+        # The update looks at plus and minus, then comes the forward value; a cost that looks
+        # at its values does so in each evaluation.
+        looks = objective in BRANCHING or objective == "loop with list"
+        return min(sum(calls), (3 if looks else 2) * stages)
+    if way == "ours" and not lazy:
+        return max(calls)
+    return stages
 
 
 def installed(interface: str) -> bool:
     """Whether an interface's library can be imported."""
     library = interface.split(".")[0]
-    return library in ("numpy", "autograd") or importlib.util.find_spec(library) is not None
+    return library in LAZY or importlib.util.find_spec(library) is not None
 
 
-def table(make_device: Callable[[], Device], batches: Callable[[Device], int]) -> Iterator[Cell]:
-    """Measure all cells that exist.
+def table(make_device: Callable[[], Device], posts: Callable[[Device], int]) -> Iterator[Cell]:
+    """Measure the cells of all libraries that are installed, in double precision.
 
-    There are none for libraries that are not installed, for Python branches under
-    ``jax.jit``, and for the stock optimizer where it does not train (it knows autograd only).
+    The stock optimizer knows PennyLane's tensors only: for other interfaces the cost converts
+    them. Under ``jax.jit`` it is the cost that is compiled, or its circuits alone where Python
+    has to see values or loops are handed to ``map``.
 
     Args:
         make_device: makes an analytic device on which calls can be merged, two wires.
-        batches: how many batches a device has sent so far.
+        posts: how many POSTs a device has sent so far.
     """
     for objective in OBJECTIVES:
         for interface in filter(installed, INTERFACES):
-            if interface == "jax.jit" and objective in ("early exit", "value-dependent branch"):
-                continue
             for way in WAYS:
-                if interface == "autograd" or not way.startswith("stock"):
-                    yield _cell(objective, interface, way, make_device, batches)
+                with _double_precision(interface):
+                    cell = _cell(objective, interface, way, make_device(), posts)
+                yield cell
+
+
+# --------------------------------------------------------------------------- one cell
 
 
 def _cell(
-    objective: str,
-    interface: str,
-    way: str,
-    make_device: Callable[[], Device],
-    batches: Callable[[Device], int],
+    objective: str, interface: str, way: str, device: Device, posts: Callable[[Device], int]
 ) -> Cell:
-    device = make_device()
-    cost, w = _problem(OBJECTIVES[objective], interface, device)
-    if interface == "jax.jit":
-        cost(w)  # compiles, which is sent by itself
-    run = {"stock": _stock, "stock deferred": _stock_deferred, "ours": _ours, "gather": _gather}
-    plain = _stock if way.startswith("stock") else _serial
-    start = batches(device)
-    wanted = plain(device, cost, w)
-    between = batches(device)
-    found = run[way](device, cost, w)
-    end = batches(device)
-    difference = max(
-        float(np.max(np.abs(_numpy(f) - _numpy(v)))) for f, v in zip(found, wanted, strict=True)
+    """A step plainly, then the same step this way."""
+    start, w = _problem(objective, interface, way, device, loop=True)
+    plain = _Counted(start, lambda: posts(device))
+    cost, _ = _problem(objective, interface, way, device, loop=way != "gather")
+    counted = _Counted(cost, lambda: posts(device))
+    if interface == "jax.jit":  # compiles, which is sent by itself
+        start(w)
+        cost(w)
+    serial = SPSAOptimizer(maxiter=10, seed=0, mode="serial")
+    stock = way.startswith("stock")
+    wanted = _step(qml.SPSAOptimizer(maxiter=10) if stock else serial, plain, w)
+    calls = plain.posts()
+    ours = _Gathered(device) if way == "gather" else SPSAOptimizer(maxiter=10, seed=0)
+    with deferred.deferred() if way == "stock deferred" else contextlib.nullcontext():
+        found = _step(qml.SPSAOptimizer(maxiter=10) if stock else ours, counted, w)
+    sent = counted.posts()
+    return Cell(
+        objective,
+        interface,
+        way,
+        plain=sum(calls),
+        posts=sum(sent),
+        step=sum(sent[:-1]) if stock else sum(sent),
+        allowed=allowed(objective, interface, way, calls),
+        difference=max(float(np.max(np.abs(f - v))) for f, v in zip(found, wanted, strict=True)),
     )
-    return Cell(objective, interface, way, between - start, end - between, difference)
 
 
-def _stock(device: Device, cost: Cost, w: Any) -> tuple[Any, Any]:
-    state = np.random.get_state()  # noqa: NPY002 - what the stock optimizer draws from
-    np.random.seed(0)  # noqa: NPY002
-    try:
-        new, loss = qml.SPSAOptimizer(maxiter=10).step_and_cost(cost, w)
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
-    return new, loss
+class _Counted:
+    """A cost that counts the POSTs from each of its calls to the next."""
 
+    def __init__(self, cost: Cost, posts: Callable[[], int]) -> None:
+        self._cost, self._posts = cost, posts
+        self._marks: list[int] = []
 
-def _stock_deferred(device: Device, cost: Cost, w: Any) -> tuple[Any, Any]:
-    with deferred.deferred():
-        return _stock(device, cost, w)
+    def __call__(self, w: Any) -> Any:
+        self._marks.append(self._posts())
+        return self._cost(w)
 
-
-def _serial(device: Device, cost: Cost, w: Any) -> tuple[Any, Any]:
-    new, loss = SPSAOptimizer(maxiter=10, seed=0, mode="serial").step_and_cost(cost, w)
-    return new, loss
-
-
-def _ours(device: Device, cost: Cost, w: Any) -> tuple[Any, Any]:
-    new, loss = SPSAOptimizer(maxiter=10, seed=0).step_and_cost(cost, w)
-    return new, loss
+    def posts(self) -> list[int]:
+        """One number for each call."""
+        return [b - a for a, b in itertools.pairwise([*self._marks, self._posts()])]
 
 
 class _Gathered(SPSAOptimizer):
     """The same step with its evaluations gathered by hand, as in a loop of one's own."""
 
-    device: Device
+    def __init__(self, device: Device) -> None:
+        super().__init__(maxiter=10, seed=0)
+        self._device = device
 
     def _values(self, objective_fn: Any, points: Any, kwargs: Any) -> list[Any]:
-        return deferred.gather(self.device, *(lambda p=p: objective_fn(*p) for p in points))
+        return deferred.gather(self._device, *(lambda p=p: objective_fn(*p) for p in points))
 
 
-def _gather(device: Device, cost: Cost, w: Any) -> tuple[Any, Any]:
-    optimizer = _Gathered(maxiter=10, seed=0)
-    optimizer.device = device
-    new, loss = optimizer.step_and_cost(cost, w)
-    return new, loss
+def _step(optimizer: qml.SPSAOptimizer, cost: Cost, w: Any) -> tuple[Array, Array]:
+    """Gradient and cost."""
+    state = np.random.get_state()  # noqa: NPY002 - what the stock optimizer draws from
+    np.random.seed(0)  # noqa: NPY002
+    try:
+        new, loss = optimizer.step_and_cost(cost, w)
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+    return (_to_numpy(w) - _to_numpy(new)) / optimizer.ak, _to_numpy(loss)
+
+
+# --------------------------------------------------------------------------- interfaces
 
 
 def _problem(
-    objective: Callable[[Circuits, Any], Any], interface: str, device: Device
+    objective: str, interface: str, way: str, device: Device, *, loop: bool
 ) -> tuple[Cost, Any]:
+    """A cost and where it starts; its loops over samples are loops, or go to ``map``."""
     rng = np.random.default_rng(7)
     x, w = rng.uniform(0, 1, (SAMPLES, 2)), rng.uniform(0, np.pi, (1, 2, 3))
     y = np.array([1.0, -1.0] * (SAMPLES // 2))
+    kind = _kind(interface)
+    compiled = interface == "jax.jit"
+    whole = compiled and loop and objective not in BRANCHING
+    one, energy, several = (
+        kind.jit(node) if compiled and not whole else node
+        for node in (qml.QNode(f, device) for f in (_one, _energy, _several_outputs))
+    )
+    circuits = Circuits(
+        kind.mean,
+        kind.log,
+        _in_a_loop if loop else lambda f, items: deferred.map(device, f, items),
+        one,
+        energy,
+        several,
+        kind.data(x),
+        kind.data(y),
+    )
+
+    def cost(w: Any) -> Any:
+        return OBJECTIVES[objective](circuits, w)
+
+    if whole:
+        cost = kind.jit(cost)
+    if way.startswith("stock"):
+        return _for_stock(cost, kind), qml.numpy.array(w, requires_grad=True)
+    return cost, kind.parameters(w)
+
+
+def _in_a_loop(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    return (function(item) for item in items)
+
+
+def _for_stock(cost: Cost, kind: _Kind) -> Cost:
+    """A cost of PennyLane tensors, the only parameters that the stock optimizer trains."""
+    return lambda w: kind.result(cost(kind.parameters(w)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How data, parameters and results look in an interface."""
+
+    data: Callable[[Any], Any]
+    parameters: Callable[[Any], Any]
+    result: Callable[[Any], Any]
+    mean: Callable[[Any], Any]
+    log: Callable[[Any], Any]
+    jit: Callable[[Any], Any] = lambda function: function
+
+
+def _kind(interface: str) -> _Kind:
     if interface == "numpy":
-        return _bind(objective, np, device, x, y), w
+        return _Kind(np.asarray, np.asarray, lambda v: v, np.mean, np.log)
     if interface == "autograd":
-        x, y = (qml.numpy.array(v, requires_grad=False) for v in (x, y))
-        return _bind(objective, qml.numpy, device, x, y), qml.numpy.array(w, requires_grad=True)
+        pnp = qml.numpy
+        return _Kind(
+            lambda v: pnp.array(v, requires_grad=False),
+            lambda v: pnp.array(v, requires_grad=True),
+            lambda v: v,
+            np.mean,
+            pnp.log,
+        )
     if interface == "torch":
         import torch
 
-        x, y = torch.tensor(x), torch.tensor(y)
-        return _bind(objective, torch, device, x, y), torch.tensor(w, requires_grad=True)
+        return _Kind(
+            lambda v: torch.tensor(np.asarray(v)),
+            lambda v: torch.tensor(np.asarray(v), requires_grad=True),
+            _to_numpy,
+            lambda values: torch.stack(values).mean(),
+            torch.log,
+        )
     import jax
 
-    x, y = jax.numpy.asarray(x), jax.numpy.asarray(y)
-    cost = _bind(objective, jax.numpy, device, x, y)
-    return (jax.jit(cost) if interface == "jax.jit" else cost), jax.numpy.asarray(w)
+    jnp = jax.numpy
+    return _Kind(
+        jnp.asarray,
+        lambda v: jnp.asarray(np.asarray(v)),
+        _to_numpy,
+        lambda values: jnp.stack(values).mean(),
+        jnp.log,
+        jax.jit,
+    )
 
 
-def _bind(
-    objective: Callable[[Circuits, Any], Any], xp: Any, device: Device, x: Any, y: Any
-) -> Cost:
-    def layers(x: Any, w: Any) -> None:
-        qml.AngleEmbedding(x, wires=range(2))
-        qml.StronglyEntanglingLayers(w, wires=range(2))
+def _double_precision(interface: str) -> contextlib.AbstractContextManager[Any]:
+    if not interface.startswith("jax"):
+        return contextlib.nullcontext()
+    import jax
 
-    def one(x: Any, w: Any) -> Any:
-        layers(x, w)
-        return qml.expval(qml.Z(0))
-
-    def energy(x: Any, w: Any) -> Any:
-        layers(x, w)
-        return qml.expval(qml.Hamiltonian([0.5, 0.8], [qml.Z(0) @ qml.Z(1), qml.X(0)]))
-
-    def several(x: Any, w: Any) -> Any:
-        layers(x, w)
-        return qml.expval(qml.Z(0)), qml.expval(qml.X(1)), qml.probs(wires=1)
-
-    nodes = [qml.QNode(f, device) for f in (one, energy, several)]
-    circuits = Circuits(xp, nodes[0], nodes[1], nodes[2], x, y)
-    return lambda w: objective(circuits, w)
+    context: contextlib.AbstractContextManager[Any] = jax.enable_x64(True)
+    return context
 
 
-def _numpy(value: Any) -> Any:
+def _to_numpy(value: Any) -> Array:
     return np.asarray(value.detach() if hasattr(value, "detach") else value)
+
+
+# --------------------------------------------------------------------------- circuits
+
+
+def _one(x: Any, w: Any) -> Any:
+    _layers(x, w)
+    return qml.expval(qml.Z(0))
+
+
+def _energy(x: Any, w: Any) -> Any:
+    _layers(x, w)
+    return qml.expval(qml.Hamiltonian([0.5, 0.8], [qml.Z(0) @ qml.Z(1), qml.X(0)]))
+
+
+def _several_outputs(x: Any, w: Any) -> Any:
+    _layers(x, w)
+    return qml.expval(qml.Z(0)), qml.expval(qml.X(1)), qml.probs(wires=1)
+
+
+def _layers(x: Any, w: Any) -> None:
+    qml.AngleEmbedding(x, wires=range(2))
+    qml.StronglyEntanglingLayers(w, wires=range(2))

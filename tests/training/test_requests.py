@@ -1,83 +1,139 @@
-"""The table of batches per step: objectives x interfaces x ways."""
+"""The table of POSTs per step: objectives x interfaces x ways, counted by the emulator."""
 
 from __future__ import annotations
 
-import contextlib
-from collections import defaultdict
+import json
 
+import numpy as np
+import pennylane as qml
 import pytest
 from counting import CountingDevice
+from typer.testing import CliRunner
 
+from pennylane_qstore.cli import app
 from pennylane_qstore.training import requests
+from pennylane_qstore.training.requests import Cell
 
-# What the data dependency of each objective allows with SAMPLES = 4 samples.
-LEAST = {"early exit": 4, "value-dependent branch": 8, "nested QNodes": 8}
-
-
-def precision():
-    if not requests.installed("jax"):
-        return contextlib.nullcontext()
-    import jax
-
-    return jax.enable_x64(True)
+INDEPENDENT = set(requests.OBJECTIVES) - {*requests.BRANCHING, "nested QNodes"}
+SINGLE = {"broadcast", "QNode direct"}
 
 
 @pytest.fixture(scope="module")
-def cells():
-    with precision():
-        found = list(
-            requests.table(lambda: CountingDevice(wires=2), lambda device: len(device.posts))
-        )
-    rows = defaultdict(dict)
-    for cell in found:
-        rows[cell.objective, cell.interface][cell.way] = f"{cell.batches}/{cell.plain}"
-    print()
-    for (objective, interface), ways in rows.items():
-        print(f"{objective:24} {interface:9}", *(f"{w}: {n:7}" for w, n in ways.items()))
+def table():
+    """What ``qstore bench --only requests`` prints; every test below is about these cells."""
+    result = CliRunner().invoke(app, ["bench", "--only", "requests", "--json"])
+    assert result.exit_code == 0, result.output
+    return [Cell(**cell) for cell in json.loads(result.stdout)]
+
+
+def cells_of(table, *, ways, interfaces=requests.INTERFACES, objectives=requests.OBJECTIVES):
+    found = [
+        c
+        for c in table
+        if c.way in ways and c.interface in interfaces and c.objective in objectives
+    ]
+    assert found or not any(requests.installed(i) for i in interfaces)
     return found
 
 
-def test_every_cell_is_measured(cells):
-    interfaces = [i for i in requests.INTERFACES if requests.installed(i)]
-    assert {c.interface for c in cells} == set(interfaces)
-    assert {c.objective for c in cells} == set(requests.OBJECTIVES)
-    assert {c.way for c in cells} == set(requests.WAYS)
+def test_every_cell_is_there(table):
+    wanted = [
+        (objective, interface, way)
+        for objective in requests.OBJECTIVES
+        for interface in requests.INTERFACES
+        if requests.installed(interface)
+        for way in requests.WAYS
+    ]
+    assert [(c.objective, c.interface, c.way) for c in table] == wanted
+    assert len(requests.OBJECTIVES) == 11
 
 
-def test_every_way_gives_the_plain_step(cells):
-    wrong = [cell for cell in cells if not cell.difference <= 1e-12]
-    assert wrong == []
+def test_gradient_and_cost_of_every_cell_equal_the_plain_step(table):
+    assert [cell for cell in table if not cell.difference <= 1e-12] == []
 
 
-def test_no_way_sends_more_than_calling_plainly(cells):
-    assert [cell for cell in cells if cell.batches > cell.plain] == []
+def test_no_cell_takes_more_than_its_dependencies_allow_or_than_calling_plainly(table):
+    assert [c for c in table if c.posts > c.allowed or c.posts > c.plain] == []
 
 
-def test_ours_is_one_batch_wherever_nothing_depends_on_a_result(cells):
-    for cell in cells:
-        if cell.way in ("ours", "gather") and cell.objective not in requests.DATA_DEPENDENT:
-            lazy = cell.interface in ("numpy", "autograd")
-            single = cell.objective in ("broadcast", "QNode direct")
-            if lazy or single:
-                assert cell.batches == 1, cell
+def test_ours_is_one_post_wherever_nothing_depends_on_a_result(table):
+    lazy = cells_of(table, ways=["ours"], interfaces=requests.LAZY, objectives=INDEPENDENT)
+    single = cells_of(table, ways=["ours"], objectives=SINGLE)
+    assert {cell.posts for cell in [*lazy, *single]} == {1}
 
 
-def test_loops_in_torch_and_jax_cost_one_batch_a_sample(cells):
-    for cell in cells:
-        if cell.way in ("ours", "gather") and cell.objective not in requests.DATA_DEPENDENT:
-            assert cell.batches <= requests.SAMPLES, cell
+def test_gather_and_map_are_one_post_in_every_interface(table):
+    assert {c.posts for c in cells_of(table, ways=["gather"], objectives=INDEPENDENT)} == {1}
 
 
-def test_data_dependencies_cost_no_more_than_they_have_to(cells):
-    for cell in cells:
-        if cell.way == "ours" and cell.objective in LEAST:
-            lazy = cell.objective == "nested QNodes" and cell.interface in ("numpy", "autograd")
-            assert cell.batches <= (2 if lazy else LEAST[cell.objective]), cell
+def test_loops_in_torch_and_jax_cost_one_post_a_call(table):
+    eager = set(requests.INTERFACES) - set(requests.LAZY)
+    for cell in cells_of(table, ways=["ours"], interfaces=eager, objectives=INDEPENDENT - SINGLE):
+        assert cell.posts == (2 if cell.objective == "minibatch drawn inside" else 4), cell
 
 
-def test_stock_optimizer_in_a_scope_costs_one_batch_for_the_step_and_one_for_the_cost(cells):
-    for cell in cells:
-        if cell.way == "stock deferred" and cell.objective not in requests.DATA_DEPENDENT:
-            assert cell.batches <= 3, cell
-            if cell.objective != "loop with list":
-                assert cell.batches == 2, cell
+def test_dependent_circuits_cost_a_post_a_stage(table):
+    for cell in cells_of(table, ways=["gather"], objectives=set(requests.OBJECTIVES) - INDEPENDENT):
+        assert cell.posts == (4 if cell.objective == "early exit" else 2), cell
+    for cell in cells_of(
+        table, ways=["ours"], interfaces=requests.LAZY, objectives=["nested QNodes"]
+    ):
+        assert cell.posts == 2, cell
+
+
+def test_step_of_the_stock_optimizer_in_a_scope_is_one_post(table):
+    """Two where the cost looks at its values: at most one per evaluation."""
+    for cell in cells_of(
+        table, ways=["stock deferred"], interfaces=requests.LAZY, objectives=INDEPENDENT
+    ):
+        step = 2 if cell.objective == "loop with list" else 1
+        assert (cell.step, cell.posts) == (step, step + 1), cell
+
+
+class Inexact(CountingDevice):
+    """Results that depend on what travels with them, a little."""
+
+    def _send(self, circuits, config):
+        results = super()._send(circuits, config)
+        return tuple(r + 1e-10 * (len(circuits) - 1) for r in results) if self.posts else results
+
+
+def test_a_way_that_changes_the_numbers_is_seen(monkeypatch):
+    monkeypatch.setattr(requests, "INTERFACES", ("numpy",))
+    monkeypatch.setattr(requests, "OBJECTIVES", {"list": requests.OBJECTIVES["loop with list"]})
+    cells = list(requests.table(lambda: Inexact(wires=2), lambda device: len(device.posts)))
+    assert {cell.way: cell.difference > 1e-12 for cell in cells} == {
+        "stock": False,
+        "stock deferred": True,
+        "ours": True,
+        "gather": True,
+    }
+
+
+def test_objectives_have_gradients_to_be_compared():
+    device = CountingDevice(wires=2)
+    for name in requests.OBJECTIVES:
+        cost, w = requests._problem(name, "numpy", "ours", device, loop=True)
+        gradient, loss = requests._step(requests.SPSAOptimizer(maxiter=10, seed=0), cost, w)
+        assert np.all(np.abs(gradient) > 1e-3), name
+        assert abs(loss) > 1e-3, name
+
+
+def test_the_table_is_printed_row_by_row(monkeypatch):
+    monkeypatch.setattr(requests, "INTERFACES", ("numpy",))
+    few = ("loop with accumulator", "QNode direct")
+    monkeypatch.setattr(requests, "OBJECTIVES", {o: requests.OBJECTIVES[o] for o in few})
+    result = CliRunner().invoke(app, ["bench", "--only", "requests"])
+    assert result.exit_code == 0, result.output
+    rows = {line[:25].strip(): line[35:].split("  ") for line in result.stdout.splitlines()}
+    assert set(few) <= set(rows)
+    found = [part.strip() for part in rows["loop with accumulator"] if part]
+    assert found[:4] == ["8 + 4 (12)", "1 + 1 (2)", "1 (1)", "1 (1)"]
+    assert float(found[4]) <= 1e-12
+
+
+def test_the_device_that_is_measured_is_the_real_one():
+    device = qml.device("qstore.ionq", wires=2)
+    before = device.emulator.stats()["posts"]
+    qml.QNode(requests._one, device)(np.zeros(2), np.zeros((1, 2, 3)))
+    assert device.emulator.stats()["posts"] == before + 1
