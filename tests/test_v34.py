@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import pennylane_qstore as qstore
 import pennylane_qstore.v34 as v34
 from pennylane_qstore.emulator import Emulator, Fault
 from pennylane_qstore.errors import CompileError, ConfigurationError
@@ -134,9 +135,9 @@ def emulator(monkeypatch):
         yield running
 
 
-def execute(code, namespace):
+def execute(code, namespace, package="pennylane_qstore"):
     """A snippet as a notebook would run it, with nothing but the import changed."""
-    code = code.replace("q_store.ml", "pennylane_qstore.v34")
+    code = code.replace("q_store.ml", package)
     compiled = compile(code, "<page>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     if compiled.co_flags & inspect.CO_COROUTINE:
         run(eval(compiled, namespace))
@@ -144,10 +145,11 @@ def execute(code, namespace):
         exec(compiled, namespace)
 
 
-def test_the_page_runs_from_top_to_bottom(emulator, capsys):
+@pytest.mark.parametrize("package", ["pennylane_qstore", "pennylane_qstore.v34"])
+def test_the_page_runs_from_top_to_bottom(emulator, capsys, package):
     namespace = {"circuits": circuits()}
     for code in SNIPPETS.values():
-        execute(code, namespace)
+        execute(code, namespace, package)
     assert emulator.stats()["posts"] == 1
     assert [r["status"] for r in namespace["results"]] == ["completed"] * 20
     printed = capsys.readouterr().out
@@ -178,6 +180,8 @@ def test_all_names_are_there():
     assert set(v34.__all__) <= set(dir(v34))
     for name in v34.__all__:
         assert getattr(v34, name).__name__ == name
+        if name != "BatchJobResult":
+            assert getattr(qstore, name) is getattr(v34, name)
     with pytest.raises(AttributeError, match="IonQClient"):
         v34.IonQClient  # noqa: B018
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import logging
+import textwrap
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.ionq.backends import backend
 from pennylane_qstore.ionq.secret import Secret
-from pennylane_qstore.training.settings import SECRETS, SETTINGS, SWITCHED
+from pennylane_qstore.training.settings import SECRETS, SETTINGS, SWITCHED, table
 
 if TYPE_CHECKING:
     from pennylane_qstore.device import IonQDevice
@@ -42,8 +43,6 @@ class OptimizerName(str):
 
 class TrainingConfig:
     """Settings under Q-Store v3.4's names, all optional.
-
-    :data:`~pennylane_qstore.training.settings.SETTINGS` says what each does.
 
     Fields may be assigned at any time and count from the next ``device()``, ``optimizer()`` or
     ``run()`` on. API keys are kept from ``repr``, ``to_dict`` and pickles.
@@ -298,6 +297,8 @@ class TrainingConfig:
         given = [float(getattr(self, name)) for name in names if self.is_given(name)]
         return min(given, default=None)
 
+
+TrainingConfig.__doc__ = f"{TrainingConfig.__doc__}\n{textwrap.indent(table(), '    ')}\n    "
 
 _ALL = "enable_all_v34_features"
 

@@ -230,5 +230,29 @@ SETTINGS: Mapping[str, Setting] = {
 }
 """Every field of Q-Store v3.4, and the three that its documentation uses beside them."""
 
+KINDS: Mapping[str, str] = {
+    "all": "turns others on",
+    "device": "read by device()",
+    "optimizer": "read by optimizer()",
+    "model": "read by the model of run()",
+    "run": "read by run()",
+    "log": "read by device() and run(), for the log",
+    "nothing": "accepted, without meaning here",
+}
+"""Who reads the fields of a kind."""
+
 SECRETS = tuple(name for name, setting in SETTINGS.items() if setting.check is _secret)
 """Fields that are never shown."""
+
+
+def table() -> str:
+    """All fields in a Markdown table: by who reads them, with default and meaning."""
+    lines = ["| field | default | what it does |", "|---|---|---|"]
+    for kind, reader in KINDS.items():
+        lines.append(f"| **{reader}** | | |")
+        lines += [
+            f"| `{name}` | `{setting.default!r}` | {setting.meaning} |"
+            for name, setting in SETTINGS.items()
+            if setting.kind == kind
+        ]
+    return "\n".join(lines)

@@ -81,6 +81,15 @@ def test_an_unknown_name_is_refused_with_the_nearest():
         config.epoch  # noqa: B018
 
 
+def test_help_says_what_every_field_does():
+    for name, setting in SETTINGS.items():
+        assert f"`{name}` | `{setting.default!r}` | {setting.meaning}" in TrainingConfig.__doc__
+    without = TrainingConfig.__doc__.split("accepted, without meaning here")[1]
+    assert [line.split("`")[1] for line in without.splitlines() if "`" in line] == [
+        name for name in SETTINGS if name.startswith("pinecone_")
+    ]
+
+
 def test_numpys_numbers_are_numbers():
     config = TrainingConfig(
         batch_size=np.int64(20), use_batch_api=np.False_, momentum=np.float32(0)
