@@ -258,10 +258,9 @@ def _split(operations: Sequence[Operator], wires: Mapping[Any, int]) -> Split | 
                 parts.append(array.reshape(1, -1))
             if array.ndim > ndim + 1:
                 return None
-        rows = batch or 1
-        parameters = np.concatenate(
-            [np.broadcast_to(part, (rows, part.shape[1])) for part in parts], axis=1
-        )
+        if batch is not None:
+            parts = [np.broadcast_to(part, (batch, part.shape[1])) for part in parts]
+        parameters = np.concatenate(parts, axis=1)
     if not np.isfinite(parameters).all():
         _refuse_not_finite(kept)
     return Split(tuple(keys), parameters, tuple(kept), batch is not None)
@@ -269,6 +268,8 @@ def _split(operations: Sequence[Operator], wires: Mapping[Any, int]) -> Split | 
 
 def _real(value: Any, operations: Sequence[Operator]) -> FloatArray:
     array = np.asarray(value)
+    if array.dtype == np.float64:
+        return array
     if array.dtype.kind in "fiub" or (array.dtype.kind == "c" and not array.imag.any()):
         return array.real.astype(float)
     name = next((op.name for op in operations if any(d is value for d in op.data)), "An operation")
