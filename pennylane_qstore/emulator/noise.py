@@ -20,6 +20,7 @@ from pennylane_qstore.emulator.circuits import Program
 from pennylane_qstore.emulator.simulate import (
     LARGE,
     apply,
+    check_memory,
     chunks,
     evolve,
     in_order,
@@ -126,6 +127,8 @@ def _trajectories(
 ) -> list[tuple[NDArray[np.uint64], NDArray[np.int64]]]:
     """Shots without an error share one run of their row; every other shot is its own."""
     n = program.qubits
+    if n >= LARGE:
+        check_memory(n)
     rows: list[int] = []
     errors: list[NDArray[np.int64]] = []  # per column: the Pauli after each block (0: none)
     weights: list[int] = []

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from pennylane_qstore.emulator.clock import timestamp
@@ -23,6 +24,7 @@ ORGANIZATION = "5d3c1a2e-6f0b-4b5c-9a77-0a1b2c3d4e5f"
 KEY_ID = "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f9"
 
 _RESULT = "ionq.result."
+_PIECE = 1 << 16
 AGGREGATE = "ionq.result.probabilities-aggregate.json.v1"
 NATIVE_CIRCUIT = "ionq.native.v1"
 ARTIFACTS: Mapping[str, str] = {
@@ -162,6 +164,27 @@ def artifact(one: Distribution, artifact_format: str, circuit: CircuitInfo) -> A
             }
         }
     }
+
+
+def probabilities_pieces(one: Distribution) -> Iterator[bytes]:
+    """``ionq.result.probabilities.json.v1`` in pieces."""
+    lead = b"{"
+    for start in range(0, len(one.states), _PIECE):
+        rows = slice(start, start + _PIECE)
+        some = one._replace(states=one.states[rows], weights=one.weights[rows])
+        yield lead + orjson.dumps(some.probabilities())[1:-1]
+        lead = b","
+    yield b"}"
+
+
+def aggregate_pieces(named: Iterable[tuple[str, Distribution]]) -> Iterator[bytes]:
+    """``ionq.result.probabilities-aggregate.json.v1`` in pieces."""
+    lead = b"{"
+    for name, one in named:
+        yield lead + orjson.dumps(name) + b":"
+        yield from probabilities_pieces(one)
+        lead = b","
+    yield b"}"
 
 
 def _descriptor(alias: str) -> dict[str, str]:

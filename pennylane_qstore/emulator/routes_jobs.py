@@ -5,26 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from aiohttp import web
 
 from pennylane_qstore.emulator.circuits import BadRequest
 from pennylane_qstore.emulator.clock import VirtualClock, timestamp
 from pennylane_qstore.emulator.jobs import Job
-from pennylane_qstore.emulator.mitigation import HISTOGRAM, debiased, part, voted, wants_vote
 from pennylane_qstore.emulator.render import (
-    AGGREGATE,
-    ARTIFACTS,
-    NATIVE_CIRCUIT,
     ORGANIZATION,
     PROJECT,
     SUBMITTER,
-    artifact,
     job_json,
 )
-from pennylane_qstore.emulator.run import Distribution
-from pennylane_qstore.emulator.service import Service, is_qpu, not_found
-from pennylane_qstore.emulator.submission import MULTI, QASM, SINGLE, parse_json
+from pennylane_qstore.emulator.responses import answer
+from pennylane_qstore.emulator.service import Service, is_qpu
+from pennylane_qstore.emulator.submission import SINGLE, parse_json
 from pennylane_qstore.ionq.backends import BACKENDS, MAX_SHOTS
 
 if TYPE_CHECKING:
@@ -36,8 +30,6 @@ the first GET then finds small jobs completed."""
 _VIRTUAL_SETTLE_S = 30.0
 """Under a virtual clock a job whose time has come is waited for: the clock, not the machine
 this runs on, decides when it is done."""
-_INLINE_ENTRIES = 20_000
-"""Results of up to so many entries (some milliseconds) are made on the event loop."""
 _FIRST_PAGE = "first"
 """The cursor that leads to the first page again, for the fault ``list_repeat``."""
 _STATUSES = ("submitted", "ready", "started", "completed", "failed", "canceled")
@@ -60,20 +52,9 @@ def add_job_routes(app: web.Application, emulator: Emulator) -> None:
             web.post(base + "/{id}/move", routes.move),
             web.get(base + "/{id}/cost", routes.cost, allow_head=False),
             web.put(base + "/{id}/status/cancel", routes.cancel_one),
-            web.get(base + "/{id}/results/probabilities", routes.probabilities, allow_head=False),
-            web.get(
-                base + "/{id}/results/probabilities/aggregated", routes.aggregated, allow_head=False
-            ),
-            web.get(base + "/{id}/results/{alias:histogram|shots}", routes.alias, allow_head=False),
-            web.get(base + "/{id}/artifacts/{alias}", routes.alias, allow_head=False),
             web.get("/v0.4/sessions/{session}/jobs", routes.listing, allow_head=False),
         ]
     )
-
-
-def answer(data: Any, status: int = 200) -> web.Response:
-    """A JSON response."""
-    return web.Response(status=status, body=orjson.dumps(data), content_type="application/json")
 
 
 class _JobRoutes:
@@ -134,45 +115,6 @@ class _JobRoutes:
         if faults.content("list_shuffle", "list"):
             jobs = [jobs[i] for i in faults.rng.permutation(len(jobs))]
         return answer({"jobs": jobs, "next": follow})
-
-    async def probabilities(self, request: web.Request) -> web.Response:
-        job, child = self._service.find(request.match_info["id"])
-        one = self._service.distribution(job, child)
-        vote = debiased(job.settings) and wants_vote(request.query)
-        qubits = job.circuits[child or 0].qubits
-
-        def make() -> dict[str, float]:
-            return (voted(one) if vote else one).first(qubits).probabilities()
-
-        return await self._large(_size(one, shots=vote), self._perhaps_less(make))
-
-    async def aggregated(self, request: web.Request) -> web.Response:
-        job, child = self._service.find(request.match_info["id"])
-        if job.type != MULTI or child is not None:
-            raise not_found()
-        return await self._aggregate(job, vote=wants_vote(request.query))
-
-    async def alias(self, request: web.Request) -> web.Response:
-        job, child = self._service.find(request.match_info["id"])
-        alias = request.match_info["alias"]
-        if alias.startswith(("aggregation-", "variant-")):
-            return await self._mitigated(job, child, alias)
-        chosen = ARTIFACTS.get(alias, alias)
-        if chosen not in ARTIFACTS.values():
-            raise not_found()
-        parent = job.type == MULTI and child is None
-        if (chosen == AGGREGATE) != parent:
-            raise not_found()
-        if chosen == AGGREGATE:
-            return await self._aggregate(job, vote=False)
-        if chosen == NATIVE_CIRCUIT:
-            return answer(await self._native_circuit(job, child))
-        one = self._service.distribution(job, child)
-        if one.shots is None and ".probabilities." not in chosen:
-            raise not_found()
-        circuit = job.circuits[child or 0]
-        size = max(len(one.states), one.shots or 0)
-        return await self._large(size, self._perhaps_less(lambda: artifact(one, chosen, circuit)))
 
     async def cost(self, request: web.Request) -> web.Response:
         job, child = self._service.find(request.match_info["id"])
@@ -281,73 +223,6 @@ class _JobRoutes:
             out["status"] = odd.value
         return out
 
-    async def _mitigated(self, job: Job, child: int | None, name: str) -> web.Response:
-        """The histogram of a variant, or of an aggregation of all of them."""
-        one = self._service.distribution(job, child)
-        if not debiased(job.settings) or one.shots is None:
-            raise not_found()
-        circuit = job.circuits[child or 0]
-
-        def make() -> Any:
-            chosen = part(one, name)
-            if chosen is None:
-                raise not_found()
-            return artifact(chosen, HISTOGRAM, circuit)
-
-        return await self._large(_size(one, shots=True), make)
-
-    async def _aggregate(self, job: Job, *, vote: bool) -> web.Response:
-        self._service.distribution(job, 0)
-        results = job.results or []
-        faults = self._emulator.faults
-        order = list(range(len(results)))
-        if job.shuffle and job.shuffle[0] in ("aggregate", "both"):
-            order = faults.rng.permutation(len(results)).tolist()
-        if faults.content("missing_result", "results"):
-            order.pop()
-        extra: dict[str, dict[str, float]] = {}
-        if faults.content("extra_result", "results"):
-            extra[self._service.ids.take(self._service.clock.now())[0]] = {"0": 1.0}
-        vote = vote and debiased(job.settings)
-
-        def make() -> dict[str, dict[str, float]]:
-            chosen = {k: voted(results[k]) if vote else results[k] for k in order}
-            return {job.child_ids[k]: one.probabilities() for k, one in chosen.items()} | extra
-
-        return await self._large(sum(_size(one, shots=vote) for one in results), make)
-
-    def _perhaps_less(self, make: Callable[[], Any]) -> Callable[[], Any]:
-        """What is made, without an outcome where the fault ``missing_result`` says so."""
-        if not self._emulator.faults.content("missing_result", "results"):
-            return make
-
-        def less() -> Any:
-            found = make()
-            inner = found  # v2 has its outcomes further in
-            while isinstance(inner, dict) and isinstance(next(iter(inner.values())), dict | list):
-                inner = next(iter(inner.values()))
-            if isinstance(inner, list):
-                inner.pop()
-            else:
-                inner.pop(next(iter(inner)))
-            return found
-
-        return less
-
-    async def _large(self, size: int, make: Callable[[], Any]) -> web.Response:
-        """A response of so many entries; large ones are made off the event loop."""
-        if size <= _INLINE_ENTRIES:
-            return answer(make())
-        body = await self._service.off_loop(lambda: orjson.dumps(make()))
-        return web.Response(body=body, content_type="application/json")
-
-    async def _native_circuit(self, job: Job, child: int | None) -> Any:
-        done = job.status(self._service.clock.now()) == "completed"
-        plain = child is not None or job.type in (SINGLE, QASM)
-        if job.request is None or not done or not plain or job.circuits[child or 0].recorded:
-            raise not_found()
-        return await self._service.compiled(job, child or 0)
-
     def _bulk(self, body: bytes) -> dict[str, tuple[Job, int | None]]:
         data = parse_json(body)
         ids = data.get("ids") if isinstance(data, dict) else None
@@ -410,11 +285,6 @@ class _JobRoutes:
             )
 
         return keep
-
-
-def _size(one: Distribution, *, shots: bool) -> int:
-    """Entries to handle: outcomes, or single shots."""
-    return max(len(one.states), one.shots or 0) if shots else len(one.states)
 
 
 def _count(

@@ -12,7 +12,7 @@ from pennylane_qstore.emulator.circuits import BadRequest
 from pennylane_qstore.emulator.clock import VirtualClock
 from pennylane_qstore.emulator.openapi import document
 from pennylane_qstore.emulator.render import KEY_ID, ORGANIZATION, PROJECT
-from pennylane_qstore.emulator.routes_jobs import answer
+from pennylane_qstore.emulator.responses import answer
 from pennylane_qstore.emulator.schemas import SCHEMAS
 from pennylane_qstore.emulator.service import not_found
 from pennylane_qstore.emulator.submission import parse_json

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from pennylane_qstore.emulator.circuits import BadRequest
 from pennylane_qstore.emulator.jobs import TERMINAL, Job
-from pennylane_qstore.emulator.routes_jobs import answer
+from pennylane_qstore.emulator.responses import answer
 from pennylane_qstore.emulator.service import not_found
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from pennylane_qstore.emulator.faults import Fault
 from pennylane_qstore.emulator.routes_jobs import add_job_routes
 from pennylane_qstore.emulator.routes_other import add_other_routes
 from pennylane_qstore.emulator.routes_page import add_page_routes
+from pennylane_qstore.emulator.routes_results import add_result_routes
 from pennylane_qstore.ionq.backends import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def make_app(emulator: Emulator) -> web.Application:
 
     app = web.Application(middlewares=[front], client_max_size=MAX_BODY_BYTES)
     add_job_routes(app, emulator)
+    add_result_routes(app, emulator)
     add_other_routes(app, emulator)
     add_page_routes(app, emulator)
     return app
@@ -194,6 +196,8 @@ async def _faulty(
         return web.Response(body=fault.payload(), content_type="application/json", headers=headers)
     if kind in ("close", "reset"):
         _drop(request, reset=kind == "reset")
+        return answer
+    if answer.prepared:  # sent piece by piece: too late to spoil it
         return answer
     if kind == "content_type":
         answer.content_type = "text/html"

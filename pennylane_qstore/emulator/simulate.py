@@ -82,7 +82,8 @@ def probabilities(program: Program, *, simulator: str | None = None) -> NDArray[
         out = np.zeros((program.rows, 2**n))
         out[:, 0] = 1.0
         return out
-    _check_memory(n)
+    if n >= LARGE:
+        check_memory(n)
     if simulator is not None:
         return _on_device(program, simulator)
     if n >= LARGE:
@@ -95,16 +96,16 @@ def probabilities(program: Program, *, simulator: str | None = None) -> NDArray[
     return out
 
 
-def _check_memory(n: int) -> None:
-    """Fail before the machine does: a state, its probabilities and a copy, 40 bytes each."""
-    if not hasattr(os, "sysconf"):
-        return
-    have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    need = 40 * 2**n
-    if need > have:
+def check_memory(n: int) -> None:
+    """Fail before the machine does: a state and its probabilities twice, 32 bytes each.
+
+    Raises:
+        MemoryError: a state of so many qubits does not fit.
+    """
+    have, need = _free_memory(), 32 * 2**n
+    if have is not None and need > have:
         raise MemoryError(
-            f"{n} qubits need {need / 2**30:.0f} GiB of memory, this machine has "
-            f"{have / 2**30:.0f} GiB."
+            f"{n} qubits need {need / 2**30:.1f} GiB of memory, {have / 2**30:.1f} GiB are free."
         )
 
 
@@ -293,3 +294,15 @@ def _one_gate(program: Program, gate: Gate, row: int, slot: int) -> list[Block]:
     alone = program.part(slice(row, row + 1))
     params = alone.params[:, slot : slot + gate.slots]
     return lower(replace(alone, gates=(gate,), params=params))
+
+
+def _free_memory() -> int | None:
+    """Bytes that can be had, ``None`` where the system does not tell."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as table:
+            for line in table:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError, AttributeError):
+        return None

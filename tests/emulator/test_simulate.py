@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from pennylane_qstore.emulator import simulate
 from pennylane_qstore.emulator.circuits import Program, read_circuits
 from pennylane_qstore.emulator.compile import native_circuit
+from pennylane_qstore.emulator.noise import Rates
 from pennylane_qstore.emulator.run import Physics, run
 from pennylane_qstore.emulator.simulate import compact, probabilities, spread
 from pennylane_qstore.native.gates import NATIVE_GATES
@@ -231,3 +234,37 @@ def test_spread_moves_bit_k_to_the_kth_used_qubit() -> None:
 def test_a_circuit_without_gates_gives_zero() -> None:
     (result,) = run([read([], "qis", 3)], Physics(), 0)
     assert result.probabilities() == {"0": 1.0}
+
+
+def test_a_machine_that_is_too_small_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulate, "_free_memory", lambda: 32 * 2**14)
+    circuit = [{"gate": "h", "target": q} for q in range(15)]
+    (fits,) = read_circuits([{"circuit": circuit[:14]}], gateset="qis")
+    assert probabilities(fits).shape == (1, 2**14)
+    (program,) = read_circuits([{"circuit": circuit}], gateset="qis")
+    with pytest.raises(MemoryError, match="15 qubits"):
+        probabilities(program)
+    with pytest.raises(MemoryError, match="15 qubits"):
+        run([program], Physics(Rates(0.1, 0.1), shots=3), 1)
+
+
+def test_a_large_state_takes_the_memory_that_is_reckoned_with() -> None:
+    """22 qubits: a state and its probabilities, at most twice, beside what was there before."""
+    script = """
+import resource
+from pennylane_qstore.emulator.circuits import read_circuits
+from pennylane_qstore.emulator.run import Physics, run
+def ghz(n):
+    gates = [{"gate": "h", "target": 0}]
+    gates += [{"gate": "cnot", "control": q, "target": q + 1} for q in range(n - 1)]
+    return read_circuits([{"circuit": gates}], gateset="qis")
+run(ghz(14), Physics(), 1)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+(result,) = run(ghz(22), Physics(), 1)
+assert result.probabilities().keys() == {"0", str(2**22 - 1)}
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 34 * 2**22
