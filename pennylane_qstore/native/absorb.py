@@ -1,6 +1,16 @@
 """What the known start and the final measurement make superfluous.
 
 Both passes keep the distribution of outcomes of the wires in ``flow.outputs``, not the unitary.
+For every measurement that is enough, shot by shot and exactly:
+
+- **sample, counts**: the readout maps each shot's bits before anything else looks at them,
+- **probs**: the map moves probabilities from machine outcomes to the tape's,
+- **expval, var** of what is diagonal, or was made so by the rotations to its basis, which stand
+  before the measurement and are part of the flow: sums over outcomes. What does not commute is
+  measured in another circuit, absorbed for itself,
+- broadcast rows and shot vectors: the same map for every row and shot of a template.
+
+With a noise model, what was absorbed makes no noise; averages of ideal circuits do not change.
 """
 
 from __future__ import annotations

@@ -23,6 +23,14 @@ class HasFigures(Protocol):
     """A backend with published figures, or None for those that are not."""
 
     @property
+    def name(self) -> str:
+        """IonQ's id."""
+
+    @property
+    def native_gates(self) -> tuple[str, ...]:
+        """Names of the gates it takes."""
+
+    @property
     def timing(self) -> Any:
         """``one_qubit_s``, ``two_qubit_s``, ``reset_s``, ``readout_s`` in seconds."""
 
@@ -72,34 +80,55 @@ class NativeCircuit:
         """Gates on the longest path."""
         return int(max(self._path(lambda on: 1.0), default=0))
 
-    def duration(self, backend: HasFigures) -> float:
+    def duration(self, backend: str | HasFigures) -> float:
         """Seconds of one shot: reset, the longest path of gates, readout.
 
         Args:
-            backend: with published ``timing``, such as ``qstore.ionq.backends.BACKENDS[name]``.
+            backend: IonQ's id, such as ``"qpu.forte-1"``, or an object with ``timing``.
 
         Raises:
-            ConfigurationError: no timing is published for the backend.
+            ConfigurationError: the id is not IonQ's, the backend does not have the circuit's
+                gates, or no timing is published for it.
         """
-        timing = _published(backend, "timing")
+        timing = self._published(backend, "timing")
         path = self._path(lambda on: timing.one_qubit_s if len(on) == 1 else timing.two_qubit_s)
         return float(timing.reset_s + max(path, default=0.0) + timing.readout_s)
 
-    def fidelity_estimate(self, backend: HasFigures) -> float:
+    def fidelity_estimate(self, backend: str | HasFigures) -> float:
         """Product of the published median fidelities of all gates and measured qubits.
 
         Every entangler counts as one of full angle: how much better smaller angles are is
         not published.
 
         Args:
-            backend: with published ``fidelity``.
+            backend: IonQ's id, such as ``"qpu.forte-1"``, or an object with ``fidelity``.
 
         Raises:
-            ConfigurationError: no fidelities are published for the backend.
+            ConfigurationError: the id is not IonQ's, the backend does not have the circuit's
+                gates, or no fidelities are published for it.
         """
-        published = _published(backend, "fidelity")
+        published = self._published(backend, "fidelity")
         gates = published.one_qubit**self.n_1q * published.two_qubit**self.n_2q
         return float(gates * published.spam ** len(self.measured))
+
+    def _published(self, backend: str | HasFigures, what: str) -> Any:
+        machine = _named(backend) if isinstance(backend, str) else backend
+        for known in ("name", "native_gates", what):
+            if not hasattr(machine, known):
+                raise ConfigurationError(
+                    f"{backend!r} is no backend: give IonQ's id, such as 'qpu.forte-1'."
+                )
+        missing = sorted({name for name, _, _ in self.gates} - set(machine.native_gates))
+        if missing:
+            family = "ms" if "ms" in machine.native_gates else "zz"
+            raise ConfigurationError(
+                f"{machine.name} has no gate {missing[0]!r}, only "
+                f"{', '.join(machine.native_gates)}; compile with two_qubit={family!r}."
+            )
+        figures = getattr(machine, what)
+        if figures is None:
+            raise ConfigurationError(f"No {what} is published for {machine.name!r}; take a QPU's.")
+        return figures
 
     def _path(self, cost: Callable[[tuple[int, ...]], float]) -> list[float]:
         at = [0.0] * self.qubits
@@ -129,14 +158,6 @@ class NativeCircuit:
             return QuantumScript(ops, [qml.probs(wires=list(self.measured))])
 
 
-def _published(backend: HasFigures, what: str) -> Any:
-    figures = getattr(backend, what)
-    if figures is None:
-        name = getattr(backend, "name", backend)
-        raise ConfigurationError(f"No {what} is published for {name!r}; take a QPU's.")
-    return figures
-
-
 def from_row(
     block: NativeBlock,
     row: int,
@@ -157,3 +178,10 @@ def from_row(
     return NativeCircuit(
         qubits, tuple(gates), tuple(float(f) for f in frames), permutation, measured, readout
     )
+
+
+def _named(name: str) -> HasFigures:
+    # The table of machines is data; nothing else of the wire's room is known here.
+    from pennylane_qstore.ionq.backends import backend
+
+    return backend(name)

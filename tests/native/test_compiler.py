@@ -190,9 +190,26 @@ def test_duration_and_fidelity_follow_published_figures():
     assert circuit.duration(backend) == pytest.approx(path)
     want = fidelity.one_qubit**circuit.n_1q * fidelity.two_qubit * fidelity.spam**3
     assert circuit.fidelity_estimate(backend) == pytest.approx(want)
+    assert circuit.duration("qpu.aria-1") == circuit.duration(backend)
+    assert circuit.fidelity_estimate("qpu.aria-1") == circuit.fidelity_estimate(backend)
+
+
+@pytest.mark.parametrize(
+    ("backend", "message"),
+    [
+        ("simulator", "No .* is published"),
+        (BACKENDS["simulator"], "No .* is published"),
+        ("forte-1", "Did you mean 'qpu.forte-1'"),
+        ("qpu.forte-1", "no gate 'ms', only gpi, gpi2, zz; compile with two_qubit='zz'"),
+        (None, "None is no backend"),
+    ],
+)
+def test_a_backend_that_cannot_be_told_anything_about_is_refused(backend, message):
+    tape = qml.tape.QuantumScript([qml.IsingXX(0.5, [0, 1])])
+    circuit = IonQNativeGateCompiler("ms", absorb=False).compile(tape)
     for method in (circuit.duration, circuit.fidelity_estimate):
-        with pytest.raises(ConfigurationError, match="published"):
-            method(BACKENDS["simulator"])
+        with pytest.raises(ConfigurationError, match=message):
+            method(backend)
 
 
 @families
