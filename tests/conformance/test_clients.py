@@ -148,6 +148,26 @@ class TestQiskitIonQ:
         shares = by_bits({k: n / 1000 for k, n in found["counts"].items()})
         assert shares == pytest.approx(simulate(qiskit_circuit, 0.4, wires=[2, 1, 0]), abs=0.12)
 
+    def test_measurement_on_the_way(self, run_client: Any, emulator: Emulator) -> None:
+        """As OpenQASM 3; outcomes come by register from the single shots."""
+
+        @qml.qnode(qml.device("default.qubit"), mcm_method="deferred")
+        def node() -> Any:
+            qml.RY(0.7, 0)
+            qml.IsingZZ(0.4, [0, 1])
+            qml.CNOT([0, 1])
+            middle = qml.measure(0, reset=True)
+            qml.RX(1.1, 0)
+            qml.CNOT([1, 0])
+            return qml.probs(op=[qml.measure(1), qml.measure(0), middle])
+
+        found = run_client("qiskit_ionq", emulator, "mid_circuit")
+        shares = by_bits({k.replace(" ", ""): n / 4000 for k, n in found["counts"].items()})
+        assert shares == pytest.approx(np.asarray(node()), abs=0.05)
+        assert found["memory"] == 4000
+        assert "ideal simulator returns only the aggregate" in found["ideal"]
+        assert {job.type for job in emulator.jobs} == {"ionq.qasm3.v1"}
+
     def test_failure_names_the_reason(self, run_client: Any, emulator: Emulator) -> None:
         kind, text = run_client("qiskit_ionq", emulator, "failure")
         assert kind == "IonQJobFailureError"
@@ -326,6 +346,26 @@ class TestIonQCore:
         )
         assert "simulator" in backends
         assert (qubits, records, record_qubits, key, jobs) == (36, 3, 36, "Emulator", 1)
+
+    def test_quantum_function(self, run_client: Any, emulator: Emulator) -> None:
+        kind, value, energy = run_client("ionq_core", emulator, "quantum_function")
+        assert kind == "QuantumFunctionJob"
+        expected = 0.5 * np.cos(0.8) - 0.25 * np.sin(0.8)
+        assert value == pytest.approx(expected)
+        assert energy == value
+
+    def test_qaoa(self, run_client: Any, emulator: Emulator) -> None:
+        kind, results, children = run_client("ionq_core", emulator, "qaoa")
+        assert kind == "QaoaJob"
+        assert results["qaoa_results"]["optimal_cost"] == -2
+        assert results["qaoa_results"]["optimal_bitstring"] in ("010", "101")
+        assert children == ["SingleCircuitJob", "qctrl.qaoa-circuit.v1"]
+
+    def test_debiasing_has_variants(self, run_client: Any, emulator: Emulator) -> None:
+        variants, shots, methods, averaged, sharp = run_client("ionq_core", emulator, "debiasing")
+        assert (variants, shots) == (20, 1000)
+        assert methods == ["average", "voting"]
+        assert max(sharp.values()) >= max(averaged.values())
 
     def test_64_at_once(self, run_client: Any, emulator: Emulator) -> None:
         found = run_client("ionq_core", emulator, "concurrent")

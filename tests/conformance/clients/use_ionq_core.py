@@ -202,6 +202,67 @@ def estimate():
     return found.to_dict()
 
 
+def quantum_function():
+    ansatz = 'OPENQASM 3.0; include "stdgates.inc"; input float[64] t; qubit[1] q; ry(t) q[0];'
+    body = models.QuantumFunctionJobCreationPayload.from_dict(
+        {
+            "type": "quantum-function",
+            "backend": "simulator",
+            "input": {
+                "data": {
+                    "type": "hamiltonian-energy",
+                    "data": {
+                        "hamiltonian": [
+                            {"pauli_string": "Z0", "coefficient": 0.5},
+                            {"pauli_string": "X", "coefficient": -0.25},
+                        ],
+                        "ansatz": {"data": ansatz},
+                    },
+                },
+                "params": [0.8],
+            },
+        }
+    )
+    job = wait_for_job(client, create_job.sync(client=client, body=body).id)
+    return [type(job).__name__, job.results.value, job.output["energy"]]
+
+
+def qaoa():
+    body = models.QctrlQaoaJobCreationPayload.from_dict(
+        {
+            "type": "qctrl.qaoa.v1",
+            "backend": "simulator",
+            "shots": 200,
+            "input": {
+                "problem_type": "maxcut",
+                "problem": {
+                    "directed": False,
+                    "multigraph": False,
+                    "graph": [],
+                    "nodes": [{"id": 0}, {"id": 1}, {"id": 2}],
+                    "adjacency": [[{"id": 1}], [{"id": 0}, {"id": 2}], [{"id": 1}]],
+                },
+            },
+            "external_settings": {"api_credentials": "a key"},
+        }
+    )
+    job = wait_for_job(client, create_job.sync(client=client, body=body).id)
+    child = get_job.sync(job.child_job_ids[0], client=client)
+    return [type(job).__name__, job.results.to_dict(), [type(child).__name__, child.type_]]
+
+
+def debiasing():
+    job = wait_for_job(client, submit(backend="qpu.forte-1"))
+    mitigation = job.output.error_mitigation
+    variants = mitigation.debiasing.variants
+    averaged, sharp = (
+        get_job_probabilities.sync(job.id, client=client, sharpen=vote).to_dict()
+        for vote in (False, True)
+    )
+    methods = sorted(mitigation.aggregations.to_dict())
+    return [len(variants), sum(v.shots for v in variants), methods, averaged, sharp]
+
+
 def everything_else():
     day = datetime.date(2020, 1, 1)
     organization = get_sessions.sync(client=client).organization_id

@@ -4,7 +4,7 @@ import json
 import sys
 import warnings
 
-from qiskit import QuantumCircuit
+from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit_ionq import GPI2Gate, GPIGate, IonQProvider, MSGate, Session
 
 warnings.simplefilter("ignore")
@@ -55,6 +55,29 @@ def qpu():
     backend = provider.get_backend("ionq_qpu.forte-1")
     job = backend.run(circuit(0.4), shots=1000, memory=True)
     return {"counts": job.get_counts(), "memory": len(job.get_memory()), "status": backend.status()}
+
+
+def mid_circuit():
+    qubits = QuantumRegister(2, "q")
+    middle, last = ClassicalRegister(1, "middle"), ClassicalRegister(2, "last")
+    c = QuantumCircuit(qubits, middle, last)
+    c.ry(0.7, 0)
+    c.rzz(0.4, 0, 1)
+    c.cx(0, 1)
+    c.measure(0, middle[0])
+    c.reset(0)
+    c.rx(1.1, 0)
+    c.cx(1, 0)
+    c.measure([0, 1], last)
+    backend = provider.get_backend("ionq_simulator")
+    job = backend.run(c, shots=4000, noise_model="aria-1", memory=True)
+    ideal = backend.run(c, shots=100)
+    try:
+        ideal.result()
+        refused = None
+    except Exception as error:
+        refused = str(error)
+    return {"counts": job.get_counts(), "memory": len(job.get_memory()), "ideal": refused}
 
 
 def failure():
