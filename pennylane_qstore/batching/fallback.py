@@ -77,10 +77,13 @@ class Fallback:
                 raise
         self.single = True
         self._warn("multi-circuit jobs", "each circuit travels as a job of its own")
-        again = self._singly([requests[i] for i in refused], first)
-        for i, result in zip(refused, again, strict=True):
-            results[i] = result
-        return results
+        try:
+            again = self._singly([requests[i] for i in refused], first)
+        except QStoreError as error:
+            came = arrived(error, len(refused))
+            error.details["results"] = _placed(came, refused, results)
+            raise
+        return _placed(again, refused, results)
 
     def refuses_native(self, error: QStoreError) -> bool:
         """Whether it was native gates that were refused, and nothing else came of the batch."""
@@ -110,6 +113,14 @@ class Fallback:
         message = f"The service behind {self._described} refuses {what}: {instead}."
         logger.info("%s", message)
         warnings.warn(message, UserWarning, stacklevel=2)
+
+
+def _placed(found: Sequence[Any], where: Sequence[int], among: Sequence[Any]) -> list[Any]:
+    """Results put where they belong among others."""
+    placed = list(among)
+    for i, result in zip(where, found, strict=True):
+        placed[i] = result
+    return placed
 
 
 def _parts(request: JobRequest) -> list[JobRequest]:

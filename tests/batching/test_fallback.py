@@ -6,8 +6,11 @@ import numpy as np
 import pennylane as qml
 import pytest
 
+from pennylane_qstore.batching.fallback import Fallback
 from pennylane_qstore.emulator import Emulator, Fault
 from pennylane_qstore.errors import JobFailed, ServiceError
+from pennylane_qstore.ionq.job import JobResult
+from pennylane_qstore.ionq.wire import JobRequest
 
 X = np.linspace(0, 1, 6)
 
@@ -22,6 +25,12 @@ def circuit(emulator, **options):
         return qml.expval(qml.Z(1))
 
     return run
+
+
+def result(request):
+    return JobResult(
+        "id", [None] * len(request.circuits), 0.1, 0.1, 0.1, 0.4, 1, 3, None, "completed"
+    )
 
 
 def gatesets(emulator):
@@ -58,6 +67,78 @@ def test_what_was_accepted_is_not_sent_again():
         with pytest.warns(UserWarning, match="multi-circuit"):
             assert np.allclose(run(X), np.cos(X))
         assert sorted(len(job.circuits) for job in emulator.jobs) == [1, 1, 1, 3]
+
+
+def test_what_arrived_before_a_refusal_is_in_the_error():
+    faults = [Fault("status", "submit", status=404), Fault("fail", "submit", skip=2)]
+    with Emulator(faults=faults) as emulator:
+        dev = qml.device(
+            "qstore.ionq", wires=1, emulator=emulator, batch_size=3, retry_failed=False, pool_size=1
+        )
+        tapes = [qml.tape.QuantumScript([qml.RX(x, 0)], [qml.expval(qml.Z(0))]) for x in X]
+        with pytest.warns(UserWarning, match="multi-circuit"), pytest.raises(JobFailed) as raised:
+            dev.batch_execute(tapes)
+        assert sorted(len(job.circuits) for job in emulator.jobs) == [1, 1, 1, 3]
+        found = raised.value.details["tape_results"]
+        there = [i for i, value in enumerate(found) if value is not None]
+        assert len(there) == 5
+        assert np.allclose([found[i] for i in there], np.cos(X)[there])
+
+
+def refusal(status, body):
+    return ServiceError("no", status=status, body=body)
+
+
+@pytest.mark.parametrize(
+    ("error", "falls_back"),
+    [
+        (refusal(404, ""), True),
+        (refusal(405, ""), True),
+        (refusal(400, '{"message": "unknown type ionq.multi-circuit.v1"}'), True),
+        (refusal(422, '{"message": "\\"type\\" must be ionq.circuit.v1"}'), True),
+        (refusal(400, '{"message": "shots must be positive"}'), False),
+        (refusal(404, '{"message": "no such session"}'), False),
+        (refusal(500, '{"message": "multi-circuit"}'), False),
+    ],
+)
+def test_what_counts_as_a_refusal_of_many(error, falls_back):
+    sent = []
+
+    def sender(requests, first_chunk=0):
+        sent.append(requests)
+        if len(sent) == 1:
+            raise error
+        return [result(r) for r in requests]
+
+    request = JobRequest("simulator", "native", 1, (b"[]", b"[]"), 0, 100)
+    fallback = Fallback(sender, "a service")
+    if not falls_back:
+        with pytest.raises(ServiceError):
+            fallback.send([request])
+        return
+    with pytest.warns(UserWarning, match="a service refuses multi-circuit jobs"):
+        assert len(fallback.send([request])[0].histograms) == 2
+    assert [len(r.circuits) for r in sent[1]] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [
+        (JobFailed("no", code="UnsupportedGate"), True),
+        (refusal(400, '{"message": "gateset native is not available"}'), True),
+        (refusal(422, '{"message": "native gates need another plan"}'), True),
+        (JobFailed("no", code="TooManyShots"), False),
+        (refusal(400, '{"message": "shots must be positive"}'), False),
+        (refusal(500, '{"message": "gateset"}'), False),
+    ],
+)
+def test_what_counts_as_a_refusal_of_native_gates(error, refused):
+    fallback = Fallback(lambda requests, first_chunk=0: [], "a service")
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        assert fallback.refuses_native(error) is refused
+        assert not fallback.refuses_native(error), "once"
+    assert len(seen) == refused
 
 
 def test_other_refusals_are_errors():
