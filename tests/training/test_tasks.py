@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from pennylane_qstore.cli import app
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.tasks import bars, centroid, tables
+from pennylane_qstore.training.tasks import bars, centroid, compare, tables
 from pennylane_qstore.training.tasks.catalogue import TASKS, averaged
 from pennylane_qstore.training.tasks.data import baseline_accuracy, constant_accuracy
 
@@ -185,3 +185,28 @@ def test_a_run_on_a_machine_is_not_replaced_by_accident(tmp_path, monkeypatch):
         paid = emulator.billed_jobs
         assert run(app, [*options, *paths, "--resume"]).exit_code == 0
         assert emulator.billed_jobs == paid
+
+
+# --------------------------------------------------------------------------- ours and plain
+
+
+def test_the_plain_loop_gives_the_same_numbers_merged_and_one_by_one():
+    data = tables.load_table("wine", 1)
+    found = [device(3), device(3)]
+    accuracies = [
+        compare.train_plain(dev, data, 1, 2, 2, merged=merged)
+        for dev, merged in zip(found, (True, False), strict=True)
+    ]
+    assert accuracies[0] == accuracies[1]
+    assert found[0].stats["circuits"] == found[1].stats["circuits"]
+    assert found[1].stats["jobs"] - 1 == 2 * 60  # the test rows are one more
+    assert found[0].stats["jobs"] == 5
+    assert found[0].state_dict()["rng"] == found[1].state_dict()["rng"]
+
+
+def test_the_comparison_counts_posts_and_seconds_of_a_step():
+    ours, plain = compare.compare(["wine"], steps=2, scale=0.002)
+    assert (ours.posts, ours.circuits) == (1, 60)
+    assert (plain.posts, plain.circuits) == (60, 60)
+    assert ours.step_s < plain.step_s
+    assert "POSTs/step" in compare.text([ours, plain])
