@@ -19,12 +19,13 @@ def bench(
         str,
         typer.Option(
             help="What to measure. requests: POSTs per training step, by objective and "
-            "interface. v34: Q-Store v3.4's performance table, on its own service times."
+            "interface. v34: Q-Store v3.4's performance table, on its own service times. tasks: "
+            "wine and breast cancer, our run beside a plain PennyLane loop."
         ),
     ] = "requests",
     scale: Annotated[
         float | None,
-        typer.Option(help="v34: seconds per second of the service times, by default 1."),
+        typer.Option(help="Seconds per second of the service times; v34: 1, tasks: 0.05."),
     ] = None,
     epochs: Annotated[
         int | None,
@@ -42,8 +43,14 @@ def bench(
             _bench_requests(as_json)
         elif only == "v34":
             _bench_v34(as_json, **options)
+        elif only == "tasks":
+            if "epochs" in options:
+                raise ConfigurationError("--epochs is for --only v34.")
+            _bench_tasks(as_json, **options)
         else:
-            raise ConfigurationError(f"Unknown measurement {only!r}. Allowed: 'requests', 'v34'.")
+            raise ConfigurationError(
+                f"Unknown measurement {only!r}. Allowed: 'requests', 'v34', 'tasks'."
+            )
 
 
 def _bench_v34(as_json: bool, scale: float = 1.0, epochs: int = 5) -> None:
@@ -53,6 +60,15 @@ def _bench_v34(as_json: bool, scale: float = 1.0, epochs: int = 5) -> None:
         scale=scale, epochs=epochs, report=lambda what: typer.echo(what, err=True)
     )
     typer.echo(json.dumps(found.as_dict()) if as_json else found.text())
+
+
+def _bench_tasks(as_json: bool, **options: Any) -> None:
+    from dataclasses import asdict
+
+    from pennylane_qstore.training.tasks.compare import compare, text
+
+    rows = compare(**options, report=lambda what: typer.echo(what, err=True))
+    typer.echo(json.dumps([asdict(row) for row in rows]) if as_json else text(rows))
 
 
 def _bench_requests(as_json: bool) -> None:
