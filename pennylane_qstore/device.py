@@ -32,7 +32,7 @@ from pennylane_qstore.errors import ConfigurationError, QStoreError
 from pennylane_qstore.ionq.wire import JobRequest
 from pennylane_qstore.measure import NotSupported
 from pennylane_qstore.native.cache import SmartCircuitCache
-from pennylane_qstore.native.structure import UnsupportedOperation
+from pennylane_qstore.native.decompose import UnsupportedOperation
 from pennylane_qstore.preprocess import prepare
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ are not always hashable, and from 0.46 on pytree structures no longer hold the w
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -25,26 +25,12 @@ from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.errors import CompileError
-from pennylane_qstore.native.gates import GPI, GPI2, MS, ZZ
+from pennylane_qstore.native.decompose import DROPPED, ELEMENTARY, elementary, unitary
 
 FloatArray = npt.NDArray[Any]
 """An array of float64."""
 ComplexArray = npt.NDArray[Any]
 """An array of complex128."""
-
-ELEMENTARY: Mapping[type, int] = {
-    **dict.fromkeys((qml.RX, qml.RY, qml.RZ, qml.PhaseShift, qml.U1, GPI, GPI2, ZZ), 1),
-    **dict.fromkeys((qml.IsingXX, qml.IsingYY, qml.IsingZZ), 1),
-    **dict.fromkeys((qml.CRX, qml.CRY, qml.CRZ, qml.ControlledPhaseShift), 1),
-    **dict.fromkeys((qml.Rot, qml.U3, MS), 3),
-    qml.U2: 2,
-    **dict.fromkeys((qml.Hadamard, qml.PauliX, qml.PauliY, qml.PauliZ, qml.S, qml.T, qml.SX), 0),
-    **dict.fromkeys((qml.CNOT, qml.CZ, qml.CY, qml.SWAP, qml.Identity), 0),
-}
-"""Gates the compiler knows by itself, with their numbers of angles."""
-
-DROPPED = (qml.Barrier, qml.GlobalPhase, qml.Snapshot, qml.WireCut)
-"""Operations without effect on the outcome of a circuit."""
 
 _PLAIN = frozenset(
     (
@@ -78,9 +64,6 @@ _NDIM: Mapping[type, tuple[int, ...]] = {
 }
 """Dimensions of one row's parameters where PennyLane's ``ndim_params`` counts the batch in."""
 
-_MAX_MATRIX_WIRES = 6
-"""Operations without a decomposition are synthesised from their matrix up to this size."""
-
 _SNAP = 96
 """Denominator of the rational factors in PennyLane's decompositions (halves, thirds, ...)."""
 
@@ -111,10 +94,6 @@ class Affine:
         for i, c in self.terms:
             out += c * parameters[:, i]
         return out
-
-
-class UnsupportedOperation(CompileError, qml.exceptions.DeviceError):  # type: ignore[misc]  # noqa: N818
-    """An operation that has neither a decomposition nor a small matrix. Nothing was sent."""
 
 
 class Gate(NamedTuple):
@@ -162,11 +141,11 @@ def split(tape: QuantumScript, wires: Mapping[Any, int]) -> list[Split]:
     operations = tape.operations
     piece = _split(operations, wires)
     if piece is None:
-        piece = _split(tuple(_elementary(operations)), wires)
+        piece = _split(tuple(elementary(operations)), wires)
     if piece is not None:
         return [piece]
     rows, _ = qml.transforms.broadcast_expand(tape)
-    pieces = [_split(tuple(_elementary(row.operations)), wires) for row in rows]
+    pieces = [_split(tuple(elementary(row.operations)), wires) for row in rows]
     return [_require(p)._replace(batched=True) for p in pieces]
 
 
@@ -207,7 +186,7 @@ class NotAffine(Exception):  # noqa: N818
 
 def expand(piece: Split, wires: Mapping[Any, int]) -> Split:
     """The same rows with every composite operation decomposed at its own values."""
-    return _require(_split(tuple(_elementary(piece.operations)), wires))
+    return _require(_split(tuple(elementary(piece.operations)), wires))
 
 
 def _require(piece: Split | None) -> Split:
@@ -348,54 +327,6 @@ def _refuse_not_finite(operations: Sequence[Operator]) -> None:
 # --- expansion -----------------------------------------------------------------------------
 
 
-def _elementary(operations: Sequence[Operator]) -> Iterator[Operator]:
-    """Decompose until every operation is elementary or a small constant unitary."""
-    with QueuingManager.stop_recording():
-        for op in operations:
-            yield from _decompose(op, depth=0)
-
-
-def _decompose(op: Operator, depth: int) -> Iterator[Operator]:
-    kind = type(op)
-    if kind in ELEMENTARY:
-        yield op
-    elif kind in DROPPED:
-        return
-    elif _is_constant_gate(op):
-        yield op
-    elif not op.has_decomposition and op.has_matrix and len(op.wires) <= _MAX_MATRIX_WIRES:
-        yield from _decompose(qml.QubitUnitary(op.matrix(), wires=op.wires), depth + 1)
-    elif depth > 60 or not op.has_decomposition:
-        where = op.wires.tolist()
-        raise UnsupportedOperation(
-            f"{op.name} on wires {where} is not supported on qstore.ionq: PennyLane has no "
-            "decomposition of it into gates. Write it with gates of qml.ops.qubit, or decompose "
-            "it before the QNode runs."
-        )
-    else:
-        if isinstance(op, qml.QubitUnitary):
-            _unitary(op)
-        for inner in op.decomposition():
-            yield from _decompose(inner, depth + 1)
-
-
-def _unitary(op: Operator) -> ComplexArray:
-    matrix = np.asarray(op.data[0], dtype=complex)
-    product = matrix @ np.swapaxes(matrix.conj(), -1, -2)
-    if not np.allclose(product, np.eye(matrix.shape[-1]), atol=1e-5):
-        raise CompileError(
-            f"{op.name} on wires {op.wires.tolist()} has a matrix that is not unitary. Nothing "
-            "was sent."
-        )
-    return matrix
-
-
-def _is_constant_gate(op: Operator) -> bool:
-    if isinstance(op, qml.QubitUnitary):
-        return len(op.wires) <= 2 and np.ndim(op.data[0]) == 2
-    return isinstance(op, Adjoint) and type(op.base) in (qml.S, qml.T, qml.SX)
-
-
 def _gates(
     op: Operator,
     shapes: Sequence[tuple[int, ...]],
@@ -408,16 +339,16 @@ def _gates(
         angles = tuple(Affine(((first + i, 1.0),)) for i in range(count))
         return [Gate(op.name, on, angles)]
     if isinstance(op, qml.QubitUnitary):
-        return [Gate("QubitUnitary", on, (), _unitary(op))]
+        return [Gate("QubitUnitary", on, (), unitary(op))]
     if not count:
-        return [_constant(inner, wires) for inner in _elementary([op])]
+        return [_constant(inner, wires) for inner in elementary([op])]
     return _probed(op, shapes, first, count, wires)
 
 
 def _constant(op: Operator, wires: Mapping[Any, int]) -> Gate:
     on = tuple(wires[w] for w in op.wires)
     if isinstance(op, qml.QubitUnitary):
-        return Gate("QubitUnitary", on, (), _unitary(op))
+        return Gate("QubitUnitary", on, (), unitary(op))
     return Gate(op.name, on, tuple(Affine((), float(np.asarray(d))) for d in op.data))
 
 
@@ -492,12 +423,12 @@ def _expanded_at(
     """The expansion at all probes at once, or, where the operation does not batch, at each."""
     with QueuingManager.stop_recording():
         try:
-            together = list(_elementary([_rebind(op, shapes, probes)]))
+            together = list(elementary([_rebind(op, shapes, probes)]))
         except Exception:  # noqa: BLE001 - whatever it raises: it does not batch
             together = []
-        if _batches(together, list(_elementary([_rebind(op, shapes, probes[-1:])]))):
+        if _batches(together, list(elementary([_rebind(op, shapes, probes[-1:])]))):
             return [together]
-        return [list(_elementary([_rebind(op, shapes, row[None])])) for row in probes]
+        return [list(elementary([_rebind(op, shapes, row[None])])) for row in probes]
 
 
 def _batches(together: Sequence[Operator], alone: Sequence[Operator]) -> bool:

@@ -4,8 +4,9 @@ import numpy as np
 import pennylane as qml
 import pytest
 
+from pennylane_qstore.native.decompose import ELEMENTARY
 from pennylane_qstore.native.lower import Flow, lower, matrix, wires_of
-from pennylane_qstore.native.structure import ELEMENTARY, program, split
+from pennylane_qstore.native.structure import program, split
 
 rng = np.random.default_rng(5)
 

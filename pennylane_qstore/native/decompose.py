@@ -1,0 +1,108 @@
+"""Any operation as elementary gates, which the compiler knows by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pennylane as qml
+from pennylane.operation import Operator
+from pennylane.ops import MidMeasure
+from pennylane.ops.op_math import Adjoint, Controlled
+from pennylane.queuing import QueuingManager
+
+from pennylane_qstore.errors import CompileError
+from pennylane_qstore.native.controlled import controlled
+from pennylane_qstore.native.gates import GPI, GPI2, MS, ZZ
+
+ELEMENTARY: Mapping[type, int] = {
+    **dict.fromkeys((qml.RX, qml.RY, qml.RZ, qml.PhaseShift, qml.U1, GPI, GPI2, ZZ), 1),
+    **dict.fromkeys((qml.IsingXX, qml.IsingYY, qml.IsingZZ), 1),
+    **dict.fromkeys((qml.CRX, qml.CRY, qml.CRZ, qml.ControlledPhaseShift), 1),
+    **dict.fromkeys((qml.Rot, qml.U3, MS), 3),
+    qml.U2: 2,
+    **dict.fromkeys((qml.Hadamard, qml.PauliX, qml.PauliY, qml.PauliZ, qml.S, qml.T, qml.SX), 0),
+    **dict.fromkeys((qml.CNOT, qml.CZ, qml.CY, qml.SWAP, qml.Identity), 0),
+}
+"""Gates the compiler knows by itself, with their numbers of angles."""
+
+DROPPED = (qml.Barrier, qml.GlobalPhase, qml.Snapshot, qml.WireCut)
+"""Operations without effect on the outcome of a circuit."""
+
+_MAX_MATRIX_WIRES = 6
+"""Operations without a decomposition are synthesised from their matrix up to this size."""
+
+
+class UnsupportedOperation(CompileError, qml.exceptions.DeviceError):  # type: ignore[misc]  # noqa: N818
+    """An operation that has neither a decomposition nor a small matrix. Nothing was sent."""
+
+
+def elementary(operations: Sequence[Operator]) -> Iterator[Operator]:
+    """Decompose until every operation is elementary or a constant unitary of one or two wires.
+
+    Raises:
+        CompileError: an operation is unknown and has no decomposition, or is not unitary.
+    """
+    with QueuingManager.stop_recording():
+        for op in operations:
+            yield from _decompose(op, depth=0)
+
+
+def unitary(op: Operator) -> npt.NDArray[np.complex128]:
+    """The matrix of a QubitUnitary, looked at.
+
+    Raises:
+        CompileError: it is not unitary (or not finite).
+    """
+    matrix = np.asarray(op.data[0], dtype=complex)
+    product = matrix @ np.swapaxes(matrix.conj(), -1, -2)
+    if not np.allclose(product, np.eye(matrix.shape[-1]), atol=1e-5):
+        raise CompileError(
+            f"{op.name} on wires {op.wires.tolist()} has a matrix that is not unitary. Nothing "
+            "was sent."
+        )
+    return matrix
+
+
+def _decompose(op: Operator, depth: int) -> Iterator[Operator]:
+    kind = type(op)
+    if kind in ELEMENTARY:
+        yield op
+    elif kind in DROPPED:
+        return
+    elif _is_constant_gate(op):
+        yield op
+    elif not op.has_decomposition and op.has_matrix and len(op.wires) <= _MAX_MATRIX_WIRES:
+        yield from _decompose(qml.QubitUnitary(op.matrix(), wires=op.wires), depth + 1)
+    elif depth > 60 or not op.has_decomposition:
+        raise UnsupportedOperation(_unsupported(op))
+    elif isinstance(op, Controlled) and (gates := controlled(op)) is not None:
+        for inner in gates:
+            yield from _decompose(inner, depth + 1)
+    else:
+        if isinstance(op, qml.QubitUnitary):
+            unitary(op)
+        for inner in op.decomposition():
+            yield from _decompose(inner, depth + 1)
+
+
+def _is_constant_gate(op: Operator) -> bool:
+    if isinstance(op, qml.QubitUnitary):
+        return len(op.wires) <= 2 and np.ndim(op.data[0]) == 2
+    return isinstance(op, Adjoint) and type(op.base) in (qml.S, qml.T, qml.SX)
+
+
+def _unsupported(op: Operator) -> str:
+    where = op.wires.tolist()
+    if isinstance(op, MidMeasure):
+        return (
+            f"The mid-circuit measurement on wires {where} cannot be run on an IonQ machine, which "
+            "measures at the end only. Apply qml.defer_measurements first (a qstore.ionq device "
+            "does that by itself where it can be done)."
+        )
+    return (
+        f"{op.name} on wires {where} is not supported on qstore.ionq: PennyLane has no "
+        "decomposition of it into gates. Write it with gates of qml.ops.qubit, or decompose "
+        "it before the QNode runs."
+    )
