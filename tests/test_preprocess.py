@@ -168,7 +168,7 @@ def test_what_shadows_cannot_do_is_said():
 
 
 def test_the_selection_is_part_of_the_key():
-    from pennylane_qstore.measure import measurement_key
+    from pennylane_qstore.analysis import measurement_key
 
     wires = {0: 0, 1: 1}
     one, other = (

@@ -8,71 +8,33 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from pennylane.tape import QuantumScript
 
-from pennylane_qstore.batching.outcomes import Rows, Shots, agree, gathered
+from pennylane_qstore.batching.circuits import (
+    Circuits,
+    Prepared,
+    Target,
+    Work,
+    build,
+    prepare,
+    works_of,
+)
+from pennylane_qstore.batching.outcomes import Shots, agree, gathered
 from pennylane_qstore.batching.partial import arrived, by_position, one_by_one
 from pennylane_qstore.batching.stats import Stats
 from pennylane_qstore.errors import QStoreError
-from pennylane_qstore.ionq import wire
-from pennylane_qstore.ionq.backends import (
-    MAX_BODY_BYTES,
-    MAX_CIRCUITS,
-    MAX_GATES,
-    MAX_SHOTS,
-    Backend,
-)
+from pennylane_qstore.ionq.backends import MAX_BODY_BYTES, MAX_CIRCUITS, MAX_GATES, MAX_SHOTS
 from pennylane_qstore.ionq.wire import Histogram, JobRequest
-from pennylane_qstore.measure import (
-    Basis,
-    NotSupported,
-    Plan,
-    analyse,
-    measurement_key,
-    results,
-)
+from pennylane_qstore.measure import NotSupported, Plan, results
 from pennylane_qstore.native.cache import SmartCircuitCache
-from pennylane_qstore.native.compiler import compile_program
-from pennylane_qstore.native.qis import QisTemplate
-from pennylane_qstore.native.structure import (
-    FloatArray,
-    NotAffine,
-    Program,
-    Split,
-    expand,
-    program,
-    split,
-)
-from pennylane_qstore.native.template import NativeBatch, Readout
 
 _ENVELOPE_BYTES = 20_000
 """Room left in a body for everything but the circuits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What the circuits are compiled for and sent to.
-
-    Args:
-        backend: figures of the backend.
-        gateset: ``"native"`` or ``"qis"``.
-        family: entangling gate, ``"ms"`` or ``"zz"``.
-        absorb: leave relabelling of outcomes to the readout.
-        exact: whether the backend returns exact probabilities (an ideal simulator).
-        noise: name of the noise model sent, if any.
-    """
-
-    backend: Backend
-    gateset: str
-    family: str
-    absorb: bool
-    exact: bool
-    noise: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,72 +76,6 @@ class Reader(Protocol):
     ) -> tuple[Sequence[Shots | None], int]: ...
 
 
-@dataclass(slots=True)
-class _Work:
-    """One tape in one basis: which circuits it became."""
-
-    tape: int
-    basis: Basis
-    pieces: list[Split]
-    first: int = 0
-    readouts: list[tuple[tuple[int, ...], Readout, int]] = field(default_factory=list)
-
-    @property
-    def rows(self) -> int:
-        """Circuits it became."""
-        return sum(len(piece.parameters) for piece in self.pieces)
-
-    def results(
-        self, histograms: Sequence[Histogram], shots: Mapping[int, Shots]
-    ) -> Iterator[Rows]:
-        """What came of it, by readout."""
-        position = self.first
-        for measured, readout, rows in self.readouts:
-            where = range(position, position + rows)
-            position += rows
-            yield Rows(
-                measured,
-                readout,
-                [histograms[i] for i in where],
-                [shots[i] for i in where] if all(i in shots for i in where) else None,
-            )
-
-
-@dataclass(slots=True)
-class _Circuits:
-    """All circuits of a batch, by position."""
-
-    encoded: list[bytes]
-    gates: list[int]
-    qubits: int = 1
-
-
-def prepare(
-    tape: QuantumScript, order: Sequence[Any] | None, cache: SmartCircuitCache
-) -> tuple[Plan, list[Split], dict[Any, int]]:
-    """A tape's bases and recipes, its rows, and its wires' indices.
-
-    Args:
-        tape: the tape.
-        order: the device's wires, or None to number the tape's own.
-        cache: keeps the analysis of measurements.
-    """
-    wires = {w: i for i, w in enumerate(order if order is not None else ())}
-    if order is None or len(tape.wires) > len(wires) or any(w not in wires for w in tape.wires):
-        for w in tape.wires:  # those of a device without wires, and ancillas
-            wires.setdefault(w, len(wires))
-    finite = bool(tape.shots)
-    key = measurement_key(tape.measurements, wires)
-    if key is None:
-        plan = analyse(tape.measurements, wires, finite)
-    else:
-        plan = cache.get(
-            ("measure", key, finite, len(wires)),
-            lambda: analyse(tape.measurements, wires, finite),
-        )
-    return plan, split(tape, wires), wires
-
-
 def execute(
     tapes: Sequence[QuantumScript],
     *,
@@ -214,10 +110,10 @@ def execute(
     cache = cache.of_batch()
     with stats.timer("structure"):
         prepared = [prepare(tape, order, cache) for tape in tapes]
-        for tape, (plan, _, _) in zip(tapes, prepared, strict=True):
-            _check_selection(plan, tape, target)
-        works = _works(prepared)
-    circuits = _build(works, [wires for _, _, wires in prepared], target, cache, stats)
+        for tape, what in zip(tapes, prepared, strict=True):
+            _check_selection(what.plan, tape, target)
+        works = works_of(prepared)
+    circuits = build(works, prepared, target, cache, stats)
     chunks, requests = _jobs(works, tapes, circuits, target, packing, noise_seed)
     count = len(circuits.encoded)
     try:
@@ -238,8 +134,8 @@ def execute(
 
 
 def _results(
-    works: Sequence[_Work],
-    prepared: Sequence[tuple[Plan, list[Split], dict[Any, int]]],
+    works: Sequence[Work],
+    prepared: Sequence[Prepared],
     tapes: Sequence[QuantumScript],
     histograms: Sequence[Any],
     shots: Mapping[int, Shots],
@@ -250,7 +146,7 @@ def _results(
     out: list[Any] = []
     # Tape by tape, drawing and shuffling in turn: a batch equals its tapes one by one.
     for i, group in itertools.groupby(works, key=lambda work: work.tape):
-        plan, pieces, _ = prepared[i]
+        plan = prepared[i].plan
         parts = list(group)
         if any(histograms[p] is None for w in parts for p in range(w.first, w.first + w.rows)):
             out.append(None)
@@ -266,8 +162,7 @@ def _results(
             )
             for work in parts
         ]
-        batched = any(piece.batched for piece in pieces)
-        out.append(results(plan, found, tapes[i], batched=batched))
+        out.append(results(plan, found, tapes[i], batched=prepared[i].batched))
     return tuple(out)
 
 
@@ -291,108 +186,18 @@ def requests_of(
     """The jobs that executing these tapes would send."""
     cache = cache.of_batch()
     prepared = [prepare(tape, order, cache) for tape in tapes]
-    works = _works(prepared)
-    circuits = _build(works, [wires for _, _, wires in prepared], target, cache, Stats())
+    works = works_of(prepared)
+    circuits = build(works, prepared, target, cache, Stats())
     return _jobs(works, tapes, circuits, target, packing, lambda: None)[1]
-
-
-def _works(prepared: Sequence[tuple[Plan, list[Split], dict[Any, int]]]) -> list[_Work]:
-    return [
-        _Work(i, basis, pieces)
-        for i, (plan, pieces, _) in enumerate(prepared)
-        for basis in plan.bases
-    ]
-
-
-# --- circuits ------------------------------------------------------------------------------
-
-
-def _build(
-    works: Sequence[_Work],
-    wires: Sequence[Mapping[Any, int]],
-    target: Target,
-    cache: SmartCircuitCache,
-    stats: Stats,
-) -> _Circuits:
-    """Stack rows of one template over the batch, bind them once, encode them."""
-    groups: dict[int, tuple[Any, list[FloatArray], list[tuple[_Work, int, int]]]] = {}
-    position = 0
-    for work in works:
-        work.first = position
-        for piece in work.pieces:
-            with stats.timer("compile"):
-                template, rows = _template(piece, work.basis, wires[work.tape], target, cache)
-            _, stacked, members = groups.setdefault(id(template), (template, [], []))
-            stacked.append(rows)
-            members.append((work, position, len(rows)))
-            position += len(rows)
-            work.readouts.append((template.measured, template.readout, len(rows)))
-    circuits = _Circuits([b""] * position, [0] * position)
-    for template, stacked, members in groups.values():
-        with stats.timer("bind"):
-            batch: NativeBatch = template.bind(np.concatenate(stacked))
-        where = np.concatenate([np.arange(at, at + n) for _, at, n in members])
-        circuits.qubits = max(circuits.qubits, batch.qubits)
-        with stats.timer("encode"):
-            for block in batch.blocks:
-                encoded = wire.encode_circuits(block.gates, block.params)
-                for row, text in zip(where[block.rows].tolist(), encoded, strict=True):
-                    circuits.encoded[row] = text
-                    circuits.gates[row] = len(block.gates)
-    return circuits
-
-
-def _template(
-    piece: Split,
-    basis: Basis,
-    wires: Mapping[Any, int],
-    target: Target,
-    cache: SmartCircuitCache,
-) -> tuple[Any, FloatArray]:
-    """The template of a piece in a basis, and the piece's rows of parameters."""
-    made = _program(piece, wires, cache)
-    if made is None:  # decomposed at its own values, which the key then has to hold
-        piece = expand(piece, wires)
-        made = _program(piece, wires, cache)
-        if made is None:
-            raise NotAffine(piece.key)
-    options = (target.gateset, target.family, target.absorb)
-    key: Hashable = ("template", piece.key, len(wires), basis.key, options)
-    elementary = made
-
-    def build() -> Any:
-        if target.gateset == "qis":
-            return QisTemplate(elementary, basis.gates, basis.wires)
-        return compile_program(
-            elementary,
-            measured=basis.wires,
-            basis=basis.gates,
-            family=target.family,
-            absorb=target.absorb,
-            thorough=False,
-        )
-
-    return cache.get(key, build), piece.parameters
-
-
-def _program(piece: Split, wires: Mapping[Any, int], cache: SmartCircuitCache) -> Program | None:
-    def build() -> Program | None:
-        try:
-            return program(piece, wires)
-        except NotAffine:
-            return None
-
-    found: Program | None = cache.get(("program", piece.key, len(wires)), build)
-    return found
 
 
 # --- jobs ----------------------------------------------------------------------------------
 
 
 def _jobs(
-    works: Sequence[_Work],
+    works: Sequence[Work],
     tapes: Sequence[QuantumScript],
-    circuits: _Circuits,
+    circuits: Circuits,
     target: Target,
     packing: Packing,
     noise_seed: Callable[[], int | None],
@@ -435,7 +240,7 @@ def _jobs(
 def _run(
     chunks: Sequence[Sequence[int]],
     requests: Sequence[JobRequest],
-    works: Sequence[_Work],
+    works: Sequence[Work],
     packing: Packing,
     send: Jobs,
     stats: Stats,
@@ -470,13 +275,11 @@ def _run(
     return jobs
 
 
-def _sampled(
-    works: Sequence[_Work], prepared: Sequence[tuple[Plan, list[Split], dict[Any, int]]]
-) -> set[int]:
+def _sampled(works: Sequence[Work], prepared: Sequence[Prepared]) -> set[int]:
     """Positions of circuits whose shots are asked for one by one, in their order."""
     wanted: set[int] = set()
     for work in works:
-        plan, _, _ = prepared[work.tape]
+        plan = prepared[work.tape].plan
         if any(recipe.is_ordered and plan.bases[recipe.basis] is work.basis
                for recipe in plan.recipes):  # fmt: skip
             wanted.update(range(work.first, work.first + work.rows))
@@ -506,7 +309,7 @@ def _ordered(
     return found
 
 
-def _chunks(positions: Sequence[int], circuits: _Circuits, packing: Packing) -> list[list[int]]:
+def _chunks(positions: Sequence[int], circuits: Circuits, packing: Packing) -> list[list[int]]:
     """Positions cut so that each job stays within the service's limits."""
     most = min(packing.size(len(positions)) or MAX_CIRCUITS, MAX_CIRCUITS) if packing.batch else 1
     chunks: list[list[int]] = []
