@@ -183,7 +183,9 @@ def evaluate(*thunks: Callable[[], Any], lazy: bool = True) -> list[Any]:
 def gather(dev: Device, *thunks: Callable[[], Any]) -> list[Any]:
     """Call several functions; circuits they execute at the same time travel together.
 
-    For torch and JAX loops, where results cannot be deferred: backward passes work as usual.
+    For torch and JAX loops, where results cannot be deferred. ``backward`` and ``jax.grad``
+    work as usual; under ``jax.jit`` it is the circuits that should be compiled, not the loop:
+    compiled code calls them one after another.
 
     >>> losses = qstore.gather(dev, lambda: a(w), lambda: b(w))  # one batch
 

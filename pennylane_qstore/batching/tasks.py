@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import ctypes
+import importlib
 import os
 import sys
 import threading
@@ -362,7 +363,11 @@ if hasattr(os, "register_at_fork"):
 
 
 class _Modes:
-    """Modes that torch and JAX keep per thread: taken where this is made, entered elsewhere."""
+    """What torch and JAX keep per thread: taken where this is made, entered elsewhere.
+
+    With JAX that includes the transformation under way, so that a function that is being
+    differentiated may hand its circuits to tasks.
+    """
 
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
@@ -373,6 +378,9 @@ class _Modes:
             self._grad = self._torch.is_grad_enabled()
         if self._jax is not None:
             self._settings = self._read_jax()
+            self._core = _jax_core()
+            with self._core.take_current_trace() as trace:
+                self._trace = trace
 
     def __enter__(self) -> None:
         if self._torch is not None:
@@ -383,6 +391,7 @@ class _Modes:
             for name, value in self._settings.items():
                 if value != here[name]:
                     self._stack.enter_context(getattr(self._jax, name)(value))
+            self._stack.enter_context(self._core.set_current_trace(self._trace))
 
     def __exit__(self, *error: object) -> None:
         self._stack.close()
@@ -394,6 +403,15 @@ class _Modes:
             for name in _JAX_MODES
             if hasattr(config, f"jax_{name}") and hasattr(self._jax, name)
         }
+
+
+def _jax_core() -> Any:
+    """Where JAX keeps the current transformation: ``jax.core`` until 0.9."""
+    try:
+        core = importlib.import_module("jax.extend.core")
+    except ImportError:
+        return sys.modules["jax"].core
+    return core if hasattr(core, "set_current_trace") else sys.modules["jax"].core
 
 
 def _task_stack(thread: threading.Thread) -> list[FrameType]:

@@ -193,3 +193,58 @@ def test_jax_gradient_is_one_batch(jit):
         grad = jax.jit(grad) if jit else grad
         np.testing.assert_allclose(grad(X[0], W), wanted, atol=1e-12)
         assert len(dev.posts) == 1
+
+
+def test_torch_goes_backward_through_map_and_gather():
+    torch = pytest.importorskip("torch")
+
+    def gradient(run, method, posts):
+        dev = GradientDevice(wires=2)
+        circuit = model(dev, method, interface="torch")
+        w = torch.tensor(W, requires_grad=True)
+        run(dev, circuit, torch.tensor(X), w).backward()
+        assert len(dev.posts) == posts
+        return w.grad.numpy()
+
+    def loop(dev, circuit, x, w):
+        return sum(circuit(row, w) ** 2 for row in x)
+
+    def mapped(dev, circuit, x, w):
+        return sum(out**2 for out in deferred.map(dev, lambda row: circuit(row, w), x))
+
+    def gathered(dev, circuit, x, w):
+        return sum(deferred.gather(dev, *(lambda r=row: circuit(r, w) ** 2 for row in x)))
+
+    wanted = gradient(loop, "parameter-shift", 10)
+    for run in (mapped, gathered):
+        np.testing.assert_allclose(gradient(run, "parameter-shift", 6), wanted, atol=1e-12)
+        np.testing.assert_allclose(gradient(run, "device", 1), wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["parameter-shift", "device"])
+@pytest.mark.parametrize("transform", ["grad", "value_and_grad", "jacobian", "jit"])
+def test_jax_differentiates_through_map_and_gather(method, transform):
+    jax = pytest.importorskip("jax")
+    with jax.enable_x64(True):
+        dev = GradientDevice(wires=2)
+        circuit = model(dev, method)
+
+        def loop(w):
+            return jax.numpy.stack([circuit(x, w) for x in X]).sum()
+
+        def mapped(w):
+            return jax.numpy.stack(deferred.map(dev, lambda x: circuit(x, w), X)).sum()
+
+        def gathered(w):
+            return sum(deferred.gather(dev, *(lambda x=x: circuit(x, w) for x in X)))
+
+        def transformed(function):
+            return jax.jit(function) if transform == "jit" else getattr(jax, transform)(function)
+
+        wanted = transformed(loop)(jax.numpy.asarray(W))
+        for function in (mapped, gathered):
+            del dev.posts[:]
+            found = transformed(function)(jax.numpy.asarray(W))
+            assert len(dev.posts) == (len(X) if transform == "jit" else 1)
+            for f, w in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+                np.testing.assert_allclose(f, w, atol=1e-12)
