@@ -192,9 +192,7 @@ class Transport:
         session = self._session or self._open()
         assert self._slots is not None  # noqa: S101  (for the type checker: _open sets it)
         url = URL(self.endpoint.base_url + path, encoded=True)
-        headers = {"Authorization": f"apiKey {self._key.reveal()}"}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
+        headers = None if body is None else {"Content-Type": "application/json"}
         # Own slots rather than the pool's: waiting for a connection is not the service's
         # slowness, so it must not use up the time limit.
         async with self._slots:
@@ -252,7 +250,11 @@ class Transport:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
-            headers={"User-Agent": f"pennylane-qstore/{__version__}"},
+            # Here, and not with each request: no frame of a traceback has the key as a local.
+            headers={
+                "User-Agent": f"pennylane-qstore/{__version__}",
+                "Authorization": f"apiKey {self._key.reveal()}",
+            },
             trace_configs=[trace],
         )
         background_loop().at_exit(self.close)

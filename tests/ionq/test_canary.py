@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import pickle
+import re
+import shutil
 import socket
+import subprocess
+import sys
 import threading
 import traceback
+from pathlib import Path
 
 import pytest
 
@@ -79,7 +85,8 @@ def test_the_key_shows_up_nowhere(faults, tmp_path, request_of, fake_clock):
                 client.run([request_of(2), request_of(1)], keys=[("r", 0, 0), ("r", 0, 1)])
             except QStoreError as error:
                 shown += [str(error), repr(error), repr(error.details), repr(error.__cause__)]
-                shown.append("".join(traceback.format_exception(error)))
+                told = traceback.TracebackException.from_exception(error, capture_locals=True)
+                shown.append("".join(told.format()))
                 shown.append(repr(pickle.dumps(error)))
             shown += [repr(client), repr(client.__dict__), repr(pickle.dumps(client))]
             shown += [repr(client.stats), repr(client.ledger.events())]
@@ -108,3 +115,104 @@ def test_the_key_goes_to_no_foreign_host(route, request_of, fake_clock):
                 client.run([request_of(5)])
             client.close()
     assert foreign.heard == []
+
+
+# ---- the whole suite with a marked key (see ``tests/canary.py``) ---------------------------
+
+TESTS = Path(__file__).parents[1]
+LEAKS = """
+import logging, socket
+import pennylane as qml
+from pennylane_qstore.emulator import Emulator
+from pennylane_qstore.errors import QStoreError
+from pennylane_qstore.ionq.client import IonQBatchClient
+from pennylane_qstore.ionq.secret import Secret
+from pennylane_qstore.ionq.wire import JobRequest
+
+key = lambda: Secret("some-key").reveal()
+
+def test_none():
+    with Emulator() as emulator, IonQBatchClient("some-key", base_url=emulator.url) as client:
+        client.run([JobRequest("simulator", "native", 1, (b"[]",), 0, 10)])
+
+def test_log():
+    logging.getLogger("pennylane_qstore.device").debug("sent with %s", key())
+
+def test_error_text():
+    QStoreError(key())
+
+def test_error_details():
+    QStoreError("wrong", headers={"Authorization": key()})
+
+def test_traceback_locals():
+    headers = key()
+    try:
+        raise QStoreError("wrong")
+    except QStoreError:
+        pass
+
+def test_attribute():
+    device = qml.device("qstore.ionq", wires=1)
+    device.remembered = key()
+    assert device
+
+def test_print():
+    print(key())
+
+def test_assertion():
+    assert key() == "some-key"
+
+def test_body():
+    request = JobRequest("simulator", "native", 1, (b"[]",), 0, 10, metadata={"of": key()})
+    with Emulator() as emulator, IonQBatchClient("some-key", base_url=emulator.url) as client:
+        client.run([request])
+
+def test_elsewhere():
+    with socket.socket() as other:
+        other.settimeout(0.01)
+        try:
+            other.connect(("192.0.2.1", 443))
+        except OSError:
+            pass
+"""
+FILE = """
+from pennylane_qstore.ionq.secret import Secret
+
+def test_file(tmp_path):
+    (tmp_path / "ledger.sqlite3-wal").write_text("..." + Secret("some-key").reveal())
+"""
+
+
+def run_suite(folder, *arguments):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])}
+    pytest_with = [sys.executable, "-m", "pytest", "-p", "canary", "-p", "no:cacheprovider", "-q"]
+    return subprocess.run(
+        [*pytest_with, *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_a_suite_that_leaks_its_key_fails(tmp_path):
+    (tmp_path / "test_leaks.py").write_text(LEAKS)
+    done = run_suite(tmp_path, "test_leaks.py", "-rA")
+    names = re.findall(r"^def (test_\w+)", LEAKS, re.MULTILINE)
+    seen = set(
+        re.findall(r"^(?:ERROR|FAILED) test_leaks.py::(test_\w+)", done.stdout, re.MULTILINE)
+    )
+    assert seen == set(names) - {"test_none"}, done.stdout
+    assert "PASSED test_leaks.py::test_none" in done.stdout
+
+
+def test_a_suite_that_leaves_its_key_in_a_file_fails(tmp_path):
+    (tmp_path / "test_leaves.py").write_text(FILE)
+    done = run_suite(tmp_path, "test_leaves.py", f"--basetemp={tmp_path / 'temp'}")
+    assert done.returncode == 1, done.stdout
+    assert "1 with the key" in done.stdout
+    shutil.rmtree(tmp_path / "temp")  # the whole suite's run looks at this folder, too
+
+
+@pytest.mark.soak
+def test_the_whole_suite_shows_its_key_nowhere():
+    done = run_suite(TESTS.parent, "tests")
+    assert done.returncode == 0, done.stdout[-20_000:]
+    assert ", 0 with the key" in done.stdout
