@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _TICK_S = 0.25
 _SHOWN = 200
 _SECONDS = 60
+_BARS = 32
 
 
 def add_page_routes(app: web.Application, emulator: Emulator) -> None:
@@ -83,13 +84,16 @@ class _PageRoutes:
             "name": job.circuits[k].name,
             "circuit": None,
             "probabilities": None,
+            "outcomes": 0,
+            "outcome": job.outcome,
             "failure": None if failure is None else failure._asdict(),
         }
         with suppress(BadRequest):  # not kept any more, or a program that cannot be read
-            out["circuit"] = self._service.source(job, k)
+            out["circuit"] = await self._service.off_loop(lambda: self._service.source(job, k))
         with suppress(BadRequest):  # not completed yet
-            one = self._service.distribution(job, k)
-            out["probabilities"] = one.first(job.circuits[k].qubits).probabilities()
+            one = self._service.distribution(job, k).first(job.circuits[k].qubits)
+            out["outcomes"] = len(one.states)
+            out["probabilities"] = one.likeliest(_BARS).probabilities()
         return answer(out)
 
     def _news(self, sent: dict[str, tuple[int, str]]) -> dict[str, Any]:

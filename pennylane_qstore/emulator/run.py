@@ -50,6 +50,13 @@ class Distribution(NamedTuple):
         weights = summed if self.shots is None else summed.astype(np.int64)
         return self._replace(states=states, weights=weights, qubits=qubits)
 
+    def likeliest(self, count: int) -> Distribution:
+        """The outcomes with the largest probabilities, at most so many."""
+        if count >= len(self.states):
+            return self
+        places = np.sort(np.argpartition(self.weights, -count)[-count:])
+        return self._replace(states=self.states[places], weights=self.weights[places])
+
     def ordered_shots(self, qubits: int | None = None) -> NDArray[np.uint64]:
         """The single outcomes (of the first qubits) in the order measured; only with shots."""
         single = np.repeat(self.states, self.weights.astype(np.int64))

@@ -50,6 +50,9 @@ def test_one_circuit_of_a_job(wire: Wire) -> None:
     found = wire("GET", f"/admin/jobs/{job_id}/1").json
     assert found["circuit"] == [{"gate": "x", "target": 0}]
     assert found["probabilities"] == {"1": 1.0}
+    wide = wire.done(wire.submit([{"gate": "h", "target": q} for q in range(8)]))["id"]
+    found = wire("GET", f"/admin/jobs/{wide}/0").json
+    assert (found["outcomes"], len(found["probabilities"])) == (256, 32)
     assert wire("GET", f"/admin/jobs/{job_id}/2").status == 404
     assert wire("GET", "/admin/jobs/nonsense/0").status == 404
 
@@ -78,6 +81,9 @@ def test_the_page_shows_jobs_live(serve: Callable[..., Wire], tmp_path: Path) ->
         browser.wait(ROWS, lambda rows: rows == states)
         browser.run("document.querySelectorAll('#jobs tbody tr')[1].click()")
         browser.wait("document.getElementById('of').textContent", lambda t: t.startswith("of 3"))
+        assert not browser.run("document.getElementById('picker').hidden")
+        browser.run("document.querySelectorAll('#jobs tbody tr')[2].click()")
+        browser.wait("getComputedStyle(document.getElementById('picker')).display", "none".__eq__)
         browser.screenshot(tmp_path / "page.png")
         assert (tmp_path / "page.png").stat().st_size > 10_000
         assert [entry for entry in browser.log() if entry["level"] == "SEVERE"] == []
