@@ -42,8 +42,25 @@ def test_matrices_batch_over_their_parameters():
     assert GPI(a, 0).batch_size == 5
 
 
-@pytest.mark.parametrize("argnum", range(6))
-def test_parameter_shift_equals_backprop(argnum):
+@pytest.mark.parametrize(
+    "op", [GPI(0.1, 0), GPI2(0.1, 0), MS(0.1, 0.2, 0.1, wires=[0, 1]), ZZ(0.1, wires=[0, 1])]
+)
+def test_pennylane_finds_nothing_wrong_with_them(op):
+    qml.ops.functions.assert_valid(op)
+
+
+@pytest.mark.parametrize(
+    ("device", "method"),
+    [
+        ("default.qubit", "parameter-shift"),
+        ("default.qubit", "adjoint"),
+        ("lightning.qubit", "adjoint"),
+        ("lightning.qubit", "parameter-shift"),
+        ("default.mixed", "backprop"),
+        ("qstore.ionq", "parameter-shift"),
+    ],
+)
+def test_gradients_agree_on_every_device(device, method):
     x = qml.numpy.array([0.13, -0.4, 0.27, 0.71, 0.19, 0.6], requires_grad=True)
 
     def circuit(x):
@@ -59,7 +76,7 @@ def test_parameter_shift_equals_backprop(argnum):
         GPI2(0.3, 1)
         return qml.expval(qml.X(0) @ qml.Y(1))
 
-    device = qml.device("default.qubit")
-    shift = qml.grad(qml.QNode(circuit, device, diff_method="parameter-shift"))(x)
-    back = qml.grad(qml.QNode(circuit, device, diff_method="backprop"))(x)
-    assert np.allclose(shift[argnum], back[argnum], atol=1e-7)
+    exact = qml.QNode(circuit, qml.device("default.qubit", wires=2), diff_method="backprop")
+    other = qml.QNode(circuit, qml.device(device, wires=2), diff_method=method)
+    assert np.allclose(other(x), exact(x), atol=1e-9)
+    assert np.allclose(qml.grad(other)(x), qml.grad(exact)(x), atol=1e-7)
