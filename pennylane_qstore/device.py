@@ -420,15 +420,17 @@ class IonQDevice(Device):  # type: ignore[misc]
             (tape.shots.total_shots or 0) * n
             for tape, n in zip(circuits, last["circuits_by_tape"], strict=True)
         )
-        self.tracker.update(
+        *others, job_id = last["job_ids"] or (None,)
+        for other in others:
+            self.tracker.update(job_id=other)
+        self.tracker.update(  # the last, so that ``latest`` has all of it
             batches=1,
             executions=last["circuits"],
             shots=shots,
             job_ids=last["job_ids"],
+            job_id=job_id,
             **self._stats.increments(),
         )
-        for job_id in last["job_ids"]:
-            self.tracker.update(job_id=job_id)
         self.tracker.record()
 
     def _noise_seed(self) -> int | None:
