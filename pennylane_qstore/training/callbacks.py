@@ -85,10 +85,8 @@ class ProgressBar(Callback):
 
     def on_start(self, run: TrainingRun, steps: int) -> None:
         """Open the bar where the run stands."""
-        from tqdm.auto import tqdm
-
         shown = True if self._shown is None and _has_widgets() else self._shown
-        self._bar = tqdm(
+        self._bar = _tqdm()(
             total=steps,
             initial=min(run.step, steps),
             unit="step",
@@ -137,8 +135,20 @@ def seconds(value: float) -> str:
     return f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"
 
 
+def _tqdm() -> Any:
+    """``tqdm.auto``, which warns in a notebook that has no widgets: there, the one of text."""
+    if _is_notebook() and not _has_widgets():
+        from tqdm import tqdm
+    else:
+        from tqdm.auto import tqdm
+    return tqdm
+
+
 def _has_widgets() -> bool:
     """Whether this is a notebook in which a bar can be drawn."""
+    return _is_notebook() and find_spec("ipywidgets") is not None
+
+
+def _is_notebook() -> bool:
     ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    return hasattr(shell, "kernel") and find_spec("ipywidgets") is not None
+    return hasattr(None if ipython is None else ipython.get_ipython(), "kernel")
