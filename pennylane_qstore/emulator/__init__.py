@@ -5,10 +5,12 @@
 ...     url = emulator.url      # base URL for any IonQ client, any API key
 
 :class:`Emulator` is the server, :func:`embedded` the one of this process that
-``qml.device("qstore.ionq")`` uses. What can be set:
+``qml.device("qstore.ionq")`` uses. It takes circuits (one or up to 5,000), OpenQASM 3,
+quantum functions and Q-CTRL's QAOA; what IonQ does not publish about the last two is said in
+:mod:`pennylane_qstore.emulator.hybrid`. What can be set:
 
-- **Physics**: ``noise_model=``, ``seed=``; QPU backends are noisy, have readout errors and
-  give counts. ``simulator="lightning.gpu"`` and the like run the ideal circuits.
+- **Physics**: ``noise_model=``, ``seed=``; QPU backends are noisy, have readout errors, give
+  counts and single shots, and where they debias, ``sharpen=true`` takes a vote. ``simulator="lightning.gpu"`` and the like run the ideal circuits.
 - **Time**: ``profile="none"`` (a job completes as fast as it is simulated), ``"q-store"``,
   ``"ionq-simulator"``, ``"qpu"``, or a :class:`LatencyProfile`; with
   ``clock=VirtualClock()`` an hour's queue takes ``clock.advance(3600)``.

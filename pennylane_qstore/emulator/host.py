@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _CLOSE_S = 5.0
+_KEPT_REQUESTS = 100_000
+"""The newest requests that are surely kept (up to twice as many are)."""
 _LOCK = threading.Lock()
 _EMBEDDED: dict[tuple[Any, ...], Emulator] = {}
 
@@ -127,7 +129,7 @@ class Emulator:
         self.faults = _faults(faults, seed)
         self.requests: list[Served] = []
         self.times: deque[float] = deque(maxlen=50_000)
-        self._connections = self._posts = self._bytes = 0
+        self._served = self._connections = self._posts = self._bytes = 0
         self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
         self._pool = (workers, processes)
         self._simulators: Simulators | None = None
@@ -186,7 +188,7 @@ class Emulator:
         """Counters: requests, connections, posts, circuits, jobs, bill, faults that happened."""
         service = self.service
         return {
-            "requests": len(self.requests),
+            "requests": self._served,
             "connections": self._connections,
             "posts": self._posts,
             "bytes": self._bytes,
@@ -244,7 +246,10 @@ class Emulator:
         if method == "POST" and path == "/v0.4/jobs":
             self._posts += 1
         self.times.append(time.monotonic())
+        self._served += 1
         self.requests.append(Served(method, path, size))
+        if len(self.requests) > 2 * _KEPT_REQUESTS:
+            del self.requests[:_KEPT_REQUESTS]
 
     def _live(self, ready: threading.Event, problem: list[BaseException]) -> None:
         loop = asyncio.new_event_loop()

@@ -17,6 +17,7 @@ from pennylane_qstore.emulator import (
     Emulator,
     VirtualClock,
     embedded,
+    host,
 )
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 
@@ -393,6 +394,19 @@ def test_connections_are_counted(wire: Wire) -> None:
     other.connection.close()
     stats = wire.emulator.stats()
     assert (stats["requests"], stats["connections"]) == (4, 2)
+
+
+def test_old_requests_are_forgotten_but_counted(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "_KEPT_REQUESTS", 5)
+    for k in range(13):
+        wire("GET", f"/jobs?limit={k + 1}")
+    assert [r.path for r in wire.emulator.requests][-5:] == [
+        f"/v0.4/jobs?limit={k + 1}" for k in range(8, 13)
+    ]
+    assert len(wire.emulator.requests) <= 10
+    assert wire.emulator.stats()["requests"] == 13
 
 
 def test_embedded_is_one_per_settings_and_survives_a_close() -> None:
