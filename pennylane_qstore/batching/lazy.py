@@ -210,7 +210,7 @@ class DeferredArray:
     def __hash__(self) -> int:
         return hash(self.fetch())
 
-    def __trunc__(self) -> int:
+    def __trunc__(self) -> Any:
         return math.trunc(self.fetch())
 
     def __divmod__(self, other: Any) -> Any:

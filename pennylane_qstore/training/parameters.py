@@ -14,6 +14,7 @@ keyword arguments, or as PennyLane tensors with ``requires_grad=False``.
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -26,6 +27,8 @@ from pennylane_qstore.batching.lazy import real
 from pennylane_qstore.errors import ConfigurationError
 
 Arrays = list[NDArray[np.float64]]
+
+_REAL = ("float", "bfloat", "int", "uint")
 
 
 class Parameters:
@@ -43,7 +46,7 @@ class Parameters:
         self.args: tuple[Any, ...] = real(args)
         leaves = [(i, leaf) for i, arg in enumerate(self.args) for leaf in _leaves(arg)]
         if argnums is not None:
-            chosen = {i % len(self.args) for i in argnums}
+            chosen = _positions(argnums, len(self.args))
             self._trained = [i in chosen and _is_floating(leaf) for i, leaf in leaves]
         elif any(_says_yes(leaf) for _, leaf in leaves):
             self._trained = [_says_yes(leaf) for _, leaf in leaves]
@@ -59,6 +62,15 @@ class Parameters:
             )
         self.values: Arrays = [_to_numpy(leaf) for leaf in self._leaves]
 
+    def read(self, args: Sequence[Any]) -> Arrays | None:
+        """The trainable arrays of arguments of the same form; None if the form is another."""
+        leaves = [leaf for arg in args for leaf in _leaves(arg)]
+        if len(leaves) != len(self._trained):
+            return None
+        found = [_to_numpy(leaf) for leaf, yes in zip(leaves, self._trained, strict=True) if yes]
+        same = all(f.shape == v.shape for f, v in zip(found, self.values, strict=True))
+        return found if same else None
+
     def rebuild(self, values: Sequence[NDArray[np.float64]]) -> list[Any]:
         """The arguments with other values in the trainable arrays, each of its own kind.
 
@@ -70,6 +82,15 @@ class Parameters:
         return [
             _map_leaves(lambda leaf: next(fresh) if next(trained) else leaf, a) for a in self.args
         ]
+
+
+def _positions(argnums: Sequence[int], count: int) -> set[int]:
+    if not all(-count <= i < count for i in argnums):
+        raise ConfigurationError(
+            f"argnums={tuple(argnums)} is not allowed with {count} argument(s); positions count "
+            "from 0, or from -1 at the end."
+        )
+    return {i % count for i in argnums}
 
 
 def as_loss(value: Any) -> float:
@@ -93,19 +114,17 @@ def check_scalar(value: Any) -> None:
     Raises:
         ConfigurationError: the value's shape or type.
     """
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    shape, dtype = getattr(value, "shape", None), str(getattr(value, "dtype", ""))
     if shape is None:
-        if isinstance(value, int | float):
+        if isinstance(value, int | float) and not isinstance(value, bool):
             return
         kind = type(value).__name__
         size = f" of length {len(value)}" if hasattr(value, "__len__") else ""
         found = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}{size}"
-    elif int(np.prod(shape)) != 1:
-        found = f"an array of shape {tuple(shape)}"
-    elif "complex" in str(dtype) or str(dtype) == "object":
-        found = f"a value of type {dtype}"
+    elif int(np.prod(shape)) == 1 and dtype.removeprefix("torch.").startswith(_REAL):
+        return  # as PennyLane's optimizers, of any shape with one element
     else:
-        return
+        found = f"an array of shape {tuple(shape)} and type {dtype}"
     raise ConfigurationError(
         "The objective function must be a scalar function for the gradient to be computed: "
         f"it has to return one real number, but returned {found}."
@@ -133,7 +152,9 @@ def _map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
     if isinstance(tree, list):
         return [_map_leaves(function, item) for item in tree]
     if isinstance(tree, dict):
-        return {key: _map_leaves(function, item) for key, item in tree.items()}
+        same = copy.copy(tree)  # of its own class
+        same.update({key: _map_leaves(function, item) for key, item in tree.items()})
+        return same
     return function(tree)
 
 
@@ -179,8 +200,10 @@ def _to_numpy(leaf: Any) -> NDArray[np.float64]:
 def _like(leaf: Any, value: NDArray[np.float64]) -> Any:
     if _is_torch(leaf):
         torch = sys.modules["torch"]
-        fresh = torch.as_tensor(value, dtype=leaf.dtype, device=leaf.device)
-        return fresh.clone().requires_grad_(leaf.requires_grad)
+        fresh = torch.as_tensor(value, dtype=leaf.dtype, device=leaf.device).clone()
+        if isinstance(leaf, torch.nn.Parameter):
+            return torch.nn.Parameter(fresh, requires_grad=leaf.requires_grad)
+        return fresh.requires_grad_(leaf.requires_grad)
     if _is_jax(leaf):
         jax = sys.modules["jax"]
         fresh = jax.numpy.asarray(value, dtype=leaf.dtype)

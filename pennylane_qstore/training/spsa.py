@@ -95,8 +95,8 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
         mode: Mode = "deferred",
     ) -> None:
         super().__init__(maxiter=maxiter, alpha=alpha, gamma=gamma, c=c, A=A, a=a)
-        _check("resamplings", resamplings, resamplings >= 1, "at least 1")
-        _check("history_length", history_length, history_length >= 2, "at least 2")
+        _check_count("resamplings", resamplings, 1)
+        _check_count("history_length", history_length, 2)
         _check("max_norm", max_norm, max_norm is None or max_norm > 0, "positive, or None")
         _check("c", c, c > 0, "positive")
         _check("mode", mode, mode in ("deferred", "tasks", "serial"), "deferred, tasks or serial")
@@ -162,7 +162,7 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
             self._clipped(value - self.ak * np.asarray(g, dtype=np.float64))
             for value, g in zip(parameters.values, grad, strict=True)
         ]
-        return self._projected(parameters.rebuild(new))
+        return self._projected(parameters, new)
 
     def calibrate(
         self,
@@ -188,7 +188,7 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
             The new ``a``.
         """
         _check("first_step", first_step, first_step > 0, "positive")
-        _check("samples", samples, samples >= 1, "at least 1")
+        _check_count("samples", samples, 1)
         parameters = self._parameters(args)
         before = self._rng.bit_generator.state
         try:
@@ -229,7 +229,7 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
             "version": _STATE_VERSION,
             "settings": self._settings(),
             **{name: getattr(self, name) for name in _NUMBERS},
-            "rng": self._rng.bit_generator.state,
+            "rng": _plain_chance(self._rng.bit_generator.state),
             "losses": list(self._losses),
             "iterates": [[_to_plain(leaf) for leaf in leaves] for leaves in self._iterates],
         }
@@ -253,7 +253,7 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
             )
         for name in _NUMBERS:
             setattr(self, name, state[name])
-        self._rng.bit_generator.state = state["rng"]
+        self._rng = _generator(state["rng"])
         self._losses = deque(state["losses"], maxlen=self._losses.maxlen)
         self._iterates = deque(
             ([_from_plain(leaf) for leaf in leaves] for leaves in state["iterates"]),
@@ -375,13 +375,29 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
         return [g * (self.max_norm / norm) for g in grad] if norm > self.max_norm else grad
 
     def _clipped(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
-        return value if self.bounds is None else np.clip(value, *self.bounds)
+        if self.bounds is None:
+            return value
+        shapes = [bound.shape for bound in self.bounds]
+        _check(
+            "bounds",
+            self.bounds,
+            _fits(shapes, value.shape),
+            f"numbers, or arrays that broadcast to parameters of shape {value.shape}",
+        )
+        return np.clip(value, *self.bounds)
 
-    def _projected(self, args: list[Any]) -> list[Any]:
+    def _projected(self, parameters: Parameters, values: Arrays) -> list[Any]:
+        args = parameters.rebuild(values)
         if self.projection is None:
             return args
         projected = self.projection(*args)
-        return [projected] if len(args) == 1 else list(projected)
+        found = parameters.read([projected] if len(args) == 1 else projected)
+        if found is None or not all(np.all(np.isfinite(v)) for v in found):
+            raise ConfigurationError(
+                f"The projection returned {projected!r}; it has to return finite parameters of "
+                f"the form it was given: {_unwrapped(args)!r}."
+            )
+        return parameters.rebuild(found)
 
     def _parameters(self, args: tuple[Any, ...]) -> Parameters:
         return Parameters(args, self.argnums)
@@ -390,8 +406,12 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
         return {
             "resamplings": self.resamplings,
             "blocking": self.blocking,
+            "allowed_increase": self.allowed_increase,
             "history_length": self._losses.maxlen,
+            "bounds": None if self.bounds is None else [bound.tolist() for bound in self.bounds],
+            "max_norm": self.max_norm,
             "average": self._iterates.maxlen,
+            "argnums": None if self.argnums is None else list(self.argnums),
         }
 
 
@@ -403,12 +423,24 @@ def _check(name: str, value: Any, valid: bool, allowed: str) -> None:
         raise ConfigurationError(f"{name}={value!r} is not allowed; it has to be {allowed}.")
 
 
+def _check_count(name: str, value: Any, least: int) -> None:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    _check(name, value, whole and value >= least, f"a whole number, at least {least}")
+
+
 def _checked_bounds(
     bounds: tuple[ArrayLike, ArrayLike],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     low, high = (np.asarray(bound, dtype=np.float64) for bound in bounds)
     _check("bounds", bounds, bool(np.all(low <= high)), "(low, high) with low <= high")
     return low, high
+
+
+def _fits(shapes: Sequence[tuple[int, ...]], shape: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(*shapes, shape) == shape
+    except ValueError:
+        return False
 
 
 def _average_length(average: float | None, maxiter: int | None) -> int:
@@ -425,6 +457,18 @@ def _average_length(average: float | None, maxiter: int | None) -> int:
 
 def _unwrapped(args: list[Any]) -> Any:
     return args[0] if len(args) == 1 else args
+
+
+def _plain_chance(state: Any) -> Any:
+    if isinstance(state, Mapping):
+        return {key: _plain_chance(value) for key, value in state.items()}
+    return state.tolist() if isinstance(state, np.ndarray) else state
+
+
+def _generator(state: Mapping[str, Any]) -> np.random.Generator:
+    bits = getattr(np.random, state["bit_generator"])()
+    bits.state = state
+    return np.random.Generator(bits)
 
 
 def _to_plain(array: NDArray[np.float64]) -> dict[str, Any]:

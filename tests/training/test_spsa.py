@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import namedtuple
+from collections import OrderedDict, namedtuple
 
 import numpy as np
 import pennylane as qml
@@ -19,6 +19,10 @@ TARGET = np.array([0.5, -1.0, 2.0])
 
 def quadratic(w):
     return ((w - TARGET) ** 2).sum()
+
+
+def quadratic_like(w):
+    return ((w - 1) ** 2).sum()
 
 
 def train(opt, cost, w, steps=200, **kwargs):
@@ -86,6 +90,8 @@ def test_jax_parameters_train_and_keep_their_kind():
 
 def test_trees_of_parameters_keep_their_form():
     Pair = namedtuple("Pair", "a b")
+    ordered = OrderedDict(a=np.zeros(1))
+    assert type(optimizer().step(lambda t: quadratic_like(t["a"]), ordered)) is OrderedDict
     tree = {"w": [np.zeros(2), Pair(np.zeros(()), "name")], "n": np.array([3]), "s": 2.0}
 
     def cost(tree):
@@ -146,6 +152,11 @@ def test_scalars_of_every_kind_are_losses(convert):
         (None, "a NoneType"),
         (np.complex128(1), "complex128"),
         (1j, "a complex"),
+        (np.array(1j), r"shape \(\) and type complex128"),
+        (np.array("a"), r"shape \(\) and type <U1"),
+        (True, "a bool"),
+        (np.bool_(True), "type bool"),
+        ({"loss": 1.0}, "a dict of length 1"),
         ("1", "a str"),
         (np.nan, "nan"),
         (np.inf, "inf"),
@@ -157,6 +168,26 @@ def test_anything_but_a_finite_real_scalar_is_refused(value, named):
     with pytest.raises(ConfigurationError, match=named):
         opt.step(lambda w: value, np.zeros(3))
     assert json.dumps(opt.state_dict()) == before
+
+
+@pytest.mark.parametrize("library", ["torch", "jax"])
+def test_anything_but_a_real_scalar_of_torch_or_jax_is_refused_with_its_shape(library):
+    pytest.importorskip(library)
+    if library == "torch":
+        import torch as xp
+    else:
+        import jax.numpy as xp
+    w = xp.zeros(3)
+    for value, named in (
+        (xp.zeros(2), r"shape \(2,\)"),
+        (xp.zeros((1, 2)), r"shape \(1, 2\)"),
+        (xp.ones(()) * 1j, r"shape \(\) and type .*complex64"),
+        (xp.ones(()) > 0, "type .*bool"),
+    ):
+        with pytest.raises(ConfigurationError, match=named):
+            optimizer().step(lambda w, value=value: value, w)
+    new, loss = optimizer().step_and_cost(lambda w: float(((w - 1) ** 2).sum()), w)
+    assert (type(new), loss) == (type(w), 3.0)
 
 
 def test_vector_of_results_is_refused_before_anything_is_sent():
@@ -339,6 +370,45 @@ def test_projection_is_applied_to_the_new_arguments():
     np.testing.assert_allclose(w, TARGET / np.linalg.norm(TARGET), atol=0.1)
 
 
+def test_projected_parameters_keep_their_kind():
+    w = pnp.array([0.5, 2.0], requires_grad=True)
+    data = np.ones(2)
+    opt = optimizer(projection=lambda w, x: (np.clip(np.asarray(w), 0, 1), np.asarray(x)))
+    new, same = opt.step(lambda w, x: quadratic_like(w * x), w, data)
+    assert type(new) is pnp.tensor
+    assert new.requires_grad
+    assert new[1] == 1.0
+    assert same is data
+
+
+def test_projected_torch_parameters_are_leaves():
+    torch = pytest.importorskip("torch")
+    w = torch.nn.Parameter(torch.tensor([0.5, 2.0]))
+    new = optimizer(projection=lambda w: w.clamp(0, 1)).step(lambda w: (w**2).sum(), w)
+    assert isinstance(new, torch.nn.Parameter)
+    assert new.is_leaf
+    assert new[1] == 1.0
+
+
+@pytest.mark.parametrize("wrong", [lambda w: None, lambda w: w[:2], lambda w: w * np.nan])
+def test_projection_that_returns_something_else_is_named(wrong):
+    opt = optimizer(projection=wrong)
+    before = json.dumps(opt.state_dict())
+    with pytest.raises(ConfigurationError, match="projection returned"):
+        opt.step(quadratic, np.zeros(3))
+    assert json.dumps(opt.state_dict()) == before
+
+
+def test_bounds_that_do_not_fit_the_parameters_are_refused():
+    with pytest.raises(ConfigurationError, match=r"broadcast to parameters of shape \(3,\)"):
+        optimizer(bounds=(np.zeros(2), np.ones(2))).step(quadratic, np.zeros(3))
+
+
+def test_positions_beyond_the_arguments_are_refused():
+    with pytest.raises(ConfigurationError, match=r"argnums=\(1,\)"):
+        optimizer(argnums=1).step(quadratic, np.zeros(3))
+
+
 def test_long_gradients_are_shortened():
     grad = optimizer(max_norm=0.1).compute_grad(quadratic, (np.zeros(3),), {})[0]
     assert np.linalg.norm(grad) == pytest.approx(0.1)
@@ -356,10 +426,17 @@ def test_average_is_the_mean_of_the_last_iterates(average):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"resamplings": 2}, {"blocking": True}, {"average": 0.1, "max_norm": 3.0}],
+    [
+        {},
+        {"resamplings": 2},
+        {"blocking": True},
+        {"average": 0.1, "max_norm": 3.0},
+        {"bounds": (-1.0, [0.4, 0.5, 0.6]), "allowed_increase": 0.1, "argnums": 0},
+    ],
 )
-def test_saved_state_continues_bit_for_bit(settings):
-    opt = optimizer(**settings)
+@pytest.mark.parametrize("bits", [np.random.PCG64, np.random.MT19937, np.random.SFC64])
+def test_saved_state_continues_bit_for_bit(settings, bits):
+    opt = optimizer(**settings, seed=np.random.Generator(bits(5)))
     opt.calibrate(quadratic, np.zeros(3))
     w = train(opt, quadratic, np.zeros(3), 7)
     state = json.loads(json.dumps(opt.state_dict()))
@@ -373,9 +450,13 @@ def test_saved_state_continues_bit_for_bit(settings):
     assert opt.averaged(w).tobytes() == other.averaged(w).tobytes()
 
 
-def test_state_of_other_settings_is_refused():
-    state = optimizer(resamplings=2).state_dict()
-    with pytest.raises(ConfigurationError, match="resamplings"):
+@pytest.mark.parametrize(
+    "other",
+    [{"resamplings": 2}, {"max_norm": 1.0}, {"bounds": (0, 1)}, {"allowed_increase": 0.5}],
+)
+def test_state_of_other_settings_is_refused(other):
+    state = optimizer(**other).state_dict()
+    with pytest.raises(ConfigurationError, match=next(iter(other))):
         optimizer().load_state_dict(state)
     with pytest.raises(ConfigurationError, match="version"):
         optimizer().load_state_dict({**state, "version": 99})
@@ -385,6 +466,8 @@ def test_state_of_other_settings_is_refused():
     "wrong",
     [
         {"resamplings": 0},
+        {"resamplings": 1.5},
+        {"resamplings": True},
         {"history_length": 1},
         {"max_norm": 0},
         {"c": 0},
