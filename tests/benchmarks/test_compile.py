@@ -17,9 +17,6 @@ import pennylane as qml
 import pytest
 
 from pennylane_qstore import IonQNativeGateCompiler
-from pennylane_qstore.ionq.wire import encode_circuits
-from pennylane_qstore.native.compiler import affine, compile_program
-from pennylane_qstore.native.structure import split
 
 pytestmark = pytest.mark.benchmark
 ROUNDS = 3
@@ -233,31 +230,3 @@ def test_what_searching_gains(family):
         assert found.pairs <= plain.pairs
         assert found.angle <= plain.angle + 1e-6
         assert found.pulses <= plain.pulses
-
-
-@pytest.mark.parametrize("family", ["ms", "zz"])
-def test_binding_a_template(family):
-    rng = np.random.default_rng(7)
-    wires = {i: i for i in range(4)}
-    weights = rng.uniform(-3, 3, (2, 4, 3))
-    tape = qml.tape.QuantumScript([qml.StronglyEntanglingLayers(weights, range(4))])
-    _, program = affine(split(tape, wires)[0], wires)
-    template = compile_program(program, measured=range(4), family=family, absorb=False)
-    print(f"\n{family}: us a circuit (goals 25 at 20 rows, 5 at 200, and 10 for JSON)")
-    for rows in (1, 20, 200, 2000):
-        parameters = rng.uniform(-3, 3, (rows, program.parameters))
-        bind, encode = [], []
-        for _ in range(max(5, 400 // rows)):
-            start = time.perf_counter()
-            batch = template.bind(parameters)
-            middle = time.perf_counter()
-            bodies = [
-                b for block in batch.blocks for b in encode_circuits(block.gates, block.params)
-            ]
-            encode.append(time.perf_counter() - middle)
-            bind.append(middle - start)
-        assert len(bodies) == rows
-        each = [1e6 * statistics.median(times) / rows for times in (bind, encode)]
-        print(f"{rows:5d} rows: bind {each[0]:7.2f}   JSON {each[1]:7.2f}")
-    assert template.pulses == (16 if family == "ms" else 22)
-    assert template.entanglers == 6
