@@ -10,7 +10,8 @@ quantum functions and Q-CTRL's QAOA; what IonQ does not publish about the last t
 :mod:`pennylane_qstore.emulator.hybrid`. What can be set:
 
 - **Physics**: ``noise_model=``, ``seed=``; QPU backends are noisy, have readout errors, give
-  counts and single shots, and where they debias, ``sharpen=true`` takes a vote. ``simulator="lightning.gpu"`` and the like run the ideal circuits.
+  counts and single shots, and where they debias, ``sharpen=true`` takes a vote.
+  ``simulator="lightning.gpu"`` and the like run the ideal circuits.
 - **Time**: ``profile="none"`` (a job completes as fast as it is simulated), ``"q-store"``,
   ``"ionq-simulator"``, ``"qpu"``, or a :class:`LatencyProfile`; with
   ``clock=VirtualClock()`` an hour's queue takes ``clock.advance(3600)``.
