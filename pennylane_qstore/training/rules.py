@@ -61,7 +61,7 @@ class RuleOptimizer(SPSAOptimizer):
             self._clipped(value * (1.0 - rate * self.weight_decay) - rate * direction)
             for value, direction in zip(parameters.values, self._directions(slopes), strict=True)
         ]
-        return self._projected(parameters.rebuild(new))
+        return self._projected(parameters, new)
 
     def state_dict(self) -> dict[str, Any]:
         """As :meth:`SPSAOptimizer.state_dict`, with the moments of the rule."""
