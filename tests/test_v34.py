@@ -351,6 +351,53 @@ def test_what_is_no_circuit_is_refused_before_anything_is_sent(emulator):
     assert emulator.stats()["posts"] == 0
 
 
+@pytest.mark.parametrize(
+    ("circuit", "words"),
+    [
+        ({}, "a gate is a dictionary"),
+        ({"qubits": 0, "circuit": []}, "n at least 1"),
+        ({"qubits": 1, "circuit": "h 0"}, "a gate is a dictionary"),
+        ({"qubits": 1, "circuit": [["h", 0]]}, "a gate is a dictionary"),
+        ({"qubits": 1, "circuit": [{"gate": "h", "target": "0"}]}, "acts on qubit '0'"),
+        ({"qubits": 1, "circuit": [{"gate": "u3", "target": 0}]}, "Allowed: cnot"),
+        ({"qubits": 1, "circuit": [{"gate": "rx", "target": 0, "rotation": "x"}]}, "no number"),
+        ({"qubits": 1, "circuit": [{"gate": "rx", "target": 0}]}, "in radians"),
+    ],
+)
+def test_a_malformed_circuit_is_described(emulator, circuit, words):
+    with pytest.raises(CompileError, match=words):
+        manage([circuit], emulator=emulator)
+    assert emulator.stats()["posts"] == 0
+
+
+def test_numpys_numbers_are_numbers(emulator):
+    gate = {"gate": "ry", "target": np.int64(1), "rotation": np.array(np.pi)}
+    _, results = manage(
+        [{"qubits": np.int64(2), "circuit": [gate]}], np.int64(9), emulator=emulator
+    )
+    assert results[0]["measurements"] == {"01": 1.0}
+
+
+@pytest.mark.parametrize("shots", [0, -1, 1.5, "many"])
+def test_a_number_of_shots_that_is_none_is_refused(emulator, shots):
+    with pytest.raises(ConfigurationError, match="shots="):
+        manage(circuits(1), shots, emulator=emulator)
+
+
+@pytest.mark.parametrize("shots", [None, 100])
+def test_tapes_whose_results_could_wait_do_not(emulator, shots):
+    tapes = [qml.tape.QuantumScript([qml.RX(x, 0)], [qml.expval(qml.Z(0))]) for x in (0.0, np.pi)]
+    _, results = manage(tapes, shots, emulator=emulator)
+    assert [type(r["result"]) for r in results] == [np.float64] * 2
+    assert [r["result"] for r in results] == pytest.approx([1, -1])
+    assert {r["job_id"] for r in results} == {emulator.jobs[0].id}
+
+
+def test_without_shots_probabilities_are_exact(emulator):
+    _, results = manage(circuits(2), None, emulator=emulator)
+    assert results[1]["measurements"]["000"] == pytest.approx(np.cos(0.05) ** 2 / 2)
+
+
 def test_an_empty_batch_is_no_job(emulator):
     assert manage([], emulator=emulator)[1] == []
     assert emulator.stats()["posts"] == 0
@@ -488,6 +535,12 @@ def test_clearing(capsys):
     cache.print_stats()
     assert "template_hit_rate" in capsys.readouterr().out
     assert pickle.loads(pickle.dumps(cache)).max_bound_circuits == 1000
+
+
+def test_sizes_below_zero_are_refused():
+    for sizes in ({"max_templates": -1}, {"max_bound_circuits": -1}):
+        with pytest.raises(ConfigurationError, match=next(iter(sizes))):
+            SmartCircuitCache(**sizes)
 
 
 def test_a_builder_that_fails_says_why():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pennylane as qml
 from pennylane.operation import Operator
 from pennylane.queuing import QueuingManager
@@ -40,12 +41,16 @@ def tape_of(circuit: Mapping[str, Any]) -> QuantumScript:
     Raises:
         CompileError: a gate is unknown, or lacks a target or an angle; it is named.
     """
-    gates = circuit.get("circuit")
-    qubits = circuit.get("qubits")
-    if not isinstance(gates, Sequence) or not isinstance(qubits, int) or qubits < 1:
-        raise CompileError('A circuit is {"qubits": n, "circuit": [gates]}, with n at least 1.')
+    gates: Any = circuit.get("circuit")
+    qubits: Any = circuit.get("qubits")
+    listed = isinstance(gates, Sequence) and all(isinstance(gate, Mapping) for gate in gates)
+    if not listed or not _whole(qubits) or qubits < 1:
+        raise CompileError(
+            'A circuit is {"qubits": n, "circuit": [gates]}, with n at least 1, and a gate is a '
+            'dictionary like {"gate": "h", "target": 0}.'
+        )
     with QueuingManager.stop_recording():
-        operations = [_operation(i, gate, qubits) for i, gate in enumerate(gates)]
+        operations = [_operation(i, gate, int(qubits)) for i, gate in enumerate(gates)]
         return QuantumScript(operations, [qml.probs(wires=range(qubits))])
 
 
@@ -55,8 +60,9 @@ def _operation(i: int, gate: Mapping[str, Any], qubits: int) -> Operator:
     targets = _wires(gate, "target", "targets")
     controls = _wires(gate, "control", "controls")
     for wire in (*targets, *controls):
-        if isinstance(wire, bool) or not isinstance(wire, int) or not 0 <= wire < qubits:
+        if not _whole(wire) or not 0 <= wire < qubits:
             raise CompileError(f"{where} acts on qubit {wire!r}; allowed are 0 to {qubits - 1}.")
+    targets, controls = [int(wire) for wire in targets], [int(wire) for wire in controls]
     if len({*targets, *controls}) < len(targets) + len(controls):
         raise CompileError(f"{where} uses a qubit twice.")
     if name in ("gpi", "gpi2", "ms") or (name == "zz" and "angle" in gate):
@@ -78,7 +84,7 @@ def _plain(name: str, gate: Mapping[str, Any], targets: list[int], where: str) -
         rotation = gate.get("rotation", gate.get("angle"))
         if rotation is None:
             raise CompileError(f'{where} needs a "rotation" in radians.')
-        return {**_TURNED, **_ISING}[name](float(rotation), wires=targets)
+        return {**_TURNED, **_ISING}[name](_number(rotation, where), wires=targets)
     if name in _INVERSE:
         return qml.adjoint(_INVERSE[name](wires=targets))
     if name == "swap":
@@ -95,13 +101,25 @@ def _native(name: str, gate: Mapping[str, Any], targets: list[int], where: str) 
         raise CompileError(f"{where} needs {count} target{'s' * (count > 1)}, not {len(targets)}.")
     try:
         if name == "ms":
-            phases = [float(p) for p in gate["phases"]]
-            return MS(phases[0], phases[1], float(gate.get("angle", 0.25)), wires=targets)
+            phases = [_number(p, where) for p in gate["phases"]]
+            angle = _number(gate.get("angle", 0.25), where)
+            return MS(phases[0], phases[1], angle, wires=targets)
         if name == "zz":
-            return ZZ(float(gate["angle"]), wires=targets)
-        return (GPI if name == "gpi" else GPI2)(float(gate["phase"]), wires=targets)
+            return ZZ(_number(gate["angle"], where), wires=targets)
+        return (GPI if name == "gpi" else GPI2)(_number(gate["phase"], where), wires=targets)
     except (KeyError, IndexError) as error:
         raise CompileError(f"{where} lacks its phase(s) in turns.") from error
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _number(value: Any, where: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise CompileError(f"{where} is turned by {value!r}, which is no number.") from None
 
 
 def _wires(gate: Mapping[str, Any], one: str, many: str) -> list[Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.native.cache import SmartCircuitCache as TemplateCache
 from pennylane_qstore.v34.tracing import Builder, CircuitTemplate, numbers_of, trace
 
@@ -35,6 +36,8 @@ class SmartCircuitCache(TemplateCache):
         enable_statistics: bool = True,
     ) -> None:
         super().__init__(max_templates)
+        if max_bound_circuits < 0:
+            raise ConfigurationError("max_bound_circuits must be 0 (none are kept) or more.")
         self.max_bound_circuits = max_bound_circuits
         self.enable_statistics = enable_statistics
         self._circuits: OrderedDict[Hashable, dict[str, Any]] = OrderedDict()

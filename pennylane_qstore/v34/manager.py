@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from pennylane.measurements import CountsMP, ProbabilityMP
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.batching.deferred import gather
+from pennylane_qstore.batching.lazy import real
 from pennylane_qstore.batching.queue import AdaptiveQueueManager
 from pennylane_qstore.batching.report import Measured
 from pennylane_qstore.device import IonQDevice
@@ -113,7 +115,8 @@ class CircuitBatchManagerV34:
             circuits: any mixture of v3.4's dictionaries (``{"qubits": n, "circuit": [...]}``),
                 tapes, QNode calls ``(qnode, arguments)`` or ``(qnode, arguments, keywords)``,
                 and functions without arguments that call QNodes of this manager's ``device``.
-            shots: of each circuit that brings none of its own.
+            shots: of each circuit that brings none of its own; None for exact probabilities,
+                where the backend has them.
             compile_to_native: for this batch only, instead of ``use_native_gates``.
             name_prefix: name of the jobs.
 
@@ -125,9 +128,11 @@ class CircuitBatchManagerV34:
             circuits, or none.
 
         Raises:
-            ConfigurationError: something is no circuit. Nothing was sent.
+            ConfigurationError: something is no circuit, or no number of shots. Nothing was
+                sent.
             QStoreError: jobs failed; what did arrive is in the error's ``details``.
         """
+        shots = None if shots is None else _checked(shots)
         tapes: dict[int, QuantumScript] = {}
         calls: dict[int, Callable[[], Any]] = {}
         for i, circuit in enumerate(circuits):
@@ -239,9 +244,19 @@ class CircuitBatchManagerV34:
         return entries
 
 
+def _checked(shots: Any) -> int:
+    try:
+        found = operator.index(shots)
+    except TypeError:
+        found = 0
+    if found < 1:
+        raise ConfigurationError(f"shots={shots!r}: give a whole number, 1 or more, or None.")
+    return found
+
+
 def _run(device: IonQDevice, tapes: list[QuantumScript]) -> list[tuple[Any, tuple[Any, Any]]]:
     """Results, each with its job and the job's time."""
-    results = qml.execute(tapes, device, diff_method=None)
+    results = real(qml.execute(tapes, device, diff_method=None))
     # Nobody else has run since: tasks change over only where circuits are executed.
     jobs = device._stats.last["jobs_of_tapes"][: len(tapes)]
     return list(zip(results, jobs, strict=True))
