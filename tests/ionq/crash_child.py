@@ -1,7 +1,9 @@
-"""A process of the crash suite: runs the submissions it is told to, and may die at a point.
+"""Processes of the crash suite: run the submissions they are told to, and may die at a point.
 
-``python crash_child.py URL LEDGER POINT SETTLE_S BACKEND NUMBER...``: POINT is ``before:<event>``
-or ``after:<event>`` of the ledger, or ``none``. Prints one JSON line per result.
+``python crash_child.py URL LEDGER POINT SETTLE_S BACKEND NUMBER...``: POINT is ``none``, or
+``before:<event>@n`` or ``after:<event>@n``, the n-th time the ledger comes to it. Prints one
+JSON line per result. ``python crash_child.py`` alone reads such arguments, a JSON list a line,
+and answers each with the exit code and the output of a process forked for it: quick.
 """
 
 from __future__ import annotations
@@ -26,8 +28,13 @@ from pennylane_qstore.ionq.wire import JobRequest  # noqa: E402
 
 
 def main(url, path, point, settle_s, backend, numbers):
+    event, _, times = point.partition("@")
+    left = int(times or 1)
+
     def observe(reached):
-        if reached == point:
+        nonlocal left
+        left -= reached == event
+        if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
     policy = RetryPolicy(settle_s=float(settle_s), base_s=0.01, throttle_base_s=0.05)
@@ -54,5 +61,26 @@ def main(url, path, point, settle_s, backend, numbers):
     assert "pennylane" not in sys.modules
 
 
+def serve():
+    for line in sys.stdin:
+        arguments = json.loads(line)
+        out, into = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.dup2(into, 1)
+            os.close(out)
+            code = 1
+            try:
+                main(*arguments[:5], arguments[5:])
+                code = 0
+            finally:
+                os._exit(code)
+        os.close(into)
+        with open(out) as pipe:
+            told = pipe.read()
+        _, status = os.waitpid(child, 0)
+        print(json.dumps([os.waitstatus_to_exitcode(status), told]), flush=True)
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:6], sys.argv[6:])
+    main(*sys.argv[1:6], sys.argv[6:]) if len(sys.argv) > 1 else serve()

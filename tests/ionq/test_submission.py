@@ -172,17 +172,16 @@ def test_a_service_that_is_not_there_is_tried_and_then_named(client_for, request
     assert client.get_stats()["requests"] == POLICY.attempts
 
 
-def test_a_job_accepted_late_is_found_within_the_settle_time(client_for, request_of):
+@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
+def test_a_job_accepted_late_is_found_within_the_settle_time(
+    client_for, request_of, times, monkeypatch
+):
     # The connection is cut first and the job made 0.15 s later, as a slow service may do.
-    faults = [Fault("delay", route="submit", delay_s=0.15)]
+    faults = [Fault("delay", route="submit", delay_s=0.15, times=times)]
+    monkeypatch.setattr(transport, "_POST_S", 0.05)
     with Emulator(faults=faults) as emulator:
         client = client_for(emulator.url, retry=RetryPolicy(settle_s=0.6))
-        post_s = transport._POST_S
-        transport._POST_S = 0.05
-        try:
-            result = client.run([request_of(2)])[0]
-        finally:
-            transport._POST_S = post_s
+        result = client.run([request_of(2)])[0]
         assert result.status == "completed"
         assert emulator.billed_jobs == 1
         assert emulator.stats()["posts"] == 1
