@@ -144,10 +144,14 @@ def test_error_text():
 def test_error_details():
     QStoreError("wrong", headers={"Authorization": key()})
 
-def test_traceback_locals():
-    headers = key()
-    try:
+def test_traceback_locals(monkeypatch):
+    def careless(url):
+        headers = key()
         raise QStoreError("wrong")
+
+    careless = type(careless)(careless.__code__, {**globals(), "__name__": "pennylane_qstore.ionq"})
+    try:
+        careless("https://")
     except QStoreError:
         pass
 
