@@ -37,6 +37,8 @@ _NATIVE = ("gpi", "gpi2", "ms", "zz")
 _UNITARY = ("id", "gphase", "U", "u3", "u2", "cu")
 _MAX_QUBITS = 64
 _MAX_GATES = 200_000
+_MAX_TEXT = 1_000_000
+"""Characters; the parser takes a second for every 15,000 or so."""
 _INVERSE = {"s": "si", "si": "s", "t": "ti", "ti": "t", "v": "vi", "vi": "v"}
 _CONSTANTS = {
     "pi": math.pi,
@@ -70,6 +72,8 @@ def read_qasm(text: str, inputs: Sequence[float] = ()) -> dict[str, Any]:
         raise BadRequest(
             "OpenQASM 3 jobs need the parser: pip install 'pennylane-qstore[qasm]'.", status=501
         ) from error
+    if len(text) > _MAX_TEXT:
+        raise _bad(f"is longer than {_MAX_TEXT} characters, too long for this emulator's parser")
     try:
         program = _parse(text)
     except Exception as error:

@@ -143,6 +143,7 @@ def test_gates_agree_with_pennylane(text: str, ops: list[qml.operation.Operator]
         ("gate g(t) a, b { cx a, b; } g(1) q[0];", "1 qubit"),
         (f"rx({'9' * 400}) q[0];", "cannot be read"),
         ("bit[2] output;", "cannot be parsed"),
+        ("x q;" * 300_000, "longer than"),
         ("c = measure q;", "3 qubit"),
         ("foo q[0];", "'foo'"),
         ("rx q[0];", "takes 1"),
