@@ -351,6 +351,7 @@ class IonQDevice(Device):  # type: ignore[misc]
         self, circuits: Sequence[QuantumScript], config: ExecutionConfig | None
     ) -> tuple[Any, ...]:
         """Execute for real."""
+        circuits = self._with_shots(circuits)
         for tape in circuits:
             self._refuse(tape)
         chance = self._rng.bit_generator.state, self._noise_rng.bit_generator.state
@@ -398,6 +399,22 @@ class IonQDevice(Device):  # type: ignore[misc]
         meanwhile = waiting() if self.emulator is None else contextlib.nullcontext()
         with meanwhile:
             return self._fallback.send(requests)
+
+    def _with_shots(self, circuits: Sequence[QuantumScript]) -> Sequence[QuantumScript]:
+        """On a backend that samples, tapes without shots take those of their batch.
+
+        QNSPSAOptimizer, for one, forgets the shots of some of its tapes.
+        """
+        most = max((tape.shots.total_shots or 0 for tape in circuits), default=0)
+        if self._options.target.exact or not most or all(tape.shots for tape in circuits):
+            return circuits
+        warnings.warn(
+            f"Some circuits of this batch have no shots, and {self._options.described} samples: "
+            f"they are run with {most} shots, as others of the batch.",
+            UserWarning,
+            stacklevel=2,
+        )
+        return [tape if tape.shots else tape.copy(shots=most) for tape in circuits]
 
     def _refuse(self, tape: QuantumScript) -> None:
         """What must not reach the service."""
