@@ -133,7 +133,9 @@ class SmartCircuitCache:
             ``estimated_memory_kb`` (bytes of keys and values / 1000), ``off_plan_rows`` (rows
             of the templates held that were bound with other pulses than planned, special
             angles mostly), ``plan_fallbacks`` (wires whose plan for moving pulses did not
-            hold at a second sample and was replaced by the plain one).
+            hold at a second sample and was replaced by the plain one),
+            ``expanded_structures`` (structures whose gates are no affine functions of their
+            parameters, decomposed at every row's own values).
         """
         with self._lock:
             asked = self._hits + self._misses
@@ -150,6 +152,7 @@ class SmartCircuitCache:
                 "estimated_memory_kb": held / 1e3,
                 "off_plan_rows": sum(getattr(e.value, "off_plan_rows", 0) for e in entries),
                 "plan_fallbacks": sum(getattr(e.value, "fallbacks", 0) for e in entries),
+                "expanded_structures": sum(e.value is None for e in entries),
             }
 
     def __getstate__(self) -> dict[str, Any]:

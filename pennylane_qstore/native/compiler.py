@@ -144,9 +144,12 @@ class IonQNativeGateCompiler:
             (:mod:`~pennylane_qstore.native.absorb`). States and density matrices do not;
             take ``absorb=False`` for them. Under a machine's noise, the noise of the gates
             that were left out is left out with them.
-        optimize_depth: fewer pulses in sequence: rotations move through entanglers, and where
-            candidates differ, pulses and depth are weighed against entanglers.
-        optimize_fidelity: fewest entanglers and least entangling angle, found by search.
+        optimize_depth: fewer pulses in sequence: rotations move through entanglers. With
+            ``optimize_fidelity``, fewer entanglers are taken only where they cost no pulses,
+            and pulses and depth decide among what is left, a pulse a twentieth of an
+            entangler.
+        optimize_fidelity: fewest entanglers and least entangling angle, found by search;
+            alone, whatever pulses and depth that costs.
             Compiling takes milliseconds without, and with it some seconds for circuits of
             hundreds of gates: the search is bounded in size, and beyond 600 entanglers only
             the circuit as a whole is looked at.

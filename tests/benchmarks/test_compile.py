@@ -143,13 +143,20 @@ def qiskit_ionq(family):
 
 def cirq_ionq(family):
     import cirq
-    from cirq.contrib.qasm_import import circuit_from_qasm
     from cirq_ionq import AriaNativeGateset, ForteNativeGateset
 
     gateset = AriaNativeGateset() if family == "ms" else ForteNativeGateset()
+    fixed = {"Hadamard": cirq.H, "S": cirq.S, "T": cirq.T, "Adjoint(T)": cirq.T**-1}
+    fixed["CNOT"] = cirq.CNOT
+    turned = {"RX": cirq.rx, "RY": cirq.ry, "RZ": cirq.rz}
 
     def compiled(tape):
-        source = circuit_from_qasm(qml.to_openqasm(tape, measure_all=False))
+        source = cirq.Circuit(
+            (turned[op.name](*op.data) if op.data else fixed[op.name]).on(
+                *map(cirq.LineQubit, op.wires)
+            )
+            for op in tape.operations
+        )
         made = list(cirq.optimize_for_target_gateset(source, gateset=gateset).all_operations())
         pairs = sum(len(op.qubits) == 2 for op in made)
         return Cost(pairs, float(pairs), len(made) - pairs)

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pennylane as qml
 import pytest
+from circuits import distribution
 
 from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.native.compiler import affine, compile_program
@@ -139,3 +140,46 @@ def test_results_are_the_same_without_the_cache():
         for one, its in zip(results[0], other, strict=True):
             for a, b in zip(one, its, strict=True):
                 assert np.array_equal(a, b)
+
+
+def test_structures_that_fit_no_template_are_counted():
+    device = qml.device("qstore.ionq", wires=3)
+
+    @qml.qnode(device)
+    def circuit(x):
+        qml.IQPEmbedding(x, range(3))  # products of its features
+        return qml.expval(qml.X(1))
+
+    x = np.random.default_rng(2).uniform(-3, 3, (4, 3))
+    got = circuit(x)
+    reference = qml.QNode(circuit.func, qml.device("default.qubit", wires=3))
+    assert np.allclose(got, reference(x), atol=1e-9)
+    assert device.cache.get_stats()["expanded_structures"] == 1
+    circuit(x + 1)
+    assert device.cache.get_stats()["template_hits"] > 0
+    assert device.cache.get_stats()["expanded_structures"] == 1
+
+
+def test_a_plan_that_does_not_hold_at_a_second_sample_is_replaced_and_counted(monkeypatch):
+    from pennylane_qstore.native import template as room
+
+    samples = iter([np.zeros((1, 18 + 1)), np.random.default_rng(1).uniform(1, 2, (1, 18 + 1))])
+    _, program = template()
+    with monkeypatch.context() as patched:
+        patched.setattr(room, "random_rows", lambda *_: next(samples))
+        misled = compile_program(
+            program, measured=range(3), family="ms", absorb=False, optimize_fidelity=False
+        )
+    assert misled.fallbacks > 0
+    cache = SmartCircuitCache()
+    cache.get("key", lambda: misled)
+    assert cache.get_stats()["plan_fallbacks"] == misled.fallbacks
+    rows = np.random.default_rng(2).uniform(-3, 3, (3, program.parameters))
+    one, other = misled.bind(rows), template()[0].bind(rows)
+    for row in range(3):
+        distributions = []
+        for batch in (one, other):
+            (block,) = (b for b in batch.blocks if row in b.rows)
+            params = block.params[list(block.rows).index(row)]
+            distributions.append(distribution(batch, block.gates, params))
+        assert np.allclose(*distributions, atol=1e-9)

@@ -103,6 +103,29 @@ def test_optimize_depth_leaves_fewer_pulses_in_sequence():
     assert pushed.depth < plain.depth
 
 
+def clifford_and_rotations():
+    """Forty gates whose fewest entanglers cost more pulses and depth."""
+    rng = np.random.default_rng(1)
+    ops = []
+    for _ in range(40):
+        a, b = (int(q) for q in rng.permutation(4)[:2])
+        some = (qml.CNOT([a, b]), qml.Hadamard(a), qml.T(a), qml.RY(rng.uniform(-3, 3), b))
+        ops.append(some[int(rng.integers(4))])
+    return qml.tape.QuantumScript(ops, [qml.probs(wires=range(4))])
+
+
+def test_where_depth_and_gate_error_conflict_each_option_has_its_way():
+    both, fidelity, depth = (
+        IonQNativeGateCompiler(
+            "ms", absorb=False, optimize_depth=one, optimize_fidelity=other
+        ).compile(clifford_and_rotations())
+        for one, other in ((True, True), (False, True), (True, False))
+    )
+    assert fidelity.n_2q < both.n_2q <= depth.n_2q
+    assert both.depth < fidelity.depth
+    assert both.n_1q < fidelity.n_1q
+
+
 @families
 @pytest.mark.parametrize("depth", [True, False])
 @pytest.mark.parametrize("fidelity", [True, False])
