@@ -18,6 +18,7 @@ from pennylane_qstore.errors import ConfigurationError, JobFailed, JobTimeout
 from pennylane_qstore.training.config import TrainingConfig
 from pennylane_qstore.training.model import make_circuit, pairs, weights_shape
 from pennylane_qstore.training.rules import RuleOptimizer
+from pennylane_qstore.training.run import TrainingRun
 from pennylane_qstore.training.settings import SECRETS, SETTINGS, SWITCHED
 
 X = np.linspace(-1, 1, 12).reshape(6, 2)
@@ -596,6 +597,31 @@ def test_log_interval(emulator, caplog):
     with caplog.at_level(logging.INFO, "pennylane_qstore.training"):
         run(emulator, epochs=4, log_interval=2)
     assert [r.getMessage()[:6] for r in caplog.records] == ["Step 2", "Step 4"]
+
+
+@pytest.mark.parametrize("method", ["spsa", "parameter_shift"])
+@pytest.mark.parametrize("rule", ["adam", "sgd", "gd"])
+def test_a_training_run_takes_the_optimizer_and_resumes_bit_for_bit(tmp_path, rule, method):
+    config = TrainingConfig(optimizer=rule, gradient_method=method, weight_decay=0.1)
+
+    def cost(w, x):
+        return sum((w[0] * v + w[1] - 1.0) ** 2 for v in x) / len(x)
+
+    def go_on(name, steps):
+        options = {"seed": 1} if method == "spsa" else {}
+        run = TrainingRun(
+            cost, pnp.array([2.0, 0.0], requires_grad=True), config.optimizer(**options),
+            data=(X[:, 0],), batch_size=2, seed=1, device=(),
+            checkpoint=tmp_path / name, resume=True,
+        )  # fmt: skip
+        return run.train(steps=steps)
+
+    whole = go_on("whole", 7)
+    go_on("parts", 3)
+    parts = go_on("parts", 7)
+    assert np.array_equal(whole.params, parts.params)
+    assert [r.loss for r in whole.history] == [r.loss for r in parts.history]
+    assert whole.history[-1].loss < whole.history[0].loss
 
 
 def test_an_objective_of_ones_own():
