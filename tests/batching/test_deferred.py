@@ -256,6 +256,33 @@ def test_kernel_matrices_are_one_batch(dev):
     assert dev.posts == [6, 8]
 
 
+@pytest.mark.parametrize(("size", "posts"), [(None, 1), (4, 2)])
+def test_kernel_matrices_are_the_fewest_posts_that_the_limits_allow(size, posts):
+    dev = qml.device("qstore.ionq", wires=2, batch_size=size)
+
+    @qml.qnode(dev)
+    def overlap(a, b):
+        qml.AngleEmbedding(a, wires=range(2))
+        qml.adjoint(qml.AngleEmbedding)(b, wires=range(2))
+        return qml.probs(wires=range(2))
+
+    def kernel(a, b):
+        return overlap(a, b)[0]
+
+    points = np.random.default_rng(0).uniform(size=(4, 2))
+    for matrix in (
+        lambda: qml.kernels.square_kernel_matrix(points, kernel, assume_normalized_kernel=True),
+        lambda: qml.kernels.kernel_matrix(points, points[:2], kernel),
+    ):
+        wanted = matrix()
+        before = dev.emulator.stats()["posts"]
+        with deferred.deferred():
+            found = matrix()
+        assert dev.emulator.stats()["posts"] - before == posts
+        np.testing.assert_allclose(found, wanted, atol=1e-12)
+        np.testing.assert_allclose(np.linalg.norm(found), np.linalg.norm(wanted))
+
+
 # --------------------------------------------------------------------------- changed in place
 
 
