@@ -36,7 +36,7 @@ from pennylane_qstore.measure import (
     Term,
 )
 from pennylane_qstore.native.compiler import affine
-from pennylane_qstore.native.structure import Gate, freeze, split
+from pennylane_qstore.native.structure import ComplexArray, Gate, freeze, split
 
 _MAX_EIGEN_WIRES = 6
 """Observables on more wires are not diagonalised as a matrix."""
@@ -261,7 +261,7 @@ class _Analysis:
                 f"Observable {op} not supported on qstore.ionq: it acts on {len(on)} wires, and "
                 f"only Pauli words are measured on more than {_MAX_EIGEN_WIRES}."
             )
-        matrix = np.asarray(qml.matrix(op, wire_order=op.wires))
+        matrix = _matrix(op)
         if not np.allclose(matrix, matrix.conj().T, atol=1e-8):
             raise NotSupported(f"Observable {op} not supported on qstore.ionq: not Hermitian.")
         if np.abs(matrix - np.diag(np.diag(matrix))).max() < 1e-12:
@@ -323,6 +323,16 @@ class _Analysis:
                 done.add(label)
                 gates += self.gates[label]
         return Basis(tuple(gates), wires, tuple((w, group[w]) for w in wires))
+
+
+def _matrix(op: Operator) -> ComplexArray:
+    try:
+        matrix = np.asarray(qml.matrix(op, wire_order=op.wires))
+    except (qml.exceptions.MatrixUndefinedError, ValueError) as error:
+        raise NotSupported(f"Observable {op} not supported on qstore.ionq: {error}") from error
+    if matrix.shape != (2 ** len(op.wires),) * 2:
+        raise NotSupported(f"Observable {op} not supported on qstore.ionq: not one of qubits.")
+    return matrix
 
 
 class _Draft(NamedTuple):

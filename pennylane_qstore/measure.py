@@ -28,6 +28,9 @@ from pennylane_qstore.native.structure import FloatArray, Gate
 BitArray = npt.NDArray[np.uint8]
 Results = Any
 
+_DIGITS = 12
+"""Decimals to which eigenvalues have to agree to be the same."""
+
 
 class NotSupported(QStoreError, qml.exceptions.DeviceError):  # type: ignore[misc]  # noqa: N818
     """A measurement or operation this device cannot do. Nothing was sent."""
@@ -279,17 +282,23 @@ def _observed(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Re
 
 
 def _counted(values: FloatArray, recipe: Recipe, where: Outcomes) -> dict[Any, Any]:
-    found, numbers = np.unique(np.round(values, 12), return_counts=True)
-    counts = dict(zip(found, numbers, strict=True))
+    counts = _tally(values)
     if getattr(recipe.measurement, "all_outcomes", False):
         wires = sorted({w for term in recipe.terms for f in term.factors for w in f.wires})
         states = np.array(list(itertools.product((0, 1), repeat=len(wires))), dtype=np.uint8)
         every = Outcomes(
             tuple(wires), 1, np.zeros(1, int), states.reshape(len(states), -1), np.ones(1), None
         )
-        possible = np.unique(np.round(_values(recipe, every), 12))
-        counts = {value: counts.get(value, np.int64(0)) for value in possible}
+        possible = _values(recipe, every)
+        seen = {round(value, _DIGITS): number for value, number in counts.items()}
+        counts = {v: seen.get(round(v, _DIGITS), np.int64(0)) for v in _tally(possible)}
     return counts
+
+
+def _tally(values: FloatArray) -> dict[Any, Any]:
+    """How often each value occurs; values that differ by rounding errors are one."""
+    _, first, numbers = np.unique(np.round(values, _DIGITS), return_index=True, return_counts=True)
+    return dict(zip(values[first], numbers, strict=True))
 
 
 def _bits(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:

@@ -74,7 +74,13 @@ def _decompose(op: Operator, depth: int) -> Iterator[Operator]:
     elif _is_constant_gate(op):
         yield op
     elif not op.has_decomposition and op.has_matrix and len(op.wires) <= _MAX_MATRIX_WIRES:
-        yield from _decompose(qml.QubitUnitary(op.matrix(), wires=op.wires), depth + 1)
+        matrix = op.matrix()
+        if matrix.shape[-1] != 2 ** len(op.wires):
+            raise UnsupportedOperation(
+                f"{op.name} on wires {op.wires.tolist()} is not supported on qstore.ionq: it is no "
+                "operation on qubits."
+            )
+        yield from _decompose(qml.QubitUnitary(matrix, wires=op.wires), depth + 1)
     elif depth > 60 or not op.has_decomposition:
         raise UnsupportedOperation(_unsupported(op))
     elif isinstance(op, Controlled) and (gates := controlled(op)) is not None:
