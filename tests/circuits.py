@@ -37,12 +37,152 @@ def operations(draw, wires):
         return qml.adjoint(draw(st.sampled_from((qml.S, qml.T, qml.SX)))(a))
 
 
+def _unitary(wires, seed):
+    rng = np.random.default_rng(seed)
+    shape = (2**wires, 2**wires)
+    return np.linalg.qr(rng.normal(size=shape) + 1j * rng.normal(size=shape))[0]
+
+
+def _control(base, controls, values):
+    return qml.ctrl(base, control=controls, control_values=values)
+
+
+# Wires and angles each takes, and how it is made of them: v angles, w wires, and k, an integer
+# that chooses among variants.
+EVERY = {
+    "U1": (1, 1, lambda v, w, k: qml.U1(*v, w)),
+    "U2": (1, 2, lambda v, w, k: qml.U2(*v, w)),
+    "U3": (1, 3, lambda v, w, k: qml.U3(*v, w)),
+    "Identity": (1, 0, lambda v, w, k: qml.Identity(w)),
+    "GlobalPhase": (1, 1, lambda v, w, k: qml.GlobalPhase(*v, w)),
+    "GPI": (1, 1, lambda v, w, k: NATIVE_GATES["gpi"](*v, w)),
+    "GPI2": (1, 1, lambda v, w, k: NATIVE_GATES["gpi2"](*v, w)),
+    "MS": (2, 3, lambda v, w, k: NATIVE_GATES["ms"](*v, w)),
+    "ZZ": (2, 1, lambda v, w, k: NATIVE_GATES["zz"](*v, w)),
+    "QubitUnitary": (
+        3,
+        0,
+        lambda v, w, k: qml.QubitUnitary(_unitary(k % 3 + 1, k), w[: k % 3 + 1]),
+    ),
+    "power": (1, 0, lambda v, w, k: qml.pow((qml.X, qml.T, qml.S, qml.H)[k % 4](w), k / 7 - 3)),
+    "adjoint": (
+        2,
+        3,
+        lambda v, w, k: qml.adjoint((qml.CRot, qml.CRX)[k % 2](*v[: 3 - k % 2 * 2], w)),
+    ),
+    "prod": (2, 1, lambda v, w, k: qml.prod(qml.X(w[0]), qml.RY(*v, w[1]))),
+    "exp": (2, 1, lambda v, w, k: qml.exp(qml.X(w[0]) @ qml.Z(w[1]), 1j * v[0])),
+    "CRot": (2, 3, lambda v, w, k: qml.CRot(*v, w)),
+    "CH, ECR": (2, 0, lambda v, w, k: (qml.CH, qml.ECR)[k % 2](w)),
+    "SISWAP, SQISW": (2, 0, lambda v, w, k: (qml.SISWAP, qml.SQISW)[k % 2](w)),
+    "PSWAP": (2, 1, lambda v, w, k: qml.PSWAP(*v, w)),
+    "FermionicSWAP": (2, 1, lambda v, w, k: qml.FermionicSWAP(*v, w)),
+    "SingleExcitations": (
+        2,
+        1,
+        lambda v, w, k: (qml.SingleExcitationPlus, qml.SingleExcitationMinus)[k % 2](*v, w),
+    ),
+    "Toffoli, CCZ, CSWAP": (3, 0, lambda v, w, k: (qml.Toffoli, qml.CCZ, qml.CSWAP)[k % 3](w)),
+    "MultiControlledX": (
+        4,
+        0,
+        lambda v, w, k: qml.MultiControlledX(w, control_values=[k & 1, k & 2, k & 4]),
+    ),
+    "MultiRZ": (4, 1, lambda v, w, k: qml.MultiRZ(*v, w[: k % 4 + 1])),
+    "PauliRot": (
+        3,
+        1,
+        lambda v, w, k: qml.PauliRot(*v, "".join("IXYZ"[k >> i & 3] for i in (0, 2, 4)), w),
+    ),
+    "DoubleExcitations": (
+        4,
+        1,
+        lambda v, w, k: (qml.DoubleExcitation, qml.DoubleExcitationMinus)[k % 2](*v, w),
+    ),
+    "OrbitalRotation": (4, 1, lambda v, w, k: qml.OrbitalRotation(*v, w)),
+    "controlled RX": (2, 1, lambda v, w, k: _control(qml.RX(*v, w[0]), w[1:], [k % 2])),
+    "twice controlled": (
+        3,
+        1,
+        lambda v, w, k: _control(
+            (qml.RX, qml.RY, qml.RZ, qml.PhaseShift)[k % 4](*v, w[0]), w[1:], [k & 4, k & 8]
+        ),
+    ),
+    "controlled Rot": (3, 3, lambda v, w, k: _control(qml.Rot(*v, w[0]), w[1:], [k & 1, k & 2])),
+    "controlled pair": (3, 1, lambda v, w, k: _control(qml.IsingXX(*v, w[:2]), w[2:], [k % 2])),
+    "controlled unitary": (
+        2,
+        0,
+        lambda v, w, k: _control(qml.QubitUnitary(_unitary(1, k), w[0]), w[1:], [1]),
+    ),
+    "controlled SWAP": (3, 0, lambda v, w, k: _control(qml.SWAP(w[:2]), w[2:], [k % 2])),
+    "QFT": (3, 0, lambda v, w, k: qml.QFT(w)),
+    "GroverOperator": (3, 0, lambda v, w, k: qml.GroverOperator(w)),
+    "AngleEmbedding": (3, 3, lambda v, w, k: qml.AngleEmbedding(v, w, rotation="XYZ"[k % 3])),
+    "IQPEmbedding": (3, 3, lambda v, w, k: qml.IQPEmbedding(v, w)),
+    "QAOAEmbedding": (2, 5, lambda v, w, k: qml.QAOAEmbedding(v[:2], np.reshape(v[2:], (1, 3)), w)),
+    "BasicEntanglerLayers": (
+        3,
+        3,
+        lambda v, w, k: qml.BasicEntanglerLayers([v], w, rotation=(qml.RX, qml.RZ)[k % 2]),
+    ),
+    "StronglyEntanglingLayers": (
+        2,
+        6,
+        lambda v, w, k: qml.StronglyEntanglingLayers(np.reshape(v, (1, 2, 3)), w),
+    ),
+    "SimplifiedTwoDesign": (
+        2,
+        4,
+        lambda v, w, k: qml.SimplifiedTwoDesign(v[:2], np.reshape(v[2:], (1, 1, 2)), w),
+    ),
+}
+"""What else the compiler takes, besides the gates above."""
+
+
+@st.composite
+def every_operation(draw, wires):
+    """One of all operations there are, on some of the wires."""
+    names = [name for name, (needed, _, _) in EVERY.items() if needed <= wires]
+    needed, count, made = EVERY[draw(st.sampled_from(names))]
+    on = draw(st.permutations(range(wires)))[:needed]
+    values = draw(st.lists(angles, min_size=count, max_size=count))
+    with qml.QueuingManager.stop_recording():
+        return made(values, list(on), draw(st.integers(0, 63)))
+
+
+@st.composite
+def wide_tapes(draw, max_wires=5, max_operations=7):
+    """A random tape of all operations there are, and its number of wires."""
+    wires = draw(st.integers(2, max_wires))
+    operation = st.one_of(every_operation(wires), operations(wires))
+    return qml.tape.QuantumScript(draw(st.lists(operation, max_size=max_operations))), wires
+
+
 @st.composite
 def tapes(draw, max_wires=4, max_operations=20):
     """A random tape without measurements, and its number of wires."""
     wires = draw(st.integers(2, max_wires))
     ops = draw(st.lists(operations(wires), max_size=max_operations))
     return qml.tape.QuantumScript(ops), wires
+
+
+def tape_at(operations, row):
+    """The operations with all parameters that are not matrices taken from a row, in order."""
+    used, made = 0, []
+    for op in operations:
+        if isinstance(op, qml.QubitUnitary) or not op.data:
+            made.append(op)
+            continue
+        data = []
+        for value in op.data:
+            size = int(np.size(value))
+            part = row[used : used + size]
+            data.append(np.reshape(part, np.shape(value)) if np.ndim(value) else part[0])
+            used += size
+        made.append(qml.ops.functions.bind_new_parameters(op, data))
+    assert used == len(row)
+    return qml.tape.QuantumScript(made)
 
 
 def unitary_of(tape, wires):

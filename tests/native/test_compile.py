@@ -3,7 +3,17 @@
 import numpy as np
 import pennylane as qml
 import pytest
-from circuits import SPECIAL, distribution, marginal, run, tapes, unitary_of, zero
+from circuits import (
+    SPECIAL,
+    distribution,
+    marginal,
+    run,
+    tape_at,
+    tapes,
+    unitary_of,
+    wide_tapes,
+    zero,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +23,7 @@ from pennylane_qstore.native.compiler import affine, compile_program
 from pennylane_qstore.native.structure import freeze, split
 
 families = pytest.mark.parametrize("family", ["ms", "zz"])
-some_tapes = st.one_of(tapes(), tapes(), tapes(max_wires=6, max_operations=26))
+some_tapes = st.one_of(tapes(), wide_tapes(), tapes(max_wires=6, max_operations=26))
 
 
 def rows_around(piece, seed):
@@ -33,18 +43,17 @@ def test_template_equals_the_tape_at_every_row(family, made, data):
     wires = {i: i for i in range(n)}
     piece, program = affine(split(tape, wires)[0], wires)
     measured = data.draw(st.lists(st.sampled_from(range(n)), min_size=1, unique=True))
-    template = compile_program(program, measured=measured, family=family)
+    thorough = data.draw(st.booleans())
+    template = compile_program(program, measured=measured, family=family, thorough=thorough)
     rows = rows_around(piece, seed=len(tape.operations))
     batch = template.bind(rows)
     seen = np.concatenate([block.rows for block in batch.blocks])
     assert sorted(seen) == list(range(len(rows)))
-    elementary = qml.tape.QuantumScript(piece.operations)
     for block in batch.blocks:
         assert np.isfinite(block.params).all()
         assert np.abs(block.params).max() <= 0.5 + 1e-12
         for row, params in zip(block.rows, block.params, strict=True):
-            at = elementary.bind_new_parameters(list(rows[row]), range(rows.shape[1]))
-            state = unitary_of(at, n)[:, 0]
+            state = unitary_of(tape_at(piece.operations, rows[row]), n)[:, 0]
             want = marginal(np.abs(state) ** 2, measured)
             got = distribution(batch, block.gates, params)
             assert np.abs(got - want).max() < 1e-9
