@@ -38,7 +38,8 @@ def prepare(
 
     Raises:
         WireError: the tape has wires that the device does not have.
-        NotSupported: a classical shadow of a broadcast tape, or one without shots.
+        NotSupported: a mixed state, a classical shadow of a broadcast tape, or one without
+            shots.
     """
     if wires is not None:
         foreign = [w for w in tape.wires if w not in wires]
@@ -47,7 +48,13 @@ def prepare(
                 f"Cannot run circuit(s) on qstore.ionq: wires {foreign} are not on the device, "
                 f"which has {wires.tolist()}."
             )
-    measured = any(isinstance(op, MidMeasure) for op in tape.operations)
+    kinds = {type(op) for op in tape.operations}
+    if qml.QubitDensityMatrix in kinds:
+        raise NotSupported(
+            "QubitDensityMatrix is not supported on qstore.ionq: no sequence of gates prepares a "
+            "mixed state. Entangle the wires with others, or average over pure states."
+        )
+    measured = any(issubclass(kind, MidMeasure) for kind in kinds)
     shadows = any(isinstance(m, _SHADOWS) for m in tape.measurements)
     if not measured and not shadows:
         return (tape,), _first

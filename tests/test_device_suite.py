@@ -22,20 +22,17 @@ SKIPPED = {
         "test_multi_mode_hermitian_expectation": (
             "its tolerance wants 1e6 shots: eigenvalues up to 8, an absolute 0.05 at 20,000"
         ),
-        "test_supported_gates_can_be_implemented[device_kwargs0-QubitDensityMatrix]": (
-            "prepares a mixed state, which no sequence of gates does"
-        ),
     },
     "analytic": {
-        "test_supported_gates_can_be_implemented[device_kwargs0-QubitDensityMatrix]": (
-            "prepares a mixed state, which no sequence of gates does"
-        ),
         "test_custom_state_measurement": ANALYTIC_ONLY_STATES,
         "test_BasisRotation": ANALYTIC_ONLY_STATES,
         "test_FlipSign": ANALYTIC_ONLY_STATES,
         "test_MottonenStatePreparation_state": ANALYTIC_ONLY_STATES,
     },
 }
+
+CHANCE = {"test_multi_mode_hermitian_expectation"}
+"""May pass by luck."""
 
 
 @pytest.mark.parametrize("two_qubit", ["ms", "zz"])
@@ -51,5 +48,7 @@ def test_pennylanes_device_tests_pass(kind, two_qubit, tmp_path):
     failed = re.findall(r"^FAILED \S*::(\S+)", done.stdout, re.MULTILINE)
     unexpected = [name for name in failed if not any(s in name for s in SKIPPED[kind])]
     assert unexpected == [], done.stdout[-3000:]
+    needless = [s for s in SKIPPED[kind] if not any(s in name for name in failed)]
+    assert set(needless) <= CHANCE, f"passes, and needs no skip: {needless}"
     passed = int(re.search(r"(\d+) passed,", done.stdout)[1])
     assert passed > 350
