@@ -95,8 +95,11 @@ class DeferredArray:
         for operand in operands[1:]:
             if operand._scopes is not self._scopes:
                 self._scopes |= operand._scopes
-        for scope in self._scopes:
-            scope.track(self)
+        for array in (like, *[operand._like for operand in operands]):
+            if isinstance(array, np.ndarray):  # scalars made of scalars never change
+                for scope in self._scopes:
+                    scope.track(self)
+                break
 
     @classmethod
     def leaf(cls, like: Any, source: Source) -> DeferredArray:
@@ -430,6 +433,7 @@ _SHAPE_FUNCTIONS = frozenset(
     )
 )
 
+_UNCHANGING = frozenset((DeferredArray, float, int, np.float64))  # most operands; quickly told
 _NUMERIC = (bool, int, float, complex, np.ndarray, np.generic, list, tuple)
 
 
@@ -484,6 +488,8 @@ def _substitute(tree: Any, value: Callable[[DeferredArray], Any]) -> Any:
 
 def _as_they_are(tree: Any) -> Any:
     """Operands that nobody else can change any more."""
+    if type(tree) in _UNCHANGING:
+        return tree
     if isinstance(tree, np.ndarray):
         return tree.copy()
     if isinstance(tree, tuple):

@@ -5,8 +5,12 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import re
 import resource
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pennylane as qml
@@ -125,14 +129,38 @@ def test_two_thousand_steps_keep_neither_objects_nor_memory_nor_threads():
     assert after[2] == before[2]
 
 
+@pytest.fixture
+def service():
+    """The emulator in a process of its own: what it keeps does not count here."""
+    command = [sys.executable, "-m", "pennylane_qstore.cli", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        yield re.search(r"http://\S+", process.stdout.readline())[0]
+        process.terminate()
+        process.wait(30)
+
+
 @pytest.mark.soak
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files by /proc")
-def test_two_thousand_steps_over_http_keep_neither_threads_nor_sockets():
-    """Memory is left out: the embedded emulator keeps its jobs on purpose."""
-    dev = qml.device("qstore.ionq", wires=1)
-    before, after = run(
-        dev, 2000, lambda: (threading.active_count(), len(os.listdir("/proc/self/fd")))
+def test_two_thousand_steps_over_http_keep_neither_threads_nor_sockets_nor_memory(
+    service, tmp_path
+):
+    dev = qml.device(
+        "qstore.ionq",
+        wires=1,
+        backend="simulator",
+        api_key="key",
+        base_url=service,
+        ledger=tmp_path / "ledger.db",
     )
+
+    def measure():
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        megabytes = pages * resource.getpagesize() / 1e6
+        return threading.active_count(), len(os.listdir("/proc/self/fd")), megabytes
+
+    before, after = run(dev, 2000, measure)
+    print(before, after)
     assert after[0] <= before[0]
     assert after[1] <= before[1]
+    assert after[2] - before[2] < 15
     assert dev.stats["batches"] == 2000
