@@ -178,6 +178,18 @@ class _Run:
 
     def finish(self) -> list[Bit] | None:
         """Emit the Clifford; where each wire is found, or None where it takes too many."""
+        if not self._shortened():
+            return None
+        n = self.wires
+        where = [int(np.flatnonzero(row)[0]) for row in self.frame[:n]]
+        for q, w in enumerate(where):
+            x = int(self.frame[q, w]), int(self.frame_signs[q])
+            z = int(self.frame[n + q, w]), int(self.frame_signs[n + q])
+            self.out.append(Local(w, clifford(x, z)))
+        return [Bit(frozenset((w,))) for w in where]
+
+    def _shortened(self) -> bool:
+        """Turn until no row of the frame is longer than one; False where it takes too many."""
         self._progress()
         while (weight(self.frame) > 1).any():
             lost = self._lost(self.frame)
@@ -186,14 +198,8 @@ class _Run:
                 gain = np.where(self._certain(lost), gain, -np.inf)
             self._turn(gain)
             if self.used > self.most:
-                return None
-        n = self.wires
-        where = [int(np.flatnonzero(row)[0]) for row in self.frame[:n]]
-        for q, w in enumerate(where):
-            x = int(self.frame[q, w]), int(self.frame_signs[q])
-            z = int(self.frame[n + q, w]), int(self.frame_signs[n + q])
-            self.out.append(Local(w, clifford(x, z)))
-        return [Bit(frozenset((w,))) for w in where]
+                return False
+        return True
 
     def _progress(self) -> None:
         """Something got done: turns may again be chosen by what they gain."""
@@ -274,17 +280,8 @@ class _OutcomeRun(_Run):
 
     def finish(self) -> list[Bit] | None:
         """Emit what is left; each outcome as an XOR of wires, or None where too many."""
-        self._progress()
-        while (weight(self.frame) > 1).any():
-            lost = self._lost(self.frame)
-            gain = self._gain(np.ones(len(lost)), lost)
-            if gain.max() < 0.5 or self.used >= self.circling:
-                lengths = weight(self.frame)
-                shortest = int(np.where(lengths > 1, lengths, 10 * self.wires).argmin())
-                gain = np.where(lost[shortest] > 0, gain, -np.inf)
-            self._turn(gain)
-            if self.used > self.most:
-                return None
+        if not self._shortened():
+            return None
         at: list[set[int]] = []
         for row in self.frame:
             on = [int(q) for q in np.flatnonzero(row)]
@@ -299,6 +296,12 @@ class _OutcomeRun(_Run):
             sign = np.prod([int(self.frame_signs[i]) for i in parts])
             bits.append(Bit(frozenset(wires), bool(sign < 0)))
         return bits
+
+    def _certain(self, lost: Weights) -> npt.NDArray[np.bool_]:
+        """Candidates that shorten the shortest row."""
+        lengths = weight(self.frame)
+        shortest = int(np.where(lengths > 1, lengths, 10 * self.wires).argmin())
+        return np.asarray(lost[shortest] > 0)
 
     def _turn(self, score: Weights) -> None:
         super()._turn(score)

@@ -334,12 +334,10 @@ def _gates(
     count: int,
     wires: Mapping[Any, int],
 ) -> list[Gate]:
-    on = tuple(wires[w] for w in op.wires)
     if type(op) in ELEMENTARY:
+        on = tuple(wires[w] for w in op.wires)
         angles = tuple(Affine(((first + i, 1.0),)) for i in range(count))
         return [Gate(op.name, on, angles)]
-    if isinstance(op, qml.QubitUnitary):
-        return [Gate("QubitUnitary", on, (), unitary(op))]
     if not count:
         return [_constant(inner, wires) for inner in elementary([op])]
     return _probed(op, shapes, first, count, wires)

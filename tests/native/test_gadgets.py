@@ -4,12 +4,13 @@ import numpy as np
 import pennylane as qml
 import pytest
 from circuits import SPECIAL, tapes
+from flows import outcomes, same, unitary
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pennylane_qstore.native.compiler import affine, compile_program
 from pennylane_qstore.native.gadgets import gadgets_of
-from pennylane_qstore.native.lower import PAULI, Flow, Interaction, lower, matrix, wires_of
+from pennylane_qstore.native.lower import PAULI, Flow, Interaction, lower, wires_of
 from pennylane_qstore.native.passes import entangling_cost, gather, synthesise
 from pennylane_qstore.native.pauli import (
     AXES,
@@ -34,43 +35,6 @@ def flow_of(tape, wires):
     labels = {i: i for i in range(wires)}
     piece, program = affine(split(tape, labels)[0], labels)
     return synthesise(lower(program)), piece.parameters
-
-
-def unitary(flow, parameters):
-    n = flow.wires
-    total = np.eye(2**n, dtype=complex).reshape((2,) * n + (-1,))
-    for op in flow.operations:
-        on = wires_of(op)
-        m = matrix(op, parameters).reshape((2,) * (2 * len(on)))
-        total = np.tensordot(m, total, (range(len(on), 2 * len(on)), on))
-        total = np.moveaxis(total, range(len(on)), on)
-    where = [next(iter(bit.wires)) for bit in flow.outputs]
-    return np.moveaxis(total, where, range(n)).reshape(2**n, 2**n)
-
-
-def outcomes(flow, parameters):
-    """Probabilities of the output bits from the zero state."""
-    n = flow.wires
-    identity = tuple(b._replace(wires=frozenset((q,)), flip=False) for q, b in enumerate_bits(n))
-    weights = np.abs(unitary(Flow(n, flow.operations, identity), parameters)[:, 0]) ** 2
-    out = np.zeros(2 ** len(flow.outputs))
-    for state, weight in enumerate(weights):
-        bits = [(state >> (n - 1 - q)) & 1 for q in range(n)]
-        index = 0
-        for bit in flow.outputs:
-            index = 2 * index + (sum(bits[q] for q in bit.wires) + bit.flip) % 2
-        out[index] += weight
-    return out
-
-
-def enumerate_bits(n):
-    from pennylane_qstore.native.lower import Bit
-
-    return [(q, Bit(frozenset((q,)))) for q in range(n)]
-
-
-def same(a, b):
-    return abs(abs(np.vdot(a, b)) / len(a) - 1) < 1e-9
 
 
 def string(row):
@@ -235,8 +199,8 @@ def test_no_style_goes_in_circles():
     weights = np.random.default_rng(0).uniform(-3, 3, (8, 4, 3))
     tape = qml.tape.QuantumScript([qml.StronglyEntanglingLayers(weights, range(4))])
     flow, _ = flow_of(tape, 4)
-    for outcomes in (False, True):
-        found = resynthesise(flow, most=MANY, outcomes=outcomes)
+    for only_outcomes in (False, True):
+        found = resynthesise(flow, most=MANY, outcomes=only_outcomes)
         assert len(found) == len(STYLES)
         assert max(entangling_cost(new.operations)[0] for new in found) < 150
 

@@ -4,13 +4,14 @@ import numpy as np
 import pennylane as qml
 import pytest
 from circuits import SPECIAL, marginal, tapes, unitary_of
+from flows import outcomes, same, unitary
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pennylane_qstore.native.absorb import leave_to_readout, start_from_zero
 from pennylane_qstore.native.cnots import resynthesise_cnots
 from pennylane_qstore.native.compiler import affine
-from pennylane_qstore.native.lower import Bit, Flow, Interaction, lower, matrix, wires_of
+from pennylane_qstore.native.lower import Bit, Flow, Interaction, lower, wires_of
 from pennylane_qstore.native.passes import entangling_cost, gather, merge_diagonal, synthesise
 from pennylane_qstore.native.structure import split
 
@@ -23,37 +24,6 @@ def program_of(tape, wires):
     rng = np.random.default_rng(len(tape.operations))
     p = piece.parameters.shape[1]
     return program, [piece.parameters[0], rng.uniform(-4, 4, p), rng.choice(SPECIAL, p)]
-
-
-def evolved(flow, parameters):
-    """The flow's unitary on its own wires, outputs not looked at."""
-    n = flow.wires
-    total = np.eye(2**n, dtype=complex).reshape((2,) * n + (-1,))
-    for op in flow.operations:
-        on = wires_of(op)
-        m = matrix(op, parameters).reshape((2,) * (2 * len(on)))
-        total = np.tensordot(m, total, (range(len(on), 2 * len(on)), on))
-        total = np.moveaxis(total, range(len(on)), on)
-    return total
-
-
-def unitary(flow, parameters):
-    where = [next(iter(bit.wires)) for bit in flow.outputs]
-    total = np.moveaxis(evolved(flow, parameters), where, range(flow.wires))
-    return total.reshape(2**flow.wires, -1)
-
-
-def outcomes(flow, parameters):
-    weights = np.abs(evolved(flow, parameters)[..., 0]) ** 2
-    out = np.zeros(2 ** len(flow.outputs))
-    for state, weight in np.ndenumerate(weights):
-        bits = [(sum(state[q] for q in b.wires) + b.flip) % 2 for b in flow.outputs]
-        out[int("".join(map(str, bits)), 2)] += weight
-    return out
-
-
-def same(a, b):
-    return abs(abs(np.vdot(a, b)) / len(a) - 1) < 1e-9
 
 
 @pytest.mark.parametrize(
