@@ -50,6 +50,12 @@ class IonQDevice(Device):  # type: ignore[misc]
     the job. Without ``backend`` or ``api_key`` the device runs on an emulator of IonQ's
     service inside this process.
 
+    Every measurement that shots allow is there; without shots, those that probabilities allow,
+    on ideal simulators. Mid-circuit measurements are deferred to ancillas, which may lie beyond
+    ``wires``; postselection keeps the shots that were selected, and fills them up where
+    probabilities are exact and ``postselect_mode="fill-shots"`` asks for it. A classical shadow
+    is one job, each snapshot a circuit of one shot.
+
     Args:
         wires (int or Sequence[Any]): number of wires, or their labels. Without it, each
             circuit brings its own.
@@ -108,7 +114,8 @@ class IonQDevice(Device):  # type: ignore[misc]
 
     **Example**
 
-    >>>     >>> dev = qml.device("qstore.ionq", wires=2)
+    >>> import pennylane as qml
+    >>> dev = qml.device("qstore.ionq", wires=2)
     >>> @qml.qnode(dev)
     ... def bell():
     ...     qml.Hadamard(0)

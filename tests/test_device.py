@@ -1,6 +1,7 @@
 """The device: results equal PennyLane's own, a batch is one job, bad input is refused early."""
 
 import copy
+import doctest
 import pickle
 import subprocess
 import sys
@@ -418,3 +419,23 @@ def test_bad_parameters_are_refused_by_name(operation, message):
     dev = qml.device("qstore.ionq", wires=3)
     with pytest.raises(QStoreError, match=message):
         qml.QNode(lambda: [operation(), qml.expval(qml.Z(0))][-1], dev)()
+
+
+def test_the_docstrings_example_runs():
+    found = doctest.DocTestFinder().find(qstore.IonQDevice, "IonQDevice", globs={})
+    results = [doctest.DocTestRunner().run(test) for test in found]
+    assert sum(r.attempted for r in results) >= 4
+    assert sum(r.failed for r in results) == 0
+
+
+def test_where_the_service_samples_each_number_of_shots_is_a_job():
+    dev = qml.device("qstore.ionq", wires=1, noise_model="forte-1", seed=1)
+    tapes = [
+        qml.tape.QuantumScript([qml.RX(0.3, 0)], [qml.counts(wires=0)], shots)
+        for shots in (10, 20, (4, 6), 20)
+    ]
+    with qml.Tracker(dev) as tracker:
+        few, many, parts, more = dev.execute(tapes)
+    assert tracker.totals["jobs"] == 2
+    assert tracker.totals["shots"] == 60
+    assert [sum(c.values()) for c in (few, many, *parts, more)] == [10, 20, 4, 6, 20]
