@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from pennylane_qstore.emulator import noise
 from pennylane_qstore.emulator.circuits import Program, read_circuits
 from pennylane_qstore.emulator.noise import Rates, density_probabilities, sample
 from pennylane_qstore.emulator.run import Physics, run
+from pennylane_qstore.emulator.simulate import gates_of
 from pennylane_qstore.ionq.backends import NOISE_MODELS
-from pennylane_qstore.native.gates import NATIVE_GATES
 
 
 def random_program(seed: int, qubits: int = 3, rows: int = 2, gates: int = 12) -> Program:
@@ -37,20 +38,42 @@ def random_program(seed: int, qubits: int = 3, rows: int = 2, gates: int = 12) -
     return program
 
 
+def random_qis_program(seed: int, qubits: int = 3, rows: int = 2, gates: int = 12) -> Program:
+    rng = np.random.default_rng(seed)
+    circuits: list[dict[str, Any]] = [{"circuit": []} for _ in range(rows)]
+    fixed = ["x", "y", "z", "h", "s", "si", "t", "ti", "v", "vi"]
+    for _ in range(gates):
+        kind = rng.integers(5)
+        a, b = rng.permutation(qubits)[:2].tolist()
+        gate: dict[str, Any] = {"gate": str(rng.choice(fixed)), "target": a}
+        if kind == 1:
+            gate["control"] = b
+        elif kind == 2:
+            gate = {"gate": str(rng.choice(["rx", "ry", "rz", "z"])), "target": a, "rotation": 0}
+            gate |= {"controls": [b]} if rng.random() < 0.5 else {}
+        elif kind == 3:
+            gate = {"gate": str(rng.choice(["xx", "yy", "zz"])), "targets": [a, b], "rotation": 0}
+        elif kind == 4:
+            gate = {"gate": "swap", "targets": [a, b]}
+        for circuit in circuits:
+            turned = {"rotation": rng.uniform(-4, 4)} if "rotation" in gate else {}
+            circuit["circuit"].append(gate | turned)
+    (program,) = read_circuits(circuits, gateset="qis", qubits=qubits)
+    return program
+
+
 def default_mixed(program: Program, row: int, rates: Rates) -> np.ndarray:
     """default.mixed with PennyLane's own channel and the sixteen Kraus operators written out."""
     paulis = [qml.matrix(p(0)) for p in (qml.I, qml.X, qml.Y, qml.Z)]
     kraus = [np.sqrt(rates.two / 16) * np.kron(a, b) for a in paulis for b in paulis]
     kraus[0] = np.sqrt(1 - 15 * rates.two / 16) * np.eye(4)
-    ops, slot = [], 0
-    for gate in program.gates:
-        numbers = program.params[row, slot : slot + gate.slots]
-        slot += gate.slots
-        ops.append(NATIVE_GATES[gate.name](*numbers, wires=gate.targets))
-        if len(gate.targets) == 1:
-            ops.append(qml.DepolarizingChannel(3 * rates.one / 4, wires=gate.targets))
+    ops: list[Any] = []
+    for op in gates_of(program, row):
+        ops.append(op)
+        if len(op.wires) == 1:
+            ops.append(qml.DepolarizingChannel(3 * rates.one / 4, wires=op.wires))
         else:
-            ops.append(qml.QubitChannel(kraus, wires=gate.targets))
+            ops.append(qml.QubitChannel(kraus, wires=op.wires))
     tape = qml.tape.QuantumScript(ops, [qml.probs(wires=range(program.qubits)[::-1])])
     (result,) = qml.execute([tape], qml.device("default.mixed", wires=program.qubits))
     return np.asarray(result)
@@ -63,10 +86,17 @@ def shares(counts: Any, qubits: int) -> np.ndarray:
     return out
 
 
-@settings(deadline=None, max_examples=15)
-@given(st.integers(0, 2**32), st.floats(0, 0.5), st.floats(0, 0.5))
-def test_density_matrix_agrees_with_default_mixed(seed: int, one: float, two: float) -> None:
-    program, rates = random_program(seed), Rates(one, two)
+@settings(deadline=None, max_examples=30)
+@given(
+    st.sampled_from([random_program, random_qis_program]),
+    st.integers(0, 2**32),
+    st.floats(0, 0.5),
+    st.floats(0, 0.5),
+)
+def test_density_matrix_agrees_with_default_mixed(
+    make: Callable[[int], Program], seed: int, one: float, two: float
+) -> None:
+    program, rates = make(seed), Rates(one, two)
     found = density_probabilities(program, rates)
     for row in range(program.rows):
         np.testing.assert_allclose(found[row], default_mixed(program, row, rates), atol=1e-9)
@@ -102,39 +132,55 @@ def test_controlled_and_swapped_gates_have_noise_too() -> None:
     assert density_probabilities(program, Rates(1, 1))[0] == pytest.approx(np.full(8, 1 / 8))
 
 
-def benchmarking_program(length: int, two: bool) -> Program:
-    """Sequences that end in |0..0⟩ without noise: pairs of gates that undo each other.
+def random_layers(length: int, two: str | None, rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Random pulses (and a full entangler in every layer), then all of it undone: ends in |00⟩."""
+    forth: list[dict[str, Any]] = []
+    for _ in range(length // 2):
+        for qubit in range(1 if two is None else 2):
+            forth.append({"gate": "gpi2", "target": qubit, "phase": rng.uniform(-0.5, 0.5)})
+        if two == "ms":
+            phases = rng.uniform(-0.5, 0.5, 2).tolist()
+            forth.append({"gate": "ms", "targets": [0, 1], "phases": phases, "angle": 0.25})
+        elif two == "zz":
+            forth.append({"gate": "zz", "targets": [0, 1], "angle": 0.25})
+    return forth + [undone(gate) for gate in forth[::-1]]
 
-    Depolarizing noise commutes with every unitary, so identity sequences decay like random
-    ones.
-    """
-    if two:
-        pair = [
-            {"gate": "zz", "targets": [0, 1], "angle": 0.25},
-            {"gate": "zz", "targets": [0, 1], "angle": -0.25},
-        ]
-    else:
-        pair = [{"gate": "gpi2", "target": 0, "phase": p} for p in (0.1, 0.6)]
-    (program,) = read_circuits([{"circuit": pair * (length // 2)}], gateset="native", qubits=2)
-    return program
+
+def undone(gate: dict[str, Any]) -> dict[str, Any]:
+    if gate["gate"] == "gpi2":
+        return gate | {"phase": gate["phase"] + 0.5}
+    if gate["gate"] == "ms":
+        return gate | {"phases": [gate["phases"][0] + 0.5, gate["phases"][1]]}
+    return gate | {"angle": -gate["angle"]}
+
+
+def decay_per_layer(rates: Rates, two: str | None, lengths: list[int]) -> float:
+    """Randomized benchmarking: the decay of the survival over many random sequences."""
+    dim = 2 if two is None else 4
+    survival = []
+    for length in lengths:
+        rng = np.random.default_rng(length)
+        circuits = [{"circuit": random_layers(length, two, rng)} for _ in range(20)]
+        (program,) = read_circuits(circuits, gateset="native", qubits=2)
+        seeds = [np.random.default_rng([length, k]) for k in range(20)]
+        counts = sample(program, rates, 20_000, seeds)
+        survival.append(np.mean([shares(one, 2)[0] for one in counts]))
+    decay = np.log((np.array(survival) - 1 / dim) / (1 - 1 / dim))
+    return float(np.exp(np.polyfit([0, *lengths], [0, *decay], 1)[0]))
 
 
 @pytest.mark.parametrize("name", ["aria-1", "aria-2", "forte-1"])
-@pytest.mark.parametrize("two", [False, True], ids=["one qubit", "two qubits"])
-def test_published_rates_are_recovered_by_benchmarking(name: str, two: bool) -> None:
+def test_published_rates_are_recovered_by_randomized_benchmarking(name: str) -> None:
     model = NOISE_MODELS[name]
     rates = Rates(model.r1, model.r2)
-    rate = model.r2 if two else model.r1
-    dim = 4 if two else 2
-    lengths = [2 * int(x / rate / 2) for x in (0.2, 0.6, 1.2)]
-    survival = []
-    for k, length in enumerate(lengths):
-        program = benchmarking_program(length, two)
-        (counts,) = sample(program, rates, 200_000, [np.random.default_rng(k)])
-        survival.append(shares(counts, 2)[0])
-    decay = np.log((np.array(survival) - 1 / dim) / (1 - 1 / dim))
-    slope = np.polyfit([0, *lengths], [0, *decay], 1)[0]
-    assert -slope == pytest.approx(-np.log1p(-rate), rel=0.05)
+    lengths = [2 * int(x / model.r1 / 2) for x in (0.2, 0.6, 1.2)]
+    one = 1 - decay_per_layer(rates, None, lengths)
+    assert one == pytest.approx(model.r1, rel=0.05)
+    lengths = [2 * int(x / model.r2 / 2) for x in (0.2, 0.6, 1.2)]
+    layer = decay_per_layer(rates, "zz" if "zz" in model.native_gates else "ms", lengths)
+    # two pulses a layer; of the 15 Paulis on two qubits, 6 feel one of them and 9 both
+    pulses = (6 * (1 - one) + 9 * (1 - one) ** 2) / 15
+    assert 1 - layer / pulses == pytest.approx(model.r2, rel=0.05)
 
 
 def test_probabilities_are_multiples_of_one_over_shots_and_seeded() -> None:
