@@ -4,6 +4,7 @@ import ast
 import asyncio
 import inspect
 import pickle
+import threading
 import warnings
 
 import numpy as np
@@ -318,6 +319,21 @@ def test_batches_of_one_manager_may_be_asked_for_at_the_same_time(emulator):
 
     assert [len(results) for results in run(use())] == [2, 3]
     assert emulator.stats()["posts"] == 2
+
+
+def test_who_gives_up_waiting_is_not_kept():
+    async def use(emulator):
+        async with CircuitBatchManagerV34(emulator=emulator, max_wait=3.0) as manager:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(manager.execute_batch(circuits(2)), 0.3)
+            return [t for t in threading.enumerate() if t.name == "qstore-batch"]
+
+    with Emulator(profile=600.0) as emulator:
+        (waiting,) = run(use(emulator))
+        assert waiting.is_alive(), "a loop's own thread would have been waited for"
+        assert waiting.daemon
+        waiting.join(60)  # until max_wait
+        assert not waiting.is_alive()
 
 
 def test_the_promised_figures_are_measured(emulator):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import operator
 import sys
 import threading
@@ -146,9 +147,8 @@ class CircuitBatchManagerV34:
                     f"Circuit {i} is a {type(circuit).__name__}. Allowed: a dictionary, a tape, "
                     "(qnode, arguments), or a function without arguments."
                 )
-        # Waiting is done elsewhere: the caller's event loop goes on.
-        return await asyncio.to_thread(
-            self._execute, len(circuits), tapes, calls, compile_to_native, name_prefix
+        return await _elsewhere(
+            lambda: self._execute(len(circuits), tapes, calls, compile_to_native, name_prefix)
         )
 
     def get_performance_stats(self) -> Measured:
@@ -242,6 +242,32 @@ class CircuitBatchManagerV34:
         for i, value in zip(calls, values, strict=True):
             entries[i] = _entry(None, None, value, {})
         return entries
+
+
+async def _elsewhere(work: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Waits in a thread, so that the caller's event loop goes on.
+
+    Unlike the loop's own threads it does not keep a program from ending: who gives up waiting
+    (Ctrl-C, ``asyncio.wait_for``) finds the job in the ledger.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[list[dict[str, Any]]] = loop.create_future()
+
+    def tell(deliver: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(lambda: None if done.done() else deliver())
+
+    def run() -> None:
+        try:
+            found = work()
+        except BaseException as error:  # noqa: BLE001 - handed to who waits
+            failure = error  # outlives the clause
+            tell(lambda: done.set_exception(failure))
+        else:
+            tell(lambda: done.set_result(found))
+
+    threading.Thread(target=run, name="qstore-batch", daemon=True).start()
+    return await done
 
 
 def _checked(shots: Any) -> int:
