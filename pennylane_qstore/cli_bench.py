@@ -25,7 +25,7 @@ def bench(
     ] = "requests",
     scale: Annotated[
         float | None,
-        typer.Option(help="Seconds per second of the service times; v34: 1, tasks: 0.05."),
+        typer.Option(help="Seconds per second of the service times; v34: 1, tasks: 0.1."),
     ] = None,
     epochs: Annotated[
         int | None,

@@ -381,7 +381,9 @@ def _column(run: Sequence[Record], name: str) -> tuple[Floats, Floats]:
 
 
 def _moving(values: Floats, window: int) -> Floats:
-    """Mean of the last ``window`` values, of fewer at the start."""
-    total = np.cumsum(values)
-    total[window:] -= total[:-window].copy()
-    return np.asarray(total / np.minimum(np.arange(1, len(values) + 1), window))
+    """Mean of ``window`` values around each, of fewer at the ends."""
+    if window == 1:
+        return values
+    kernel = np.ones(min(window, len(values)))
+    total, count = (np.convolve(v, kernel, mode="same") for v in (values, np.ones(len(values))))
+    return np.asarray(total / count)

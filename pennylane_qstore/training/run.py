@@ -367,10 +367,10 @@ class TrainingRun:
             "best_params": self._best_params,
             "random": files.random_states(),
             "devices": self._devices.state(),
-            "callbacks": [
-                files.encode(c.state_dict()) if hasattr(c, "state_dict") else None
-                for c in self._callbacks
-            ],
+            "callbacks": {
+                name: files.encode(callback.state_dict())
+                for name, callback in self._with_state().items()
+            },
             "history": list(self._rows),
         }
 
@@ -384,9 +384,9 @@ class TrainingRun:
         self._best_params = state["best_params"]
         files.set_random_states(state["random"])
         self._devices.restore(state["devices"])
-        for callback, found in zip(self._callbacks, state["callbacks"], strict=True):
-            if found is not None:
-                callback.load_state_dict(files.decode(found))  # type: ignore[attr-defined]
+        for name, callback in self._with_state().items():
+            if name in state["callbacks"]:
+                callback.load_state_dict(files.decode(state["callbacks"][name]))
 
     def _settings(self) -> dict[str, Any]:
         """What has to be the same when a run goes on."""
@@ -399,8 +399,15 @@ class TrainingRun:
             "validate_every": self._validate_every,
             "optimizer": type(self.optimizer).__name__,
             "devices": len(self._devices.all),
-            "callbacks": len(self._callbacks),
         }
+
+    def _with_state(self) -> dict[str, Any]:
+        """Callbacks that are kept in the checkpoint, by a name that another start gives too."""
+        kept: dict[str, Any] = {}
+        for callback in self._callbacks:
+            if hasattr(callback, "state_dict"):
+                kept[f"{type(callback).__name__} {len(kept)}"] = callback
+        return kept
 
     @contextmanager
     def _undone_on_error(self) -> Iterator[None]:

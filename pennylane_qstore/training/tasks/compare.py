@@ -23,7 +23,10 @@ from pennylane_qstore.batching.lazy import real
 from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.emulator.latency import PROFILES
 from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.training.callbacks import Callback
+from pennylane_qstore.training.history import Record
 from pennylane_qstore.training.minibatches import MiniBatches
+from pennylane_qstore.training.run import TrainingRun
 from pennylane_qstore.training.tasks import tables
 from pennylane_qstore.training.tasks.data import Split, baseline_accuracy, constant_accuracy
 
@@ -31,6 +34,10 @@ PROFILE = "q-store"
 """Service times of the published Q-Store figures; they are no measurement of IonQ's service."""
 
 _TIMED_STEPS = {"qstore": 3, "plain": 1}
+
+
+def _nothing() -> None:
+    """Nobody listens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,7 @@ def compare(
     *,
     steps: int = 200,
     seed: int = 1,
-    scale: float = 0.05,
+    scale: float = 0.1,
     report: Callable[[str], None] | None = None,
 ) -> list[Row]:
     """Train each table both ways, and time steps of both on the profile.
@@ -122,18 +129,54 @@ def text(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def train_run(device: Any, data: Split, seed: int, planned: int, steps: int) -> float:
-    """Train by :class:`TrainingRun`; the test accuracy (nothing is tested if steps are few)."""
-    run = tables.make_run(device, data, seed=seed, steps=planned, progress=False).train(steps)
+def train_run(
+    device: Any,
+    data: Split,
+    seed: int,
+    planned: int,
+    steps: int,
+    *,
+    on_step: Callable[[], None] = _nothing,
+) -> float:
+    """Train by :class:`TrainingRun`; the test accuracy (nothing is tested if steps are few).
+
+    Args:
+        device: to train on.
+        data: to train and test on.
+        seed: of weights, mini-batches and perturbations.
+        planned: steps that the step sizes follow from.
+        steps: to make.
+        on_step: called before the first step and after each.
+    """
+    run = tables.make_run(
+        device, data, seed=seed, steps=planned, progress=False, callbacks=[_Marks(on_step)]
+    ).train(steps)
     if steps < planned:
         return float("nan")
     return run.evaluate(data.test, run.optimizer.averaged(run.params))["accuracy"]
 
 
 def train_plain(
-    device: Any, data: Split, seed: int, planned: int, steps: int, *, merged: bool = False
+    device: Any,
+    data: Split,
+    seed: int,
+    planned: int,
+    steps: int,
+    *,
+    merged: bool = False,
+    on_step: Callable[[], None] = _nothing,
 ) -> float:
-    """Train by a plain PennyLane loop; the test accuracy (nothing is tested if steps are few)."""
+    """Train by a plain PennyLane loop; arguments and result as of :func:`train_run`.
+
+    Args:
+        device: to train on.
+        data: to train and test on.
+        seed: of weights, mini-batches and perturbations.
+        planned: steps that the step sizes follow from.
+        steps: to make.
+        merged: make each step in a ``deferred()`` scope.
+        on_step: called before the first step and after each.
+    """
     circuit = tables.make_circuit(device, data.classes)
 
     def found(x: Any, weights: Any, scale: Any, shift: Any) -> Any:
@@ -143,10 +186,10 @@ def train_plain(
     start = tables.initial_params(data.classes, seed)
     params = [qml.numpy.array(value, requires_grad=True) for value in start.values()]
     batches = MiniBatches(len(data.train_y), 20, seed, drop_last=True)
+    a = _calibrated(data, seed, planned)
+    optimizer = qml.SPSAOptimizer(maxiter=planned, c=tables.PERTURBATION, a=a)
     np.random.seed(seed)  # noqa: NPY002 - what the stock optimizer draws from
-    optimizer = qml.SPSAOptimizer(
-        maxiter=planned, c=tables.PERTURBATION, a=_calibrated(data, seed, planned)
-    )
+    on_step()
     for step in range(1, steps + 1):
         rows = batches(step)
         x, y = data.train_x[rows], data.train_y[rows]
@@ -155,11 +198,25 @@ def train_plain(
                 lambda *args, x=x, y=y: tables.cross_entropy(found(x, *args), y), *params
             )
             params = real(params)
+        on_step()
     if steps < planned:
         return float("nan")
     with deferred():
         tested = np.asarray(real(found(data.test_x, *params)))
     return tables.accuracy(tested, data.test_y)
+
+
+class _Marks(Callback):
+    """Calls a function when the first step begins, and after every step."""
+
+    def __init__(self, mark: Callable[[], None]) -> None:
+        self._mark = mark
+
+    def on_begin(self, run: TrainingRun) -> None:
+        self._mark()
+
+    def on_step(self, run: TrainingRun, record: Record) -> None:
+        self._mark()
 
 
 def _calibrated(data: Split, seed: int, planned: int) -> float:
@@ -180,9 +237,13 @@ def _timed(
     with Emulator(profile=scaled(PROFILES[PROFILE], scale), processes=0) as emulator:
         device = qml.device("qstore.ionq", wires=tables.WIRES, seed=seed, emulator=emulator)
         marks = []
-        for count in (steps, 2 * steps):  # the difference has no calibration and no first time
-            before, start = emulator.stats(), time.perf_counter()
-            train(device, data, seed, planned + 2 * steps, count)
-            after, seconds = emulator.stats(), time.perf_counter() - start
-            marks.append([after[k] - before[k] for k in ("posts", "circuits")] + [seconds / scale])
-    return tuple((b - a) / steps for a, b in zip(*marks, strict=True))
+
+        def mark() -> None:
+            served = emulator.stats()
+            marks.append((served["posts"], served["circuits"], time.perf_counter() / scale))
+
+        train(device, data, seed, planned + 1, steps, on_step=mark)
+    posts, circuits, seconds = (
+        (after - before) / steps for before, after in zip(marks[0], marks[-1], strict=True)
+    )
+    return posts, circuits, seconds
