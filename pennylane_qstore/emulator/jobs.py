@@ -30,7 +30,8 @@ class Job:
 
     ``cost_usd`` is the estimate (0 on simulators), ``billed_usd`` what is charged: nothing for
     dry runs, for jobs that failed, and for those cancelled before they started. ``outcome`` is
-    the result of a job that gives a number instead of histograms.
+    the result of a job that gives a number instead of histograms, ``compute_us`` its quantum
+    compute time in microseconds by the rate card.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Job:
     failure: Failure | None = None
     results: list[Distribution] | None = field(default=None, repr=False)
     outcome: dict[str, Any] | None = None
+    compute_us: int = 0
     finished_at: float | None = None
     simulated_s: float = 0.0
     canceled_at: float | None = None

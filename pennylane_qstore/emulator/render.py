@@ -92,6 +92,10 @@ def job_json(
         "output": {},
         "results": None,
     }
+    if child is None and qpu:
+        out["stats"]["predicted_quantum_compute_time_us"] = job.compute_us
+        if job.billed_usd and status == "completed":
+            out["stats"]["billed_quantum_compute_time_us"] = job.compute_us
     if not listed:
         out["child_job_ids"] = None if single else job.child_ids
     if not qpu:

@@ -114,6 +114,7 @@ class Service:
         cost = card.price(
             submission.one, submission.two, count, submission.shots, mitigated=submission.mitigated
         )
+        compute_s = card.compute_seconds(submission.one, submission.two, count, submission.shots)
         session = None
         if submission.session_id is not None:
             session = self.session(submission.session_id)
@@ -163,6 +164,7 @@ class Service:
             cost_usd=cost,
             billed_usd=billed,
             cost_model="QCT" if card.unit == "compute_second" else "2QGE_operations",
+            compute_us=round(compute_s * 1e6),
             request=submission.request,
             failure=failure,
             shuffle=() if shuffle is None else (shuffle.what,),

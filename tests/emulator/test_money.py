@@ -60,6 +60,11 @@ def test_a_card_of_compute_time(serve: Callable[..., Wire]) -> None:
     cost = wire("GET", f"/jobs/{job['id']}/cost").json["cost"]["value"]
     assert cost == pytest.approx(2.0 * 10 * (0.1 + 1.0 + 0.5))
     assert job["cost_model"] == "QCT"
+    assert job["stats"]["predicted_quantum_compute_time_us"] == 16_000_000
+    assert job["stats"]["billed_quantum_compute_time_us"] == 16_000_000
+    dry = wire.done(wire.submit(backend="qpu.forte-1", shots=10, dry_run=True))
+    assert dry["stats"]["predicted_quantum_compute_time_us"] == 16_000_000
+    assert "billed_quantum_compute_time_us" not in dry["stats"]
     rates = wire("GET", "/jobs/estimate?backend=qpu.forte-1").json["rate_card"]["rates"]
     assert rates[0]["unit_cost"] == 2.0
 
