@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import pennylane_qstore as qstore
 import pennylane_qstore.v34 as v34
 from pennylane_qstore.emulator import Emulator, Fault
-from pennylane_qstore.errors import CompileError, ConfigurationError
+from pennylane_qstore.errors import CompileError, ConfigurationError, JobFailed
 from pennylane_qstore.v34 import (
     CircuitBatchManagerV34,
     PerformanceTracker,
@@ -357,6 +357,15 @@ def test_features_that_a_service_refuses_are_off():
         assert not manager.get_performance_stats()["features_enabled"]["batch_api"]
         assert emulator.stats()["posts"] == 4
         assert len(results) == 3
+
+
+def test_what_arrived_is_in_the_error():
+    with Emulator(faults=[Fault("fail", "submit", skip=1)]) as emulator:
+        with pytest.raises(JobFailed) as raised:
+            manage(circuits(6), emulator=emulator, max_batch_size=3, retry_failed=False)
+        found = raised.value.details["tape_results"]
+        assert sorted(value is None for value in found) == [False] * 3 + [True] * 3
+        assert {sum(value.values()) for value in found if value is not None} == {1000}
 
 
 def test_what_is_no_circuit_is_refused_before_anything_is_sent(emulator):

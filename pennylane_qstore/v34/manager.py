@@ -131,7 +131,8 @@ class CircuitBatchManagerV34:
         Raises:
             ConfigurationError: something is no circuit, or no number of shots. Nothing was
                 sent.
-            QStoreError: jobs failed; what did arrive is in the error's ``details``.
+            QStoreError: jobs failed. ``details["tape_results"]`` has what did arrive, and None
+                elsewhere, for the circuits that are no functions.
         """
         shots = None if shots is None else _checked(shots)
         tapes: dict[int, QuantumScript] = {}
