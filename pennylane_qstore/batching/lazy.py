@@ -24,8 +24,6 @@ from autograd.tracer import trace_stack
 from numpy.typing import ArrayLike, DTypeLike
 from pennylane.numpy import tensor
 
-from pennylane_qstore.errors import ConfigurationError
-
 _UNSET: Any = object()
 
 
@@ -36,7 +34,10 @@ class Scope(Protocol):
     """Whether the scope is over, that is, whether everything has been fetched."""
 
     def track(self, node: DeferredArray) -> None:
-        """Remember a value, for as long as others do, to settle it when the scope is over."""
+        """Remember a value, for as long as others do."""
+
+    def settle(self) -> None:
+        """Settle all values that others still hold."""
 
 
 class Source(Protocol):
@@ -60,7 +61,8 @@ class DeferredArray:
     Arithmetic, ufuncs, the common NumPy functions, indexing, reductions and reshapes give
     further deferred arrays. ``float``, ``bool``, ``print``, comparisons, ``np.asarray``,
     ``.item()`` and whatever else needs the value fetch it. ``shape``, ``dtype``, ``ndim``,
-    ``size`` and ``requires_grad`` are known at once. It is read-only.
+    ``size`` and ``requires_grad`` are known at once. Its elements can be assigned, which fetches
+    it; otherwise (``out=``, ``sort``) it is read-only.
 
     Once its scope is over it holds a real array and passes for one: ``isinstance``, pickle,
     hashing and writing to it; arithmetic with it gives NumPy arrays.
@@ -128,14 +130,12 @@ class DeferredArray:
         return self._value
 
     def settle(self) -> None:
-        """Hold a real array that may be written to, if all scopes of it are over."""
-        if not self._is_over:
-            return
+        """Compute the value; once all scopes of it are over, it may be written to."""
         try:
             value = self.fetch()
         except Exception:  # noqa: BLE001 - raised again where the value is looked at
             return
-        if self._frozen:
+        if self._frozen and self._is_over:
             _thaw(value)
             self._frozen = False
 
@@ -235,11 +235,13 @@ class DeferredArray:
         return getattr(self.fetch(), name)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if not self._is_over:
-            raise ConfigurationError(
-                "A deferred result is read-only. Take a copy first: numpy.array(result)."
-            )
-        self.fetch()[index] = _real(value)
+        for scope in self._scopes:
+            scope.settle()  # what is computed from this has to be so before it changes
+        array = self.fetch()
+        thawed = _thaw(array) if self._frozen else []
+        array[index] = _real(value)
+        for each in thawed:
+            each.flags.writeable = False
 
     @property
     def __class__(self) -> type:
@@ -502,10 +504,12 @@ def _as_they_are(tree: Any) -> Any:
     return tree
 
 
-def _thaw(array: np.ndarray) -> None:
-    if isinstance(array.base, np.ndarray) and not array.base.flags.writeable:
-        _thaw(array.base)
+def _thaw(array: np.ndarray) -> list[np.ndarray]:
+    """Allow writing to an array and, first, to what it is a view of; returns all of these."""
+    base = array.base
+    thawed = _thaw(base) if isinstance(base, np.ndarray) and not base.flags.writeable else []
     array.flags.writeable = True
+    return [*thawed, array]
 
 
 def _real(tree: Any) -> Any:

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from pennylane import numpy as pnp
 
 from pennylane_qstore.batching.lazy import DeferredArray, is_deferred, real
-from pennylane_qstore.errors import ConfigurationError
 
 
 class Source:
@@ -27,13 +26,18 @@ class Source:
         self.scope = self
         self.closed = False
         self.ready = False
+        self.nodes = []
 
     def fetch(self):
         self.fetched += 1
         return self.value
 
     def track(self, node):
-        pass
+        self.nodes.append(node)
+
+    def settle(self):
+        for node in self.nodes:
+            node.settle()
 
 
 def lazy(value):
@@ -300,8 +304,27 @@ def test_changing_a_copy_changes_nothing_else():
     array = np.asarray(value)
     array[0] = 7
     np.testing.assert_array_equal(doubled, [2, 2, 2])
-    with pytest.raises(ConfigurationError, match="read-only"):
-        value[0] = 7
+
+
+def test_assigning_elements_is_as_in_numpy():
+    def numbers(value, other):
+        doubled, view = 2 * value, value[1:]
+        value[0] = other + 1
+        value[1:2] = 5
+        tripled = 3 * value
+        view[1] = 9
+        return doubled, view, tripled, value
+
+    wanted = numbers(np.ones(3), np.float64(0.5))
+    (value, source), (other, _) = lazy(np.ones(3)), lazy(0.5)
+    found = numbers(value, other)
+    for f, w in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(f, w)
+    assert source.fetched == 1
+    with pytest.raises(ValueError, match="read-only"):
+        value.sort()
+    with pytest.raises(TypeError, match="assignment"):
+        other[0] = 1
 
 
 def test_numpy_error_state_is_that_of_the_operation():
