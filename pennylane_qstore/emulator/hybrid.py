@@ -156,13 +156,15 @@ def _hamiltonian(value: Any, qubits: int) -> list[tuple[float, _Letters]]:
 
 def _letters(text: str, qubits: int) -> _Letters:
     """Qubit and letter of a Pauli string, without identities."""
-    sparse = [_SPARSE.fullmatch(word) for word in text.split()]
-    if set(text) <= set("IXYZ") and len(text) == qubits:
+    if set(text) <= set("IXYZ"):
         found = list(enumerate(text[::-1]))
+        valid = len(text) == qubits
     else:
-        found = [(int(m[2]), m[1]) for m in sparse if m is not None]
-    letters = {qubit: letter for qubit, letter in found if qubit < qubits}
-    if not found or len(letters) != max(len(found), 0 if len(text) == qubits else len(sparse)):
+        words = [_SPARSE.fullmatch(word) for word in text.split()]
+        found = [(int(word[2]), word[1]) for word in words if word is not None]
+        valid = len(found) == len(words)
+    letters = dict(found)
+    if not valid or len(letters) < len(found) or not all(qubit < qubits for qubit in letters):
         raise Preflight(
             f'"pauli_string" {text!r} must be {qubits} letters of I, X, Y, Z, or letters with '
             "different qubits (Z0 Z1).",

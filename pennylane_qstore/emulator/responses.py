@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -34,7 +35,8 @@ async def streamed(
     stream = web.StreamResponse()
     stream.content_type = "application/json"
     await stream.prepare(request)
-    while piece := await service.off_loop(lambda: next(pieces, b"")):
-        await stream.write(piece)
-    await stream.write_eof()
+    with suppress(ConnectionResetError):  # the client has gone
+        while piece := await service.off_loop(lambda: next(pieces, b"")):
+            await stream.write(piece)
+        await stream.write_eof()
     return stream

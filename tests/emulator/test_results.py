@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,33 @@ def test_large_results_come_in_pieces(
     assert len(wire("GET", f"/jobs/{child}/{path}").json) == 255
     wire.emulator.faults.add(Fault("truncate", "results"))  # too late: it is on its way
     assert wire("GET", f"/jobs/{child}/{path}").json == whole.json
+
+
+def test_a_client_that_leaves_in_the_middle_is_no_error(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_id = wire.done(wire.submit())["id"]
+    ended = threading.Event()
+
+    def endless(_: object) -> Iterator[bytes]:
+        try:
+            while True:
+                yield bytes(1 << 16)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(routes_results, "_STREAMED", 1)
+    monkeypatch.setattr(routes_results, "probabilities_pieces", endless)
+    wire.connection.request(
+        "GET", f"/v0.4/jobs/{job_id}/results/probabilities", headers={"Authorization": "apiKey x"}
+    )
+    response = wire.connection.getresponse()
+    response.read(1 << 20)
+    response.close()
+    wire.connection.close()
+    assert ended.wait(20)
+    assert "Error" not in caplog.text
+    assert wire("GET", f"/jobs/{job_id}").status == 200
 
 
 def test_usage_and_whoami(wire: Wire) -> None:
