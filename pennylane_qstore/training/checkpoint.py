@@ -84,8 +84,9 @@ def write(path: Path, state: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with part.open("w", encoding="utf-8") as file:
-            json.dump({"format": FORMAT, **state}, file)
+        with part.open("wb") as file:
+            # Not json.dump: only dumps is written in C.
+            file.write(json.dumps({"format": FORMAT, **state}).encode())
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
@@ -120,8 +121,9 @@ def read(path: Path) -> dict[str, Any]:
 
 def random_states() -> dict[str, Any]:
     """States of the process's own random generators: Python's, NumPy's, torch's if loaded."""
+    version, words, gauss = random.getstate()
     states = {
-        "python": encode(random.getstate()),
+        "python": encode((version, np.array(words, dtype=np.uint32), gauss)),
         "numpy": encode(np.random.get_state(legacy=False)),  # noqa: NPY002 - stock SPSA's
     }
     torch = sys.modules.get("torch")
@@ -132,7 +134,8 @@ def random_states() -> dict[str, Any]:
 
 def set_random_states(states: Mapping[str, Any]) -> None:
     """Bring the process's random generators to where :func:`random_states` found them."""
-    random.setstate(decode(states["python"]))
+    version, words, gauss = decode(states["python"])
+    random.setstate((version, tuple(words.tolist()), gauss))
     np.random.set_state(decode(states["numpy"]))  # noqa: NPY002
     if "torch" in states:
         import torch

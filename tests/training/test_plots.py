@@ -1,0 +1,112 @@
+"""Pictures: the numbers in the records, and what stands in the drawings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.training import plots
+from pennylane_qstore.training.history import Record
+
+pytest.importorskip("matplotlib").use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plots.pyplot().close("all")
+
+
+def history(losses, **fields):
+    return [Record(i, 1, float(v), **fields) for i, v in enumerate(losses, 1)]
+
+
+def test_a_curve_of_one_run_is_its_values_and_their_moving_mean():
+    curve = plots.learning_curve(history(range(20)), window=3)
+    np.testing.assert_array_equal(curve.raw, np.arange(20))
+    np.testing.assert_allclose(curve.middle[1:-1], np.arange(1, 19))
+    assert curve.middle[0] == 0.5  # fewer at the ends
+    assert (curve.runs, curve.window) == (1, 3)
+
+
+def test_a_band_holds_the_middle_two_thirds_of_the_runs():
+    runs = [history(np.full(10, seed)) for seed in range(101)]
+    curve = plots.learning_curve(runs, window=1)
+    np.testing.assert_allclose(curve.low, 16)
+    np.testing.assert_allclose(curve.high, 84)
+    np.testing.assert_allclose(curve.middle, 50)
+    assert len(plots.learning_curve([history(range(9)), history(range(7))]).steps) == 7
+
+
+def test_metrics_that_some_steps_have_are_drawn_where_they_are():
+    records = [Record(i, 1, 0.0, {"val_loss": float(i)} if i % 2 == 0 else {}) for i in range(1, 9)]
+    curve = plots.learning_curve(records, "val_loss", window=1)
+    assert curve.steps.tolist() == [2, 4, 6, 8]
+    with pytest.raises(ConfigurationError, match="'accuracy'"):
+        plots.learning_curve(records, "accuracy")
+
+
+def test_the_time_of_a_step_adds_up():
+    records = [
+        Record(1, 1, 0.0, seconds=10.0, queue_s=6.0, run_s=3.0),
+        Record(2, 1, 0.0, seconds=4.0, queue_s=6.0, run_s=2.0),  # jobs side by side
+    ]
+    times = plots.step_times(records)
+    np.testing.assert_allclose(times.queue_s + times.run_s + times.rest_s, [10, 4])
+    np.testing.assert_allclose(times.queue_s, [6, 3])
+    assert (times.rest_s >= 0).all()
+
+
+def test_costs_are_summed_up():
+    found = plots.costs(history([1, 1, 1], cost_usd=2.5), budget_usd=10)
+    assert found.total_usd.tolist() == [2.5, 5.0, 7.5]
+
+
+def test_a_comparison_has_bits_for_labels_and_errors_of_its_shots():
+    found = plots.comparison([0.5, 0.5, 0, 0], [1, 0, 0, 0], shots=100)
+    assert found.labels == ("00", "01", "10", "11")
+    np.testing.assert_allclose(found.error, [0.05, 0.05, 0, 0])
+    with pytest.raises(ConfigurationError, match="do not compare"):
+        plots.comparison([1.0], [0.5, 0.5])
+
+
+def test_decision_regions_ask_once_and_cover_the_data():
+    asked = []
+
+    def predict(x):
+        asked.append(len(x))
+        return x[:, 0] > x[:, 1]
+
+    points = np.random.default_rng(0).normal(size=(20, 2))
+    found = plots.decision_regions(predict, points, np.zeros(20), resolution=15)
+    assert asked == [225]
+    assert found.x[0] < points[:, 0].min() < points[:, 0].max() < found.x[-1]
+    rows, columns = np.nonzero(found.classes)
+    assert (found.x[columns] > found.y[rows]).all()
+
+
+def test_drawings_return_their_axes_and_say_what_they_show():
+    runs = [history(np.linspace(1, s, 30), seconds=1.0, run_s=0.4, cost_usd=3.0) for s in (0, 0.2)]
+    curves = [plots.learning_curve(runs, label="loss (nats)")]
+    axes = plots.draw_learning_curves(curves, lines={"constant": 0.9})
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == ["loss (nats), mean of 2 runs, middle 68 %", "constant"]
+    assert axes.get_ylabel() == "loss (nats)"
+    times = plots.draw_step_times(plots.step_times(runs[0]))
+    assert "machine: 0.4 s a step (40%)" in [t.get_text() for t in times.get_legend().get_texts()]
+    costs = plots.draw_costs(plots.costs(runs[0], 100.0))
+    assert costs.get_ylabel() == "US dollars"
+    bars = plots.draw_comparison(plots.comparison([0.4, 0.6], [0.5, 0.5], shots=50))
+    assert [t.get_text() for t in bars.get_xticklabels()] == ["0", "1"]
+    regions = plots.decision_regions(lambda x: x[:, 0] > 0, [[-1, 0], [1, 1]], [0, 1])
+    drawn = plots.draw_decision_regions(regions, names=["no", "yes"])
+    assert [t.get_text() for t in drawn.get_legend().get_texts()] == ["no", "yes"]
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_short_runs_are_drawn_too(steps):
+    records = history(range(steps), seconds=1.0)
+    plots.draw_learning_curves([plots.learning_curve(records)])
+    plots.draw_step_times(plots.step_times(records))
+    plots.draw_costs(plots.costs(records)).figure.canvas.draw()
