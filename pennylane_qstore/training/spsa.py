@@ -13,6 +13,7 @@ import pennylane as qml
 from numpy.typing import ArrayLike, NDArray
 
 from pennylane_qstore.batching.deferred import evaluate
+from pennylane_qstore.batching.lazy import real
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.parameters import Arrays, Parameters, as_loss, check_scalar
 
@@ -336,7 +337,8 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
             return value
 
         if self.mode == "serial":
-            return [call(point) for point in points]
+            # One after another also where somebody collects: inside deferred().
+            return [real(call(point)) for point in points]
         return evaluate(*(partial(call, point) for point in points), lazy=self.mode == "deferred")
 
     def _accepted(
