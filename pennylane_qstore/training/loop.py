@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +15,14 @@ from pennylane import numpy as pnp
 
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training import model
+from pennylane_qstore.training.callbacks import Callback
 from pennylane_qstore.training.performance import PerformanceTracker
 from pennylane_qstore.training.rules import diff_method
+from pennylane_qstore.training.run import TrainingRun
 
 if TYPE_CHECKING:
     from pennylane_qstore.training.config import TrainingConfig
+    from pennylane_qstore.training.history import Record
 
 logger = logging.getLogger(__name__)
 
@@ -80,8 +82,9 @@ def run(
     device: Any = None,
     seed: int | None = None,
     on_step: Callable[[Step], None] | None = None,
+    progress: bool | None = None,
 ) -> History:
-    """Train.
+    """Train, by a :class:`TrainingRun`; Ctrl-C ends it after the step it is in.
 
     Args:
         config: its fields of the kinds ``"run"`` and ``"optimizer"``, and of the kind
@@ -94,6 +97,7 @@ def run(
             ``config.device()`` for the model.
         seed: of mini-batches, perturbations and initial weights.
         on_step: called after every step.
+        progress: whether a bar is shown; None for terminals and notebooks only.
 
     Raises:
         ConfigurationError: neither an objective nor data, or no parameters for an objective.
@@ -110,89 +114,94 @@ def run(
             params = model.initial_weights(config, weights_rng, wires)
     if params is None:
         raise ConfigurationError("run() needs parameters to start from.")
+    rows = 1 if data is None else len(data[1])
+    per_epoch = math.ceil(rows / config.batch_size)
     if diff_method(config) is None:
-        rows = 1 if data is None else len(data[1])
-        steps = config.epochs * math.ceil(rows / config.batch_size)
-        optimizer = config.optimizer(seed=spsa_rng, maxiter=steps)
+        optimizer = config.optimizer(seed=spsa_rng, maxiter=config.epochs * per_epoch)
     else:
         optimizer, params = config.optimizer(), pnp.array(params, requires_grad=True)
     history = History(params, optimizer, device)
     if config.enable_performance_tracking:
         history.performance = PerformanceTracker(config.performance_log_dir, config.log_interval)
-    for epoch in range(1, config.epochs + 1):
-        for samples in _samples(config, data, rng):
-            _step(config, history, cost, samples, epoch)
-            if on_step is not None:
-                on_step(history.steps[-1])
-        if history.performance is not None:
-            history.performance.log_epoch(epoch)
-        if epoch % config.checkpoint_interval == 0:
-            history.checkpoints.append(_checkpoint(config, history, epoch))
-    if history.performance is not None and config.performance_log_dir is not None:
+    few, batch_seed = config.gradient_subsample_size, int(rng.integers(2**32))
+
+    def objective(params: Any, *samples: Any) -> Any:
+        if samples and config.gradient_method == "spsa_subsampled" and len(samples[1]) > few:
+            # The same ones at both points of a step.
+            draw = np.random.default_rng([batch_seed, training.step])
+            chosen = draw.choice(len(samples[1]), few, replace=False)
+            samples = tuple(part[chosen] for part in samples)
+        return cost(params, *samples)
+
+    training = TrainingRun(
+        objective,
+        params,
+        optimizer,
+        data=None if data is None else tuple(np.asarray(part) for part in data),
+        batch_size=None if data is None else min(config.batch_size, rows),
+        seed=batch_seed,
+        device=() if device is None else device,
+        callbacks=[_Watcher(config, history, per_epoch, on_step)],
+        progress=progress,
+    )
+    training.train(epochs=config.epochs)
+    if history.performance is not None:
         history.performance.save()
     return history
 
 
-def _samples(
-    config: TrainingConfig, data: tuple[Any, Any] | None, rng: np.random.Generator
-) -> Iterator[tuple[Any, ...]]:
-    """The data of each step of an epoch."""
-    if data is None:
-        yield ()
-        return
-    x, y = np.asarray(data[0]), np.asarray(data[1])
-    order = rng.permutation(len(y))
-    for start in range(0, len(y), config.batch_size):
-        rows = order[start : start + config.batch_size]
-        if config.gradient_method == "spsa_subsampled":
-            few = min(config.gradient_subsample_size, len(rows))
-            rows = rng.choice(rows, few, replace=False)
-        yield x[rows], y[rows]
+class _Watcher(Callback):
+    """Keeps v3.4's records of a run: steps, tracker, log lines, a checkpoint every few epochs."""
 
+    def __init__(
+        self,
+        config: TrainingConfig,
+        history: History,
+        per_epoch: int,
+        on_step: Callable[[Step], None] | None,
+    ) -> None:
+        self._config, self._history, self._per_epoch = config, history, per_epoch
+        self._told = on_step
 
-def _step(
-    config: TrainingConfig,
-    history: History,
-    cost: Callable[..., Any],
-    samples: tuple[Any, ...],
-    epoch: int,
-) -> None:
-    before = _circuits(history.device)
-    start = time.perf_counter()
+    def on_step(self, run: TrainingRun, record: Record) -> None:
+        """Keep a step."""
+        config, history = self._config, self._history
+        history.params = run.params
+        norm = getattr(run.optimizer, "last_gradient_norm", None)
+        step = Step(
+            record.step,
+            record.epoch,
+            record.loss,
+            record.seconds,
+            norm if config.track_gradients else None,
+            record.circuits,
+        )
+        history.steps.append(step)
+        self._track(step, norm)
+        if step.step % config.log_interval == 0:
+            logger.info("Step %d, epoch %d: loss %.6g.", step.step, step.epoch, step.loss)
+        if self._told is not None:
+            self._told(step)
+        if step.step % self._per_epoch == 0 and step.epoch % config.checkpoint_interval == 0:
+            history.checkpoints.append(_checkpoint(config, history, step.epoch))
 
-    def objective(params: Any) -> Any:
-        return cost(params, *samples)
-
-    history.params, loss = history.optimizer.step_and_cost(objective, history.params)
-    seconds = time.perf_counter() - start
-    norm = getattr(history.optimizer, "last_gradient_norm", None)
-    step = Step(
-        len(history.steps) + 1,
-        epoch,
-        float(loss),
-        seconds,
-        norm if config.track_gradients else None,
-        _circuits(history.device) - before,
-    )
-    history.steps.append(step)
-    if history.performance is not None:
+    def _track(self, step: Step, norm: float | None) -> None:
+        config, history = self._config, self._history
+        if history.performance is None:
+            return
         history.performance.log_batch(
             batch_idx=step.step - 1,
-            epoch=epoch,
+            epoch=step.epoch,
             loss=step.loss,
             gradient_norm=norm or 0.0,
             n_circuits=step.circuits,
-            time_ms=1e3 * seconds,
+            time_ms=1e3 * step.seconds,
             learning_rate=config.learning_rate,
             cache_stats=None if history.device is None else history.device.cache.get_stats(),
             method_used=config.gradient_method,
         )
-    if step.step % config.log_interval == 0:
-        logger.info("Step %d, epoch %d: loss %.6g.", step.step, epoch, step.loss)
-
-
-def _circuits(device: Any) -> int:
-    return 0 if device is None else int(device._stats.count("circuits"))
+        if step.step % self._per_epoch == 0:
+            history.performance.log_epoch(step.epoch)
 
 
 def _checkpoint(config: TrainingConfig, history: History, epoch: int) -> Path:

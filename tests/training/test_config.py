@@ -551,6 +551,14 @@ def test_epochs_and_batch_size(emulator):
     assert emulator.stats()["posts"] == 4, "a step is one request"
 
 
+def test_batching_of_a_runs_step(emulator):
+    """Plus, minus and forward, of rows that are one circuit call."""
+    for settings, posts in ({}, 1), ({"enable_batch_execution": False}, 3):
+        before = emulator.stats()["posts"]
+        run(emulator, gradient_method="spsa", **settings)
+        assert emulator.stats()["posts"] - before == posts
+
+
 @shows("gradient_subsample_size")
 def test_gradient_subsample_size(emulator):
     history = run(emulator, gradient_subsample_size=2)
