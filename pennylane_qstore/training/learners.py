@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from pennylane_qstore.batching.lazy import real
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.checkpoint import decode, encode
 from pennylane_qstore.training.parameters import as_loss
+from pennylane_qstore.training.spsa import SPSAOptimizer
 
 Batch = tuple[Any, ...]
 
@@ -126,7 +128,9 @@ class StepAndCost:
             return self.objective.value(outputs, batch)
 
         # Stock optimizers know nothing of batches: what they evaluate is collected for them.
-        with deferred():
+        # Ours do, and may have been told not to.
+        ours = isinstance(self.optimizer, SPSAOptimizer)
+        with nullcontext() if ours else deferred():
             new, loss = self.optimizer.step_and_cost(objective, *here)
             found = as_loss(real(loss))
         metrics = self.objective.measured(real(kept[0]), batch) if kept else {}

@@ -80,6 +80,24 @@ def test_a_step_is_one_post_and_is_recorded_as_the_emulator_saw_it():
     assert run.stopped == "steps"
 
 
+@pytest.mark.parametrize(("mode", "posts"), [("deferred", 1), ("tasks", 4), ("serial", 12)])
+def test_our_optimizer_decides_itself_how_a_step_travels(mode, posts):
+    device = qml.device("qstore.ionq", wires=1, seed=0)
+
+    @qml.qnode(device, diff_method=None)
+    def circuit(w, x):
+        qml.RY(w[0] * x, 0)
+        return qml.expval(qml.Z(0))
+
+    def cost(w, x, y):
+        return sum((circuit(w, row[0]) - label) ** 2 for row, label in zip(x, y, strict=True))
+
+    optimizer = SPSAOptimizer(maxiter=3, seed=1, mode=mode)
+    settings = {"data": (X, Y), "batch_size": 4, "device": device, "progress": False}
+    run = TrainingRun(cost, np.array([0.4]), optimizer, **settings).train(1)
+    assert run.history[0].posts == posts
+
+
 def test_history_is_a_table_for_pandas():
     run = make(validation=(X[:6], Y[:6]), validate_every=2).train(3)
     table = run.table()
@@ -244,9 +262,7 @@ def test_a_job_in_flight_is_adopted_and_the_failed_step_repeated_exactly(tmp_pat
         run._callbacks = [Callback()]
         run.train(3)
         assert emulator.billed_jobs == 3  # the third was found, not sent again
-        rest = make(
-            device=device(), checkpoint=tmp_path / "a", callbacks=[Callback()], resume=True
-        ).train(4)
+        rest = make(device=device(), checkpoint=tmp_path / "a", resume=True).train(4)
         assert emulator.billed_jobs == 4
     assert outcomes(rest) == outcomes(whole)
 
@@ -313,6 +329,26 @@ def test_a_callback_hears_everything_and_may_stop_the_run():
     assert "completed" in heard
     run.train(3)
     assert heard.count("begin") == 1
+
+
+def test_a_callback_with_a_state_is_kept_in_the_checkpoint(tmp_path):
+    class Counter(Callback):
+        seen = 0
+
+        def on_step(self, run, record):
+            self.seen += 1
+
+        def state_dict(self):
+            return {"seen": self.seen}
+
+        def load_state_dict(self, state):
+            self.seen = state["seen"]
+
+    make(checkpoint=tmp_path / "a", callbacks=[Counter()]).train(3)
+    counter = Counter()
+    watching = [lambda record: None, counter]
+    make(checkpoint=tmp_path / "a", resume=True, callbacks=watching).train(5)
+    assert counter.seen == 5
 
 
 def test_ctrl_c_ends_the_run_after_the_step():
