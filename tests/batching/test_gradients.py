@@ -248,3 +248,61 @@ def test_jax_differentiates_through_map_and_gather(method, transform):
             assert len(dev.posts) == (len(X) if transform == "jit" else 1)
             for f, w in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
                 np.testing.assert_allclose(f, w, atol=1e-12)
+
+
+# --------------------------------------------------------------------------- the real device
+
+HAMILTONIAN = qml.Hamiltonian([0.5, -1.2, 0.3], [qml.Z(0) @ qml.Z(1), qml.X(0), qml.Y(1)])
+OUTPUTS = {
+    **MEASUREMENTS,
+    "Hamiltonian": lambda: qml.expval(HAMILTONIAN),
+    "mixed": lambda: (qml.expval(qml.X(0)), qml.probs(wires=[1]), qml.var(qml.Z(1))),
+}
+
+
+def squares(results):
+    if isinstance(results, tuple | list):
+        return sum(squares(r) for r in results)
+    return (results**2).sum()
+
+
+def gradient_in(interface, circuit, x):
+    if interface == "autograd":
+        w = pnp.array(W, requires_grad=True)
+        return qml.grad(lambda w: squares(circuit(pnp.array(x, requires_grad=False), w)))(w)
+    if interface == "torch":
+        torch = pytest.importorskip("torch")
+        w = torch.tensor(W, requires_grad=True)
+        squares(circuit(torch.tensor(x), w)).backward()
+        return w.grad.numpy()
+    jax = pytest.importorskip("jax")
+    with jax.enable_x64(True):
+        gradient = jax.grad(lambda w: squares(circuit(x, w)))
+        return np.asarray((jax.jit(gradient) if interface == "jax.jit" else gradient)(W))
+
+
+@pytest.mark.parametrize("x", [X[0], X[:2]], ids=["one sample", "broadcast"])
+@pytest.mark.parametrize("shots", [None, 500, (300, 200)], ids=["analytic", "shots", "shot vector"])
+@pytest.mark.parametrize("method", ["parameter-shift", "spsa"])
+@pytest.mark.parametrize("interface", ["autograd", "torch", "jax", "jax.jit"])
+def test_gradients_equal_those_of_the_transform_on_the_same_tapes(interface, method, shots, x):
+    if shots == (300, 200) and (interface == "jax.jit" or x.ndim == 2):
+        pytest.skip("PennyLane itself does not differentiate these")
+    spsa = method == "spsa"
+    for name, measure in OUTPUTS.items():
+        options = {"gradient": method, "num_directions": 2 if spsa else 1}
+        device = qml.device("qstore.ionq", wires=2, seed=5, **options)
+        plain = qml.device("qstore.ionq", wires=2, seed=5)
+        h = gradients.spsa_step(device_shots := qml.measurements.Shots(shots).total_shots)
+        assert (h == 1e-3) == (device_shots is None)
+        kwargs = {"h": h, "num_directions": 2, "sampler_rng": np.random.default_rng([5, 2])}
+        gradient_kwargs = kwargs if spsa else {}
+        wanted = gradient_in(
+            interface,
+            model(plain, method, measure, shots=shots, gradient_kwargs=gradient_kwargs),
+            x,
+        )
+        before = device.emulator.stats()["posts"]
+        found = gradient_in(interface, model(device, "device", measure, shots=shots), x)
+        assert device.emulator.stats()["posts"] == before + 1, name
+        np.testing.assert_allclose(found, wanted, atol=1e-10, err_msg=name)
