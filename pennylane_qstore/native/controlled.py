@@ -53,6 +53,25 @@ def controlled(op: Controlled) -> list[Operator] | None:
     return None
 
 
+def double_excitation(op: Operator) -> list[Operator]:
+    """Gates of DoubleExcitationPlus or Minus, for which PennyLane has a matrix only.
+
+    They are a DoubleExcitation and, up to a global phase, exp(∓iφ/2 Π) with Π on |0011⟩ and
+    |1100⟩: an eighth of all products of an even number of Z.
+    """
+    (angle,) = op.data
+    sign = 1 if isinstance(op, qml.DoubleExcitationPlus) else -1
+    signs = dict(zip(op.wires, (1, 1, -1, -1), strict=True))
+    return [
+        qml.DoubleExcitation(angle, op.wires),
+        *(
+            qml.MultiRZ(angle * (sign * _sign(some, signs) / 8), some)
+            for some in _subsets(signs)
+            if some and len(some) % 2 == 0
+        ),
+    ]
+
+
 def _word(base: Operator) -> str | None:
     if isinstance(base, qml.MultiRZ):
         return "Z" * len(base.wires)

@@ -13,7 +13,7 @@ from pennylane.ops.op_math import Adjoint, Controlled
 from pennylane.queuing import QueuingManager
 
 from pennylane_qstore.errors import CompileError
-from pennylane_qstore.native.controlled import controlled
+from pennylane_qstore.native.controlled import controlled, double_excitation
 from pennylane_qstore.native.gates import GPI, GPI2, MS, ZZ
 
 ELEMENTARY: Mapping[type, int] = {
@@ -73,6 +73,9 @@ def _decompose(op: Operator, depth: int) -> Iterator[Operator]:
         return
     elif _is_constant_gate(op):
         yield op
+    elif isinstance(op, (qml.DoubleExcitationPlus, qml.DoubleExcitationMinus)):
+        for inner in double_excitation(op):
+            yield from _decompose(inner, depth + 1)
     elif not op.has_decomposition and op.has_matrix and len(op.wires) <= _MAX_MATRIX_WIRES:
         matrix = op.matrix()
         if matrix.shape[-1] != 2 ** len(op.wires):

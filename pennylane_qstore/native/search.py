@@ -9,7 +9,8 @@ caller to see.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from pennylane_qstore.native.windows import rewrite_at_random, rewrite_windows
 
 _WORK, _QUICK_WORK = 1e9, 1.5e8
 """Elementary steps that resynthesising the whole may take: some seconds, half a second."""
+_QUICK_STYLES = STYLES[:5]
+"""Nearly as good as all."""
 _FINISHED, _KEPT = 12, 3
 """Resyntheses of the whole that are finished, and looked at further."""
 _WINDOW = 3
@@ -63,15 +66,16 @@ def rewritten(
     count = limit[0]
     if count < 2:
         return []
-    most, work = count + 2 + count // 8, _WORK if thorough else _QUICK_WORK
+    most = count + 2 + count // 8
+    styles, work = (STYLES, _WORK) if thorough else (_QUICK_STYLES, _QUICK_WORK)
     whole: list[Flow] = []
     for start in (source, flow):
-        whole += resynthesise(start, most=most, outcomes=outcomes, work=work)
+        whole += resynthesise(start, styles, most=most, outcomes=outcomes, work=work)
     finished = _FINISHED if thorough or count <= _QUICK_ENTANGLERS else _KEPT
     found = _distinct([finish(new) for new in _distinct(whole)[:finished]])[:_KEPT]
     largest = _WINDOW_ENTANGLERS if thorough else _QUICK_ENTANGLERS
     small = [new for new in (flow, *found) if entangling_cost(new.operations)[0] <= largest]
-    found = _distinct([*found, *(finish(_in_windows(start)) for start in small), flow])
+    found = _distinct([*found, *(finish(_in_windows(start, styles)) for start in small), flow])
     if thorough and _WANDER_ENTANGLERS <= count <= _WINDOW_ENTANGLERS:
         found += [finish(new) for new in _wandered(flow, found)]
     return [
@@ -81,10 +85,11 @@ def rewritten(
     ]
 
 
-def _in_windows(flow: Flow) -> Flow:
+def _in_windows(flow: Flow, styles: Sequence[Style]) -> Flow:
+    rewrite = functools.partial(_cheapest, styles)
     while True:
         before = entangling_cost(flow.operations)
-        flow = rewrite_windows(flow, _WINDOW, _cheapest)
+        flow = rewrite_windows(flow, _WINDOW, rewrite)
         if not _less(entangling_cost(flow.operations), before):
             return flow
 
@@ -141,10 +146,10 @@ def _wandered(flow: Flow, found: list[Flow]) -> list[Flow]:
     return [walker.best for walker in walkers]
 
 
-def _cheapest(window: Flow, cost: tuple[int, float]) -> Flow | None:
+def _cheapest(styles: Sequence[Style], window: Flow, cost: tuple[int, float]) -> Flow | None:
     """The cheapest resynthesis of a window that is better than what is there."""
     best: Flow | None = None
-    for new in _distinct(resynthesise(window, STYLES, most=cost[0] + 2)):
+    for new in _distinct(resynthesise(window, styles, most=cost[0] + 2)):
         merged = synthesise(gather(new))
         its = entangling_cost(merged.operations)
         if _no_worse(its, cost) and _less(its, cost):

@@ -7,7 +7,7 @@ from circuits import angles
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pennylane_qstore.native.controlled import controlled
+from pennylane_qstore.native.controlled import controlled, double_excitation
 from pennylane_qstore.native.structure import program, split
 
 BASES = {
@@ -52,6 +52,19 @@ def test_angles_are_affine_in_the_rotation_s(op):
     made = program(piece, wires)  # raises NotAffine where the gates depend on the values
     assert made.parameters == len(op.data)
     assert any(angle.terms for gate in made.gates for angle in gate.angles)
+
+
+@pytest.mark.parametrize("kind", [qml.DoubleExcitationPlus, qml.DoubleExcitationMinus])
+@pytest.mark.parametrize("angle", [0.7, -2.9, np.pi])
+def test_double_excitations_with_phases(kind, angle):
+    op = kind(angle, [2, 0, 3, 1])
+    want, got = (
+        qml.matrix(thing, wire_order=range(4))
+        for thing in (op, qml.tape.QuantumScript(double_excitation(op)))
+    )
+    assert abs(np.vdot(want, got)) / 16 == pytest.approx(1, abs=1e-9)
+    (piece,) = split(qml.tape.QuantumScript([op]), {i: i for i in range(4)})
+    assert program(piece, {i: i for i in range(4)}).parameters == 1
 
 
 def test_what_is_no_rotation_is_left_to_pennylane():
