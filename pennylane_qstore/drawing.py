@@ -111,6 +111,10 @@ def draw_mpl(
 def _circuits(
     qnode: qml.QNode, args: Sequence[Any], kwargs: dict[str, Any]
 ) -> tuple[list[JobRequest], list[_Drawn]]:
+    if not isinstance(qnode, qml.QNode):
+        raise ConfigurationError(
+            f"{qnode!r} is no QNode. Make one with qml.qnode(device), then draw(qnode)(arguments)."
+        )
     device = qnode.device
     ours = isinstance(device, IonQDevice)
     level = "device" if ours else "user"

@@ -62,3 +62,8 @@ def test_a_figure_of_one_circuit():
     matplotlib.pyplot.close(figure)
     with pytest.raises(ConfigurationError, match="1 circuit"):
         draw_mpl(circuit, circuit=3)(0.3)
+
+
+def test_what_is_no_qnode_is_refused():
+    with pytest.raises(ConfigurationError, match="is no QNode"):
+        draw(lambda x: x)(0.3)

@@ -19,6 +19,7 @@ from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript, QuantumScriptBatch
 from pennylane.typing import PostprocessingFn
 
+from pennylane_qstore.errors import CompileError
 from pennylane_qstore.native.compiler import IonQNativeGateCompiler, wire_order
 from pennylane_qstore.native.gates import GPI, NATIVE_GATES
 
@@ -46,6 +47,10 @@ def compile_native(
 
     Returns:
         The transformed QNode, or tapes and a function that undoes the splitting.
+
+    Raises:
+        CompileError: an operation is not supported, a parameter is not finite, or it is being
+            differentiated or traced.
 
     **Example**
 
@@ -78,6 +83,13 @@ def _native(tape: QuantumScript, compiler: IonQNativeGateCompiler) -> QuantumScr
     bare = QuantumScript(tape.operations)
     if not bare.wires:
         return tape
+    for op in bare.operations:
+        if any(_is_traced(value) for value in op.data):
+            raise CompileError(
+                f"{op.name} on wires {op.wires.tolist()} has a parameter that is being "
+                "differentiated or traced; compile_native takes numbers. Differentiate the QNode "
+                "without it (a qstore.ionq device compiles by itself, gradients included)."
+            )
     made = compiler.compile(bare)
     labels = wire_order(bare)
     at = {native: labels[i] for i, native in enumerate(made.permutation)}
@@ -91,6 +103,13 @@ def _native(tape: QuantumScript, compiler: IonQNativeGateCompiler) -> QuantumScr
             if at[native] in seen and abs(turns) > 1e-12:  # GPi(φ)·GPi(0) is RZ(4πφ)
                 operations += [GPI(0.0, at[native]), GPI(turns / 2, at[native])]
     return QuantumScript(operations, tape.measurements, shots=tape.shots)
+
+
+def _is_traced(value: Any) -> bool:
+    """Whether a parameter is a box of autograd or jax, or a torch tensor with a gradient."""
+    if qml.math.is_abstract(value) or type(value).__name__ == "ArrayBox":
+        return True
+    return qml.math.get_interface(value) == "torch" and bool(value.requires_grad)
 
 
 def _seen_frames(measurements: Sequence[MeasurementProcess], labels: Sequence[Any]) -> set[Any]:

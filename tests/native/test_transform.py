@@ -7,6 +7,7 @@ from circuits import tapes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pennylane_qstore.errors import CompileError
 from pennylane_qstore.native.transform import compile_native
 
 families = pytest.mark.parametrize("family", ["ms", "zz"])
@@ -55,3 +56,16 @@ def test_a_tape_without_operations_stays():
     tape = qml.tape.QuantumScript([], [qml.expval(qml.Z(0))])
     (native,), _ = compile_native(tape)
     assert native.operations == []
+
+
+def test_differentiating_through_it_is_refused_with_the_way_out():
+    @compile_native
+    @qml.qnode(qml.device("default.qubit"))
+    def circuit(x):
+        qml.RX(x, "a")
+        return qml.expval(qml.Z("a"))
+
+    x = qml.numpy.array(0.3, requires_grad=True)
+    assert circuit(x) == pytest.approx(np.cos(0.3))
+    with pytest.raises(CompileError, match=r"RX on wires \['a'\].*without it"):
+        qml.grad(circuit)(x)
