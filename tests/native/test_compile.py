@@ -1,9 +1,12 @@
 """Every compiled circuit equals its tape, at every row of a template."""
 
+import itertools
+
 import numpy as np
 import pennylane as qml
 import pytest
 from circuits import (
+    EVERY,
     SPECIAL,
     distribution,
     marginal,
@@ -98,16 +101,23 @@ def test_binding_equals_a_fresh_compile(family, made):
     assert np.abs(one - other).max() < 1e-9
 
 
-@settings(max_examples=60, deadline=None)
-@given(one=tapes(max_wires=3, max_operations=6), other=tapes(max_wires=3, max_operations=6))
-def test_equal_keys_mean_equal_circuits(one, other):
-    (a, n), (b, m) = one, other
-    if n != m:
-        return
-    wires = {i: i for i in range(n)}
-    first, second = split(a, wires)[0], split(b, wires)[0]
-    if first.key == second.key and np.array_equal(first.parameters, second.parameters):
-        assert np.allclose(unitary_of(a, n), unitary_of(b, n))
+@pytest.mark.parametrize("name", sorted(EVERY))
+def test_equal_keys_and_parameters_mean_equal_circuits(name):
+    """All variants of an operation on all orders of its wires, by key and parameters."""
+    needed, count, made = EVERY[name]
+    wires = {i: i for i in range(needed)}
+    values = [0.3, 0.7, -1.1, 2.0, 0.4, 1.3][:count]
+    found = {}
+    for order in itertools.islice(itertools.permutations(range(needed)), 12):
+        for variant in range(16):
+            tape = qml.tape.QuantumScript([made(values, list(order), variant)])
+            (piece,) = split(tape, wires)
+            kind = piece.key, piece.parameters.tobytes()
+            found.setdefault(kind, []).append(unitary_of(tape, needed))
+    assert found
+    for first, *others in found.values():
+        for other in others:
+            assert abs(abs(np.vdot(first, other)) / len(first) - 1) < 1e-9
 
 
 @pytest.mark.parametrize(
