@@ -117,8 +117,11 @@ def farewell(jobs: list[Job], ledger: Ledger, at_once: bool) -> str:
     rows = [ledger.get(job.row_ids[-1]) for job in jobs if job.row_ids]
     in_flight = [row.job_id for row in rows if row.state is State.SUBMITTED and row.job_id]
     parts = ["Interrupted."]
-    if at_once:
-        parts.append("A POST may have been cut off; the ledger knows and will look for its job.")
+    where = where_is(ledger)
+    if at_once and ledger.path is not None:
+        parts.append(
+            f"A POST may have been cut off: `qstore resume{where}` looks for its job, too."
+        )
     if in_flight and ledger.path is None:
         parts.append(
             f"In flight: {', '.join(in_flight)}. The ledger is in memory: until this process "
@@ -127,7 +130,6 @@ def farewell(jobs: list[Job], ledger: Ledger, at_once: bool) -> str:
     elif in_flight:
         # Only a job with a key is found by the same program; without one it would be paid again.
         again = "The same command again or " if all(job.key for job in jobs) else ""
-        where = where_is(ledger)
         parts.append(
             f"In flight: {', '.join(in_flight)}. {again}`qstore resume{where}` gets the results, "
             f"`qstore jobs cancel {in_flight[0]}{where}` cancels."

@@ -68,20 +68,30 @@ def drive(
         KeyboardInterrupt: with that message.
     """
     inbox = inbox or Inbox()
+    outcome: Future[_T] = Future()
     tasks: list[asyncio.Task[Any]] = []
     stopped = False
 
-    async def started() -> _T:
+    async def started() -> None:
         tasks.extend(task for task in (asyncio.current_task(),) if task is not None)
         if stopped:  # before it began: it ends at its first wait, where it can tidy up
             stop()
-        return await coroutine
+        try:
+            outcome.set_result(await coroutine)
+        except asyncio.CancelledError:
+            outcome.cancel()
+        except BaseException as error:  # noqa: BLE001  (handed to the thread that waits)
+            outcome.set_exception(error)
+        finally:
+            inbox.end()
 
     def stop() -> None:
         nonlocal stopped
         stopped = True
         for task in tasks:
             task.cancel()
+        if not tasks:  # if it is on its way, it begins before this looks again
+            background.loop.call_soon(lambda: None if tasks else inbox.end())
 
     background = background_loop()
     try:
@@ -89,14 +99,15 @@ def drive(
     except QStoreError:
         coroutine.close()
         raise
-    future = background.submit(started())
-    future.add_done_callback(lambda _: inbox.end())
     try:
+        # The loop may have sent something before this thread is back: from here on an
+        # interrupt has something to stop.
+        background.submit(started())
         inbox.drain()
     except BaseException as reason:
         try:
             background.loop.call_soon_threadsafe(stop)
-            if not future.done():
+            if not outcome.done():
                 logger.warning(
                     "Interrupted. What is being sent is finished first; interrupt again to leave "
                     "at once."
@@ -105,16 +116,17 @@ def drive(
         except KeyboardInterrupt:
             message = "Interrupted." if farewell is None else farewell(True)
             raise KeyboardInterrupt(message) from None
-        _look_at(future)
+        _look_at(outcome)
         message = "Interrupted." if farewell is None else farewell(False)
         if isinstance(reason, KeyboardInterrupt):
             raise KeyboardInterrupt(message) from None
         reason.add_note(message)
         raise
-    return future.result()
+    return outcome.result()
 
 
 def _look_at(future: Future[Any]) -> None:
     """An error nobody looks at would be reported as lost; this one was given up knowingly."""
-    if not future.cancelled() and (error := future.exception()) is not None:
+    failed = future.done() and not future.cancelled()
+    if failed and (error := future.exception()) is not None:
         logger.debug("The interrupted call ended with %s.", error)

@@ -85,3 +85,34 @@ def test_an_interrupt_waits_for_what_tidies_up():
     with pytest.raises(KeyboardInterrupt):
         drive(work(), Interrupting())
     assert tidied == [True]
+
+
+@pytest.mark.parametrize("when", ["before it is on its way", "after"])
+def test_an_interrupt_while_it_is_sent_off_stops_it_too(when, monkeypatch):
+    # The loop may begin before the call that starts it has returned in this thread.
+    tidied = []
+
+    async def work():
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            tidied.append(True)
+            raise
+
+    background = background_loop()
+    submit = background.submit
+
+    def interrupted(coroutine):
+        if when == "after":
+            submit(coroutine)
+            time.sleep(0.05)
+        else:
+            coroutine.close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(background, "submit", interrupted)
+    job = work()
+    with pytest.raises(KeyboardInterrupt, match="goodbye False"):
+        drive(job, farewell=lambda at_once: f"goodbye {at_once}")
+    assert tidied == ([True] if when == "after" else [])
+    job.close()

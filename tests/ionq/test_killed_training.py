@@ -99,3 +99,19 @@ def test_another_program_under_the_same_name_is_refused_and_pays_nothing(tmp_pat
         assert "LedgerError" in err
         assert "another payload" in err
         assert emulator.billed_jobs == paid
+
+
+def test_ctrl_c_tells_how_to_go_on_and_the_same_command_goes_on(undisturbed, tmp_path):
+    with Emulator(seed=1, profile=JOB_S) as emulator:
+        process = start(emulator, tmp_path / "ledger")
+        while emulator.billed_jobs < JOBS // 2:
+            time.sleep(0.001)
+        process.send_signal(signal.SIGINT)
+        code, lines, err = finish(process)
+        assert code != 0
+        assert len(lines) < STEPS
+        assert "KeyboardInterrupt: Interrupted." in err
+        code, lines, err = finish(start(emulator, tmp_path / "ledger"))
+        assert code == 0, err
+        assert lines == undisturbed
+        assert len(emulator.jobs) == JOBS

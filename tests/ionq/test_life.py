@@ -96,10 +96,10 @@ def test_an_interrupt_before_a_post_sends_nothing(client_for, request_of):
         assert emulator.billed_jobs == 0
 
 
-def test_a_second_interrupt_leaves_at_once(client_for, request_of, caplog):
+def test_a_second_interrupt_leaves_at_once(client_for, request_of, caplog, tmp_path):
     faults = [Fault("delay", route="submit", when="before", delay_s=2.0)]
     with Emulator(faults=faults) as emulator:
-        client = client_for(emulator.url)
+        client = client_for(emulator.url, ledger=tmp_path / "ledger")
         watcher = interrupt_when(
             lambda: emulator.stats()["posts"] == 1, lambda: "interrupt again" in caplog.text
         )
