@@ -5,6 +5,7 @@ Angles and phases of native gates are in turns, rotations of QIS gates in radian
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -181,7 +182,10 @@ def encode_circuits(
         ConfigurationError: an unknown gate, targets that do not fit it, a wrong number of
             slots, or a number that is not finite.
     """
-    pieces = _skeleton_pieces(gates, gateset)
+    try:
+        pieces = _kept_pieces(gates, gateset)
+    except TypeError:  # gates that do not hash
+        pieces = _skeleton_pieces(gates, gateset)
     slots = len(pieces) - 1
     numbers = np.ascontiguousarray(params, dtype=np.float64)
     if numbers.ndim != 2 or numbers.shape[1] != slots:
@@ -206,6 +210,12 @@ def encode_circuits(
         parts[1::2] = texts[start : start + slots]
         out.append(b"".join(parts))
     return out
+
+
+@functools.lru_cache(maxsize=512)
+def _kept_pieces(gates: Sequence[Gate], gateset: str | None) -> list[bytes]:
+    """Step after step has the same skeletons."""
+    return _skeleton_pieces(gates, gateset)
 
 
 def _skeleton_pieces(gates: Sequence[Gate], gateset: str | None) -> list[bytes]:
