@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
@@ -403,8 +402,7 @@ class IonQDevice(Device):  # type: ignore[misc]
 
     def _send_jobs(self, requests: Sequence[JobRequest]) -> Sequence[Any]:
         # The embedded emulator builds PennyLane operators in this process, in its own threads.
-        meanwhile = waiting() if self.emulator is None else contextlib.nullcontext()
-        with meanwhile:
+        with waiting(keep=self.emulator is not None):
             return self._fallback.send(requests)
 
     def _with_shots(self, circuits: Sequence[QuantumScript]) -> Sequence[QuantumScript]:

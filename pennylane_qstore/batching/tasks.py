@@ -238,15 +238,25 @@ def turn() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def waiting() -> Iterator[None]:
+def waiting(*, keep: bool = False) -> Iterator[None]:
     """Wait for something outside of this process: meanwhile other threads have their turn.
 
     Around nothing that builds operators or tapes: PennyLane is not thread-safe.
+
+    Args:
+        keep: the turn is kept, however long it takes; for what builds operators in this process.
     """
-    depth = _turn.give_up()
+    if not _turn.is_mine:
+        yield
+        return
+    depth = 0 if keep else _turn.give_up()
+    if keep:
+        _turn.at_service = True
     try:
         yield
     finally:
+        if keep:
+            _turn.at_service = False
         _turn.take(depth)
 
 
@@ -309,6 +319,9 @@ class _Turn:
         self._lock = threading.Lock()
         self._owner: int | None = None
         self._depth = 0
+        self._taken = 0
+        self.at_service = False
+        """Whether the owner waits for a service, and so for no other thread."""
 
     @property
     def is_mine(self) -> bool:
@@ -322,7 +335,11 @@ class _Turn:
         if not depth:
             return
         if not self.is_mine:
-            if not self._lock.acquire(timeout=PATIENCE_S):
+            taken = self._taken
+            while not self._lock.acquire(timeout=PATIENCE_S):
+                if self.at_service or self._taken != taken:
+                    taken = self._taken
+                    continue
                 raise QStoreError(
                     f"Another thread has been in the middle of a step or a deferred() scope for "
                     f"{PATIENCE_S:g} s. PennyLane is not thread-safe, so this one has to wait; "
@@ -330,6 +347,7 @@ class _Turn:
                     "one thread, or in processes of their own."
                 )
             self._owner = threading.get_ident()
+            self._taken += 1
         self._depth += depth
 
     def give_back(self) -> None:

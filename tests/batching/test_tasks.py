@@ -550,6 +550,28 @@ def test_thread_whose_turn_never_comes_is_told_why(dev, circuit, monkeypatch):
     assert dev.posts == [1]
 
 
+def test_thread_waits_as_long_as_the_other_one_waits_for_a_service_in_this_process(
+    dev, circuit, monkeypatch
+):
+    monkeypatch.setattr(tasks, "PATIENCE_S", 0.01)
+    order, threads = [], []
+
+    def step():
+        deferred.run_tasks(lambda: order.append("second"))
+
+    def serve(_):
+        with tasks.waiting(keep=True):
+            threads.append(threading.Thread(target=step))
+            threads[0].start()
+            threads[0].join(0.1)
+            order.append("first")
+
+    dev.fail = serve
+    deferred.run_tasks(lambda: circuit(X))
+    threads[0].join(30)
+    assert order == ["first", "second"]
+
+
 def test_thread_that_a_task_starts_sends_for_itself(dev, circuit):
     """It has no part in the session: no waiting for tasks, no place in their batch."""
 
