@@ -133,6 +133,22 @@ def test_without_single_shots_the_seed_decides(caplog):
     assert np.array_equal(*runs)
 
 
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [({"kind": "status", "status": 400}, True), ({"kind": "missing_result"}, False)],
+    ids=["refused", "one is missing"],
+)
+def test_whatever_is_wrong_with_the_shots_the_results_are_there(fault, told, caplog):
+    faults = [{**fault, "route": "results", "skip": 1, "times": 99}]
+    with Emulator(seed=4, faults=faults) as emulator:
+        samples = qml.QNode(circuit, noisy(emulator, absorb=False), shots=80)()
+        (job,) = emulator.jobs
+        taken = job.results[0].ordered_shots()
+    assert samples.shape == (80, 3)
+    assert sorted((samples @ [1, 2, 4]).tolist()) == sorted(taken.tolist())
+    assert ("its samples come in random order" in caplog.text) is told
+
+
 def test_histograms_keep_their_multiplicities_in_samples():
     dev = qml.device("qstore.ionq", wires=3, seed=3, noise_model="forte-1", shot_order=False)
 
