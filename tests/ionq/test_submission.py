@@ -203,7 +203,8 @@ def test_two_jobs_with_one_token_the_first_is_kept_and_the_other_cancelled(
         Fault("close", route="submit", when="after", times=2),
         Fault("list_lag", delay_s=0.3),
     ]
-    with Emulator(profile=0.5, faults=faults) as emulator:
+    # One job at a time: the second still waits when the first is done.
+    with Emulator(profile=0.5, faults=faults, concurrency=1) as emulator:
         client = client_for(emulator.url, retry=RetryPolicy(settle_s=0.1))
         assert client.run([request_of(2)])[0].status == "completed"
         assert emulator.stats()["posts"] == 2
@@ -212,6 +213,8 @@ def test_two_jobs_with_one_token_the_first_is_kept_and_the_other_cancelled(
         assert len(duplicates) == 1
         kept = client.ledger.submissions([State.CONSUMED])[0]
         assert {duplicates[0].job_id, kept.job_id} == {job.id for job in emulator.jobs}
+        cancelled = {job.id for job in emulator.jobs if job.canceled_at is not None}
+        assert cancelled == {duplicates[0].job_id}
 
 
 def test_the_list_is_searched_over_pages_and_children_are_skipped(client_for, request_of):
