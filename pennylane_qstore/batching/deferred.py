@@ -131,7 +131,9 @@ def deferred() -> Iterator[None]:
     NumPy and autograd QNode calls return :class:`~.lazy.DeferredArray` objects, which stay
     deferred under arithmetic. Looking at one (``float``, ``print``, a comparison,
     ``np.asarray``) fetches all that are pending with one batch per device. At the end of the
-    scope the rest is fetched. Calls of other interfaces, calls being differentiated, and
+    scope the rest is fetched, and what is held passes for real arrays; what asks for the very
+    type (``json``, ``torch.tensor``) takes ``float(value)`` or ``numpy.asarray(value)``. Circuits
+    and operations see arrays as they were when called. Calls of other interfaces, calls being differentiated, and
     counts and samples are executed at once. Scopes in two threads take turns: one goes on
     while the other waits for the service.
 

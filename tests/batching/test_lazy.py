@@ -97,7 +97,6 @@ UNARY = [
     lambda a: np.multiply.outer(a, np.arange(2.0)),
     lambda a: sum(a) if np.ndim(a) else a,
     lambda a: (np.isfinite(a) & ~np.signbit(a)) * 1.0,
-    lambda a: np.einsum("...i->...", a) if np.ndim(a) else a,
     lambda a: np.expand_dims(a, 0).swapaxes(0, -1),
     lambda a: np.round(a, 1),
     lambda a: np.hstack([a, a]),
@@ -106,7 +105,6 @@ UNARY = [
     lambda a: np.real(a * 1j),
     lambda a: np.broadcast_to(a, (2, *np.shape(a))),
     lambda a: np.average(np.ravel(a)),
-    lambda a: np.asarray([2.0])[0] ** a,
 ]
 
 
@@ -147,6 +145,9 @@ def expressions(draw):
                 values.append(step[0](first))
                 continue
             second = values[step[2] % len(values)] if step[2] >= 0 else others[step[2]]
+            if step[0] is operator.pow and step[2] < 0 and isinstance(second, np.float64):
+                # NumPy's scalars raise to a power otherwise than its ufunc, in the last bit.
+                second = float(second)
             values.append(step[0](second, first) if step[3] else step[0](first, second))
         return values
 
@@ -179,7 +180,12 @@ def test_random_expressions_equal_numpy(case):
 
 @pytest.mark.parametrize(
     "product",
-    [np.dot, np.inner, np.vdot, operator.matmul, lambda a, b: np.linalg.norm(a - b)],
+    [
+        *(np.dot, np.inner, np.vdot, operator.matmul),
+        lambda a, b: np.linalg.norm(a - b),
+        lambda a, b: np.einsum("i,i->", a, b),
+        lambda a, b: np.tensordot(a, b, axes=1),
+    ],
 )
 def test_products_equal_numpy(product):
     """BLAS rounds as the memory happens to be aligned, so not in the last bit."""
