@@ -47,6 +47,7 @@ from pennylane_qstore.native.synthesis import (
 )
 
 _TOL = 1e-10
+_Z_AXIS = 2
 
 
 def start_from_zero(flow: Flow) -> Flow:
@@ -91,15 +92,15 @@ class _Start:
             case Local(q, m) if (gate := self.gate[q]) is not None:
                 self.gate[q] = m @ gate
             case Turn(q, axis, _) if (gate := self.gate[q]) is not None:
-                if abs(self._bloch(gate, PAULI[axis])) > 1 - _TOL:
+                if _is_along(self._bloch(gate), "xyz".index(axis)):
                     return
                 self._forget(q)
                 self.out.append(op)
             case Interaction(a, b, angle):
                 for known, other in ((a, b), (b, a)):
                     gate = self.gate[known]
-                    if gate is not None and abs(s := self._bloch(gate, Z)) > 1 - _TOL:
-                        turned = angle.scaled(TURN * round(s))
+                    if gate is not None and _is_along(bloch := self._bloch(gate), _Z_AXIS):
+                        turned = angle.scaled(TURN * round(bloch[_Z_AXIS]))
                         if turned.terms:
                             self._take(Turn(other, "z", turned))
                         else:
@@ -132,9 +133,9 @@ class _Start:
         self.gate[q] = None
 
     @staticmethod
-    def _bloch(gate: ComplexArray, pauli: ComplexArray) -> float:
+    def _bloch(gate: ComplexArray) -> FloatArray:
         state = gate[:, 0]
-        return float((state.conj() @ pauli @ state).real)
+        return np.array([(state.conj() @ pauli @ state).real for pauli in PAULI.values()])
 
 
 # --- the final measurement -----------------------------------------------------------------
@@ -170,7 +171,9 @@ class _End:
             if self._needed(op.wire):
                 self.tail[op.wire] = self._tail(op.wire) @ op.matrix
         elif isinstance(op, Turn):
-            if self._needed(op.wire) and not self._is_z(self._axis(op.wire, PAULI[op.axis])):
+            if self._needed(op.wire) and not _is_along(
+                self._axis(op.wire, PAULI[op.axis]), _Z_AXIS
+            ):
                 self._close(op.wire)
                 self.out.append(op)
         elif isinstance(op, Interaction):
@@ -182,7 +185,7 @@ class _End:
         on = (op.a, op.b)
         needed = [self._needed(q) for q in on]
         axes = [self._axis(q, Z) for q in on]
-        z = [not n or self._is_z(axis) for n, axis in zip(needed, axes, strict=True)]
+        z = [not n or _is_along(axis, _Z_AXIS) for n, axis in zip(needed, axes, strict=True)]
         if all(z) or not any(needed):
             return
         quarter = not op.angle.terms and abs(abs((op.angle.const % 0.5) - 0.25)) < _TOL
@@ -254,10 +257,6 @@ class _End:
         turned = tail @ pauli @ tail.conj().T
         return np.array([np.trace(p @ turned).real / 2 for p in PAULI.values()])
 
-    @staticmethod
-    def _is_z(axis: FloatArray) -> bool:
-        return bool(abs(abs(axis[2]) - 1) < _TOL)
-
     def _close(self, q: int) -> None:
         """Emit the constants at the end of a wire, less what the readout can do."""
         tail = self.tail[q]
@@ -270,3 +269,9 @@ class _End:
                     self.bits[i] = Bit(bit.wires, not bit.flip)
         else:
             self.out.append(Local(q, tail))
+
+
+def _is_along(vector: FloatArray, axis: int) -> bool:
+    """Whether a unit vector points along an axis; by what is across, its cosine is too flat."""
+    across = np.delete(vector, axis)
+    return bool(np.hypot(*across) < _TOL)

@@ -275,10 +275,15 @@ def _about(
 
 def _to_z(axis: FloatArray) -> ComplexArray | None:
     """V with V (n·σ) V† = Z, or None where the axis is Z itself."""
-    if axis[2] > 1 - _TOL:
-        return None
-    if axis[2] < -1 + _TOL:
-        return X
+    if np.hypot(axis[0], axis[1]) < _TOL:
+        return None if axis[2] > 0 else X
+    if axis[2] < 0:  # from the nearer pole: X turns n to (x, -y, -z)
+        return np.asarray(_half_turn(axis * np.array([1, -1, -1])) @ X)
+    return _half_turn(axis)
+
+
+def _half_turn(axis: FloatArray) -> ComplexArray:
+    """The half turn about the middle between an axis and Z, which exchanges them."""
     n = axis + np.array([0, 0, 1.0])
     n /= np.linalg.norm(n)
     return np.asarray(n[0] * PAULI["x"] + n[1] * PAULI["y"] + n[2] * PAULI["z"])

@@ -137,7 +137,7 @@ def _conjugation(buffer: bytes) -> Any:
         turned = g.conj().T @ p @ g
         parts = np.array([np.trace(m @ turned).real / 2 for m in _MATRICES])
         code[c] = int(np.abs(parts).argmax())
-        if abs(abs(parts[code[c]]) - 1) > 1e-10:
+        if np.abs(np.delete(parts, code[c])).max() > 1e-10:  # 1 - cosine would be too flat
             return None
         sign[c] = round(parts[code[c]])
     return code, sign

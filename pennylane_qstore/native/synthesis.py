@@ -19,7 +19,7 @@ import numpy as np
 from pennylane_qstore.native.lower import PAULI, Local, Operation, pauli_pair
 from pennylane_qstore.native.structure import Affine, ComplexArray, FloatArray
 
-EPS = 1e-9
+EPS = 2e-11
 """Angles (turns) below this are nothing."""
 
 _MAGIC: ComplexArray = np.array(

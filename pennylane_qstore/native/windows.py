@@ -45,6 +45,8 @@ def rewrite_at_random(flow: Flow, rng: np.random.Generator, rewrite: Rewrite) ->
     """Rewrite one window, chosen by chance: its start, its three or four wires, its length."""
     operations = flow.operations
     starts = [i for i, op in enumerate(operations) if isinstance(op, Interaction)]
+    if not starts:
+        return flow
     start = starts[int(rng.integers(len(starts)))]
     size = min(int(rng.choice(_SIZES)), flow.wires)
     wires = frozenset(wires_of(operations[start]))
