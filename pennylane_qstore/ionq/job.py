@@ -6,6 +6,7 @@ taken first, and circuits that failed on the service are sent again once, only t
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -234,7 +235,13 @@ class JobRunner:
             "Job %s: %d circuits, %d shots on %s.", job_id, len(part), job.request.shots,
             job.request.backend,
         )  # fmt: skip
-        state = await self._wait(job, job_id, len(part))
+        watch = self.submitter.watch(row, job_id, job.traffic) if repeated else None
+        watching = None if watch is None else asyncio.create_task(watch)
+        try:
+            state = await self._wait(job, job_id, len(part))
+        finally:
+            if watching is not None:
+                watching.cancel()
         if state.status in ("canceled", "deleted"):
             await self.ledger.off_loop(self.ledger.canceled, row.id, f"the job is {state.status}")
             if state.status == "canceled":

@@ -167,6 +167,12 @@ class Submitter:
             return
         await self._cancel_others(row, job_id, [j for j in found if j.id != job_id], traffic)
 
+    async def watch(self, row: Submission, job_id: str, traffic: Traffic) -> None:
+        """Sweep while the job of a second POST is waited for: in a queue there is time to."""
+        for pauses in (1, 3):
+            await self.api.clock.sleep(pauses * self.api.settle_s)
+            await self.sweep(row, job_id, traffic)
+
     # ---- private --------------------------------------------------------------------
 
     async def _send(
