@@ -265,10 +265,11 @@ def draw_step_times(times: StepTimes, axes: Any = None) -> Any:
         times.steps, *parts.values(), labels=labels, colors=("#d4d8dd", COLOURS[0], COLOURS[1]),
         step="mid" if len(times.steps) > 1 else None,
     )  # fmt: skip
-    axes.set(xlabel="step", ylabel="seconds", ylim=(0, None))
+    highest = float(np.max(times.queue_s + times.run_s + times.rest_s, initial=0.0))
+    axes.set(xlabel="step", ylabel="seconds", ylim=(0, 1.45 * highest or None))  # room for words
     if len(times.steps) > 1:
         axes.set_xlim(times.steps[0], times.steps[-1])
-    axes.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(0, 1.28))
+    axes.legend(frameon=False, fontsize="small", loc="upper right")
     return _plain(axes)
 
 
