@@ -15,7 +15,14 @@ TWO_ANGLE = (
 )
 SPECIAL = (0.0, np.pi / 2, np.pi, -np.pi / 2, 2 * np.pi, np.pi / 4, 4 * np.pi / 3)
 
-angles = st.one_of(st.sampled_from(SPECIAL), st.floats(-7, 7))
+NEARLY = (0.0, 3e-9, 6e-8, -1e-6, 1e-5)
+"""Beside special angles: neither dropped nor, by a cosine, taken for nothing."""
+
+angles = st.one_of(
+    st.sampled_from(SPECIAL),
+    st.builds(lambda a, b: a + b, st.sampled_from(SPECIAL), st.sampled_from(NEARLY)),
+    st.floats(-7, 7),
+)
 
 
 @st.composite

@@ -181,6 +181,19 @@ def test_known_counts(family):
     assert IonQNativeGateCompiler(two_qubit=family).compile(bell).n_2q == 0
 
 
+@families
+@pytest.mark.parametrize("small", [3e-9, 6e-8, 1e-6, 1e-5])
+def test_a_constant_near_a_special_angle_is_not_taken_for_it(family, small):
+    """Its cosine is 1 to many digits, its effect after a Hadamard is not."""
+    ops = [qml.RX(small, 0), qml.RZ(0.4, 0), qml.RX(np.pi / 2 + small, 1), qml.CNOT([0, 1])]
+    ops += [qml.RY(small, 0), qml.Hadamard(0), qml.RY(np.pi / 2, 1), qml.CNOT([1, 0])]
+    tape = qml.tape.QuantumScript([*ops, qml.RX(0.3, 1)])
+    circuit = IonQNativeGateCompiler(family).compile(tape)
+    gates = [(name, on) for name, on, _ in circuit.gates]
+    got = distribution(circuit, gates, [p for _, _, ps in circuit.gates for p in ps])
+    assert np.abs(got - np.abs(unitary_of(tape, 2)[:, 0]) ** 2).max() < 1e-10
+
+
 def test_the_zero_state_survives_an_empty_circuit():
     wires = {0: 0}
     piece, program = affine(split(qml.tape.QuantumScript([]), wires)[0], wires)

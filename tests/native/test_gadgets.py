@@ -194,6 +194,11 @@ def test_a_toffoli_takes_five_interactions_of_three_and_a_half():
     assert (count, 4 * angle) <= (5, 3.5 + 1e-9)
 
 
+def test_where_nothing_interacts_there_is_no_window_to_rewrite():
+    flow, _ = flow_of(qml.tape.QuantumScript([qml.RX(0.3, 0), qml.Hadamard(1)]), 2)
+    assert rewrite_at_random(flow, np.random.default_rng(1), lambda *_: None) is flow
+
+
 def test_no_style_goes_in_circles():
     """Turns that undo each other would go on for ever; here some once did."""
     weights = np.random.default_rng(0).uniform(-3, 3, (8, 4, 3))
