@@ -67,8 +67,12 @@ def measurement_key(
         if isinstance(m, Postselected):
             keys.append((Postselected, tuple([wires[w] for w in m.wires]), m.values, m.fill))
             continue
-        if m.mv is not None or getattr(m, "_eigvals", None) is not None:
-            return None
+        given = getattr(m, "_eigvals", None)
+        if m.mv is not None or given is not None:  # of mid-circuit measurements, mostly
+            raw = given is None and not isinstance(m, (ExpectationMP, VarianceMP))
+            values = None if raw else np.asarray(m.eigvals(), dtype=float).tobytes()
+            keys.append((type(m), values, tuple([wires[w] for w in m.wires]), given is None))
+            continue
         obs = None if m.obs is None else _observable_key(m.obs, wires)
         if m.obs is not None and obs is None:
             return None

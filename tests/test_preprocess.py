@@ -4,6 +4,7 @@ import numpy as np
 import pennylane as qml
 import pytest
 
+from pennylane_qstore.analysis import measurement_key
 from pennylane_qstore.measure import Postselected
 
 REFERENCE = qml.device("default.qubit", seed=3)
@@ -167,9 +168,31 @@ def test_what_shadows_cannot_do_is_said():
         qml.QNode(circuit, device())(0.1)
 
 
-def test_the_selection_is_part_of_the_key():
-    from pennylane_qstore.analysis import measurement_key
+def test_readings_of_mid_circuit_measurements_are_told_apart_by_their_values():
+    wires = {i: i for i in range(4)}
+    with qml.queuing.AnnotatedQueue():
+        m, n = qml.measure(0), qml.measure(1)
+        values = (m, m + n, 2 * m + n, ~m)
+        kinds = (qml.expval, qml.var, qml.counts, qml.sample)
+        tapes = [
+            qml.tape.QuantumScript([m.measurements[0], n.measurements[0]], [kind(value)])
+            for kind in kinds
+            for value in values
+        ]
 
+    def key(tape):
+        (deferred,), _ = qml.defer_measurements(tape)
+        found = measurement_key(deferred.measurements, wires)
+        assert found is not None
+        return found
+
+    keys = [key(tape) for tape in tapes]
+    assert keys == [key(tape) for tape in tapes]
+    assert len(set(keys[:8])) == 8  # expectation values and variances differ by what is read
+    assert len({key[0][0] for key in keys}) == len(kinds)
+
+
+def test_the_selection_is_part_of_the_key():
     wires = {0: 0, 1: 1}
     one, other = (
         measurement_key([qml.expval(qml.Z(0)), Postselected([1], [v])], wires) for v in (0, 1)
