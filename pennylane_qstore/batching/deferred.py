@@ -132,10 +132,11 @@ def deferred() -> Iterator[None]:
     deferred under arithmetic. Looking at one (``float``, ``print``, a comparison,
     ``np.asarray``) fetches all that are pending with one batch per device. At the end of the
     scope the rest is fetched, and what is held passes for real arrays; what asks for the very
-    type (``json``, ``torch.tensor``) takes ``float(value)`` or ``numpy.asarray(value)``. Circuits
-    and operations see arrays as they were when called. Calls of other interfaces, calls being differentiated, and
-    counts and samples are executed at once. Scopes in two threads take turns: one goes on
-    while the other waits for the service.
+    type (``json``, ``torch.tensor``) takes ``float(value)`` or ``numpy.asarray(value)``.
+
+    Circuits and operations see arrays as they were when called. Calls of other interfaces, calls
+    being differentiated, and counts and samples are executed at once. Scopes in two threads take
+    turns: one goes on while the other waits for the service.
 
     **Example**
 
@@ -207,6 +208,8 @@ def gather(dev: Device, *thunks: Callable[[], Any]) -> list[Any]:
 
 def map(dev: Device, fn: Callable[[Item], Value], items: Iterable[Item]) -> list[Value]:  # noqa: A001
     """``[fn(item) for item in items]``, with circuits executed in common; see :func:`gather`.
+
+    One batch, or with torch and JAX one for each 1000 items: each waits in a thread of its own.
 
     >>> outputs = qstore.map(dev, lambda x: circuit(x, w), X)  # one batch of len(X) circuits
     """
