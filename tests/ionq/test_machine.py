@@ -32,11 +32,12 @@ from pennylane_qstore.errors import (
 )
 from pennylane_qstore.ionq.api import Api
 from pennylane_qstore.ionq.calls import begin_jobs, results_of, run_jobs
+from pennylane_qstore.ionq.faces import finish
 from pennylane_qstore.ionq.job import JobRunner
-from pennylane_qstore.ionq.ledger import Ledger, State
+from pennylane_qstore.ionq.ledger import OPEN_STATES, Ledger, State
 from pennylane_qstore.ionq.retry import Clock, Lost, RetryPolicy, Unsent
 from pennylane_qstore.ionq.submission import Submitter
-from pennylane_qstore.ionq.transport import Answer, Endpoint
+from pennylane_qstore.ionq.transport import Answer, Endpoint, Traffic
 from pennylane_qstore.ionq.wire import JobRequest
 
 SETTLE_S = 10.0
@@ -236,6 +237,18 @@ def run(service, time, ledger, requests, keys=None, on_ambiguous="raise", **opti
     return results
 
 
+def resume(service, time, ledger):
+    """Every open row to its end, as ``qstore resume`` does; nothing is sent."""
+    api = Api(service, RetryPolicy(settle_s=SETTLE_S), time.clock(), random.Random(0))
+    posts = service.posts
+    for row in ledger.submissions(OPEN_STATES):
+        try:
+            asyncio.run(finish(Submitter(api, ledger), row, Traffic(), None, lambda _: None, 0))
+        except QStoreError:
+            continue
+    assert service.posts == posts
+
+
 def outcomes(result):
     return [None if h is None else int(h.states[0]) for h in result.histograms]
 
@@ -365,7 +378,6 @@ class Mishaps(RuleBasedStateMachine):
         self.service = Service(self.time, seed)
         self.folder = tempfile.TemporaryDirectory()
         self.crash_at = None
-        self.cancelled = set()
         self.finished = {}
         self.known = {}
         self.open_ledger()
@@ -416,19 +428,44 @@ class Mishaps(RuleBasedStateMachine):
             self.ledger = mine
             other.close()
 
+    @rule()
+    def somebody_resumes(self):
+        try:
+            resume(self.service, self.time, self.ledger)
+        except Crash:
+            self.restart()
+
+    @rule(which=st.integers(0, 99))
+    def somebody_cancels(self, which):
+        stored = {
+            row.token for row in self.ledger.submissions([State.DONE, State.CONSUMED, State.FAILED])
+        }
+        jobs = [
+            job
+            for job in self.service.jobs.values()
+            if job["metadata"]["qstore_token"] not in stored
+        ]
+        if jobs:
+            jobs[which % len(jobs)]["status"] = "canceled"
+
     @rule(seconds=st.floats(0, 100))
     def time_passes(self, seconds):
         self.time.t += seconds
+
+    def restart(self):
+        # The process is dead: its lease runs out, a new one opens the ledger.
+        self.ledger.close()
+        self.time.t += 600
+        self.open_ledger()
 
     def attempt(self, number):
         request = self.known[number]
         try:
             (result,) = run(self.service, self.time, self.ledger, [request], [("run", number, 0)])
         except Crash:
-            # The process is dead: its lease runs out, a new one opens the ledger.
-            self.ledger.close()
-            self.time.t += 600
-            self.open_ledger()
+            self.restart()
+        except JobCanceled:
+            pass  # the next attempt sends it again
         except QStoreError as error:
             # Too many mishaps in a row; the next attempt, or the end, settles it.
             if not isinstance(error, AmbiguousSubmission):
@@ -464,6 +501,7 @@ class Mishaps(RuleBasedStateMachine):
         self.crash_at = None
         self.service.mishaps.clear()
         self.time.t += 1000
+        resume(self.service, self.time, self.ledger)  # after which nothing is found cancelled
         for number, request in self.known.items():
             try:
                 (result,) = run(
@@ -474,7 +512,11 @@ class Mishaps(RuleBasedStateMachine):
                 assert self.backend != "simulator"
         self.no_job_is_paid_twice()
         rows = self.ledger.submissions()
-        tokens = {job["metadata"]["qstore_token"] for job in self.service.jobs.values()}
+        tokens = {
+            job["metadata"]["qstore_token"]
+            for job in self.service.jobs.values()
+            if job["status"] != "canceled"
+        }
         done = {row.token for row in rows if row.state in (State.DONE, State.CONSUMED)}
         assert done <= tokens, "results without a job"
         lost = tokens - done - {row.token for row in rows if row.state is State.DUPLICATE}
