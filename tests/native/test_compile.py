@@ -39,7 +39,7 @@ def rows_around(piece, seed):
 
 
 @families
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(made=some_tapes, data=st.data())
 def test_template_equals_the_tape_at_every_row(family, made, data):
     tape, n = made
@@ -63,7 +63,7 @@ def test_template_equals_the_tape_at_every_row(family, made, data):
 
 
 @families
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(made=some_tapes)
 def test_without_absorption_the_unitary_is_kept(family, made):
     tape, n = made

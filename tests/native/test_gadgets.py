@@ -120,7 +120,7 @@ def test_resynthesis_for_outcomes_keeps_the_distribution(made, data):
             assert np.allclose(outcomes(flow, row), outcomes(new, row), atol=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(made=some_tapes)
 def test_windows_and_search_keep_the_unitary_and_cost_no_more(made):
     tape, n = made
@@ -241,7 +241,7 @@ def test_search_finds_a_product_of_exponentials_for_what_it_is():
         for search in (False, True)
     )
     assert plain.entanglers > 30
-    assert quick.entanglers <= 20
+    assert quick.entanglers < 0.6 * plain.entanglers
     assert quick.pulses <= plain.pulses
 
 
