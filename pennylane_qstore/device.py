@@ -401,8 +401,11 @@ class IonQDevice(Device):  # type: ignore[misc]
         )
 
     def _send_jobs(self, requests: Sequence[JobRequest]) -> Sequence[Any]:
-        # The embedded emulator builds PennyLane operators in this process, in its own threads.
-        with waiting(keep=self.emulator is not None):
+        # Other threads may go on meanwhile, but not where batches are counted or share a budget,
+        # nor beside the embedded emulator: it builds PennyLane operators in threads of its own.
+        options = self._options
+        alone = options.is_emulated or options.run is not None or options.budget_usd is not None
+        with waiting(keep=alone):
             return self._fallback.send(requests)
 
     def _with_shots(self, circuits: Sequence[QuantumScript]) -> Sequence[QuantumScript]:

@@ -41,7 +41,11 @@ def circuit(dev):
 def no_thread_left():
     before = set(threading.enumerate())
     yield
-    service = ("qstore-emulator", "qstore-ionq")  # of the process, from the first device on
+    service = (
+        "qstore-emulator",
+        "qstore-ionq",
+        "qstore-ledger",
+    )  # of the process, from the first device on
     left = {t for t in threading.enumerate() if not t.name.startswith(service)}
     assert left <= before
     assert tasks._running is None
@@ -526,6 +530,40 @@ def test_while_one_thread_waits_for_the_service_another_has_its_turn():
     for thread in threads:
         thread.join(60)
     assert results == {x: pytest.approx(np.cos([x, 2 * x])) for x in (0.1, 0.2)}
+
+
+@pytest.mark.parametrize(
+    ("options", "others_go_on"),
+    [
+        ({"backend": "simulator"}, True),
+        ({"backend": "simulator", "run": "mine"}, False),
+        ({"backend": "simulator", "budget_usd": 5.0}, False),
+        ({}, False),
+    ],
+    ids=["service", "named run", "budget", "embedded emulator"],
+)
+def test_others_go_on_while_a_device_waits_unless_batches_have_an_order(
+    options, others_go_on, tmp_path
+):
+    url = qml.device("qstore.ionq", wires=1).emulator.url
+    if options:
+        options = {**options, "api_key": "key", "base_url": url, "ledger": tmp_path / "ledger"}
+    dev = qml.device("qstore.ionq", wires=1, **options)
+
+    @qml.qnode(dev)
+    def circuit(x):
+        qml.RX(x, 0)
+        return qml.expval(qml.Z(0))
+
+    free, send = [], dev._fallback.send
+
+    def watched(requests):
+        free.append(tasks._turn.is_free)
+        return send(requests)
+
+    dev._fallback.send = watched
+    assert deferred.run_tasks(lambda: circuit(X)) == [pytest.approx(np.cos(X))]
+    assert free == [others_go_on]
 
 
 def test_thread_whose_turn_never_comes_is_told_why(dev, circuit, monkeypatch):
