@@ -389,7 +389,9 @@ def _double_precision(interface: str) -> contextlib.AbstractContextManager[Any]:
         return contextlib.nullcontext()
     import jax
 
-    context: contextlib.AbstractContextManager[Any] = jax.enable_x64(True)
+    # jax.experimental had it first
+    enable_x64 = getattr(jax, "enable_x64", None) or jax.experimental.enable_x64
+    context: contextlib.AbstractContextManager[Any] = enable_x64(True)
     return context
 
 
