@@ -30,7 +30,8 @@ def train(
     budget_usd: Annotated[float | None, typer.Option(min=0, help="Stop before this.")] = None,
     ledger: Annotated[Path | None, typer.Option(help="File where jobs are recorded.")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in the folder, if there is one.")
+        bool,
+        typer.Option("--resume", help="Go on with the run in the folder, of the same options."),
     ] = False,
     out: Annotated[
         Path, typer.Option(help="Folder for history.json, training.png and checkpoint.json.")

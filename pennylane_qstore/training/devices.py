@@ -54,6 +54,11 @@ class Devices:
         """Least that is left of a budget, in US dollars; None without one."""
         return min((d.left_usd for d in self._ours if d.left_usd is not None), default=None)
 
+    @property
+    def described(self) -> list[str]:
+        """Backend and noise of ours, names of others."""
+        return [d._options.described if d in self._ours else str(d.name) for d in self.all]
+
     def counts(self) -> dict[str, float]:
         """What they have counted so far."""
         totals = [device._stats.totals() for device in self._ours]

@@ -337,6 +337,11 @@ class TrainingRun:
         self._opened = True
 
     def _load(self, state: dict[str, Any]) -> None:
+        missing = [name for name in self._state() if name not in state]
+        if missing:
+            raise ConfigurationError(
+                f"{str(self._path)!r} is no checkpoint of a run: it has no {', '.join(missing)}."
+            )
         mine, its = self._settings(), state["settings"]
         if not self._seed_given:
             mine["seed"] = its["seed"]
@@ -349,7 +354,13 @@ class TrainingRun:
             )
         self._seed = its["seed"]
         self._batches = self._make_batches()
-        self._restore(state)
+        try:
+            self._restore(state)
+        except ConfigurationError as error:
+            where = (
+                f"{str(self._path)!r} is the checkpoint of another run, or one planned for other"
+            )
+            raise ConfigurationError(f"{where} steps. {error}") from error
         logger.info("Run %s goes on after step %d.", self.run_id, self.step)
 
     def _save(self) -> None:
@@ -391,6 +402,7 @@ class TrainingRun:
     def _settings(self) -> dict[str, Any]:
         """What has to be the same when a run goes on."""
         return {
+            "name": self.name,
             "seed": self._seed,
             "batch_size": self._batch_size,
             "drop_last": self._drop_last,
@@ -398,7 +410,7 @@ class TrainingRun:
             "validation": digest(self._validation),
             "validate_every": self._validate_every,
             "optimizer": type(self.optimizer).__name__,
-            "devices": len(self._devices.all),
+            "devices": self._devices.described,
         }
 
     def _with_state(self) -> dict[str, Any]:

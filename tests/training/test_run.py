@@ -216,6 +216,8 @@ def test_a_checkpoint_is_not_replaced_by_accident(tmp_path):
         ({"data": (X + 1, Y)}, "data"),
         ({"batch_size": 5}, "batch_size"),
         ({"optimizer": "adam"}, "optimizer"),
+        ({"noise": "forte-1"}, "devices"),
+        ({"name": "other"}, "name"),
     ],
 )
 def test_another_run_does_not_go_on_with_the_checkpoint(change, named, tmp_path):
@@ -224,7 +226,7 @@ def test_another_run_does_not_go_on_with_the_checkpoint(change, named, tmp_path)
         make(**change, checkpoint=tmp_path / "a", resume=True).train(2)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 99}', '{"a": 1}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 99}', '{"a": 1}', '{"format": 1}'])
 def test_what_is_no_checkpoint_is_said_to_be_none(text, tmp_path):
     (tmp_path / "a").write_text(text)
     with pytest.raises(ConfigurationError, match="checkpoint"):

@@ -74,7 +74,9 @@ def test_the_born_machine_learns_the_images_and_a_star_cannot():
     reached = {}
     for connectivity in ("all", "star"):
         dev = qml.device("default.qubit", wires=4, seed=101)
-        made = bars.make_run(dev, seed=1, connectivity=connectivity, progress=False).train(150)
+        made = bars.make_run(
+            dev, seed=1, steps=80, connectivity=connectivity, progress=False
+        ).train(80)
         exact = bars.make_circuit(qml.device("default.qubit", wires=4), None, connectivity)
         reached[connectivity] = float(bars.divergence(exact(averaged(made))))
     assert reached["all"] < 0.05
@@ -147,7 +149,7 @@ def _steps(task, steps):
     return [] if task == "centroid" else ["--steps", str(steps)]
 
 
-def test_train_goes_on_where_it_was(tmp_path):
+def test_a_training_that_is_done_and_resumed_is_told_again(tmp_path):
     def history(folder, *steps):
         for n in steps:
             options = ["--steps", str(n), "--seed", "2", "--resume", "--out", str(folder), "--json"]
@@ -155,10 +157,21 @@ def test_train_goes_on_where_it_was(tmp_path):
             assert result.exit_code == 0, result.output
         return json.loads((folder / "history.json").read_text())["history"]
 
-    # The step sizes follow from the steps planned, so the plan has to be the same.
     whole = history(tmp_path / "a", 6)
     again = history(tmp_path / "a", 6)
     assert again == whole
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(["--task", "bas", "--steps", "40"], "planned for other steps"), (["--task", "wine"], "name")],
+)
+def test_another_training_does_not_go_on_in_the_folder(change, said, tmp_path):
+    first = run(app, ["train", "--task", "bas", "--steps", "2", "--out", str(tmp_path)])
+    assert first.exit_code == 0
+    other = run(app, ["train", *change, "--resume", "--out", str(tmp_path)])
+    assert other.exit_code == 1
+    assert said in other.stderr
 
 
 def test_an_unknown_task_is_named(tmp_path):
