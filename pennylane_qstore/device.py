@@ -62,7 +62,8 @@ class IonQDevice(Device):  # type: ignore[misc]
         backend (str): ``"emulator"`` (the default), ``"simulator"``, ``"qpu.forte-1"`` or
             another IonQ backend. With ``api_key`` alone, ``"simulator"``.
         api_key (str): IonQ's key, by default from the environment variables ``IONQ_API_KEY``
-            or ``PENNYLANE_IONQ_API_KEY``. Never shown, logged or pickled.
+            or ``PENNYLANE_IONQ_API_KEY``; ``"keyring:ionq"`` takes the system keyring's entry
+            ``api_key`` of ``ionq``. Never shown, logged or pickled.
         base_url (str): of the service; https, or http to this machine.
         gateset (str): ``"native"`` (compiled here) or ``"qis"`` (compiled by IonQ).
         two_qubit (str): ``"ms"`` or ``"zz"``; by default as the backend or the noise model's
@@ -101,7 +102,8 @@ class IonQDevice(Device):  # type: ignore[misc]
             each change of a job's state (its id, state, predicted wait).
         run (str): name of a run. A restarted run with the same name finds the jobs it has
             already paid for, in flight or done, batch by batch; it has to be the same run (the
-            same seeds and circuits), or :class:`LedgerError` says where it differs.
+            same seeds, circuits and sizes of jobs, so not with ``batch_size="adaptive"``), or
+            :class:`LedgerError` says where it differs.
         budget_usd (float): a batch whose estimate exceeds what is left is not sent
             (:class:`BudgetExceeded`). Jobs on simulators cost nothing.
         confirm (Callable): called with the :class:`Quote` of every paid batch; False stops it.

@@ -40,7 +40,8 @@ class IonQBatchClient(V34Calls, AccountCalls):
     """Sends jobs to IonQ (or to anything that speaks its API v0.4).
 
     Args:
-        api_key: by default from ``IONQ_API_KEY`` or ``PENNYLANE_IONQ_API_KEY``. Never shown,
+        api_key: by default from ``IONQ_API_KEY`` or ``PENNYLANE_IONQ_API_KEY``; in any of them,
+            ``keyring:NAME`` takes the system keyring's entry ``api_key`` of NAME. Never shown,
             logged or pickled.
         base_url: https, or http to this machine; by default ``IONQ_API_URL``, then IonQ's.
         pool_size: connections at most; ``max_connections`` is the same.
