@@ -2,7 +2,9 @@
 
 A flow is resynthesised from its Pauli gadgets (:mod:`~pennylane_qstore.native.resynthesis`) as
 a whole where it is not too large, in windows of three wires everywhere, and in windows of up to
-four wires chosen by chance (seeded: equal flows give equal candidates). Only candidates with
+four wires chosen by chance (seeded: equal flows give equal candidates). The whole is taken twice:
+as it is, and as it was written before pairs were merged, since merging hides gadgets: a product
+of excitations becomes less than half of what its pairs are. Only candidates with
 no more entanglers and no more entangling angle are returned; whether pulses agree is for the
 caller to see.
 """
