@@ -106,16 +106,19 @@ class Measured(dict[str, Any]):
         Raises:
             ConfigurationError: matplotlib is not installed.
         """
-        parts = self.breakdown()
-        if axes is None:
-            _, axes = _pyplot().subplots(figsize=(9, 1.9), layout="constrained")
+        parts, given = self.breakdown(), axes is not None
+        if not given:
+            _, axes = _pyplot().subplots(figsize=(9, 2.4), layout="constrained")
         at = 0.0
         for name, seconds, colour in zip(*parts, _COLOURS, strict=True):
             axes.barh(0, seconds, left=at, color=colour, label=f"{name}: {seconds:.3g} s")
             at += seconds
         axes.set(xlabel="seconds", yticks=[], title=f"A batch: {parts.total_s:.3g} s")
-        axes.legend(frameon=False, fontsize="small", ncols=4, loc="upper center",
-                    bbox_to_anchor=(0.5, -0.35))  # fmt: skip
+        look: dict[str, Any] = {"frameon": False, "fontsize": "small", "ncols": 4}
+        if given:
+            axes.legend(**look, loc="upper center", bbox_to_anchor=(0.5, -0.35))
+        else:
+            axes.figure.legend(**look, loc="outside lower center")
         axes.spines[["top", "right", "left"]].set_visible(False)
         return axes
 
