@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from pennylane_qstore import IonQNativeGateCompiler
 from pennylane_qstore.errors import CompileError
+from pennylane_qstore.native.circuit import SLOTS
 from pennylane_qstore.native.compiler import affine, compile_program
 from pennylane_qstore.native.structure import freeze, split
 
@@ -55,6 +56,12 @@ def test_template_equals_the_tape_at_every_row(family, made, data):
     for block in batch.blocks:
         assert np.isfinite(block.params).all()
         assert np.abs(block.params).max() <= 0.5 + 1e-12
+        ends = np.cumsum([SLOTS[name] for name, _ in block.gates]) - 1
+        for (name, _), angle in zip(block.gates, block.params[:, ends].T, strict=True):
+            if name == "ms":  # IonQ takes no others; a negative angle is in the phases
+                assert angle.min() >= 0
+            if name in ("ms", "zz"):
+                assert np.abs(angle).max() <= 0.25 + 1e-9
         for row, params in zip(block.rows, block.params, strict=True):
             state = unitary_of(tape_at(piece.operations, rows[row]), n)[:, 0]
             want = marginal(np.abs(state) ** 2, measured)
