@@ -9,10 +9,10 @@ import orjson
 import pennylane as qml
 from pennylane.tape import QuantumScript
 
+from pennylane_qstore.backends import BACKENDS
 from pennylane_qstore.batching.execute import Packing, Target, requests_of
 from pennylane_qstore.device import IonQDevice
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.ionq.backends import BACKENDS
 from pennylane_qstore.ionq.wire import JobRequest
 from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.native.dicts import tape_of

@@ -10,10 +10,10 @@ import numpy as np
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.analysis import analyse, measurement_key
+from pennylane_qstore.backends import Backend
 from pennylane_qstore.batching.outcomes import Rows, Shots
 from pennylane_qstore.batching.stats import Stats
 from pennylane_qstore.ionq import wire
-from pennylane_qstore.ionq.backends import Backend
 from pennylane_qstore.ionq.wire import Histogram
 from pennylane_qstore.measure import Basis, Plan
 from pennylane_qstore.native.cache import SmartCircuitCache

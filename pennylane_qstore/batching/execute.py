@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from pennylane.tape import QuantumScript
 
+from pennylane_qstore.backends import MAX_BODY_BYTES, MAX_CIRCUITS, MAX_GATES, MAX_SHOTS
 from pennylane_qstore.batching.circuits import (
     Circuits,
     Prepared,
@@ -28,7 +29,6 @@ from pennylane_qstore.batching.outcomes import Shots, agree, gathered
 from pennylane_qstore.batching.partial import arrived, by_position, one_by_one
 from pennylane_qstore.batching.stats import Stats
 from pennylane_qstore.errors import QStoreError
-from pennylane_qstore.ionq.backends import MAX_BODY_BYTES, MAX_CIRCUITS, MAX_GATES, MAX_SHOTS
 from pennylane_qstore.ionq.wire import Histogram, JobRequest
 from pennylane_qstore.measure import NotSupported, Plan, results
 from pennylane_qstore.native.cache import SmartCircuitCache

@@ -11,16 +11,16 @@ from typing import Any
 
 from pennylane import default_config
 
-from pennylane_qstore.batching.execute import Packing, Target
-from pennylane_qstore.batching.queue import AdaptiveQueueManager
-from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.ionq.backends import (
+from pennylane_qstore.backends import (
     DEBIASING_MIN_SHOTS,
     NOISE_MODELS,
     Backend,
     backend,
     noise_model,
 )
+from pennylane_qstore.batching.execute import Packing, Target
+from pennylane_qstore.batching.queue import AdaptiveQueueManager
+from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.ionq.secret import find_key
 from pennylane_qstore.native.cache import SmartCircuitCache
 

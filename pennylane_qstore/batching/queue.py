@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pennylane_qstore.backends import MAX_CIRCUITS
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.ionq.backends import MAX_CIRCUITS
 
 POLICIES = ("tiers", "throughput")
 TIERS = ((1.0, 20), (3.0, 10), (math.inf, 5))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from pennylane_qstore.backends import NOISE_MODELS, Backend
 from pennylane_qstore.emulator.clock import timestamp
-from pennylane_qstore.ionq.backends import NOISE_MODELS, Backend
 
 _DAY_S = 86_400
 _RECORDS = 12

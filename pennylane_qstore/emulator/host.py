@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pennylane_qstore.backends import noise_model as known_noise_model
 from pennylane_qstore.emulator.billing import RateCard
 from pennylane_qstore.emulator.clock import Clock, RealClock
 from pennylane_qstore.emulator.faults import Fault, Faults, read_faults
@@ -27,7 +28,6 @@ from pennylane_qstore.emulator.state import StateFile
 from pennylane_qstore.emulator.submission import Rules
 from pennylane_qstore.emulator.workers import Simulators
 from pennylane_qstore.errors import ConfigurationError, QStoreError
-from pennylane_qstore.ionq.backends import noise_model as known_noise_model
 
 if TYPE_CHECKING:
     from aiohttp import web

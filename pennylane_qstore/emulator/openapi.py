@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pennylane_qstore.backends import BACKENDS, MAX_CIRCUITS, MAX_SHOTS, NOISE_MODELS
 from pennylane_qstore.emulator.schemas import SCHEMAS
-from pennylane_qstore.ionq.backends import BACKENDS, MAX_CIRCUITS, MAX_SHOTS, NOISE_MODELS
 
 _Json = dict[str, Any]
 

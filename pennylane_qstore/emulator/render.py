@@ -10,13 +10,13 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from pennylane_qstore.backends import BACKENDS
 from pennylane_qstore.emulator.clock import timestamp
 from pennylane_qstore.emulator.hybrid import QAOA, QAOA_CIRCUIT
 from pennylane_qstore.emulator.jobs import TERMINAL, Job
 from pennylane_qstore.emulator.mitigation import debiased, output_json
 from pennylane_qstore.emulator.run import Distribution
 from pennylane_qstore.emulator.submission import QASM, SINGLE, CircuitInfo
-from pennylane_qstore.ionq.backends import BACKENDS
 
 SUBMITTER = "66841feb7addb210ae6214c2"
 PROJECT = "31a4dc21-9b52-4a51-89db-c62f1f77f356"

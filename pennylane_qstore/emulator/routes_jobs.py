@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from pennylane_qstore.backends import BACKENDS, MAX_SHOTS
 from pennylane_qstore.emulator.circuits import BadRequest
 from pennylane_qstore.emulator.clock import VirtualClock, timestamp
 from pennylane_qstore.emulator.jobs import Job
@@ -19,7 +20,6 @@ from pennylane_qstore.emulator.render import (
 from pennylane_qstore.emulator.responses import answer
 from pennylane_qstore.emulator.service import Service, is_qpu
 from pennylane_qstore.emulator.submission import SINGLE, parse_json
-from pennylane_qstore.ionq.backends import BACKENDS, MAX_SHOTS
 
 if TYPE_CHECKING:
     from pennylane_qstore.emulator.host import Emulator

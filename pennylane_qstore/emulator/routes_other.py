@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from pennylane_qstore.backends import BACKENDS, Backend
 from pennylane_qstore.emulator.backends import backend_json, characterizations
 from pennylane_qstore.emulator.circuits import BadRequest
 from pennylane_qstore.emulator.clock import VirtualClock
@@ -18,7 +19,6 @@ from pennylane_qstore.emulator.service import not_found
 from pennylane_qstore.emulator.submission import parse_json
 from pennylane_qstore.emulator.usage import GROUPS, MODALITIES, usage_json
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.ionq.backends import BACKENDS, Backend
 
 if TYPE_CHECKING:
     from pennylane_qstore.emulator.host import Emulator

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from aiohttp import web
 
+from pennylane_qstore.backends import MAX_BODY_BYTES
 from pennylane_qstore.emulator.circuits import BadRequest
 from pennylane_qstore.emulator.faults import Fault
 from pennylane_qstore.emulator.routes_jobs import add_job_routes
 from pennylane_qstore.emulator.routes_other import add_other_routes
 from pennylane_qstore.emulator.routes_page import add_page_routes
 from pennylane_qstore.emulator.routes_results import add_result_routes
-from pennylane_qstore.ionq.backends import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
     from pennylane_qstore.emulator.host import Emulator

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import orjson
 
+from pennylane_qstore.backends import BACKENDS
 from pennylane_qstore.emulator.billing import RATE_CARDS, RateCard
 from pennylane_qstore.emulator.circuits import BadRequest
 from pennylane_qstore.emulator.clock import Clock
@@ -37,7 +38,6 @@ from pennylane_qstore.emulator.submission import (
     read_submission,
 )
 from pennylane_qstore.emulator.workers import Simulators
-from pennylane_qstore.ionq.backends import BACKENDS
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")

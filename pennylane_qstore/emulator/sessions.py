@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pennylane_qstore.backends import BACKENDS
 from pennylane_qstore.emulator.circuits import BadRequest
 from pennylane_qstore.emulator.clock import timestamp
 from pennylane_qstore.emulator.render import ORGANIZATION, PROJECT, SUBMITTER
-from pennylane_qstore.ionq.backends import BACKENDS
 
 _MAX_MINUTES = 24 * 60
 

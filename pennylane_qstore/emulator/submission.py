@@ -9,6 +9,14 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from pennylane_qstore.backends import (
+    BACKENDS,
+    DEBIASING_MIN_SHOTS,
+    MAX_CIRCUITS,
+    MAX_GATES,
+    MAX_SHOTS,
+    NOISE_MODELS,
+)
 from pennylane_qstore.emulator.blocks import commute
 from pennylane_qstore.emulator.circuits import (
     COPY,
@@ -31,14 +39,6 @@ from pennylane_qstore.emulator.mitigation import debiased
 from pennylane_qstore.emulator.noise import Rates
 from pennylane_qstore.emulator.qasm import read_qasm
 from pennylane_qstore.emulator.run import Physics
-from pennylane_qstore.ionq.backends import (
-    BACKENDS,
-    DEBIASING_MIN_SHOTS,
-    MAX_CIRCUITS,
-    MAX_GATES,
-    MAX_SHOTS,
-    NOISE_MODELS,
-)
 
 SINGLE, MULTI, QASM = "ionq.circuit.v1", "ionq.multi-circuit.v1", "ionq.qasm3.v1"
 _TYPES = (SINGLE, MULTI, QASM, FUNCTION, QAOA)

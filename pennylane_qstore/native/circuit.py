@@ -11,6 +11,7 @@ import pennylane as qml
 from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
+from pennylane_qstore.backends import backend as known_backend
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.native.gates import NATIVE_GATES
 from pennylane_qstore.native.template import NativeBlock, Readout
@@ -112,7 +113,7 @@ class NativeCircuit:
         return float(gates * published.spam ** len(self.measured))
 
     def _published(self, backend: str | HasFigures, what: str) -> Any:
-        machine = _named(backend) if isinstance(backend, str) else backend
+        machine = known_backend(backend) if isinstance(backend, str) else backend
         for known in ("name", "native_gates", what):
             if not hasattr(machine, known):
                 raise ConfigurationError(
@@ -178,10 +179,3 @@ def from_row(
     return NativeCircuit(
         qubits, tuple(gates), tuple(float(f) for f in frames), permutation, measured, readout
     )
-
-
-def _named(name: str) -> HasFigures:
-    # The table of machines is data; nothing else of the wire's room is known here.
-    from pennylane_qstore.ionq.backends import backend
-
-    return backend(name)

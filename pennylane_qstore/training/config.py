@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from pennylane_qstore.backends import backend
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.ionq.backends import backend
 from pennylane_qstore.ionq.secret import Secret
 from pennylane_qstore.training.settings import SECRETS, SETTINGS, SWITCHED, table
 

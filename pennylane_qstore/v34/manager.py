@@ -16,13 +16,13 @@ import pennylane as qml
 from pennylane.measurements import CountsMP, ProbabilityMP
 from pennylane.tape import QuantumScript
 
+from pennylane_qstore.backends import MAX_CIRCUITS
 from pennylane_qstore.batching.deferred import gather
 from pennylane_qstore.batching.lazy import real
 from pennylane_qstore.batching.queue import AdaptiveQueueManager
 from pennylane_qstore.batching.report import Measured
 from pennylane_qstore.device import IonQDevice
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.ionq.backends import MAX_CIRCUITS
 from pennylane_qstore.native.dicts import tape_of
 from pennylane_qstore.v34.cache import SmartCircuitCache, stats_text
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pennylane_qstore.backends import NOISE_MODELS
 from pennylane_qstore.emulator import noise
 from pennylane_qstore.emulator.circuits import Program, read_circuits
 from pennylane_qstore.emulator.noise import Rates, density_probabilities, sample
 from pennylane_qstore.emulator.run import Physics, run
 from pennylane_qstore.emulator.simulate import gates_of
-from pennylane_qstore.ionq.backends import NOISE_MODELS
 
 
 def random_program(seed: int, qubits: int = 3, rows: int = 2, gates: int = 12) -> Program:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pennylane_qstore import IonQNativeGateCompiler
+from pennylane_qstore.backends import BACKENDS
 from pennylane_qstore.errors import CompileError, ConfigurationError
-from pennylane_qstore.ionq.backends import BACKENDS
 
 families = pytest.mark.parametrize("family", ["ms", "zz"])
 rng = np.random.default_rng(11)
