@@ -37,6 +37,7 @@ from pennylane_qstore.batching.tasks import (
     stack,
     turn,
 )
+from pennylane_qstore.batching.tensors import teach_tensors
 from pennylane_qstore.errors import ConfigurationError, InvalidResponse, QStoreError
 
 __all__ = [
@@ -385,3 +386,6 @@ def _check_gather(name: str, dev: Any, *functions: Any) -> None:
                 f"{name}() calls functions, got {type(function).__name__}; "
                 "write lambda: circuit(x) instead of circuit(x)."
             )
+
+
+teach_tensors()

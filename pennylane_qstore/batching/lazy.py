@@ -24,6 +24,9 @@ from autograd.tracer import trace_stack
 from numpy.typing import ArrayLike, DTypeLike
 from pennylane.numpy import tensor
 
+from pennylane_qstore.batching import numpy_functions
+from pennylane_qstore.batching.numpy_functions import words
+
 _UNSET: Any = object()
 
 
@@ -288,7 +291,11 @@ class DeferredArray:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         func = ufunc if method == "__call__" else getattr(ufunc, method)
-        lazy = method in _UFUNC_METHODS and ufunc.nout == 1 and kwargs.get("out") is None
+        lazy = (
+            method in numpy_functions.UFUNC_METHODS
+            and ufunc.nout == 1
+            and kwargs.get("out") is None
+        )
         if lazy and _updates_parameters(inputs, sys._getframe(1)):
             lazy = False
         return _apply(func, inputs, kwargs, lazy=lazy)
@@ -300,9 +307,9 @@ class DeferredArray:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
-        if func in _SHAPE_FUNCTIONS:
+        if func in numpy_functions.SHAPE_FUNCTIONS:
             return func(*_standins(args), **_standins(kwargs))
-        lazy = func in _LAZY_FUNCTIONS and kwargs.get("out") is None
+        lazy = func in numpy_functions.LAZY_FUNCTIONS and kwargs.get("out") is None
         return _apply(func, args, kwargs, lazy=lazy)
 
     def __getitem__(self, index: Any) -> DeferredArray:
@@ -372,10 +379,6 @@ def _unary(plain: Callable[[Any], Any]) -> Any:
     return lambda self: _apply(plain, (self,), {}, lazy=True)
 
 
-def _words(text: str) -> list[str]:
-    return text.split()
-
-
 def _comparison(plain: Callable[[Any, Any], Any]) -> Any:
     def compare(self: DeferredArray, other: Any) -> Any:
         return plain(self.fetch(), _real(other))
@@ -392,50 +395,24 @@ def _method(name: str) -> Any:
     return method
 
 
-for _name in _words("add sub mul truediv floordiv mod pow matmul lshift rshift and or xor"):
+for _name in words("add sub mul truediv floordiv mod pow matmul lshift rshift and or xor"):
     _forward, _reflected = _operator(getattr(operator, f"__{_name}__"))
     setattr(DeferredArray, f"__{_name}__", _forward)
     setattr(DeferredArray, f"__r{_name}__", _reflected)
-for _name in _words("lt le gt ge eq ne"):
+for _name in words("lt le gt ge eq ne"):
     setattr(DeferredArray, f"__{_name}__", _comparison(getattr(operator, _name)))
-for _name in _words("neg pos abs invert"):
+for _name in words("neg pos abs invert"):
     setattr(DeferredArray, f"__{_name}__", _unary(getattr(operator, _name)))
-for _name in _words(
+for _name in words(
     "astype clip conj conjugate copy cumprod cumsum diagonal flatten max mean min prod ravel "
     "reshape round squeeze std sum swapaxes take trace transpose var"
 ):
     setattr(DeferredArray, _name, _method(_name))
 
 
-# --------------------------------------------------------------------------- what NumPy asks
+# --------------------------------------------------------------------------- operands
 
-_UFUNC_METHODS = frozenset(("__call__", "reduce", "accumulate", "outer"))
-
-# Functions of which the shape of the result depends on the shapes of the arguments only, and
-# that cannot fail on account of a value.
-_LAZY_FUNCTIONS = frozenset(
-    getattr(np, name)
-    for name in _words(
-        "all amax amin any append around argmax argmin argsort atleast_1d atleast_2d atleast_3d "
-        "average broadcast_to clip column_stack concatenate convolve copy correlate cross cumprod "
-        "cumsum diag diagflat diagonal diff dot dstack einsum expand_dims flip fliplr flipud "
-        "gradient hstack imag inner interp kron matrix_transpose max mean median min moveaxis "
-        "nan_to_num nanmax nanmean nanmin nansum outer pad permute_dims prod ptp ravel real "
-        "repeat reshape roll rollaxis rot90 round sort squeeze stack std sum "
-        "swapaxes take tensordot tile trace transpose trapezoid tril triu unwrap var vdot vecdot "
-        "vstack where"
-    )
-    if hasattr(np, name)
-) | {np.linalg.norm, np.linalg.vecdot, np.linalg.matrix_transpose}
-
-_SHAPE_FUNCTIONS = frozenset(
-    getattr(np, name)
-    for name in _words(
-        "shape ndim size zeros_like ones_like empty_like result_type iscomplexobj isrealobj"
-    )
-)
-
-_UNCHANGING = frozenset((DeferredArray, float, int, np.float64))  # most operands; quickly told
+_UNCHANGING = frozenset((float, int, np.float64))  # most operands; quickly told
 _NUMERIC = (bool, int, float, complex, np.ndarray, np.generic, list, tuple)
 
 
@@ -475,33 +452,33 @@ def _deferred_in(tree: Any) -> Iterator[DeferredArray]:
             yield from _deferred_in(item)
 
 
-def _substitute(tree: Any, value: Callable[[DeferredArray], Any]) -> Any:
+def _substitute(
+    tree: Any,
+    value: Callable[[DeferredArray], Any],
+    other: Callable[[Any], Any] = lambda leaf: leaf,
+) -> Any:
+    """A tree with its deferred arrays replaced, and what else is no tuple, list or dict."""
     if type(tree) is DeferredArray:
         return value(tree)
+    if type(tree) in _UNCHANGING:
+        return tree
     if isinstance(tree, tuple):
-        items = [_substitute(item, value) for item in tree]
+        items = [_substitute(item, value, other) for item in tree]
         return type(tree)(*items) if hasattr(tree, "_fields") else tuple(items)
     if isinstance(tree, list):
-        return [_substitute(item, value) for item in tree]
+        return [_substitute(item, value, other) for item in tree]
     if isinstance(tree, dict):
-        return {key: _substitute(item, value) for key, item in tree.items()}
-    return tree
+        return {key: _substitute(item, value, other) for key, item in tree.items()}
+    return other(tree)
 
 
 def _as_they_are(tree: Any) -> Any:
     """Operands that nobody else can change any more."""
-    if type(tree) in _UNCHANGING:
-        return tree
-    if isinstance(tree, np.ndarray):
-        return tree.copy()
-    if isinstance(tree, tuple):
-        items = [_as_they_are(item) for item in tree]
-        return type(tree)(*items) if hasattr(tree, "_fields") else tuple(items)
-    if isinstance(tree, list):
-        return [_as_they_are(item) for item in tree]
-    if isinstance(tree, dict):
-        return {key: _as_they_are(item) for key, item in tree.items()}
-    return tree
+    return _substitute(tree, lambda node: node, _own)
+
+
+def _own(leaf: Any) -> Any:
+    return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
 
 
 def _thaw(array: np.ndarray) -> list[np.ndarray]:
@@ -524,25 +501,4 @@ def _same(value: ArrayLike) -> ArrayLike:
     return value
 
 
-# --------------------------------------------------------------------------- PennyLane's tensors
-
-
-def _teach_tensors() -> None:
-    """Let ``tensor - deferred`` stay deferred.
-
-    ``tensor.__array_ufunc__`` wraps the ``NotImplemented`` with which an ndarray leaves an
-    operation to the other operand, instead of returning it. Labels held in a PennyLane tensor
-    would so fetch each sample alone. Nothing changes for other operands.
-    """
-    original = tensor.__array_ufunc__
-
-    def __array_ufunc__(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:  # noqa: N807
-        if any(type(i) is DeferredArray for i in inputs):
-            return NotImplemented
-        return original(self, ufunc, method, *inputs, **kwargs)
-
-    tensor.__array_ufunc__ = __array_ufunc__
-
-
-_teach_tensors()
 autoray.register_backend(DeferredArray, "numpy")

@@ -41,11 +41,8 @@ def circuit(dev):
 def no_thread_left():
     before = set(threading.enumerate())
     yield
-    service = (
-        "qstore-emulator",
-        "qstore-ionq",
-        "qstore-ledger",
-    )  # of the process, from the first device on
+    # Of the process, from the first device on:
+    service = ("qstore-emulator", "qstore-ionq", "qstore-ledger")
     left = {t for t in threading.enumerate() if not t.name.startswith(service)}
     assert left <= before
     assert tasks._running is None
@@ -602,6 +599,8 @@ def test_thread_waits_as_long_as_the_other_one_waits_for_a_service_in_this_proce
             threads.append(threading.Thread(target=step))
             threads[0].start()
             threads[0].join(0.1)
+            monkeypatch.setattr(tasks, "PATIENCE_S", 60.0)  # what is left of the step may take time
+            threads[0].join(0.2)
             order.append("first")
 
     dev.fail = serve
