@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Protocol
 import autoray
 import numpy as np
 from autograd.tracer import trace_stack
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import DTypeLike
 from pennylane.numpy import tensor
 
 from pennylane_qstore.batching import numpy_functions
@@ -226,7 +226,7 @@ class DeferredArray:
         return divmod(other, self.fetch())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _same, (self.fetch(),)
+        return real, (self.fetch(),)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -495,10 +495,6 @@ def _real(tree: Any) -> Any:
 
 def _standins(tree: Any) -> Any:
     return _substitute(tree, lambda node: node._like)
-
-
-def _same(value: ArrayLike) -> ArrayLike:
-    return value
 
 
 autoray.register_backend(DeferredArray, "numpy")
