@@ -77,13 +77,19 @@ def serve(
             state=state,
         )
         stopped = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stopped.set())
+        before = {
+            number: signal.signal(number, lambda *_: stopped.set())
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
         key = "any API key" if token is None else "the token as API key"
-        with emulator:
-            typer.echo(f"IonQ emulator on {emulator.url} ({key}). Ctrl-C stops it.")
-            sys.stdout.flush()
-            stopped.wait()
+        try:
+            with emulator:
+                typer.echo(f"IonQ emulator on {emulator.url} ({key}). Ctrl-C stops it.")
+                sys.stdout.flush()
+                stopped.wait()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
         typer.echo("Stopped.")
 
 
