@@ -26,7 +26,7 @@ from pennylane.measurements import ExpectationMP, MeasurementProcess, Probabilit
 from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
-from pennylane_qstore.batching.lazy import DeferredArray, real, tracing
+from pennylane_qstore.batching.lazy import DeferredArray, real
 from pennylane_qstore.batching.requests import DEFERRED, Request, Send
 from pennylane_qstore.batching.tasks import (
     QNODE_CALL,
@@ -38,6 +38,7 @@ from pennylane_qstore.batching.tasks import (
     turn,
 )
 from pennylane_qstore.batching.tensors import teach_tensors
+from pennylane_qstore.batching.traces import stale_traces, tracing
 from pennylane_qstore.errors import ConfigurationError, InvalidResponse, QStoreError
 
 __all__ = [
@@ -109,7 +110,7 @@ def adjust_config(config: ExecutionConfig, circuit: QuantumScript | None) -> Exe
         return config
     if config.interface not in (Interface.NUMPY, Interface.AUTOGRAD):
         return config
-    if tracing() or QueuingManager.recording():
+    if tracing(scope.stale) or QueuingManager.recording():
         return config
     changes: dict[str, Any] = {
         "gradient_method": None,
@@ -232,6 +233,11 @@ class _Scope:
         self.closed = False
         outer = _SCOPE.get()
         self.pending: list[Request] = [] if outer is None else outer.pending
+        self.stale: int
+        if outer is not None:
+            self.stale = outer.stale
+        else:  # a task's trace may be open on the stack of who started it: none is called over
+            self.stale = stale_traces() if running_task() is None else 0
         self._nodes: weakref.WeakValueDictionary[int, DeferredArray] = weakref.WeakValueDictionary()
         self._number = itertools.count()
 

@@ -26,6 +26,7 @@ from pennylane.numpy import tensor
 
 from pennylane_qstore.batching import numpy_functions
 from pennylane_qstore.batching.numpy_functions import words
+from pennylane_qstore.batching.traces import tracing
 
 _UNSET: Any = object()
 
@@ -35,6 +36,8 @@ class Scope(Protocol):
 
     closed: bool
     """Whether the scope is over, that is, whether everything has been fetched."""
+    stale: int
+    """What :func:`~.traces.stale_traces` was when it was opened."""
 
     def track(self, node: DeferredArray) -> None:
         """Remember a value, for as long as others do."""
@@ -332,13 +335,19 @@ def _apply(
 ) -> Any:
     """Defer an operation, or do it if its value is needed or at hand already."""
     operands = tuple(_deferred_in((args, kwargs)))
-    if lazy and trace_stack.top < 0 and any(o._value is _UNSET for o in operands):
+    if lazy and any(o._value is _UNSET for o in operands) and not _differentiated(operands):
         with np.errstate(all="ignore"):  # of made-up values; the real ones may warn later
             like = func(*_standins(args), **_standins(kwargs))
         if isinstance(like, np.ndarray | np.generic):
             call = func, _as_they_are(args), _as_they_are(kwargs)
             return DeferredArray(like, None, call, operands)
     return func(*_real(args), **_real(kwargs))
+
+
+def _differentiated(operands: tuple[DeferredArray, ...]) -> bool:
+    if trace_stack.top < 0:  # nearly always
+        return False
+    return tracing(min(scope.stale for operand in operands for scope in operand._scopes))
 
 
 def real(tree: Any) -> Any:
@@ -352,11 +361,6 @@ def real(tree: Any) -> Any:
 def is_deferred(value: Any) -> bool:
     """Whether a value is a :class:`DeferredArray`, fetched or not."""
     return type(value) is DeferredArray
-
-
-def tracing() -> bool:
-    """Whether autograd is differentiating at the moment."""
-    return bool(trace_stack.top >= 0)
 
 
 # --------------------------------------------------------------------------- operators

@@ -12,6 +12,7 @@ import threading
 import numpy as np
 import pennylane as qml
 import pytest
+from autograd.tracer import trace_stack
 from counting import CountingDevice
 from pennylane import numpy as pnp
 
@@ -659,3 +660,41 @@ def test_own_update_rules_keep_training(dev):
     assert float(found) == pytest.approx(float(plain), abs=1e-12)
     assert found.requires_grad
     assert isinstance(found, pnp.tensor)
+
+
+# --------------------------------------------------------------------------- autograd's traces
+
+
+@pytest.fixture
+def left_over_trace():
+    """What an error in a gradient leaves behind: autograd counts a trace that is over."""
+
+    def fails(w):
+        raise ArithmeticError
+
+    before = trace_stack.top
+    with pytest.raises(ArithmeticError):
+        qml.grad(fails)(pnp.array(1.0, requires_grad=True))
+    assert trace_stack.top == before + 1
+    yield
+    trace_stack.top = before
+
+
+@pytest.mark.usefixtures("left_over_trace")
+def test_an_error_in_a_gradient_does_not_end_deferring_for_good(dev):
+    circuit = rotation(dev)
+    with deferred.deferred():
+        total = sum(circuit(x) for x in range(5))
+    assert dev.posts == [5]
+    assert total == pytest.approx(sum(np.cos(range(5))))
+
+
+@pytest.mark.usefixtures("left_over_trace")
+def test_gradients_are_right_after_an_error_in_another(dev):
+    circuit = rotation(dev, diff_method="parameter-shift")
+    w = pnp.array(0.4, requires_grad=True)
+    with deferred.deferred():
+        gradient = qml.grad(lambda w: circuit(w) ** 2)(w)
+    assert gradient == pytest.approx(-2 * np.cos(0.4) * np.sin(0.4))
+    (gathered,) = deferred.gather(dev, lambda: qml.grad(circuit)(w))
+    assert gathered == pytest.approx(-np.sin(0.4))

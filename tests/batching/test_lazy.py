@@ -25,6 +25,7 @@ class Source:
         self.fetched = 0
         self.scope = self
         self.closed = False
+        self.stale = 0
         self.ready = False
         self.nodes = []
 
