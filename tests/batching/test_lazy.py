@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pennylane import numpy as pnp
 
 from pennylane_qstore.batching.lazy import DeferredArray, is_deferred, real
+from pennylane_qstore.batching.traces import stale_traces
 
 
 class Source:
@@ -25,7 +26,7 @@ class Source:
         self.fetched = 0
         self.scope = self
         self.closed = False
-        self.stale = 0
+        self.stale = stale_traces()
         self.ready = False
         self.nodes = []
 
