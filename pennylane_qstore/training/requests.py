@@ -390,7 +390,7 @@ def _double_precision(interface: str) -> contextlib.AbstractContextManager[Any]:
     import jax
 
     # jax.experimental had it first
-    enable_x64 = getattr(jax, "enable_x64", None) or jax.experimental.enable_x64
+    enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
     context: contextlib.AbstractContextManager[Any] = enable_x64(True)
     return context
 
