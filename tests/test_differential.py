@@ -1,5 +1,7 @@
 """Random QNodes here and on default.qubit: the same results, or the same distributions."""
 
+import inspect
+
 import numpy as np
 import pennylane as qml
 import pytest
@@ -72,6 +74,66 @@ def test_analytic_results_are_equal(seeds):
         got = run(case, exact_measurements, device(case, **kinds[seed % 4]))
         want = run(case, exact_measurements, reference(case))
         assert same(got, want), case
+
+
+def gates_of_angles():
+    """PennyLane's own qubit gates that take angles, by name, with their numbers of wires."""
+    for name, kind in inspect.getmembers(qml.ops.qubit, inspect.isclass):
+        dims = getattr(kind, "ndim_params", None)
+        takes_angles = isinstance(dims, tuple) and dims and not any(dims) and hasattr(qml, name)
+        if takes_angles and kind not in (qml.PCPhase, qml.PauliRot):  # these take more
+            yield pytest.param(kind, kind.num_wires or 3, id=name)
+
+
+@pytest.mark.parametrize(("gate", "n"), list(gates_of_angles()))
+@pytest.mark.parametrize("change", [lambda op: op, qml.adjoint, lambda op: qml.ctrl(op, 4)])
+def test_every_gate_takes_a_batch_of_angles(gate, n, change):
+    rng = np.random.default_rng(n)
+    angles = rng.uniform(-4, 4, (len(gate.ndim_params), 3))
+
+    def circuit():
+        for wire in range(5):
+            qml.RY(0.3 + wire, wire)
+        change(gate(*angles, wires=range(n)))
+        for wire in range(5):
+            qml.RX(0.7 + wire, wire)
+        return qml.probs()
+
+    got, want = (
+        qml.QNode(circuit, qml.device(name, wires=5), diff_method=None)()
+        for name in ("qstore.ionq", "default.qubit")
+    )
+    assert same(got, want)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda x: qml.prod(qml.RX(x, 0), qml.RY(x, 1)),
+        lambda x: qml.adjoint(qml.prod(qml.RX(x, 0), qml.CRY(x, [0, 1]))),
+        lambda x: qml.ctrl(qml.prod(qml.RX(x, 0), qml.RY(0.4, 1)), 2),
+        lambda x: qml.pow(qml.RX(x, 0), 0.5, lazy=True),
+        lambda x: qml.evolve(qml.Z(0) @ qml.X(1), x),
+        lambda x: qml.exp(qml.Z(0) @ qml.X(1), 1j * x),
+        lambda x: qml.exp(qml.I(0), 1j * x),
+        lambda x: qml.s_prod(1j, qml.RX(x, 0)),
+        lambda x: qml.ctrl(qml.DoubleExcitationPlus(x, [0, 1, 2, 3]), 4),
+        lambda x: [qml.GlobalPhase(x), qml.QubitUnitary(np.eye(8)[::-1], [0, 1, 2])],
+    ],
+)
+def test_composed_operations_take_a_batch(made):
+    def circuit():
+        for wire in range(5):
+            qml.RY(0.3 + wire, wire)
+        made(np.array([0.3, -1.2, 2.5]))
+        qml.RX(0.7, 0)
+        return qml.probs()
+
+    got, want = (
+        qml.QNode(circuit, qml.device(name, wires=5), diff_method=None)()
+        for name in ("qstore.ionq", "default.qubit")
+    )
+    assert same(got, want)
 
 
 def sampled(case, rng, values):

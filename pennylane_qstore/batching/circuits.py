@@ -164,9 +164,9 @@ def build(
     position = 0
     for work in works:
         work.first = position
-        for piece in work.pieces:
-            with stats.timer("compile"):
-                template, rows = _template(piece, work, prepared[work.tape].wires, target, cache)
+        with stats.timer("compile"):
+            templates = list(_templates(work, prepared[work.tape].wires, target, cache))
+        for template, rows in templates:
             _, stacked, members = groups.setdefault(id(template), (template, [], []))
             stacked.append(rows)
             members.append((work, position, len(rows)))
@@ -187,30 +187,39 @@ def build(
     return circuits
 
 
+def _templates(
+    work: Work, wires: Mapping[Any, int], target: Target, cache: SmartCircuitCache
+) -> Iterator[tuple[Any, FloatArray]]:
+    """Templates of a tape in a basis, each with the rows of parameters it is for, in order."""
+    for piece in work.pieces:
+        made = _program(piece, wires, cache)
+        if made is not None:
+            yield _template(piece, made, work, wires, target, cache), piece.parameters
+            continue
+        for part in expand(piece, wires):  # decomposed at its values, which the key then holds
+            made = _program(part, wires, cache)
+            if made is None:
+                raise NotAffine(part.key)
+            yield _template(part, made, work, wires, target, cache), part.parameters
+
+
 def _template(
     piece: Split,
+    program: Program,
     work: Work,
     wires: Mapping[Any, int],
     target: Target,
     cache: SmartCircuitCache,
-) -> tuple[Any, FloatArray]:
-    """The template of a piece in a basis, and the piece's rows of parameters."""
-    made = _program(piece, wires, cache)
-    if made is None:  # decomposed at its own values, which the key then has to hold
-        piece = expand(piece, wires)
-        made = _program(piece, wires, cache)
-        if made is None:
-            raise NotAffine(piece.key)
+) -> Any:
     basis = work.basis
     options = (target.gateset, target.family, target.absorb, work.searched)
     key: Hashable = ("template", piece.key, len(wires), basis.key, options)
-    elementary = made
 
     def made_now() -> Any:
         if target.gateset == "qis":
-            return QisTemplate(elementary, basis.gates, basis.wires)
+            return QisTemplate(program, basis.gates, basis.wires)
         return compile_program(
-            elementary,
+            program,
             measured=basis.wires,
             basis=basis.gates,
             family=target.family,
@@ -219,7 +228,7 @@ def _template(
             thorough=False,
         )
 
-    return cache.get(key, made_now), piece.parameters
+    return cache.get(key, made_now)
 
 
 def _program(piece: Split, wires: Mapping[Any, int], cache: SmartCircuitCache) -> Program | None:

@@ -124,11 +124,11 @@ def _trimmed(flow: Flow) -> Flow:
 
 
 def affine(piece: Split, wires: Mapping[Any, int]) -> tuple[Split, Program]:
-    """A piece and its program; decomposed at its own values where that is not affine."""
+    """A piece of one row and its program; decomposed at its values where that is not affine."""
     try:
         return piece, program(piece, wires)
     except NotAffine:
-        piece = expand(piece, wires)
+        (piece,) = expand(piece, wires)
         return piece, program(piece, wires)
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pennylane as qml
 from pennylane.operation import Operator
 from pennylane.ops import MidMeasure
-from pennylane.ops.op_math import Adjoint, Controlled
+from pennylane.ops.op_math import Adjoint, Controlled, Exp
 from pennylane.queuing import QueuingManager
 
 from pennylane_qstore.errors import CompileError
@@ -69,7 +69,7 @@ def _decompose(op: Operator, depth: int) -> Iterator[Operator]:
     kind = type(op)
     if kind in ELEMENTARY:
         yield op
-    elif kind in DROPPED:
+    elif kind in DROPPED or _is_phase(op):
         return
     elif _is_constant_gate(op):
         yield op
@@ -94,6 +94,13 @@ def _decompose(op: Operator, depth: int) -> Iterator[Operator]:
             unitary(op)
         for inner in op.decomposition():
             yield from _decompose(inner, depth + 1)
+
+
+def _is_phase(op: Operator) -> bool:
+    """Whether it is exp(i c) of the identity, of which PennyLane decomposes no batch."""
+    return (
+        isinstance(op, Exp) and isinstance(op.base, qml.Identity) and not np.any(np.real(op.scalar))
+    )
 
 
 def _is_constant_gate(op: Operator) -> bool:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pennylane as qml
 from pennylane.operation import Operator
-from pennylane.ops.op_math import Adjoint, Controlled
+from pennylane.ops.op_math import Adjoint, CompositeOp, Controlled, Exp, SProd
 from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
@@ -138,15 +138,8 @@ def split(tape: QuantumScript, wires: Mapping[Any, int]) -> list[Split]:
         CompileError: a parameter is not finite, or an operation is unknown and PennyLane
             cannot decompose it.
     """
-    operations = tape.operations
-    piece = _split(operations, wires)
-    if piece is None:
-        piece = _split(tuple(elementary(operations)), wires)
-    if piece is not None:
-        return [piece]
-    rows, _ = qml.transforms.broadcast_expand(tape)
-    pieces = [_split(tuple(elementary(row.operations)), wires) for row in rows]
-    return [_require(p)._replace(batched=True) for p in pieces]
+    piece = _split(tape.operations, wires)
+    return [piece] if piece is not None else _decomposed(tape.operations, wires)
 
 
 def program(piece: Split, wires: Mapping[Any, int]) -> Program:
@@ -184,29 +177,61 @@ class NotAffine(Exception):  # noqa: N818
     """An operation whose decomposition is not affine in its parameters."""
 
 
-def expand(piece: Split, wires: Mapping[Any, int]) -> Split:
-    """The same rows with every composite operation decomposed at its own values."""
-    return _require(_split(tuple(elementary(piece.operations)), wires))
+def expand(piece: Split, wires: Mapping[Any, int]) -> list[Split]:
+    """The same rows with every composite operation decomposed at its own values.
+
+    Returns:
+        As :func:`split`: one piece, or one per row.
+    """
+    pieces = _decomposed(piece.operations, wires)
+    return [found._replace(batched=piece.batched) for found in pieces]
 
 
-def _require(piece: Split | None) -> Split:
-    if piece is None:
+def _decomposed(operations: Sequence[Operator], wires: Mapping[Any, int]) -> list[Split]:
+    """Pieces of the decomposition, row by row where there is none of the whole batch."""
+    batch: int | None = None
+    for op in operations:
+        for value, ndim in zip(op.data, _ndims(op), strict=True):
+            if np.ndim(value) > ndim:
+                batch = _same_batch(batch, len(value))
+    try:
+        piece = _split(tuple(elementary(operations)), wires, batch)
+    except Exception:
+        if batch is None:
+            raise
+        piece = None  # whatever PennyLane raises where a decomposition by values meets a batch
+    if piece is not None:
+        return [piece]
+    rows = ([_row(op, i) for op in operations] for i in range(batch or 1))
+    pieces = [_split(tuple(elementary(row)), wires) for row in rows]
+    if any(found is None for found in pieces):
         raise CompileError("An operation decomposes into gates that cannot be batched.")
-    return piece
+    return [found._replace(batched=batch is not None) for found in pieces if found is not None]
+
+
+def _row(op: Operator, i: int) -> Operator:
+    """An operation at one element of its batch."""
+    data = [d[i] if np.ndim(d) > n else d for d, n in zip(op.data, _ndims(op), strict=True)]
+    rebuild: Callable[..., Operator] = qml.ops.functions.bind_new_parameters
+    with QueuingManager.stop_recording():
+        return rebuild(op, data)
 
 
 # --- keys and parameters -------------------------------------------------------------------
 
 
-def _split(operations: Sequence[Operator], wires: Mapping[Any, int]) -> Split | None:
+def _split(
+    operations: Sequence[Operator], wires: Mapping[Any, int], batch: int | None = None
+) -> Split | None:
     keys: list[Hashable] = []
     columns: list[Any] = []
-    batch: int | None = None
     kept: list[Operator] = []
-    scalars = True
+    scalars = batch is None
     for op in operations:
         kind = type(op)
         if kind in DROPPED:
+            if op.data and op.batch_size:
+                batch, scalars = _same_batch(batch, op.batch_size), False
             continue
         kept.append(op)
         if kind in ELEMENTARY:
@@ -309,8 +334,12 @@ def _ndims(op: Operator) -> tuple[int, ...]:
         return (0,) * ELEMENTARY[kind]
     if kind in _NDIM:
         return _NDIM[kind]
+    if isinstance(op, CompositeOp):
+        return tuple(n for operand in op for n in _ndims(operand))
     if isinstance(op, (Adjoint, Controlled)):
         return _ndims(op.base)
+    if isinstance(op, (Exp, SProd)):
+        return (0, *_ndims(op.base))
     return tuple(op.ndim_params)
 
 

@@ -143,7 +143,7 @@ def test_results_are_the_same_without_the_cache():
 
 
 def test_structures_that_fit_no_template_are_counted():
-    device = qml.device("qstore.ionq", wires=3)
+    device = qml.device("qstore.ionq", wires=3, cache=SmartCircuitCache())
 
     @qml.qnode(device)
     def circuit(x):

@@ -73,7 +73,7 @@ def test_composite_operations(op):
     try:
         p = program(piece, wires)
     except NotAffine:
-        piece = expand(piece, wires)
+        (piece,) = expand(piece, wires)
         p = program(piece, wires)
     got = unitary(lower(p), piece.parameters[0])
     want = qml.matrix(tape, wire_order=range(3))
