@@ -7,7 +7,6 @@ the scheduled end has come and the simulation is done, then ``completed``.
 
 from __future__ import annotations
 
-import heapq
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from pennylane_qstore.emulator.hybrid import QAOA
-from pennylane_qstore.emulator.latency import Durations
 from pennylane_qstore.emulator.run import Distribution
 from pennylane_qstore.emulator.submission import MULTI, CircuitInfo, Failure
 
@@ -29,9 +27,10 @@ class Job:
     """One accepted job. Times are seconds since the epoch, on the emulator's clock.
 
     ``cost_usd`` is the estimate (0 on simulators), ``billed_usd`` what is charged: nothing for
-    dry runs, for jobs that failed, and for those cancelled before they started. ``outcome`` is
-    the result of a job that gives a number instead of histograms, ``compute_us`` its quantum
-    compute time in microseconds by the rate card.
+    dry runs, for jobs that failed, and for those cancelled before they started. ``turn_at`` is
+    when the job would start on a machine that nobody else uses. ``outcome`` is the result of a
+    job that gives a number instead of histograms, ``compute_us`` its quantum compute time in
+    microseconds by the rate card.
     """
 
     id: str
@@ -61,6 +60,7 @@ class Job:
     results: list[Distribution] | None = field(default=None, repr=False)
     outcome: dict[str, Any] | None = None
     compute_us: int = 0
+    turn_at: float = 0.0
     finished_at: float | None = None
     simulated_s: float = 0.0
     canceled_at: float | None = None
@@ -119,6 +119,12 @@ class Ids:
         self._rng = rng
         self._last = 0
 
+    def follow(self, last: str) -> None:
+        """Go on above an id that was given out by another emulator."""
+        number = int(last.replace("-", ""), 16)
+        stamp = number >> 80 << 26 | (number >> 64 & 0xFFF) << 14 | number >> 48 & 0x3FFF
+        self._last = max(self._last, stamp)
+
     def take(self, now: float, count: int = 1) -> list[str]:
         """So many ids, ascending, above all given out before."""
         first = max(int(now * 1000) << 26, self._last + 1)
@@ -155,7 +161,6 @@ class Book:
         self._keep_outcomes = keep_outcomes
         self._outcomes: dict[str, int] = {}
         self._outcomes_kept = 0
-        self._slots: dict[str, list[float]] = {}
         self.accepted = 0
         self.next_sequence = 0
         self.circuits = 0
@@ -236,19 +241,6 @@ class Book:
     def all(self) -> list[Job]:
         """All jobs, in the order they were accepted."""
         return list(self._jobs.values())
-
-    def schedule(
-        self, backend: str, now: float, durations: Durations, concurrency: int | None
-    ) -> tuple[float, float, float]:
-        """When a job accepted now is ready, starts and ends."""
-        ready = now + durations.verify_s
-        start = ready + durations.queue_s
-        if concurrency is not None:
-            slots = self._slots.setdefault(backend, [])
-            if len(slots) >= concurrency:
-                start = max(start, heapq.heappop(slots))
-            heapq.heappush(slots, start + durations.execution_s)
-        return ready, start, start + durations.execution_s
 
 
 def _uuid7(stamp: int, tail: int) -> str:

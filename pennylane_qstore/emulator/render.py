@@ -60,7 +60,8 @@ def job_json(
     name = job.name if child is None else circuits[0].name if named else None
     queued_ms = math.ceil(max(0.0, job.start_at - now) * 1000)
     duration_ms = round((job.end_at - job.start_at + job.simulated_s) * 1000)
-    started = status in ("started", "completed") and not job.dry_run
+    over = now if job.canceled_at is None else job.canceled_at
+    started = job.start_at <= over and not job.dry_run and job.failure is None
     out: dict[str, Any] = {
         "id": job.id if child is None else job.child_ids[child],
         "status": status,

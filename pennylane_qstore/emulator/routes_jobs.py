@@ -10,7 +10,7 @@ from aiohttp import web
 from pennylane_qstore.backends import BACKENDS, MAX_SHOTS
 from pennylane_qstore.emulator.circuits import BadRequest
 from pennylane_qstore.emulator.clock import VirtualClock, timestamp
-from pennylane_qstore.emulator.jobs import Job
+from pennylane_qstore.emulator.jobs import TERMINAL, Job
 from pennylane_qstore.emulator.render import (
     ORGANIZATION,
     PROJECT,
@@ -120,10 +120,10 @@ class _JobRoutes:
         job, child = self._service.find(request.match_info["id"])
         out: dict[str, Any] = {"dry_run": job.dry_run}
         if is_qpu(job.backend):
-            usd = job.cost_usd if child is None else job.cost_usd / len(job.circuits)
-            out["estimated_cost"] = {"value": usd, "unit": "usd"}
-            if job.status(self._service.clock.now()) == "completed" and not job.dry_run:
-                out["cost"] = {"value": usd, "unit": "usd"}
+            parts = 1 if child is None else len(job.circuits)
+            out["estimated_cost"] = {"value": job.cost_usd / parts, "unit": "usd"}
+            if job.status(self._service.clock.now()) in TERMINAL and not job.dry_run:
+                out["cost"] = {"value": job.billed_usd / parts, "unit": "usd"}
         return answer(out)
 
     async def estimate(self, request: web.Request) -> web.Response:
@@ -172,8 +172,7 @@ class _JobRoutes:
 
     async def cancel_many(self, request: web.Request) -> web.Response:
         found = self._bulk(await request.read())
-        for job, _ in found.values():
-            self._service.cancel(job)
+        self._service.cancel(*(job for job, _ in found.values()))
         return answer({"ids": list(found), "status": "canceled"})
 
     async def delete_one(self, request: web.Request) -> web.Response:
@@ -183,8 +182,7 @@ class _JobRoutes:
 
     async def delete_many(self, request: web.Request) -> web.Response:
         found = self._bulk(await request.read())
-        for job, _ in found.values():
-            self._service.delete(job)
+        self._service.delete(*(job for job, _ in found.values()))
         return answer({"ids": list(found), "status": "deleted"})
 
     async def _take_time(self) -> None:

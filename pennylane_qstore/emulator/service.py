@@ -23,6 +23,7 @@ from pennylane_qstore.emulator.faults import Faults
 from pennylane_qstore.emulator.hybrid import FUNCTION, QAOA
 from pennylane_qstore.emulator.jobs import TERMINAL, Book, Ids, Job
 from pennylane_qstore.emulator.latency import LatencyProfile
+from pennylane_qstore.emulator.queue import MachineQueue
 from pennylane_qstore.emulator.run import Distribution, Physics
 from pennylane_qstore.emulator.sessions import Session, read_session
 from pennylane_qstore.emulator.state import StateFile
@@ -91,6 +92,7 @@ class Service:
         self._simulators: Simulators
         self._noise_model, self._simulator = noise_model, simulator
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._queues: dict[str, MachineQueue] = {}
 
     async def read(self, body: bytes) -> Submission:
         """A submission from a request body.
@@ -115,14 +117,14 @@ class Service:
             submission.one, submission.two, count, submission.shots, mitigated=submission.mitigated
         )
         compute_s = card.compute_seconds(submission.one, submission.two, count, submission.shots)
+        failure = submission.failure
+        billed = 0.0 if submission.dry_run or failure is not None else cost
         session = None
         if submission.session_id is not None:
             session = self.session(submission.session_id)
-            session.admit(submission.backend, cost, now)
-        failure = submission.failure
+            session.admit(submission.backend, billed, now)
         if fault := self.faults.content("fail", "submit"):
-            failure = Failure(fault.code, fault.message)
-        billed = 0.0 if submission.dry_run or failure is not None else cost
+            failure, billed = Failure(fault.code, fault.message), 0.0
         if self.budget_usd is not None and self.billed_usd + billed > self.budget_usd:
             left = self.budget_usd - self.billed_usd
             failure = Failure(
@@ -132,9 +134,8 @@ class Service:
         lag = self.faults.content("list_lag", "submit")
         shuffle = self.faults.content("shuffle_children", "submit")
         durations = self.profile.draw(count, submission.shots, self.rng)
-        ready, start, end = self.book.schedule(
-            submission.backend, now, durations, self.profile.concurrency
-        )
+        ready = now + durations.verify_s
+        turn = ready + durations.queue_s
         seed = (submission.noise or {}).get("seed")
         drawn = int(self.rng.integers(2**31))
         (job_id,) = self.ids.take(now)
@@ -159,8 +160,9 @@ class Service:
             seed=drawn if seed is None else seed % 2**32,
             submitted_at=now,
             ready_at=ready,
-            start_at=start,
-            end_at=end,
+            turn_at=turn,
+            start_at=turn,
+            end_at=turn + durations.execution_s,
             cost_usd=cost,
             billed_usd=billed,
             cost_model="QCT" if card.unit == "compute_second" else "2QGE_operations",
@@ -175,6 +177,9 @@ class Service:
             self.billed_usd += billed
         if session is not None:
             session.join(job.id, billed, now)
+        if (queue := self._queue(job)) is not None:
+            queue.append(job, now)
+            queue.seat(job, now)
         self.book.add(job, now)
         self._changed(job)
         if failure is None and not job.dry_run:
@@ -186,8 +191,14 @@ class Service:
         now = self.clock.now()
         for session in state.sessions():
             self.sessions[session.id] = session
+            self.ids.follow(session.id)
         for job in state.jobs():
             self.book.add(job, now)
+            self.ids.follow(max([job.id, *job.child_ids]))
+            if (queue := self._queue(job)) is not None:
+                queue.append(job, now)
+        for queue in self._queues.values():
+            queue.move_up(now)
         self.billed_usd, self.billed_jobs = state.bill()
         self.state = state
 
@@ -216,25 +227,31 @@ class Service:
             raise not_found()
         return found
 
-    def cancel(self, job: Job) -> None:
-        """Cancel a job unless it has ended (completed ones too, by the rules)."""
+    def cancel(self, *jobs: Job) -> None:
+        """Cancel jobs unless they have ended (completed ones too, by the rules)."""
         now = self.clock.now()
-        status = job.status(now)
-        if status in TERMINAL and not (status == "completed" and self.rules.cancel_completed):
-            return
-        if status in ("submitted", "ready"):  # never ran: not charged
-            self.billed_usd -= job.billed_usd
-            job.billed_usd = 0.0
-        job.canceled_at = now
-        self._changed(job)
+        left: set[str] = set()  # backends whose queues have become shorter
+        for job in jobs:
+            status = job.status(now)
+            if status in TERMINAL and not (status == "completed" and self.rules.cancel_completed):
+                continue
+            if status in ("submitted", "ready"):  # never ran: not charged
+                self._refund(job)
+            job.canceled_at = now
+            left.add(job.backend)
+            self._changed(job)
+        for backend in left & self._queues.keys():
+            for job in self._queues[backend].move_up(now):
+                self._changed(job)
 
-    def delete(self, job: Job) -> None:
-        """Forget a job; what was charged stays charged."""
-        if job.status(self.clock.now()) not in TERMINAL:
-            self.cancel(job)
-        self.book.remove(job)
-        if self.state is not None:
-            self.state.remove(job)
+    def delete(self, *jobs: Job) -> None:
+        """Forget jobs; what was charged stays charged."""
+        now = self.clock.now()
+        self.cancel(*(job for job in jobs if job.status(now) not in TERMINAL))
+        for job in jobs:
+            self.book.remove(job)
+            if self.state is not None:
+                self.state.remove(job)
 
     def clone_request(self, job: Job, child: int | None, body: Any) -> bytes:
         """The request for a job like this one, with the members of ``body`` in place.
@@ -309,10 +326,8 @@ class Service:
         if session.status(now) == "ended":
             return
         session.ended_at = now
-        for job_id in session.jobs:
-            found = self.book.find(job_id)
-            if found is not None and found[0].status(now) in ("submitted", "ready"):
-                self.cancel(found[0])
+        jobs = [found[0] for found in map(self.book.find, session.jobs) if found is not None]
+        self.cancel(*(job for job in jobs if job.status(now) in ("submitted", "ready")))
         if self.state is not None:
             self.state.save_session(session)
 
@@ -349,6 +364,19 @@ class Service:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _queue(self, job: Job) -> MachineQueue | None:
+        """The queue a job stands in, if it takes the time of a machine that is not unlimited."""
+        places = self.profile.concurrency
+        if places is None or job.dry_run or job.failure is not None:
+            return None
+        return self._queues.setdefault(job.backend, MachineQueue(places))
+
+    def _refund(self, job: Job) -> None:
+        self.billed_usd -= job.billed_usd
+        if job.session_id in self.sessions:
+            self.sessions[job.session_id].spent_usd -= job.billed_usd
+        job.billed_usd = 0.0
+
     def _start(self, job: Job, submission: Submission) -> None:
         physics = submission.physics(self._simulator, self._noise_model)
         task = asyncio.ensure_future(self._simulate(job, submission, physics))
@@ -368,8 +396,7 @@ class Service:
         except Exception as error:  # noqa: BLE001 - a service fails the job
             _LOG.exception("Simulation of job %s failed", job.id)
             job.failure = Failure("SimulationError", f"{type(error).__name__}: {error}")
-            self.billed_usd -= job.billed_usd
-            job.billed_usd = 0.0
+            self._refund(job)
         job.simulated_s = loop.time() - began
         job.finished_at = self.clock.now()
         self.book.weigh(job, job.finished_at)

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pennylane_qstore.emulator.jobs import Book, Ids, Job
-from pennylane_qstore.emulator.latency import PROFILES, Durations, LatencyProfile, profile
+from pennylane_qstore.emulator.latency import PROFILES, LatencyProfile, profile
+from pennylane_qstore.emulator.queue import MachineQueue
 from pennylane_qstore.emulator.run import Distribution
 from pennylane_qstore.emulator.submission import CircuitInfo, Failure
 from pennylane_qstore.errors import ConfigurationError
@@ -61,6 +62,9 @@ def test_ids_are_version_7_unique_and_ascending(takes: list[tuple[float, int]]) 
     parsed = [uuid.UUID(i) for i in found]
     assert {(u.version, u.variant) for u in parsed} == {(7, uuid.RFC_4122)}
     assert parsed[0].int >> 80 == int(times[0] * 1000) or times[0] == 0
+    after = Ids(np.random.default_rng(0))
+    after.follow(found[-1])
+    assert after.take(times[0])[0] > found[-1]
 
 
 def test_a_status_is_a_function_of_the_time() -> None:
@@ -103,11 +107,50 @@ def test_unfinished_jobs_are_never_pushed_out() -> None:
     assert len(book) == 4
 
 
-def test_slots_of_a_backend_are_its_own() -> None:
-    book = Book()
-    durations = Durations(0.0, 0.0, 1.0, 10.0)
-    starts = [book.schedule(b, 0.0, durations, 1)[1] for b in ("a", "a", "b", "a")]
-    assert starts == [1.0, 11.0, 1.0, 21.0]
+def test_who_waits_behind_a_cancelled_job_moves_up() -> None:
+    queue = MachineQueue(2)
+    jobs = [make_job(Book(), turn_at=5.0, start_at=5.0, end_at=5.0 + 10 * k) for k in range(1, 6)]
+    for job in jobs:
+        queue.append(job, 0.0)
+        queue.seat(job, 0.0)
+    assert [(job.start_at, job.end_at) for job in jobs] == [
+        (5, 15), (5, 25), (15, 45), (25, 65), (45, 95)
+    ]  # fmt: skip
+    jobs[2].canceled_at = 7.0
+    assert queue.move_up(7.0) == jobs[3:]
+    assert [(job.start_at, job.end_at) for job in jobs[3:]] == [(15, 55), (25, 75)]
+    jobs[1].canceled_at = 10.0  # while it runs: its place is free at once
+    queue.move_up(10.0)
+    assert [(job.start_at, job.end_at) for job in jobs[3:]] == [(10, 50), (15, 65)]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9)), min_size=1, max_size=12),
+    st.integers(1, 3),
+    st.sets(st.integers(0, 11)),
+    st.integers(0, 30),
+)
+def test_a_machine_never_runs_more_than_it_has_places_for(
+    times: list[tuple[int, int]], places: int, canceled: set[int], now: int
+) -> None:
+    queue = MachineQueue(places)
+    jobs = [
+        make_job(Book(), turn_at=float(turn), start_at=float(turn), end_at=float(turn + length))
+        for turn, length in times
+    ]
+    for job in jobs:
+        queue.append(job, 0.0)
+        queue.seat(job, 0.0)
+    before = [job.start_at for job in jobs]
+    for k in canceled & set(range(len(jobs))):
+        if jobs[k].end_at > now:
+            jobs[k].canceled_at = float(now)
+    queue.move_up(float(now))
+    kept = [job for job in jobs if job.canceled_at is None]
+    for job, start in zip(jobs, before, strict=True):
+        assert job.turn_at <= job.start_at <= start
+        assert sum(k.start_at <= job.start_at < k.end_at for k in kept) <= places
 
 
 def test_profiles_by_name_number_and_fields() -> None:

@@ -87,6 +87,10 @@ def test_what_never_ran_is_not_charged(serve: Callable[..., Wire]) -> None:
     clock.advance(60)
     wire("PUT", f"/jobs/{running}/status/cancel")
     assert wire.emulator.stats()["billed_usd"] == 25.79
+    costs = [wire("GET", f"/jobs/{job}/cost").json["cost"]["value"] for job in (waiting, running)]
+    assert costs == [0.0, 25.79]
+    assert wire.job(waiting)["started_at"] is None
+    assert wire.job(running)["started_at"] is not None
 
 
 @pytest.mark.parametrize("query", ["", "backend=odd", "backend=simulator&shots=many"])
@@ -124,6 +128,32 @@ def test_sessions_enforce_their_limits(serve: Callable[..., Wire]) -> None:
     assert submit(wire, timed) == 400
     assert wire("GET", f"/sessions/{timed}").json["status"] == "ended"
     assert submit(wire, "nonsense") == 404
+
+
+def test_what_is_not_charged_leaves_a_sessions_limit_alone(serve: Callable[..., Wire]) -> None:
+    wire = serve(clock=VirtualClock(), profile={"queue_s": 60.0})
+    costly = session(wire, cost_limit={"unit": "usd", "value": 30})
+    qpu = {"backend": "qpu.forte-1", "session_id": costly}
+    wire("PUT", f"/jobs/{wire.submit(**qpu)}/status/cancel")
+    wire.submit([{"gate": "x", "target": 40}], **qpu)  # fails
+    wire.submit(**qpu)
+    wire.submit(**qpu, dry_run=True)
+    assert submit(wire, costly) == 400
+
+
+def test_only_what_runs_takes_the_machines_time(serve: Callable[..., Wire]) -> None:
+    profile = {"queue_s": 10.0, "execution_s": 100.0, "concurrency": 1}
+    wire = serve(clock=VirtualClock(), profile=profile)
+    qpu = {"backend": "qpu.forte-1"}
+    wire.submit(**qpu, dry_run=True)
+    wire.submit([{"gate": "x", "target": 40}], **qpu)  # fails
+    jobs = [wire.submit(**qpu) for _ in range(3)]
+    waits = lambda: [wire.job(job)["predicted_wait_time_ms"] for job in jobs]  # noqa: E731
+    assert waits() == [10_000, 110_000, 210_000]
+    wire("PUT", "/jobs/status/cancel", {"ids": jobs[1:2]})
+    assert waits() == [10_000, None, 110_000]
+    wire("DELETE", f"/jobs/{jobs.pop(0)}")
+    assert waits() == [None, 10_000]
 
 
 def test_a_session_from_created_to_ended(serve: Callable[..., Wire]) -> None:

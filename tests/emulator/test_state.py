@@ -73,6 +73,21 @@ def test_a_job_in_the_queue_is_run_after_the_restart(tmp_path: Path) -> None:
         wire.connection.close()
 
 
+def test_ids_and_the_queue_go_on_after_the_restart(tmp_path: Path) -> None:
+    state, clock, qpu = tmp_path / "jobs.db", VirtualClock(), {"backend": "qpu.forte-1"}
+    profile = {"queue_s": 10.0, "execution_s": 100.0, "concurrency": 1}
+    seen: list[str] = []
+    for count in (2, 3):
+        with Emulator(state=state, clock=clock, profile=profile, seed=1) as emulator:
+            wire = Wire(emulator)
+            seen += [wire("POST", "/sessions", qpu).json["id"], wire.submit(**qpu)]
+            assert len(wire("GET", "/sessions").json["sessions"]) == count - 1
+            newest = wire.job(seen[-1])["predicted_wait_time_ms"]
+            assert newest == 10_000 + 100_000 * (count - 2)
+            wire.connection.close()
+    assert seen == sorted(set(seen))
+
+
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     text = tmp_path / "text.db"
     text.write_text("this is not a database, and long enough to be sure of that" * 10)
