@@ -440,7 +440,7 @@ def _check_ranges(gates: Iterable[Gate], params: NDArray[np.float64], index: Seq
     if wrong.any():
         row, column = map(int, np.argwhere(wrong)[0])
         raise BadRequest(
-            f'"circuits[{index[row]}]" has a native parameter {params[row, column]!r}: phases are '
-            "turns in [-1, 1], the angle of ms is 0 to 0.25 turns, of zz -1 to 1.",
+            f'"circuits[{index[row]}]" has a native parameter {float(params[row, column])}: phases '
+            "are turns in [-1, 1], the angle of ms is 0 to 0.25 turns, of zz -1 to 1.",
             keys=["input.circuit"],
         )

@@ -9,6 +9,9 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+_END = 1e11
+"""The year 5138: up to here, and a good while on, timestamps can be written."""
+
 
 class Clock(Protocol):
     """What the emulator asks of a clock."""
@@ -68,11 +71,13 @@ class VirtualClock:
 
         Raises:
             ValueError: the seconds are negative (a clock that goes back is a fault, see
-                the ``clock_skew`` fault).
+                the ``clock_skew`` fault), or lead to the end of time.
         """
         if not seconds >= 0:
             raise ValueError(f"A clock advances by 0 seconds or more, not {seconds!r}.")
         with self._lock:
+            if self._now + seconds > _END:
+                raise ValueError(f"The clock ends before {seconds!r} seconds have passed.")
             self._now += seconds
             due = []
             while self._sleepers and self._sleepers[0][0] <= self._now:

@@ -60,6 +60,7 @@ Routes: ``submit`` (POST /jobs, clone, move), ``job`` (GET /jobs/{id}), ``list``
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -139,7 +140,20 @@ HOSTILE: Mapping[str, bytes] = MappingProxyType(
         "huge": b'{"0": 1.0, "x": "' + b"a" * 1_000_000 + b'"}',
     }
 )
-"""Bodies by name; ``gzip_bomb`` (a gigabyte of zeros in five megabytes) is made when asked for."""
+"""Bodies by name; ``gzip_bomb`` (a gigabyte of zeros in one megabyte) is made when asked for."""
+
+_LONGEST_S = 1e9
+"""The longest delay: 30 years, and timestamps can still be written."""
+_KINDS_OF: Mapping[str, Any] = MappingProxyType(
+    {
+        "str": str,
+        "int": int,
+        "float": (int, float),
+        "int | None": (int, type(None)),
+        "str | float | None": (str, int, float, type(None)),
+    }
+)
+"""What the annotations of a :class:`Fault` allow: plans come from files and requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +196,7 @@ class Fault:
     value: str = "hibernating"
 
     def __post_init__(self) -> None:
+        self._check_types()
         if self.kind not in KINDS:
             raise ConfigurationError(f"Unknown fault {self.kind!r}. Allowed: {', '.join(KINDS)}.")
         if not self.route:
@@ -200,8 +215,21 @@ class Fault:
             raise ConfigurationError(f"chance={self.chance!r}: a probability from 0 to 1.")
         if self.times is not None and self.times < 1:
             raise ConfigurationError(f"times={self.times!r}: 1 or more, or None for always.")
+        if self.skip < 0:
+            raise ConfigurationError(f"skip={self.skip!r}: 0 or more.")
         if not 200 <= self.status <= 599:
             raise ConfigurationError(f"status={self.status!r}: an HTTP status from 200 to 599.")
+        if not abs(self.delay_s) <= _LONGEST_S:
+            raise ConfigurationError(f"delay_s={self.delay_s!r}: at most {_LONGEST_S:g} seconds.")
+        for name in ("retry_after", "location"):
+            if set("\r\n\0") & set(str(getattr(self, name))):
+                raise ConfigurationError(f"{name} is sent in a header: one line, please.")
+
+    def _check_types(self) -> None:
+        for f in fields(self):
+            value, kinds = getattr(self, f.name), _KINDS_OF[str(f.type)]
+            if not isinstance(value, kinds) or isinstance(value, bool):
+                raise ConfigurationError(f"{f.name}={value!r} of a fault must be {f.type}.")
 
     @property
     def transport(self) -> bool:
@@ -226,6 +254,8 @@ class Faults:
     def __init__(
         self, faults: Iterable[Fault | Mapping[str, Any]] = (), *, seed: int | None = None
     ) -> None:
+        if seed is not None and (type(seed) is not int or seed < 0):
+            raise ConfigurationError(f"seed={seed!r} of faults: an integer, 0 or more.")
         self._lock = threading.Lock()
         self._entries: list[list[Any]] = []  # [fault, matches seen, times happened]
         self.rng = np.random.default_rng(seed)
@@ -320,16 +350,18 @@ def _fault(value: Fault | Mapping[str, Any]) -> Fault:
         raise ConfigurationError(
             f"{value!r} is no fault: it takes 'kind' and any of {', '.join(names[1:])}."
         )
-    try:
-        return Fault(**value)
-    except TypeError as error:
-        raise ConfigurationError(f"{dict(value)!r} is no fault: {error}") from error
+    return Fault(**value)
 
 
 @lru_cache(maxsize=1)
 def _bomb() -> bytes:
     import zlib
 
-    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
-    zeros = bytes(1 << 20)
-    return b"".join([*(packer.compress(zeros) for _ in range(1024)), packer.flush()])
+    zeros, count = bytes(1 << 20), 1 << 10
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    block = packer.compress(zeros) + packer.flush(zlib.Z_FULL_FLUSH)  # may follow itself
+    check = 0
+    for _ in range(count):
+        check = zlib.crc32(zeros, check)
+    head = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+    return head + block * count + packer.flush() + struct.pack("<II", check, len(zeros) * count)

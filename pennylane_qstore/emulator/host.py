@@ -114,7 +114,8 @@ class Emulator:
             )
         if budget_usd is not None and not budget_usd >= 0:
             raise ConfigurationError(f"budget_usd={budget_usd!r}: give US dollars, 0 or more.")
-        for name, count, least in (("workers", workers, 1), ("processes", processes, 0)):
+        counts = (("workers", workers, 1), ("processes", processes, 0), ("seed", seed, 0))
+        for name, count, least in counts:
             if count is not None and count < least:
                 raise ConfigurationError(f"{name}={count!r}: give {least} or more.")
         if keep < 1:

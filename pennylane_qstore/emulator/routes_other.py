@@ -164,9 +164,12 @@ class _OtherRoutes:
         clock = self._service.clock
         if not isinstance(clock, VirtualClock):
             raise BadRequest("This emulator runs on the machine's clock.", status=409)
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
-            raise BadRequest('"advance" must be a number of seconds, 0 or more.', keys=["advance"])
-        clock.advance(seconds)
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise BadRequest('"advance" must be a number of seconds.', keys=["advance"])
+        try:
+            clock.advance(seconds)
+        except ValueError as error:
+            raise BadRequest(str(error), keys=["advance"]) from error
         return answer({"now": clock.now()})
 
     def _backend_json(self, known: Backend) -> dict[str, Any]:

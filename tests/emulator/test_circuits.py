@@ -107,7 +107,10 @@ def test_a_malformed_gate_is_refused_by_name(gate: Any, says: str) -> None:
 @pytest.mark.parametrize(
     ("gate", "says"),
     [
-        ({"gate": "gpi", "target": 0, "phase": 1.01}, r"turns in \[-1, 1\]"),
+        (
+            {"gate": "gpi", "target": 0, "phase": 1.01},
+            r"native parameter 1.01: phases are turns in \[-1, 1\]",
+        ),
         ({"gate": "ms", "targets": [0, 1], "phases": [0, 0], "angle": 0.3}, "0 to 0.25"),
         ({"gate": "ms", "targets": [0, 1], "phases": [0, 0], "angle": -0.1}, "0 to 0.25"),
         ({"gate": "ms", "targets": [0, 1], "phases": [0]}, "two"),
