@@ -13,7 +13,9 @@ import orjson
 from aiohttp import web
 
 from pennylane_qstore.emulator.circuits import BadRequest
+from pennylane_qstore.emulator.clock import timestamp
 from pennylane_qstore.emulator.jobs import TERMINAL, Job
+from pennylane_qstore.emulator.render import job_json
 from pennylane_qstore.emulator.responses import answer
 from pennylane_qstore.emulator.service import not_found
 
@@ -78,10 +80,15 @@ class _PageRoutes:
         k = int(request.match_info["k"])
         if k >= len(job.circuits):
             raise not_found()
-        failure = job.failure
+        failure, circuit = job.failure, job.circuits[k]
+        now = self._service.clock.now()
+        shown, waits = job_json(job, now), job.status(now) in ("submitted", "ready")
         out: dict[str, Any] = {
-            "qubits": job.circuits[k].qubits,
-            "name": job.circuits[k].name,
+            "qubits": circuit.qubits,
+            "name": circuit.name,
+            "gates": [circuit.one, circuit.two],
+            **{key: shown[key] for key in ("submitted_at", "started_at", "completed_at")},
+            "starts_at": timestamp(job.start_at) if waits else None,
             "circuit": None,
             "probabilities": None,
             "outcomes": 0,
@@ -91,7 +98,7 @@ class _PageRoutes:
         with suppress(BadRequest):  # not kept any more, or a program that cannot be read
             out["circuit"] = await self._service.off_loop(lambda: self._service.source(job, k))
         with suppress(BadRequest):  # not completed yet
-            one = self._service.distribution(job, k).first(job.circuits[k].qubits)
+            one = self._service.distribution(job, k).first(circuit.qubits)
             out["outcomes"] = len(one.states)
             out["probabilities"] = one.likeliest(_BARS).probabilities()
         return answer(out)
@@ -129,6 +136,7 @@ class _PageRoutes:
         return {
             "id": job.id,
             "sequence": job.sequence,
+            "version": job.version,
             "name": job.name,
             "status": status,
             "backend": job.backend,

@@ -45,6 +45,17 @@ def test_events_tell_what_changed(wire: Wire) -> None:
     stream.close()
 
 
+def test_a_job_that_waits_says_until_when(serve: Callable[..., Wire]) -> None:
+    clock = VirtualClock(start=0.0)
+    wire = serve(clock=clock, profile={"queue_s": 60.0, "execution_s": 5.0})
+    path = f"/admin/jobs/{wire.submit(backend='qpu.forte-1')}/0"
+    times = lambda: [wire("GET", path).json[f"{k}_at"] for k in ("starts", "started")]  # noqa: E731
+    assert times() == ["1970-01-01T00:01:00.000Z", None]
+    clock.advance(60)
+    assert times() == [None, "1970-01-01T00:01:00.000Z"]
+    assert wire("GET", path).json["gates"] == [1, 1]
+
+
 def test_one_circuit_of_a_job(wire: Wire) -> None:
     job_id = wire.done(wire.submit_many([BELL, [{"gate": "x", "target": 0}]]))["id"]
     found = wire("GET", f"/admin/jobs/{job_id}/1").json
@@ -72,13 +83,16 @@ def test_the_page_shows_jobs_live(serve: Callable[..., Wire], tmp_path: Path) ->
         clock.advance(60)
         browser.wait(ROWS, lambda rows: rows == ["first completed"])
         browser.wait("document.querySelectorAll('.bar').length", lambda n: n >= 2)
-        assert browser.run("document.querySelectorAll('#circuit rect').length") == 2
-        assert browser.run("document.getElementById('n-billed_usd').textContent") == "25.79 $"
+        assert browser.run("document.querySelectorAll('#circuit g').length") == 2
+        facts = browser.run("document.getElementById('facts').textContent")
+        assert "1 one-qubit and 1 two-qubit gates on 2 qubits" in facts
+        assert browser.run("document.getElementById('n-billed_usd').textContent") == "$25.79"
         wire.submit_many([BELL] * 3, name="second")
-        wire.submit([{"gate": "x", "target": 40}], name="third")
+        wire.submit([{"gate": "x", "target": 40}], name="third" + "x" * 300)
         clock.advance(120)
-        states = ["third failed", "second completed", "first completed"]
+        states = ["third" + "x" * 300 + " failed", "second completed", "first completed"]
         browser.wait(ROWS, lambda rows: rows == states)
+        assert browser.run("(e => e.scrollWidth <= e.clientWidth)(document.getElementById('jobs'))")
         browser.run("document.querySelectorAll('#jobs tbody tr')[1].click()")
         browser.wait("document.getElementById('of').textContent", lambda t: t.startswith("of 3"))
         assert not browser.run("document.getElementById('picker').hidden")
