@@ -24,6 +24,8 @@ PINNED = {
     ]
 }
 CLIENTS = Path(__file__).parent / "clients"
+SCENARIOS = Path(__file__).parent / "scenarios.py"
+PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 
 
 @pytest.fixture(scope="session")
@@ -40,8 +42,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pat
         place = base / requirement.replace("==", "-")
         python = place / "bin" / "python"
         if not (place / "installed").exists():
-            venv.create(place, with_pip=True, clear=True)
-            install = [str(python), "-m", "pip", "install", "--quiet", requirement]
+            venv.create(place, clear=True)
+            install = [*PIP, "--python", str(python), "install", "--no-compile", requirement]
             done = subprocess.run(install, capture_output=True, text=True, timeout=900)
             assert done.returncode == 0, done.stderr
             (place / "installed").touch()
@@ -56,23 +58,49 @@ def emulator() -> Iterator[Emulator]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def client(
+    environment: Callable[[str], Path],
+) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
+    """A function that gives the process that has imported a client, see ``scenarios.py``."""
+    clean = {k: v for k, v in os.environ.items() if "IONQ" not in k and k != "PYTHONPATH"}
+    clean |= {"IONQ_API_KEY": "conformance", "NO_PROXY": "127.0.0.1"}
+    running: dict[str, subprocess.Popen[str]] = {}
+
+    def start(name: str) -> subprocess.Popen[str]:
+        if name not in running:
+            command = [environment(name), SCENARIOS, CLIENTS / f"use_{name}.py"]
+            running[name] = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=clean,
+            )
+        return running[name]
+
+    yield start
+    for process in running.values():
+        process.communicate(timeout=60)  # it ends with its input
+
+
 @pytest.fixture
-def run_client(environment: Callable[[str], Path]) -> Callable[..., Any]:
+def run_client(
+    client: Callable[[str], subprocess.Popen[str]], tmp_path: Path
+) -> Callable[..., Any]:
     """A function that runs one scenario of a client's script and gives what it printed."""
 
-    def run(client: str, emulator: Emulator, scenario: str) -> Any:
-        clean = {k: v for k, v in os.environ.items() if "IONQ" not in k and k != "PYTHONPATH"}
-        clean |= {
-            "IONQ_API_URL": emulator.url,
-            "IONQ_API_KEY": "conformance",
-            "NO_PROXY": "127.0.0.1",
-        }
-        command = [environment(client), CLIENTS / f"use_{client}.py", emulator.url, scenario]
-        done = subprocess.run(
-            [str(part) for part in command], capture_output=True, text=True, env=clean, timeout=240
+    def run(name: str, emulator: Emulator, scenario: str) -> Any:
+        process, out, err = client(name), tmp_path / "out", tmp_path / "err"
+        assert process.stdin is not None
+        assert process.stdout is not None
+        print(
+            json.dumps([emulator.url, scenario, str(out), str(err)]), file=process.stdin, flush=True
         )
-        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-        return json.loads(done.stdout.splitlines()[-1])
+        status = process.stdout.readline().strip()
+        said = out.read_text() if out.exists() else ""
+        assert status == "0", f"{said}\n{err.read_text() if err.exists() else 'no scenario ran'}"
+        return json.loads(said.splitlines()[-1])
 
     return run
 

@@ -15,7 +15,7 @@ import pytest
 from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.emulator.render import ARTIFACTS
 
-from .conftest import PINNED
+from .conftest import PINNED, PIP
 
 pytestmark = pytest.mark.conformance
 CHECKS = (
@@ -133,8 +133,8 @@ def test_ionqs_own_document(
     environment: Callable[[str], Path], emulator: Emulator, tmp_path: Path
 ) -> None:
     """The document comes with the source of ionq-core, which is generated from it."""
-    pip = [str(environment("ionq_core")), "-m", "pip", "download", "--quiet", "--no-deps"]
-    pip += ["--no-binary", ":all:", PINNED["ionq_core"], "-d", str(tmp_path)]
+    pip = [*PIP, "download", "--no-deps", "--no-binary", ":all:", PINNED["ionq_core"]]
+    pip += ["-d", str(tmp_path)]
     done = subprocess.run(pip, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     (source,) = tmp_path.glob("ionq_core-*.tar.gz")
