@@ -363,6 +363,7 @@ class IonQDevice(Device):  # type: ignore[misc]
         for tape in circuits:
             self._refuse(tape)
         chance = self._rng.bit_generator.state, self._noise_rng.bit_generator.state
+        batch = self._service.batch
         try:
             try:
                 found = self._execute(circuits)
@@ -371,7 +372,9 @@ class IonQDevice(Device):  # type: ignore[misc]
                     raise
                 found = self._execute(circuits)
         except BaseException:
-            # Asked for again, the batch is the same one: the ledger knows it by its content.
+            # Asked for again, the batch is the same one: the ledger knows it by its number and
+            # its content. Jobs that are sent one by one have numbers of their own.
+            self._service.batch = batch
             self._rng.bit_generator.state, self._noise_rng.bit_generator.state = chance
             raise
         rows = self._stats.last["circuits_by_tape"]

@@ -74,6 +74,16 @@ def test_one_by_one_what_came_before_is_kept():
         assert emulator.stats()["posts"] == 3
 
 
+def test_one_by_one_in_a_named_run_the_same_call_again_sends_only_what_is_missing(tmp_path):
+    tapes = [tape(x) for x in ANGLES[:5]]
+    with Emulator(seed=1, faults=failing(skip=2)) as emulator:
+        dev = device(emulator, batch=False, run="r", ledger=tmp_path / "ledger")
+        with pytest.raises(JobFailed):
+            dev.execute(tapes)
+        np.testing.assert_allclose(dev.execute(tapes), np.cos(ANGLES[:5]))
+        assert emulator.stats()["circuits"] == 5 + 1
+
+
 def test_where_jobs_take_one_circuit_what_came_is_kept_too():
     with Emulator(seed=1) as emulator:
         dev = device(emulator, batch_size=None)
