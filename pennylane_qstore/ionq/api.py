@@ -9,7 +9,7 @@ from __future__ import annotations
 import email.utils
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -102,8 +102,10 @@ class Api:
 
     # ---- jobs -----------------------------------------------------------------------
 
-    async def create(self, body: bytes, traffic: Traffic) -> str:
-        """POST a job, once.
+    async def create(
+        self, body: bytes, traffic: Traffic, before: Callable[[], Awaitable[None]] | None = None
+    ) -> str:
+        """POST a job, once; ``before`` is awaited just before it goes out.
 
         Returns:
             The job id.
@@ -114,7 +116,7 @@ class Api:
             ServiceError, AuthenticationError: refused, no job was created.
         """
         await self.pacer.wait()
-        answer = await self.transport.request("POST", "/jobs", traffic, body=body)
+        answer = await self.transport.request("POST", "/jobs", traffic, body=body, before=before)
         outcome = classify(answer.status)
         if outcome is Outcome.DONE:
             try:

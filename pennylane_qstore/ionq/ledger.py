@@ -127,6 +127,12 @@ class Ledger:
         with self._change("intent", durable=True) as db:
             return [self._begin(db, intent) for intent in intents]
 
+    def sending(self, row: int) -> None:
+        """The POST goes out only now: whoever looks for its job counts the time from here."""
+        with self._change("sending") as db:
+            db.execute("UPDATE submissions SET updated_at = ? WHERE id = ?", (self._now(), row))
+            self._log(db, row, "sending", None)
+
     def submitted(self, row: int, job_id: str) -> None:
         """The job exists and has this id. Durable; gives the lease back."""
         with self._change("submitted", durable=True) as db:

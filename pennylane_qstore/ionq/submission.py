@@ -38,6 +38,7 @@ _FIRST_LOOK_S = 0.1
 _LONGEST_LOOK_S = 10.0
 _UNKNOWN_SKEW_S = 86_400.0
 _WAIT_FOR_OTHER_S = 0.1
+_STALE = 0.1  # of the settle time: as old may the entry be that a POST's time is counted from
 _FREE = frozenset({"simulator"})  # backends on which a job too many costs nothing
 
 
@@ -106,7 +107,8 @@ class Submitter:
                 return row.job_id, False
             if row.state not in (State.INTENT, State.AMBIGUOUS):
                 return None
-            left_s = row.updated_at + self.api.settle_s - self.api.clock.now()
+            settled_at = row.updated_at + (1 + _STALE) * self.api.settle_s
+            left_s = settled_at - self.api.clock.now()
             job_id = await self.recover(row, traffic, settle_s=left_s, owner=owner)
             if job_id is not None:
                 await self.ledger.off_loop(self.ledger.submitted, row.id, job_id)
@@ -262,8 +264,15 @@ class Submitter:
 
     async def _post(self, row: Submission, body: bytes, traffic: Traffic, doubtful: bool) -> str:
         """One POST and its entry in the ledger, which belong together."""
+
+        async def before() -> None:
+            # A pause, a lost POST or a long line for a connection may lie behind: were this
+            # process killed now, the settle time would seem to be over already.
+            if self.api.clock.now() - row.updated_at > _STALE * self.api.settle_s:
+                await self.ledger.off_loop(self.ledger.sending, row.id)
+
         try:
-            job_id = await self.api.create(body, traffic)
+            job_id = await self.api.create(body, traffic, before)
         except Lost as reason:
             await self.ledger.off_loop(self.ledger.ambiguous, row.id, str(reason))
             raise

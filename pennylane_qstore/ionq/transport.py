@@ -11,6 +11,7 @@ import io
 import ipaddress
 import ssl
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -175,6 +176,7 @@ class Transport:
         *,
         body: bytes | None = None,
         max_bytes: int = MAX_STATUS_BYTES,
+        before: Callable[[], Awaitable[None]] | None = None,
     ) -> Answer:
         """Send one request, once.
 
@@ -184,6 +186,7 @@ class Transport:
             traffic: counters to write to.
             body: JSON, or nothing.
             max_bytes: decoded bytes to read of a good answer.
+            before: awaited when a connection is free, just before the request goes out.
 
         Raises:
             Unsent: the service was not reached.
@@ -196,6 +199,8 @@ class Transport:
         # Own slots rather than the pool's: waiting for a connection is not the service's
         # slowness, so it must not use up the time limit.
         async with self._slots:
+            if before is not None:
+                await before()
             traffic.requests += 1
             traffic.posts += method == "POST"
             traffic.bytes_sent += len(body) if body else 0

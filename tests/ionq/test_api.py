@@ -32,7 +32,7 @@ class Script:
         self.answers = list(answers)
         self.asked = []
 
-    async def request(self, method, path, traffic, *, body=None, max_bytes=0):
+    async def request(self, method, path, traffic, *, body=None, max_bytes=0, before=None):
         self.asked.append((method, path))
         traffic.requests += 1
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]

@@ -127,8 +127,10 @@ class Service:
             self.jobs[job["id"]] = job
         return job
 
-    async def request(self, method, path, traffic, *, body=None, max_bytes=0):
+    async def request(self, method, path, traffic, *, body=None, max_bytes=0, before=None):
         await asyncio.sleep(0)
+        if before is not None:
+            await before()
         self.arrive()
         traffic.requests += 1
         mishap = next((m for m in self.mishaps if m[0] == method), None)
@@ -359,9 +361,32 @@ class Crash(BaseException):
     """The process is gone."""
 
 
+@pytest.mark.parametrize("before", ["throttled", "dropped"])
+def test_the_settle_time_counts_from_the_last_post(service, time, tmp_path, before):
+    """Killed in a POST long after its intent: the job may still turn up, and is waited for."""
+    posts = {"throttled": 5, "dropped": 1}[before]
+    service.mishaps = [("POST", before)] * posts + [("POST", "accepted late")]
+
+    def observe(point):
+        if point == "before:ambiguous" and service.posts == posts + 1:
+            raise Crash
+
+    ledger = Ledger(tmp_path / "ledger", now=lambda: time.t, observer=observe)
+    begun = time.t
+    with pytest.raises(Crash):
+        run(service, time, ledger, [request_for(1)], [("r", 0, 0)])
+    assert time.t - begun >= SETTLE_S
+    (row,) = ledger.submissions()
+    ledger.release(row.id, row.owner)  # as a dead process does
+    (result,) = run(service, time, ledger, [request_for(1)], [("r", 0, 0)])
+    assert result.adopted
+    assert len(service.jobs) == 1
+    ledger.close()
+
+
 POINTS = [
     f"{when}:{event}"
-    for event in ("intent", "submitted", "done", "consumed", "ambiguous", "claim")
+    for event in ("intent", "sending", "submitted", "done", "consumed", "ambiguous", "claim")
     for when in ("before", "after")
 ]
 
