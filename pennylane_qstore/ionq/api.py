@@ -154,6 +154,8 @@ class Api:
         async for job in self.listing(query, traffic, patient=patient):
             if job.id in wanted:
                 found[job.id] = job
+            if len(found) == len(wanted):  # a service may not filter, or page on to nothing
+                break
         return found
 
     async def listing(

@@ -59,7 +59,8 @@ def journal_mode(path: Path, mounts: str | None = None) -> str:
         path: the ledger's file.
         mounts: text of the kernel's mount table, by default this machine's.
     """
-    kind = _file_system(path, _mount_table() if mounts is None else mounts)
+    # Where it lies, and not through which link: home folders are often links.
+    kind = _file_system(path.resolve(), _mount_table() if mounts is None else mounts)
     if kind.removeprefix("fuse.").startswith((*_NETWORK, "sshfs")):
         logger.warning(
             "The ledger %s lies on a network file system (%s): it works more slowly there, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import random
 from collections import OrderedDict, deque
@@ -10,14 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from pennylane_qstore.errors import JobTimeout
-from pennylane_qstore.ionq.answers import (
-    JobState,
-)
+from pennylane_qstore.errors import InvalidResponse, JobTimeout, ServiceError
+from pennylane_qstore.ionq.answers import JobState
 
 if TYPE_CHECKING:
     from pennylane_qstore.ionq.api import Api
     from pennylane_qstore.ionq.transport import Traffic
+
+logger = logging.getLogger(__name__)
 
 MIN_DELAY_S = 0.1
 """Shortest delay between looks at a distant service."""
@@ -149,6 +150,7 @@ class Poller:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._asking: set[asyncio.Task[None]] = set()
+        self._most = _GROUP
         self._round_trips: deque[float] = deque(maxlen=8)
         self._first_round_trip_s = 0.0 if api.transport.endpoint.is_loopback else MIN_DELAY_S
 
@@ -220,8 +222,8 @@ class Poller:
             ready = [w for w in self._watches if not w.asking and not w.done.done()]
             if any(watch.due <= now for watch in ready):
                 group = [w for w in ready if w.due - _TOGETHER * w.delay_s <= now]
-                for start in range(0, len(group), _GROUP):
-                    self._ask(group[start : start + _GROUP])
+                for start in range(0, len(group), self._most):
+                    self._ask(group[start : start + self._most])
                 ready = [w for w in ready if not w.asking]
             soonest = min(
                 [watch.due for watch in ready]
@@ -264,33 +266,41 @@ class Poller:
 
     async def _look(self, group: list[Watch]) -> None:
         # The request is counted once, for the first of those it serves.
-        traffic = group[0].traffic
+        group[0].traffic.polls += 1
         started = self._api.clock.monotonic()
         try:
-            traffic.polls += 1
-            if len(group) == 1:
-                job_id = group[0].job_id
-                states = {job_id: await self._api.job(job_id, traffic, patient=True)}
-            else:
-                states = await self._api.jobs([w.job_id for w in group], traffic, patient=True)
-                for watch in group:
-                    if watch.job_id not in states:
-                        states[watch.job_id] = await self._api.job(
-                            watch.job_id, watch.traffic, patient=True
-                        )
+            states = await self._listed(group) if len(group) > 1 else {}
+            for watch in group:
+                await self._look_at(watch, states.get(watch.job_id))
+            self._round_trips.append(self._api.clock.monotonic() - started)
         except Exception as error:  # noqa: BLE001  (handed to everyone who waits)
             for watch in group:
                 if not watch.done.done():
                     watch.done.set_exception(error)
-        else:
-            now = self._api.clock.monotonic()
-            self._round_trips.append(now - started)
-            for watch in group:
-                self._tell(watch, states[watch.job_id], now)
         finally:
             for watch in group:
                 watch.asking = False
             self._wake.set()
+
+    async def _listed(self, group: list[Watch]) -> dict[str, JobState]:
+        """The states that one request tells; none from a service that does not list by id."""
+        job_ids = [watch.job_id for watch in group]
+        try:
+            return await self._api.jobs(job_ids, group[0].traffic, patient=True)
+        except (InvalidResponse, ServiceError) as error:
+            logger.warning("Jobs are looked at one by one, since their list fails: %s", error)
+            self._most = 1
+            return {}
+
+    async def _look_at(self, watch: Watch, state: JobState | None) -> None:
+        """Tell a state; where none is known, ask for it. What fails, fails for this job alone."""
+        try:
+            if state is None:
+                state = await self._api.job(watch.job_id, watch.traffic, patient=True)
+            self._tell(watch, state, self._api.clock.monotonic())
+        except (InvalidResponse, ServiceError) as error:
+            if not watch.done.done():
+                watch.done.set_exception(error)
 
     def _tell(self, watch: Watch, state: JobState, now: float) -> None:
         watch.polls += 1

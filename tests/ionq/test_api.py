@@ -15,6 +15,7 @@ from pennylane_qstore.errors import (
     ServiceError,
 )
 from pennylane_qstore.ionq.api import Api
+from pennylane_qstore.ionq.poll import JobKind
 from pennylane_qstore.ionq.retry import Lost, RetryPolicy, Unsent
 from pennylane_qstore.ionq.transport import Answer, Endpoint, Traffic
 
@@ -195,3 +196,38 @@ def test_a_cursor_is_quoted(fake_clock):
 
     asyncio.run(all_of_it())
     assert script.asked[1][1] == "/jobs?limit=25&next=a%26target%3Dx%2F..%2Fy"
+
+
+def answer_about(path):
+    """A service whose list tells of nothing, and that refuses to tell of job b."""
+    if "?" in path:
+        return Answer(200, b'{"jobs": [], "next": null}')
+    job_id = path.rpartition("/")[2]
+    if job_id == "b":
+        return Answer(400, b'{"message": "not this one"}')
+    return Answer(200, orjson.dumps({"id": job_id, "status": "completed"}))
+
+
+def test_what_is_wrong_with_one_job_is_not_wrong_with_those_looked_at_with_it(fake_clock):
+    api, script = api_with(fake_clock, answer_about)
+
+    async def wait(job_id):
+        return await api.poller.wait(
+            job_id, JobKind("simulator", 1, 1), Traffic(), since=api.clock.monotonic(),
+            max_wait_s=None, report=lambda state: None,
+        )  # fmt: skip
+
+    async def scenario():
+        return await asyncio.gather(*map(wait, "abc"), return_exceptions=True)
+
+    a, b, c = asyncio.run(scenario())
+    assert "ids=" in script.asked[0][1]  # they were looked at together
+    assert (a[0].status, c[0].status) == ("completed", "completed")
+    assert isinstance(b, ServiceError)
+
+
+def test_a_list_of_jobs_is_read_until_they_are_found(fake_clock):
+    found = {"jobs": [{"id": "a", "status": "ready"}], "next": "more"}
+    api, script = api_with(fake_clock, Answer(200, orjson.dumps(found)))
+    assert set(asyncio.run(api.jobs(["a"], Traffic()))) == {"a"}
+    assert len(script.asked) == 1

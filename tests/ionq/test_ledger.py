@@ -305,6 +305,13 @@ def test_no_write_ahead_log_on_network_file_systems(mounts, mode, caplog):
     assert ("network file system" in caplog.text) == (mode == "DELETE")
 
 
+def test_a_link_to_a_network_file_system_is_followed(tmp_path):
+    (tmp_path / "nfs").mkdir()
+    (tmp_path / "home").symlink_to(tmp_path / "nfs")
+    mounts = f"/dev/sda1 / ext4 rw 0 0\nserver:/x {tmp_path.resolve()}/nfs nfs4 rw 0 0"
+    assert ledger_file.journal_mode(tmp_path / "home" / "ledger", mounts) == "DELETE"
+
+
 def test_without_write_ahead_log_it_works_as_well(path, monkeypatch):
     monkeypatch.setattr(ledger_file, "_mount_table", lambda: "server:/x / nfs rw 0 0")
     ledger = Ledger(path)

@@ -127,6 +127,18 @@ def test_jobs_missing_in_the_list_are_asked_for_by_themselves(client_for, reques
         assert [len(r.histograms) for r in results] == [2] * 4
 
 
+@pytest.mark.parametrize(
+    "fault", [{"kind": "status", "status": 400}, {"kind": "hostile", "body": "types"}]
+)
+def test_a_list_that_does_not_do_is_done_without(client_for, request_of, fault):
+    faults = [Fault(route="list", times=None, **fault)]
+    with Emulator(profile=0.1, concurrency=9, faults=faults) as emulator:
+        # One circuit each: the names of children are in a list, too.
+        results = client_for(emulator.url).run([request_of(1, seed=s) for s in range(4)])
+        assert [len(r.histograms) for r in results] == [1] * 4
+        assert emulator.billed_jobs == 4
+
+
 def test_the_second_batch_of_a_kind_is_expected(client_for, request_of):
     with Emulator(profile=0.4) as emulator:
         client = client_for(emulator.url)
