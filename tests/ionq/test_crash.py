@@ -7,10 +7,12 @@ of Jepsen's total-queue compares what the service accepted with what the ledger 
 from __future__ import annotations
 
 import json
+import queue
 import random
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +30,8 @@ SETTLE_S = 1.5
 EVENTS = ["intent", "submitted", "ambiguous", "done", "consumed", "claim", "release"]
 POINTS = ["none", *(f"{when}:{event}" for event in EVENTS for when in ("before", "after"))]
 SEEDS = range(3)
+AT_ONCE = 6
+"""Lives that go on at the same time: they wait most of it, for the disk and for late jobs."""
 
 
 def modes(seed):
@@ -92,30 +96,61 @@ def check(emulator, path):
 
 @pytest.fixture(scope="module")
 def run():
-    """Runs submissions in a process of their own, which may die."""
-    starter = subprocess.Popen(
-        [sys.executable, str(CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    """Runs submissions in a process of their own, which may die. From any thread."""
+    starters, free = [], queue.SimpleQueue()
+    for _ in range(AT_ONCE):
+        starters.append(
+            subprocess.Popen(
+                [sys.executable, str(CHILD)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            )
+        )  # fmt: skip
+        free.put(starters[-1])
 
     def run(emulator, path, point, numbers, backend="simulator"):
         arguments = [emulator.url, str(path), point, SETTLE_S, backend, *numbers]
-        starter.stdin.write(json.dumps(arguments) + "\n")
-        starter.stdin.flush()
-        code, told = json.loads(starter.stdout.readline())
+        starter = free.get()
+        try:
+            starter.stdin.write(json.dumps(arguments) + "\n")
+            starter.stdin.flush()
+            code, told = json.loads(starter.stdout.readline())
+        finally:
+            free.put(starter)
         assert code in (0, -9)
         return code, [json.loads(line) for line in told.splitlines()]
 
     yield run
-    starter.stdin.close()
-    starter.stdout.close()
-    starter.wait(30)
+    for starter in starters:
+        starter.stdin.close()
+        starter.stdout.close()
+        starter.wait(30)
+
+
+@pytest.fixture(scope="module")
+def lives(run, request, tmp_path_factory):
+    """The lives that this session's tests ask for, by name, several at a time."""
+    names = [
+        tuple(item.callspec.params[part] for part in ("point", "mode", "seed"))
+        for item in request.session.items
+        if "lives" in getattr(item, "fixturenames", ())
+    ]
+    folder = tmp_path_factory.mktemp("lives")
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {
+            name: pool.submit(live, run, folder / f"ledger {number}", *name)
+            for number, name in enumerate(names)
+        }
+        pool.shutdown(cancel_futures=True)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("mode", modes(0))
 @pytest.mark.parametrize("point", POINTS)
-def test_a_killed_run_goes_on_where_it_was_and_pays_nothing_twice(run, tmp_path, point, mode, seed):
-    path = tmp_path / "ledger"
+def test_a_killed_run_goes_on_where_it_was_and_pays_nothing_twice(lives, point, mode, seed):
+    lives[point, mode, seed].result()
+
+
+def live(run, path, point, mode, seed):
     rng = random.Random(f"{point} {mode} {seed}")
     with Emulator(seed=seed, faults=modes(seed)[mode]) as emulator:
         # It dies at the point, starts again, may die wherever chance says, starts again.
