@@ -12,6 +12,7 @@ from pennylane.tape import QuantumScript
 from pennylane_qstore.analysis import analyse, measurement_key
 from pennylane_qstore.backends import Backend
 from pennylane_qstore.batching.outcomes import Rows, Shots
+from pennylane_qstore.batching.partial import about
 from pennylane_qstore.batching.stats import Stats
 from pennylane_qstore.ionq import wire
 from pennylane_qstore.ionq.wire import Histogram
@@ -164,7 +165,7 @@ def build(
     position = 0
     for work in works:
         work.first = position
-        with stats.timer("compile"):
+        with stats.timer("compile"), about(work.tape):
             templates = list(_templates(work, prepared[work.tape].wires, target, cache))
         for template, rows in templates:
             _, stacked, members = groups.setdefault(id(template), (template, [], []))

@@ -83,7 +83,7 @@ def execute(
     deferrable = scope is not None and config is not None and DEFERRED in config.device_options
     if deferrable and scope is not None and all(_is_deferrable(circuit) for circuit in circuits):
         return scope.defer(Request(device, circuits, config, send, _origin(), scope))
-    request = Request(device, circuits, config, send)
+    request = Request(device, circuits, config, send, _origin())
     for need in request.needs:
         need.fetch()
     dispatch_all([request], [] if scope is None else scope.pending)

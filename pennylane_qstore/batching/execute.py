@@ -26,7 +26,7 @@ from pennylane_qstore.batching.circuits import (
     works_of,
 )
 from pennylane_qstore.batching.outcomes import Shots, agree, gathered
-from pennylane_qstore.batching.partial import arrived, by_position, one_by_one
+from pennylane_qstore.batching.partial import about, arrived, by_position, one_by_one
 from pennylane_qstore.batching.stats import Stats
 from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.ionq.wire import Histogram, JobRequest
@@ -109,9 +109,11 @@ def execute(
     """
     cache = cache.of_batch()
     with stats.timer("structure"):
-        prepared = [prepare(tape, order, cache) for tape in tapes]
-        for tape, what in zip(tapes, prepared, strict=True):
-            _check_selection(what.plan, tape, target)
+        prepared = []
+        for i, tape in enumerate(tapes):
+            with about(i):
+                prepared.append(prepare(tape, order, cache))
+                _check_selection(prepared[i].plan, tape, target)
         works = works_of(prepared)
     circuits = build(works, prepared, target, cache, stats)
     chunks, requests = _jobs(works, tapes, circuits, target, packing, noise_seed)

@@ -1,12 +1,23 @@
-"""A batch of which something failed: what arrived all the same."""
+"""A batch of which something failed: which tape is to blame, and what arrived all the same."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.ionq.wire import JobRequest
+
+
+@contextlib.contextmanager
+def about(tape: int) -> Iterator[None]:
+    """Let an error say, in its details, for which tape of a batch nothing was sent."""
+    try:
+        yield
+    except QStoreError as error:
+        error.details["refused_tape"] = tape
+        raise
 
 
 def arrived(error: QStoreError, jobs: int) -> list[Any]:

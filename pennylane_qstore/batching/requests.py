@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeAlias
@@ -95,9 +96,15 @@ class Request:
         self._results = results
         self._finished.set()
 
-    def fail(self, error: BaseException) -> None:
-        """Keep the error that :meth:`result` is to raise."""
+    def fail(self, error: BaseException, origin: str | None = None) -> None:
+        """Keep the error that :meth:`result` is to raise.
+
+        Args:
+            error: what was raised.
+            origin: the QNode call it is about, if that is another request's.
+        """
         self._error = error
+        self.origin = origin or self.origin
         self._finished.set()
 
     def result(self) -> tuple[Any, ...]:
@@ -149,17 +156,44 @@ def _batch_key(request: Request) -> Hashable:
 
 def _send_batch(group: Sequence[Request]) -> None:
     circuits = tuple(circuit for request in group for circuit in request.circuits)
+    stops = list(itertools.accumulate(len(request.circuits) for request in group))
+    parts = [slice(a, b) for a, b in itertools.pairwise([0, *stops])]
     try:
         results = _execute(group[0], circuits)
     except Exception as error:  # noqa: BLE001 - raised where each result is looked at
-        for request in group:
-            request.fail(error)
+        _share(error, group, parts)
         return
-    start = 0
-    for request in group:
-        stop = start + len(request.circuits)
-        request.succeed(results[start:stop])
-        start = stop
+    for request, part in zip(group, parts, strict=True):
+        request.succeed(results[part])
+
+
+def _share(error: Exception, group: Sequence[Request], parts: Sequence[slice]) -> None:
+    """Give each request of a batch that failed what it would have had by itself.
+
+    That is its results if all of them arrived, else the error with results and indices of its
+    own circuits; where the batch was refused for one circuit, with the call that has it.
+    """
+    details = error.details if isinstance(error, QStoreError) else {}
+    arrived, refused = details.get("tape_results"), details.get("refused_tape")
+    for request, part in zip(group, parts, strict=True):
+        if refused is not None and part.start <= refused < part.stop:
+            origin = request.origin
+            break
+    else:
+        origin = None
+    for request, part in zip(group, parts, strict=True):
+        if arrived is None:
+            request.fail(error, origin)
+            continue
+        own = tuple(arrived[part])
+        missing = [i for i, result in enumerate(own) if result is None]
+        if not missing:
+            request.succeed(own)
+            continue
+        mine = _own_copy(error, None)
+        assert isinstance(mine, QStoreError)  # noqa: S101 - since it has details
+        mine.details = {**details, "tape_results": own, "failed_tapes": missing}
+        request.fail(mine)
 
 
 def _execute(first: Request, circuits: tuple[QuantumScript, ...]) -> tuple[Any, ...]:

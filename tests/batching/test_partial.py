@@ -6,8 +6,9 @@ import numpy as np
 import pennylane as qml
 import pytest
 
+from pennylane_qstore.batching import deferred
 from pennylane_qstore.emulator import Emulator, Fault
-from pennylane_qstore.errors import JobFailed, QStoreError
+from pennylane_qstore.errors import CompileError, JobFailed, QStoreError
 
 ANGLES = np.linspace(0.1, 2.0, 7)
 
@@ -108,3 +109,68 @@ def test_a_broadcast_tape_is_whole_or_missing():
             if result is not None:
                 np.testing.assert_allclose(result, np.cos(whole_tape))
         assert failed.value.details["failed_tapes"] == [i for i in (0, 1) if found[i] is None] != []
+
+
+# --------------------------------------------------------------------------- several calls
+
+
+def call(dev, xs):
+    """One call of several tapes, which a task waits for."""
+    try:
+        return dev.execute([tape(x) for x in xs])
+    except JobFailed as error:
+        return error.details
+
+
+def test_calls_that_share_a_batch_lose_only_what_is_missing_of_their_own():
+    calls = [ANGLES[:2], ANGLES[2:5], ANGLES[5:]]
+    with Emulator(seed=1, faults=failing()) as emulator:
+        dev = device(emulator)
+        found = deferred.run_tasks(*(lambda xs=xs: call(dev, xs) for xs in calls))
+        assert emulator.stats()["circuits"] == 7
+        assert dict in map(type, found)
+        for xs, own in zip(calls, found, strict=True):
+            if not isinstance(own, dict):
+                np.testing.assert_allclose(own, np.cos(xs))
+                continue
+            results, missing = own["tape_results"], own["failed_tapes"]
+            assert len(results) == len(xs)
+            assert missing == [i for i, r in enumerate(results) if r is None] != []
+            there = [i for i in range(len(xs)) if i not in missing]
+            np.testing.assert_allclose([results[i] for i in there], np.cos(xs[there]))
+
+
+def test_deferred_results_that_arrived_are_there_though_others_did_not():
+    with Emulator(seed=1, faults=failing()) as emulator:
+        circuit = qml.QNode(lambda x: (qml.RX(x, 0), qml.expval(qml.Z(0)))[1], device(emulator))
+        failed = []
+        with deferred.deferred():
+            values = [circuit(x) for x in ANGLES]
+            for value, x in zip(values, ANGLES, strict=True):
+                try:
+                    assert float(value) == pytest.approx(np.cos(x))
+                except JobFailed as error:
+                    failed.append(error.details["failed_tapes"])
+        assert failed == [[0]] * 3
+
+
+@pytest.mark.parametrize("look", [0, 1])
+def test_call_that_a_batch_is_refused_for_is_named_wherever_it_is_looked_at(look):
+    dev = qml.device("qstore.ionq", wires=1)
+    good = qml.QNode(lambda x: (qml.RX(x, 0), qml.expval(qml.Z(0)))[1], dev)
+
+    @qml.qnode(dev)
+    def culprit(x):
+        qml.RX(x, 0)
+        return qml.expval(qml.Z(0))
+
+    with deferred.deferred():
+        values = good(0.1), culprit(np.nan), good(0.2)
+        with pytest.raises(CompileError, match="not finite") as refused:
+            float(values[look])
+    with pytest.raises(CompileError, match="not finite") as in_task:
+        deferred.run_tasks(lambda: good(0.1), lambda: culprit(np.nan))
+    for error in (refused, in_task):
+        (note,) = error.value.__notes__
+        assert "'culprit'" in note
+    assert dev.emulator.stats()["posts"] == 0
