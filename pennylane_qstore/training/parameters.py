@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,14 +53,14 @@ class Parameters:
         else:
             self._trained = [_is_floating(leaf) and not _says_no(leaf) for _, leaf in leaves]
         self._leaves = [leaf for (_, leaf), yes in zip(leaves, self._trained, strict=True) if yes]
-        if not self._leaves:
+        self.values: Arrays = [_to_numpy(leaf) for leaf in self._leaves]
+        if not any(value.size for value in self.values):
             kinds = ", ".join(type(arg).__name__ for arg in args) or "none"
             raise ConfigurationError(
                 f"Nothing to train among the arguments ({kinds}). Trainable are floating-point "
                 "NumPy, JAX and torch arrays and PennyLane tensors with requires_grad=True; "
                 "wrap a Python number in numpy.array()."
             )
-        self.values: Arrays = [_to_numpy(leaf) for leaf in self._leaves]
 
     def read(self, args: Sequence[Any]) -> Arrays | None:
         """The trainable arrays of arguments of the same form; None if the form is another."""
@@ -129,6 +129,16 @@ def check_scalar(value: Any) -> None:
         "The objective function must be a scalar function for the gradient to be computed: "
         f"it has to return one real number, but returned {found}."
     )
+
+
+def to_plain(array: NDArray[np.float64]) -> dict[str, Any]:
+    """An array as JSON can hold it, every bit of it."""
+    return {"shape": list(array.shape), "values": array.ravel().tolist()}
+
+
+def from_plain(plain: Mapping[str, Any]) -> NDArray[np.float64]:
+    """The array that :func:`to_plain` was given."""
+    return np.array(plain["values"], dtype=np.float64).reshape(plain["shape"])
 
 
 # --------------------------------------------------------------------------- trees

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pennylane as qml
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.training.parameters import Arrays, from_plain, to_plain
 from pennylane_qstore.training.spsa import SPSAOptimizer
 
 if TYPE_CHECKING:
     from pennylane_qstore.training.config import TrainingConfig
 
-Arrays = list[NDArray[np.float64]]
-
+_RULES = ("adam", "sgd", "gd", "spsa")
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's usual ones, which Q-Store has too
 
 
@@ -42,6 +42,10 @@ class RuleOptimizer(SPSAOptimizer):
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        if rule not in _RULES:
+            raise ConfigurationError(
+                f"rule={rule!r} is not allowed; allowed are {', '.join(_RULES)}."
+            )
         self.rule = rule
         self.learning_rate = learning_rate
         self.momentum = momentum
@@ -65,19 +69,8 @@ class RuleOptimizer(SPSAOptimizer):
 
     def state_dict(self) -> dict[str, Any]:
         """As :meth:`SPSAOptimizer.state_dict`, with the moments of the rule."""
-        moments = [
-            [{"shape": list(m.shape), "values": m.ravel().tolist()} for m in kind]
-            for kind in self._moments
-        ]
+        moments = [[to_plain(m) for m in kind] for kind in self._moments]
         return {**super().state_dict(), "moments": moments}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue where :meth:`state_dict` was taken, bit for bit."""
-        super().load_state_dict(state)
-        self._moments = [
-            [np.array(m["values"], dtype=np.float64).reshape(m["shape"]) for m in kind]
-            for kind in state.get("moments", [])
-        ]
 
     def _step(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
         before = self._moments
@@ -86,6 +79,11 @@ class RuleOptimizer(SPSAOptimizer):
         except BaseException:
             self._moments = before
             raise
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        moments = [[from_plain(m) for m in kind] for kind in state["moments"]]
+        super()._restore(state)
+        self._moments = moments
 
     def _settings(self) -> dict[str, Any]:
         names = ("rule", "learning_rate", "momentum", "weight_decay")

@@ -15,7 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 from pennylane_qstore.batching.deferred import evaluate
 from pennylane_qstore.batching.lazy import real
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.parameters import Arrays, Parameters, as_loss, check_scalar
+from pennylane_qstore.training.parameters import (
+    Arrays,
+    Parameters,
+    as_loss,
+    check_scalar,
+    from_plain,
+    to_plain,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -95,23 +102,31 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
         argnums: int | Sequence[int] | None = None,
         mode: Mode = "deferred",
     ) -> None:
-        super().__init__(maxiter=maxiter, alpha=alpha, gamma=gamma, c=c, A=A, a=a)
-        _check_count("resamplings", resamplings, 1)
-        _check_count("history_length", history_length, 2)
-        _check("max_norm", max_norm, max_norm is None or max_norm > 0, "positive, or None")
-        _check("c", c, c > 0, "positive")
+        super().__init__(
+            maxiter=None if maxiter is None else _number("maxiter", maxiter, least=0),
+            alpha=_number("alpha", alpha),
+            gamma=_number("gamma", gamma),
+            c=_number("c", c, above=0),
+            A=None if A is None else _number("A", A, least=0),
+            a=None if a is None else _number("a", a, above=0),
+        )
+        self.resamplings = _count("resamplings", resamplings, 1)
+        history_length = _count("history_length", history_length, 2)
         _check("mode", mode, mode in ("deferred", "tasks", "serial"), "deferred, tasks or serial")
-        self.resamplings = resamplings
-        self.blocking = blocking
-        self.allowed_increase = allowed_increase
+        _check("blocking", blocking, isinstance(blocking, bool | np.bool_), "True or False")
+        _check("projection", projection, projection is None or callable(projection), "a function")
+        self.blocking = bool(blocking)
+        self.allowed_increase = (
+            None if allowed_increase is None else _number("allowed_increase", allowed_increase)
+        )
         self.bounds = None if bounds is None else _checked_bounds(bounds)
         self.projection = projection
-        self.max_norm = max_norm
-        self.argnums = (argnums,) if isinstance(argnums, int) else argnums
+        self.max_norm = None if max_norm is None else _number("max_norm", max_norm, above=0)
+        self.argnums = None if argnums is None else _checked_positions(argnums)
         self.mode = mode
         self.rejected = 0
         """Steps that ``blocking`` did not take."""
-        self._rng = np.random.default_rng(seed)
+        self._rng = _checked_seed(seed)
         self._losses: deque[float] = deque(maxlen=history_length)
         self._iterates: deque[Arrays] = deque(maxlen=_average_length(average, maxiter))
 
@@ -188,17 +203,22 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
         Returns:
             The new ``a``.
         """
-        _check("first_step", first_step, first_step > 0, "positive")
-        _check_count("samples", samples, 1)
+        first_step = _number("first_step", first_step, above=0)
+        samples = _count("samples", samples, 1)
         parameters = self._parameters(args)
         before = self._rng.bit_generator.state
         try:
             deltas = [self._delta(parameters) for _ in range(samples)]
             losses, _ = self._evaluate(objective_fn, parameters, kwargs, deltas, self.c, False)
+            slopes = [
+                np.abs(self._slope(plus - minus, v, self.c * d)).ravel()
+                for delta, (plus, minus) in zip(deltas, losses, strict=True)
+                for v, d in zip(parameters.values, delta, strict=True)
+            ]
         except BaseException:
             self._rng.bit_generator.state = before
             raise
-        slope = float(np.mean([abs(plus - minus) for plus, minus in losses])) / (2 * self.c)
+        slope = float(np.mean(np.concatenate(slopes)))
         if slope == 0:
             logger.warning("The objective is flat at the start; a stays %g.", self.a)
         else:
@@ -232,7 +252,7 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
             **{name: getattr(self, name) for name in _NUMBERS},
             "rng": _plain_chance(self._rng.bit_generator.state),
             "losses": list(self._losses),
-            "iterates": [[_to_plain(leaf) for leaf in leaves] for leaves in self._iterates],
+            "iterates": [[to_plain(leaf) for leaf in leaves] for leaves in self._iterates],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -241,25 +261,42 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
         Raises:
             ConfigurationError: the state is of another version or of other settings.
         """
-        if state.get("version") != _STATE_VERSION:
+        version = state.get("version") if isinstance(state, Mapping) else None
+        if version != _STATE_VERSION:
             raise ConfigurationError(
-                f"The optimizer state has version {state.get('version')!r}; "
+                f"The optimizer state has version {version!r}; "
                 f"this release reads version {_STATE_VERSION}."
             )
-        other = {k: v for k, v in self._settings().items() if state["settings"].get(k) != v}
-        if other:
+        try:
+            saved, mine = dict(state["settings"]), self._settings()
+            if saved != mine:
+                differ = {k: mine.get(k) for k in (*mine, *saved) if saved.get(k) != mine.get(k)}
+                raise ConfigurationError(
+                    f"The optimizer state was saved with {saved}, but this optimizer has "
+                    f"{differ}; make it with the settings that were saved."
+                )
+            self._restore(state)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, ConfigurationError):
+                raise
             raise ConfigurationError(
-                f"The optimizer state was saved with {state['settings']}, but this optimizer has "
-                f"{other}; make it with the settings that were saved."
-            )
-        for name in _NUMBERS:
-            setattr(self, name, state[name])
-        self._rng = _generator(state["rng"])
-        self._losses = deque(state["losses"], maxlen=self._losses.maxlen)
-        self._iterates = deque(
-            ([_from_plain(leaf) for leaf in leaves] for leaves in state["iterates"]),
-            maxlen=self._iterates.maxlen,
-        )
+                f"The optimizer state is damaged ({type(error).__name__}: {error}); the optimizer "
+                "is as it was."
+            ) from error
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        """Take over a state of the same settings, all of it or nothing."""
+        kept = {
+            **{name: state[name] for name in _NUMBERS},
+            "_rng": _generator(state["rng"]),
+            "_losses": deque(state["losses"], maxlen=self._losses.maxlen),
+            "_iterates": deque(
+                ([from_plain(leaf) for leaf in leaves] for leaves in state["iterates"]),
+                maxlen=self._iterates.maxlen,
+            ),
+        }
+        for name, value in kept.items():
+            setattr(self, name, value)
 
     # ------------------------------------------------------------------ one step
 
@@ -425,17 +462,56 @@ def _check(name: str, value: Any, valid: bool, allowed: str) -> None:
         raise ConfigurationError(f"{name}={value!r} is not allowed; it has to be {allowed}.")
 
 
-def _check_count(name: str, value: Any, least: int) -> None:
+def _number(
+    name: str, value: Any, *, above: float | None = None, least: float | None = None
+) -> float:
+    """A finite number as a float."""
+    try:
+        number = np.nan if isinstance(value, str | bool) else float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    valid = np.isfinite(number) and (above is None or number > above)
+    allowed = "a finite number"
+    if above is not None:
+        allowed += f" above {above:g}"
+    elif least is not None:
+        allowed += f", at least {least:g}"
+        valid = valid and number >= least
+    _check(name, value, bool(valid), allowed)
+    return number
+
+
+def _count(name: str, value: Any, least: int) -> int:
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     _check(name, value, whole and value >= least, f"a whole number, at least {least}")
+    return int(value)
 
 
-def _checked_bounds(
-    bounds: tuple[ArrayLike, ArrayLike],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    low, high = (np.asarray(bound, dtype=np.float64) for bound in bounds)
-    _check("bounds", bounds, bool(np.all(low <= high)), "(low, high) with low <= high")
+def _checked_bounds(bounds: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    try:
+        low, high = (np.asarray(bound, dtype=np.float64) for bound in bounds)
+        valid = bool(np.all(low <= high))
+    except (TypeError, ValueError):
+        valid = False
+    _check("bounds", bounds, valid, "(low, high) with low <= high, numbers or arrays")
     return low, high
+
+
+def _checked_positions(argnums: Any) -> tuple[int, ...]:
+    several = argnums if isinstance(argnums, Sequence) else (argnums,)
+    valid = all(isinstance(i, int | np.integer) and not isinstance(i, bool) for i in several)
+    _check("argnums", argnums, valid, "a position or a list of positions, whole numbers")
+    return tuple(int(i) for i in several)
+
+
+def _checked_seed(seed: Any) -> np.random.Generator:
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise ConfigurationError(
+            f"seed={seed!r} is not allowed; it has to be a whole number, at least 0, a "
+            "numpy.random.Generator, or None."
+        ) from None
 
 
 def _fits(shapes: Sequence[tuple[int, ...]], shape: tuple[int, ...]) -> bool:
@@ -449,7 +525,7 @@ def _average_length(average: float | None, maxiter: int | None) -> int:
     """How many iterates to keep."""
     if average is None:
         return 0
-    _check("average", average, average > 0, "a number of steps, or a fraction of maxiter")
+    average = _number("average", average, above=0)
     if average >= 1:
         return round(average)
     if maxiter is None:
@@ -471,11 +547,3 @@ def _generator(state: Mapping[str, Any]) -> np.random.Generator:
     bits = getattr(np.random, state["bit_generator"])()
     bits.state = state
     return np.random.Generator(bits)
-
-
-def _to_plain(array: NDArray[np.float64]) -> dict[str, Any]:
-    return {"shape": list(array.shape), "values": array.ravel().tolist()}
-
-
-def _from_plain(plain: Mapping[str, Any]) -> NDArray[np.float64]:
-    return np.array(plain["values"], dtype=np.float64).reshape(plain["shape"])

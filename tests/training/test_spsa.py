@@ -126,7 +126,9 @@ def test_keyword_arguments_are_data():
     np.testing.assert_array_equal(x, np.ones(3))
 
 
-@pytest.mark.parametrize("w", [0.5, np.array([1, 2]), pnp.array(0.5, requires_grad=False)])
+@pytest.mark.parametrize(
+    "w", [0.5, np.array([1, 2]), pnp.array(0.5, requires_grad=False), np.zeros((0, 3))]
+)
 def test_nothing_to_train_is_an_error_and_not_a_silent_no_op(w):
     with pytest.raises(ConfigurationError, match="Nothing to train"):
         optimizer().step(lambda w: w, w)
@@ -314,6 +316,16 @@ def test_calibration_is_one_batch_and_sets_the_first_step():
     assert np.mean(sizes) == pytest.approx(0.1, rel=0.15)
 
 
+def test_calibration_sees_how_near_the_points_are_at_a_bound():
+    """On the bound only one of the two moves, so the slope is twice the difference's."""
+
+    def slope(bounds):
+        opt = SPSAOptimizer(maxiter=200, seed=0, bounds=bounds)
+        return 1 / opt.calibrate(lambda w: 3.0 * w, np.array(0.0), first_step=0.1, samples=2)
+
+    assert slope((0.0, 1.0)) == pytest.approx(slope(None))
+
+
 def test_calibration_on_a_flat_objective_keeps_a(caplog):
     opt = optimizer()
     assert opt.calibrate(lambda w: 1.0, np.zeros(3)) == 1.0
@@ -463,23 +475,77 @@ def test_state_of_other_settings_is_refused(other):
 
 
 @pytest.mark.parametrize(
+    "damage",
+    [
+        lambda state: state.pop("rng"),
+        lambda state: state.pop("settings"),
+        lambda state: state["rng"].update(bit_generator="Nonsense"),
+        lambda state: state["rng"].update(bit_generator=5),
+        lambda state: state["iterates"][0][0].update(shape=[7]),
+        lambda state: state.update(losses=None),
+    ],
+)
+def test_damaged_state_is_refused_and_changes_nothing(damage):
+    opt = optimizer(average=2)
+    opt.step(quadratic, np.zeros(3))
+    state, fresh = opt.state_dict(), optimizer(average=2)
+    before = json.dumps(fresh.state_dict())
+    damage(state)
+    with pytest.raises(ConfigurationError, match="damaged"):
+        fresh.load_state_dict(state)
+    assert json.dumps(fresh.state_dict()) == before
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"resamplings": 0},
         {"resamplings": 1.5},
         {"resamplings": True},
         {"history_length": 1},
-        {"max_norm": 0},
-        {"c": 0},
+        *({"max_norm": value} for value in (0, "1")),
+        *({"c": value} for value in (0, np.nan, np.inf, "0.2", None)),
+        *({"a": value} for value in (0, -1.0, np.nan)),
+        *({"A": value} for value in (-1, np.nan)),
+        *({"maxiter": value} for value in (-5, "100")),
+        {"alpha": np.nan},
+        {"gamma": "x"},
         {"mode": "fast"},
-        {"bounds": (1.0, 0.0)},
-        {"average": -1},
+        {"blocking": "no"},
+        *({"allowed_increase": value} for value in (np.nan, "1")),
+        *({"bounds": value} for value in ((1.0, 0.0), 1.0, [(-1, 1)] * 3, (None, 1), ("a", "b"))),
+        {"projection": 1},
+        *({"seed": value} for value in (-1, 1.5, "a")),
+        *({"argnums": value} for value in ("0", 0.0, True, [0, None])),
+        *({"average": value} for value in (-1, np.inf, "x")),
         {"maxiter": None, "A": 10.0, "average": 0.5},
     ],
+    ids=str,
 )
 def test_wrong_options_are_refused_by_name(wrong):
-    with pytest.raises(ConfigurationError, match=list(wrong)[-1]):
+    name = list(wrong)[-1]
+    with pytest.raises(ConfigurationError, match=f"^{name}="):
         optimizer(**wrong)
+
+
+def test_numbers_of_numpy_are_options_and_the_state_is_still_json():
+    one, two = np.float32(1), np.int64(2)
+    opt = SPSAOptimizer(
+        maxiter=two * 50,
+        c=one,
+        a=one,
+        A=one,
+        max_norm=one,
+        seed=two,
+        resamplings=two,
+        history_length=two,
+        argnums=np.int64(0),
+        average=two,
+        blocking=np.bool_(True),
+        allowed_increase=one,
+    )
+    opt.step(quadratic, np.zeros(3))
+    assert json.loads(json.dumps(opt.state_dict())) == opt.state_dict()
 
 
 def test_it_is_a_drop_in():
