@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from pennylane_qstore.batching.deferred import evaluate
 from pennylane_qstore.batching.lazy import real
 from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.training import checks
 from pennylane_qstore.training.parameters import (
     Arrays,
     Parameters,
@@ -102,33 +103,34 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
         argnums: int | Sequence[int] | None = None,
         mode: Mode = "deferred",
     ) -> None:
+        number = checks.number
         super().__init__(
-            maxiter=None if maxiter is None else _number("maxiter", maxiter, least=0),
-            alpha=_number("alpha", alpha),
-            gamma=_number("gamma", gamma),
-            c=_number("c", c, above=0),
-            A=None if A is None else _number("A", A, least=0),
-            a=None if a is None else _number("a", a, above=0),
+            maxiter=number("maxiter", maxiter, least=0, optional=True),
+            alpha=number("alpha", alpha),
+            gamma=number("gamma", gamma),
+            c=number("c", c, above=0),
+            A=number("A", A, least=0, optional=True),
+            a=number("a", a, above=0, optional=True),
         )
-        self.resamplings = _count("resamplings", resamplings, 1)
-        history_length = _count("history_length", history_length, 2)
-        _check("mode", mode, mode in ("deferred", "tasks", "serial"), "deferred, tasks or serial")
-        _check("blocking", blocking, isinstance(blocking, bool | np.bool_), "True or False")
-        _check("projection", projection, projection is None or callable(projection), "a function")
+        known = mode in ("deferred", "tasks", "serial")
+        checks.check("mode", mode, known, "deferred, tasks or serial")
+        checks.check("blocking", blocking, isinstance(blocking, bool | np.bool_), "True or False")
+        usable = projection is None or callable(projection)
+        checks.check("projection", projection, usable, "a function, or None")
+        history_length = checks.count("history_length", history_length, 2)
+        self.resamplings = checks.count("resamplings", resamplings, 1)
         self.blocking = bool(blocking)
-        self.allowed_increase = (
-            None if allowed_increase is None else _number("allowed_increase", allowed_increase)
-        )
-        self.bounds = None if bounds is None else _checked_bounds(bounds)
+        self.allowed_increase = number("allowed_increase", allowed_increase, optional=True)
+        self.bounds = None if bounds is None else checks.bounds(bounds)
         self.projection = projection
-        self.max_norm = None if max_norm is None else _number("max_norm", max_norm, above=0)
-        self.argnums = None if argnums is None else _checked_positions(argnums)
+        self.max_norm = number("max_norm", max_norm, above=0, optional=True)
+        self.argnums = None if argnums is None else checks.positions(argnums)
         self.mode = mode
         self.rejected = 0
         """Steps that ``blocking`` did not take."""
-        self._rng = _checked_seed(seed)
+        self._rng = checks.generator(seed)
         self._losses: deque[float] = deque(maxlen=history_length)
-        self._iterates: deque[Arrays] = deque(maxlen=_average_length(average, maxiter))
+        self._iterates: deque[Arrays] = deque(maxlen=checks.average_length(average, maxiter))
 
     def step(self, objective_fn: Objective, *args: Any, **kwargs: Any) -> Any:
         """Update the trainable arguments.
@@ -203,8 +205,8 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
         Returns:
             The new ``a``.
         """
-        first_step = _number("first_step", first_step, above=0)
-        samples = _count("samples", samples, 1)
+        first_step = checks.number("first_step", first_step, above=0)
+        samples = checks.count("samples", samples, 1)
         parameters = self._parameters(args)
         before = self._rng.bit_generator.state
         try:
@@ -417,7 +419,7 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
         if self.bounds is None:
             return value
         shapes = [bound.shape for bound in self.bounds]
-        _check(
+        checks.check(
             "bounds",
             self.bounds,
             _fits(shapes, value.shape),
@@ -457,80 +459,11 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
 _NUMBERS = ("k", "a", "A", "c", "alpha", "gamma", "ak", "rejected")
 
 
-def _check(name: str, value: Any, valid: bool, allowed: str) -> None:
-    if not valid:
-        raise ConfigurationError(f"{name}={value!r} is not allowed; it has to be {allowed}.")
-
-
-def _number(
-    name: str, value: Any, *, above: float | None = None, least: float | None = None
-) -> float:
-    """A finite number as a float."""
-    try:
-        number = np.nan if isinstance(value, str | bool) else float(value)
-    except (TypeError, ValueError):
-        number = np.nan
-    valid = np.isfinite(number) and (above is None or number > above)
-    allowed = "a finite number"
-    if above is not None:
-        allowed += f" above {above:g}"
-    elif least is not None:
-        allowed += f", at least {least:g}"
-        valid = valid and number >= least
-    _check(name, value, bool(valid), allowed)
-    return number
-
-
-def _count(name: str, value: Any, least: int) -> int:
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    _check(name, value, whole and value >= least, f"a whole number, at least {least}")
-    return int(value)
-
-
-def _checked_bounds(bounds: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    try:
-        low, high = (np.asarray(bound, dtype=np.float64) for bound in bounds)
-        valid = bool(np.all(low <= high))
-    except (TypeError, ValueError):
-        valid = False
-    _check("bounds", bounds, valid, "(low, high) with low <= high, numbers or arrays")
-    return low, high
-
-
-def _checked_positions(argnums: Any) -> tuple[int, ...]:
-    several = argnums if isinstance(argnums, Sequence) else (argnums,)
-    valid = all(isinstance(i, int | np.integer) and not isinstance(i, bool) for i in several)
-    _check("argnums", argnums, valid, "a position or a list of positions, whole numbers")
-    return tuple(int(i) for i in several)
-
-
-def _checked_seed(seed: Any) -> np.random.Generator:
-    try:
-        return np.random.default_rng(seed)
-    except (TypeError, ValueError):
-        raise ConfigurationError(
-            f"seed={seed!r} is not allowed; it has to be a whole number, at least 0, a "
-            "numpy.random.Generator, or None."
-        ) from None
-
-
 def _fits(shapes: Sequence[tuple[int, ...]], shape: tuple[int, ...]) -> bool:
     try:
         return np.broadcast_shapes(*shapes, shape) == shape
     except ValueError:
         return False
-
-
-def _average_length(average: float | None, maxiter: int | None) -> int:
-    """How many iterates to keep."""
-    if average is None:
-        return 0
-    average = _number("average", average, above=0)
-    if average >= 1:
-        return round(average)
-    if maxiter is None:
-        raise ConfigurationError(f"average={average} is a fraction of maxiter; give maxiter too.")
-    return max(1, round(average * maxiter))
 
 
 def _unwrapped(args: list[Any]) -> Any:
