@@ -88,6 +88,10 @@ class DeferredArray:
 
     __array_priority__: ClassVar[float] = 1000.0
 
+    def __new__(cls, like: Any, *node: Any) -> Any:
+        """A node; of a number alone, as ``statistics`` calls ``type(value)``, that number."""
+        return object.__new__(cls) if node else np.asarray(real(like))[()]
+
     def __init__(self, like: Any, source: Source | None, call: Any, operands: Any) -> None:
         self._like = like
         self._value: Any = _UNSET
@@ -288,6 +292,11 @@ class DeferredArray:
         return size
 
     def __len__(self) -> int:
+        if not self.shape:  # torch.tensor, for one, asks for it
+            raise TypeError(
+                "A deferred number has no len(). What takes real numbers only is given "
+                "float(value), or numpy.asarray(value) for an array."
+            )
         return len(self._like)
 
     # ------------------------------------------------------------------ stays deferred
@@ -313,6 +322,8 @@ class DeferredArray:
         if func in numpy_functions.SHAPE_FUNCTIONS:
             return func(*_standins(args), **_standins(kwargs))
         lazy = func in numpy_functions.LAZY_FUNCTIONS and kwargs.get("out") is None
+        if lazy and func in numpy_functions.TOLD_FUNCTIONS:
+            lazy = next(_deferred_in((args[1:], kwargs)), None) is None
         return _apply(func, args, kwargs, lazy=lazy)
 
     def __getitem__(self, index: Any) -> DeferredArray:

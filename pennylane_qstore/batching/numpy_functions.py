@@ -30,6 +30,9 @@ LAZY_FUNCTIONS = frozenset(
 """Functions of which the shape of the result depends on the shapes of the arguments only, and
 that cannot fail on account of a value."""
 
+TOLD_FUNCTIONS = frozenset((np.pad, np.repeat, np.take, np.tile))
+"""Of these, those whose other arguments tell the shape, or where to look, by their values."""
+
 SHAPE_FUNCTIONS = frozenset(
     getattr(np, name)
     for name in words(

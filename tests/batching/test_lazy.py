@@ -6,6 +6,7 @@ import copy
 import math
 import operator
 import pickle
+import statistics
 
 import numpy as np
 import pennylane as qml
@@ -232,6 +233,7 @@ LOOKS = {
     "key of a dictionary": lambda d: {d: 1.0}[0.53],
     "contained": lambda d: d in [0.1, 0.53],
     "fsum": lambda d: math.fsum([d, d]),
+    "statistics": lambda d: [statistics.mean([d, d]), statistics.pstdev([d, d])],
     "percent": lambda d: "%.2f" % d,  # noqa: UP031
     "condition": lambda d: 1 if d else 0,
     "index of a list": lambda d: [3, 4][int(d)],
@@ -265,6 +267,28 @@ def test_what_decides_a_shape_is_looked_at():
     value, source = lazy(np.array([0.1, 0.9, 0.5]))
     assert np.asarray(value[value > 0.3]).tolist() == [0.9, 0.5]
     assert source.fetched == 1
+
+
+@pytest.mark.parametrize(
+    "function",
+    [np.repeat, np.tile, np.take, lambda a, n: np.pad(a, pad_width=n)],
+    ids=["repeat", "tile", "take", "pad"],
+)
+def test_values_that_tell_a_shape_or_a_place_are_looked_at(function):
+    array, number = np.array([0.5]), 0.9
+    (value, _), (other, source) = lazy(array), lazy(number)
+    found = function(value, (other * 0).astype(int))
+    np.testing.assert_array_equal(found, function(array, 0))
+    assert np.shape(found) == function(array, 0).shape
+    assert source.fetched == 1
+
+
+def test_numbers_only_are_asked_for_with_the_way_out():
+    torch = pytest.importorskip("torch")
+    value, _ = lazy(0.5)
+    with pytest.raises(TypeError, match=r"float\(value\)"):
+        torch.tensor([value])
+    assert torch.tensor([float(value)]).item() == 0.5
 
 
 def test_shape_errors_are_raised_where_they_are_made():
