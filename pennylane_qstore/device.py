@@ -412,8 +412,15 @@ class IonQDevice(Device):  # type: ignore[misc]
         # nor beside the embedded emulator: it builds PennyLane operators in threads of its own.
         options = self._options
         alone = options.is_emulated or options.run is not None or options.budget_usd is not None
-        with waiting(keep=alone):
-            return self._fallback.send(requests)
+        found: Sequence[Any] = ()
+        try:
+            with waiting(keep=alone):
+                found = self._fallback.send(requests)
+        except QStoreError as error:
+            if found:  # paid for, but the turn did not come back
+                error.job_ids = tuple(job_id for job in found for job_id in job.job_ids)
+            raise
+        return found
 
     def _with_shots(self, circuits: Sequence[QuantumScript]) -> Sequence[QuantumScript]:
         """On a backend that samples, tapes without shots take those of their batch.

@@ -585,6 +585,44 @@ def test_thread_whose_turn_never_comes_is_told_why(dev, circuit, monkeypatch):
     assert dev.posts == [1]
 
 
+def test_results_that_were_paid_for_are_named_if_the_turn_does_not_come_back(tmp_path, monkeypatch):
+    url = qml.device("qstore.ionq", wires=1).emulator.url
+    dev = qml.device(
+        "qstore.ionq",
+        wires=1,
+        backend="simulator",
+        api_key="key",
+        base_url=url,
+        ledger=tmp_path / "ledger",
+    )
+    circuit = qml.QNode(lambda x: (qml.RX(x, 0), qml.expval(qml.Z(0)))[1], dev)
+    taken, over = threading.Event(), threading.Event()
+    send = dev._fallback.send
+
+    def hold():
+        with deferred.deferred():
+            taken.set()
+            over.wait(30)
+
+    other = threading.Thread(target=hold)
+
+    def interrupted(requests):
+        found = send(requests)
+        other.start()
+        taken.wait(30)
+        monkeypatch.setattr(tasks, "PATIENCE_S", 0.01)
+        return found
+
+    dev._fallback.send = interrupted
+    try:
+        with pytest.raises(QStoreError, match="in the middle of a step") as late:
+            deferred.run_tasks(lambda: circuit(X))
+    finally:
+        over.set()
+        other.join(30)
+    assert late.value.job_ids
+
+
 def test_thread_waits_as_long_as_the_other_one_waits_for_a_service_in_this_process(
     dev, circuit, monkeypatch
 ):
