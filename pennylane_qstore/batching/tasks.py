@@ -41,11 +41,10 @@ QNODE_CALL = QNode.__call__.__code__
 """The code object by which a QNode call is recognised on a stack."""
 
 _JAX_MODES = (
-    "enable_x64",
-    "disable_jit",
-    "default_device",
-    "default_matmul_precision",
-    "debug_nans",
+    *("enable_x64", "disable_jit", "default_device", "default_matmul_precision"),
+    *("numpy_dtype_promotion", "numpy_rank_promotion"),
+    *("default_prng_impl", "threefry_partitionable"),
+    *("debug_nans", "debug_infs"),
 )
 _QNODE_STATE = ("_qfunc_output", "_tape")  # what a QNode keeps of its last call
 
@@ -57,7 +56,7 @@ class TaskCancelled(BaseException):
 class Task:
     """A thread used as a coroutine. Made and driven by :class:`Session` only."""
 
-    def __init__(self, thunk: Callable[[], Any], name: str) -> None:
+    def __init__(self, thunk: Callable[[], Any], name: str, modes: _Modes) -> None:
         self.value: Any = None
         self.error: BaseException | None = None
         self.done = False
@@ -67,7 +66,7 @@ class Task:
         self._go = threading.Semaphore(0)
         self._idle = threading.Event()
         self._parking = threading.Lock()
-        self._modes = _Modes()
+        self._modes = modes
         context = contextvars.copy_context()
         context.run(_TASK.set, self)
         self._thread = threading.Thread(
@@ -145,7 +144,7 @@ class Task:
         try:
             try:
                 if not self._cancelled:
-                    with self._modes:
+                    with self._modes.entered():
                         self.value = self._thunk()
             except BaseException as error:  # noqa: BLE001 - raised again on the caller's thread
                 self.error = error
@@ -187,7 +186,8 @@ class Session:
     def _run(self, thunks: Sequence[Callable[[], Any]]) -> list[Any]:
         global _running
         top = trace_stack.top
-        tasks = [Task(thunk, f"qstore-task-{i}") for i, thunk in enumerate(thunks)]
+        modes = _Modes()
+        tasks = [Task(thunk, f"qstore-task-{i}", modes) for i, thunk in enumerate(thunks)]
         try:
             self._drive(tasks)
         except BaseException:
@@ -388,31 +388,42 @@ class _Modes:
     """
 
     def __init__(self) -> None:
-        self._stack = contextlib.ExitStack()
         self._torch = sys.modules.get("torch")
         self._jax = sys.modules.get("jax")
         if self._torch is not None:
             self._inference = self._torch.is_inference_mode_enabled()
             self._grad = self._torch.is_grad_enabled()
+            self._device = self._torch.get_default_device()
+            self._autocast = {
+                kind: self._torch.get_autocast_dtype(kind)
+                for kind in ("cpu", "cuda")
+                if self._torch.is_autocast_enabled(kind)
+            }
         if self._jax is not None:
             self._settings = self._read_jax()
             self._core = _jax_core()
             with self._core.take_current_trace() as trace:
                 self._trace = trace
 
-    def __enter__(self) -> None:
-        if self._torch is not None:
-            self._stack.enter_context(self._torch.inference_mode(self._inference))
-            self._stack.enter_context(self._torch.set_grad_enabled(self._grad))
-        if self._jax is not None:
-            here = self._read_jax()
-            for name, value in self._settings.items():
-                if value != here[name]:
-                    self._stack.enter_context(getattr(self._jax, name)(value))
-            self._stack.enter_context(self._core.set_current_trace(self._trace))
-
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """As there, here: on a thread that has just begun."""
+        with contextlib.ExitStack() as stack:
+            enter = stack.enter_context
+            if self._torch is not None:
+                enter(self._torch.inference_mode(self._inference))
+                enter(self._torch.set_grad_enabled(self._grad))
+                if self._device.type != "cpu":
+                    enter(self._device)
+                for kind, dtype in self._autocast.items():
+                    enter(self._torch.autocast(kind, dtype=dtype))
+            if self._jax is not None:
+                here = self._read_jax()
+                for name, value in self._settings.items():
+                    if value != here[name]:
+                        enter(getattr(self._jax, name)(value))
+                enter(self._core.set_current_trace(self._trace))
+            yield
 
     def _read_jax(self) -> dict[str, Any]:
         config = getattr(self._jax, "config", None)

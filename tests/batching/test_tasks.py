@@ -191,23 +191,44 @@ def test_second_derivatives_in_tasks_are_not_confused():
     assert values == pytest.approx([-np.cos(X), -np.sin(X), -np.cos(2 * X)])
 
 
-def test_modes_of_torch_are_inherited():
+@pytest.mark.parametrize(
+    ("mode", "look"),
+    [
+        (lambda t: t.no_grad(), lambda t: t.is_grad_enabled()),
+        (lambda t: t.inference_mode(), lambda t: t.is_inference_mode_enabled()),
+        (lambda t: t.device("meta"), lambda t: t.ones(1).device),
+        (lambda t: t.autocast("cpu", dtype=t.bfloat16), lambda t: (t.ones(1, 1) @ t.ones(1)).dtype),
+    ],
+    ids=["no_grad", "inference", "default device", "autocast"],
+)
+def test_modes_of_torch_are_inherited(mode, look):
     torch = pytest.importorskip("torch")
-    with torch.no_grad():
-        assert deferred.run_tasks(torch.is_grad_enabled) == [False]
-    assert deferred.run_tasks(torch.is_grad_enabled) == [True]
+    plain = look(torch)
+    with mode(torch):
+        assert deferred.run_tasks(lambda: look(torch)) == [look(torch)] != [plain]
+    assert deferred.run_tasks(lambda: look(torch)) == [plain]
 
 
-def test_modes_of_jax_are_inherited():
+@pytest.mark.parametrize(
+    ("mode", "value"),
+    [
+        *(("enable_x64", value) for value in (True, False)),
+        ("default_matmul_precision", "float32"),
+        ("numpy_dtype_promotion", "strict"),
+        ("numpy_rank_promotion", "raise"),
+        ("default_prng_impl", "rbg"),
+        ("debug_infs", True),
+    ],
+)
+def test_modes_of_jax_are_inherited(mode, value):
     jax = pytest.importorskip("jax")
 
-    def precision():
-        return str(jax.numpy.ones(1).dtype)
+    def look():
+        return getattr(jax.config, f"jax_{mode}"), jax.numpy.ones(1).dtype
 
-    with jax.enable_x64(True):
-        assert deferred.run_tasks(precision) == ["float64"]
-    with jax.enable_x64(False):
-        assert deferred.run_tasks(precision) == ["float32"]
+    with getattr(jax, mode)(value):
+        wanted = look()
+        assert deferred.run_tasks(look, look) == [wanted, wanted]
 
 
 def test_jitted_function_compiles_alone_and_shares_batches_from_then_on():
