@@ -37,7 +37,8 @@ def compile_native(
 
     The tape may then run on any device. Measurements stay as they are: SWAPs are undone by
     renaming wires, and virtual rotations about Z that a measurement would see become two GPi
-    pulses. Parameters are taken as numbers: differentiate the QNode without the transform.
+    pulses; a measurement of all wires puts an Identity on them first. States agree up to a
+    global phase. Parameters are taken as numbers: differentiate the QNode without the transform.
 
     Args:
         tape: a tape or QNode that starts in |0…0⟩. A broadcast tape becomes one tape per row.
@@ -102,6 +103,9 @@ def _native(tape: QuantumScript, compiler: IonQNativeGateCompiler) -> QuantumScr
         for native, turns in enumerate(made.frames):
             if at[native] in seen and abs(turns) > 1e-12:  # GPi(φ)·GPi(0) is RZ(4πφ)
                 operations += [GPI(0.0, at[native]), GPI(turns / 2, at[native])]
+        if any(m.obs is None and m.mv is None and not m.wires for m in tape.measurements):
+            # All wires are measured: none may be missing, nor their order another.
+            operations.insert(0, qml.Identity(wires=tape.wires))
     return QuantumScript(operations, tape.measurements, shots=tape.shots)
 
 

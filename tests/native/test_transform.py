@@ -52,6 +52,21 @@ def test_it_transforms_a_qnode_with_labels_and_a_batch(family):
         assert np.allclose(one, other)
 
 
+def test_all_wires_are_measured_in_their_own_order():
+    def circuit(measure):
+        qml.RX(np.pi, "b")
+        qml.RZ(0.5, "a")  # of a wire that needs no pulse
+        qml.Hadamard("c")
+        qml.SWAP(["a", "c"])
+        return measure()
+
+    want = qml.QNode(circuit, qml.device("default.qubit"))
+    got = compile_native(want)
+    assert got(qml.probs) == pytest.approx(want(qml.probs))
+    assert abs(np.vdot(got(qml.state), want(qml.state))) == pytest.approx(1)
+    assert set(qml.set_shots(got, 50)(qml.counts)) == {"100", "110"}
+
+
 def test_a_tape_without_operations_stays():
     tape = qml.tape.QuantumScript([], [qml.expval(qml.Z(0))])
     (native,), _ = compile_native(tape)
