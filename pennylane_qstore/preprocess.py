@@ -21,6 +21,7 @@ from pennylane.typing import PostprocessingFn, Result, ResultBatch
 from pennylane.wires import Wires
 
 from pennylane_qstore.measure import NotSupported, Postselected
+from pennylane_qstore.native.structure import standard_order
 
 _SHADOWS = (ClassicalShadowMP, ShadowExpvalMP)
 
@@ -83,8 +84,9 @@ def _same(result: Result) -> Result:
 
 def _with_wires(tape: QuantumScript, wires: Wires | None) -> QuantumScript:
     """Measurements of all wires name them, so that ancillas are not counted among them."""
+    every = wires or Wires(standard_order(tape))
     named = [
-        m if m.obs is not None or m.mv is not None or m.wires else _on(m, wires or tape.wires)
+        m if m.obs is not None or m.mv is not None or m.wires else _on(m, every)
         for m in tape.measurements
     ]
     return tape.copy(measurements=named)

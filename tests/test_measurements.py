@@ -64,6 +64,20 @@ def same(one, other):
     return np.shape(one) == np.shape(other) and np.allclose(one, other, atol=1e-8)
 
 
+@pytest.mark.parametrize("labels", [(1, 0), (2, 0, 1), (5, 2), ("b", "a"), (1, 2)])
+@pytest.mark.parametrize("also", [0, 2])
+def test_all_wires_of_a_device_without_wires_come_in_default_qubit_s_order(labels, also):
+    def circuit():
+        for i, wire in enumerate(labels):
+            qml.RX(0.3 + i, wire)
+        return qml.probs(), qml.expval(qml.Z(also))
+
+    got, want = (
+        qml.QNode(circuit, qml.device(name))() for name in ("qstore.ionq", "default.qubit")
+    )
+    assert same(got, want)
+
+
 def test_counts_have_the_observables_own_eigenvalues():
     for all_outcomes in (False, True):
         counts = run(

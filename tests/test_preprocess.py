@@ -100,6 +100,20 @@ def test_all_wires_do_not_include_ancillas():
     assert sum(counts.values()) == 100
 
 
+def test_all_wires_of_a_device_without_wires_ascend_with_ancillas_too():
+    def circuit():
+        qml.RX(0.9, 1)
+        m = qml.measure(1)
+        qml.cond(m, qml.X)(0)
+        qml.RY(0.4, 1)
+        return qml.probs()
+
+    want = np.outer([np.cos(0.45) ** 2, np.sin(0.45) ** 2], [np.cos(0.2) ** 2, np.sin(0.2) ** 2])
+    want[1] = want[1, ::-1]
+    probs = qml.QNode(circuit, qml.device("qstore.ionq"))()
+    assert np.allclose(probs, want.reshape(-1))
+
+
 def entangled():
     qml.RX(0.5, 0)
     qml.CNOT([0, 1])

@@ -28,6 +28,7 @@ from pennylane_qstore.native.structure import (
     expand,
     program,
     split,
+    standard_order,
 )
 from pennylane_qstore.native.template import NativeBatch, Readout
 
@@ -130,7 +131,7 @@ def prepare(tape: QuantumScript, order: Sequence[Any] | None, cache: SmartCircui
     """
     wires = {w: i for i, w in enumerate(order if order is not None else ())}
     if order is None or len(tape.wires) > len(wires) or any(w not in wires for w in tape.wires):
-        for w in tape.wires:  # those of a device without wires, and ancillas
+        for w in standard_order(tape):  # those of a device without wires, and ancillas
             wires.setdefault(w, len(wires))
     finite = bool(tape.shots)
     key = measurement_key(tape.measurements, wires)

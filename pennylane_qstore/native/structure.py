@@ -123,6 +123,17 @@ class Split(NamedTuple):
     batched: bool
 
 
+def standard_order(tape: QuantumScript) -> Sequence[Any]:
+    """Wires in the order in which PennyLane's devices without wires of their own measure all.
+
+    Wires 0, 1, 2, ... ascend, those of operations first; other labels come as they come.
+    """
+    operated, every = tape.op_wires, tape.wires
+    if all(set(some) == set(range(len(some))) for some in (operated, every)):
+        return range(len(every))
+    return every  # type: ignore[no-any-return]
+
+
 def split(tape: QuantumScript, wires: Mapping[Any, int]) -> list[Split]:
     """Split a tape into structure and parameters.
 
