@@ -12,7 +12,7 @@ from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.errors import CompileError
-from pennylane_qstore.native.gates import GPI, GPI2, MS, ZZ
+from pennylane_qstore.native.gates import NATIVE_GATES
 
 _FIXED = {
     "h": qml.Hadamard,
@@ -41,8 +41,9 @@ def tape_of(circuit: Mapping[str, Any]) -> QuantumScript:
     Raises:
         CompileError: a gate is unknown, or lacks a target or an angle; it is named.
     """
-    gates: Any = circuit.get("circuit")
-    qubits: Any = circuit.get("qubits")
+    fields = circuit if isinstance(circuit, Mapping) else {}
+    gates: Any = fields.get("circuit")
+    qubits: Any = fields.get("qubits")
     listed = isinstance(gates, Sequence) and all(isinstance(gate, Mapping) for gate in gates)
     if not listed or not _whole(qubits) or qubits < 1:
         raise CompileError(
@@ -66,6 +67,8 @@ def _operation(i: int, gate: Mapping[str, Any], qubits: int) -> Operator:
     if len({*targets, *controls}) < len(targets) + len(controls):
         raise CompileError(f"{where} uses a qubit twice.")
     if name in ("gpi", "gpi2", "ms") or (name == "zz" and "angle" in gate):
+        if controls:
+            raise CompileError(f"{where} is a native gate, which takes no controls.")
         return _native(name, gate, targets, where)
     if name in ("cnot", "cz"):
         if not controls and len(targets) == 2:
@@ -99,16 +102,15 @@ def _native(name: str, gate: Mapping[str, Any], targets: list[int], where: str) 
     count = 1 if name in ("gpi", "gpi2") else 2
     if len(targets) != count:
         raise CompileError(f"{where} needs {count} target{'s' * (count > 1)}, not {len(targets)}.")
-    try:
-        if name == "ms":
-            phases = [_number(p, where) for p in gate["phases"]]
-            angle = _number(gate.get("angle", 0.25), where)
-            return MS(phases[0], phases[1], angle, wires=targets)
-        if name == "zz":
-            return ZZ(_number(gate["angle"], where), wires=targets)
-        return (GPI if name == "gpi" else GPI2)(_number(gate["phase"], where), wires=targets)
-    except (KeyError, IndexError) as error:
-        raise CompileError(f"{where} lacks its phase(s) in turns.") from error
+    phases = _listed(gate.get("phases")) or _listed(gate.get("phase"))
+    wanted = 0 if name == "zz" else count
+    if len(phases) < wanted:
+        raise CompileError(f"{where} lacks its phase{'s' * (wanted > 1)} in turns.")
+    if len(phases) > wanted:
+        raise CompileError(f"{where} needs {wanted} phase{'s' * (wanted != 1)}, not {len(phases)}.")
+    angles = [gate.get("angle", 0.25)] if count == 2 else []
+    numbers = [_number(value, where) for value in (*phases, *angles)]
+    return NATIVE_GATES[name](*numbers, wires=targets)
 
 
 def _whole(value: Any) -> bool:
@@ -123,6 +125,11 @@ def _number(value: Any, where: str) -> float:
 
 
 def _wires(gate: Mapping[str, Any], one: str, many: str) -> list[Any]:
-    if many in gate:
-        return list(gate[many])
-    return [gate[one]] if one in gate else []
+    return _listed(gate.get(many)) or _listed(gate.get(one))
+
+
+def _listed(value: Any) -> list[Any]:
+    """A list as it is, one thing as a list, None as nothing."""
+    if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str):
+        return list(value)
+    return [] if value is None else [value]
