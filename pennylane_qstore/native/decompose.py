@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pennylane as qml
 from pennylane.operation import Operator
 from pennylane.ops import MidMeasure
-from pennylane.ops.op_math import Adjoint, Controlled, Exp
+from pennylane.ops.op_math import Adjoint, Controlled, Exp, SymbolicOp
 from pennylane.queuing import QueuingManager
 
 from pennylane_qstore.errors import CompileError
@@ -50,14 +50,18 @@ def elementary(operations: Sequence[Operator]) -> Iterator[Operator]:
 
 
 def unitary(op: Operator) -> npt.NDArray[np.complex128]:
-    """The matrix of a QubitUnitary, looked at.
+    """The matrix of a QubitUnitary, or the diagonal of a DiagonalQubitUnitary, looked at.
 
     Raises:
         CompileError: it is not unitary (or not finite).
     """
     matrix = np.asarray(op.data[0], dtype=complex)
-    product = matrix @ np.swapaxes(matrix.conj(), -1, -2)
-    if not np.allclose(product, np.eye(matrix.shape[-1]), atol=1e-5):
+    if isinstance(op, qml.DiagonalQubitUnitary):
+        fine = np.allclose(np.abs(matrix) ** 2, 1, atol=1e-5)
+    else:
+        product = matrix @ np.swapaxes(matrix.conj(), -1, -2)
+        fine = np.allclose(product, np.eye(matrix.shape[-1]), atol=1e-5)
+    if not fine:
         raise CompileError(
             f"{op.name} on wires {op.wires.tolist()} has a matrix that is not unitary. Nothing "
             "was sent."
@@ -90,8 +94,11 @@ def _decompose(op: Operator, depth: int) -> Iterator[Operator]:
         for inner in gates:
             yield from _decompose(inner, depth + 1)
     else:
-        if isinstance(op, qml.QubitUnitary):
-            unitary(op)
+        base = op
+        while isinstance(base, SymbolicOp):
+            base = base.base
+        if isinstance(base, (qml.QubitUnitary, qml.DiagonalQubitUnitary)):
+            unitary(base)  # PennyLane would decompose whatever it is
         for inner in op.decomposition():
             yield from _decompose(inner, depth + 1)
 

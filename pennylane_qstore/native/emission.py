@@ -114,7 +114,7 @@ def emit(
         if family == "ms":
             gates.append(("ms", (a, b)))
             half = unit((3 * r, 0.5 * (value < 0 and not angle.terms)))
-            rows.extend([-frame[a], half - frame[b], unit((3 * r, abs(value)))])
+            rows.extend([-frame[a], half - frame[b], unit((3 * r, min(abs(value), 0.25)))])
         else:
             gates.append(("zz", (a, b)))
             rows.append(unit((3 * r, 0.25 if abs(value + 0.25) < EPS else value)))

@@ -191,7 +191,7 @@ class Template:
                 angle = angles[e] if everything else angles[e, rows]
                 if self.family == "ms":
                     params[slot - 1] += 0.5 * (angle < 0)
-                    params[slot] = np.abs(angle)
+                    params[slot] = np.minimum(np.abs(angle), 0.25)  # within rounding of it
                 else:
                     params[slot] = angle
             params -= np.round(params)

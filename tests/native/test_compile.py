@@ -60,6 +60,7 @@ def test_template_equals_the_tape_at_every_row(family, made, data):
         for (name, _), angle in zip(block.gates, block.params[:, ends].T, strict=True):
             if name == "ms":  # IonQ takes no others; a negative angle is in the phases
                 assert angle.min() >= 0
+                assert angle.max() <= 0.25
             if name in ("ms", "zz"):
                 assert np.abs(angle).max() <= 0.25 + 1e-9
         for row, params in zip(block.rows, block.params, strict=True):
@@ -174,6 +175,24 @@ def test_an_operation_without_decomposition_is_named():
         IonQNativeGateCompiler().compile(qml.tape.QuantumScript([Odd(wires=0)]))
 
 
+@pytest.mark.parametrize(
+    "op",
+    [
+        qml.QubitUnitary(np.ones((2, 2)), "a"),
+        qml.QubitUnitary(np.ones((8, 8)), ["a", "b", "c"]),
+        qml.QubitUnitary(np.full((2, 2), np.nan), "a"),
+        qml.ControlledQubitUnitary(np.ones((2, 2)), ["b", "a"]),
+        qml.adjoint(qml.ctrl(qml.QubitUnitary(np.ones((2, 2)), "a"), ["b", "c"])),
+        qml.DiagonalQubitUnitary([1, 2], "a"),
+        qml.ctrl(qml.DiagonalQubitUnitary([1, 0], "a"), "b"),
+    ],
+    ids=str,
+)
+def test_a_matrix_that_is_not_unitary_is_refused(op):
+    with pytest.raises(CompileError, match=r"Unitary on wires \['a'.*is not unitary"):
+        IonQNativeGateCompiler().compile(qml.tape.QuantumScript([op]))
+
+
 @families
 def test_known_counts(family):
     """Counts that must not grow: entanglers and pulses of common circuits."""
@@ -186,6 +205,25 @@ def test_known_counts(family):
     assert (absorbed.n_2q, absorbed.n_1q) == (4, 16 if family == "ms" else 20)
     bell = qml.tape.QuantumScript([qml.Hadamard(0), qml.CNOT([0, 1])])
     assert IonQNativeGateCompiler(two_qubit=family).compile(bell).n_2q == 0
+
+
+@pytest.mark.parametrize("excess", [1e-10, -1e-10, 1e-9, 1e-15])
+@pytest.mark.parametrize("full", [np.pi / 2, -np.pi / 2, 3 * np.pi / 2])
+def test_no_angle_of_an_ms_is_beyond_a_quarter(full, excess):
+    """Not by rounding either: IonQ refuses the job."""
+    tape = qml.tape.QuantumScript([qml.IsingXX(full + excess, [0, 1])])
+    constant = IonQNativeGateCompiler("ms", absorb=False).compile(tape)
+    wires = {0: 0, 1: 1}
+    piece, program = affine(split(tape, wires)[0], wires)
+    batch = compile_program(program, measured=[0, 1], family="ms").bind(piece.parameters)
+    (bound,) = ([p[n] for p in b.params for n in _angles_of_ms(b.gates)] for b in batch.blocks)
+    for angle in (*bound, *(p[2] for name, _, p in constant.gates if name == "ms")):
+        assert 0.2499 < angle <= 0.25
+
+
+def _angles_of_ms(gates):
+    ends = np.cumsum([SLOTS[name] for name, _ in gates]) - 1
+    return [end for (name, _), end in zip(gates, ends, strict=True) if name == "ms"]
 
 
 @families
