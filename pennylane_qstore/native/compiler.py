@@ -240,6 +240,8 @@ class IonQNativeGateCompiler:
                 f"A {type(tape).__name__} is no tape. Make one of a quantum function with "
                 "qml.tape.make_qscript(function)(arguments)."
             )
+        if not tape.wires:
+            raise CompileError("The tape is on no wire: there is nothing to compile or to measure.")
         start = time.perf_counter()
         order = wire_order(tape)
         wires = {w: i for i, w in enumerate(order)}

@@ -80,6 +80,13 @@ def test_a_broadcast_tape_is_refused():
         IonQNativeGateCompiler().compile(qml.tape.QuantumScript([qml.RX([0.1, 0.2], 0)]))
 
 
+@pytest.mark.parametrize("operations", [[], [qml.Snapshot("here")]])
+@pytest.mark.parametrize("absorb", [True, False])
+def test_a_tape_without_wires_is_refused(operations, absorb):
+    with pytest.raises(CompileError, match="on no wire"):
+        IonQNativeGateCompiler(absorb=absorb).compile(qml.tape.QuantumScript(operations))
+
+
 @families
 def test_optimize_fidelity_finds_fewer_entanglers_with_no_more_pulses(family):
     for absorb in (True, False):
