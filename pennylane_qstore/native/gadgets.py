@@ -197,21 +197,20 @@ def _steps(op: object) -> list[Local | Turn | Interaction]:
     """An operation as Cliffords (locals), rotations and interactions in time order."""
     assert not isinstance(op, Block)  # noqa: S101 - synthesised before
     if isinstance(op, Local):
-        m = np.ascontiguousarray(op.matrix, dtype=complex)
-        m = m / np.sqrt(np.linalg.det(m) + 0j)
-        if is_clifford(m):
-            return [Local(op.wire, m)]
-        last, turns = _turns(m.tobytes())
+        last, turns = _turns(np.ascontiguousarray(op.matrix, dtype=complex).tobytes())
         rotations = [Turn(op.wire, axis, Affine((), angle)) for axis, angle in turns]
         return [*rotations, Local(op.wire, last)]
     assert isinstance(op, Turn | Interaction)  # noqa: S101 - nothing else is left
     return [op]
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=4096)  # windows have the same ones again and again
 def _turns(buffer: bytes) -> tuple[ComplexArray, tuple[tuple[str, float], ...]]:
     """A one-qubit unitary as the fewest rotations by other than quarter turns, then a Clifford."""
     u = np.frombuffer(buffer, dtype=complex).reshape(2, 2)
+    u = u / np.sqrt(np.linalg.det(u) + 0j)
+    if is_clifford(u):
+        return u, ()
     fits = (_one_turn, _two_turns)
     for fit in fits:
         for g in all_cliffords():
