@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,19 +60,16 @@ class Stats:
         self.last: dict[str, Any] = {}
         self._counted = dict.fromkeys(_COUNTED, 0)  # up to the last batch
 
-    @contextlib.contextmanager
-    def timer(self, phase: str) -> Iterator[None]:
+    def timer(self, phase: str) -> contextlib.AbstractContextManager[None]:
         """Adds the time spent inside to a phase."""
         if phase == PHASES[0]:  # what a batch that failed left behind
             self._now.__dict__.clear()
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            took = time.perf_counter() - start
-            self._spend({"build" if phase in ("structure", "compile") else phase: took})
-            with self._lock:
-                self._seconds[phase] += took
+        return _Timer(self, phase)
+
+    def _took(self, phase: str, seconds: float) -> None:
+        self._spend({"build" if phase in ("structure", "compile") else phase: seconds})
+        with self._lock:
+            self._seconds[phase] += seconds
 
     def record_jobs(
         self,
@@ -228,6 +225,21 @@ class Stats:
         now = self._now.__dict__
         for name, took in seconds.items():
             now[name] = now.get(name, 0.0) + took
+
+
+class _Timer:
+    """One stretch of time; a class, since it stands several times in every call."""
+
+    __slots__ = ("_phase", "_start", "_stats")
+
+    def __init__(self, stats: Stats, phase: str) -> None:
+        self._stats, self._phase = stats, phase
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *error: object) -> None:
+        self._stats._took(self._phase, time.perf_counter() - self._start)
 
 
 def _service_stretches(jobs: Sequence[Any], seconds: float, sequential: bool) -> dict[str, float]:

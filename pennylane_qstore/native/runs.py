@@ -152,13 +152,19 @@ class Bank:
         alpha[:], beta[:] = self._alpha, self._beta
         if self._groups:
             half = self._half(parameters)
-            cos, sin = np.cos(half), np.sin(half)
+            cos, sin = np.ones((len(half) + 1, rows)), np.zeros((len(half) + 1, rows))
+            np.cos(half, out=cos[:-1])
+            np.sin(half, out=sin[:-1])
             for members, steps in self._groups:
                 alpha[members], beta[members] = _multiplied(steps, cos, sin)
         return alpha, beta
 
     def _grouped(self, flat: Sequence[Sequence[Local | Turn]]) -> list[_Group]:
-        """Constant runs are multiplied now; the others are grouped by shape."""
+        """Constant runs are multiplied now; the others are grouped by shape.
+
+        A shape joins a longer one that has room for it, with turns by nothing in between: a
+        group more costs more than these.
+        """
         shapes: dict[tuple[str, ...], list[int]] = {}
         slots: list[list[int]] = []
         count = 0
@@ -173,23 +179,54 @@ class Bank:
                 self._alpha[r], self._beta[r] = column(run[0].matrix)
             elif shape:
                 shapes.setdefault(shape, []).append(r)
-        groups: list[_Group] = []
-        for shape, members in shapes.items():
-            steps: list[_Step] = []
-            for position, kind in enumerate(shape):
-                if kind == "c":
-                    constants = [column(_constant(flat[r][position])) for r in members]
-                    a = np.array([[c[0]] for c in constants])
-                    b = np.array([[c[1]] for c in constants])
-                    steps.append((kind, a, b))
-                else:
-                    steps.append((kind, np.array([slots[r][position] for r in members]), None))
-            groups.append((np.array(members), steps))
-        return groups
+        groups: dict[tuple[str, ...], list[tuple[int, list[_Placed]]]] = {}
+        for shape in sorted(shapes, key=len, reverse=True):
+            hosts = ((host, _fit(shape, host)) for host in (*groups, shape))
+            host, at = next((host, at) for host, at in hosts if at is not None)
+            for r in shapes[shape]:
+                placed = [None if i is None else (flat[r][i], slots[r][i]) for i in at]
+                groups.setdefault(host, []).append((r, placed))
+        return [
+            (
+                np.array([r for r, _ in members]),
+                [
+                    _step(kind, placed)
+                    for kind, *placed in zip(host, *(p for _, p in members), strict=True)
+                ],
+            )
+            for host, members in groups.items()
+        ]
 
 
+_Placed = tuple[Local | Turn, int] | None
+"""What a run has at a position of its group: an operation and the slot of its angle, or nothing."""
 _Step = tuple[str, np.ndarray, np.ndarray | None]
 _Group = tuple[np.ndarray, list[_Step]]
+
+_MOST_ROOM = 2
+"""Steps that a run of a longer group may leave out."""
+
+
+def _fit(shape: tuple[str, ...], host: tuple[str, ...]) -> list[int | None] | None:
+    """Which step of a shape stands at each position of another, or None where it has no room."""
+    if len(host) - len(shape) > _MOST_ROOM:
+        return None
+    at: list[int | None] = []
+    taken = 0
+    for kind in host:
+        fits = taken < len(shape) and shape[taken] == kind
+        at.append(taken if fits else None)
+        taken += fits
+    return at if taken == len(shape) else None
+
+
+def _step(kind: str, placed: Sequence[_Placed]) -> _Step:
+    """One position of a group, over its runs."""
+    if kind != "c":  # the last angle is 0
+        return kind, np.array([-1 if its is None else its[1] for its in placed]), None
+    columns = [(1.0, 0.0) if its is None else column(_constant(its[0])) for its in placed]
+    a, b = (np.array([[c[i]] for c in columns], dtype=complex) for i in (0, 1))
+    return kind, a, b
 
 
 class AffineMap:

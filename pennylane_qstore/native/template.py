@@ -52,6 +52,9 @@ CHUNK = 256
 
 _MAX_PATTERNS = 512
 
+_PULSES = np.array([0, 1, 2, 1])
+"""Of a run, by what it is left with."""
+
 
 class NativeBlock(NamedTuple):
     """Rows of one gate skeleton.
@@ -383,7 +386,7 @@ def _codes(a: FloatArray, b: FloatArray) -> Codes:
 
 def _pulses(codes: Codes) -> npt.NDArray[np.int_]:
     """Pulses each run is left with."""
-    return np.asarray(np.array([0, 1, 2, 1])[codes])
+    return np.asarray(_PULSES[codes])
 
 
 def _arrays(thing: object) -> list[np.ndarray]:
