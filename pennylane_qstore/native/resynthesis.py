@@ -107,9 +107,11 @@ def resynthesise(
     gadgets = gadgets_of(flow, outcomes=outcomes)
     if work is not None:
         styles = styles[: int(work / _work(gadgets, most))]
+    order = _Order.of(gadgets)
+    kind = _OutcomeRun if outcomes else _Run
     found = []
     for style in styles:
-        run = _OutcomeRun(gadgets, style, most) if outcomes else _Run(gadgets, style, most)
+        run = kind(gadgets, order, style, most)
         bits = run.finish() if run.rotate() else None
         if bits is not None:
             if outcomes:
@@ -133,10 +135,34 @@ def _work(gadgets: Gadgets, most: int) -> float:
     return (rotations + most) * (_CHOICE + (rotations + len(gadgets.rows)) * generators)
 
 
+class _Order(NamedTuple):
+    """What every style's run starts from.
+
+    Attributes:
+        anti: which rotations do not commute.
+        depth: their layers.
+        blockers: how many rotations each has to wait for.
+        left, right: all pairs of wires.
+    """
+
+    anti: npt.NDArray[np.bool_]
+    depth: npt.NDArray[np.intp]
+    blockers: npt.NDArray[np.intp]
+    left: npt.NDArray[np.intp]
+    right: npt.NDArray[np.intp]
+
+    @classmethod
+    def of(cls, gadgets: Gadgets) -> _Order:
+        anti = anticommuting(gadgets.paulis, gadgets.paulis)
+        pairs = np.array(list(itertools.combinations(range(gadgets.paulis.shape[1]), 2)), dtype=int)
+        left, right = pairs.reshape(-1, 2).T
+        return cls(anti, layers(anti), np.triu(anti).sum(axis=0), left, right)
+
+
 class _Run:
     """One greedy run; the Clifford that remains is kept as a unitary."""
 
-    def __init__(self, gadgets: Gadgets, style: Style, most: int) -> None:
+    def __init__(self, gadgets: Gadgets, order: _Order, style: Style, most: int) -> None:
         self.gadgets, self.style, self.most = gadgets, style, most
         self.out: list[Operation] = []
         self.used = self.circling = 0
@@ -145,12 +171,9 @@ class _Run:
         self.rows = np.concatenate([gadgets.paulis, gadgets.rows])
         self.signs = np.concatenate([gadgets.signs, gadgets.row_signs])
         self.frame, self.frame_signs = self.rows[self.count :], self.signs[self.count :]
-        self.anti = anticommuting(gadgets.paulis, gadgets.paulis)
-        self.depth = layers(self.anti)
-        self.blockers = np.triu(self.anti).sum(axis=0)
+        self.anti, self.depth, blockers, self.left, self.right = order
+        self.blockers = blockers.copy()
         self.alive = np.ones(self.count, dtype=bool)
-        pairs = np.array(list(itertools.combinations(range(self.wires), 2)), dtype=int)
-        self.left, self.right = pairs.reshape(-1, 2).T
         self.rng = np.random.default_rng(style.seed)
 
     def rotate(self) -> bool:
@@ -273,8 +296,8 @@ class _OutcomeRun(_Run):
     They commute and may be multiplied by each other: outcome i is the XOR of ``parts[i]``.
     """
 
-    def __init__(self, gadgets: Gadgets, style: Style, most: int) -> None:
-        super().__init__(gadgets, style, most)
+    def __init__(self, gadgets: Gadgets, order: _Order, style: Style, most: int) -> None:
+        super().__init__(gadgets, order, style, most)
         self.parts = [{i} for i in range(len(self.frame))]
         self._shorten()
 

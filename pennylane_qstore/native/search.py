@@ -12,14 +12,14 @@ caller to see.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
-from pennylane_qstore.native.lower import Flow
+from pennylane_qstore.native.lower import Flow, Local
 from pennylane_qstore.native.passes import entangling_cost, gather, synthesise
 from pennylane_qstore.native.resynthesis import STYLES, Style, resynthesise
-from pennylane_qstore.native.windows import rewrite_at_random, rewrite_windows
+from pennylane_qstore.native.windows import Rewrite, rewrite_at_random, rewrite_windows
 
 _WORK, _QUICK_WORK = 1e9, 1.5e8
 """Elementary steps that resynthesising the whole may take: some seconds, half a second."""
@@ -77,7 +77,8 @@ def rewritten(
     found = _distinct([finish(new) for new in _distinct(whole)[:finished]])[:_KEPT]
     largest = _WINDOW_ENTANGLERS if thorough else _QUICK_ENTANGLERS
     small = [new for new in (flow, *found) if entangling_cost(new.operations)[0] <= largest]
-    found = _distinct([*found, *(finish(_in_windows(start, styles)) for start in small), flow])
+    rewrite = _without_repeats(functools.partial(_cheapest, styles))
+    found = _distinct([*found, *(finish(_in_windows(start, rewrite)) for start in small), flow])
     if thorough and _WANDER_ENTANGLERS <= count <= _WINDOW_ENTANGLERS:
         found += [finish(new) for new in _wandered(flow, found)]
     return [
@@ -87,13 +88,31 @@ def rewritten(
     ]
 
 
-def _in_windows(flow: Flow, styles: Sequence[Style]) -> Flow:
-    rewrite = functools.partial(_cheapest, styles)
+def _in_windows(flow: Flow, rewrite: Rewrite) -> Flow:
     while True:
         before = entangling_cost(flow.operations)
         flow = rewrite_windows(flow, _WINDOW, rewrite)
         if not _less(entangling_cost(flow.operations), before):
             return flow
+
+
+def _without_repeats(rewrite: Rewrite) -> Rewrite:
+    """Windows that did not get cheaper are not tried again in another pass or flow."""
+    hopeless: set[Hashable] = set()
+
+    def tried(window: Flow, cost: tuple[int, float]) -> Flow | None:
+        key = tuple(
+            (op.wire, op.matrix.tobytes()) if isinstance(op, Local) else op
+            for op in window.operations
+        )
+        if key in hopeless:
+            return None
+        new = rewrite(window, cost)
+        if new is None:
+            hopeless.add(key)
+        return new
+
+    return tried
 
 
 class _Walker:
