@@ -167,7 +167,7 @@ class _Analysis:
     ) -> _Draft:
         square = m.obs.pauli_rep @ m.obs.pauli_rep
         square.simplify()
-        squared, squared_constant = self._words(square)
+        squared, squared_constant = self._words(square, m.obs)
         self.wanted += [p.labels for p in (*products, *squared) if p.factors]
         recipe = Recipe("moment", m, constant=constant, squared_constant=squared_constant)
         return _Draft(recipe, (products, squared))
@@ -205,10 +205,10 @@ class _Analysis:
     def _sum_of(self, op: Operator) -> tuple[list[_Product], float]:
         """An observable as a sum of products of single factors, and a constant."""
         if op.pauli_rep is not None:
-            return self._words(op.pauli_rep)
+            return self._words(op.pauli_rep, op)
         if isinstance(op, SProd):
             products, constant = self._sum_of(op.base)
-            c = float(np.real(op.scalar))
+            c = _real(op.scalar, op)
             return [p._replace(coefficient=c * p.coefficient) for p in products], c * constant
         if isinstance(op, (Sum, LinearCombination)):
             coefficients, operands = op.terms()
@@ -216,7 +216,7 @@ class _Analysis:
             total = 0.0
             for c, operand in zip(coefficients, operands, strict=True):
                 products, constant = self._sum_of(operand)
-                c = float(np.real(c))
+                c = _real(c, op)
                 out += [p._replace(coefficient=c * p.coefficient) for p in products]
                 total += c * constant
             return out, total
@@ -224,10 +224,10 @@ class _Analysis:
             return self._tensor(op)
         return [self._eigen(op)], 0.0
 
-    def _words(self, sentence: Any) -> tuple[list[_Product], float]:
+    def _words(self, sentence: Any, op: Operator) -> tuple[list[_Product], float]:
         products, constant = [], 0.0
         for word, coefficient in sentence.items():
-            c = float(np.real(coefficient))
+            c = _real(coefficient, op)
             if not len(word):
                 constant += c
                 continue
@@ -267,7 +267,7 @@ class _Analysis:
             )
         matrix = _matrix(op)
         if not np.allclose(matrix, matrix.conj().T, atol=1e-8):
-            raise NotSupported(f"Observable {op} not supported on qstore.ionq: not Hermitian.")
+            raise _not_hermitian(op)
         if np.abs(matrix - np.diag(np.diag(matrix))).max() < 1e-12:
             labels = tuple(((w,), "Z") for w in sorted(on))
             return _Product(1.0, labels, (Factor(on, np.diag(matrix).real.copy()),))
@@ -329,6 +329,23 @@ class _Analysis:
         return Basis(tuple(gates), wires, tuple((w, group[w]) for w in wires))
 
 
+def _real(coefficient: Any, op: Operator) -> float:
+    """A coefficient in an observable."""
+    if np.ndim(coefficient):
+        raise NotSupported(
+            f"Observable {op} not supported on qstore.ionq: its coefficients are broadcast. "
+            "Measure an observable for each."
+        )
+    c = complex(coefficient)
+    if abs(c.imag) > 1e-8 * max(1.0, abs(c)):
+        raise _not_hermitian(op)
+    return c.real
+
+
+def _not_hermitian(op: Operator) -> NotSupported:
+    return NotSupported(f"Observable {op} not supported on qstore.ionq: not Hermitian.")
+
+
 def _matrix(op: Operator) -> ComplexArray:
     try:
         matrix = np.asarray(qml.matrix(op, wire_order=op.wires))
@@ -362,9 +379,9 @@ def _observable_key(op: Operator, wires: Mapping[Any, int]) -> Hashable | None:
     kind = type(op)
     if kind in (qml.PauliX, qml.PauliY, qml.PauliZ, qml.Identity, qml.Hadamard):
         return kind, tuple([wires[w] for w in op.wires])
-    if kind is SProd:
+    if kind is SProd and not np.ndim(op.scalar):
         base = _observable_key(op.base, wires)
-        return None if base is None else (kind, float(np.real(op.scalar)), base)
+        return None if base is None else (kind, complex(op.scalar), base)
     if isinstance(op, (Prod, Sum, LinearCombination)):
         keys = tuple([_observable_key(o, wires) for o in op.operands])
         return None if None in keys else (kind, keys)

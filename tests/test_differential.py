@@ -8,7 +8,7 @@ import pytest
 from random_qnodes import Case, hermitian, observable, word
 from scipy.stats import chisquare
 
-QUICK, LONG = range(20), range(1000, 2000)
+QUICK, LONG = range(20), range(1000, 1150)
 SHOTS = 2000
 
 quick_and_long = pytest.mark.parametrize(
@@ -117,6 +117,7 @@ def test_every_gate_takes_a_batch_of_angles(gate, n, change):
         lambda x: qml.exp(qml.Z(0) @ qml.X(1), 1j * x),
         lambda x: qml.exp(qml.I(0), 1j * x),
         lambda x: qml.s_prod(1j, qml.RX(x, 0)),
+        lambda x: qml.ControlledSequence(qml.RX(x, 0), control=[1, 2]),
         lambda x: qml.ctrl(qml.DoubleExcitationPlus(x, [0, 1, 2, 3]), 4),
         lambda x: [qml.GlobalPhase(x), qml.QubitUnitary(np.eye(8)[::-1], [0, 1, 2])],
     ],

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pennylane as qml
 from pennylane.operation import Operator
-from pennylane.ops.op_math import Adjoint, CompositeOp, Controlled, Exp, SProd
+from pennylane.ops.op_math import Adjoint, CompositeOp, Controlled, Exp, SProd, SymbolicOp
 from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
@@ -347,10 +347,10 @@ def _ndims(op: Operator) -> tuple[int, ...]:
         return _NDIM[kind]
     if isinstance(op, CompositeOp):
         return tuple(n for operand in op for n in _ndims(operand))
-    if isinstance(op, (Adjoint, Controlled)):
-        return _ndims(op.base)
     if isinstance(op, (Exp, SProd)):
         return (0, *_ndims(op.base))
+    if isinstance(op, SymbolicOp):
+        return _ndims(op.base)
     return tuple(op.ndim_params)
 
 
