@@ -413,6 +413,7 @@ def test_logging_is_switched_on_as_pennylane_does_it(tmp_path):
         (lambda: qml.RX(np.zeros(0), 0), "empty batch"),
         (lambda: qml.QubitUnitary(np.array([[1, 1], [0, 1]]), 0), "not unitary"),
         (lambda: qml.QubitUnitary(np.ones((8, 8)), range(3)), "not unitary"),
+        (lambda: qml.ctrl(qml.QubitUnitary(np.eye(4)[::-1] - 1, [0, 1]), 2), "not unitary"),
     ],
 )
 def test_bad_parameters_are_refused_by_name(operation, message):
