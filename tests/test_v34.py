@@ -373,6 +373,12 @@ def test_what_is_no_circuit_is_refused_before_anything_is_sent(emulator):
         manage([*circuits(2), "circuit"], emulator=emulator)
     with pytest.raises(CompileError, match="target"):
         manage([{"qubits": 1, "circuit": [{"gate": "h"}]}], emulator=emulator)
+    for one in (circuits(1)[0], qml.tape.QuantumScript([], [qml.expval(qml.Z(0))]), 3):
+        with pytest.raises(ConfigurationError, match="in a list"):
+            manage(one, emulator=emulator)
+    node = qml.QNode(lambda x: qml.expval(qml.Z(0)), qml.device("default.qubit", wires=1))
+    with pytest.raises(ConfigurationError, match="are a tuple"):
+        manage([(node, 0.3)], emulator=emulator)
     assert emulator.stats()["posts"] == 0
 
 
@@ -425,6 +431,7 @@ def test_without_shots_probabilities_are_exact(emulator):
 
 def test_an_empty_batch_is_no_job(emulator):
     assert manage([], emulator=emulator)[1] == []
+    assert manage(iter(()), emulator=emulator)[1] == []
     assert emulator.stats()["posts"] == 0
 
 

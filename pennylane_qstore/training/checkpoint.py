@@ -28,7 +28,7 @@ _MARK = "$"  # a mapping with this name stands for something that JSON has not
 def encode(value: Any) -> Any:
     """What JSON can hold of a value.
 
-    Numbers, texts, None, lists, tuples and mappings of these, and arrays: NumPy, PennyLane
+    Numbers, texts, None, lists, tuples, sets and mappings of these, and arrays: NumPy, PennyLane
     tensors, torch, JAX, with type and ``requires_grad``; NumPy's generators.
 
     Raises:
@@ -44,6 +44,8 @@ def encode(value: Any) -> Any:
         return [encode(item) for item in value]
     if type(value) is tuple:
         return {_MARK: "tuple", "items": [encode(item) for item in value]}
+    if type(value) is set:
+        return {_MARK: "set", "items": [encode(item) for item in sorted(value, key=repr)]}
     if isinstance(value, np.random.Generator):
         return {_MARK: "generator", "state": encode(value.bit_generator.state)}
     made = _encode_array(value)
@@ -67,6 +69,8 @@ def decode(plain: Any) -> Any:
         return {decode(key): decode(item) for key, item in plain["items"]}
     if kind == "tuple":
         return tuple(decode(item) for item in plain["items"])
+    if kind == "set":
+        return {decode(item) for item in plain["items"]}
     if kind == "generator":
         return generator(decode(plain["state"]))
     return _decode_array(plain, kind)

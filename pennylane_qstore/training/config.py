@@ -218,7 +218,8 @@ class TrainingConfig:
         """What was given, without API keys; ``from_dict`` makes the same configuration of it.
 
         Args:
-            complete: all fields, as they count.
+            complete: all fields, as they count; to look at. Made a configuration again, every
+                default would be something that was asked for.
         """
         if complete:
             found = {name: getattr(self, name) for name in SETTINGS if name not in SECRETS}
@@ -227,8 +228,14 @@ class TrainingConfig:
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:
-        """A configuration from a mapping of fields."""
-        return cls(**settings)
+        """A configuration from a mapping of fields.
+
+        Raises:
+            ConfigurationError: it is no mapping, or a field is not allowed.
+        """
+        if not isinstance(settings, Mapping):
+            raise ConfigurationError(f"{settings!r} is no table of fields.")
+        return cls(**{str(name): value for name, value in settings.items()})
 
     @classmethod
     def from_file(cls, path: str | Path) -> Self:
@@ -240,7 +247,7 @@ class TrainingConfig:
         path = Path(path)
         try:
             text = path.read_text(encoding="utf-8")
-            found = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+            found = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"Cannot read {str(path)!r}: {error}") from error
         if not isinstance(found, dict):

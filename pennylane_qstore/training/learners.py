@@ -127,11 +127,14 @@ class StepAndCost:
                 kept[:] = [outputs]
             return self.objective.value(outputs, batch)
 
+        # Some stock optimizers ask more of a QNode than its value: it is handed over as it is.
+        is_plain = self.objective.loss is None and not batch
+        target = self.objective.model if is_plain else objective
         # Stock optimizers know nothing of batches: what they evaluate is collected for them.
         # Ours do, and may have been told not to.
         ours = isinstance(self.optimizer, SPSAOptimizer)
         with nullcontext() if ours else deferred():
-            new, loss = self.optimizer.step_and_cost(objective, *here)
+            new, loss = self.optimizer.step_and_cost(target, *here)
             found = as_loss(real(loss))
         metrics = self.objective.measured(real(kept[0]), batch) if kept else {}
         new = real(new)

@@ -11,16 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pennylane as qml
 from pennylane import numpy as pnp
 
+from pennylane_qstore.backends import backend
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training import model
 from pennylane_qstore.training.callbacks import Callback
+from pennylane_qstore.training.minibatches import checked
 from pennylane_qstore.training.performance import PerformanceTracker
-from pennylane_qstore.training.rules import diff_method
+from pennylane_qstore.training.rules import diff_method, is_natural
 from pennylane_qstore.training.run import TrainingRun
 
 if TYPE_CHECKING:
+    from pennylane_qstore.device import IonQDevice
     from pennylane_qstore.training.config import TrainingConfig
     from pennylane_qstore.training.history import Record
 
@@ -95,19 +99,27 @@ def run(
         data: features ``[N, F]`` and labels ``[N]``.
         device: whose circuits are counted, and on which the model runs; by default
             ``config.device()`` for the model.
-        seed: of mini-batches, perturbations and initial weights.
+        seed: of mini-batches, perturbations and initial weights; and of the shots of a simulator
+            that is made here.
         on_step: called after every step.
         progress: whether a bar is shown; None for terminals and notebooks only.
 
     Raises:
         ConfigurationError: neither an objective nor data, or no parameters for an objective.
     """
+    if data is not None:
+        data = _features_and_labels(data)
+    if is_natural(config) and (data is not None or not isinstance(cost, qml.QNode)):
+        raise ConfigurationError(
+            "'natural_gradient' is qml.QNGOptimizer: it needs a QNode of the parameters alone as "
+            "its objective, and no data. Use gradient_method='parameter_shift' or 'spsa' else."
+        )
     streams = np.random.SeedSequence(seed).spawn(3)
     rng, spsa_rng, weights_rng = (np.random.default_rng(s) for s in streams)
     if cost is None:
         if data is None:
             raise ConfigurationError("run() needs an objective, or data for the built-in model.")
-        device = config.device() if device is None else device
+        device = _seeded_device(config, seed) if device is None else device
         wires = None if device.wires is None else len(device.wires)
         cost = model.squared_error(config, model.make_circuit(config, device))
         if params is None:
@@ -134,10 +146,10 @@ def run(
         return cost(params, *samples)
 
     training = TrainingRun(
-        objective,
+        objective if data is not None else cost,
         params,
         optimizer,
-        data=None if data is None else tuple(np.asarray(part) for part in data),
+        data=data,
         batch_size=None if data is None else min(config.batch_size, rows),
         seed=batch_seed,
         device=() if device is None else device,
@@ -148,6 +160,19 @@ def run(
     if history.performance is not None:
         history.performance.save()
     return history
+
+
+def _features_and_labels(data: Any) -> tuple[Any, Any]:
+    parts = checked(data, "data")
+    if len(parts) != 2:
+        raise ConfigurationError(f"data needs features and labels, as (x, y), not {len(parts)}.")
+    return np.asarray(parts[0]), np.asarray(parts[1])
+
+
+def _seeded_device(config: TrainingConfig, seed: int | None) -> IonQDevice:
+    target = config.device_options()["backend"]
+    is_qpu = target != "emulator" and backend(target).is_qpu
+    return config.device(seed=None if is_qpu else seed)
 
 
 class _Watcher(Callback):
@@ -189,6 +214,7 @@ class _Watcher(Callback):
         config, history = self._config, self._history
         if history.performance is None:
             return
+        cache = getattr(history.device, "cache", None)
         history.performance.log_batch(
             batch_idx=step.step - 1,
             epoch=step.epoch,
@@ -197,7 +223,7 @@ class _Watcher(Callback):
             n_circuits=step.circuits,
             time_ms=1e3 * step.seconds,
             learning_rate=config.learning_rate,
-            cache_stats=None if history.device is None else history.device.cache.get_stats(),
+            cache_stats=None if cache is None else cache.get_stats(),
             method_used=config.gradient_method,
         )
         if step.step % self._per_epoch == 0:

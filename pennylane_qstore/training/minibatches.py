@@ -49,7 +49,7 @@ class MiniBatches:
 
 
 def checked(data: Sequence[Any], name: str) -> tuple[Any, ...]:
-    """Arrays of one length.
+    """Arrays of one length, which is not 0.
 
     Raises:
         ConfigurationError: they are not.
@@ -60,6 +60,8 @@ def checked(data: Sequence[Any], name: str) -> tuple[Any, ...]:
         raise ConfigurationError(
             f"{name} needs arrays of one length, as (x, y); these have {sorted(lengths)}."
         )
+    if not lengths.pop():
+        raise ConfigurationError(f"{name} has no rows.")
     return parts
 
 

@@ -146,10 +146,15 @@ class GradientDescent(_Regularised, qml.GradientDescentOptimizer):  # type: igno
     """``qml.GradientDescentOptimizer`` with clipping and weight decay."""
 
 
+def is_natural(config: TrainingConfig) -> bool:
+    """Whether steps are PennyLane's natural gradient's."""
+    return "natural_gradient" in (config.gradient_method, config.optimizer)
+
+
 def diff_method(config: TrainingConfig) -> str | None:
     """How QNodes are differentiated: not at all where SPSA does it."""
     methods = {"parameter_shift": "parameter-shift", "finite_diff": "finite-diff"}
-    if "natural_gradient" in (config.gradient_method, config.optimizer):
+    if is_natural(config):
         return "parameter-shift"
     return methods.get(config.gradient_method)
 
@@ -166,7 +171,7 @@ def make_optimizer(config: TrainingConfig, **options: Any) -> Any:
     """
     name, rate = str(config.optimizer), config.learning_rate
     max_norm = config.gradient_clip_value if config.use_gradient_clipping else None
-    if "natural_gradient" in (config.gradient_method, name):
+    if is_natural(config):
         return qml.QNGOptimizer(stepsize=rate, **options)
     rule = "gd" if name == "gradient_descent" else name
     if config.gradient_method not in ("parameter_shift", "finite_diff"):

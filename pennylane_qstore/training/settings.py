@@ -76,7 +76,8 @@ def _secret(value: Any) -> bool:
 
 
 def _one_of(*allowed: str) -> tuple[Callable[[Any], bool], str]:
-    return lambda value: value in allowed, "one of " + ", ".join(map(repr, allowed))
+    words = "one of " + ", ".join(map(repr, allowed))
+    return lambda value: isinstance(value, str) and value in allowed, words
 
 
 _FLAG = (_flag, "True or False")
@@ -136,7 +137,7 @@ SETTINGS: Mapping[str, Setting] = {
         "'spsa', 'spsa_parallel': all samples at two points, one batch. 'spsa_subsampled': "
         "gradient_subsample_size of them. 'adaptive': steps that raise the loss are not taken. "
         "'parameter_shift', 'finite_diff': PennyLane's. 'natural_gradient': "
-        "qml.QNGOptimizer, for QNodes.",
+        "qml.QNGOptimizer, for an objective that is a QNode, without data.",
     ),
     "momentum": Setting(0.9, *_SHARE, "optimizer", "Of sgd."),
     "weight_decay": Setting(

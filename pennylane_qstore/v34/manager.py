@@ -7,7 +7,7 @@ import contextlib
 import operator
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -105,7 +105,7 @@ class CircuitBatchManagerV34:
 
     async def execute_batch(
         self,
-        circuits: Sequence[Any],
+        circuits: Iterable[Any],
         shots: int | None = 1000,
         compile_to_native: bool | None = None,
         name_prefix: str | None = None,
@@ -135,6 +135,9 @@ class CircuitBatchManagerV34:
                 elsewhere, for the circuits that are no functions.
         """
         shots = None if shots is None else _checked(shots)
+        if isinstance(circuits, Mapping | QuantumScript) or not isinstance(circuits, Iterable):
+            raise ConfigurationError("execute_batch takes circuits in a list, even if it is one.")
+        circuits = list(circuits)
         tapes: dict[int, QuantumScript] = {}
         calls: dict[int, Callable[[], Any]] = {}
         for i, circuit in enumerate(circuits):
@@ -299,6 +302,10 @@ def _tape(circuit: Any, shots: int | None) -> QuantumScript | None:
         tape = circuit
     elif isinstance(circuit, tuple) and circuit and isinstance(circuit[0], qml.QNode):
         node, arguments, *keywords = (*circuit, ()) if len(circuit) == 1 else circuit
+        if not isinstance(arguments, tuple | list):
+            raise ConfigurationError(
+                f"The arguments of a QNode are a tuple, as in (qnode, (x,)), not {arguments!r}."
+            )
         tape = qml.workflow.construct_tape(node)(*arguments, **(keywords[0] if keywords else {}))
     else:
         return None

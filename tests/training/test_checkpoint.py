@@ -36,6 +36,10 @@ def test_plain_values_come_back_with_their_types(value):
     assert repr(there_and_back(value)) == repr(value)
 
 
+def test_sets_come_back():
+    assert there_and_back({"trained": {2, 0}, "none": set()}) == {"trained": {0, 2}, "none": set()}
+
+
 @given(arrays.arrays(DTYPES, arrays.array_shapes(min_dims=0, max_dims=3, min_side=0)))
 def test_arrays_come_back_bit_for_bit(array):
     back = there_and_back(array)

@@ -486,7 +486,21 @@ def test_parameter_shift_takes_pennylanes_optimizers(rule, kind):
 
 def test_natural_gradient_is_pennylanes():
     for settings in ({"gradient_method": "natural_gradient"}, {"optimizer": "natural_gradient"}):
-        assert isinstance(TrainingConfig(**settings).optimizer(), qml.QNGOptimizer)
+        config = TrainingConfig(**settings, epochs=3, learning_rate=0.3)
+        assert isinstance(config.optimizer(), qml.QNGOptimizer)
+        dev = qml.device("default.qubit", wires=1)
+
+        @qml.qnode(dev)
+        def cost(w):
+            qml.RX(w[0], 0)
+            qml.RY(w[1], 0)
+            return qml.expval(qml.Z(0))
+
+        losses = config.run(cost, np.array([0.4, 0.3]), device=dev, progress=False).losses
+        assert losses[0] > losses[1] > losses[2]
+        for wrong in ({"data": (X, Y)}, {"cost": lambda w: w[0], "params": np.ones(2)}):
+            with pytest.raises(ConfigurationError, match="QNode"):
+                config.run(**wrong)
 
 
 def test_a_contradiction_is_refused():
@@ -653,3 +667,29 @@ def test_every_field_is_shown_by_a_test():
 
 
 NAMES = {"OptimizerName": str}
+
+
+def test_a_run_of_one_seed_is_one_run():
+    def losses(seed):
+        return small(epochs=2, batch_size=3).run(data=(X, Y), seed=seed, progress=False).losses
+
+    assert losses(1) == losses(1)
+    assert losses(1) != losses(2)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"), [(X, "not 1"), ((X, Y, Y), "not 3"), ((X[:0], Y[:0]), "no rows")]
+)
+def test_data_are_features_and_labels(data, said):
+    with pytest.raises(ConfigurationError, match=said):
+        small().run(data=data)
+
+
+@pytest.mark.parametrize("table", [None, 3, [1]])
+def test_what_is_no_table_is_no_configuration(table, tmp_path):
+    with pytest.raises(ConfigurationError, match="no table"):
+        TrainingConfig.from_dict(table)
+    file = tmp_path / "config.JSON"
+    file.write_text(json.dumps({"training": table}))
+    with pytest.raises(ConfigurationError, match="no table"):
+        TrainingConfig.from_file(file)

@@ -122,6 +122,37 @@ def test_a_qnode_without_data_is_a_cost():
     assert run.train(60).history[-1].loss < -0.9
 
 
+@pytest.mark.parametrize(
+    "make_optimizer",
+    [
+        lambda: qml.QNGOptimizer(0.1),
+        lambda: qml.MomentumQNGOptimizer(0.1),
+        lambda: qml.QNSPSAOptimizer(0.1, seed=1),
+        lambda: qml.ShotAdaptiveOptimizer(min_shots=10),
+    ],
+    ids=["QNG", "MomentumQNG", "QNSPSA", "ShotAdaptive"],
+)
+def test_optimizers_that_ask_for_a_qnode_get_it_and_go_on_exactly(make_optimizer, tmp_path):
+    def run(**options):
+        dev = qml.device("qstore.ionq", wires=1, seed=3)
+
+        @qml.set_shots(100)
+        @qml.qnode(dev)
+        def cost(w):
+            qml.RX(w[0], 0)
+            qml.RY(w[1], 0)
+            return qml.expval(qml.Z(0))
+
+        start = qml.numpy.array([0.4, 0.3], requires_grad=True)
+        return TrainingRun(cost, start, make_optimizer(), progress=False, seed=1, **options)
+
+    np.random.seed(5)  # noqa: NPY002 - what some stock optimizers draw from
+    whole = run().train(3)
+    np.random.seed(5)  # noqa: NPY002
+    run(checkpoint=tmp_path / "run.json").train(1)
+    assert outcomes(run(checkpoint=tmp_path / "run.json", resume=True).train(3)) == outcomes(whole)
+
+
 def test_a_tuple_of_parameters_is_several_arguments():
     def cost(a, b):
         return (a - 1.0) ** 2 + (b + 2.0) ** 2
