@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pennylane_qstore.backends import backend as known_backend
 from pennylane_qstore.backends import noise_model as known_noise_model
 from pennylane_qstore.emulator.billing import RateCard
 from pennylane_qstore.emulator.clock import Clock, RealClock
@@ -120,6 +121,8 @@ class Emulator:
                 raise ConfigurationError(f"{name}={count!r}: give {least} or more.")
         if keep < 1:
             raise ConfigurationError(f"keep={keep!r}: keep 1 job or more.")
+        for backend in rate_cards or {}:
+            known_backend(backend)
         if noise_model is not None:
             known_noise_model(noise_model)
         if simulator is not None:
@@ -236,7 +239,8 @@ class Emulator:
 
     def admits(self, key: str) -> bool:
         """Whether an API key is the right one."""
-        return self._token is None or hmac.compare_digest(key.encode(), self._token.encode())
+        sent = key.encode(errors="surrogateescape")  # headers may hold any bytes
+        return self._token is None or hmac.compare_digest(sent, self._token.encode())
 
     def count(self, method: str, path: str, size: int, request: web.Request) -> None:
         """Note a request (on the event loop)."""

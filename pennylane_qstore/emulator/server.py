@@ -71,6 +71,8 @@ async def _front(emulator: Emulator, request: web.Request, handler: _Handler) ->
         body = await asyncio.wait_for(request.read(), _READ_S)
     except TimeoutError:
         return error_response(408, f"The body did not arrive within {_READ_S:g} s.")
+    except (web.RequestPayloadError, ConnectionError):  # in the second case nobody reads this
+        return error_response(400, "The body cannot be decoded, or is not whole.")
     except web.HTTPRequestEntityTooLarge:
         emulator.count(request.method, request.path_qs, request.content_length or 0, request)
         return error_response(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")

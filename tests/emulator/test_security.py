@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pennylane_qstore.emulator import Emulator
+from pennylane_qstore.emulator import Emulator, RateCard
 from pennylane_qstore.errors import ConfigurationError
 
 from .conftest import Wire, single
@@ -42,6 +42,8 @@ def test_other_machines_need_a_token() -> None:
         Emulator(profile="fast")
     with pytest.raises(ConfigurationError, match="noise model"):
         Emulator(noise_model="loud")
+    with pytest.raises(ConfigurationError, match=r"Did you mean 'qpu\.forte-1'"):
+        Emulator(rate_cards={"qpu.forte1": RateCard()})
 
 
 def test_a_token_is_the_only_key(serve: Callable[..., Wire]) -> None:
@@ -49,6 +51,8 @@ def test_a_token_is_the_only_key(serve: Callable[..., Wire]) -> None:
     assert wire("GET", "/jobs").status == 401
     assert wire("GET", "/admin/stats").status == 401
     assert wire("GET", "/").status == 401
+    wire.key = "apiKey \xe9"  # a byte that is no UTF-8
+    assert wire("GET", "/jobs").status == 401
     wire.key = "apiKey right"
     assert wire("GET", "/jobs").status == 200
     assert wire("GET", "/admin/stats").status == 200
@@ -79,6 +83,22 @@ def test_a_body_that_does_not_come_is_not_waited_for(
             "Content-Length: 100\r\n\r\n{".encode()
         )
         assert b" 408 " in client.recv(1000)
+
+
+def test_a_body_that_cannot_be_decoded_is_400(wire: Wire) -> None:
+    answer = wire("POST", "/jobs", b"not gzip", {"Content-Encoding": "gzip"})
+    assert (answer.status, answer.json["statusCode"]) == (400, 400)
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_body_is_no_error(
+    wire: Wire, caplog: pytest.LogCaptureFixture
+) -> None:
+    wire.connection.putrequest("POST", "/v0.4/jobs")
+    wire.connection.putheader("Content-Length", "1000")
+    wire.connection.endheaders(b"{")
+    wire.connection.close()
+    assert wire("GET", "/jobs").json["jobs"] == []
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 @pytest.mark.parametrize("path", ["/jobs/../../etc/passwd", "/jobs/%2e%2e%2f", "/../page.html"])
