@@ -37,8 +37,8 @@ def drive(python: Path, document: str, emulator: Emulator, place: Path, *more: s
     """What schemathesis prints; it must find nothing."""
     command = [str(python.parent / "st"), "run", document, "--url", emulator.url]
     command += ["-H", "Authorization: apiKey conformance", "--no-shrink", "-n", "30", *more]
-    command += ["--generation-deterministic", "--max-time", "60"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=place)
+    command += ["--generation-deterministic"]  # with --max-time it repeats itself until then
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=place)
     assert done.returncode == 0, done.stdout[-20_000:]
     return done.stdout
 
@@ -49,7 +49,7 @@ def test_no_undocumented_status_and_no_500(
     python, document = environment("schemathesis"), emulator.url + "/api-docs"
     said = drive(python, document, emulator, tmp_path, "--checks", CHECKS + ",ignored_auth")
     assert "29 selected / 29 total" in said
-    assert emulator.stats()["requests"] > 500
+    assert emulator.stats()["requests"] > 1500
 
 
 def submit(url: str, kind: str, source: dict[str, Any], **more: Any) -> list[str]:
