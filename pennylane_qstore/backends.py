@@ -115,11 +115,6 @@ class Backend:
         """Whether this is a quantum computer (which costs money)."""
         return self.name.startswith("qpu")
 
-    @property
-    def two_qubit(self) -> str:
-        """The entangling gate to compile to: ``"ms"`` or ``"zz"`` (where both work, ZZ)."""
-        return "zz" if "zz" in self.native_gates else "ms"
-
 
 _ARIA = Timing(135e-6, 600e-6, 20e-6, 300e-6, 100.0, 1.0)
 _FORTE = Timing(63e-6, 650e-6, 50e-6, 150e-6, 100.0, 1.0)

@@ -300,8 +300,7 @@ class Service:
                     if program.gateset == "native":
                         circuit = self.source(job, k)
                     else:
-                        family = BACKENDS[job.backend].two_qubit
-                        circuit = native_circuit(program, row, family)
+                        circuit = native_circuit(program, row, submission.entangler)
                     return {"qubits": program.qubits, "circuit": circuit}
             raise not_found()
 

@@ -11,7 +11,6 @@ import orjson
 
 from pennylane_qstore.backends import (
     BACKENDS,
-    DEBIASING_MIN_SHOTS,
     MAX_CIRCUITS,
     MAX_GATES,
     MAX_SHOTS,
@@ -39,17 +38,12 @@ from pennylane_qstore.emulator.mitigation import debiased
 from pennylane_qstore.emulator.noise import Rates
 from pennylane_qstore.emulator.qasm import read_qasm
 from pennylane_qstore.emulator.run import Physics
+from pennylane_qstore.emulator.settings import ENTANGLERS, entangler, native_gates, read_settings
 
 SINGLE, MULTI, QASM = "ionq.circuit.v1", "ionq.multi-circuit.v1", "ionq.qasm3.v1"
 _TYPES = (SINGLE, MULTI, QASM, FUNCTION, QAOA)
 _PREFLIGHT = (QASM, FUNCTION)
 """Types whose programs the service reads after it has accepted the job."""
-_SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    "error_mitigation": {"debiasing": bool, "symmetry_verification": bool},
-    "compilation": {
-        "opt": (int, float), "precision": str, "gate_basis": str, "service_version": str
-    },
-}  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9 _-]*")
 
 
@@ -138,6 +132,16 @@ class Submission:
     def mitigated(self) -> bool:
         """Whether debiasing is on."""
         return debiased(self.settings)
+
+    @property
+    def entangler(self) -> str:
+        """The two-qubit gate that abstract gates are compiled to: ``"zz"`` or ``"ms"``.
+
+        That of ``settings.compilation.gate_basis``, where the machine has it.
+        """
+        native = native_gates(self.backend, self.noise)
+        asked = self.settings.get("compilation", {}).get("gate_basis", "").lower()
+        return asked if asked in ENTANGLERS and asked in native else entangler(native)
 
     def physics(self, simulator: str | None, model: str | None) -> Physics:
         """What stands between the circuits and their results.
@@ -232,8 +236,13 @@ def read_submission(body: bytes, rules: Rules) -> Submission:
         name=_name(data.get("name"), rules),
         metadata=_metadata(data.get("metadata")),
         noise=noise,
-        settings=_settings(
-            data.get("settings"), backend, gateset, shots, compiled=kind not in (FUNCTION, QAOA)
+        settings=read_settings(
+            data.get("settings"),
+            backend,
+            noise,
+            gateset,
+            shots,
+            compiled=kind not in (FUNCTION, QAOA),
         ),
         session_id=_optional(data, "session_id", str),
         dry_run=bool(_optional(data, "dry_run", bool)),
@@ -393,45 +402,12 @@ def _check_registers(registers: Any, qubits: int, i: int) -> None:
         )
 
 
-def _settings(
-    value: Any, backend: str, gateset: str, shots: int, *, compiled: bool
-) -> dict[str, Any]:
-    """The settings in force: what was asked for as far as it is known, and the defaults."""
-    known = {name: _known(value, name, kinds) for name, kinds in _SETTINGS.items()}
-    asked = known["error_mitigation"].get("debiasing")
-    wanted = gateset == "qis" if asked is None else asked
-    debiasing = BACKENDS[backend].is_qpu and shots >= DEBIASING_MIN_SHOTS and wanted
-    out: dict[str, Any] = {"error_mitigation": known["error_mitigation"] | {"debiasing": debiasing}}
-    if compiled and gateset == "qis":
-        defaults = {"opt": 1, "precision": "1E-3", "gate_basis": "ZZ"}
-        out["compilation"] = defaults | known["compilation"]
-    elif compiled and known["compilation"]:
-        out["compilation"] = known["compilation"]
-    return out
-
-
-def _known(settings: Any, name: str, kinds: Mapping[str, Any]) -> dict[str, Any]:
-    """The members of one kind of settings that are known; others are ignored."""
-    settings = {} if settings is None else settings
-    if not isinstance(settings, dict):
-        raise BadRequest('"settings" must be an object.', keys=["settings"])
-    part = {} if settings.get(name) is None else settings[name]
-    if not isinstance(part, dict):
-        raise BadRequest(f'"settings.{name}" must be an object.', keys=["settings"])
-    found = {key: part[key] for key in kinds if part.get(key) is not None}
-    for key, value in found.items():
-        if not isinstance(value, kinds[key]) or isinstance(value, bool) != (kinds[key] is bool):
-            raise BadRequest(f'"settings.{name}.{key}" is not valid.', keys=["settings"])
-    return found
-
-
 def _failure(submission: Submission, rules: Rules) -> Failure | None:
     """What the service finds wrong only after it has accepted the job."""
     backend = BACKENDS[submission.backend]
-    limit, native = backend.qubits, backend.native_gates
-    model = NOISE_MODELS[(submission.noise or {}).get("model", "ideal")]
+    limit, native = backend.qubits, native_gates(submission.backend, submission.noise)
     if not backend.is_qpu:
-        limit, native = min(limit, model.qubits), model.native_gates
+        limit = min(limit, NOISE_MODELS[(submission.noise or {}).get("model", "ideal")].qubits)
     if submission.qubits > limit:
         return Failure(
             "NotEnoughQubits",

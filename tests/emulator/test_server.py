@@ -304,6 +304,26 @@ def test_limits(wire: Wire) -> None:
     assert wire("POST", "/jobs", single(heavy[0])).status == 201
 
 
+@pytest.mark.parametrize(
+    ("more", "basis"),
+    [
+        ({}, "ZZ"),
+        ({"backend": "qpu.aria-1"}, "MS"),
+        ({"noise": {"model": "aria-1"}}, "MS"),
+        ({"settings": {"compilation": {"gate_basis": "MS"}}}, "MS"),
+    ],
+)
+def test_circuits_are_compiled_to_what_the_machine_has(
+    wire: Wire, more: dict[str, Any], basis: str
+) -> None:
+    job = wire.done(wire.submit(**more))
+    assert job["settings"]["compilation"]["gate_basis"] == basis
+    compiled = wire("GET", f"/jobs/{job['id']}/artifacts/compiled-native").json
+    assert {g["gate"] for g in compiled["circuit"]} == {"gpi", "gpi2", basis.lower()}
+    again = wire.submit(compiled["circuit"], gateset="native", **more)
+    assert wire.done(again)["status"] == "completed"
+
+
 def test_dry_runs_are_priced_and_compiled_but_not_run(wire: Wire) -> None:
     job = wire.done(wire.submit(backend="qpu.forte-1", dry_run=True))
     assert (job["status"], job["results"]) == ("completed", None)
