@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from ionq import training_child
 
 from pennylane_qstore.emulator import Emulator, Fault
 from pennylane_qstore.ionq.ledger import Ledger, State
 
 pytestmark = pytest.mark.crash
 
-CHILD = Path(__file__).with_name("training_child.py")
+# Processes of their own, forked from one that has imported everything: quick to start.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["pennylane_qstore.device", "pennylane_qstore.ionq.client"])
 STEPS = 8
 JOBS = 3 * STEPS  # 3 calls of 5 circuits a step, 7 circuits a job
 JOB_S = 0.05
@@ -33,15 +36,18 @@ MODES = {
 
 
 def start(emulator, ledger, seed=1):
-    return subprocess.Popen(
-        [sys.executable, str(CHILD), emulator.url, str(ledger), str(seed), str(STEPS)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    out = str(ledger.with_name("printed"))
+    process = PROCESSES.Process(
+        target=training_child.main, args=(emulator.url, str(ledger), seed, STEPS, out), name=out
+    )
+    process.start()
+    return process
 
 
 def finish(process):
-    out, err = process.communicate(timeout=180)
-    return process.returncode, out.splitlines(), err
+    process.join(180)
+    out, err = (Path(process.name + end).read_text() for end in ("", ".err"))
+    return process.exitcode, out.splitlines(), err
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +73,12 @@ def test_a_training_run_that_is_killed_ends_as_if_it_was_not(undisturbed, tmp_pa
             accepted = emulator.billed_jobs
             # Somewhere in what is left, measured in jobs and then in time.
             wanted = accepted + rng.randrange(JOBS // 4)
-            while emulator.billed_jobs <= wanted and process.poll() is None and kills < 3:
+            while emulator.billed_jobs <= wanted and process.is_alive() and kills < 3:
                 time.sleep(0.001)
-            if kills == 3 or process.poll() is not None:
+            if kills == 3 or not process.is_alive():
                 break
             time.sleep(rng.uniform(0, 3 * JOB_S))
-            process.send_signal(signal.SIGKILL)
+            process.kill()
             kills += finish(process)[0] == -signal.SIGKILL
         code, lines, err = finish(process)
         assert code == 0, err
@@ -106,7 +112,7 @@ def test_ctrl_c_tells_how_to_go_on_and_the_same_command_goes_on(undisturbed, tmp
         process = start(emulator, tmp_path / "ledger")
         while emulator.billed_jobs < JOBS // 2:
             time.sleep(0.001)
-        process.send_signal(signal.SIGINT)
+        os.kill(process.pid, signal.SIGINT)
         code, lines, err = finish(process)
         assert code != 0
         assert len(lines) < STEPS

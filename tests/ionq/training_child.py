@@ -1,12 +1,8 @@
-"""A training run as a user writes it, on a service in another process.
-
-``python training_child.py URL LEDGER SEED STEPS``: prints one line per step, every number to
-its last bit.
-"""
+"""A training run as a user writes it, on a service in another process."""
 
 from __future__ import annotations
 
-import sys
+import os
 
 import numpy as np
 import pennylane as qml
@@ -14,7 +10,10 @@ import pennylane as qml
 import pennylane_qstore as qstore
 
 
-def main(url, ledger, seed, steps):
+def main(url, ledger, seed, steps, out):
+    """Write one line per step to ``out``, every number to its last bit; errors beside it."""
+    for stream, path in ((1, out), (2, f"{out}.err")):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
     dev = qml.device(
         "qstore.ionq", wires=2, backend="simulator", base_url=url, api_key="crash-key",
         ledger=ledger, run="training", seed=seed, noise_model="aria-1", batch_size=7,
@@ -36,7 +35,3 @@ def main(url, ledger, seed, steps):
         weights, loss = optimizer.step_and_cost(cost, weights)
         numbers = [float(loss), *np.ravel(weights).tolist()]
         print(step, *(number.hex() for number in numbers), flush=True)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
