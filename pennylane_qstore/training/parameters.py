@@ -84,6 +84,18 @@ class Parameters:
         ]
 
 
+def without_graphs(args: Sequence[Any]) -> list[Any]:
+    """Arguments that torch does not differentiate by: only values are asked for.
+
+    A device that computes gradients in the forward pass would be paid for them otherwise.
+    """
+
+    def plain(leaf: Any) -> Any:
+        return leaf.detach() if _is_torch(leaf) and leaf.requires_grad else leaf
+
+    return [_map_leaves(plain, arg) for arg in args]
+
+
 def _positions(argnums: Sequence[int], count: int) -> set[int]:
     if not all(-count <= i < count for i in argnums):
         raise ConfigurationError(

@@ -23,6 +23,7 @@ from pennylane_qstore.training.parameters import (
     check_scalar,
     from_plain,
     to_plain,
+    without_graphs,
 )
 
 logger = logging.getLogger(__name__)
@@ -371,7 +372,7 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
         self, objective_fn: Objective, points: Sequence[list[Any]], kwargs: Mapping[str, Any]
     ) -> list[Any]:
         def call(point: list[Any]) -> Any:
-            value = objective_fn(*point, **kwargs)
+            value = objective_fn(*without_graphs(point), **kwargs)
             check_scalar(value)  # of a deferred value, before anything is sent
             return value
 

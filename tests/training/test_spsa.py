@@ -8,7 +8,7 @@ from collections import OrderedDict, namedtuple
 import numpy as np
 import pennylane as qml
 import pytest
-from counting import CountingDevice
+from counting import CountingDevice, GradientDevice
 from pennylane import numpy as pnp
 
 from pennylane_qstore.errors import ConfigurationError, JobFailed
@@ -229,6 +229,24 @@ def test_step_and_cost_of_a_loop_is_one_batch():
     assert type(loss) is np.float64
     assert loss == pytest.approx(float(cost(w)), abs=1e-12)
     assert np.all(new != w)
+
+
+@pytest.mark.parametrize("options", [{}, {"blocking": True}])
+def test_no_gradient_is_paid_for_with_torch_parameters(options):
+    torch = pytest.importorskip("torch")
+    dev = GradientDevice(wires=1)
+
+    @qml.qnode(dev, diff_method="device")
+    def circuit(tree):
+        qml.RX(tree["w"], 0)
+        return qml.expval(qml.Z(0))
+
+    w = {"w": torch.nn.Parameter(torch.tensor(0.4))}
+    new, loss = optimizer(**options).step_and_cost(circuit, w)
+    assert dev.posts == ([3, 1] if options else [3])
+    assert isinstance(new["w"], torch.nn.Parameter)
+    assert new["w"].requires_grad
+    assert not loss.requires_grad
 
 
 @pytest.mark.parametrize(
