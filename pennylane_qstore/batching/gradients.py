@@ -58,8 +58,11 @@ class Gradient:
             raise ConfigurationError(
                 f"num_directions={self.num_directions} is not allowed; it has to be at least 1."
             )
-        if self.h is not None and not 0 < self.h < np.inf:
-            raise ConfigurationError(f"h={self.h} is not allowed; it has to be positive (radians).")
+        number = isinstance(self.h, int | float) and not isinstance(self.h, bool)
+        if self.h is not None and not (number and 0 < self.h < np.inf):
+            raise ConfigurationError(
+                f"h={self.h!r} is not allowed; it has to be positive (radians)."
+            )
 
     @property
     def transform(self) -> Any:

@@ -175,12 +175,8 @@ def _share(error: Exception, group: Sequence[Request], parts: Sequence[slice]) -
     """
     details = error.details if isinstance(error, QStoreError) else {}
     arrived, refused = details.get("tape_results"), details.get("refused_tape")
-    for request, part in zip(group, parts, strict=True):
-        if refused is not None and part.start <= refused < part.stop:
-            origin = request.origin
-            break
-    else:
-        origin = None
+    calls = [request.origin for request in group for _ in request.circuits]
+    origin = None if refused is None else calls[refused]
     for request, part in zip(group, parts, strict=True):
         if arrived is None:
             request.fail(error, origin)

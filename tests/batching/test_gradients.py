@@ -140,7 +140,8 @@ def test_counts_cannot_be_differentiated():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"method": "adjoint"}, {"num_directions": 0}, {"h": 0.0}, {"h": np.inf}]
+    "wrong",
+    [{"method": "adjoint"}, {"num_directions": 0}, *({"h": h} for h in (0.0, np.inf, "1", True))],
 )
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(ConfigurationError, match="not allowed"):
