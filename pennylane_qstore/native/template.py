@@ -69,7 +69,7 @@ class NativeBlock(NamedTuple):
     params: FloatArray
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Readout:
     """What the outcomes mean: tape bits as an affine map over GF(2) of the measured bits.
 
@@ -80,6 +80,16 @@ class Readout:
 
     matrix: npt.NDArray[np.uint8]
     offset: npt.NDArray[np.uint8]
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Readout)
+            and np.array_equal(self.matrix, other.matrix)
+            and np.array_equal(self.offset, other.offset)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.matrix.shape, self.matrix.tobytes(), self.offset.tobytes()))
 
     def apply(self, bits: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
         """Tape bits (shots, tape wires) of measured bits (shots, native wires)."""
