@@ -5,31 +5,33 @@ import numpy as np
 from pennylane_qstore.native.lower import matrix, wires_of
 
 
-def evolved(flow, parameters):
-    """The flow's unitary on its own wires, outputs not looked at."""
-    n = flow.wires
-    total = np.eye(2**n, dtype=complex).reshape((2,) * n + (-1,))
+def evolved(flow, parameters, states):
+    """What becomes of states, shape (2,)*wires + (...), on the flow's own wires."""
     for op in flow.operations:
         on = wires_of(op)
         m = matrix(op, parameters).reshape((2,) * (2 * len(on)))
-        total = np.tensordot(m, total, (range(len(on), 2 * len(on)), on))
-        total = np.moveaxis(total, range(len(on)), on)
-    return total
+        states = np.tensordot(m, states, (range(len(on), 2 * len(on)), on))
+        states = np.moveaxis(states, range(len(on)), on)
+    return states
 
 
 def unitary(flow, parameters):
+    n = flow.wires
+    total = evolved(flow, parameters, np.eye(2**n, dtype=complex).reshape((2,) * n + (-1,)))
     where = [next(iter(bit.wires)) for bit in flow.outputs]
-    total = np.moveaxis(evolved(flow, parameters), where, range(flow.wires))
-    return total.reshape(2**flow.wires, -1)
+    return np.moveaxis(total, where, range(n)).reshape(2**n, -1)
 
 
 def outcomes(flow, parameters):
-    weights = np.abs(evolved(flow, parameters)[..., 0]) ** 2
-    out = np.zeros(2 ** len(flow.outputs))
-    for state, weight in np.ndenumerate(weights):
-        bits = [(sum(state[q] for q in b.wires) + b.flip) % 2 for b in flow.outputs]
-        out[int("".join(map(str, bits)), 2)] += weight
-    return out
+    n = flow.wires
+    zero = np.zeros((2,) * n, dtype=complex)
+    zero[(0,) * n] = 1
+    weights = np.abs(evolved(flow, parameters, zero)) ** 2
+    states = np.indices((2,) * n).reshape(n, -1)
+    index = np.zeros(2**n, dtype=int)
+    for bit in flow.outputs:
+        index = 2 * index + (states[list(bit.wires)].sum(axis=0) + bit.flip) % 2
+    return np.bincount(index, weights.reshape(-1), 2 ** len(flow.outputs))
 
 
 def same(a, b):

@@ -47,7 +47,7 @@ def test_template_equals_the_tape_at_every_row(family, made, data):
     wires = {i: i for i in range(n)}
     piece, program = affine(split(tape, wires)[0], wires)
     measured = data.draw(st.lists(st.sampled_from(range(n)), min_size=1, unique=True))
-    thorough = data.draw(st.booleans())
+    thorough = data.draw(st.sampled_from([False, False, True]))
     template = compile_program(program, measured=measured, family=family, thorough=thorough)
     rows = rows_around(piece, seed=len(tape.operations))
     batch = template.bind(rows)
@@ -72,11 +72,10 @@ def test_template_equals_the_tape_at_every_row(family, made, data):
 
 @families
 @settings(max_examples=35, deadline=None)
-@given(made=some_tapes)
-def test_without_absorption_the_unitary_is_kept(family, made):
+@given(made=some_tapes, search=st.booleans())
+def test_without_absorption_the_unitary_is_kept(family, made, search):
     tape, n = made
-    compiler = IonQNativeGateCompiler(two_qubit=family, absorb=False)
-    wires = {i: i for i in range(n)}
+    compiler = IonQNativeGateCompiler(two_qubit=family, absorb=False, optimize_fidelity=search)
     ordered = qml.tape.QuantumScript([*map(qml.Identity, range(n)), *tape.operations])
     circuit = compiler.compile(ordered)
     gates = [(name, on) for name, on, _ in circuit.gates]
@@ -88,7 +87,6 @@ def test_without_absorption_the_unitary_is_kept(family, made):
     total = np.moveaxis(total, circuit.permutation, range(n)).reshape(2**n, 2**n)
     overlap = abs(np.vdot(unitary_of(tape, n), total)) / 2**n
     assert abs(overlap - 1) < 1e-9
-    assert set(wires) == set(range(n))
 
 
 @families

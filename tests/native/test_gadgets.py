@@ -121,8 +121,8 @@ def test_resynthesis_for_outcomes_keeps_the_distribution(made, data):
 
 
 @settings(max_examples=20, deadline=None)
-@given(made=some_tapes)
-def test_windows_and_search_keep_the_unitary_and_cost_no_more(made):
+@given(made=some_tapes, thorough=st.sampled_from([False, False, True]))
+def test_windows_and_search_keep_the_unitary_and_cost_no_more(made, thorough):
     tape, n = made
     source, parameters = flow_of(tape, n)
     flow = synthesise(gather(source))
@@ -142,7 +142,8 @@ def test_windows_and_search_keep_the_unitary_and_cost_no_more(made):
     if cost[0]:
         rng = np.random.default_rng(7)
         found += [rewrite_at_random(flow, rng, rewrite) for _ in range(3)]
-    for new in rewritten(flow, source, lambda f: synthesise(gather(f)), outcomes=False):
+    options = {"outcomes": False, "thorough": thorough}
+    for new in rewritten(flow, source, lambda f: synthesise(gather(f)), **options):
         count, angle = entangling_cost(new.operations)
         assert count <= cost[0]
         assert angle <= cost[1] + 1e-6

@@ -16,8 +16,12 @@ NATIVE = {"GPI", "GPI2", "MS", "ZZ"}
 
 @families
 @settings(max_examples=40, deadline=None)
-@given(made=tapes(max_operations=12), word=st.text("IXYZ", min_size=4, max_size=4))
-def test_results_are_unchanged(family, made, word):
+@given(
+    made=tapes(max_operations=12),
+    word=st.text("IXYZ", min_size=4, max_size=4),
+    search=st.sampled_from([False, False, True]),
+)
+def test_results_are_unchanged(family, made, word, search):
     tape, n = made
     letters = [qml.Identity(0), *(getattr(qml, c)(q) for q, c in enumerate(word[:n]) if c != "I")]
     measurements = [
@@ -27,7 +31,7 @@ def test_results_are_unchanged(family, made, word):
         qml.density_matrix(wires=[0, n - 1]),
     ]
     tape = qml.tape.QuantumScript(tape.operations, measurements)
-    (native,), post = compile_native(tape, two_qubit=family)
+    (native,), post = compile_native(tape, two_qubit=family, optimize_fidelity=search)
     assert {op.name for op in native.operations} <= NATIVE
     device = qml.device("default.qubit", wires=n)
     (want,) = qml.execute([tape], device)
