@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -42,7 +43,8 @@ class SmartCircuitCache:
     """
 
     def __init__(self, max_templates: int = 1000) -> None:
-        if isinstance(max_templates, bool) or int(max_templates) != max_templates:
+        number = isinstance(max_templates, Real) and not isinstance(max_templates, bool)
+        if not number or not float(max_templates).is_integer():
             raise ConfigurationError(f"max_templates={max_templates!r} is not a whole number.")
         if max_templates < 0:
             raise ConfigurationError("max_templates must be 0 (no cache) or more.")

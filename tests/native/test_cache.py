@@ -7,6 +7,7 @@ import pennylane as qml
 import pytest
 from circuits import distribution
 
+from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.native.compiler import affine, compile_program
 from pennylane_qstore.native.structure import split
@@ -80,6 +81,12 @@ def test_no_templates_means_no_cache():
     cache = SmartCircuitCache(0)
     assert [cache.get("key", lambda i=i: i) for i in range(3)] == [0, 1, 2]
     assert cache.get_stats()["template_misses"] == 3
+
+
+@pytest.mark.parametrize("size", [2.5, "10", "abc", None, True, np.nan, np.inf, [3], -1])
+def test_a_size_that_is_none_is_refused(size):
+    with pytest.raises(ConfigurationError, match="max_templates"):
+        SmartCircuitCache(size)
 
 
 def test_sizes_are_bytes():
