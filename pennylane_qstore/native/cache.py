@@ -43,8 +43,8 @@ class SmartCircuitCache:
     """
 
     def __init__(self, max_templates: int = 1000) -> None:
-        number = isinstance(max_templates, Real) and not isinstance(max_templates, bool)
-        if not number or not float(max_templates).is_integer():
+        size: object = max_templates
+        if isinstance(size, bool) or not isinstance(size, Real) or not float(size).is_integer():
             raise ConfigurationError(f"max_templates={max_templates!r} is not a whole number.")
         if max_templates < 0:
             raise ConfigurationError("max_templates must be 0 (no cache) or more.")
