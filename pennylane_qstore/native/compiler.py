@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pennylane as qml
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.errors import CompileError
@@ -187,14 +188,15 @@ class IonQNativeGateCompiler:
         self._took_s = 0.0
 
     def compile(self, tape: QuantumScript) -> NativeCircuit:
-        """Compile one tape, its parameters taken as constants.
+        """Compile one tape, its parameters (of any interface) taken as constants.
 
         Measurements of Pauli words are turned to the Z basis, which all of them must share
         qubit by qubit; a tape without measurements is measured on all wires.
 
         Raises:
-            CompileError: an operation is not supported, a parameter is not finite, the tape
-                is broadcast, or its measurements need more than one basis.
+            CompileError: an operation is not supported, a parameter is not finite or traced by
+                jax, the tape is broadcast or on no wire, or its measurements need more than
+                one basis.
         """
         return self._compile(tape, absorb=self.absorb)
 
@@ -242,7 +244,9 @@ class IonQNativeGateCompiler:
             )
         if not tape.wires:
             raise CompileError("The tape is on no wire: there is nothing to compile or to measure.")
+        _refuse_traced(tape)
         start = time.perf_counter()
+        (tape,), _ = qml.transforms.convert_to_numpy_parameters(tape)
         order = wire_order(tape)
         wires = {w: i for i, w in enumerate(order)}
         pieces = split(tape, wires)
@@ -285,6 +289,20 @@ class IonQNativeGateCompiler:
             self._sent += len(circuit.gates)
             self._took_s += took_s
         return circuit
+
+
+def is_tracer(value: Any) -> bool:
+    """Whether a parameter stands for values that jax does not know yet, or differentiates."""
+    return any(kind.__name__ == "Tracer" for kind in type(value).__mro__)
+
+
+def _refuse_traced(tape: QuantumScript) -> None:
+    for op in tape.operations:
+        if any(is_tracer(value) for value in op.data):
+            raise CompileError(
+                f"{op.name} on wires {op.wires.tolist()} has a parameter that jax traces: its "
+                "value is not known here. Compile outside of jax.jit, jax.vmap and jax.grad."
+            )
 
 
 def _alone(gate: Gate, family: str) -> int:

@@ -20,7 +20,7 @@ from pennylane.tape import QuantumScript, QuantumScriptBatch
 from pennylane.typing import PostprocessingFn
 
 from pennylane_qstore.errors import CompileError
-from pennylane_qstore.native.compiler import IonQNativeGateCompiler, wire_order
+from pennylane_qstore.native.compiler import IonQNativeGateCompiler, is_tracer, wire_order
 from pennylane_qstore.native.gates import GPI, NATIVE_GATES
 
 _DIAGONAL = (CountsMP, ExpectationMP, ProbabilityMP, SampleMP, VarianceMP)
@@ -111,7 +111,7 @@ def _native(tape: QuantumScript, compiler: IonQNativeGateCompiler) -> QuantumScr
 
 def _is_traced(value: Any) -> bool:
     """Whether a parameter is a box of autograd or jax, or a torch tensor with a gradient."""
-    if qml.math.is_abstract(value) or type(value).__name__ == "ArrayBox":
+    if is_tracer(value) or type(value).__name__ == "ArrayBox":
         return True
     return qml.math.get_interface(value) == "torch" and bool(value.requires_grad)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pennylane_qstore import IonQNativeGateCompiler
 from pennylane_qstore.backends import BACKENDS
 from pennylane_qstore.errors import CompileError, ConfigurationError
+from pennylane_qstore.native.transform import compile_native
 
 families = pytest.mark.parametrize("family", ["ms", "zz"])
 rng = np.random.default_rng(11)
@@ -93,6 +94,34 @@ def test_a_broadcast_tape_is_refused():
 def test_a_tape_without_wires_is_refused(operations, absorb):
     with pytest.raises(CompileError, match="on no wire"):
         IonQNativeGateCompiler(absorb=absorb).compile(qml.tape.QuantumScript(operations))
+
+
+def test_parameters_of_every_interface_are_constants():
+    def compiled(x):
+        ops = [qml.RX(x, 0), qml.PauliRot(x, "XY", [0, 1])]
+        return IonQNativeGateCompiler(optimize_fidelity=False).compile(qml.tape.QuantumScript(ops))
+
+    want = compiled(0.25)
+    assert compiled(qml.numpy.array(0.25, requires_grad=True)) == want
+    qml.grad(lambda x: x * len(compiled(x).gates))(qml.numpy.array(0.25, requires_grad=True))
+    torch = pytest.importorskip("torch")
+    assert compiled(torch.tensor(0.25, requires_grad=True)) == want
+    assert compiled(torch.nn.Parameter(torch.tensor(0.25))) == want
+
+
+@pytest.mark.parametrize("compiled", ["compile", "compile_native"])
+def test_what_jax_traces_is_refused(compiled):
+    jax = pytest.importorskip("jax")
+
+    def cost(x):
+        tape = qml.tape.QuantumScript([qml.RX(x, "a")], [qml.probs(wires="a")])
+        if compiled == "compile":
+            return IonQNativeGateCompiler().compile(tape).n_1q
+        return len(compile_native(tape)[0][0].operations)
+
+    for trace in (jax.jit, jax.grad):
+        with pytest.raises(CompileError, match=r"RX on wires \['a'\].*trace"):
+            trace(cost)(0.3)
 
 
 @families
