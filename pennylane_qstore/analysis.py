@@ -337,6 +337,8 @@ def _real(coefficient: Any, op: Operator) -> float:
             "Measure an observable for each."
         )
     c = complex(coefficient)
+    if not np.isfinite(c):
+        raise NotSupported(f"Observable {op} not supported on qstore.ionq: not finite.")
     if abs(c.imag) > 1e-8 * max(1.0, abs(c)):
         raise _not_hermitian(op)
     return c.real

@@ -411,6 +411,8 @@ def test_logging_is_switched_on_as_pennylane_does_it(tmp_path):
         (lambda: qml.RX(1 + 2j, 0), "not a real number"),
         (lambda: qml.RX(np.nan, 0), "not finite"),
         (lambda: qml.RX(np.zeros(0), 0), "empty batch"),
+        (lambda: qml.RX(np.zeros((2, 3)), 0), r"RX has a parameter of shape \(2, 3\)"),
+        (lambda: qml.AngleEmbedding(np.zeros((2, 3, 2)), [0, 1]), r"of shape \(2, 3, 2\)"),
         (lambda: qml.QubitUnitary(np.array([[1, 1], [0, 1]]), 0), "not unitary"),
         (lambda: qml.QubitUnitary(np.ones((8, 8)), range(3)), "not unitary"),
         (lambda: qml.ctrl(qml.QubitUnitary(np.eye(4)[::-1] - 1, [0, 1]), 2), "not unitary"),

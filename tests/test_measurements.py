@@ -132,6 +132,7 @@ class OwnState(StateMeasurement):
         (lambda: qml.expval(2j * qml.Hermitian(HERMITIAN, 0)), 5, "not Hermitian"),
         (lambda: qml.var(qml.X(0) @ qml.Y(0) @ qml.Z(0)), None, "not Hermitian"),
         (lambda: qml.expval(qml.S(0)), None, "not Hermitian"),
+        (lambda: qml.expval(np.nan * qml.Z(0)), 5, "not finite"),
         (lambda: qml.expval(qml.s_prod(np.ones(2), qml.Z(0))), None, "coefficients are broadcast"),
         (lambda: [qml.BitFlip(0.1, 0), qml.expval(qml.Z(0))][-1], 5, "BitFlip.*not supported"),
         (lambda: [qml.TShift(0), qml.expval(qml.Z(0))][-1], 5, "TShift.*not supported"),

@@ -266,13 +266,17 @@ def _split(
         for column in columns:
             value, ndim = column if isinstance(column, tuple) else (column, 0)
             array = _real(value, kept)
+            if array.ndim > ndim + 1:
+                raise CompileError(
+                    f"{_whose(value, kept)} has a parameter of shape {array.shape}: one dimension "
+                    f"more than its own {ndim} can be a batch, {array.ndim - ndim} cannot. "
+                    "Nothing was sent."
+                )
             if array.ndim > ndim:
                 batch = _same_batch(batch, len(array))
                 parts.append(array.reshape(len(array), -1))
             else:
                 parts.append(array.reshape(1, -1))
-            if array.ndim > ndim + 1:
-                return None
         if batch is not None:
             parts = [np.broadcast_to(part, (batch, part.shape[1])) for part in parts]
         parameters = np.concatenate(parts, axis=1)
@@ -287,10 +291,15 @@ def _real(value: Any, operations: Sequence[Operator]) -> FloatArray:
         return array
     if array.dtype.kind in "fiub" or (array.dtype.kind == "c" and not array.imag.any()):
         return array.real.astype(float)
-    name = next((op.name for op in operations if any(d is value for d in op.data)), "An operation")
     raise CompileError(
-        f"{name} has a parameter that is not a real number: {str(value)[:80]}. Nothing was sent."
+        f"{_whose(value, operations)} has a parameter that is not a real number: "
+        f"{str(value)[:80]}. Nothing was sent."
     )
+
+
+def _whose(value: Any, operations: Sequence[Operator]) -> str:
+    """Name of the operation that has a parameter."""
+    return next((op.name for op in operations if any(d is value for d in op.data)), "An operation")
 
 
 def _same_batch(batch: int | None, size: int) -> int:
