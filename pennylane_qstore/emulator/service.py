@@ -101,8 +101,8 @@ class Service:
             BadRequest: it is not valid.
         """
         if len(body) <= _INLINE_BYTES and not any(kind in body for kind in _SLOW_TYPES):
-            return read_submission(body, self.rules)
-        return await self.off_loop(lambda: read_submission(body, self.rules))
+            return self._read(body)
+        return await self.off_loop(lambda: self._read(body))
 
     def accept(self, submission: Submission) -> Job:
         """Make a job of a valid submission, and start simulating it.
@@ -208,7 +208,7 @@ class Service:
         for job in self.book.all():
             open_end = job.results is None and job.failure is None and job.canceled_at is None
             if open_end and not job.dry_run and job.request is not None:
-                self._start(job, read_submission(job.request, self.rules))
+                self._start(job, self._read(job.request))
 
     async def settle(self, job: Job, seconds: float) -> None:
         """Wait for a job's simulation, at most so long (seconds of the machine's clock)."""
@@ -294,7 +294,7 @@ class Service:
             raise not_found()
 
         def work() -> dict[str, Any]:
-            submission = read_submission(body, self.rules)
+            submission = self._read(body)
             for program in submission.programs:
                 for row in np.flatnonzero(program.index == k).tolist():
                     if program.gateset == "native":
@@ -363,6 +363,9 @@ class Service:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _read(self, body: bytes) -> Submission:
+        return read_submission(body, self.rules, self._noise_model)
+
     def _queue(self, job: Job) -> MachineQueue | None:
         """The queue a job stands in, if it takes the time of a machine that is not unlimited."""
         places = self.profile.concurrency
@@ -377,7 +380,7 @@ class Service:
         job.billed_usd = 0.0
 
     def _start(self, job: Job, submission: Submission) -> None:
-        physics = submission.physics(self._simulator, self._noise_model)
+        physics = submission.physics(self._simulator)
         task = asyncio.ensure_future(self._simulate(job, submission, physics))
         self._running[job.id] = task
         task.add_done_callback(lambda _: self._running.pop(job.id, None))

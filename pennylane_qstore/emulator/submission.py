@@ -143,19 +143,18 @@ class Submission:
         asked = self.settings.get("compilation", {}).get("gate_basis", "").lower()
         return asked if asked in ENTANGLERS and asked in native else entangler(native)
 
-    def physics(self, simulator: str | None, model: str | None) -> Physics:
+    def physics(self, simulator: str | None) -> Physics:
         """What stands between the circuits and their results.
 
         Args:
             simulator: PennyLane device for ideal circuits.
-            model: noise model of the simulator where the job names none.
         """
         backend = BACKENDS[self.backend]
         if backend.is_qpu:
             noise = NOISE_MODELS[backend.noise]
             spam = backend.fidelity.spam if backend.fidelity else 1.0
             return Physics(Rates(noise.r1, noise.r2), 1.0 - spam, self.shots, simulator)
-        name = (self.noise or {}).get("model") or model or "ideal"
+        name = (self.noise or {}).get("model", "ideal")
         if name == "ideal":
             return Physics(None, 0.0, self.shots, simulator)
         noise = NOISE_MODELS[name]
@@ -174,12 +173,13 @@ def parse_json(body: bytes) -> Any:
         raise BadRequest(f"Invalid request payload JSON format: {error}", keys=["body"]) from None
 
 
-def read_submission(body: bytes, rules: Rules) -> Submission:
+def read_submission(body: bytes, rules: Rules, noise_model: str | None = None) -> Submission:
     """Check a request for a job.
 
     Args:
         body: JSON.
         rules: how strict to be.
+        noise_model: of simulator jobs that name none.
 
     Returns:
         The submission; with a ``failure`` where the service accepts the job and fails it.
@@ -200,7 +200,7 @@ def read_submission(body: bytes, rules: Rules) -> Submission:
     if kind == QASM and not isinstance(source.get("data"), str):
         raise BadRequest('"input.data" must be OpenQASM 3 text.', keys=["input.data"])
     shots = _shots(data.get("shots"))
-    noise = _noise(data.get("noise"), backend)
+    noise = _noise(data.get("noise"), backend, noise_model)
     if kind == QAOA:
         body = _without_credentials(data)
     raw: list[Any] = []
@@ -291,12 +291,14 @@ def _shots(value: Any) -> int:
     return value
 
 
-def _noise(value: Any, backend: str) -> dict[str, Any] | None:
+def _noise(value: Any, backend: str, default: str | None) -> dict[str, Any] | None:
+    qpu = BACKENDS[backend].is_qpu
+    fallback = "ideal" if qpu or default is None else default
     if value is None:
-        return None
+        return None if fallback == "ideal" else {"model": fallback}
     if not isinstance(value, dict):
         raise BadRequest('"noise" must be an object.', keys=["noise"])
-    model, seed = value.get("model", "ideal"), value.get("seed")
+    model, seed = value.get("model", fallback), value.get("seed")
     if not isinstance(model, str) or model not in NOISE_MODELS:
         raise BadRequest(
             f'"noise.model" must be one of [{", ".join(NOISE_MODELS)}] (others have no published '
@@ -305,7 +307,7 @@ def _noise(value: Any, backend: str) -> dict[str, Any] | None:
         )
     if seed is not None and (type(seed) is not int or not -(2**31) <= seed < 2**31):
         raise BadRequest('"noise.seed" must be a 32-bit integer.', keys=["noise.seed"])
-    if BACKENDS[backend].is_qpu and model != "ideal":
+    if qpu and model != "ideal":
         raise BadRequest('"noise" is for the simulator only.', keys=["noise"])
     return {"model": model} if seed is None else {"model": model, "seed": seed}
 

@@ -49,6 +49,13 @@ def test_a_noise_model_can_be_the_default(serve: Callable[..., Wire]) -> None:
     wire = serve(noise_model="aria-1")
     job = wire.done(wire.submit(shots=64))
     assert "histogram" in job["results"]
+    assert job["noise"] == {"model": "aria-1"}
+    assert wire.job(wire.submit(noise={"seed": 3}))["noise"] == {"model": "aria-1", "seed": 3}
+    assert wire.done(wire.submit(noise={"model": "ideal"}))["noise"] == {"model": "ideal"}
+    zz = [{"gate": "zz", "targets": [0, 1], "angle": 0.1}]
+    failure = wire.done(wire.submit(zz, gateset="native"))["failure"]
+    assert failure["code"] == "UnsupportedGate"
+    assert "noise" not in wire.job(wire.submit(backend="qpu.forte-1"))
     assert sum(wire("GET", f"/jobs/{job['id']}/results/histogram").json.values()) == 64
 
 
