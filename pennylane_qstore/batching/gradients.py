@@ -114,11 +114,15 @@ def supports_derivatives(
 
 
 def adjust_config(config: ExecutionConfig, circuit: QuantumScript | None) -> ExecutionConfig:
-    """Complete a configuration with ``gradient_method="device"``; others are left alone.
+    """Complete a configuration with ``gradient_method="device"``, and take one of no use away.
 
     The gradient travels with the forward pass where somebody is differentiating: an
-    autograd trace, torch parameters that require a gradient. JAX asks by itself.
+    autograd trace, torch parameters that require a gradient. JAX asks by itself. Nobody
+    differentiates a NumPy call: PennyLane need not expand its circuit for a gradient, which
+    would take longer than all that is done here.
     """
+    if config.interface == Interface.NUMPY and callable(config.gradient_method):
+        return replace(config, gradient_method=None, gradient_keyword_arguments={})
     if config.gradient_method != "device":
         return config
     return replace(

@@ -307,3 +307,23 @@ def test_gradients_equal_those_of_the_transform_on_the_same_tapes(interface, met
         found = gradient_in(interface, model(device, "device", measure, shots=shots), x)
         assert device.emulator.stats()["posts"] == before + 1, name
         np.testing.assert_allclose(found, wanted, atol=1e-10, err_msg=name)
+
+
+@pytest.mark.parametrize("method", ["best", "parameter-shift", "finite-diff", "spsa"])
+def test_a_numpy_call_is_not_expanded_for_a_gradient(method):
+    dev = qml.device("qstore.ionq", wires=2)
+
+    @qml.qnode(dev, diff_method=method)
+    def circuit(w):
+        qml.StronglyEntanglingLayers(w, wires=[0, 1])
+        return qml.expval(qml.Z(0))
+
+    w = np.full((2, 2, 3), 0.3)
+    trained = qml.numpy.array(w, requires_grad=True)
+    (plain,), _ = qml.workflow.construct_batch(circuit, level="gradient")(w)
+    assert [type(op) for op in plain.operations] == [qml.StronglyEntanglingLayers]
+    if method in ("best", "parameter-shift"):
+        (expanded,), _ = qml.workflow.construct_batch(circuit, level="gradient")(trained)
+        assert len(expanded.operations) > 1
+    assert circuit(w) == pytest.approx(float(circuit(trained)))
+    assert qml.grad(circuit)(trained).shape == w.shape
