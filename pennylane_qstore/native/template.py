@@ -303,12 +303,15 @@ class Template:
                 self._bank.index[entangler.a][entangler.run_a + 1],
                 self._bank.index[entangler.b][entangler.run_b + 1],
             )
-            for r in following:
+            if self.family == "zz":  # times -iZ on the right
+                turn = np.where(rows, -1j, 1.0)
+                for r in following:
+                    alpha[r] *= turn
+                    beta[r] *= turn
+                continue
+            for r in following:  # times -iX
                 a, b = alpha[r, rows], beta[r, rows]
-                if self.family == "ms":  # times -iX on the right
-                    alpha[r, rows], beta[r, rows] = 1j * b.conj(), -1j * a.conj()
-                else:  # times -iZ
-                    alpha[r, rows], beta[r, rows] = -1j * a, -1j * b
+                alpha[r, rows], beta[r, rows] = 1j * b.conj(), -1j * a.conj()
         return np.asarray(angles - halves / 2) * self._signs
 
     # --- planning --------------------------------------------------------------------------
