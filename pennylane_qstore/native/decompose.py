@@ -90,7 +90,7 @@ def _decompose(op: Operator, depth: int) -> Iterator[Operator]:
         yield from _decompose(qml.QubitUnitary(matrix, wires=op.wires), depth + 1)
     elif depth > 60 or not op.has_decomposition:
         raise UnsupportedOperation(_unsupported(op))
-    elif isinstance(op, Controlled) and (gates := _controlled(op)) is not None:
+    elif isinstance(op, Controlled) and (gates := controlled(op)) is not None:
         for inner in gates:
             yield from _decompose(inner, depth + 1)
     else:
@@ -101,12 +101,6 @@ def _decompose(op: Operator, depth: int) -> Iterator[Operator]:
             unitary(base)  # PennyLane would decompose whatever it is
         for inner in op.decomposition():
             yield from _decompose(inner, depth + 1)
-
-
-def _controlled(op: Controlled) -> list[Operator] | None:
-    if isinstance(op.base, qml.QubitUnitary):
-        unitary(op.base)  # PennyLane's own decomposition makes angles of anything
-    return controlled(op)
 
 
 def _is_phase(op: Operator) -> bool:
