@@ -1,6 +1,6 @@
 """Which of an optimizer's arguments are trained, as NumPy arrays and back again.
 
-The rule, leaf by leaf (tuples, lists and dictionaries are looked into):
+The rule, leaf by leaf (tuples, lists, dictionaries and JAX's pytrees are looked into):
 
 * If any array says that it is trainable (``requires_grad=True``: PennyLane tensors, torch
   tensors), exactly those that say so are trained.
@@ -163,6 +163,9 @@ def _leaves(tree: Any) -> Iterator[Any]:
     elif isinstance(tree, dict):
         for item in tree.values():
             yield from _leaves(item)
+    elif (node := _jax_node(tree)) is not None:
+        for item in node[0]:
+            yield from _leaves(item)
     else:
         yield tree
 
@@ -177,7 +180,19 @@ def _map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
         same = copy.copy(tree)  # of its own class
         same.update({key: _map_leaves(function, item) for key, item in tree.items()})
         return same
+    if (node := _jax_node(tree)) is not None:
+        items, structure = node
+        return structure.unflatten([_map_leaves(function, item) for item in items])
     return function(tree)
+
+
+def _jax_node(tree: Any) -> tuple[list[Any], Any] | None:
+    """What is in an object of a class that JAX knows as a container, and its structure."""
+    jax = sys.modules.get("jax")
+    if jax is None or jax.tree_util.all_leaves([tree]):
+        return None
+    items, structure = jax.tree_util.tree_flatten(tree)
+    return items, structure
 
 
 # --------------------------------------------------------------------------- kinds of arrays

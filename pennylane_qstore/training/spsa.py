@@ -43,9 +43,10 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
     cooperative tasks with deferred results: however the objective calls its circuits, they
     travel in one batch unless one of them depends on another's result.
 
-    NumPy, autograd, torch and JAX parameters are trained, also inside tuples, lists and
-    dictionaries; :mod:`~pennylane_qstore.training.parameters` has the rule. Each keeps its
-    kind, data type and ``requires_grad``. A step that fails leaves the optimizer as it was.
+    NumPy, autograd, torch and JAX parameters are trained, also inside tuples, lists,
+    dictionaries and JAX's pytrees; :mod:`~pennylane_qstore.training.parameters` has the rule.
+    Each keeps its kind, data type and ``requires_grad``. A step that fails leaves the optimizer
+    as it was.
 
     Args:
         maxiter: expected number of steps; sets ``A`` to a tenth of it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import OrderedDict, namedtuple
 
@@ -103,6 +104,30 @@ def test_trees_of_parameters_keep_their_form():
     assert new["w"][1].a == pytest.approx(-1, abs=0.05)
     assert new["w"][1].b == "name"
     assert new["n"] is tree["n"]
+
+
+def test_classes_that_jax_knows_as_trees_are_trained_too():
+    jax = pytest.importorskip("jax")
+
+    @dataclasses.dataclass
+    class Model:
+        w: object
+        inner: object
+        name: str
+
+    jax.tree_util.register_dataclass(Model, ["w", "inner"], ["name"])
+    model = Model(jax.numpy.zeros(2), {"b": [np.zeros(1), None]}, "mine")
+
+    def cost(tree):
+        assert tree["model"].name == "mine"
+        return quadratic_like(tree["model"].w) + quadratic_like(tree["model"].inner["b"][0])
+
+    new = train(optimizer(), cost, {"model": model})["model"]
+    assert type(new) is Model
+    assert isinstance(new.w, jax.Array)
+    assert isinstance(new.inner["b"][0], np.ndarray)
+    np.testing.assert_allclose(new.w, [1, 1], atol=0.05)
+    np.testing.assert_allclose(new.inner["b"][0], [1], atol=0.05)
 
 
 def test_several_arguments_come_back_as_a_list_and_argnums_choose():
