@@ -14,7 +14,7 @@ from pennylane_qstore.batching.deferred import deferred
 from pennylane_qstore.batching.lazy import real
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.checkpoint import decode, encode
-from pennylane_qstore.training.parameters import as_loss
+from pennylane_qstore.training.parameters import as_loss, leaves_of
 from pennylane_qstore.training.spsa import SPSAOptimizer
 
 Batch = tuple[Any, ...]
@@ -238,8 +238,15 @@ class TorchLearner:
 
 
 def _is_here(args: tuple[Any, ...], here: tuple[Any, ...]) -> bool:
-    """Whether an optimizer evaluates the current point, under autograd's trace or not."""
-    return all(_untraced(arg) is point for arg, point in zip(args, here, strict=True))
+    """Whether an optimizer evaluates the current point, under autograd's trace or not.
+
+    Ours hands torch's tensors over detached: the same memory.
+    """
+    return all(
+        _untraced(arg) is point
+        or (hasattr(point, "data_ptr") and arg.data_ptr() == point.data_ptr())
+        for arg, point in zip(leaves_of(args), leaves_of(here), strict=True)
+    )
 
 
 def _untraced(value: Any) -> Any:

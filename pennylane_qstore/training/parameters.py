@@ -44,7 +44,7 @@ class Parameters:
 
     def __init__(self, args: tuple[Any, ...], argnums: Sequence[int] | None = None) -> None:
         self.args: tuple[Any, ...] = real(args)
-        leaves = [(i, leaf) for i, arg in enumerate(self.args) for leaf in _leaves(arg)]
+        leaves = [(i, leaf) for i, arg in enumerate(self.args) for leaf in leaves_of(arg)]
         if argnums is not None:
             chosen = _positions(argnums, len(self.args))
             self._trained = [i in chosen and _is_floating(leaf) for i, leaf in leaves]
@@ -64,7 +64,7 @@ class Parameters:
 
     def read(self, args: Sequence[Any]) -> Arrays | None:
         """The trainable arrays of arguments of the same form; None if the form is another."""
-        leaves = [leaf for arg in args for leaf in _leaves(arg)]
+        leaves = [leaf for arg in args for leaf in leaves_of(arg)]
         if len(leaves) != len(self._trained):
             return None
         found = [_to_numpy(leaf) for leaf, yes in zip(leaves, self._trained, strict=True) if yes]
@@ -156,16 +156,17 @@ def from_plain(plain: Mapping[str, Any]) -> NDArray[np.float64]:
 # --------------------------------------------------------------------------- trees
 
 
-def _leaves(tree: Any) -> Iterator[Any]:
+def leaves_of(tree: Any) -> Iterator[Any]:
+    """What is no container, in order."""
     if isinstance(tree, tuple | list):
         for item in tree:
-            yield from _leaves(item)
+            yield from leaves_of(item)
     elif isinstance(tree, dict):
         for item in tree.values():
-            yield from _leaves(item)
+            yield from leaves_of(item)
     elif (node := _jax_node(tree)) is not None:
         for item in node[0]:
-            yield from _leaves(item)
+            yield from leaves_of(item)
     else:
         yield tree
 

@@ -80,6 +80,33 @@ def test_a_step_is_one_post_and_is_recorded_as_the_emulator_saw_it():
     assert run.stopped == "steps"
 
 
+@pytest.mark.parametrize("kind", ["torch", "list", "dict"])
+def test_metrics_are_measured_where_the_run_stands_whatever_the_parameters(kind):
+    if kind == "torch":
+        torch = pytest.importorskip("torch")
+        params = torch.tensor(WEIGHTS, requires_grad=True)
+    else:
+        params = [np.array(WEIGHTS)] if kind == "list" else {"w": np.array(WEIGHTS)}
+
+    def model(w, x):
+        w = w if kind == "torch" else w[0 if kind == "list" else "w"]
+        return w.reshape(-1)[:4]
+
+    seen = TrainingRun(
+        model,
+        params,
+        SPSAOptimizer(maxiter=10, seed=1),
+        loss=lambda out, y: (out**2).mean(),
+        metrics={"first": lambda out, y: out[0]},
+        data=(np.ones((4, 2)), np.ones(4)),
+        batch_size=4,
+        seed=1,
+        progress=False,
+        device=(),
+    ).train(2)
+    assert seen.history[0].metrics["first"] == np.ravel(WEIGHTS)[0]
+
+
 @pytest.mark.parametrize(("mode", "posts"), [("deferred", 1), ("tasks", 4), ("serial", 12)])
 def test_our_optimizer_decides_itself_how_a_step_travels(mode, posts):
     device = qml.device("qstore.ionq", wires=1, seed=0)
