@@ -8,7 +8,9 @@ import pytest
 from pennylane.measurements import SampleMeasurement, StateMeasurement
 
 from pennylane_qstore.analysis import analyse
+from pennylane_qstore.batching.circuits import prepare, works_of
 from pennylane_qstore.emulator import Emulator
+from pennylane_qstore.native.cache import SmartCircuitCache
 
 HERMITIAN = np.array([[1, 2], [2, -1]])
 TWO_WIRES = np.array([[1, 0, 0, 1j], [0, 2, 3, 0], [0, 3, 1, 0], [-1j, 0, 0, 0]])
@@ -188,6 +190,18 @@ def test_a_hamiltonian_of_many_terms():
     sampled = qml.QNode(ansatz, dev, shots=20_000)()
     assert time.perf_counter() - start < 20
     assert abs(sampled - want) < 5 * np.linalg.norm(H.coeffs) / np.sqrt(20_000)
+
+
+@pytest.mark.parametrize(("rows", "searched"), [(64, True), (65, False)])
+def test_many_unitaries_are_compiled_without_a_search_for_each(rows, searched):
+    angles = np.linspace(0, 1, rows)
+    unitaries = qml.IsingXX(angles, [0, 1]).matrix()
+    tape = qml.tape.QuantumScript([qml.QubitUnitary(unitaries, [0, 1])], [qml.expval(qml.Z(0))])
+    works = works_of([prepare(tape, [0, 1], SmartCircuitCache())])
+    assert [work.searched for work in works] == [searched]
+    same_structure = qml.tape.QuantumScript([qml.RX(angles, 0)], [qml.expval(qml.Z(0))])
+    (work,) = works_of([prepare(same_structure, [0], SmartCircuitCache())])
+    assert work.searched
 
 
 def test_terms_share_bases():

@@ -32,9 +32,9 @@ from pennylane_qstore.native.structure import (
 )
 from pennylane_qstore.native.template import NativeBatch, Readout
 
-_SEARCHED_BASES = 64
-"""With more bases than this, circuits are compiled without looking for better ones: each basis
-would be searched by itself."""
+_SEARCHED = 64
+"""With more structures and bases of one tape than this, circuits are compiled without looking
+for better ones: each would be searched by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,13 @@ class Prepared(NamedTuple):
     wires: dict[Any, int]
 
     @property
+    def structures(self) -> int:
+        """How many structures its rows have: rows of unitaries have one each."""
+        if len(self.pieces) == 1:
+            return 1
+        return len({piece.key for piece in self.pieces})
+
+    @property
     def batched(self) -> bool:
         """Whether results have a leading dimension of rows."""
         return any(piece.batched for piece in self.pieces)
@@ -147,11 +154,11 @@ def prepare(tape: QuantumScript, order: Sequence[Any] | None, cache: SmartCircui
 
 def works_of(prepared: Sequence[Prepared]) -> list[Work]:
     """What is to be run: every tape in each of its bases."""
-    return [
-        Work(i, basis, tape.pieces, len(tape.plan.bases) <= _SEARCHED_BASES)
-        for i, tape in enumerate(prepared)
-        for basis in tape.plan.bases
-    ]
+    works: list[Work] = []
+    for i, tape in enumerate(prepared):
+        searched = tape.structures * len(tape.plan.bases) <= _SEARCHED
+        works += [Work(i, basis, tape.pieces, searched) for basis in tape.plan.bases]
+    return works
 
 
 def build(
