@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from pennylane_qstore.cli_jobs import typed_errors
-from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.errors import BudgetExceeded, ConfigurationError
 
 _TASKS = ("iris", "centroid", "bas", "wine", "cancer")
 
@@ -22,9 +22,13 @@ def train(
             min=1, help="Training steps; by default 300, 150 for bas, 200 for wine and cancer."
         ),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows of a mini-batch.")] = 20,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Rows of a mini-batch; by default 20.")
+    ] = None,
     shots: Annotated[int, typer.Option(min=1, help="Shots per circuit.")] = 500,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of split, weights and sampling.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of weights, sampling and iris's split.")
+    ] = 1,
     noise_model: Annotated[str | None, typer.Option(help="aria-1, aria-2 or forte-1.")] = None,
     backend: Annotated[str, typer.Option(help="emulator, simulator or an IonQ QPU.")] = "emulator",
     budget_usd: Annotated[float | None, typer.Option(min=0, help="Stop before this.")] = None,
@@ -48,6 +52,13 @@ def train(
             raise ConfigurationError(
                 f"Unknown task {task!r}. Allowed: {', '.join(map(repr, _TASKS))}."
             )
+        for option, given, needless in (
+            ("--steps", steps is not None, ("centroid",)),
+            ("--batch-size", batch_size is not None, ("centroid", "bas")),
+            ("--resume", resume, ("centroid",)),
+        ):
+            if given and task in needless:
+                raise ConfigurationError(f"{option} means nothing for the task {task!r}.")
         settings = {"task": task, "seed": seed, "shots": shots, "backend": backend}
         device = _device(settings, noise_model, budget_usd, ledger)
         settings["noise_model"] = noise_model
@@ -55,7 +66,7 @@ def train(
         if task == "centroid":
             report, lines = _classify(device, settings, out)
         else:
-            report, lines = _train(device, settings, steps, batch_size, resume, out)
+            report, lines = _train(device, settings, steps, batch_size or 20, resume, out)
     if as_json:
         typer.echo(json.dumps(report))
     else:
@@ -102,7 +113,15 @@ def _train(
         callbacks=[made_here.append],
     )
     run.train(total)
-    figures = task.figures(run, seed, shots)
+    if not run.history:
+        raise ConfigurationError(
+            f"Stopped by {run.stopped} before the first step: there is nothing to report. "
+            "--resume goes on."
+        )
+    try:
+        figures, untold = task.figures(run, seed, shots), None
+    except BudgetExceeded as error:  # what was trained is not lost by that
+        figures, untold = {}, str(error)
     losses = [record.loss for record in run.history]
     few = min(10, (len(losses) + 1) // 2)
     seconds = sum(record.seconds for record in run.history)
@@ -123,7 +142,8 @@ def _train(
         **settings,
     }
     _write(out, report, run)
-    return report, {**task.lines(report), **_lines(report, out)}
+    results = task.lines(report) if untold is None else {"Not evaluated": untold}
+    return report, {**results, **_lines(report, out)}
 
 
 def _write(out: Path, report: dict[str, Any], run: Any) -> None:
@@ -132,24 +152,26 @@ def _write(out: Path, report: dict[str, Any], run: Any) -> None:
 
     history = [record.outcome() for record in run.history]
     measured = {name: run.table()[name] for name in ("seconds", "queue_s", "run_s", "cost_usd")}
+    on_loss = report["task"] == "bas"
     text = json.dumps({"summary": report, "history": history, "measured": measured}, indent=1)
     (out / "history.json").write_text(text, encoding="utf-8")
     plt = pyplot()
-    metric = next(iter(run.history[0].metrics))
+    loss, metric = ("KL divergence", "share") if on_loss else ("loss", "accuracy")
     _, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     lines = {
         f"{label}: {report[name]:.2f}": report[name]
         for label, name in _LINES.items()
         if name in report
     }
-    on_loss = "divergence" in report
     draw_learning_curves(
-        [learning_curve(run.history, label="loss (nats)")],
+        [learning_curve(run.history, label=f"{loss} (nats)")],
         lines=lines if on_loss else None,
         axes=axes[0],
     )
     draw_learning_curves(
-        [learning_curve(run.history, metric)], lines=None if on_loss else lines, axes=axes[1]
+        [learning_curve(run.history, metric, label=_METRICS[metric])],
+        lines=None if on_loss else lines,
+        axes=axes[1],
     )
     axes[0].figure.savefig(out / "training.png", dpi=150)
     plt.close(axes[0].figure)
@@ -207,6 +229,7 @@ def _where(report: dict[str, Any]) -> str:
     return str(report["backend"])
 
 
+_METRICS = {"share": "share of bars and stripes", "accuracy": "mini-batch accuracy"}
 _LINES = {
     "test, this model": "test_accuracy",
     "test, logistic regression": "baseline_accuracy",

@@ -298,7 +298,7 @@ class IonQDevice(Device):  # type: ignore[misc]
         return {
             **{name: rng.bit_generator.state for name, rng in generators.items()},
             "batch": self._service.batch,
-            "spent_usd": self._service.spent_usd,
+            "spent_usd": self._service.counted_usd,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -309,7 +309,7 @@ class IonQDevice(Device):  # type: ignore[misc]
         self._rng.bit_generator.state = state["rng"]
         self._noise_rng.bit_generator.state = state["noise"]
         self._gradient.rng.bit_generator.state = state["gradient"]
-        self._service.batch, self._service.spent_usd = state["batch"], state["spent_usd"]
+        self._service.batch, self._service.counted_usd = state["batch"], state["spent_usd"]
 
     def __repr__(self) -> str:
         wires = "" if self.wires is None else f" wires={len(self.wires)}"

@@ -62,9 +62,10 @@ class Service:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self._spent_usd = 0.0
+        self.counted_usd = 0.0  # billed by what was executed here
         self._client: IonQBatchClient | None = None
         self.batch = 0  # of the run: the next one's number
+        self.part = ""  # of the run: what is executed beside its steps
 
     @property
     def emulator(self) -> Any:
@@ -81,12 +82,8 @@ class Service:
     def spent_usd(self) -> float:
         """Billed, or else estimated: by this device, or by its run over all its starts."""
         if self.options.run is None:
-            return self._spent_usd
+            return self.counted_usd
         return self.client.ledger.spent_usd(self.options.run)
-
-    @spent_usd.setter
-    def spent_usd(self, usd: float) -> None:
-        self._spent_usd = usd
 
     @property
     def client(self) -> IonQBatchClient:
@@ -133,7 +130,7 @@ class Service:
             self._count_failed(error, estimates)
             raise
         except BaseException:  # an interrupt: what may have been sent may be billed
-            self._spent_usd += sum(estimate or 0.0 for estimate in estimates)
+            self.counted_usd += sum(estimate or 0.0 for estimate in estimates)
             raise
         self.batch += 1
         for job, estimate in zip(jobs, estimates, strict=True):
@@ -246,7 +243,7 @@ class Service:
         return any(row.state in paid for row in self.client.ledger.history(JobKey(*key)))
 
     def _count(self, job: JobResult, estimate: float | None) -> None:
-        self._spent_usd += estimate or 0.0 if job.cost_usd is None else job.cost_usd
+        self.counted_usd += estimate or 0.0 if job.cost_usd is None else job.cost_usd
 
     def _count_failed(self, error: QStoreError, estimates: Sequence[float | None]) -> None:
         """What a batch that failed cost all the same: a job that exists may be billed."""
@@ -256,7 +253,7 @@ class Service:
             if result is not None:
                 self._count(result, estimate)
             elif failure.job_ids or isinstance(failure, AmbiguousSubmission):
-                self._spent_usd += estimate or 0.0
+                self.counted_usd += estimate or 0.0
 
     def _estimate(self, request: JobRequest, backend: str | None = None) -> Any:
         entangling = _entangling(request)
@@ -275,7 +272,10 @@ class Service:
         """What a restarted run knows its jobs by: its name, the batch, the job in it."""
         if self.options.run is None:
             return None
-        return [(self.options.run, self.batch, first + chunk) for chunk in range(count)]
+        from pennylane_qstore.ionq.ledger import part_of
+
+        run = part_of(self.options.run, self.part)
+        return [(run, self.batch, first + chunk) for chunk in range(count)]
 
 
 @contextmanager

@@ -56,6 +56,14 @@ _KEEP_IN_MEMORY = 1_000
 _KEEP_KEYED_IN_MEMORY = 10_000
 
 
+_PART = "#"
+
+
+def part_of(run: str, part: str) -> str:
+    """The name of what a run does beside its steps; no part is the run itself."""
+    return f"{run}{_PART}{part}" if part else run
+
+
 class Ledger:
     """A ledger in a file, or in memory.
 
@@ -282,7 +290,11 @@ class Ledger:
             return [Event(*entry) for entry in found.fetchall()]
 
     def spent_usd(self, run: str | None = None) -> float:
-        """Billed cost, where known, else the estimate, of all jobs (of a run), in US dollars."""
+        """Billed cost, where known, else the estimate, of all jobs (of a run), in US dollars.
+
+        Args:
+            run: its name; parts of it (:func:`part_of`) count too.
+        """
         query = (
             "SELECT coalesce(sum(coalesce(billed_usd, estimated_usd, 0)), 0) FROM submissions "
             "WHERE state NOT IN ('rejected', 'duplicate')"
@@ -290,7 +302,10 @@ class Ledger:
         with self._read() as db:
             if run is None:
                 return float(db.execute(query).fetchone()[0])
-            return float(db.execute(f"{query} AND run = ?", (run,)).fetchone()[0])
+            # A range, for the index on runs: all names from "run#" on that begin with it.
+            mine = f"{query} AND (run = ? OR run >= ? AND run < ?)"
+            first, last = f"{run}{_PART}", f"{run}{chr(ord(_PART) + 1)}"
+            return float(db.execute(mine, (run, first, last)).fetchone()[0])
 
     async def off_loop(self, call: Callable[..., _T], *args: Any) -> _T:
         """Make a call of this ledger from the event loop without stalling it on the disk."""

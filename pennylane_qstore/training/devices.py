@@ -75,17 +75,22 @@ class Devices:
 
     @contextmanager
     def joined(
-        self, run: str, budget_usd: float | None, progress: Callable[[Any], None]
+        self, run: str, budget_usd: float | None, progress: Callable[[Any], None], part: str = ""
     ) -> Iterator[None]:
-        """While inside, jobs belong to a run, keep its budget, and report to it.
+        """While inside, jobs belong to a run (or a part of it), keep its budget, report to it.
 
         What a device was told itself (``run=``, ``budget_usd=``, ``progress=``) stays.
         """
         before = [(d._options, vars(d._options).copy()) for d in self._ours]
         for i, device in enumerate(self._ours):
             options = device._options
+            device._service.part = part
             if options.run is None and _remembers(device):
+                before_usd = device.spent_usd
                 options.run = f"{run}.{i}" if i else run
+                if options.budget_usd is not None:
+                    # From here on only the run's spending is looked at: the rest is set aside.
+                    options.budget_usd -= max(before_usd - device.spent_usd, 0.0)
             if options.budget_usd is None:
                 options.budget_usd = budget_usd
             if options.progress is None:
@@ -93,6 +98,11 @@ class Devices:
         try:
             yield
         finally:
+            for device in self._ours:
+                device._service.part = ""
+                # The ledger knows what earlier starts of the run have spent.
+                service = device._service
+                service.counted_usd = max(service.counted_usd, service.spent_usd)
             for options, values in before:
                 for name in ("run", "budget_usd", "progress"):
                     setattr(options, name, values[name])
@@ -104,10 +114,10 @@ class Devices:
         try:
             yield
         finally:
-            spent = [device.spent_usd for device in self._ours]
+            spent = [device._service.counted_usd for device in self._ours]
             self.restore(before)
             for device, usd in zip(self._ours, spent, strict=True):
-                device._service.spent_usd = usd
+                device._service.counted_usd = usd
 
     def check_sizes(self) -> None:
         """Refuse job sizes that a repeated step would not choose again.

@@ -20,6 +20,7 @@ class Record:
         seconds: it took.
         queue_s, run_s: of that, in the queue and on the machine, summed over jobs.
         cost_usd: billed, in US dollars.
+        spent_usd: billed by the run's devices up to its end, what was not a step included.
     """
 
     step: int
@@ -33,6 +34,7 @@ class Record:
     queue_s: float = 0.0
     run_s: float = 0.0
     cost_usd: float = 0.0
+    spent_usd: float = 0.0
 
     def outcome(self) -> dict[str, float]:
         """What a repeated run has to give again; the rest depends on the day and the machine."""

@@ -58,7 +58,7 @@ class StepTimes(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """Billed so far, in US dollars, after each step; the budget, if there is one."""
+    """Billed so far, in US dollars, before the first step and after each; the budget, if any."""
 
     steps: Floats
     total_usd: Floats
@@ -147,9 +147,10 @@ def step_times(history: Sequence[Record]) -> StepTimes:
 
 
 def costs(history: Sequence[Record], budget_usd: float | None = None) -> Costs:
-    """What was billed, summed up."""
-    steps = np.array([r.step for r in history], dtype=float)
-    return Costs(steps, np.cumsum([r.cost_usd for r in history]), budget_usd)
+    """What had been billed: by the steps, and by calibration and evaluation between them."""
+    before = [history[0].spent_usd - history[0].cost_usd] if history else [0.0]
+    steps = np.array([0, *(r.step for r in history)], dtype=float)
+    return Costs(steps, np.array([*before, *(r.spent_usd for r in history)]), budget_usd)
 
 
 def comparison(
@@ -284,7 +285,7 @@ def draw_costs(found: Costs, axes: Any = None) -> Any:
         The Axes.
     """
     axes = _axes(axes, (6, 3.2))
-    steps, total = np.append(0.0, found.steps), np.append(0.0, found.total_usd)
+    steps, total = found.steps, found.total_usd
     axes.step(steps, total, where="post", color=COLOURS[0], lw=1.8, label="billed")
     axes.fill_between(steps, total, step="post", color=COLOURS[0], alpha=0.12, lw=0)
     if found.budget_usd is not None:

@@ -227,7 +227,7 @@ class TrainingRun:
         batch = (self._data or ()) if data is None else checked(data, "data")
         at = self._learner.state_dict()["params"] if params is None else files.encode(params)
         about = hashlib.sha256(f"{digest(batch)} {json.dumps(at)}".encode()).hexdigest()[:16]
-        with self._devices.apart(), self._joined(f"-{about}"):
+        with self._devices.apart(), self._joined(about):
             found = self._learner.evaluate(batch, params)
         return {"loss": found.loss, **found.metrics}
 
@@ -268,6 +268,7 @@ class TrainingRun:
         record = Record(
             step, epoch, found.loss, metrics, int(spent["circuits"]), int(spent["jobs"]),
             int(spent["requests"]), seconds, spent["queue_s"], spent["run_s"], spent["cost_usd"],
+            self.spent_usd,
         )  # fmt: skip
         self.history.append(record)
         self._rows.append(asdict(record))
@@ -443,7 +444,10 @@ class TrainingRun:
     def _joined(self, part: str = "") -> Any:
         """The devices' jobs belong to the run, and report to it, while they execute."""
         return self._devices.joined(
-            self.run_id + part, self._budget_usd, lambda progress: self._tell("on_wait", progress)
+            self.run_id,
+            self._budget_usd,
+            lambda progress: self._tell("on_wait", progress),
+            part,
         )
 
     @contextmanager

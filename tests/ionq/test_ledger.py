@@ -16,7 +16,7 @@ import pytest
 from pennylane_qstore.errors import LedgerError
 from pennylane_qstore.ionq import ledger_file
 from pennylane_qstore.ionq.lease import new_owner
-from pennylane_qstore.ionq.ledger import Intent, JobKey, Ledger, State
+from pennylane_qstore.ionq.ledger import Intent, JobKey, Ledger, State, part_of
 
 SERVICE = "https://api.ionq.co/v0.4"
 
@@ -128,6 +128,14 @@ def test_what_was_spent_is_the_bill_or_else_the_estimate(ledger):
     assert ledger.spent_usd("a") == 1.25
     ledger.rejected(rows[1].id, "no")
     assert ledger.spent_usd() == 1.25
+
+
+def test_parts_of_a_run_are_its_spending_and_other_runs_are_not(ledger):
+    names = ("a", part_of("a", "evaluation"), "ab", "a.1", part_of("ab", "x"))
+    ledger.begin([intent(JobKey(n, 0, 0), estimated_usd=10.0**i) for i, n in enumerate(names)])
+    assert ledger.spent_usd("a") == 11.0
+    assert ledger.spent_usd("ab") == 10_100.0
+    assert part_of("a", "") == "a"
 
 
 def test_a_lease_has_one_holder(ledger):

@@ -59,8 +59,15 @@ def test_the_time_of_a_step_adds_up():
 
 
 def test_costs_are_summed_up():
-    found = plots.costs(history([1, 1, 1], cost_usd=2.5), budget_usd=10)
-    assert found.total_usd.tolist() == [2.5, 5.0, 7.5]
+    """Calibration cost 5 dollars, something between the steps 1."""
+    records = [
+        Record(step, step, 1.0, cost_usd=2.5, spent_usd=spent)
+        for step, spent in ((1, 7.5), (2, 11.0))
+    ]
+    found = plots.costs(records, budget_usd=10)
+    assert found.steps.tolist() == [0, 1, 2]
+    assert found.total_usd.tolist() == [5.0, 7.5, 11.0]
+    assert plots.costs([]).total_usd.tolist() == [0.0]
 
 
 def test_a_comparison_has_bits_for_labels_and_errors_of_its_shots():

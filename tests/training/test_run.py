@@ -13,7 +13,7 @@ import pytest
 
 from pennylane_qstore import SPSAOptimizer
 from pennylane_qstore.emulator import Emulator
-from pennylane_qstore.errors import ConfigurationError, JobFailed
+from pennylane_qstore.errors import BudgetExceeded, ConfigurationError, JobFailed
 from pennylane_qstore.training.callbacks import Callback, ProgressBar
 from pennylane_qstore.training.minibatches import MiniBatches
 from pennylane_qstore.training.run import TrainingRun
@@ -460,6 +460,51 @@ def test_it_stops_before_the_budget_is_exceeded(tmp_path):
         rest = make(device=device(), **more, resume=True).train(9)
         assert (rest.stopped, rest.step) == ("budget", 3)
         assert emulator.stats()["billed_usd"] - paid == pytest.approx(3 * once)
+
+
+@pytest.mark.parametrize("name", [None, "mine"])
+def test_evaluations_count_in_the_budget_and_do_not_disturb_the_run(name, tmp_path):
+    def device(budget_usd):
+        return qml.device(
+            "qstore.ionq", wires=2, seed=3, backend="qpu.forte-1", api_key="key",
+            base_url=emulator.url, ledger=tmp_path / "ledger", budget_usd=budget_usd, run=name,
+        )  # fmt: skip
+
+    def look(record):
+        if record.step == 2:
+            seen.append(run.evaluate())
+
+    with Emulator(profile="none") as emulator:
+        seen, run = [], make(device=device(None), checkpoint=tmp_path / "a", callbacks=[look])
+        run.train(3)
+        once, paid = run.history[0].cost_usd, emulator.stats()["billed_usd"]
+        seen.append(run.evaluate())
+        assert emulator.stats()["billed_usd"] > paid
+        assert run.spent_usd == pytest.approx(emulator.stats()["billed_usd"])
+        assert run.history[2].spent_usd == pytest.approx(paid)
+        budget = emulator.stats()["billed_usd"] + 1.5 * once
+        run = make(device=device(budget), checkpoint=tmp_path / "a", resume=True).train(9)
+        assert (run.stopped, run.step) == ("budget", 4)
+        assert run.spent_usd == pytest.approx(emulator.stats()["billed_usd"])
+        with pytest.raises(BudgetExceeded):
+            run.evaluate()
+        assert emulator.stats()["billed_usd"] <= budget
+
+
+def test_what_a_device_spent_before_counts_in_its_budget(tmp_path):
+    with Emulator(profile="none") as emulator:
+        dev = qml.device(
+            "qstore.ionq", wires=2, seed=3, backend="qpu.forte-1", api_key="key",
+            base_url=emulator.url, ledger=tmp_path / "ledger", budget_usd=100.0,
+        )  # fmt: skip
+        tape = qml.tape.QuantumScript([qml.RX(0.1, 0)], [qml.expval(qml.Z(0))], shots=100)
+        qml.execute([tape], dev, diff_method=None)
+        assert dev.spent_usd > 0
+        run = make(device=dev).train(2)
+        run.train(99)
+        assert run.stopped == "budget"
+        assert dev.spent_usd == pytest.approx(emulator.stats()["billed_usd"])
+        assert dev.spent_usd <= 100.0
 
 
 def test_a_failed_step_leaves_the_run_where_it_was():
