@@ -102,7 +102,7 @@ def draw_mpl(
         figure, axes = qml.drawer.tape_mpl(
             tape, wire_order=sorted(tape.wires), decimals=decimals, style=style
         )
-        axes.set_title(title)
+        axes.set_title(title, pad=-14)  # the axes fill the figure: above them it would be cut off
         return figure, axes
 
     return drawing

@@ -75,12 +75,20 @@ class Breakdown(NamedTuple):
 class Measured(dict[str, Any]):
     """Figures by name; see :meth:`Stats.as_dict`. Shows itself in a notebook."""
 
-    def breakdown(self) -> Breakdown:
-        """Where the time of a batch went, on average."""
-        batches = max(self["batches"], 1)
+    def breakdown(self, since: Mapping[str, Any] | None = None) -> Breakdown:
+        """Where the time of a batch went, on average.
+
+        Args:
+            since: what had been measured before the batches that count; by default all count.
+        """
+        before = since or {"batches": 0, "breakdown_s": {}}
+        batches = max(self["batches"] - before["batches"], 1)
         return Breakdown(
             tuple(NAMES[name] for name in self["breakdown_s"]),
-            tuple(seconds / batches for seconds in self["breakdown_s"].values()),
+            tuple(
+                (seconds - before["breakdown_s"].get(name, 0.0)) / batches
+                for name, seconds in self["breakdown_s"].items()
+            ),
         )
 
     def report(self) -> str:
@@ -94,11 +102,12 @@ class Measured(dict[str, Any]):
             lines.append(f"{name:<{width}}  {seconds:9.4f} s  {share:6.1%}")
         return "\n".join(lines)
 
-    def figure(self, axes: Any = None) -> Any:
+    def figure(self, axes: Any = None, *, since: Mapping[str, Any] | None = None) -> Any:
         """Draw where the time of a batch went.
 
         Args:
             axes: matplotlib Axes; made if not given.
+            since: as of :meth:`breakdown`.
 
         Returns:
             The Axes.
@@ -106,19 +115,20 @@ class Measured(dict[str, Any]):
         Raises:
             ConfigurationError: matplotlib is not installed.
         """
-        parts, given = self.breakdown(), axes is not None
-        if not given:
+        parts = self.breakdown(since)
+        if axes is None:
             _, axes = _pyplot().subplots(figsize=(9, 2.4), layout="constrained")
         at = 0.0
         for name, seconds, colour in zip(*parts, _COLOURS, strict=True):
-            axes.barh(0, seconds, left=at, color=colour, label=f"{name}: {seconds:.3g} s")
+            axes.barh(0, seconds, left=at, color=colour, label=f"{name}: {_duration(seconds)}")
             at += seconds
-        axes.set(xlabel="seconds", yticks=[], title=f"A batch: {parts.total_s:.3g} s")
-        look: dict[str, Any] = {"frameon": False, "fontsize": "small", "ncols": 4}
-        if given:
-            axes.legend(**look, loc="upper center", bbox_to_anchor=(0.5, -0.35))
-        else:
-            axes.figure.legend(**look, loc="outside lower center")
+        axes.set(xlabel="seconds", yticks=[], title=f"A batch: {_duration(parts.total_s)}")
+        axes.set_xlim(0, at or None)
+        # Below the axis' own words, whatever the height of the axes: the padding is in letters.
+        axes.legend(
+            frameon=False, fontsize="small", ncols=3, loc="upper center",
+            bbox_to_anchor=(0.5, 0.0), borderaxespad=4.5,
+        )  # fmt: skip
         axes.spines[["top", "right", "left"]].set_visible(False)
         return axes
 
@@ -130,23 +140,30 @@ class Measured(dict[str, Any]):
         )
         parts = self.breakdown()
         bar = "".join(
-            f"<div title='{html.escape(name)}: {seconds:.4g} s' style='width:"
+            f"<div title='{html.escape(name)}: {_duration(seconds)}' style='width:"
             f"{100 * seconds / parts.total_s:.3f}%;background:{colour}'></div>"
             for name, seconds, colour in zip(*parts, _COLOURS, strict=True)
             if seconds > 0
         )
         legend = " ".join(
             f"<span style='white-space:nowrap'><span style='color:{colour}'>&#9632;</span> "
-            f"{html.escape(name)} {seconds:.3g} s</span>"
+            f"{html.escape(name)} {_duration(seconds)}</span>"
             for name, seconds, colour in zip(*parts, _COLOURS, strict=True)
         )
         return (
-            f"<table>{rows}</table><p>Where the {parts.total_s:.3g} s of a batch went</p>"
+            f"<table>{rows}</table><p>Where the {_duration(parts.total_s)} of a batch went</p>"
             f"<div style='display:flex;height:1.2em;max-width:48em'>{bar}</div><p>{legend}</p>"
         )
 
     def _rows(self) -> list[tuple[str, str]]:
         return [(label, form.format(self[name])) for name, (label, form) in LABELS.items()]
+
+
+def _duration(seconds: float) -> str:
+    """In the unit that leaves few zeros."""
+    if seconds >= 0.1 or not seconds:
+        return f"{seconds:.3g} s"
+    return f"{1e3 * seconds:.3g} ms" if seconds >= 1e-4 else f"{1e6 * seconds:.3g} µs"
 
 
 def _pyplot() -> Any:

@@ -149,6 +149,18 @@ def test_the_figure_draws_every_stretch():
     pyplot.close(axes.figure)
 
 
+def test_the_breakdown_of_later_batches_leaves_out_the_earlier_ones():
+    stats = Stats()
+    before = batch(stats, [job(queue_s=1.0, total_s=8.0)], [request(1)], 8.0)
+    after = batch(stats, [job(queue_s=3.0, total_s=8.0)], [request(20)], 8.0)
+
+    def queue_s(parts):
+        return dict(zip(*parts, strict=True))["queue"]
+
+    assert queue_s(after.breakdown()) == pytest.approx(2.0)
+    assert queue_s(after.breakdown(before)) == pytest.approx(3.0)
+
+
 def circuit(dev):
     @qml.set_shots(shots=100)
     @qml.qnode(dev, diff_method=None)
