@@ -44,6 +44,7 @@ _found: list[str] = []
 _lock = threading.Lock()
 _errors: list[BaseException] = []
 _holders: list[weakref.ref] = []
+_looked_at = 0  # so many of them: again only where a file of tests ends, for it takes long
 _started = threading.Event()
 
 
@@ -137,9 +138,15 @@ def pytest_runtest_call(item):
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item):
+def pytest_runtest_teardown(item, nextitem):
+    global _looked_at
+    if nextitem is None or nextitem.path != item.path:
+        _looked_at = 0  # everything that still lives, before the file's fixtures are taken down
+        _look_at_what_was_made()
     result = yield
     _look_at_what_was_made()
+    _holders[:] = [reference for reference in _holders if reference() is not None]
+    _looked_at = len(_holders)
     with _lock:
         found, _found[:] = sorted(set(_found)), []
     assert not found, f"The key was seen in: {'; '.join(found)}"
@@ -154,7 +161,7 @@ def _look_at_what_was_made():
         look(f"traceback of {name}", "".join(traceback.format_exception(error)))
         look(f"locals in the traceback of {name}", _locals(error))
         look(f"pickle of {name}", _pickled(error))
-    for reference in _holders:
+    for reference in _holders[_looked_at:]:
         thing = reference()
         if thing is None:
             continue
@@ -163,7 +170,6 @@ def _look_at_what_was_made():
         with contextlib.suppress(AttributeError):  # the same
             look(f"repr of {name}", f"{thing!r} {held!r} {[vars(v) for v in _own(held)]!r}")
         look(f"pickle of {name}", _pickled(thing))
-    _holders[:] = [reference for reference in _holders if reference() is not None]
 
 
 def _locals(error):
