@@ -310,9 +310,15 @@ def session(
     before, options.session_id = options.session_id, opened.id
     try:
         yield opened
-    finally:
+    except BaseException:
         options.session_id = before
-        device.client.end_session(opened.id)
+        try:
+            device.client.end_session(opened.id)
+        except QStoreError as error:  # what went wrong first may carry results that are paid
+            logger.warning("Session %s could not be ended: %s", opened.id, error)
+        raise
+    options.session_id = before
+    device.client.end_session(opened.id)
 
 
 @contextmanager
