@@ -18,6 +18,9 @@ from pennylane_qstore.ionq.ledger import Ledger, State
 
 pytestmark = pytest.mark.crash
 
+if not hasattr(os, "fork"):
+    pytest.skip("no fork on this system", allow_module_level=True)
+
 # Processes of their own, forked from one that has imported everything: quick to start.
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["pennylane_qstore.device", "pennylane_qstore.ionq.client"])
