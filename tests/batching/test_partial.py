@@ -173,4 +173,4 @@ def test_call_that_a_batch_is_refused_for_is_named_wherever_it_is_looked_at(look
     for error in (refused, in_task):
         (note,) = error.value.__notes__
         assert "'culprit'" in note
-    assert dev.emulator.stats()["posts"] == 0
+    assert dev.stats["jobs"] == 0
