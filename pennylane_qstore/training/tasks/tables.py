@@ -6,6 +6,12 @@ two StronglyEntanglingLayers follow; the expectations of Z on as many wires as t
 scaled and shifted by trained numbers, are the logits. Cross-entropy, SPSA, mini-batches of 20:
 a step is three broadcast circuits in one batch. (The second layer has no entangling gates on the
 machine: before a measurement they only relabel outcomes, which the readout does.)
+
+The test rows are the same for every seed. The number of layers and the angle of the embedding are
+what did best on validation rows, a part of the others (``tests/benchmarks/choose_tables.py``),
+among values around those that had been found before by the test rows of random splits. There a
+first step of 0.15 did as well as the one taken, but with it some short trainings did not learn, as
+their training accuracy showed. What remains is as in the Iris task.
 """
 
 from __future__ import annotations
@@ -35,21 +41,24 @@ TEST_SHARE = 0.3
 PERTURBATION = 0.15
 """Radians; what SPSA begins with."""
 
+_TEST_ROWS = 2021  # seed of the one split that sets them aside
 _ANGLE = 0.6  # radians per standard deviation of the first component
 _LOGIT = 3.0  # logit of expectation 1 before training
 _INITIAL_SPREAD = 0.1  # radians
-_FIRST_STEP = 0.15  # radians
+_FIRST_STEP = 0.1  # radians
+_PAIRS = 20  # of points to calibrate from: with 5, some seeds of wine did not learn
 _AVERAGED = 0.25  # the last quarter of the iterates
 
 
-def load_table(name: str, seed: int, components: int = WIRES) -> Split:
-    """A table, split at random with all classes in proportion, as principal components.
+def load_table(name: str, *, validation: int | None = None, components: int = WIRES) -> Split:
+    """A table, split with all classes in proportion, as principal components.
 
     Features are standardised first; everything is learnt from the training rows alone.
 
     Args:
         name: ``"wine"`` or ``"cancer"``.
-        seed: of the split.
+        validation: seed of a further split, for choices: the rows to test on are then some of
+            the training rows, and the test rows stay unseen.
         components: how many; scaled by the deviation of the first.
 
     Raises:
@@ -59,16 +68,16 @@ def load_table(name: str, seed: int, components: int = WIRES) -> Split:
         raise ConfigurationError(
             f"Unknown table {name!r}. Allowed: {', '.join(map(repr, TABLES))}."
         )
-    train_x, test_x, train_y, test_y = _split(name, seed)
+    train_x, test_x, train_y, test_y = _split(name, validation)
     analysis = sklearn().decomposition.PCA(components).fit(train_x)
     train_x, test_x = analysis.transform(train_x), analysis.transform(test_x)
     scale = train_x[:, 0].std()
     return Split(train_x / scale, train_y, test_x / scale, test_y)
 
 
-def all_features_accuracy(name: str, seed: int) -> float:
+def all_features_accuracy(name: str) -> float:
     """Test accuracy of logistic regression on all features of the same split."""
-    train_x, test_x, train_y, test_y = _split(name, seed)
+    train_x, test_x, train_y, test_y = _split(name)
     regression = sklearn().linear_model.LogisticRegression(max_iter=1000)
     return float(regression.fit(train_x, train_y).score(test_x, test_y))
 
@@ -157,17 +166,25 @@ def make_run(
         seed=seed,
         device=device,
         name=name,
-        callbacks=[Calibrate(_FIRST_STEP), *callbacks],
+        callbacks=[Calibrate(_FIRST_STEP, _PAIRS), *callbacks],
         **options,
     )
 
 
-def _split(name: str, seed: int) -> tuple[Floats, Floats, Ints, Ints]:
+def _split(name: str, validation: int | None = None) -> tuple[Floats, Floats, Ints, Ints]:
     """Standardised features and classes: training x, test x, training y, test y."""
-    library = sklearn()
-    data = getattr(library.datasets, TABLES[name])()
-    train_x, test_x, train_y, test_y = library.model_selection.train_test_split(
-        data.data, data.target, test_size=TEST_SHARE, stratify=data.target, random_state=seed
-    )
+    train_x, test_x, train_y, test_y = _divided(name, validation)
     mean, spread = train_x.mean(axis=0), train_x.std(axis=0)
     return (train_x - mean) / spread, (test_x - mean) / spread, train_y, test_y
+
+
+def _divided(name: str, validation: int | None = None) -> tuple[Floats, Floats, Ints, Ints]:
+    """As :func:`_split`, in the table's own units."""
+    library = sklearn()
+    table = getattr(library.datasets, TABLES[name])()
+    x, y = table.data, table.target
+    for seed in (_TEST_ROWS,) if validation is None else (_TEST_ROWS, validation):
+        x, test_x, y, test_y = library.model_selection.train_test_split(
+            x, y, test_size=TEST_SHARE, stratify=y, random_state=seed
+        )
+    return x, test_x, y, test_y
