@@ -98,6 +98,7 @@ def test_pennylanes_optimizers_run(name):
     assert not np.allclose(new, w)
 
 
+@pytest.mark.ml
 @pytest.mark.parametrize("batched", [False, True])
 def test_torch(reference, batched):
     torch = pytest.importorskip("torch")
@@ -110,6 +111,7 @@ def test_torch(reference, batched):
         assert np.allclose(w.grad, reference[1], atol=1e-7)
 
 
+@pytest.mark.ml
 def test_torch_layer():
     torch = pytest.importorskip("torch")
 
@@ -127,6 +129,7 @@ def test_torch_layer():
     assert torch.isfinite(module.w.grad).all()
 
 
+@pytest.mark.ml
 @pytest.mark.parametrize("jit", [False, True])
 def test_jax(reference, jit):
     jax = pytest.importorskip("jax")
@@ -140,6 +143,7 @@ def test_jax(reference, jit):
     assert np.allclose(gradient(x, w), reference[1], atol=1e-7)
 
 
+@pytest.mark.ml
 def test_jax_vmap_is_one_job(reference):
     jax = pytest.importorskip("jax")
     jax.config.update("jax_enable_x64", True)
@@ -175,6 +179,7 @@ def test_the_devices_own_gradient_is_one_batch(reference, gradient):
     assert np.allclose(got, reference[1], atol=tolerance)
 
 
+@pytest.mark.ml
 def test_a_torch_step_is_one_post():
     torch = pytest.importorskip("torch")
     dev = qml.device("qstore.ionq", wires=2)

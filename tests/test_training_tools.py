@@ -204,6 +204,7 @@ def test_shot_adaptive_and_adaptive_optimizers_go_several_steps():
 # --- torch and jax -------------------------------------------------------------------------
 
 
+@pytest.mark.ml
 @pytest.mark.parametrize("method", ["parameter-shift", "finite-diff", "hadamard", "device"])
 def test_torch_gradients(method):
     torch = pytest.importorskip("torch")
@@ -216,6 +217,7 @@ def test_torch_gradients(method):
     assert np.allclose(w.grad, want, atol=1e-3 if method == "finite-diff" else 1e-6)
 
 
+@pytest.mark.ml
 def test_torch_hessian_and_jacobian():
     torch = pytest.importorskip("torch")
     node = qml.QNode(energy, qml.device("qstore.ionq"), diff_method="parameter-shift", max_diff=2)
@@ -228,6 +230,7 @@ def test_torch_hessian_and_jacobian():
     assert probs.shape == (4, 3)
 
 
+@pytest.mark.ml
 def test_torch_layer_trains_with_shots():
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
@@ -253,6 +256,7 @@ def test_torch_layer_trains_with_shots():
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.ml
 @pytest.mark.parametrize("method", ["parameter-shift", "finite-diff", "device"])
 @pytest.mark.parametrize("jit", [False, True], ids=["plain", "jit"])
 def test_jax_gradients(method, jit):
@@ -264,6 +268,7 @@ def test_jax_gradients(method, jit):
     assert np.allclose(got, want, atol=1e-5)
 
 
+@pytest.mark.ml
 def test_jax_hessian_and_jacobian():
     jax = pytest.importorskip("jax")
     jax.config.update("jax_enable_x64", True)
@@ -284,6 +289,7 @@ def test_jax_hessian_and_jacobian():
     assert value.shape == var.shape == (3,)
 
 
+@pytest.mark.ml
 def test_jitted_samples_and_mid_circuit_measurements():
     jax = pytest.importorskip("jax")
     dev = qml.device("qstore.ionq", wires=2, seed=1)

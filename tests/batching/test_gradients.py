@@ -151,6 +151,7 @@ def test_wrong_settings_are_refused(wrong):
 # --------------------------------------------------------------------------- torch and JAX
 
 
+@pytest.mark.ml
 def test_torch_training_step_is_one_batch():
     torch = pytest.importorskip("torch")
 
@@ -184,6 +185,7 @@ def test_torch_training_step_is_one_batch():
     assert train("device") == (5, pytest.approx(loss, abs=1e-10))
 
 
+@pytest.mark.ml
 @pytest.mark.parametrize("jit", [False, True])
 def test_jax_gradient_is_one_batch(jit):
     jax = pytest.importorskip("jax")
@@ -196,6 +198,7 @@ def test_jax_gradient_is_one_batch(jit):
         assert len(dev.posts) == 1
 
 
+@pytest.mark.ml
 def test_torch_goes_backward_through_map_and_gather():
     torch = pytest.importorskip("torch")
 
@@ -222,6 +225,7 @@ def test_torch_goes_backward_through_map_and_gather():
         np.testing.assert_allclose(gradient(run, "device", 1), wanted, atol=1e-12)
 
 
+@pytest.mark.ml
 @pytest.mark.parametrize("method", ["parameter-shift", "device"])
 @pytest.mark.parametrize("transform", ["grad", "value_and_grad", "jacobian", "jit"])
 def test_jax_differentiates_through_map_and_gather(method, transform):
@@ -285,7 +289,13 @@ def gradient_in(interface, circuit, x):
 @pytest.mark.parametrize("x", [X[0], X[:2]], ids=["one sample", "broadcast"])
 @pytest.mark.parametrize("shots", [None, 500, (300, 200)], ids=["analytic", "shots", "shot vector"])
 @pytest.mark.parametrize("method", ["parameter-shift", "spsa"])
-@pytest.mark.parametrize("interface", ["autograd", "torch", "jax", "jax.jit"])
+@pytest.mark.parametrize(
+    "interface",
+    [
+        "autograd",
+        *(pytest.param(kind, marks=pytest.mark.ml) for kind in ("torch", "jax", "jax.jit")),
+    ],
+)
 def test_gradients_equal_those_of_the_transform_on_the_same_tapes(interface, method, shots, x):
     spsa = method == "spsa"
     if shots == (300, 200) and interface == "jax.jit":

@@ -283,6 +283,7 @@ def test_values_that_tell_a_shape_or_a_place_are_looked_at(function):
     assert source.fetched == 1
 
 
+@pytest.mark.ml
 def test_numbers_only_are_asked_for_with_the_way_out():
     torch = pytest.importorskip("torch")
     value, _ = lazy(0.5)

@@ -191,6 +191,7 @@ def test_second_derivatives_in_tasks_are_not_confused():
     assert values == pytest.approx([-np.cos(X), -np.sin(X), -np.cos(2 * X)])
 
 
+@pytest.mark.ml
 @pytest.mark.parametrize(
     ("mode", "look"),
     [
@@ -209,6 +210,7 @@ def test_modes_of_torch_are_inherited(mode, look):
     assert deferred.run_tasks(lambda: look(torch)) == [plain]
 
 
+@pytest.mark.ml
 @pytest.mark.parametrize(
     ("mode", "value"),
     [
@@ -231,6 +233,7 @@ def test_modes_of_jax_are_inherited(mode, value):
         assert deferred.run_tasks(look, look) == [wanted, wanted]
 
 
+@pytest.mark.ml
 def test_jitted_function_compiles_alone_and_shares_batches_from_then_on():
     jax = pytest.importorskip("jax")
     dev = CountingDevice(wires=1)

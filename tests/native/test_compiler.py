@@ -96,6 +96,7 @@ def test_a_tape_without_wires_is_refused(operations, absorb):
         IonQNativeGateCompiler(absorb=absorb).compile(qml.tape.QuantumScript(operations))
 
 
+@pytest.mark.ml
 def test_parameters_of_every_interface_are_constants():
     def compiled(x):
         ops = [qml.RX(x, 0), qml.PauliRot(x, "XY", [0, 1])]
@@ -109,6 +110,7 @@ def test_parameters_of_every_interface_are_constants():
     assert compiled(torch.nn.Parameter(torch.tensor(0.25))) == want
 
 
+@pytest.mark.ml
 @pytest.mark.parametrize("compiled", ["compile", "compile_native"])
 def test_what_jax_traces_is_refused(compiled):
     jax = pytest.importorskip("jax")

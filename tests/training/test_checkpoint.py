@@ -71,6 +71,7 @@ def test_the_process_s_own_generators_go_on_where_they_were():
     assert drawn[2] == again[2]
 
 
+@pytest.mark.ml
 def test_torch_tensors_come_back_with_type_grad_and_kind():
     torch = pytest.importorskip("torch")
     for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.int64):
@@ -85,6 +86,7 @@ def test_torch_tensors_come_back_with_type_grad_and_kind():
     assert back.requires_grad
 
 
+@pytest.mark.ml
 def test_jax_arrays_come_back_as_such():
     jax = pytest.importorskip("jax")
     back = there_and_back(jax.numpy.arange(3.0))

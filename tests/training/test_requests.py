@@ -14,6 +14,8 @@ from pennylane_qstore.cli import app
 from pennylane_qstore.training import requests
 from pennylane_qstore.training.requests import Cell
 
+pytestmark = pytest.mark.ml  # the table has what is installed
+
 INDEPENDENT = set(requests.OBJECTIVES) - {*requests.BRANCHING, "nested QNodes"}
 SINGLE = {"broadcast", "QNode direct"}
 

@@ -80,6 +80,7 @@ def test_a_step_is_one_post_and_is_recorded_as_the_emulator_saw_it():
     assert run.stopped == "steps"
 
 
+@pytest.mark.ml
 @pytest.mark.parametrize("kind", ["torch", "list", "dict"])
 def test_metrics_are_measured_where_the_run_stands_whatever_the_parameters(kind):
     if kind == "torch":
@@ -633,6 +634,7 @@ def torch_run(**options):
     )  # fmt: skip
 
 
+@pytest.mark.ml
 def test_a_torch_module_is_trained_and_resumed_bit_for_bit(tmp_path):
     whole = torch_run().train(6)
     torch_run(checkpoint=tmp_path / "a").train(3)

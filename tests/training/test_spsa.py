@@ -67,6 +67,7 @@ def test_plain_arrays_beside_a_trainable_tensor_are_data():
     assert same is data
 
 
+@pytest.mark.ml
 def test_torch_parameters_train_and_keep_their_kind():
     torch = pytest.importorskip("torch")
     target = torch.tensor(TARGET)
@@ -79,6 +80,7 @@ def test_torch_parameters_train_and_keep_their_kind():
         np.testing.assert_allclose(new.detach().numpy(), TARGET, atol=0.05)
 
 
+@pytest.mark.ml
 def test_jax_parameters_train_and_keep_their_kind():
     jax = pytest.importorskip("jax")
     target = jax.numpy.asarray(TARGET)
@@ -106,6 +108,7 @@ def test_trees_of_parameters_keep_their_form():
     assert new["n"] is tree["n"]
 
 
+@pytest.mark.ml
 def test_classes_that_jax_knows_as_trees_are_trained_too():
     jax = pytest.importorskip("jax")
 
@@ -197,6 +200,7 @@ def test_anything_but_a_finite_real_scalar_is_refused(value, named):
     assert json.dumps(opt.state_dict()) == before
 
 
+@pytest.mark.ml
 @pytest.mark.parametrize("library", ["torch", "jax"])
 def test_anything_but_a_real_scalar_of_torch_or_jax_is_refused_with_its_shape(library):
     pytest.importorskip(library)
@@ -256,6 +260,7 @@ def test_step_and_cost_of_a_loop_is_one_batch():
     assert np.all(new != w)
 
 
+@pytest.mark.ml
 @pytest.mark.parametrize("options", [{}, {"blocking": True}])
 def test_no_gradient_is_paid_for_with_torch_parameters(options):
     torch = pytest.importorskip("torch")
@@ -436,6 +441,7 @@ def test_projected_parameters_keep_their_kind():
     assert same is data
 
 
+@pytest.mark.ml
 def test_projected_torch_parameters_are_leaves():
     torch = pytest.importorskip("torch")
     w = torch.nn.Parameter(torch.tensor([0.5, 2.0]))

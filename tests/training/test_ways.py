@@ -92,7 +92,9 @@ def torch_device_gradient():
         return torch.nn.functional.mse_loss(layer(x), y).item()
 
 
-@pytest.mark.parametrize("train", [stock, ours, torch_device_gradient])
+@pytest.mark.parametrize(
+    "train", [stock, ours, pytest.param(torch_device_gradient, marks=pytest.mark.ml)]
+)
 def test_every_way_of_training_reaches_the_same_loss_with_one_post_a_step(train):
     """The least is 0, which the circuit that made the labels has."""
     assert mean_square(circuit_on(CountingDevice(wires=1)))(np.array(START)) > 0.1
