@@ -139,8 +139,8 @@ def text(rows: Sequence[Row]) -> str:
     lines.append(
         f"\ns/step: on the emulator's {PROFILE!r} profile, {waited}.\n"
         f"accuracy: on {tested} test rows, of one seed; of qstore at the mean of its last\n"
-        "iterates, of plain at the last one. Settings were chosen on validation rows. logistic:\n"
-        "regression on the same four features."
+        "iterates, of plain at the last one. Layers and angles were chosen on validation rows.\n"
+        "logistic: regression on the same four features."
     )
     return "\n".join(lines)
 

@@ -11,7 +11,7 @@ The test rows are the same for every seed. The number of layers and the angle of
 what did best on validation rows, a part of the others (``tests/benchmarks/choose_tables.py``),
 among values around those that had been found before by the test rows of random splits. There a
 first step of 0.15 did as well as the one taken, but with it some short trainings did not learn, as
-their training accuracy showed. What remains is as in the Iris task.
+their training (and test) accuracy showed. What remains is as in the Iris task.
 """
 
 from __future__ import annotations
