@@ -103,7 +103,7 @@ class IonQDevice(Device):  # type: ignore[misc]
             each change of a job's state (its id, state, predicted wait).
         run (str): name of a run. A restarted run with the same name finds the jobs it has
             already paid for, in flight or done, batch by batch; it has to be the same run (the
-            same seeds, circuits and sizes of jobs, so not with ``batch_size="adaptive"``), or
+            same seeds, circuits and sizes of jobs, so ``batch_size="adaptive"`` is refused), or
             :class:`LedgerError` says where it differs.
         budget_usd (float): a batch whose estimate exceeds what is left is not sent
             (:class:`BudgetExceeded`). Jobs on simulators cost nothing.

@@ -318,7 +318,9 @@ def test_devices_copy_and_pickle(device):
         ({"noise_model": "aria-1", "two_qubit": "zz"}, "not a native gate"),
         ({"two_qubit": "cz"}, "Allowed: None, 'ms', 'zz'"),
         ({"pool_size": 0}, "1 or more"),
+        ({"seed": 1.5}, "whole number"),
         ({"max_wait": -1}, "seconds"),
+        ({"run": "mine", "batch_size": "adaptive"}, "Give a fixed batch_size"),
         ({"backend": "qpu.forte-1", "noise_model": "aria-1", "api_key": "k"}, "for simulators"),
         ({"error_mitigation": {"debiasing": True}}, "not offered"),
         ({"wires": 40}, "29 qubits"),
@@ -327,6 +329,16 @@ def test_devices_copy_and_pickle(device):
 def test_bad_options_are_named(options, message):
     with pytest.raises(ConfigurationError, match=message):
         qml.device("qstore.ionq", **{"wires": 2, **options})
+
+
+def test_whole_numbers_may_be_numpys():
+    numpys = qml.device("qstore.ionq", wires=4, seed=np.int64(3), batch_size=np.int32(2))
+    pythons = qml.device("qstore.ionq", wires=4, seed=3, batch_size=2)
+    one, other = (
+        qml.QNode(circuit, dev, shots=50)(X, W, MEASUREMENTS["expval of a word"])
+        for dev in (numpys, pythons)
+    )
+    assert equal(one, other, atol=0)
 
 
 def test_a_cloud_backend_wants_a_key(monkeypatch):

@@ -6,6 +6,7 @@ import difflib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -89,16 +90,26 @@ class Options:
             self.api_key = find_key(self.api_key)
         _one_of("gateset", self.gateset, ("native", "qis"))
         _one_of("gradient", self.gradient, ("parameter-shift", "spsa"))
-        _whole("num_directions", self.num_directions, least=1)
+        self.num_directions = _whole("num_directions", self.num_directions, least=1)
         _one_of("two_qubit", self.two_qubit, (None, "ms", "zz"))
         _one_of("on_ambiguous", self.on_ambiguous, ("raise", "resubmit"))
         _one_of("aggregation", self.aggregation, (None, "average", "voting", "dnl"))
         for name in ("absorb", "batch", "retry_failed", "shot_order"):
             _one_of(name, getattr(self, name), (True, False))
-        _whole("pool_size", self.pool_size, least=1)
+        self.pool_size = _whole("pool_size", self.pool_size, least=1)
+        if self.batch_size is not None and not isinstance(
+            self.batch_size, (str, AdaptiveQueueManager)
+        ):
+            self.batch_size = _whole("batch_size", self.batch_size, least=1)
         self.queue = self._queue()
+        if self.run is not None and self.queue is not None:
+            raise ConfigurationError(
+                f"run={self.run!r} with batch_size={self.batch_size!r}: a batch that is repeated "
+                "after a crash would be other jobs than those that were paid for. Give a fixed "
+                "batch_size, or no run."
+            )
         if self.seed is not None:
-            _whole("seed", self.seed, least=0)
+            self.seed = _whole("seed", self.seed, least=0)
         if self.max_wait is not None and not self.max_wait > 0:
             raise ConfigurationError(f"max_wait={self.max_wait!r}: give seconds, more than 0.")
         if self.budget_usd is not None and not self.budget_usd >= 0:
@@ -189,8 +200,6 @@ class Options:
             return AdaptiveQueueManager("throughput", connections=self.pool_size)
         if isinstance(self.batch_size, str):
             _one_of("batch_size", self.batch_size, ("adaptive", "throughput"))
-        if self.batch_size is not None:
-            _whole("batch_size", self.batch_size, least=1)
         return None
 
     def _size(self, circuits: int) -> int | None:
@@ -242,6 +251,8 @@ def _one_of(name: str, value: Any, allowed: Sequence[Any]) -> None:
         )
 
 
-def _whole(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+def _whole(name: str, value: Any, least: int) -> int:
+    """A whole number, NumPy's included, as Python's own."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ConfigurationError(f"{name}={value!r}: give a whole number, {least} or more.")
+    return int(value)
