@@ -1,6 +1,8 @@
-"""For all tests: signals as a terminal would have them."""
+"""For all tests: signals as a terminal would have them; JAX as tests of numbers want it."""
 
 import signal
+
+import pytest
 
 
 def pytest_configure():
@@ -8,3 +10,11 @@ def pytest_configure():
     # children inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def jax():
+    """JAX with numbers of 64 bits, while the test runs."""
+    library = pytest.importorskip("jax")
+    with library.enable_x64(True):
+        yield library

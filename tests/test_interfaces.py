@@ -131,9 +131,7 @@ def test_torch_layer():
 
 @pytest.mark.ml
 @pytest.mark.parametrize("jit", [False, True])
-def test_jax(reference, jit):
-    jax = pytest.importorskip("jax")
-    jax.config.update("jax_enable_x64", True)
+def test_jax(jax, reference, jit):
     node = qnode(diff_method="parameter-shift")
     call = jax.jit(node) if jit else node
     gradient = jax.grad(node, argnums=1)
@@ -144,9 +142,7 @@ def test_jax(reference, jit):
 
 
 @pytest.mark.ml
-def test_jax_vmap_is_one_job(reference):
-    jax = pytest.importorskip("jax")
-    jax.config.update("jax_enable_x64", True)
+def test_jax_vmap_is_one_job(jax, reference):
     dev = qml.device("qstore.ionq", wires=2)
     node = qml.QNode(circuit, dev, diff_method=None)
     batched = jax.jit(jax.vmap(node, in_axes=(0, None)))

@@ -259,9 +259,7 @@ def test_torch_layer_trains_with_shots():
 @pytest.mark.ml
 @pytest.mark.parametrize("method", ["parameter-shift", "finite-diff", "device"])
 @pytest.mark.parametrize("jit", [False, True], ids=["plain", "jit"])
-def test_jax_gradients(method, jit):
-    jax = pytest.importorskip("jax")
-    jax.config.update("jax_enable_x64", True)
+def test_jax_gradients(jax, method, jit):
     want = qml.grad(qml.QNode(energy, qml.device("default.qubit")))(W)
     gradient = jax.grad(qml.QNode(energy, qml.device("qstore.ionq"), diff_method=method))
     got = (jax.jit(gradient) if jit else gradient)(jax.numpy.array(W))
@@ -269,9 +267,7 @@ def test_jax_gradients(method, jit):
 
 
 @pytest.mark.ml
-def test_jax_hessian_and_jacobian():
-    jax = pytest.importorskip("jax")
-    jax.config.update("jax_enable_x64", True)
+def test_jax_hessian_and_jacobian(jax):
     dev = qml.device("qstore.ionq")
 
     def rotations(w):
