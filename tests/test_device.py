@@ -243,7 +243,7 @@ def test_the_tracker_sees_what_was_sent(device):
 
 @pytest.mark.parametrize("method", ["parameter-shift", "finite-diff", "spsa"])
 def test_gradients_equal_those_of_default_qubit(device, method):
-    keywords = {"spsa": {"h": 1e-3, "num_directions": 300, "sampler_rng": 1}}.get(method, {})
+    keywords = {"spsa": {"h": 1e-3, "num_directions": 30, "sampler_rng": 1}}.get(method, {})
     w = qml.numpy.array(W, requires_grad=True)
 
     def gradient(dev):

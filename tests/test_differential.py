@@ -118,8 +118,7 @@ def test_every_gate_takes_a_batch_of_angles(gate, n, change):
         lambda x: qml.exp(qml.I(0), 1j * x),
         lambda x: qml.s_prod(1j, qml.RX(x, 0)),
         lambda x: qml.ControlledSequence(qml.RX(x, 0), control=[1, 2]),
-        lambda x: qml.ctrl(qml.DoubleExcitationPlus(x, [0, 1, 2, 3]), 4),
-        lambda x: [qml.GlobalPhase(x), qml.QubitUnitary(np.eye(8)[::-1], [0, 1, 2])],
+        lambda x: [qml.GlobalPhase(x), qml.DiagonalQubitUnitary([1, 1j, -1, 1], [0, 1])],
     ],
 )
 def test_composed_operations_take_a_batch(made):

@@ -67,7 +67,8 @@ def test_an_accepted_job_is_found_and_never_paid_twice(
         assert emulator.billed_jobs == 1
         assert emulator.stats()["posts"] == 1
         assert client.get_stats()["reconciled"] == 1
-        events = [event.event for event in client.ledger.events()]
+        # A POST that goes out late on a busy machine has an entry of its own.
+        events = [e.event for e in client.ledger.events() if e.event != "sending"]
         assert events[:4] == ["intent", "ambiguous", "submitted", "done"]
 
 
