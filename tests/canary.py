@@ -186,11 +186,14 @@ def _locals(error):
 
 
 def _own(held):
-    """What an object holds that is of this package, too."""
+    """What an object holds that is of this package, too. The compiler's room is not told of keys,
+    and its templates take long to show."""
     return [
         value
         for value in held.values()
-        if type(value).__module__.startswith("pennylane_qstore") and hasattr(value, "__dict__")
+        if type(value).__module__.startswith("pennylane_qstore")
+        and not type(value).__module__.startswith("pennylane_qstore.native")
+        and hasattr(value, "__dict__")
     ]
 
 
