@@ -138,6 +138,13 @@ class Template:
         self._entanglers = runs.entanglers
         self._bank = Bank(runs, parameters)
         self._angles = AffineMap([e.angle for e in runs.entanglers], parameters)
+        # The run after each entangler, on its first wire and on its second: all different ones.
+        index = self._bank.index
+        self._after = np.array(
+            [index[e.a][e.run_a + 1] for e in runs.entanglers]
+            + [index[e.b][e.run_b + 1] for e in runs.entanglers],
+            dtype=np.intp,
+        )
         self._turning = np.array([bool(e.angle.terms) for e in runs.entanglers], dtype=bool)
         self.off_plan_rows = self.fallbacks = 0
         self._flips, self._signs = np.ones(len(self._entanglers)), np.ones((1, 1))
@@ -297,21 +304,15 @@ class Template:
         """Angles within ±1/4; half a turn is a Pauli on the runs that follow."""
         halves = np.ceil(2 * angles - 0.5 - EPS)
         odd = halves % 2 == 1
-        for e in np.flatnonzero(odd.any(axis=1)):
-            entangler, rows = self._entanglers[e], odd[e]
-            following = (
-                self._bank.index[entangler.a][entangler.run_a + 1],
-                self._bank.index[entangler.b][entangler.run_b + 1],
-            )
+        if odd.any():
+            odd, after = np.concatenate([odd, odd]), self._after
+            a, b = alpha[after], beta[after]
             if self.family == "zz":  # times -iZ on the right
-                turn = np.where(rows, -1j, 1.0)
-                for r in following:
-                    alpha[r] *= turn
-                    beta[r] *= turn
-                continue
-            for r in following:  # times -iX
-                a, b = alpha[r, rows], beta[r, rows]
-                alpha[r, rows], beta[r, rows] = 1j * b.conj(), -1j * a.conj()
+                turn = np.where(odd, -1j, 1.0)
+                alpha[after], beta[after] = turn * a, turn * b
+            else:  # times -iX
+                alpha[after] = np.where(odd, 1j * b.conj(), a)
+                beta[after] = np.where(odd, -1j * a.conj(), b)
         return np.asarray(angles - halves / 2) * self._signs
 
     # --- planning --------------------------------------------------------------------------
