@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pennylane_qstore.backends import BACKENDS, DEBIASING_MIN_SHOTS, NOISE_MODELS
+from pennylane_qstore.backends import BACKENDS, DEBIASING_MIN_SHOTS, NOISE_MODELS, NoiseModel
 from pennylane_qstore.emulator.circuits import BadRequest
 
 ENTANGLERS = ("zz", "ms")
@@ -58,7 +58,12 @@ def native_gates(backend: str, noise: Mapping[str, Any] | None) -> tuple[str, ..
     """What the machine takes that a job is for, or that its noise model stands for."""
     if BACKENDS[backend].is_qpu:
         return BACKENDS[backend].native_gates
-    return NOISE_MODELS[(noise or {}).get("model", "ideal")].native_gates
+    return model_of(noise).native_gates
+
+
+def model_of(noise: Mapping[str, Any] | None) -> NoiseModel:
+    """The noise model of a simulator's job, as IonQ's JSON has it."""
+    return NOISE_MODELS[(noise or {}).get("model", "ideal")]
 
 
 def entangler(native: tuple[str, ...]) -> str:

@@ -38,7 +38,13 @@ from pennylane_qstore.emulator.mitigation import debiased
 from pennylane_qstore.emulator.noise import Rates
 from pennylane_qstore.emulator.qasm import read_qasm
 from pennylane_qstore.emulator.run import Physics
-from pennylane_qstore.emulator.settings import ENTANGLERS, entangler, native_gates, read_settings
+from pennylane_qstore.emulator.settings import (
+    ENTANGLERS,
+    entangler,
+    model_of,
+    native_gates,
+    read_settings,
+)
 
 SINGLE, MULTI, QASM = "ionq.circuit.v1", "ionq.multi-circuit.v1", "ionq.qasm3.v1"
 _TYPES = (SINGLE, MULTI, QASM, FUNCTION, QAOA)
@@ -154,10 +160,9 @@ class Submission:
             noise = NOISE_MODELS[backend.noise]
             spam = backend.fidelity.spam if backend.fidelity else 1.0
             return Physics(Rates(noise.r1, noise.r2), 1.0 - spam, self.shots, simulator)
-        name = (self.noise or {}).get("model", "ideal")
-        if name == "ideal":
+        noise = model_of(self.noise)
+        if noise.name == "ideal":
             return Physics(None, 0.0, self.shots, simulator)
-        noise = NOISE_MODELS[name]
         return Physics(Rates(noise.r1, noise.r2), 0.0, self.shots, simulator)
 
 
@@ -409,7 +414,7 @@ def _failure(submission: Submission, rules: Rules) -> Failure | None:
     backend = BACKENDS[submission.backend]
     limit, native = backend.qubits, native_gates(submission.backend, submission.noise)
     if not backend.is_qpu:
-        limit = min(limit, NOISE_MODELS[(submission.noise or {}).get("model", "ideal")].qubits)
+        limit = min(limit, model_of(submission.noise).qubits)
     if submission.qubits > limit:
         return Failure(
             "NotEnoughQubits",
