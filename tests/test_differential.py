@@ -76,6 +76,14 @@ def test_analytic_results_are_equal(seeds):
         assert same(got, want), case
 
 
+def same_on_both(circuit, wires):
+    got, want = (
+        qml.QNode(circuit, qml.device(name, wires=wires), diff_method=None)()
+        for name in ("qstore.ionq", "default.qubit")
+    )
+    return same(got, want)
+
+
 def gates_of_angles():
     """PennyLane's own qubit gates that take angles, by name, with their numbers of wires."""
     for name, kind in inspect.getmembers(qml.ops.qubit, inspect.isclass):
@@ -99,11 +107,7 @@ def test_every_gate_takes_a_batch_of_angles(gate, n, change):
             qml.RX(0.7 + wire, wire)
         return qml.probs()
 
-    got, want = (
-        qml.QNode(circuit, qml.device(name, wires=5), diff_method=None)()
-        for name in ("qstore.ionq", "default.qubit")
-    )
-    assert same(got, want)
+    assert same_on_both(circuit, wires=5)
 
 
 @pytest.mark.parametrize(
@@ -129,11 +133,7 @@ def test_composed_operations_take_a_batch(made):
         qml.RX(0.7, 0)
         return qml.probs()
 
-    got, want = (
-        qml.QNode(circuit, qml.device(name, wires=5), diff_method=None)()
-        for name in ("qstore.ionq", "default.qubit")
-    )
-    assert same(got, want)
+    assert same_on_both(circuit, wires=5)
 
 
 def sampled(case, rng, values):

@@ -187,15 +187,13 @@ def test_torch_training_step_is_one_batch():
 
 @pytest.mark.ml
 @pytest.mark.parametrize("jit", [False, True])
-def test_jax_gradient_is_one_batch(jit):
-    jax = pytest.importorskip("jax")
-    with jax.enable_x64(True):
-        wanted = jax.grad(model(GradientDevice(wires=2), "parameter-shift"), argnums=1)(X[0], W)
-        dev = GradientDevice(wires=2)
-        grad = jax.grad(model(dev, "device"), argnums=1)
-        grad = jax.jit(grad) if jit else grad
-        np.testing.assert_allclose(grad(X[0], W), wanted, atol=1e-12)
-        assert len(dev.posts) == 1
+def test_jax_gradient_is_one_batch(jax, jit):
+    wanted = jax.grad(model(GradientDevice(wires=2), "parameter-shift"), argnums=1)(X[0], W)
+    dev = GradientDevice(wires=2)
+    grad = jax.grad(model(dev, "device"), argnums=1)
+    grad = jax.jit(grad) if jit else grad
+    np.testing.assert_allclose(grad(X[0], W), wanted, atol=1e-12)
+    assert len(dev.posts) == 1
 
 
 @pytest.mark.ml
@@ -228,31 +226,29 @@ def test_torch_goes_backward_through_map_and_gather():
 @pytest.mark.ml
 @pytest.mark.parametrize("method", ["parameter-shift", "device"])
 @pytest.mark.parametrize("transform", ["grad", "value_and_grad", "jacobian", "jit"])
-def test_jax_differentiates_through_map_and_gather(method, transform):
-    jax = pytest.importorskip("jax")
-    with jax.enable_x64(True):
-        dev = GradientDevice(wires=2)
-        circuit = model(dev, method)
+def test_jax_differentiates_through_map_and_gather(jax, method, transform):
+    dev = GradientDevice(wires=2)
+    circuit = model(dev, method)
 
-        def loop(w):
-            return jax.numpy.stack([circuit(x, w) for x in X]).sum()
+    def loop(w):
+        return jax.numpy.stack([circuit(x, w) for x in X]).sum()
 
-        def mapped(w):
-            return jax.numpy.stack(deferred.map(dev, lambda x: circuit(x, w), X)).sum()
+    def mapped(w):
+        return jax.numpy.stack(deferred.map(dev, lambda x: circuit(x, w), X)).sum()
 
-        def gathered(w):
-            return sum(deferred.gather(dev, *(lambda x=x: circuit(x, w) for x in X)))
+    def gathered(w):
+        return sum(deferred.gather(dev, *(lambda x=x: circuit(x, w) for x in X)))
 
-        def transformed(function):
-            return jax.jit(function) if transform == "jit" else getattr(jax, transform)(function)
+    def transformed(function):
+        return jax.jit(function) if transform == "jit" else getattr(jax, transform)(function)
 
-        wanted = transformed(loop)(jax.numpy.asarray(W))
-        for function in (mapped, gathered):
-            del dev.posts[:]
-            found = transformed(function)(jax.numpy.asarray(W))
-            assert len(dev.posts) == (len(X) if transform == "jit" else 1)
-            for f, w in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
-                np.testing.assert_allclose(f, w, atol=1e-12)
+    wanted = transformed(loop)(jax.numpy.asarray(W))
+    for function in (mapped, gathered):
+        del dev.posts[:]
+        found = transformed(function)(jax.numpy.asarray(W))
+        assert len(dev.posts) == (len(X) if transform == "jit" else 1)
+        for f, w in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+            np.testing.assert_allclose(f, w, atol=1e-12)
 
 
 # --------------------------------------------------------------------------- the real device
