@@ -36,7 +36,8 @@ from pennylane_qstore.measure import (
     Term,
 )
 from pennylane_qstore.native.compiler import affine
-from pennylane_qstore.native.structure import ComplexArray, Gate, freeze, split
+from pennylane_qstore.native.program import ComplexArray, Gate, freeze
+from pennylane_qstore.native.structure import split
 
 _MAX_EIGEN_WIRES = 6
 """Observables on more wires are not diagonalised as a matrix."""

@@ -23,7 +23,7 @@ from pennylane_qstore.batching.execute import execute, requests_of
 from pennylane_qstore.batching.fallback import Fallback
 from pennylane_qstore.batching.options import Options
 from pennylane_qstore.batching.order import ShotReader
-from pennylane_qstore.batching.partial import about
+from pennylane_qstore.batching.partial import About
 from pennylane_qstore.batching.report import Measured
 from pennylane_qstore.batching.service import Quote, Service
 from pennylane_qstore.batching.stats import Stats
@@ -362,7 +362,7 @@ class IonQDevice(Device):  # type: ignore[misc]
         """Execute for real."""
         circuits = self._with_shots(circuits)
         for i, tape in enumerate(circuits):
-            with about(i):
+            with About(i):
                 self._refuse(tape)
         chance = self._rng.bit_generator.state, self._noise_rng.bit_generator.state
         batch = self._service.batch

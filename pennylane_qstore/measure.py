@@ -23,7 +23,7 @@ from pennylane.tape import QuantumScript
 from pennylane.wires import Wires
 
 from pennylane_qstore.errors import QStoreError
-from pennylane_qstore.native.structure import FloatArray, Gate
+from pennylane_qstore.native.program import FloatArray, Gate
 
 BitArray = npt.NDArray[np.uint8]
 Results = Any

@@ -12,18 +12,17 @@ from pennylane.tape import QuantumScript
 from pennylane_qstore.analysis import analyse, measurement_key
 from pennylane_qstore.backends import Backend
 from pennylane_qstore.batching.outcomes import Rows, Shots
-from pennylane_qstore.batching.partial import about
+from pennylane_qstore.batching.partial import About
 from pennylane_qstore.batching.stats import Stats
 from pennylane_qstore.ionq import wire
 from pennylane_qstore.ionq.wire import Histogram
 from pennylane_qstore.measure import Basis, Plan
 from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.native.compiler import compile_program
+from pennylane_qstore.native.program import FloatArray, Program
 from pennylane_qstore.native.qis import QisTemplate
 from pennylane_qstore.native.structure import (
-    FloatArray,
     NotAffine,
-    Program,
     Split,
     expand,
     program,
@@ -173,7 +172,7 @@ def build(
     position = 0
     for work in works:
         work.first = position
-        with stats.timer("compile"), about(work.tape):
+        with stats.timer("compile"), About(work.tape):
             templates = list(_templates(work, prepared[work.tape].wires, target, cache))
         for template, rows in templates:
             _, stacked, members = groups.setdefault(id(template), (template, [], []))
@@ -214,7 +213,7 @@ def _templates(
 
 def _template(
     piece: Split,
-    program: Program,
+    elementary: Program,
     work: Work,
     wires: Mapping[Any, int],
     target: Target,
@@ -226,9 +225,9 @@ def _template(
 
     def made_now() -> Any:
         if target.gateset == "qis":
-            return QisTemplate(program, basis.gates, basis.wires)
+            return QisTemplate(elementary, basis.gates, basis.wires)
         return compile_program(
-            program,
+            elementary,
             measured=basis.wires,
             basis=basis.gates,
             family=target.family,

@@ -26,7 +26,7 @@ from pennylane_qstore.batching.circuits import (
     works_of,
 )
 from pennylane_qstore.batching.outcomes import Shots, agree, gathered
-from pennylane_qstore.batching.partial import about, arrived, by_position, one_by_one
+from pennylane_qstore.batching.partial import About, arrived, by_position, one_by_one
 from pennylane_qstore.batching.stats import Stats
 from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.ionq.wire import Histogram, JobRequest
@@ -111,7 +111,7 @@ def execute(
     with stats.timer("structure"):
         prepared = []
         for i, tape in enumerate(tapes):
-            with about(i):
+            with About(i):
                 prepared.append(prepare(tape, order, cache))
                 _check_selection(prepared[i].plan, tape, target)
         works = works_of(prepared)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pennylane_qstore.ionq.wire import Histogram
 from pennylane_qstore.measure import BitArray, Outcomes, Plan
-from pennylane_qstore.native.structure import FloatArray
+from pennylane_qstore.native.program import FloatArray
 from pennylane_qstore.native.template import Readout
 
 Shots = npt.NDArray[np.uint64]

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.ionq.wire import JobRequest
 
 
-@contextlib.contextmanager
-def about(tape: int) -> Iterator[None]:
-    """Let an error say, in its details, for which tape of a batch nothing was sent."""
-    try:
-        yield
-    except QStoreError as error:
-        error.details["refused_tape"] = tape
-        raise
+class About:
+    """Lets an error say, in its details, for which tape of a batch nothing was sent.
+
+    A class, since it stands several times around every tape.
+    """
+
+    __slots__ = ("_tape",)
+
+    def __init__(self, tape: int) -> None:
+        self._tape = tape
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, QStoreError):
+            error.details["refused_tape"] = self._tape
 
 
 def arrived(error: QStoreError, jobs: int) -> list[Any]:

@@ -37,7 +37,7 @@ from pennylane_qstore.native.lower import (
     wires_of,
 )
 from pennylane_qstore.native.passes import cheaper, entangling_cost
-from pennylane_qstore.native.structure import Affine, ComplexArray, FloatArray
+from pennylane_qstore.native.program import Affine, ComplexArray, FloatArray
 from pennylane_qstore.native.synthesis import (
     CNOT,
     CNOT_REVERSED,

@@ -16,7 +16,7 @@ from pennylane.measurements import (
 from pennylane.ops.qubit.observables import BasisStateProjector
 
 from pennylane_qstore.errors import CompileError
-from pennylane_qstore.native.structure import Gate
+from pennylane_qstore.native.program import Gate
 
 _MEASURED = (CountsMP, ExpectationMP, ProbabilityMP, SampleMP, VarianceMP)
 

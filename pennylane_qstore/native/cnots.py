@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pennylane_qstore.native.structure import ComplexArray, Gate, Program
+from pennylane_qstore.native.program import ComplexArray, Gate, Program
 from pennylane_qstore.native.synthesis import (
     CNOT,
     CNOT_REVERSED,

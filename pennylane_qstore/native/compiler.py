@@ -26,18 +26,9 @@ from pennylane_qstore.native.passes import (
     merge_diagonal,
     synthesise,
 )
+from pennylane_qstore.native.program import Affine, Gate, Program, freeze
 from pennylane_qstore.native.search import rewritten
-from pennylane_qstore.native.structure import (
-    Affine,
-    Gate,
-    NotAffine,
-    Program,
-    Split,
-    expand,
-    freeze,
-    program,
-    split,
-)
+from pennylane_qstore.native.structure import NotAffine, Split, expand, program, split
 from pennylane_qstore.native.template import Readout, Template
 
 _TEMPLATES = 8

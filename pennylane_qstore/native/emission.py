@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
+from pennylane_qstore.native.program import FloatArray
 from pennylane_qstore.native.runs import Bank, Entangler
-from pennylane_qstore.native.structure import FloatArray
 
 EPS = 1e-10
 """Amplitudes and angles (turns) below this are nothing."""

@@ -28,7 +28,7 @@ from pennylane_qstore.native.pauli import (
     turn_pair,
     turn_wire,
 )
-from pennylane_qstore.native.structure import Affine, ComplexArray
+from pennylane_qstore.native.program import Affine, ComplexArray
 
 _TOL = 1e-10
 _ZZ = 8

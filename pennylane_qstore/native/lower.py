@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pennylane_qstore.native.gates import TURN
-from pennylane_qstore.native.structure import Affine, ComplexArray, Gate, Program
+from pennylane_qstore.native.program import Affine, ComplexArray, Gate, Program
 
 I2: ComplexArray = np.eye(2, dtype=complex)
 X: ComplexArray = np.array([[0, 1], [1, 0]], dtype=complex)

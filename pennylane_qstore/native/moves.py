@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pennylane_qstore.native.program import ComplexArray, FloatArray
 from pennylane_qstore.native.push import Kind, Rule
 from pennylane_qstore.native.runs import Bank, Entangler
-from pennylane_qstore.native.structure import ComplexArray, FloatArray
 
 _Indices = npt.NDArray[np.int_]
 

@@ -41,7 +41,7 @@ from pennylane_qstore.native.lower import (
     matrix,
     wires_of,
 )
-from pennylane_qstore.native.structure import Affine, ComplexArray, FloatArray
+from pennylane_qstore.native.program import Affine, ComplexArray, FloatArray
 from pennylane_qstore.native.synthesis import SWAP, cheapest
 
 _TOL = 1e-10

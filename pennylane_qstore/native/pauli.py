@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pennylane_qstore.native.lower import I2, PAULI, H, S
-from pennylane_qstore.native.structure import ComplexArray
+from pennylane_qstore.native.program import ComplexArray
 
 Rows = npt.NDArray[Any]
 """Codes, int8, shape (rows, wires)."""

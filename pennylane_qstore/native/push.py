@@ -25,7 +25,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from pennylane_qstore.native.lower import PAULI
-from pennylane_qstore.native.structure import ComplexArray, FloatArray
+from pennylane_qstore.native.program import ComplexArray, FloatArray
 
 _TOL = 1e-7
 _MAX_CANDIDATES = 240

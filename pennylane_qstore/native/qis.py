@@ -19,8 +19,8 @@ from pennylane_qstore.native.lower import (
     Operation,
     Turn,
 )
+from pennylane_qstore.native.program import Affine, ComplexArray, FloatArray, Gate, Program
 from pennylane_qstore.native.runs import AffineMap
-from pennylane_qstore.native.structure import Affine, ComplexArray, FloatArray, Gate, Program
 from pennylane_qstore.native.synthesis import canonical
 from pennylane_qstore.native.template import NativeBatch, NativeBlock, Readout
 

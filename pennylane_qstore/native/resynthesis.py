@@ -41,7 +41,7 @@ from pennylane_qstore.native.pauli import (
     turn_pair,
     weight,
 )
-from pennylane_qstore.native.structure import Affine
+from pennylane_qstore.native.program import Affine
 
 Weights = npt.NDArray[Any]
 """float64 or small integers."""

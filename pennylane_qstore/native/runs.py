@@ -25,7 +25,7 @@ from pennylane_qstore.native.lower import (
     matrix,
     wires_of,
 )
-from pennylane_qstore.native.structure import Affine, ComplexArray, FloatArray
+from pennylane_qstore.native.program import Affine, ComplexArray, FloatArray
 
 _TOL = 1e-10
 

@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pennylane as qml
 from pennylane.operation import Operator
 from pennylane.ops.op_math import Adjoint, CompositeOp, Controlled, Exp, SProd, SymbolicOp
@@ -26,11 +24,7 @@ from pennylane.tape import QuantumScript
 
 from pennylane_qstore.errors import CompileError
 from pennylane_qstore.native.decompose import DROPPED, ELEMENTARY, elementary, unitary
-
-FloatArray = npt.NDArray[Any]
-"""An array of float64."""
-ComplexArray = npt.NDArray[Any]
-"""An array of complex128."""
+from pennylane_qstore.native.program import Affine, ComplexArray, FloatArray, Gate, Program
 
 _PLAIN = frozenset(
     (
@@ -66,52 +60,6 @@ _NDIM: Mapping[type, tuple[int, ...]] = {
 
 _SNAP = 96
 """Denominator of the rational factors in PennyLane's decompositions (halves, thirds, ...)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Affine:
-    """An angle as a function of the parameters: ``const + Σ factor · parameter[index]``."""
-
-    terms: tuple[tuple[int, float], ...] = ()
-    const: float = 0.0
-
-    def scaled(self, factor: float) -> Affine:
-        """This angle times a number."""
-        return Affine(tuple((i, c * factor) for i, c in self.terms), self.const * factor)
-
-    def plus(self, other: Affine | float) -> Affine:
-        """The sum of two angles."""
-        if not isinstance(other, Affine):
-            return Affine(self.terms, self.const + other)
-        total = dict(self.terms)
-        for i, c in other.terms:
-            total[i] = total.get(i, 0.0) + c
-        return Affine(tuple((i, c) for i, c in total.items() if c), self.const + other.const)
-
-    def at(self, parameters: FloatArray) -> FloatArray:
-        """Values for parameters ``[rows, P]``; shape (rows,)."""
-        out = np.full(len(parameters), self.const)
-        for i, c in self.terms:
-            out += c * parameters[:, i]
-        return out
-
-
-class Gate(NamedTuple):
-    """An elementary gate on wire indices, angles in radians (turns for native gates)."""
-
-    name: str
-    wires: tuple[int, ...]
-    angles: tuple[Affine, ...] = ()
-    matrix: ComplexArray | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """Elementary gates in time order on wires ``0 .. wires-1``, over ``parameters`` parameters."""
-
-    wires: int
-    gates: tuple[Gate, ...]
-    parameters: int
 
 
 class Split(NamedTuple):
@@ -175,15 +123,6 @@ def program(piece: Split, wires: Mapping[Any, int]) -> Program:
     return Program(len(wires), tuple(gates), first)
 
 
-def freeze(program: Program, parameters: FloatArray) -> Program:
-    """The program at one row of parameters ``[1, P]``: every angle a constant."""
-    gates = tuple(
-        gate._replace(angles=tuple(Affine((), float(a.at(parameters)[0])) for a in gate.angles))
-        for gate in program.gates
-    )
-    return Program(program.wires, gates, 0)
-
-
 class NotAffine(Exception):  # noqa: N818
     """An operation whose decomposition is not affine in its parameters."""
 
@@ -213,11 +152,11 @@ def _decomposed(operations: Sequence[Operator], wires: Mapping[Any, int]) -> lis
         piece = None  # whatever PennyLane raises where a decomposition by values meets a batch
     if piece is not None:
         return [piece]
-    rows = ([_row(op, i) for op in operations] for i in range(batch or 1))
+    rows = ([_row(op, i) for op in operations] for i in range(batch or 0))
     pieces = [_split(tuple(elementary(row)), wires) for row in rows]
-    if any(found is None for found in pieces):
+    if not pieces or any(found is None for found in pieces):
         raise CompileError("An operation decomposes into gates that cannot be batched.")
-    return [found._replace(batched=batch is not None) for found in pieces if found is not None]
+    return [found._replace(batched=True) for found in pieces if found is not None]
 
 
 def _row(op: Operator, i: int) -> Operator:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pennylane_qstore.native.lower import PAULI, Local, Operation, pauli_pair
-from pennylane_qstore.native.structure import Affine, ComplexArray, FloatArray
+from pennylane_qstore.native.program import Affine, ComplexArray, FloatArray
 
 EPS = 2e-11
 """Angles (turns) below this are nothing."""

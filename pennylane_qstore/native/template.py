@@ -35,6 +35,7 @@ from pennylane_qstore.native.emission import (
 from pennylane_qstore.native.gates import TURN
 from pennylane_qstore.native.lower import Bit, Flow
 from pennylane_qstore.native.moves import Moves
+from pennylane_qstore.native.program import ComplexArray, FloatArray
 from pennylane_qstore.native.push import Rule, chain, plan_ms, plan_zz
 from pennylane_qstore.native.runs import (
     AffineMap,
@@ -45,7 +46,6 @@ from pennylane_qstore.native.runs import (
     runs_of,
     unitary,
 )
-from pennylane_qstore.native.structure import ComplexArray, FloatArray
 
 CHUNK = 256
 """Rows bound at once: the working arrays stay in the processor's cache."""

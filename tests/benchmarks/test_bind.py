@@ -18,7 +18,8 @@ import pytest
 from pennylane_qstore.ionq.wire import encode_circuits
 from pennylane_qstore.native.circuit import SLOTS
 from pennylane_qstore.native.compiler import affine, compile_program
-from pennylane_qstore.native.structure import freeze, split
+from pennylane_qstore.native.program import freeze
+from pennylane_qstore.native.structure import split
 
 pytestmark = pytest.mark.benchmark
 WIRES, LAYERS = 4, 2

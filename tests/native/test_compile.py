@@ -24,7 +24,8 @@ from pennylane_qstore import IonQNativeGateCompiler
 from pennylane_qstore.errors import CompileError
 from pennylane_qstore.native.circuit import SLOTS
 from pennylane_qstore.native.compiler import affine, compile_program
-from pennylane_qstore.native.structure import freeze, split
+from pennylane_qstore.native.program import freeze
+from pennylane_qstore.native.structure import split
 
 families = pytest.mark.parametrize("family", ["ms", "zz"])
 some_tapes = st.one_of(tapes(), wide_tapes(), tapes(max_wires=6, max_operations=26))
