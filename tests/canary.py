@@ -214,7 +214,10 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session, exitstatus):
+    if hasattr(session.config, "workerinput"):  # one of several processes: the first one looks
+        return
     folder = session.config._tmp_path_factory.getbasetemp()
     mark = MARK.encode()
     files = [path for path in folder.rglob("*") if path.is_file()]

@@ -84,7 +84,9 @@ class JobRequest:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "circuits", tuple(self.circuits))
-        _check_request(self)
+        fault = _fault(self)
+        if fault is not None:
+            raise ConfigurationError(fault)
 
     def body(self, token: str | None) -> bytes:
         """The body of the POST.
@@ -271,61 +273,45 @@ def _wires(key: bytes, wires: Sequence[int]) -> bytes:
     return b'"%ss":[%s]' % (key, b",".join(b"%d" % wire for wire in wires))
 
 
-def _check_request(request: JobRequest) -> None:
-    def check(fine: bool, message: str) -> None:
-        if not fine:
-            raise ConfigurationError(message)
-
-    check(
-        isinstance(request.backend, str) and _BACKEND.fullmatch(request.backend) is not None,
-        f"Not a backend id: {request.backend!r}.",
-    )
-    check(
-        request.gateset in ("native", "qis"),
-        f"Unknown gateset {request.gateset!r}. Allowed: 'native', 'qis'.",
-    )
-    check(
-        _is_int(request.qubits) and 1 <= request.qubits <= MAX_QUBITS,
-        f"qubits must be an int in 1..{MAX_QUBITS}; got {request.qubits!r}.",
-    )
-    check(
-        _is_int(request.shots) and 1 <= request.shots <= MAX_SHOTS,
-        f"shots must be an int in 1..{MAX_SHOTS:,}; got {request.shots!r}.",
-    )
-    count = len(request.circuits)
-    check(1 <= count <= MAX_CIRCUITS, f"A job takes 1 to {MAX_CIRCUITS:,} circuits; got {count:,}.")
-    check(
-        all(isinstance(circuit, bytes) and circuit[:1] == b"[" for circuit in request.circuits),
-        "circuits must be JSON arrays as bytes (see encode_circuits).",
-    )
-    check(
-        _is_int(request.gate_counts) and (count == 1 or request.gate_counts <= MAX_GATES),
-        f"A job takes {MAX_GATES:,} gates over all circuits; got {request.gate_counts!r}.",
-    )
-    check(
-        request.name is None or _NAME.fullmatch(request.name) is not None,
-        f"A job name takes letters, digits, space, '-' and '_'; got {request.name!r}.",
-    )
-    metadata = request.metadata or {}
-    check(
+def _is_text_to_text(metadata: Mapping[str, str]) -> bool:
+    return (
         all(isinstance(k, str) and isinstance(v, str) for k, v in metadata.items())
         and sum(len(k) + len(v) for k, v in metadata.items()) <= _MAX_METADATA_BYTES
-        and TOKEN_KEY not in metadata,
-        f"metadata maps text to text, up to {_MAX_METADATA_BYTES:,} characters, without the "
-        f"reserved entry {TOKEN_KEY!r}.",
+        and TOKEN_KEY not in metadata
     )
-    check(
-        not request.noise or request.backend == "simulator",
-        "A noise model can be chosen on the simulator only.",
-    )
-    check(
-        request.aggregation in (None, *AGGREGATIONS),
-        f"Unknown aggregation {request.aggregation!r}. Allowed: {', '.join(AGGREGATIONS)}.",
-    )
-    check(
-        request.session_id is None or SAFE_ID.fullmatch(request.session_id) is not None,
-        f"Not a session id: {request.session_id!r}.",
-    )
+
+
+def _fault(request: JobRequest) -> str | None:
+    """What the service would not take, in words."""
+    count = len(request.circuits)
+    if not isinstance(request.backend, str) or not _BACKEND.fullmatch(request.backend):
+        return f"Not a backend id: {request.backend!r}."
+    if request.gateset not in ("native", "qis"):
+        return f"Unknown gateset {request.gateset!r}. Allowed: 'native', 'qis'."
+    if not _is_int(request.qubits) or not 1 <= request.qubits <= MAX_QUBITS:
+        return f"qubits must be an int in 1..{MAX_QUBITS}; got {request.qubits!r}."
+    if not _is_int(request.shots) or not 1 <= request.shots <= MAX_SHOTS:
+        return f"shots must be an int in 1..{MAX_SHOTS:,}; got {request.shots!r}."
+    if not 1 <= count <= MAX_CIRCUITS:
+        return f"A job takes 1 to {MAX_CIRCUITS:,} circuits; got {count:,}."
+    if not all(isinstance(circuit, bytes) and circuit[:1] == b"[" for circuit in request.circuits):
+        return "circuits must be JSON arrays as bytes (see encode_circuits)."
+    if not _is_int(request.gate_counts) or (count > 1 and request.gate_counts > MAX_GATES):
+        return f"A job takes {MAX_GATES:,} gates over all circuits; got {request.gate_counts!r}."
+    if request.name is not None and not _NAME.fullmatch(request.name):
+        return f"A job name takes letters, digits, space, '-' and '_'; got {request.name!r}."
+    if request.metadata and not _is_text_to_text(request.metadata):
+        return (
+            f"metadata maps text to text, up to {_MAX_METADATA_BYTES:,} characters, without the "
+            f"reserved entry {TOKEN_KEY!r}."
+        )
+    if request.noise and request.backend != "simulator":
+        return "A noise model can be chosen on the simulator only."
+    if request.aggregation not in (None, *AGGREGATIONS):
+        return f"Unknown aggregation {request.aggregation!r}. Allowed: {', '.join(AGGREGATIONS)}."
+    if request.session_id is not None and not SAFE_ID.fullmatch(request.session_id):
+        return f"Not a session id: {request.session_id!r}."
+    return None
 
 
 def _is_int(value: object) -> bool:

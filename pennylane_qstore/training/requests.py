@@ -212,60 +212,54 @@ def table(make_device: Callable[[], Device], posts: Callable[[Device], int]) -> 
     """
     for objective in OBJECTIVES:
         for interface in filter(installed, INTERFACES):
-            for way in WAYS:
-                with _double_precision(interface):
-                    cell = _cell(objective, interface, way, make_device(), posts)
-                yield cell
+            with _double_precision(interface):
+                cells = _cells(objective, interface, make_device(), posts)
+            yield from cells
 
 
-# --------------------------------------------------------------------------- one cell
+# --------------------------------------------------------------------------- cells of one row
 
 
-def _cell(
-    objective: str, interface: str, way: str, device: Device, posts: Callable[[Device], int]
-) -> Cell:
-    """A step plainly, then the same step this way."""
-    start, w = _problem(objective, interface, way, device, loop=True)
-    plain = _Counted(start, lambda: posts(device))
-    cost, _ = _problem(objective, interface, way, device, loop=way != "gather")
-    counted = _Counted(cost, lambda: posts(device))
+def _cells(
+    objective: str, interface: str, device: Device, posts: Callable[[Device], int]
+) -> list[Cell]:
+    """The step plainly, by either optimizer, then the same step every way."""
+    kind = _kind(interface)
+    loop, mapped = (_cost(objective, interface, device, loop=loop) for loop in (True, False))
+    start = kind.parameters(_weights())
     if interface == "jax.jit":  # compiles, which is sent by itself
-        start(w)
-        cost(w)
+        loop(start)
+        mapped(start)
     serial = SPSAOptimizer(maxiter=10, seed=0, mode="serial")
-    stock = way.startswith("stock")
-    wanted = _step(qml.SPSAOptimizer(maxiter=10) if stock else serial, plain, w)
-    calls = plain.posts()
-    ours = _Gathered(device) if way == "gather" else SPSAOptimizer(maxiter=10, seed=0)
-    with deferred.deferred() if way == "stock deferred" else contextlib.nullcontext():
-        found = _step(qml.SPSAOptimizer(maxiter=10) if stock else ours, counted, w)
-    sent = counted.posts()
-    return Cell(
-        objective,
-        interface,
-        way,
-        plain=sum(calls),
-        posts=sum(sent),
-        step=sum(sent[:-1]) if stock else sum(sent),
-        allowed=allowed(objective, interface, way, calls),
-        difference=max(float(np.max(np.abs(f - v))) for f, v in zip(found, wanted, strict=True)),
-    )
+    wanted, plain = _step(serial, loop, start, lambda: posts(device))
+    stock = _for_stock(loop, kind), qml.numpy.array(_weights(), requires_grad=True)
+    stock_wanted, stock_plain = _step(_stock(), *stock, lambda: posts(device))
+    cells = []
+    for way in WAYS:
+        is_stock = way.startswith("stock")
+        ours = _Gathered(device) if way == "gather" else SPSAOptimizer(maxiter=10, seed=0)
+        cost, w = stock if is_stock else (mapped if way == "gather" else loop, start)
+        with deferred.deferred() if way == "stock deferred" else contextlib.nullcontext():
+            found, sent = _step(_stock() if is_stock else ours, cost, w, lambda: posts(device))
+        calls = stock_plain if is_stock else plain
+        pairs = zip(found, stock_wanted if is_stock else wanted, strict=True)
+        cells.append(
+            Cell(
+                objective,
+                interface,
+                way,
+                plain=sum(calls),
+                posts=sum(sent),
+                step=sum(sent[:-1]) if is_stock else sum(sent),
+                allowed=allowed(objective, interface, way, calls),
+                difference=max(float(np.max(np.abs(f - v))) for f, v in pairs),
+            )
+        )
+    return cells
 
 
-class _Counted:
-    """A cost that counts the POSTs from each of its calls to the next."""
-
-    def __init__(self, cost: Cost, posts: Callable[[], int]) -> None:
-        self._cost, self._posts = cost, posts
-        self._marks: list[int] = []
-
-    def __call__(self, w: Any) -> Any:
-        self._marks.append(self._posts())
-        return self._cost(w)
-
-    def posts(self) -> list[int]:
-        """One number for each call."""
-        return [b - a for a, b in itertools.pairwise([*self._marks, self._posts()])]
+def _stock() -> qml.SPSAOptimizer:
+    return qml.SPSAOptimizer(maxiter=10)
 
 
 class _Gathered(SPSAOptimizer):
@@ -279,26 +273,37 @@ class _Gathered(SPSAOptimizer):
         return deferred.gather(self._device, *(lambda p=p: objective_fn(*p) for p in points))
 
 
-def _step(optimizer: qml.SPSAOptimizer, cost: Cost, w: Any) -> tuple[Array, Array]:
-    """Gradient and cost."""
+def _step(
+    optimizer: qml.SPSAOptimizer, cost: Cost, w: Any, posts: Callable[[], int]
+) -> tuple[tuple[Array, Array], list[int]]:
+    """Gradient and cost; POSTs from each call of the cost to the next."""
+    marks = []
+
+    def counted(w: Any) -> Any:
+        marks.append(posts())
+        return cost(w)
+
     state = np.random.get_state()  # noqa: NPY002 - what the stock optimizer draws from
     np.random.seed(0)  # noqa: NPY002
     try:
-        new, loss = optimizer.step_and_cost(cost, w)
+        new, loss = optimizer.step_and_cost(counted, w)
     finally:
         np.random.set_state(state)  # noqa: NPY002
-    return (_to_numpy(w) - _to_numpy(new)) / optimizer.ak, _to_numpy(loss)
+    gradient = (_to_numpy(w) - _to_numpy(new)) / optimizer.ak
+    return (gradient, _to_numpy(loss)), [b - a for a, b in itertools.pairwise([*marks, posts()])]
 
 
 # --------------------------------------------------------------------------- interfaces
 
 
-def _problem(
-    objective: str, interface: str, way: str, device: Device, *, loop: bool
-) -> tuple[Cost, Any]:
-    """A cost and where it starts; its loops over samples are loops, or go to ``map``."""
-    rng = np.random.default_rng(7)
-    x, w = rng.uniform(0, 1, (SAMPLES, 2)), rng.uniform(0, np.pi, (1, 2, 3))
+def _weights() -> Array:
+    """Where every step starts."""
+    return np.random.default_rng(8).uniform(0, np.pi, (1, 2, 3))
+
+
+def _cost(objective: str, interface: str, device: Device, *, loop: bool) -> Cost:
+    """A cost whose loops over samples are loops, or go to ``map``."""
+    x = np.random.default_rng(7).uniform(0, 1, (SAMPLES, 2))
     y = np.array([1.0, -1.0] * (SAMPLES // 2))
     kind = _kind(interface)
     compiled = interface == "jax.jit"
@@ -321,11 +326,7 @@ def _problem(
     def cost(w: Any) -> Any:
         return OBJECTIVES[objective](circuits, w)
 
-    if whole:
-        cost = kind.jit(cost)
-    if way.startswith("stock"):
-        return _for_stock(cost, kind), qml.numpy.array(w, requires_grad=True)
-    return cost, kind.parameters(w)
+    return kind.jit(cost) if whole else cost
 
 
 def _in_a_loop(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:

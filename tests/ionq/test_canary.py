@@ -224,7 +224,7 @@ def test_a_suite_that_leaves_its_key_in_a_file_fails(tmp_path):
 
 @pytest.mark.soak
 def test_the_whole_suite_shows_its_key_nowhere():
-    done = run_suite(TESTS.parent, "tests")
+    done = run_suite(TESTS.parent, "tests", "-n", "auto", "--dist", "loadfile")
     # Whether the tests pass is the plain run's business: under the mark everything is slower.
     assert "The key was seen in" not in done.stdout, done.stdout[-20_000:]
     assert ", 0 with the key" in done.stdout

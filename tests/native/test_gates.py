@@ -1,7 +1,5 @@
 """The four native gates: matrices, decompositions, adjoints, gradients."""
 
-from importlib.util import find_spec
-
 import numpy as np
 import pennylane as qml
 import pytest
@@ -48,7 +46,17 @@ def test_matrices_batch_over_their_parameters():
     "op", [GPI(0.1, 0), GPI2(0.1, 0), MS(0.1, 0.2, 0.1, wires=[0, 1]), ZZ(0.1, wires=[0, 1])]
 )
 def test_pennylane_finds_nothing_wrong_with_them(op):
-    qml.ops.functions.assert_valid(op, skip_capture=find_spec("jax") is None)
+    qml.ops.functions.assert_valid(op, skip_capture=not captures())
+
+
+def captures():
+    """Whether PennyLane can capture programs here: it wants one release of JAX."""
+    try:
+        qml.capture.enable()
+    except ImportError:
+        return False
+    qml.capture.disable()
+    return True
 
 
 @pytest.mark.parametrize(

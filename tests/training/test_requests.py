@@ -115,8 +115,9 @@ def test_a_way_that_changes_the_numbers_is_seen(monkeypatch):
 def test_objectives_have_gradients_to_be_compared():
     device = CountingDevice(wires=2)
     for name in requests.OBJECTIVES:
-        cost, w = requests._problem(name, "numpy", "ours", device, loop=True)
-        gradient, loss = requests._step(requests.SPSAOptimizer(maxiter=10, seed=0), cost, w)
+        cost = requests._cost(name, "numpy", device, loop=True)
+        optimizer = requests.SPSAOptimizer(maxiter=10, seed=0)
+        (gradient, loss), _ = requests._step(optimizer, cost, requests._weights(), lambda: 0)
         assert np.all(np.abs(gradient) > 1e-3), name
         assert abs(loss) > 1e-3, name
 
