@@ -18,6 +18,9 @@ EPS = 1e-10
 NONE, HALF, FULL, FLIP = 0, 1, 2, 3
 """What a run is left with: no pulse, one GPi2, two GPi2, one GPi."""
 
+_SMALL = 8192
+"""Entries up to which a full matrix is multiplied faster than a sparse one, few rows above all."""
+
 Gate = tuple[str, tuple[int, ...]]
 Codes = npt.NDArray[np.uint8]
 
@@ -28,25 +31,29 @@ class Emission:
 
     Args:
         gates: the skeleton, (name, wires) in time order.
-        matrix: sparse, (slots, arguments): a phase depends on the runs before it on its wire.
+        matrix: (slots, arguments), sparse unless small: a phase depends on the runs before it
+            on its wire.
         const: (slots, 1), turns.
         turning: (entangler, slot of its angle) of those whose angle depends on parameters.
-        frames: sparse, (wires, arguments): the virtual Z left at the end.
+        frames: (wires, arguments), sparse unless small: the virtual Z left at the end.
         frame_const: (wires, 1), turns.
     """
 
     gates: tuple[Gate, ...]
-    matrix: csr_array
+    matrix: csr_array | FloatArray
     const: FloatArray
     turning: tuple[tuple[int, int], ...]
-    frames: csr_array
+    frames: csr_array | FloatArray
     frame_const: FloatArray
 
     @property
     def nbytes(self) -> int:
         """Bytes of its arrays."""
-        sparse = (a for m in (self.matrix, self.frames) for a in (m.data, m.indices, m.indptr))
-        return int(sum(a.nbytes for a in (*sparse, self.const, self.frame_const)))
+        maps = (self.matrix, self.frames)
+        arrays = [m for m in maps if isinstance(m, np.ndarray)]
+        sparse = [m for m in maps if not isinstance(m, np.ndarray)]
+        parts = (part for m in sparse for part in (m.data, m.indices, m.indptr))
+        return int(sum(a.nbytes for a in (*arrays, *parts, self.const, self.frame_const)))
 
 
 def emit(
@@ -132,9 +139,13 @@ def emit(
     frames = np.array(frame)
     return Emission(
         tuple(gates),
-        csr_array(table[:, :-1]),
+        _linear(table[:, :-1]),
         table[:, -1:].copy(),
         tuple(turning),
-        csr_array(frames[:, :-1]),
+        _linear(frames[:, :-1]),
         frames[:, -1:].copy(),
     )
+
+
+def _linear(table: FloatArray) -> csr_array | FloatArray:
+    return table.copy() if table.size <= _SMALL else csr_array(table)

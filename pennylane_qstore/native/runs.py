@@ -29,9 +29,6 @@ from pennylane_qstore.native.program import Affine, ComplexArray, FloatArray
 
 _TOL = 1e-10
 
-Column = tuple[ComplexArray, ComplexArray]
-"""First columns (α, β) of unitaries of determinant 1."""
-
 
 class Entangler(NamedTuple):
     """An interaction between two native wires, after run ``run_a`` of a and ``run_b`` of b.
@@ -138,26 +135,49 @@ class Bank:
             start = sum(len(w) for w in self.index)
             self.index.append(list(range(start, start + len(wire))))
         self.size = len(flat)
-        self._alpha = np.ones((self.size, 1), dtype=complex)
-        self._beta = np.zeros((self.size, 1), dtype=complex)
+        self._columns = np.zeros((2, self.size, 1), dtype=complex)
+        self._columns[0] = 1.0
         turns = [op.angle for run in flat for op in run if isinstance(op, Turn)]
         self._half = AffineMap([angle.scaled(0.5) for angle in turns], parameters)
         self._groups = self._grouped(flat)
+        self._singly = self._alone(flat) if len(turns) <= _FEW_TURNS else []
 
-    def evaluate(self, parameters: FloatArray) -> Column:
-        """(α, β) of every run for parameters ``[rows, P]``; each of shape (runs, rows)."""
+    def evaluate(self, parameters: FloatArray) -> ComplexArray:
+        """(α, β) of every run for parameters ``[rows, P]``, shape (2, runs, rows)."""
         rows = len(parameters)
-        alpha = np.empty((self.size, rows), dtype=complex)
-        beta = np.empty((self.size, rows), dtype=complex)
-        alpha[:], beta[:] = self._alpha, self._beta
-        if self._groups:
-            half = self._half(parameters)
-            cos, sin = np.ones((len(half) + 1, rows)), np.zeros((len(half) + 1, rows))
-            np.cos(half, out=cos[:-1])
-            np.sin(half, out=sin[:-1])
-            for members, steps in self._groups:
-                alpha[members], beta[members] = _multiplied(steps, cos, sin)
-        return alpha, beta
+        columns = np.empty((2, self.size, rows), dtype=complex)
+        columns[:] = self._columns
+        if not self._groups:
+            return columns
+        half = self._half(parameters)
+        if rows == 1 and self._singly:
+            cosines, sines = np.cos(half)[:, 0].tolist(), np.sin(half)[:, 0].tolist()
+            found = [_multiplied(steps, cosines, sines) for _, steps in self._singly]
+            columns[:, [run for run, _ in self._singly], 0] = np.array(found).T
+            return columns
+        cos, sin = np.ones((len(half) + 1, rows)), np.zeros((len(half) + 1, rows))
+        np.cos(half, out=cos[:-1])
+        np.sin(half, out=sin[:-1])
+        alpha, beta = columns
+        for members, steps in self._groups:
+            alpha[members], beta[members] = _multiplied(steps, cos, sin)
+        return columns
+
+    def _alone(self, flat: Sequence[Sequence[Local | Turn]]) -> list[tuple[int, list[_Step]]]:
+        """Each run that depends on parameters, and its steps in numbers."""
+        found: list[tuple[int, list[_Step]]] = []
+        count = 0
+        for r, run in enumerate(flat):
+            steps: list[_Step] = []
+            for op in run:
+                if isinstance(op, Turn):
+                    steps.append((op.axis, count, None))
+                    count += 1
+                else:
+                    steps.append(("c", *column(op.matrix)))
+            if any(kind != "c" for kind, _, _ in steps):
+                found.append((r, steps))
+        return found
 
     def _grouped(self, flat: Sequence[Sequence[Local | Turn]]) -> list[_Group]:
         """Constant runs are multiplied now; the others are grouped by shape.
@@ -176,7 +196,7 @@ class Bank:
             shape = tuple(op.axis if isinstance(op, Turn) else "c" for op in run)
             if shape == ("c",):
                 assert isinstance(run[0], Local)  # noqa: S101 - by its shape
-                self._alpha[r], self._beta[r] = column(run[0].matrix)
+                self._columns[:, r, 0] = column(run[0].matrix)
             elif shape:
                 shapes.setdefault(shape, []).append(r)
         groups: dict[tuple[str, ...], list[tuple[int, list[_Placed]]]] = {}
@@ -200,11 +220,15 @@ class Bank:
 
 _Placed = tuple[Local | Turn, int] | None
 """What a run has at a position of its group: an operation and the slot of its angle, or nothing."""
-_Step = tuple[str, np.ndarray, np.ndarray | None]
+_Step = tuple[str, Any, Any]
+"""A kind ("x", "y", "z": a turn, "c": a constant); slots of the angles, or α; β of a constant.
+Arrays of all runs of a group; numbers of a run alone."""
 _Group = tuple[np.ndarray, list[_Step]]
 
 _MOST_ROOM = 2
 """Steps that a run of a longer group may leave out."""
+_FEW_TURNS = 100
+"""With more turns than this, arrays are faster than Python's numbers for a single row, too."""
 
 
 def _fit(shape: tuple[str, ...], host: tuple[str, ...]) -> list[int | None] | None:
@@ -271,28 +295,28 @@ def _constant(op: Local | Turn) -> ComplexArray:
     return op.matrix
 
 
-def _multiplied(steps: Sequence[_Step], cos: FloatArray, sin: FloatArray) -> Column:
-    """Product of the steps in time order, on the left of the identity."""
+def _multiplied(steps: Sequence[_Step], cos: Any, sin: Any) -> Any:
+    """(α, β) of the product of the steps in time order: of arrays, or of numbers."""
     a: Any = 1.0
     b: Any = 0.0
     for n, (kind, first, second) in enumerate(steps):
         if kind == "c":
-            assert second is not None  # noqa: S101 - constants have both
             if n == 0:
                 a, b = first, second
             else:
-                a, b = first * a - second.conj() * b, second * a + first.conj() * b
+                back = second.conjugate(), first.conjugate()
+                a, b = first * a - back[0] * b, second * a + back[1] * b
             continue
         c, s = cos[first], sin[first]
         if kind == "z":
             e = c - 1j * s
-            a, b = (e, 0.0) if n == 0 else (e * a, e.conj() * b)
+            a, b = (e, 0.0) if n == 0 else (e * a, e.conjugate() * b)
         elif kind == "y":
             a, b = (c, s) if n == 0 else (c * a - s * b, s * a + c * b)
         else:
             s = 1j * s
             a, b = (c, -s) if n == 0 else (c * a - s * b, c * b - s * a)
-    return np.asarray(a), np.asarray(b)
+    return a, b
 
 
 def random_rows(rng: np.random.Generator, rows: int, parameters: int) -> FloatArray:

@@ -40,7 +40,6 @@ from pennylane_qstore.native.push import Rule, chain, plan_ms, plan_zz
 from pennylane_qstore.native.runs import (
     AffineMap,
     Bank,
-    Column,
     Runs,
     random_rows,
     runs_of,
@@ -51,6 +50,9 @@ CHUNK = 256
 """Rows bound at once: the working arrays stay in the processor's cache."""
 
 _MAX_PATTERNS = 512
+
+_IN_TURNS = np.array([1.0, 1.0, 2.0])[:, None, None] / TURN
+"""Factors of arg α, arg β, and atan2(|α|, |β|)."""
 
 _PULSES = np.array([0, 1, 2, 1])
 """Of a run, by what it is left with."""
@@ -141,15 +143,16 @@ class Template:
         # The run after each entangler, on its first wire and on its second: all different ones.
         index = self._bank.index
         self._after = np.array(
-            [index[e.a][e.run_a + 1] for e in runs.entanglers]
-            + [index[e.b][e.run_b + 1] for e in runs.entanglers],
+            [
+                [index[e.a][e.run_a + 1] for e in runs.entanglers],
+                [index[e.b][e.run_b + 1] for e in runs.entanglers],
+            ],
             dtype=np.intp,
         )
-        self._turning = np.array([bool(e.angle.terms) for e in runs.entanglers], dtype=bool)
+        self._turns = any(e.angle.terms for e in runs.entanglers)
         self.off_plan_rows = self.fallbacks = 0
         self._flips, self._signs = np.ones(len(self._entanglers)), np.ones((1, 1))
         self._others: tuple[Moves, ...] | None = None
-        self._no_zero = np.zeros(len(self._entanglers), dtype=bool)
         self._lock = threading.Lock()
         self._patterns: dict[bytes, Emission] = {}
         self._plan(runs, push)
@@ -194,16 +197,16 @@ class Template:
 
     def frames(self, parameters: FloatArray) -> FloatArray:
         """Virtual Z left on each native wire, in turns, (rows, native wires)."""
-        _, x, codes, zero = self._evaluate(parameters)
+        angles, x, codes = self._evaluate(parameters)
         out = np.zeros((len(parameters), self.qubits))
-        for emission, rows in self._by_pattern(codes, zero):
+        for emission, rows in self._by_pattern(codes, angles):
             frames = emission.frames @ x[:, rows] + emission.frame_const
             out[rows] = (frames - np.round(frames)).T
         return out
 
     def _bind_chunk(self, parameters: FloatArray, start: int) -> Iterable[NativeBlock]:
-        angles, x, codes, zero = self._evaluate(parameters)
-        for emission, rows in self._by_pattern(codes, zero):
+        angles, x, codes = self._evaluate(parameters)
+        for emission, rows in self._by_pattern(codes, angles):
             everything = len(rows) == len(parameters)
             params = emission.matrix @ (x if everything else x[:, rows])
             params += emission.const
@@ -217,36 +220,33 @@ class Template:
             params -= np.round(params)
             yield NativeBlock(rows + start, emission.gates, np.ascontiguousarray(params.T))
 
-    def _evaluate(
-        self, parameters: FloatArray
-    ) -> tuple[FloatArray, FloatArray, Codes, npt.NDArray[np.bool_]]:
-        """Entangling angles, arguments of the runs, pulses per run, entanglers at zero."""
-        angles, alpha, beta = self._amplitudes(parameters)
-        self._moves(alpha, beta)
-        a, b = np.abs(alpha), np.abs(beta)
-        codes = _codes(a, b)
-        more = np.flatnonzero(_pulses(codes).sum(axis=0) > self._planned)
-        if more.size and self._pushes:
-            column = self._fewest(parameters[more], alpha[:, more], beta[:, more])
-            alpha[:, more], beta[:, more] = column
-            a[:, more], b[:, more] = np.abs(column)
-            codes[:, more] = _codes(a[:, more], b[:, more])
-        x = np.concatenate([np.angle(alpha), np.angle(beta), 2 * np.arctan2(a, b)])
-        x /= TURN
-        zero = np.zeros(angles.shape, dtype=bool)
-        if self._turning.any():
-            zero = np.abs(angles) < EPS
-        return angles, x, codes, zero
+    def _evaluate(self, parameters: FloatArray) -> tuple[FloatArray, FloatArray, Codes]:
+        """Entangling angles, arguments of the runs' amplitudes, pulses per run."""
+        angles, columns = self._amplitudes(parameters)
+        self._moves(*columns)
+        sizes = np.abs(columns)
+        codes = _codes(*sizes)
+        if self._pushes and (codes != self._codes[:, None]).any():
+            more = np.flatnonzero(_pulses(codes).sum(axis=0) > self._planned)
+            if more.size:
+                columns[:, :, more] = fewest = self._fewest(parameters[more], columns[:, :, more])
+                sizes[:, :, more] = np.abs(fewest)
+                codes[:, more] = _codes(*np.abs(fewest))
+        x = np.empty((3, *codes.shape))
+        np.arctan2(columns.imag, columns.real, out=x[:2])
+        np.arctan2(sizes[0], sizes[1], out=x[2])
+        x *= _IN_TURNS
+        return angles, x.reshape(-1, codes.shape[1]), codes
 
-    def _amplitudes(self, parameters: FloatArray) -> tuple[FloatArray, ComplexArray, ComplexArray]:
-        """Entangling angles, and (α, β) of the runs with nothing moved."""
-        alpha, beta = self._bank.evaluate(parameters)
+    def _amplitudes(self, parameters: FloatArray) -> tuple[FloatArray, ComplexArray]:
+        """Entangling angles, and (α, β) of the runs with nothing moved, (2, runs, rows)."""
+        columns = self._bank.evaluate(parameters)
         angles = self._angles(parameters)
-        if self._turning.any():
-            angles = self._wrap(angles, alpha, beta)
-        return angles, alpha, beta
+        if self._turns:
+            angles = self._wrap(angles, columns)
+        return angles, columns
 
-    def _fewest(self, parameters: FloatArray, alpha: ComplexArray, beta: ComplexArray) -> Column:
+    def _fewest(self, parameters: FloatArray, columns: ComplexArray) -> ComplexArray:
         """Wire by wire, the plan that leaves the fewest pulses at these rows.
 
         At special angles a plan made for generic ones may leave more than it should.
@@ -254,45 +254,44 @@ class Template:
         starts = [index[0] for index in self._bank.index]
         lengths = [len(index) for index in self._bank.index]
         for moves in self._alternatives():
-            _, a, b = self._amplitudes(parameters)
-            moves(a, b)
+            _, others = self._amplitudes(parameters)
+            moves(*others)
             its, now = (
-                np.add.reduceat(_pulses(_codes(*np.abs(column))), starts, axis=0)
-                for column in ((a, b), (alpha, beta))
+                np.add.reduceat(_pulses(_codes(*np.abs(found))), starts, axis=0)
+                for found in (others, columns)
             )
-            fewer = np.repeat(its < now, lengths, axis=0)
-            alpha, beta = np.where(fewer, a, alpha), np.where(fewer, b, beta)
-        return alpha, beta
+            columns = np.where(np.repeat(its < now, lengths, axis=0), others, columns)
+        return columns
 
     def _by_pattern(
-        self, codes: Codes, zero: npt.NDArray[np.bool_]
+        self, codes: Codes, angles: FloatArray
     ) -> Iterable[tuple[Emission, npt.NDArray[np.intp]]]:
         """Rows grouped by what their runs are left with; nearly always there is one group."""
-        off_plan = (codes != self._codes[:, None]).any(axis=0)
-        special = off_plan | zero.any(axis=0)
+        patterns = np.concatenate([codes, np.abs(angles) < EPS]) if self._turns else codes
+        special = (patterns != self._planned_pattern[: len(patterns), None]).any(axis=0)
         ordinary = np.flatnonzero(~special)
         if ordinary.size:
-            yield self._emission(self._codes, self._no_zero), ordinary
-        if ordinary.size == codes.shape[1]:
+            yield self._emission(self._planned_pattern), ordinary
+        if ordinary.size == len(special):
             return
         rows = np.flatnonzero(special)
-        patterns = np.concatenate([codes[:, rows], zero[:, rows]]).T.copy()
-        members: dict[bytes, list[int]] = {}
-        for row, pattern in zip(rows.tolist(), patterns, strict=True):
-            members.setdefault(pattern.tobytes(), []).append(row)
+        off_plan = (codes[:, rows] != self._codes[:, None]).any(axis=0)
         with self._lock:
             self.off_plan_rows += int(off_plan.sum())
+        members: dict[bytes, list[int]] = {}
+        for row, pattern in zip(rows.tolist(), patterns[:, rows].T.copy(), strict=True):
+            members.setdefault(pattern.tobytes(), []).append(row)
         for key, its in members.items():
-            pattern = np.frombuffer(key, dtype=np.uint8)
-            yield (
-                self._emission(pattern[: len(codes)], pattern[len(codes) :].astype(bool)),
-                np.array(its, dtype=np.intp),
-            )
+            pattern = self._planned_pattern.copy()
+            pattern[: len(patterns)] = np.frombuffer(key, dtype=np.uint8)
+            yield self._emission(pattern), np.array(its, dtype=np.intp)
 
-    def _emission(self, codes: Codes, zero: npt.NDArray[np.bool_]) -> Emission:
-        key = codes.tobytes() + zero.tobytes()
+    def _emission(self, pattern: Codes) -> Emission:
+        """Of pulses per run, and whether the angle of each entangler is zero."""
+        key = pattern.tobytes()
         found = self._patterns.get(key)
         if found is None:
+            codes, zero = pattern[: self._bank.size], pattern[self._bank.size :].astype(bool)
             found = emit(self._bank, self._entanglers, self._flips, codes, zero, self.family)
             with self._lock:
                 if len(self._patterns) >= _MAX_PATTERNS:
@@ -300,20 +299,18 @@ class Template:
                 self._patterns[key] = found
         return found
 
-    def _wrap(self, angles: FloatArray, alpha: FloatArray, beta: FloatArray) -> FloatArray:
+    def _wrap(self, angles: FloatArray, columns: ComplexArray) -> FloatArray:
         """Angles within ±1/4; half a turn is a Pauli on the runs that follow."""
-        halves = np.ceil(2 * angles - 0.5 - EPS)
-        odd = halves % 2 == 1
-        if odd.any():
-            odd, after = np.concatenate([odd, odd]), self._after
-            a, b = alpha[after], beta[after]
+        halves = np.ceil(2 * angles - (0.5 + EPS))
+        odd, rows = np.nonzero(halves % 2)
+        if odd.size:
+            runs = self._after[:, odd]
+            a, b = columns[:, runs, rows]
             if self.family == "zz":  # times -iZ on the right
-                turn = np.where(odd, -1j, 1.0)
-                alpha[after], beta[after] = turn * a, turn * b
+                columns[:, runs, rows] = -1j * a, -1j * b
             else:  # times -iX
-                alpha[after] = np.where(odd, 1j * b.conj(), a)
-                beta[after] = np.where(odd, -1j * a.conj(), b)
-        return np.asarray(angles - halves / 2) * self._signs
+                columns[:, runs, rows] = 1j * b.conj(), -1j * a.conj()
+        return np.asarray((angles - halves / 2) * self._signs)
 
     # --- planning --------------------------------------------------------------------------
 
@@ -332,11 +329,13 @@ class Template:
             self._flips = self._moves.flips(self._entanglers)
             self._signs = self._flips[:, None]
         self._codes = np.ascontiguousarray(self._codes_at(self._moves, sample)[:, 0])
+        zero = np.zeros(len(self._entanglers), dtype=np.uint8)
+        self._planned_pattern = np.concatenate([self._codes, zero])
         self._planned = int(_pulses(self._codes).sum())
 
     def _rules(self, row: FloatArray) -> list[list[Rule]]:
         """The plan that leaves the fewest pulses at one row of parameters."""
-        _, alpha, beta = self._amplitudes(row)
+        _, (alpha, beta) = self._amplitudes(row)
         rules = self._no_rules()
         for q, index in enumerate(self._bank.index):
             samples = [unitary(alpha[r, 0], beta[r, 0]) for r in index]
@@ -374,9 +373,9 @@ class Template:
                 self.fallbacks += 1
 
     def _codes_at(self, moves: Moves, parameters: FloatArray) -> Codes:
-        _, alpha, beta = self._amplitudes(parameters)
-        moves(alpha, beta)
-        return _codes(np.abs(alpha), np.abs(beta))
+        _, columns = self._amplitudes(parameters)
+        moves(*columns)
+        return _codes(*np.abs(columns))
 
 
 def _readout(outputs: Sequence[Bit], wires: Sequence[int]) -> tuple[tuple[int, ...], Readout]:
