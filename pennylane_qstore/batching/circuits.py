@@ -183,7 +183,8 @@ def build(
     circuits = Circuits([b""] * position, [0] * position)
     for template, stacked, members in groups.values():
         with stats.timer("bind"):
-            batch: NativeBatch = template.bind(np.concatenate(stacked))
+            rows = stacked[0] if len(stacked) == 1 else np.concatenate(stacked)
+            batch: NativeBatch = template.bind(rows)
         where = np.concatenate([np.arange(at, at + n) for _, at, n in members])
         circuits.qubits = max(circuits.qubits, batch.qubits)
         with stats.timer("encode"):
