@@ -67,7 +67,9 @@ class Stats:
         return _Timer(self, phase)
 
     def _took(self, phase: str, seconds: float) -> None:
-        self._spend({"build" if phase in ("structure", "compile") else phase: seconds})
+        name = "build" if phase in ("structure", "compile") else phase
+        now = self._now.__dict__
+        now[name] = now.get(name, 0.0) + seconds
         with self._lock:
             self._seconds[phase] += seconds
 

@@ -34,7 +34,8 @@ class Emission:
         matrix: (slots, arguments), sparse unless small: a phase depends on the runs before it
             on its wire.
         const: (slots, 1), turns.
-        turning: (entangler, slot of its angle) of those whose angle depends on parameters.
+        turning: entanglers whose angle depends on parameters.
+        slots: of their angles.
         frames: (wires, arguments), sparse unless small: the virtual Z left at the end.
         frame_const: (wires, 1), turns.
     """
@@ -42,7 +43,8 @@ class Emission:
     gates: tuple[Gate, ...]
     matrix: csr_array | FloatArray
     const: FloatArray
-    turning: tuple[tuple[int, int], ...]
+    turning: npt.NDArray[np.intp]
+    slots: npt.NDArray[np.intp]
     frames: csr_array | FloatArray
     frame_const: FloatArray
 
@@ -53,7 +55,8 @@ class Emission:
         arrays = [m for m in maps if isinstance(m, np.ndarray)]
         sparse = [m for m in maps if not isinstance(m, np.ndarray)]
         parts = (part for m in sparse for part in (m.data, m.indices, m.indptr))
-        return int(sum(a.nbytes for a in (*arrays, *parts, self.const, self.frame_const)))
+        arrays += [self.const, self.frame_const, self.turning, self.slots]
+        return int(sum(a.nbytes for a in (*arrays, *parts)))
 
 
 def emit(
@@ -136,12 +139,14 @@ def emit(
         gates = [("gpi2", (0,)), ("gpi2", (0,))]
         rows = [unit(), unit((3 * r, 0.5))]
     table = np.array(rows)
+    turns = np.array(turning, dtype=np.intp).reshape(-1, 2)
     frames = np.array(frame)
     return Emission(
         tuple(gates),
         _linear(table[:, :-1]),
         table[:, -1:].copy(),
-        tuple(turning),
+        turns[:, 0],
+        turns[:, 1],
         _linear(frames[:, :-1]),
         frames[:, -1:].copy(),
     )

@@ -210,13 +210,13 @@ class Template:
             everything = len(rows) == len(parameters)
             params = emission.matrix @ (x if everything else x[:, rows])
             params += emission.const
-            for e, slot in emission.turning:
-                angle = angles[e] if everything else angles[e, rows]
+            if emission.turning.size:
+                turns = angles[emission.turning]
+                turns = turns if everything else turns[:, rows]
                 if self.family == "ms":
-                    params[slot - 1] += 0.5 * (angle < 0)
-                    params[slot] = np.minimum(np.abs(angle), 0.25)  # within rounding of it
-                else:
-                    params[slot] = angle
+                    params[emission.slots - 1] += 0.5 * (turns < 0)
+                    turns = np.minimum(np.abs(turns), 0.25)  # within rounding of it
+                params[emission.slots] = turns
             params -= np.round(params)
             yield NativeBlock(rows + start, emission.gates, np.ascontiguousarray(params.T))
 
