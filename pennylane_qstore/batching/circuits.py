@@ -185,14 +185,14 @@ def build(
         with stats.timer("bind"):
             rows = stacked[0] if len(stacked) == 1 else np.concatenate(stacked)
             batch: NativeBatch = template.bind(rows)
-        where = np.concatenate([np.arange(at, at + n) for _, at, n in members])
+        where = [position for _, at, n in members for position in range(at, at + n)]
         circuits.qubits = max(circuits.qubits, batch.qubits)
         with stats.timer("encode"):
             for block in batch.blocks:
                 encoded = wire.encode_circuits(block.gates, block.params)
-                for row, text in zip(where[block.rows].tolist(), encoded, strict=True):
-                    circuits.encoded[row] = text
-                    circuits.gates[row] = len(block.gates)
+                for row, text in zip(block.rows.tolist(), encoded, strict=True):
+                    circuits.encoded[where[row]] = text
+                    circuits.gates[where[row]] = len(block.gates)
     return circuits
 
 

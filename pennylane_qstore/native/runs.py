@@ -121,7 +121,7 @@ def _append(run: list[Local | Turn], op: Local | Turn) -> None:
 
 
 class Bank:
-    """All runs of a circuit, evaluated for any number of rows.
+    """All runs and entangling angles of a circuit, evaluated for any number of rows.
 
     Args:
         runs: the runs; run i of wire q has index ``index[q][i]`` here.
@@ -138,30 +138,37 @@ class Bank:
         self._columns = np.zeros((2, self.size, 1), dtype=complex)
         self._columns[0] = 1.0
         turns = [op.angle for run in flat for op in run if isinstance(op, Turn)]
-        self._half = AffineMap([angle.scaled(0.5) for angle in turns], parameters)
+        self._turns = len(turns)
+        angles = [angle.scaled(0.5) for angle in turns] + [e.angle for e in runs.entanglers]
+        self.angles = AffineMap(angles, parameters)
         self._groups = self._grouped(flat)
-        self._singly = self._alone(flat) if len(turns) <= _FEW_TURNS else []
+        alone = self._alone(flat) if len(turns) <= _FEW_TURNS else []
+        self._varied = np.array([run for run, _ in alone], dtype=np.intp)
+        self._singly = [steps for _, steps in alone]
 
-    def evaluate(self, parameters: FloatArray) -> ComplexArray:
-        """(α, β) of every run for parameters ``[rows, P]``, shape (2, runs, rows)."""
+    def evaluate(self, parameters: FloatArray) -> tuple[FloatArray, ComplexArray]:
+        """At parameters ``[rows, P]``: angles of the entanglers, and (α, β) of every run.
+
+        Returns:
+            Turns, (entanglers, rows); amplitudes, (2, runs, rows).
+        """
         rows = len(parameters)
         columns = np.empty((2, self.size, rows), dtype=complex)
         columns[:] = self._columns
-        if not self._groups:
-            return columns
-        half = self._half(parameters)
+        angles = self.angles(parameters)
+        half, entangling = angles[: self._turns], angles[self._turns :]
         if rows == 1 and self._singly:
             cosines, sines = np.cos(half)[:, 0].tolist(), np.sin(half)[:, 0].tolist()
-            found = [_multiplied(steps, cosines, sines) for _, steps in self._singly]
-            columns[:, [run for run, _ in self._singly], 0] = np.array(found).T
-            return columns
-        cos, sin = np.ones((len(half) + 1, rows)), np.zeros((len(half) + 1, rows))
-        np.cos(half, out=cos[:-1])
-        np.sin(half, out=sin[:-1])
-        alpha, beta = columns
-        for members, steps in self._groups:
-            alpha[members], beta[members] = _multiplied(steps, cos, sin)
-        return columns
+            found = [_multiplied(steps, cosines, sines) for steps in self._singly]
+            columns[:, self._varied, 0] = np.array(found).T
+        elif self._groups:
+            cos, sin = np.ones((len(half) + 1, rows)), np.zeros((len(half) + 1, rows))
+            np.cos(half, out=cos[:-1])
+            np.sin(half, out=sin[:-1])
+            alpha, beta = columns
+            for members, together in self._groups:
+                alpha[members], beta[members] = _multiplied(together, cos, sin)
+        return entangling, columns
 
     def _alone(self, flat: Sequence[Sequence[Local | Turn]]) -> list[tuple[int, list[_Step]]]:
         """Each run that depends on parameters, and its steps in numbers."""
@@ -263,20 +270,20 @@ class AffineMap:
             for i, factor in angle.terms:
                 self._matrix[row, i] += factor
         # Nearly always each angle is one parameter times a number: take it, do not multiply.
-        single = all(len(angle.terms) == 1 for angle in angles)
-        self._pick = (
-            np.array([angle.terms[0][0] for angle in angles], dtype=int) if single else None
-        )
-        self._factor = np.array([a.terms[0][1] for a in angles])[:, None] if single else None
+        self._pick: np.ndarray | None = None
+        if parameters and all(len(angle.terms) <= 1 for angle in angles):
+            terms = [angle.terms[0] if angle.terms else (0, 0.0) for angle in angles]
+            self._pick = np.array([i for i, _ in terms], dtype=np.intp)
+            self._factor = np.array([factor for _, factor in terms])[:, None]
 
     def __call__(self, parameters: FloatArray) -> FloatArray:
         """Angles (angles, rows) at parameters (rows, P)."""
-        if self._pick is not None and self._factor is not None:
-            picked = parameters.T[self._pick]
-            picked *= self._factor
-            picked += self._const
-            return np.asarray(picked)
-        return np.asarray(self._matrix @ parameters.T + self._const)
+        if self._pick is None:
+            return np.asarray(self._matrix @ parameters.T + self._const)
+        picked: FloatArray = parameters.T[self._pick]
+        picked *= self._factor
+        picked += self._const
+        return picked
 
 
 def column(m: ComplexArray) -> tuple[complex, complex]:

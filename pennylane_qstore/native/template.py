@@ -38,7 +38,6 @@ from pennylane_qstore.native.moves import Moves
 from pennylane_qstore.native.program import ComplexArray, FloatArray
 from pennylane_qstore.native.push import Rule, chain, plan_ms, plan_zz
 from pennylane_qstore.native.runs import (
-    AffineMap,
     Bank,
     Runs,
     random_rows,
@@ -53,6 +52,10 @@ _MAX_PATTERNS = 512
 
 _IN_TURNS = np.array([1.0, 1.0, 2.0])[:, None, None] / TURN
 """Factors of arg α, arg β, and atan2(|α|, |β|)."""
+
+_EDGES = np.array([EPS, np.pi / 4 - EPS, np.pi / 4 + EPS, np.pi / 2 - EPS])
+_CODES = np.array([FLIP, FULL, HALF, FULL, NONE], dtype=np.uint8)
+"""What a run is left with when its tilt, atan2(|α|, |β|), lies below, between and above edges."""
 
 _PULSES = np.array([0, 1, 2, 1])
 """Of a run, by what it is left with."""
@@ -139,7 +142,6 @@ class Template:
         self.measured, self.readout = _readout(flow.outputs, runs.wires)
         self._entanglers = runs.entanglers
         self._bank = Bank(runs, parameters)
-        self._angles = AffineMap([e.angle for e in runs.entanglers], parameters)
         # The run after each entangler, on its first wire and on its second: all different ones.
         index = self._bank.index
         self._after = np.array(
@@ -181,7 +183,7 @@ class Template:
     @property
     def nbytes(self) -> int:
         """Bytes held by the template's arrays."""
-        parts = (self, self._bank, self._angles, self._moves, *(self._others or ()))
+        parts = (self, self._bank, self._bank.angles, self._moves, *(self._others or ()))
         arrays = [array for part in parts for array in _arrays(part)]
         with self._lock:
             emissions = list(self._patterns.values())
@@ -197,16 +199,16 @@ class Template:
 
     def frames(self, parameters: FloatArray) -> FloatArray:
         """Virtual Z left on each native wire, in turns, (rows, native wires)."""
-        angles, x, codes = self._evaluate(parameters)
         out = np.zeros((len(parameters), self.qubits))
-        for emission, rows in self._by_pattern(codes, angles):
+        _, x, patterns = self._evaluate(parameters)
+        for emission, rows in self._by_pattern(patterns):
             frames = emission.frames @ x[:, rows] + emission.frame_const
             out[rows] = (frames - np.round(frames)).T
         return out
 
     def _bind_chunk(self, parameters: FloatArray, start: int) -> Iterable[NativeBlock]:
-        angles, x, codes = self._evaluate(parameters)
-        for emission, rows in self._by_pattern(codes, angles):
+        angles, x, patterns = self._evaluate(parameters)
+        for emission, rows in self._by_pattern(patterns):
             everything = len(rows) == len(parameters)
             params = emission.matrix @ (x if everything else x[:, rows])
             params += emission.const
@@ -221,27 +223,31 @@ class Template:
             yield NativeBlock(rows + start, emission.gates, np.ascontiguousarray(params.T))
 
     def _evaluate(self, parameters: FloatArray) -> tuple[FloatArray, FloatArray, Codes]:
-        """Entangling angles, arguments of the runs' amplitudes, pulses per run."""
+        """Entangling angles, arguments of the runs' amplitudes, patterns.
+
+        A row's pattern has what is left of each run, and whether each entangler's angle is zero
+        (if that depends on parameters).
+        """
         angles, columns = self._amplitudes(parameters)
         self._moves(*columns)
-        sizes = np.abs(columns)
-        codes = _codes(*sizes)
+        tilts = _tilts(columns)
+        codes = _codes(tilts)
         if self._pushes and (codes != self._codes[:, None]).any():
             more = np.flatnonzero(_pulses(codes).sum(axis=0) > self._planned)
             if more.size:
                 columns[:, :, more] = fewest = self._fewest(parameters[more], columns[:, :, more])
-                sizes[:, :, more] = np.abs(fewest)
-                codes[:, more] = _codes(*np.abs(fewest))
+                tilts[:, more] = _tilts(fewest)
+                codes[:, more] = _codes(tilts[:, more])
         x = np.empty((3, *codes.shape))
         np.arctan2(columns.imag, columns.real, out=x[:2])
-        np.arctan2(sizes[0], sizes[1], out=x[2])
+        x[2] = tilts
         x *= _IN_TURNS
-        return angles, x.reshape(-1, codes.shape[1]), codes
+        patterns = np.concatenate([codes, np.abs(angles) < EPS]) if self._turns else codes
+        return angles, x.reshape(-1, codes.shape[1]), patterns
 
     def _amplitudes(self, parameters: FloatArray) -> tuple[FloatArray, ComplexArray]:
         """Entangling angles, and (α, β) of the runs with nothing moved, (2, runs, rows)."""
-        columns = self._bank.evaluate(parameters)
-        angles = self._angles(parameters)
+        angles, columns = self._bank.evaluate(parameters)
         if self._turns:
             angles = self._wrap(angles, columns)
         return angles, columns
@@ -257,32 +263,30 @@ class Template:
             _, others = self._amplitudes(parameters)
             moves(*others)
             its, now = (
-                np.add.reduceat(_pulses(_codes(*np.abs(found))), starts, axis=0)
+                np.add.reduceat(_pulses(_codes(_tilts(found))), starts, axis=0)
                 for found in (others, columns)
             )
             columns = np.where(np.repeat(its < now, lengths, axis=0), others, columns)
         return columns
 
-    def _by_pattern(
-        self, codes: Codes, angles: FloatArray
-    ) -> Iterable[tuple[Emission, npt.NDArray[np.intp]]]:
-        """Rows grouped by what their runs are left with; nearly always there is one group."""
-        patterns = np.concatenate([codes, np.abs(angles) < EPS]) if self._turns else codes
-        special = (patterns != self._planned_pattern[: len(patterns), None]).any(axis=0)
+    def _by_pattern(self, patterns: Codes) -> Iterable[tuple[Emission, npt.NDArray[np.intp]]]:
+        """Rows grouped by pattern; nearly always there is one group."""
+        planned = self._pattern[: len(patterns), None]
+        special = (patterns != planned).any(axis=0)
         ordinary = np.flatnonzero(~special)
         if ordinary.size:
-            yield self._emission(self._planned_pattern), ordinary
+            yield self._emission(self._pattern), ordinary
         if ordinary.size == len(special):
             return
         rows = np.flatnonzero(special)
-        off_plan = (codes[:, rows] != self._codes[:, None]).any(axis=0)
+        runs = slice(self._bank.size)
         with self._lock:
-            self.off_plan_rows += int(off_plan.sum())
+            self.off_plan_rows += int((patterns[runs, rows] != planned[runs]).any(axis=0).sum())
         members: dict[bytes, list[int]] = {}
         for row, pattern in zip(rows.tolist(), patterns[:, rows].T.copy(), strict=True):
             members.setdefault(pattern.tobytes(), []).append(row)
         for key, its in members.items():
-            pattern = self._planned_pattern.copy()
+            pattern = self._pattern.copy()
             pattern[: len(patterns)] = np.frombuffer(key, dtype=np.uint8)
             yield self._emission(pattern), np.array(its, dtype=np.intp)
 
@@ -330,7 +334,7 @@ class Template:
             self._signs = self._flips[:, None]
         self._codes = np.ascontiguousarray(self._codes_at(self._moves, sample)[:, 0])
         zero = np.zeros(len(self._entanglers), dtype=np.uint8)
-        self._planned_pattern = np.concatenate([self._codes, zero])
+        self._pattern = np.concatenate([self._codes, zero])
         self._planned = int(_pulses(self._codes).sum())
 
     def _rules(self, row: FloatArray) -> list[list[Rule]]:
@@ -375,7 +379,7 @@ class Template:
     def _codes_at(self, moves: Moves, parameters: FloatArray) -> Codes:
         _, columns = self._amplitudes(parameters)
         moves(*columns)
-        return _codes(*np.abs(columns))
+        return _codes(_tilts(columns))
 
 
 def _readout(outputs: Sequence[Bit], wires: Sequence[int]) -> tuple[tuple[int, ...], Readout]:
@@ -388,13 +392,14 @@ def _readout(outputs: Sequence[Bit], wires: Sequence[int]) -> tuple[tuple[int, .
     return measured, Readout(matrix, np.array([bit.flip for bit in outputs], dtype=np.uint8))
 
 
-def _codes(a: FloatArray, b: FloatArray) -> Codes:
-    """What each run is left with, by |α| and |β|."""
-    codes = np.full(a.shape, FULL, dtype=np.uint8)
-    codes[np.abs(a - b) < EPS] = HALF
-    codes[b < EPS] = NONE
-    codes[a < EPS] = FLIP
-    return codes
+def _tilts(columns: ComplexArray) -> FloatArray:
+    """atan2(|α|, |β|) of amplitudes (2, ...)."""
+    return np.asarray(np.arctan2(*np.abs(columns)))
+
+
+def _codes(tilts: FloatArray) -> Codes:
+    """What each run is left with."""
+    return np.asarray(_CODES[np.searchsorted(_EDGES, tilts)])
 
 
 def _pulses(codes: Codes) -> npt.NDArray[np.int_]:
