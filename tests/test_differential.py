@@ -8,7 +8,7 @@ import pytest
 from random_qnodes import Case, hermitian, observable, word
 from scipy.stats import chisquare
 
-QUICK, LONG = range(20), range(1000, 1150)
+QUICK, LONG = range(20), range(1000, 1090)
 SHOTS = 2000
 
 quick_and_long = pytest.mark.parametrize(

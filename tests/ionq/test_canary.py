@@ -222,7 +222,7 @@ def test_a_suite_that_leaves_its_key_in_a_file_fails(tmp_path):
     shutil.rmtree(tmp_path / "temp")  # the whole suite's run looks at this folder, too
 
 
-@pytest.mark.soak
+@pytest.mark.canary
 def test_the_whole_suite_shows_its_key_nowhere():
     done = run_suite(TESTS.parent, "tests", "-n", "auto", "--dist", "loadfile")
     # Whether the tests pass is the plain run's business: under the mark everything is slower.

@@ -130,6 +130,7 @@ def make_run(
     batch_size: int = 20,
     shots: int | None = 500,
     name: str = "table",
+    calibrated: bool = True,
     callbacks: Sequence[Any] = (),
     **options: Any,
 ) -> TrainingRun:
@@ -143,6 +144,7 @@ def make_run(
         batch_size: rows of a mini-batch.
         shots: per circuit.
         name: of the run.
+        calibrated: whether the step size is found by experiment, before the first step.
         callbacks: after the calibration.
         **options: further ones of :class:`TrainingRun`.
     """
@@ -166,7 +168,7 @@ def make_run(
         seed=seed,
         device=device,
         name=name,
-        callbacks=[Calibrate(_FIRST_STEP, _PAIRS), *callbacks],
+        callbacks=[*([Calibrate(_FIRST_STEP, _PAIRS)] if calibrated else []), *callbacks],
         **options,
     )
 
