@@ -24,6 +24,8 @@ MAX_GATES = 150_000
 """Gates, summed over the circuits of one multi-circuit job."""
 MAX_BODY_BYTES = 10_000_000
 """Bytes of one POST; IonQ says "10MB", the smaller reading is safe."""
+MAX_QUBITS = 64
+"""Qubits of one circuit: more than any machine has; outcomes are kept as uint64."""
 MAX_SHOTS = 1_000_000
 """Shots of one job."""
 DEBIASING_MIN_SHOTS = 500

@@ -386,7 +386,8 @@ def test_what_is_no_circuit_is_refused_before_anything_is_sent(emulator):
     ("circuit", "words"),
     [
         ({}, "a gate is a dictionary"),
-        ({"qubits": 0, "circuit": []}, "n at least 1"),
+        ({"qubits": 0, "circuit": []}, "n from 1 to 64"),
+        ({"qubits": 10**9, "circuit": []}, "n from 1 to 64"),
         ({"qubits": 1, "circuit": "h 0"}, "a gate is a dictionary"),
         ({"qubits": 1, "circuit": [["h", 0]]}, "a gate is a dictionary"),
         ({"qubits": 1, "circuit": [{"gate": "h", "target": "0"}]}, "acts on qubit '0'"),

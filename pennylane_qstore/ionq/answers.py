@@ -19,12 +19,11 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from pennylane_qstore.backends import MAX_QUBITS
 from pennylane_qstore.errors import InvalidResponse
 
 TOKEN_KEY = "qstore_token"  # noqa: S105  (names the metadata entry, holds no secret)
 """Metadata entry that carries the token of a submission."""
-MAX_QUBITS = 64
-"""Outcomes are kept as uint64."""
 SUM_TOLERANCE = 1e-5
 """Probabilities may sum to 1 within this; then they are renormalised."""
 TERMINAL = frozenset({"completed", "failed", "canceled", "deleted"})

@@ -13,8 +13,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from pennylane_qstore.backends import MAX_QUBITS
 from pennylane_qstore.errors import InvalidResponse, ServiceError
-from pennylane_qstore.ionq.answers import MAX_QUBITS, JobState
+from pennylane_qstore.ionq.answers import JobState
 from pennylane_qstore.ionq.api import Api
 from pennylane_qstore.ionq.collect import circuit_order
 from pennylane_qstore.ionq.connected import Connected

@@ -16,9 +16,15 @@ import numpy as np
 import orjson
 from numpy.typing import ArrayLike
 
-from pennylane_qstore.backends import MAX_BODY_BYTES, MAX_CIRCUITS, MAX_GATES, MAX_SHOTS
+from pennylane_qstore.backends import (
+    MAX_BODY_BYTES,
+    MAX_CIRCUITS,
+    MAX_GATES,
+    MAX_QUBITS,
+    MAX_SHOTS,
+)
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.ionq.answers import MAX_QUBITS, SAFE_ID, TOKEN_KEY, Histogram, JobState
+from pennylane_qstore.ionq.answers import SAFE_ID, TOKEN_KEY, Histogram, JobState
 
 __all__ = ["AGGREGATIONS", "Gate", "Histogram", "JobRequest", "JobState", "encode_circuits"]
 

@@ -11,6 +11,7 @@ from pennylane.operation import Operator
 from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
+from pennylane_qstore.backends import MAX_QUBITS
 from pennylane_qstore.errors import CompileError
 from pennylane_qstore.native.gates import NATIVE_GATES
 
@@ -45,10 +46,10 @@ def tape_of(circuit: Mapping[str, Any]) -> QuantumScript:
     gates: Any = fields.get("circuit")
     qubits: Any = fields.get("qubits")
     listed = isinstance(gates, Sequence) and all(isinstance(gate, Mapping) for gate in gates)
-    if not listed or not _whole(qubits) or qubits < 1:
+    if not listed or not _whole(qubits) or not 1 <= qubits <= MAX_QUBITS:
         raise CompileError(
-            'A circuit is {"qubits": n, "circuit": [gates]}, with n at least 1, and a gate is a '
-            'dictionary like {"gate": "h", "target": 0}.'
+            f'A circuit is {{"qubits": n, "circuit": [gates]}}, with n from 1 to {MAX_QUBITS}, '
+            'and a gate is a dictionary like {"gate": "h", "target": 0}.'
         )
     with QueuingManager.stop_recording():
         operations = [_operation(i, gate, int(qubits)) for i, gate in enumerate(gates)]
