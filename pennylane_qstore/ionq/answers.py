@@ -75,6 +75,7 @@ class JobState:
     dry_run: bool = False
     artifact_id: str | None = None
     results_url: str | None = None
+    qubits: int | None = None
 
     @property
     def is_terminal(self) -> bool:
@@ -148,6 +149,8 @@ def parse_job(data: bytes | Mapping[str, Any]) -> JobState:
     children = job.get("child_job_ids")
     parent = job.get("parent_job_id")
     artifact, url = _result_places(job.get("results"))
+    stats = job.get("stats")
+    qubits = stats.get("qubits") if isinstance(stats, Mapping) else None
     return JobState(
         id=check_id(job.get("id")),
         status=_STATUS_ALIASES.get(status, status),
@@ -166,6 +169,7 @@ def parse_job(data: bytes | Mapping[str, Any]) -> JobState:
         dry_run=job.get("dry_run") is True,
         artifact_id=artifact,
         results_url=url,
+        qubits=qubits if type(qubits) is int and 1 <= qubits <= MAX_QUBITS else None,
     )
 
 

@@ -16,6 +16,7 @@ import orjson
 
 from pennylane_qstore.errors import (
     ConfigurationError,
+    InvalidResponse,
     JobCanceled,
     JobTimeout,
     LedgerError,
@@ -109,7 +110,8 @@ class V34Calls(Connected):
         """Wait for jobs and fetch their results, each job once.
 
         Args:
-            job_ids: from :meth:`submit_batch`, all or some, in any order.
+            job_ids: from :meth:`submit_batch`, all or some, in any order; or of jobs that were
+                submitted elsewhere, which are read from the service and not written down.
             polling_interval: longest pause between looks, in seconds; by default as long as
                 the job's age suggests.
             timeout: longest wait, in seconds.
@@ -198,20 +200,22 @@ async def _get_results(
     submitter = client._submitter()
     loop = asyncio.get_running_loop()
 
-    async def one(job_id: str) -> tuple[Submission, _End] | QStoreError:
+    async def one(job_id: str) -> _End | QStoreError:
+        traffic = Traffic()
         try:
             row = await loop.run_in_executor(None, client.ledger.find, job_id)
-            if row is None:
-                raise LedgerError(f"Job {job_id} is not in {client.ledger!r}.", job_ids=[job_id])
-            traffic = Traffic()
-            end = await client.on_loop(
-                finish(submitter, row, traffic, timeout, _nobody, 0, max_delay_s=polling_interval)
+            return await client.on_loop(
+                _foreign(submitter, job_id, traffic, timeout, polling_interval)
+                if row is None
+                else finish(
+                    submitter, row, traffic, timeout, _nobody, 0, max_delay_s=polling_interval
+                )
             )
         except QStoreError as error:
             return error
-        with client._counting:
-            client._traffic.add(traffic)
-        return row, end
+        finally:
+            with client._counting:
+                client._traffic.add(traffic)
 
     ends = dict(zip(unique, await asyncio.gather(*map(one, unique)), strict=True))
     seen: dict[str, int] = {}
@@ -227,9 +231,55 @@ async def _get_results(
 
 @dataclass(frozen=True, slots=True)
 class _End:
+    qubits: int
     histograms: list[Histogram | None]
     failures: dict[int, CircuitFailure]
-    run_s: float | None
+    run_s: float | None = None
+
+
+async def _foreign(
+    submitter: Submitter,
+    job_id: str,
+    traffic: Traffic,
+    max_wait_s: float | None,
+    max_delay_s: float | None,
+) -> _End:
+    """Bring a job that is not in the ledger to its end. Runs on the loop.
+
+    Raises:
+        LedgerError: the service does not know it either.
+        JobCanceled, JobTimeout, ServiceError, InvalidResponse: see there.
+    """
+    api, ledger = submitter.api, submitter.ledger
+    state = await api.job(job_id, traffic)
+    if state.status == "deleted":
+        raise LedgerError(
+            f"Job {job_id} is not in {ledger!r}, and the service does not know it.",
+            job_ids=[job_id],
+        )
+    if not state.is_terminal:
+        state, _ = await api.poller.wait(
+            job_id, JobKind(state.backend or "", 0, 0), traffic, since=api.clock.monotonic(),
+            max_wait_s=max_wait_s, max_delay_s=max_delay_s, report=lambda _: None,
+        )  # fmt: skip
+    if state.status in ("canceled", "deleted"):
+        raise JobCanceled(f"Job {job_id} is {state.status}.", job_ids=[job_id])
+    if state.qubits is None:
+        raise InvalidResponse(
+            f"Job {job_id} is not in {ledger!r}, and the service does not tell how many qubits "
+            "it has.",
+            job_ids=[job_id],
+        )
+    got = await harvest(
+        api, state, traffic, circuits=max(1, len(state.child_ids)), qubits=state.qubits,
+        ordered=state.backend == "simulator",
+    )  # fmt: skip
+    return _End(state.qubits, got.histograms, got.failures, _run_s(state))
+
+
+def _run_s(state: JobState) -> float | None:
+    begun, ended = state.started_at, state.completed_at
+    return ended - begun if begun is not None and ended is not None else None
 
 
 async def finish(
@@ -273,16 +323,14 @@ async def finish(
         raise JobCanceled(f"Job {job_id} is {state.status}.", job_ids=[job_id])
     if state.dry_run and state.status == "completed":
         await ledger.off_loop(ledger.done, row.id, pack([]))
-        return _End([], {}, None)
+        return _End(row.qubits, [], {})
     got = await harvest(
         api, state, traffic, circuits=row.circuits, qubits=row.qubits,
         aggregation=row.aggregation, ordered=not row.backend.startswith("qpu"),
     )  # fmt: skip
     await _store(submitter, row, got, state)
     await book(api, ledger, row, job_id, traffic)
-    begun, ended = state.started_at, state.completed_at
-    run_s = ended - begun if begun is not None and ended is not None else None
-    return _End(got.histograms, got.failures, run_s)
+    return _End(row.qubits, got.histograms, got.failures, _run_s(state))
 
 
 async def _store(submitter: Submitter, row: Submission, got: Harvest, state: JobState) -> None:
@@ -303,7 +351,7 @@ def _stored(row: Submission) -> _End:
         histograms = unpack(row.results)
     why = CircuitFailure(row.state.value, row.failure or "no result", row.job_id or "")
     failures = {i: why for i, histogram in enumerate(histograms) if histogram is None}
-    return _End(histograms, failures, None)
+    return _End(row.qubits, histograms, failures)
 
 
 def _request(
@@ -336,26 +384,26 @@ def _gateset(operations: list[dict[str, Any]]) -> str | None:
     return None if not native else "native" if all(native) else "qis"
 
 
-def _result(job_id: str, end: tuple[Submission, _End] | QStoreError, index: int) -> BatchJobResult:
+def _result(job_id: str, end: _End | QStoreError, index: int) -> BatchJobResult:
     if isinstance(end, JobCanceled):
         return BatchJobResult(job_id, "canceled", error=str(end))
     if isinstance(end, JobTimeout):
         return BatchJobResult(job_id, "timeout", error=str(end))
     if isinstance(end, QStoreError):
         return BatchJobResult(job_id, "failed", error=str(end))
-    row, (histograms, failures, run_s) = end[0], (end[1].histograms, end[1].failures, end[1].run_s)
-    if index >= len(histograms):
+    count = len(end.histograms)
+    if index >= count:
         return BatchJobResult(
-            job_id, "failed", error=f"The job has {len(histograms)} circuits, not {index + 1}."
+            job_id, "failed", error=f"The job has {count} circuits, not {index + 1}."
         )
-    histogram = histograms[index]
-    time_ms = None if run_s is None else 1e3 * run_s
+    histogram = end.histograms[index]
+    time_ms = None if end.run_s is None else 1e3 * end.run_s
     if histogram is None:
-        why = failures.get(index)
+        why = end.failures.get(index)
         error = f"{why.code}: {why.message}" if why else "no result"
         return BatchJobResult(job_id, "failed", error=error, execution_time_ms=time_ms)
     measurements = {
-        f"{state:0{row.qubits}b}"[::-1]: probability
+        f"{state:0{end.qubits}b}"[::-1]: probability
         for state, probability in zip(
             histogram.states.tolist(), histogram.probabilities.tolist(), strict=True
         )

@@ -122,7 +122,37 @@ def test_a_wait_that_is_too_long_is_a_result_and_the_job_can_be_cancelled():
         assert [r.status for r in ended] == ["canceled"] * 2
 
 
-def test_an_id_that_is_not_in_the_ledger_is_a_failed_result(emulator):
+@pytest.mark.parametrize("count", [1, 3])
+def test_jobs_of_another_ledger_are_read_from_the_service(count, emulator):
+    async def submit(client):
+        return await client.submit_batch([flip(k) for k in range(count)])
+
+    ids = [str(i) for i in use(emulator.url, submit)]
+
+    async def fetch(client):
+        return await client.get_results_parallel(ids), list(client.ledger.submissions())
+
+    found, rows = use(emulator.url, fetch)
+    assert [r.status for r in found] == ["completed"] * count
+    wanted = ["".join("1" if q == k else "0" for q in range(3)) for k in range(count)]
+    assert [max(r.measurements, key=r.measurements.get) for r in found] == wanted
+    assert rows == []
+
+
+def test_waiting_for_a_job_of_another_ledger():
+    async def submit(client):
+        return await client.submit_batch([flip(0)])
+
+    async def fetch(client):
+        return await client.get_results_parallel(ids, timeout=0.05)
+
+    with Emulator(profile=30.0) as emulator:
+        ids = [str(i) for i in use(emulator.url, submit)]
+        (late,) = use(emulator.url, fetch)
+        assert late.status == "timeout"
+
+
+def test_an_id_that_nobody_knows_is_a_failed_result(emulator):
     async def scenario(client):
         return await client.get_results_parallel(["0198097d-3888-72ad-a9dd-9ace842cf182"])
 
