@@ -19,7 +19,10 @@ NONE, HALF, FULL, FLIP = 0, 1, 2, 3
 """What a run is left with: no pulse, one GPi2, two GPi2, one GPi."""
 
 _SMALL = 8192
-"""Entries up to which a full matrix is multiplied faster than a sparse one, few rows above all."""
+"""Entries up to which a matrix is kept in full as well: for few rows the faster one."""
+_MOST_PRODUCTS = 1 << 18
+"""More than these OpenBLAS gives to several threads, which wait for each other, and whose number
+might decide the last bit: a run that starts again has to send the same bytes."""
 
 Gate = tuple[str, tuple[int, ...]]
 Codes = npt.NDArray[np.uint8]
@@ -31,32 +34,38 @@ class Emission:
 
     Args:
         gates: the skeleton, (name, wires) in time order.
-        matrix: (slots, arguments), sparse unless small: a phase depends on the runs before it
-            on its wire.
+        matrix: sparse, (slots, arguments): a phase depends on the runs before it on its wire.
+        full: the same, not sparse; None where that is large.
         const: (slots, 1), turns.
         turning: entanglers whose angle depends on parameters.
         slots: of their angles.
-        frames: (wires, arguments), sparse unless small: the virtual Z left at the end.
+        frames: sparse, (wires, arguments): the virtual Z left at the end.
         frame_const: (wires, 1), turns.
     """
 
     gates: tuple[Gate, ...]
-    matrix: csr_array | FloatArray
+    matrix: csr_array
+    full: FloatArray | None
     const: FloatArray
     turning: npt.NDArray[np.intp]
     slots: npt.NDArray[np.intp]
-    frames: csr_array | FloatArray
+    frames: csr_array
     frame_const: FloatArray
 
     @property
     def nbytes(self) -> int:
         """Bytes of its arrays."""
-        maps = (self.matrix, self.frames)
-        arrays = [m for m in maps if isinstance(m, np.ndarray)]
-        sparse = [m for m in maps if not isinstance(m, np.ndarray)]
-        parts = (part for m in sparse for part in (m.data, m.indices, m.indptr))
-        arrays += [self.const, self.frame_const, self.turning, self.slots]
-        return int(sum(a.nbytes for a in (*arrays, *parts)))
+        sparse = [a for m in (self.matrix, self.frames) for a in (m.data, m.indices, m.indptr)]
+        full = [] if self.full is None else [self.full]
+        arrays = (*sparse, *full, self.const, self.frame_const, self.turning, self.slots)
+        return int(sum(a.nbytes for a in arrays))
+
+    def phases(self, x: FloatArray) -> FloatArray:
+        """Parameters (slots, rows) at arguments (arguments, rows), entangling angles left out."""
+        few = self.full is not None and self.full.size * x.shape[1] <= _MOST_PRODUCTS
+        found: FloatArray = (self.full if few else self.matrix) @ x
+        found += self.const
+        return found
 
 
 def emit(
@@ -143,14 +152,11 @@ def emit(
     frames = np.array(frame)
     return Emission(
         tuple(gates),
-        _linear(table[:, :-1]),
+        csr_array(table[:, :-1]),
+        table[:, :-1].copy() if table.size <= _SMALL else None,
         table[:, -1:].copy(),
         turns[:, 0],
         turns[:, 1],
-        _linear(frames[:, :-1]),
+        csr_array(frames[:, :-1]),
         frames[:, -1:].copy(),
     )
-
-
-def _linear(table: FloatArray) -> csr_array | FloatArray:
-    return table.copy() if table.size <= _SMALL else csr_array(table)

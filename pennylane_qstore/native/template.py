@@ -210,8 +210,7 @@ class Template:
         angles, x, patterns = self._evaluate(parameters)
         for emission, rows in self._by_pattern(patterns):
             everything = len(rows) == len(parameters)
-            params = emission.matrix @ (x if everything else x[:, rows])
-            params += emission.const
+            params = emission.phases(x if everything else x[:, rows])
             if emission.turning.size:
                 turns = angles[emission.turning]
                 turns = turns if everything else turns[:, rows]
