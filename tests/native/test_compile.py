@@ -69,6 +69,31 @@ def test_template_equals_the_tape_at_every_row(family, made, data):
             want = marginal(np.abs(state) ** 2, measured)
             got = distribution(batch, block.gates, params)
             assert np.abs(got - want).max() < 1e-9
+            alone = template.bind(rows[row : row + 1])
+            (its,) = alone.blocks
+            assert np.abs(distribution(alone, its.gates, its.params[0]) - want).max() < 1e-9
+
+
+@families
+@pytest.mark.parametrize("layers", [1, 9])
+def test_a_row_alone_has_the_numbers_it_has_among_others(family, layers):
+    """Few turns are multiplied as numbers, many as arrays; few rows by a full matrix."""
+    rng = np.random.default_rng(layers)
+    wires = {i: i for i in range(5)}
+    ops = [
+        qml.AngleEmbedding(rng.uniform(-3, 3, (300, 5)), range(5)),
+        qml.StronglyEntanglingLayers(rng.uniform(-3, 3, (300, layers, 5, 3)), range(5)),
+        *(qml.IsingXX(rng.uniform(-7, 7, 300), [i, (i + 2) % 5]) for i in range(5)),
+    ]
+    piece, program = affine(split(qml.tape.QuantumScript(ops), wires)[0], wires)
+    template = compile_program(program, measured=range(5), family=family, thorough=False)
+    together = template.bind(piece.parameters)
+    for block in together.blocks:
+        for row, params in zip(block.rows[:20], block.params, strict=False):
+            (alone,) = template.bind(piece.parameters[row : row + 1]).blocks
+            assert alone.gates == block.gates
+            turns = alone.params[0] - params
+            assert np.abs(turns - np.round(turns)).max() < 1e-12
 
 
 @families
