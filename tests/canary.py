@@ -1,4 +1,4 @@
-"""The whole suite with a marked key: ``pytest -p canary``. The mark may show up nowhere.
+"""The suite with a marked key: ``pytest -p canary``. The mark may show up nowhere.
 
 Every key that anything wraps, whatever a test calls it, is sent with a mark at its end; the
 emulator takes it off again. Wherever else the mark is seen, the test at hand fails:
