@@ -159,8 +159,9 @@ class Bank:
         half, entangling = angles[: self._turns], angles[self._turns :]
         if rows == 1 and self._singly:
             cosines, sines = np.cos(half)[:, 0].tolist(), np.sin(half)[:, 0].tolist()
-            found = [_multiplied(steps, cosines, sines) for steps in self._singly]
-            columns[:, self._varied, 0] = np.array(found).T
+            found = np.array([_multiplied(steps, cosines, sines) for steps in self._singly])
+            alpha, beta = columns.reshape(2, -1)
+            alpha[self._varied], beta[self._varied] = found[:, 0], found[:, 1]
         elif self._groups:
             cos, sin = np.ones((len(half) + 1, rows)), np.zeros((len(half) + 1, rows))
             np.cos(half, out=cos[:-1])

@@ -307,12 +307,13 @@ class Template:
         halves = np.ceil(2 * angles - (0.5 + EPS))
         odd, rows = np.nonzero(halves % 2)
         if odd.size:
-            runs = self._after[:, odd]
-            a, b = columns[:, runs, rows]
+            alpha, beta = columns.reshape(2, -1)  # one index is cheaper than two
+            at = (self._after[:, odd] * angles.shape[1] + rows).ravel()
+            a, b = alpha[at], beta[at]
             if self.family == "zz":  # times -iZ on the right
-                columns[:, runs, rows] = -1j * a, -1j * b
+                alpha[at], beta[at] = -1j * a, -1j * b
             else:  # times -iX
-                columns[:, runs, rows] = 1j * b.conj(), -1j * a.conj()
+                alpha[at], beta[at] = 1j * b.conj(), -1j * a.conj()
         return np.asarray((angles - halves / 2) * self._signs)
 
     # --- planning --------------------------------------------------------------------------
