@@ -67,9 +67,7 @@ class Stats:
         return _Timer(self, phase)
 
     def _took(self, phase: str, seconds: float) -> None:
-        name = "build" if phase in ("structure", "compile") else phase
-        now = self._now.__dict__
-        now[name] = now.get(name, 0.0) + seconds
+        self._spend("build" if phase in ("structure", "compile") else phase, seconds)
         with self._lock:
             self._seconds[phase] += seconds
 
@@ -109,8 +107,10 @@ class Stats:
             "cost_usd": sum(job.cost_usd or 0.0 for job in jobs),
             "seconds": seconds,
         }
-        self._spend(_service_stretches(jobs, seconds, sequential))
-        self._spend({"service": seconds, "circuits": float(last["circuits"])})
+        for name, took in _service_stretches(jobs, seconds, sequential).items():
+            self._spend(name, took)
+        self._spend("service", seconds)
+        self._spend("circuits", float(last["circuits"]))
         in_flight_s = sum(n * min(job.total_s, seconds) for n, job in zip(sizes, jobs, strict=True))
         client = self._client()
         counted = {name: client.get(name, 0) for name in _COUNTED}
@@ -223,10 +223,9 @@ class Stats:
             }
         )
 
-    def _spend(self, seconds: Mapping[str, float]) -> None:
+    def _spend(self, name: str, seconds: float) -> None:
         now = self._now.__dict__
-        for name, took in seconds.items():
-            now[name] = now.get(name, 0.0) + took
+        now[name] = now.get(name, 0.0) + seconds
 
 
 class _Timer:

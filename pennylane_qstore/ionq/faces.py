@@ -260,7 +260,7 @@ async def _foreign(
     if not state.is_terminal:
         state, _ = await api.poller.wait(
             job_id, JobKind(state.backend or "", 0, 0), traffic, since=api.clock.monotonic(),
-            max_wait_s=max_wait_s, max_delay_s=max_delay_s, report=lambda _: None,
+            max_wait_s=max_wait_s, max_delay_s=max_delay_s, report=_nobody,
         )  # fmt: skip
     if state.status in ("canceled", "deleted"):
         raise JobCanceled(f"Job {job_id} is {state.status}.", job_ids=[job_id])
@@ -411,5 +411,5 @@ def _result(job_id: str, end: _End | QStoreError, index: int) -> BatchJobResult:
     return BatchJobResult(job_id, "completed", measurements, None, time_ms)
 
 
-def _nobody(_progress: Progress) -> None:
+def _nobody(_news: object) -> None:
     """Nobody listens."""

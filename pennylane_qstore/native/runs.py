@@ -137,14 +137,21 @@ class Bank:
         self.size = len(flat)
         self._columns = np.zeros((2, self.size, 1), dtype=complex)
         self._columns[0] = 1.0
-        turns = [op.angle for run in flat for op in run if isinstance(op, Turn)]
+        turns: list[Affine] = []
+        numbered: list[list[_Numbered]] = []
+        for run in flat:
+            numbered.append([])
+            for op in run:
+                numbered[-1].append((op, len(turns)))
+                if isinstance(op, Turn):
+                    turns.append(op.angle.scaled(0.5))
         self._turns = len(turns)
-        angles = [angle.scaled(0.5) for angle in turns] + [e.angle for e in runs.entanglers]
-        self.angles = AffineMap(angles, parameters)
-        self._groups = self._grouped(flat)
-        alone = self._alone(flat) if len(turns) <= _FEW_TURNS else []
-        self._varied = np.array([run for run, _ in alone], dtype=np.intp)
-        self._singly = [steps for _, steps in alone]
+        self.angles = AffineMap([*turns, *(e.angle for e in runs.entanglers)], parameters)
+        self._groups = self._grouped(numbered)
+        few = len(turns) <= _FEW_TURNS
+        alone = {r: run for r, run in enumerate(numbered) if few and _varies(run)}
+        self._varied = np.array(list(alone), dtype=np.intp)
+        self._singly = [[_alone(*its) for its in run] for run in alone.values()]
 
     def evaluate(self, parameters: FloatArray) -> tuple[FloatArray, ComplexArray]:
         """At parameters ``[rows, P]``: angles of the entanglers, and (α, β) of every run.
@@ -171,48 +178,26 @@ class Bank:
                 alpha[members], beta[members] = _multiplied(together, cos, sin)
         return entangling, columns
 
-    def _alone(self, flat: Sequence[Sequence[Local | Turn]]) -> list[tuple[int, list[_Step]]]:
-        """Each run that depends on parameters, and its steps in numbers."""
-        found: list[tuple[int, list[_Step]]] = []
-        count = 0
-        for r, run in enumerate(flat):
-            steps: list[_Step] = []
-            for op in run:
-                if isinstance(op, Turn):
-                    steps.append((op.axis, count, None))
-                    count += 1
-                else:
-                    steps.append(("c", *column(op.matrix)))
-            if any(kind != "c" for kind, _, _ in steps):
-                found.append((r, steps))
-        return found
-
-    def _grouped(self, flat: Sequence[Sequence[Local | Turn]]) -> list[_Group]:
+    def _grouped(self, runs: Sequence[Sequence[_Numbered]]) -> list[_Group]:
         """Constant runs are multiplied now; the others are grouped by shape.
 
         A shape joins a longer one that has room for it, with turns by nothing in between: a
         group more costs more than these.
         """
         shapes: dict[tuple[str, ...], list[int]] = {}
-        slots: list[list[int]] = []
-        count = 0
-        for r, run in enumerate(flat):
-            slots.append([])
-            for op in run:
-                slots[r].append(count)
-                count += isinstance(op, Turn)
-            shape = tuple(op.axis if isinstance(op, Turn) else "c" for op in run)
-            if shape == ("c",):
-                assert isinstance(run[0], Local)  # noqa: S101 - by its shape
-                self._columns[:, r, 0] = column(run[0].matrix)
-            elif shape:
+        for r, run in enumerate(runs):
+            if _varies(run):
+                shape = tuple(op.axis if isinstance(op, Turn) else "c" for op, _ in run)
                 shapes.setdefault(shape, []).append(r)
+            elif run:
+                ((op, _),) = run  # neighbouring constants are one
+                self._columns[:, r, 0] = column(_constant(op))
         groups: dict[tuple[str, ...], list[tuple[int, list[_Placed]]]] = {}
         for shape in sorted(shapes, key=len, reverse=True):
             hosts = ((host, _fit(shape, host)) for host in (*groups, shape))
             host, at = next((host, at) for host, at in hosts if at is not None)
             for r in shapes[shape]:
-                placed = [None if i is None else (flat[r][i], slots[r][i]) for i in at]
+                placed = [None if i is None else runs[r][i] for i in at]
                 groups.setdefault(host, []).append((r, placed))
         return [
             (
@@ -226,8 +211,10 @@ class Bank:
         ]
 
 
-_Placed = tuple[Local | Turn, int] | None
-"""What a run has at a position of its group: an operation and the slot of its angle, or nothing."""
+_Numbered = tuple[Local | Turn, int]
+"""An operation of a run, and the slot of its angle if it is a turn."""
+_Placed = _Numbered | None
+"""What a run has at a position of its group, if anything."""
 _Step = tuple[str, Any, Any]
 """A kind ("x", "y", "z": a turn, "c": a constant); slots of the angles, or α; β of a constant.
 Arrays of all runs of a group; numbers of a run alone."""
@@ -250,6 +237,16 @@ def _fit(shape: tuple[str, ...], host: tuple[str, ...]) -> list[int | None] | No
         at.append(taken if fits else None)
         taken += fits
     return at if taken == len(shape) else None
+
+
+def _varies(run: Sequence[_Numbered]) -> bool:
+    """Whether a run depends on parameters."""
+    return any(isinstance(op, Turn) for op, _ in run)
+
+
+def _alone(op: Local | Turn, slot: int) -> _Step:
+    """One operation of a run by itself."""
+    return (op.axis, slot, None) if isinstance(op, Turn) else ("c", *column(op.matrix))
 
 
 def _step(kind: str, placed: Sequence[_Placed]) -> _Step:

@@ -151,7 +151,7 @@ class Template:
             ],
             dtype=np.intp,
         )
-        self._turns = any(e.angle.terms for e in runs.entanglers)
+        self._turning = any(e.angle.terms for e in runs.entanglers)
         self.off_plan_rows = self.fallbacks = 0
         self._flips, self._signs = np.ones(len(self._entanglers)), np.ones((1, 1))
         self._others: tuple[Moves, ...] | None = None
@@ -241,13 +241,13 @@ class Template:
         np.arctan2(columns.imag, columns.real, out=x[:2])
         x[2] = tilts
         x *= _IN_TURNS
-        patterns = np.concatenate([codes, np.abs(angles) < EPS]) if self._turns else codes
+        patterns = np.concatenate([codes, np.abs(angles) < EPS]) if self._turning else codes
         return angles, x.reshape(-1, codes.shape[1]), patterns
 
     def _amplitudes(self, parameters: FloatArray) -> tuple[FloatArray, ComplexArray]:
         """Entangling angles, and (α, β) of the runs with nothing moved, (2, runs, rows)."""
         angles, columns = self._bank.evaluate(parameters)
-        if self._turns:
+        if self._turning:
             angles = self._wrap(angles, columns)
         return angles, columns
 

@@ -230,19 +230,22 @@ def _cells(
     if interface == "jax.jit":  # compiles, which is sent by itself
         loop(start)
         mapped(start)
+
+    def sent_so_far() -> int:
+        return posts(device)
+
     serial = SPSAOptimizer(maxiter=10, seed=0, mode="serial")
-    wanted, plain = _step(serial, loop, start, lambda: posts(device))
+    plain = _step(serial, loop, start, sent_so_far)
     stock = _for_stock(loop, kind), qml.numpy.array(_weights(), requires_grad=True)
-    stock_wanted, stock_plain = _step(_stock(), *stock, lambda: posts(device))
+    stock_plain = _step(_stock(), *stock, sent_so_far)
     cells = []
     for way in WAYS:
         is_stock = way.startswith("stock")
+        wanted, calls = stock_plain if is_stock else plain
         ours = _Gathered(device) if way == "gather" else SPSAOptimizer(maxiter=10, seed=0)
         cost, w = stock if is_stock else (mapped if way == "gather" else loop, start)
         with deferred.deferred() if way == "stock deferred" else contextlib.nullcontext():
-            found, sent = _step(_stock() if is_stock else ours, cost, w, lambda: posts(device))
-        calls = stock_plain if is_stock else plain
-        pairs = zip(found, stock_wanted if is_stock else wanted, strict=True)
+            found, sent = _step(_stock() if is_stock else ours, cost, w, sent_so_far)
         cells.append(
             Cell(
                 objective,
@@ -252,7 +255,9 @@ def _cells(
                 posts=sum(sent),
                 step=sum(sent[:-1]) if is_stock else sum(sent),
                 allowed=allowed(objective, interface, way, calls),
-                difference=max(float(np.max(np.abs(f - v))) for f, v in pairs),
+                difference=max(
+                    float(np.max(np.abs(f - v))) for f, v in zip(found, wanted, strict=True)
+                ),
             )
         )
     return cells
