@@ -120,6 +120,7 @@ def test_the_key_goes_to_no_foreign_host(route, request_of, fake_clock):
 # ---- the whole suite with a marked key (see ``tests/canary.py``) ---------------------------
 
 TESTS = Path(__file__).parents[1]
+PARALLEL = ("-n", "auto", "--dist", "loadfile")
 LEAKS = """
 import logging, socket
 import pennylane as qml
@@ -214,9 +215,10 @@ def test_a_suite_that_leaks_its_key_fails(tmp_path):
     assert "PASSED test_leaks.py::test_none" in done.stdout
 
 
-def test_a_suite_that_leaves_its_key_in_a_file_fails(tmp_path):
+@pytest.mark.parametrize("parallel", [(), PARALLEL], ids=["alone", "parallel"])
+def test_a_suite_that_leaves_its_key_in_a_file_fails(parallel, tmp_path):
     (tmp_path / "test_leaves.py").write_text(FILE)
-    done = run_suite(tmp_path, "test_leaves.py", f"--basetemp={tmp_path / 'temp'}")
+    done = run_suite(tmp_path, "test_leaves.py", f"--basetemp={tmp_path / 'temp'}", *parallel)
     assert done.returncode == 1, done.stdout
     assert "1 with the key" in done.stdout
     shutil.rmtree(tmp_path / "temp")  # the whole suite's run looks at this folder, too
@@ -227,8 +229,7 @@ def test_the_whole_suite_shows_its_key_nowhere(pytestconfig):
     """But for what needs torch or JAX, which ``.ci/run`` runs with the mark in the first place."""
     options = pytestconfig.getini("addopts")
     usual = options[options.index("-m") + 1]
-    parallel = ("-n", "auto", "--dist", "loadfile")
-    done = run_suite(TESTS.parent, "tests", *parallel, "-m", f"{usual} and not ml")
+    done = run_suite(TESTS.parent, "tests", *PARALLEL, "-m", f"{usual} and not ml")
     # Whether the tests pass is the plain run's business: under the mark everything is slower.
     assert "The key was seen in" not in done.stdout, done.stdout[-20_000:]
     assert ", 0 with the key" in done.stdout
