@@ -281,7 +281,7 @@ class IonQDevice(Device):  # type: ignore[misc]
         options = self._options
         requests = requests_of(
             prepared,
-            order=None if self.wires is None else list(self.wires),
+            order=self._order,
             target=options.target if backend is None else options.target_of(backend),
             packing=options.packing,
             cache=self.cache,
@@ -328,6 +328,7 @@ class IonQDevice(Device):  # type: ignore[misc]
     def _prepare(self) -> None:
         """What is made anew in every process and copy."""
         options = self._options
+        self._order = None if self.wires is None else self.wires.labels
         self._rng = np.random.default_rng(options.seed)
         self._noise_rng = np.random.default_rng(None if options.seed is None else [options.seed, 1])
         self._service = Service(options)
@@ -396,7 +397,7 @@ class IonQDevice(Device):  # type: ignore[misc]
         options = self._options
         return execute(
             circuits,
-            order=None if self.wires is None else list(self.wires),
+            order=self._order,
             target=self._fallback.target(options.target),
             packing=options.packing,
             cache=self.cache,
@@ -440,17 +441,11 @@ class IonQDevice(Device):  # type: ignore[misc]
 
     def _refuse(self, tape: QuantumScript) -> None:
         """What must not reach the service."""
-        target = self._options.target
-        if not tape.shots and not target.exact:
+        if not tape.shots and not self._options.target.exact:
             raise NotSupported(
                 f"Analytic execution (shots=None) not supported on qstore.ionq with "
                 f"{self._options.described}: it samples. Give the QNode shots, "
                 "qml.set_shots(qnode, shots=1000), or use an ideal simulator."
-            )
-        if len(tape.wires) > target.backend.qubits:
-            raise NotSupported(
-                f"A circuit on {len(tape.wires)} wires is not supported on qstore.ionq with "
-                f"{self._options.described}: it has {target.backend.qubits} qubits."
             )
 
     def _track(self, circuits: Sequence[QuantumScript]) -> None:
@@ -479,6 +474,6 @@ class IonQDevice(Device):  # type: ignore[misc]
 
 
 _REBUILT = (
-    *("_rng", "_noise_rng", "_stats", "_service", "_fallback", "_reader", "cache"),
+    *("_order", "_rng", "_noise_rng", "_stats", "_service", "_fallback", "_reader", "cache"),
     *("_gradient", "_pipelines"),
 )

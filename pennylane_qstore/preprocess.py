@@ -7,6 +7,7 @@ snapshots. Everything else is left to ``execute``, which remembers it per struct
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -42,21 +43,20 @@ def prepare(
         NotSupported: a mixed state, a classical shadow of a broadcast tape, or one without
             shots.
     """
-    if wires is not None:
+    if wires is not None and not wires.contains_wires(tape.wires):
         foreign = [w for w in tape.wires if w not in wires]
-        if foreign:
-            raise WireError(
-                f"Cannot run circuit(s) on qstore.ionq: wires {foreign} are not on the device, "
-                f"which has {wires.tolist()}."
-            )
-    kinds = {type(op) for op in tape.operations}
+        raise WireError(
+            f"Cannot run circuit(s) on qstore.ionq: wires {foreign} are not on the device, "
+            f"which has {wires.tolist()}."
+        )
+    kinds = set(map(type, tape.operations))
     if qml.QubitDensityMatrix in kinds:
         raise NotSupported(
             "QubitDensityMatrix is not supported on qstore.ionq: no sequence of gates prepares a "
             "mixed state. Entangle the wires with others, or average over pure states."
         )
-    measured = any(issubclass(kind, MidMeasure) for kind in kinds)
-    shadows = any(isinstance(m, _SHADOWS) for m in tape.measurements)
+    measured = any(map(_is_measured, kinds))
+    shadows = any(map(_is_shadow, map(type, tape.measurements)))
     if not measured and not shadows:
         return (tape,), _first
     with QueuingManager.stop_recording():
@@ -72,6 +72,17 @@ def prepare(
         return together(tuple(join([next(left) for _ in some]) for some, join in parts))
 
     return [t for some, _ in parts for t in some], after
+
+
+# PennyLane's classes are abstract ones, of which the question takes longer than to remember.
+@functools.cache
+def _is_measured(kind: type) -> bool:
+    return issubclass(kind, MidMeasure)
+
+
+@functools.cache
+def _is_shadow(kind: type) -> bool:
+    return issubclass(kind, _SHADOWS)
 
 
 def _first(results: ResultBatch) -> Result:

@@ -135,10 +135,20 @@ def prepare(tape: QuantumScript, order: Sequence[Any] | None, cache: SmartCircui
         order: the device's wires, or None to number the tape's own.
         cache: keeps the analysis of measurements.
     """
-    wires = {w: i for i, w in enumerate(order if order is not None else ())}
-    if order is None or len(tape.wires) > len(wires) or any(w not in wires for w in tape.wires):
-        for w in standard_order(tape):  # those of a device without wires, and ancillas
-            wires.setdefault(w, len(wires))
+    wires = {w: i for i, w in enumerate(order or ())}
+    if order is None:
+        others = standard_order(tape)
+    else:
+        try:  # quicker than to look first: a tape has to gather its wires
+            return _prepared(tape, wires, cache)
+        except KeyError:
+            others = standard_order(tape)  # ancillas
+    for w in others:
+        wires.setdefault(w, len(wires))
+    return _prepared(tape, wires, cache)
+
+
+def _prepared(tape: QuantumScript, wires: dict[Any, int], cache: SmartCircuitCache) -> Prepared:
     finite = bool(tape.shots)
     key = measurement_key(tape.measurements, wires)
     if key is None:

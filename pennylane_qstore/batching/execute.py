@@ -9,8 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from pennylane.tape import QuantumScript
@@ -30,15 +29,14 @@ from pennylane_qstore.batching.partial import About, arrived, by_position, one_b
 from pennylane_qstore.batching.stats import Stats
 from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.ionq.wire import Histogram, JobRequest
-from pennylane_qstore.measure import NotSupported, Plan, results
+from pennylane_qstore.measure import NotSupported, results
 from pennylane_qstore.native.cache import SmartCircuitCache
 
 _ENVELOPE_BYTES = 20_000
 """Room left in a body for everything but the circuits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Packing:
+class Packing(NamedTuple):
     """How circuits are put into jobs.
 
     Args:
@@ -50,7 +48,7 @@ class Packing:
     """
 
     batch: bool = True
-    size: Callable[[int], int | None] = field(default=lambda circuits: None)
+    size: Callable[[int], int | None] = lambda circuits: None
     observe: Callable[[Sequence[Any], Sequence[JobRequest], float], None] | None = None
     name: str | None = None
     metadata: Mapping[str, str] | None = None
@@ -113,7 +111,7 @@ def execute(
         for i, tape in enumerate(tapes):
             with About(i):
                 prepared.append(prepare(tape, order, cache))
-                _check_selection(prepared[i].plan, tape, target)
+                _refuse(prepared[i], tape, target)
         works = works_of(prepared)
     circuits = build(works, prepared, target, cache, stats)
     chunks, requests = _jobs(works, tapes, circuits, target, packing, noise_seed)
@@ -168,8 +166,15 @@ def _results(
     return tuple(out)
 
 
-def _check_selection(plan: Plan, tape: QuantumScript, target: Target) -> None:
-    if plan.fill and tape.shots and not target.exact:
+def _refuse(prepared: Prepared, tape: QuantumScript, target: Target) -> None:
+    """What must not reach the service."""
+    most = target.backend.qubits
+    if len(prepared.wires) > most and len(tape.wires) > most:
+        raise NotSupported(
+            f"A circuit on {len(tape.wires)} wires is not supported on qstore.ionq with backend "
+            f"{target.backend.name!r}: it has {most} qubits."
+        )
+    if prepared.plan.fill and tape.shots and not target.exact:
         raise NotSupported(
             "postselect_mode='fill-shots' is not supported on qstore.ionq with a backend that "
             "samples: what is not selected has been measured already. Use 'hw-like', which keeps "

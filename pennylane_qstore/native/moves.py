@@ -6,8 +6,9 @@ needs the neighbour's angle first: rules are arranged in levels, each evaluated 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +58,9 @@ class Moves:
                     right.append(start + i)
                     left.append(start + i + 1)
                     moved.append(run)
+        arranged = sorted(levels.items())
+        self._items = [(kind, *item) for (_, kind), items in arranged for item in items]
+        self._places = list(zip(moved, right, left, strict=True))
         self._steps = [
             _Step(
                 kind,
@@ -65,7 +69,7 @@ class Moves:
                 np.array([item[2] for item in items]),
                 np.array([[item[3]] for item in items]),
             )
-            for (_, kind), items in sorted(levels.items())
+            for (_, kind), items in arranged
         ]
         self._moved, self._left, self._right = (
             np.array(m, dtype=int) for m in (moved, left, right)
@@ -78,29 +82,25 @@ class Moves:
         c = np.empty((len(self._const), alpha.shape[1]))
         c[:] = self._const
         for kind, slots, sources, runs, offsets in self._steps:
-            a, b = alpha[runs], beta[runs]
-            if kind == "euler":
-                y = -2 * (a.real * b.real + a.imag * b.imag)
-                z = 2 * (a.real * a.imag - b.real * b.imag)
-                c[slots] = np.arctan2(y, z) + offsets
-                continue
-            half = c[sources] / 2
-            cos, sin = np.cos(half), 1j * np.sin(half)
-            if kind == "forward":  # the first column of U RX(-c)
-                a, b = a * cos - sin * b.conj(), b * cos + sin * a.conj()
-                y = a.real * b.imag - a.imag * b.real
-            else:  # that of (RX(c) U)†
-                a, b = cos * a - sin * b, cos * b - sin * a
-                y = -(a.real * b.imag + a.imag * b.real)
-            z = a.real**2 + a.imag**2 - b.real**2 - b.imag**2
-            c[slots] = np.arctan2(2 * y, z) + offsets
+            c[slots] = _freeing(kind, alpha[runs], beta[runs], c[sources], np) + offsets
         c /= 2
         cos, sin = np.cos(c), 1j * np.sin(c)
-        a, b = alpha[self._moved], beta[self._moved]
-        cr, sr = cos[self._right], sin[self._right]
-        a, b = a * cr - sr * b.conj(), b * cr + sr * a.conj()
-        cl, sl = cos[self._left], sin[self._left]
-        alpha[self._moved], beta[self._moved] = cl * a - sl * b, cl * b - sl * a
+        right, left = self._right, self._left
+        alpha[self._moved], beta[self._moved] = _moved(
+            *(alpha[self._moved], beta[self._moved]),
+            *(cos[right], sin[right], cos[left], sin[left]),
+        )
+
+    def alone(self, columns: list[tuple[complex, complex]]) -> None:
+        """The same for one row: a list of each run's (α, β), changed in place."""
+        if not self._moved.size:
+            return
+        c = self._const[:, 0].tolist()
+        for kind, slot, source, run, offset in self._items:
+            c[slot] = _freeing(kind, *columns[run], c[source], math) + offset
+        cos, sin = [math.cos(x / 2) for x in c], [1j * math.sin(x / 2) for x in c]
+        for run, right, left in self._places:
+            columns[run] = _moved(*columns[run], cos[right], sin[right], cos[left], sin[left])
 
     def flips(self, entanglers: Sequence[Entangler]) -> FloatArray:
         """Sign that each ZZ's angle gets from the half turns moved through it."""
@@ -108,6 +108,31 @@ class Moves:
             [self._signs[e.a][e.run_a + 1] * self._signs[e.b][e.run_b + 1] for e in entanglers],
             dtype=float,
         )
+
+
+def _freeing(kind: Kind, a: Any, b: Any, c: Any, functions: Any) -> Any:
+    """The angle that saves the run (α, β) a pulse, when its neighbour's is c.
+
+    ``functions`` are NumPy's for arrays, those of ``math`` for numbers.
+    """
+    if kind == "euler":
+        y = -2 * (a.real * b.real + a.imag * b.imag)
+        return functions.atan2(y, 2 * (a.real * a.imag - b.real * b.imag))
+    cos, sin = functions.cos(c / 2), 1j * functions.sin(c / 2)
+    if kind == "forward":  # the first column of U RX(-c)
+        a, b = a * cos - sin * b.conjugate(), b * cos + sin * a.conjugate()
+        y = a.real * b.imag - a.imag * b.real
+    else:  # that of (RX(c) U)†
+        a, b = cos * a - sin * b, cos * b - sin * a
+        y = -(a.real * b.imag + a.imag * b.real)
+    z = a.real * a.real + a.imag * a.imag - b.real * b.real - b.imag * b.imag
+    return functions.atan2(2 * y, z)
+
+
+def _moved(a: Any, b: Any, cr: Any, sr: Any, cl: Any, sl: Any) -> tuple[Any, Any]:
+    """(α, β) of RX(l) U RX(-r), given cosines and sines (times i) of the half angles."""
+    a, b = a * cr - sr * b.conjugate(), b * cr + sr * a.conjugate()
+    return cl * a - sl * b, cl * b - sl * a
 
 
 def _levels(rules: Sequence[Rule]) -> list[int]:

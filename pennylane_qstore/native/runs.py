@@ -7,6 +7,7 @@ the same shape are multiplied together, stacked, over all rows of parameters.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -145,13 +146,13 @@ class Bank:
                 numbered[-1].append((op, len(turns)))
                 if isinstance(op, Turn):
                     turns.append(op.angle.scaled(0.5))
-        self._turns = len(turns)
+        self.turns = len(turns)
         self.angles = AffineMap([*turns, *(e.angle for e in runs.entanglers)], parameters)
         self._groups = self._grouped(numbered)
-        few = len(turns) <= _FEW_TURNS
-        alone = {r: run for r, run in enumerate(numbered) if few and _varies(run)}
-        self._varied = np.array(list(alone), dtype=np.intp)
-        self._singly = [[_alone(*its) for its in run] for run in alone.values()]
+        self._fixed = [tuple(column) for column in self._columns[:, :, 0].T.tolist()]
+        self._singly = [
+            (r, [_alone(*its) for its in run]) for r, run in enumerate(numbered) if _varies(run)
+        ]
 
     def evaluate(self, parameters: FloatArray) -> tuple[FloatArray, ComplexArray]:
         """At parameters ``[rows, P]``: angles of the entanglers, and (α, β) of every run.
@@ -163,13 +164,8 @@ class Bank:
         columns = np.empty((2, self.size, rows), dtype=complex)
         columns[:] = self._columns
         angles = self.angles(parameters)
-        half, entangling = angles[: self._turns], angles[self._turns :]
-        if rows == 1 and self._singly:
-            cosines, sines = np.cos(half)[:, 0].tolist(), np.sin(half)[:, 0].tolist()
-            found = np.array([_multiplied(steps, cosines, sines) for steps in self._singly])
-            alpha, beta = columns.reshape(2, -1)
-            alpha[self._varied], beta[self._varied] = found[:, 0], found[:, 1]
-        elif self._groups:
+        half, entangling = angles[: self.turns], angles[self.turns :]
+        if self._groups:
             cos, sin = np.ones((len(half) + 1, rows)), np.zeros((len(half) + 1, rows))
             np.cos(half, out=cos[:-1])
             np.sin(half, out=sin[:-1])
@@ -177,6 +173,16 @@ class Bank:
             for members, together in self._groups:
                 alpha[members], beta[members] = _multiplied(together, cos, sin)
         return entangling, columns
+
+    def alone(self, parameters: FloatArray) -> tuple[list[float], list[tuple[complex, complex]]]:
+        """The same for one row, ``[1, P]``, in Python's numbers."""
+        angles: list[float] = self.angles(parameters)[:, 0].tolist()
+        half = angles[: self.turns]
+        cos, sin = [math.cos(x) for x in half], [math.sin(x) for x in half]
+        columns = self._fixed.copy()
+        for r, steps in self._singly:
+            columns[r] = _multiplied(steps, cos, sin)
+        return angles[self.turns :], columns
 
     def _grouped(self, runs: Sequence[Sequence[_Numbered]]) -> list[_Group]:
         """Constant runs are multiplied now; the others are grouped by shape.
@@ -222,8 +228,6 @@ _Group = tuple[np.ndarray, list[_Step]]
 
 _MOST_ROOM = 2
 """Steps that a run of a longer group may leave out."""
-_FEW_TURNS = 100
-"""With more turns than this, arrays are faster than Python's numbers for a single row, too."""
 
 
 def _fit(shape: tuple[str, ...], host: tuple[str, ...]) -> list[int | None] | None:

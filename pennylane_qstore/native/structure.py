@@ -58,6 +58,8 @@ _NDIM: Mapping[type, tuple[int, ...]] = {
 }
 """Dimensions of one row's parameters where PennyLane's ``ndim_params`` counts the batch in."""
 
+_CONTROLLED = frozenset(kind for kind in ELEMENTARY if issubclass(kind, Controlled))
+
 _SNAP = 96
 """Denominator of the rational factors in PennyLane's decompositions (halves, thirds, ...)."""
 
@@ -174,71 +176,78 @@ def _split(
     operations: Sequence[Operator], wires: Mapping[Any, int], batch: int | None = None
 ) -> Split | None:
     keys: list[Hashable] = []
-    columns: list[Any] = []
     kept: list[Operator] = []
-    scalars = batch is None
+    rows = _Rows(batch)
     for op in operations:
         kind = type(op)
         if kind in DROPPED:
             if op.data and op.batch_size:
-                batch, scalars = _same_batch(batch, op.batch_size), False
+                rows.batch = _same_batch(rows.batch, op.batch_size)
             continue
         kept.append(op)
         if kind in ELEMENTARY:
-            keys.append((kind, tuple([wires[w] for w in op.wires])))
-            for value in op.data:
-                columns.append(value)
-                if not isinstance(value, float):
-                    scalars = False
-            continue
-        key = _key(op, wires)
-        if key is None:
-            return None
-        keys.append(key)
-        if kind is not qml.QubitUnitary:
-            scalars = scalars and not op.data
-            columns.extend(zip(op.data, _ndims(op), strict=True))
-    if scalars:
-        parameters = np.array([columns], dtype=float).reshape(1, -1)
-    else:
-        parts: list[FloatArray] = []
-        for column in columns:
-            value, ndim = column if isinstance(column, tuple) else (column, 0)
-            array = _real(value, kept)
-            if array.ndim > ndim + 1:
-                raise CompileError(
-                    f"{_whose(value, kept)} has a parameter of shape {array.shape}: one dimension "
-                    f"more than its own {ndim} can be a batch, {array.ndim - ndim} cannot. "
-                    "Nothing was sent."
-                )
-            if array.ndim > ndim:
-                batch = _same_batch(batch, len(array))
-                parts.append(array.reshape(len(array), -1))
-            else:
-                parts.append(array.reshape(1, -1))
-        if batch is not None:
-            parts = [np.broadcast_to(part, (batch, part.shape[1])) for part in parts]
-        parameters = np.concatenate(parts, axis=1)
+            keys.append((kind, _on(op, wires)))
+        else:
+            key = _key(op, wires)
+            if key is None:
+                return None
+            keys.append(key)
+            if kind is qml.QubitUnitary:  # part of its key
+                continue
+        if op.data:
+            rows.add(op)
+    parameters = rows.matrix()
     if not np.isfinite(parameters).all():
         _refuse_not_finite(kept)
-    return Split(tuple(keys), parameters, tuple(kept), batch is not None)
+    return Split(tuple(keys), parameters, tuple(kept), rows.batch is not None)
 
 
-def _real(value: Any, operations: Sequence[Operator]) -> FloatArray:
+class _Rows:
+    """Parameters of operations, as they come.
+
+    Args:
+        batch: number of rows, as far as it is known.
+    """
+
+    def __init__(self, batch: int | None) -> None:
+        self.batch = batch
+        self._parts: list[Any] = [[]]  # numbers that follow each other, and arrays (rows, n)
+
+    def add(self, op: Operator) -> None:
+        """Take the parameters of the next operation."""
+        for value, ndim in zip(op.data, _ndims(op), strict=True):
+            if isinstance(value, float):
+                self._parts[-1].append(value)
+                continue
+            array = _real(value, op)
+            if array.ndim > ndim + 1:
+                raise CompileError(
+                    f"{op.name} has a parameter of shape {array.shape}: one dimension more than "
+                    f"its own {ndim} can be a batch, {array.ndim - ndim} cannot. Nothing was sent."
+                )
+            rows = 1
+            if array.ndim > ndim:
+                self.batch = _same_batch(self.batch, len(array))
+                rows = len(array)
+            self._parts += [array.reshape(rows, -1), []]
+
+    def matrix(self) -> FloatArray:
+        """All parameters, ``[rows, P]``."""
+        parts = [np.array([p]) if isinstance(p, list) else p for p in self._parts if len(p)]
+        if self.batch is not None:
+            parts = [np.broadcast_to(part, (self.batch, part.shape[1])) for part in parts]
+        return np.concatenate(parts, axis=1) if parts else np.zeros((self.batch or 1, 0))
+
+
+def _real(value: Any, op: Operator) -> FloatArray:
     array = np.asarray(value)
-    if array.dtype == np.float64:
+    if array.dtype.char == "d":  # quicker than to compare types
         return array
     if array.dtype.kind in "fiub" or (array.dtype.kind == "c" and not array.imag.any()):
         return array.real.astype(float)
     raise CompileError(
-        f"{_whose(value, operations)} has a parameter that is not a real number: "
-        f"{str(value)[:80]}. Nothing was sent."
+        f"{op.name} has a parameter that is not a real number: {str(value)[:80]}. Nothing was sent."
     )
-
-
-def _whose(value: Any, operations: Sequence[Operator]) -> str:
-    """Name of the operation that has a parameter."""
-    return next((op.name for op in operations if any(d is value for d in op.data)), "An operation")
 
 
 def _same_batch(batch: int | None, size: int) -> int:
@@ -252,9 +261,10 @@ def _same_batch(batch: int | None, size: int) -> int:
 def _key(op: Operator, wires: Mapping[Any, int]) -> Hashable | None:
     """Key of an operation, or None where it cannot be keyed without its values."""
     kind = type(op)
-    on = tuple([wires[w] for w in op.wires])
+    on = _on(op, wires)
     if kind in ELEMENTARY or kind in _PLAIN or kind in _NAMED:
-        named = tuple(_frozen(op.hyperparameters[name]) for name in _NAMED.get(kind, ()))
+        names = _NAMED.get(kind, ())
+        named = tuple([_frozen(op.hyperparameters[name]) for name in names])
         return kind, on, named, _row_shapes(op)
     if isinstance(op, qml.QubitUnitary):
         matrix = np.asarray(op.data[0])
@@ -272,9 +282,16 @@ def _key(op: Operator, wires: Mapping[Any, int]) -> Hashable | None:
     return None
 
 
+def _on(op: Operator, wires: Mapping[Any, int]) -> tuple[int, ...]:
+    """Indices of an operation's wires, its controls first."""
+    if type(op) in _CONTROLLED:  # which would put them together anew
+        return tuple([wires[w] for w in (*op.control_wires, *op.target_wires)])
+    return tuple([wires[w] for w in op.wires])
+
+
 def _frozen(value: Any) -> Hashable:
     if isinstance(value, (list, tuple, np.ndarray)):
-        return tuple(_frozen(v) for v in value)
+        return tuple([_frozen(v) for v in value])
     try:
         hash(value)
     except TypeError:
@@ -284,7 +301,8 @@ def _frozen(value: Any) -> Hashable:
 
 def _row_shapes(op: Operator) -> tuple[tuple[int, ...], ...]:
     """Shapes of an operation's parameters without the batch dimension."""
-    return tuple(np.shape(d)[np.ndim(d) - n :] for d, n in zip(op.data, _ndims(op), strict=True))
+    shapes = [(np.shape(d), n) for d, n in zip(op.data, _ndims(op), strict=True)]
+    return tuple([shape[len(shape) - n :] for shape, n in shapes])
 
 
 def _ndims(op: Operator) -> tuple[int, ...]:

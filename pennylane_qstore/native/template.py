@@ -13,10 +13,13 @@ plan does not suit them, wire by wire with another.
 
 from __future__ import annotations
 
+import math
 import threading
+from bisect import bisect_left
+from cmath import phase
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -53,12 +56,21 @@ _MAX_PATTERNS = 512
 _IN_TURNS = np.array([1.0, 1.0, 2.0])[:, None, None] / TURN
 """Factors of arg α, arg β, and atan2(|α|, |β|)."""
 
-_EDGES = np.array([EPS, np.pi / 4 - EPS, np.pi / 4 + EPS, np.pi / 2 - EPS])
-_CODES = np.array([FLIP, FULL, HALF, FULL, NONE], dtype=np.uint8)
+_EDGES = (EPS, np.pi / 4 - EPS, np.pi / 4 + EPS, np.pi / 2 - EPS)
+_CODES = (FLIP, FULL, HALF, FULL, NONE)
 """What a run is left with when its tilt, atan2(|α|, |β|), lies below, between and above edges."""
 
-_PULSES = np.array([0, 1, 2, 1])
+_PULSES = (0, 1, 2, 1)
 """Of a run, by what it is left with."""
+
+_EDGES_ARRAY, _CODES_ARRAY = np.array(_EDGES), np.array(_CODES, dtype=np.uint8)
+_PULSES_ARRAY = np.array(_PULSES)
+
+_FIRST = np.zeros(1, dtype=np.intp)
+"""The index of a row that is alone."""
+
+_SMALL = 120
+"""With more runs and turns than this, arrays are faster than Python's numbers for one row, too."""
 
 
 class NativeBlock(NamedTuple):
@@ -102,8 +114,7 @@ class Readout:
         return np.asarray((bits @ self.matrix.T + self.offset) & 1, dtype=np.uint8)
 
 
-@dataclass(frozen=True, slots=True)
-class NativeBatch:
+class NativeBatch(NamedTuple):
     """A bound template: circuits in native gates, and how to read their outcomes.
 
     Args:
@@ -200,15 +211,15 @@ class Template:
     def frames(self, parameters: FloatArray) -> FloatArray:
         """Virtual Z left on each native wire, in turns, (rows, native wires)."""
         out = np.zeros((len(parameters), self.qubits))
-        _, x, patterns = self._evaluate(parameters)
-        for emission, rows in self._by_pattern(patterns):
+        _, x, groups = self._evaluate(parameters)
+        for emission, rows in groups:
             frames = emission.frames @ x[:, rows] + emission.frame_const
             out[rows] = (frames - np.round(frames)).T
         return out
 
     def _bind_chunk(self, parameters: FloatArray, start: int) -> Iterable[NativeBlock]:
-        angles, x, patterns = self._evaluate(parameters)
-        for emission, rows in self._by_pattern(patterns):
+        angles, x, groups = self._evaluate(parameters)
+        for emission, rows in groups:
             everything = len(rows) == len(parameters)
             params = emission.phases(x if everything else x[:, rows])
             if emission.turning.size:
@@ -221,12 +232,14 @@ class Template:
             params -= np.round(params)
             yield NativeBlock(rows + start, emission.gates, np.ascontiguousarray(params.T))
 
-    def _evaluate(self, parameters: FloatArray) -> tuple[FloatArray, FloatArray, Codes]:
-        """Entangling angles, arguments of the runs' amplitudes, patterns.
-
-        A row's pattern has what is left of each run, and whether each entangler's angle is zero
-        (if that depends on parameters).
-        """
+    def _evaluate(
+        self, parameters: FloatArray
+    ) -> tuple[FloatArray, FloatArray, Iterable[tuple[Emission, npt.NDArray[np.intp]]]]:
+        """Entangling angles, arguments of the runs' amplitudes, and rows by skeleton."""
+        if len(parameters) == 1 and self._small:
+            found = self._evaluate_alone(parameters)
+            if found is not None:
+                return found
         angles, columns = self._amplitudes(parameters)
         self._moves(*columns)
         tilts = _tilts(columns)
@@ -242,7 +255,32 @@ class Template:
         x[2] = tilts
         x *= _IN_TURNS
         patterns = np.concatenate([codes, np.abs(angles) < EPS]) if self._turning else codes
-        return angles, x.reshape(-1, codes.shape[1]), patterns
+        return angles, x.reshape(-1, codes.shape[1]), self._by_pattern(patterns)
+
+    def _evaluate_alone(
+        self, parameters: FloatArray
+    ) -> tuple[FloatArray, FloatArray, list[tuple[Emission, npt.NDArray[np.intp]]]] | None:
+        """The same for one row, in Python's numbers; None where another plan may suit it better."""
+        angles, columns = self._bank.alone(parameters)
+        for e, runs, flip in self._turners:
+            halves = math.ceil(2 * angles[e] - (0.5 + EPS))
+            if halves % 2:
+                for run in runs:
+                    columns[run] = self._after_half(*columns[run])
+            angles[e] = (angles[e] - halves / 2) * flip
+        self._moves.alone(columns)
+        tilts = [math.atan2(abs(a), abs(b)) for a, b in columns]
+        codes = bytes([_CODES[bisect_left(_EDGES, tilt)] for tilt in tilts])
+        if not self._key.startswith(codes):
+            if self._pushes and sum([_PULSES[code] for code in codes]) > self._planned:
+                return None
+            with self._lock:
+                self.off_plan_rows += 1
+        x = [phase(a) / TURN for a, _ in columns]
+        x += [phase(b) / TURN for _, b in columns]
+        x += [tilt * 2 / TURN for tilt in tilts]
+        emission = self._emission(codes + bytes([abs(angle) < EPS for angle in angles]))
+        return np.array(angles)[:, None], np.array(x)[:, None], [(emission, _FIRST)]
 
     def _amplitudes(self, parameters: FloatArray) -> tuple[FloatArray, ComplexArray]:
         """Entangling angles, and (α, β) of the runs with nothing moved, (2, runs, rows)."""
@@ -269,12 +307,16 @@ class Template:
         return columns
 
     def _by_pattern(self, patterns: Codes) -> Iterable[tuple[Emission, npt.NDArray[np.intp]]]:
-        """Rows grouped by pattern; nearly always there is one group."""
+        """Rows grouped by pattern; nearly always there is one group.
+
+        A row's pattern has what is left of each run, and whether each entangler's angle is zero
+        (if that depends on parameters).
+        """
         planned = self._pattern[: len(patterns), None]
         special = (patterns != planned).any(axis=0)
         ordinary = np.flatnonzero(~special)
         if ordinary.size:
-            yield self._emission(self._pattern), ordinary
+            yield self._emission(self._key), ordinary
         if ordinary.size == len(special):
             return
         rows = np.flatnonzero(special)
@@ -285,15 +327,13 @@ class Template:
         for row, pattern in zip(rows.tolist(), patterns[:, rows].T.copy(), strict=True):
             members.setdefault(pattern.tobytes(), []).append(row)
         for key, its in members.items():
-            pattern = self._pattern.copy()
-            pattern[: len(patterns)] = np.frombuffer(key, dtype=np.uint8)
-            yield self._emission(pattern), np.array(its, dtype=np.intp)
+            yield self._emission(key + self._key[len(key) :]), np.array(its, dtype=np.intp)
 
-    def _emission(self, pattern: Codes) -> Emission:
+    def _emission(self, key: bytes) -> Emission:
         """Of pulses per run, and whether the angle of each entangler is zero."""
-        key = pattern.tobytes()
         found = self._patterns.get(key)
         if found is None:
+            pattern = np.frombuffer(key, dtype=np.uint8)
             codes, zero = pattern[: self._bank.size], pattern[self._bank.size :].astype(bool)
             found = emit(self._bank, self._entanglers, self._flips, codes, zero, self.family)
             with self._lock:
@@ -309,12 +349,14 @@ class Template:
         if odd.size:
             alpha, beta = columns.reshape(2, -1)  # one index is cheaper than two
             at = (self._after[:, odd] * angles.shape[1] + rows).ravel()
-            a, b = alpha[at], beta[at]
-            if self.family == "zz":  # times -iZ on the right
-                alpha[at], beta[at] = -1j * a, -1j * b
-            else:  # times -iX
-                alpha[at], beta[at] = 1j * b.conj(), -1j * a.conj()
+            alpha[at], beta[at] = self._after_half(alpha[at], beta[at])
         return np.asarray((angles - halves / 2) * self._signs)
+
+    def _after_half(self, a: Any, b: Any) -> tuple[Any, Any]:
+        """(α, β) of a run that half a turn of the entangler goes into; arrays or numbers."""
+        if self.family == "zz":  # times -iZ on the right
+            return -1j * a, -1j * b
+        return 1j * b.conjugate(), -1j * a.conjugate()  # times -iX
 
     # --- planning --------------------------------------------------------------------------
 
@@ -335,7 +377,14 @@ class Template:
         self._codes = np.ascontiguousarray(self._codes_at(self._moves, sample)[:, 0])
         zero = np.zeros(len(self._entanglers), dtype=np.uint8)
         self._pattern = np.concatenate([self._codes, zero])
+        self._key = self._pattern.tobytes()
         self._planned = int(_pulses(self._codes).sum())
+        self._small = self._bank.size + self._bank.turns <= _SMALL
+        self._turners = [
+            (i, self._after[:, i].tolist(), float(self._flips[i]))
+            for i, e in enumerate(self._entanglers)
+            if e.angle.terms
+        ]
 
     def _rules(self, row: FloatArray) -> list[list[Rule]]:
         """The plan that leaves the fewest pulses at one row of parameters."""
@@ -399,12 +448,12 @@ def _tilts(columns: ComplexArray) -> FloatArray:
 
 def _codes(tilts: FloatArray) -> Codes:
     """What each run is left with."""
-    return np.asarray(_CODES[np.searchsorted(_EDGES, tilts)])
+    return np.asarray(_CODES_ARRAY[np.searchsorted(_EDGES_ARRAY, tilts)])
 
 
 def _pulses(codes: Codes) -> npt.NDArray[np.int_]:
     """Pulses each run is left with."""
-    return np.asarray(_PULSES[codes])
+    return np.asarray(_PULSES_ARRAY[codes])
 
 
 def _arrays(thing: object) -> list[np.ndarray]:

@@ -52,6 +52,7 @@ def test_template_equals_the_tape_at_every_row(family, made, data):
     template = compile_program(program, measured=measured, family=family, thorough=thorough)
     rows = rows_around(piece, seed=len(tape.operations))
     batch = template.bind(rows)
+    special = template.off_plan_rows
     seen = np.concatenate([block.rows for block in batch.blocks])
     assert sorted(seen) == list(range(len(rows)))
     for block in batch.blocks:
@@ -71,7 +72,9 @@ def test_template_equals_the_tape_at_every_row(family, made, data):
             assert np.abs(got - want).max() < 1e-9
             alone = template.bind(rows[row : row + 1])
             (its,) = alone.blocks
+            assert its.gates == block.gates
             assert np.abs(distribution(alone, its.gates, its.params[0]) - want).max() < 1e-9
+    assert template.off_plan_rows == 2 * special
 
 
 @families
