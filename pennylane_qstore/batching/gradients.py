@@ -7,6 +7,7 @@ arithmetic are those of PennyLane's own transforms; only the batch is ours.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pennylane as qml
 from autograd.numpy.numpy_boxes import ArrayBox
+from autograd.tracer import trace_stack
 from pennylane.devices import ExecutionConfig
 from pennylane.math.interface_utils import Interface
 from pennylane.measurements import ExpectationMP, ProbabilityMP, VarianceMP
@@ -26,6 +28,8 @@ from pennylane_qstore.errors import ConfigurationError
 Execute: TypeAlias = Callable[[tuple[QuantumScript, ...], ExecutionConfig | None], Sequence[Any]]
 
 METHODS = ("parameter-shift", "spsa")
+
+_EXECUTE = inspect.unwrap(qml.execute).__code__
 
 _EXACT_STEP = 1e-3  # radians; well above the rounding of probabilities a service returns
 
@@ -117,13 +121,21 @@ def adjust_config(config: ExecutionConfig, circuit: QuantumScript | None) -> Exe
     """Complete a configuration with ``gradient_method="device"``, and take one of no use away.
 
     The gradient travels with the forward pass where somebody is differentiating: an
-    autograd trace, torch parameters that require a gradient. JAX asks by itself. Nobody
-    differentiates a NumPy call: PennyLane need not expand its circuit for a gradient, which
-    would take longer than all that is done here.
+    autograd trace, torch parameters that require a gradient. JAX asks by itself. Where nobody
+    can, PennyLane need not expand the circuit for a gradient, which would take longer than all
+    that is done here, nor make arrays of autograd's arrays. Only for a circuit that is
+    executed: whoever asks what would be done (``qml.workflow.get_best_diff_method``) gets an
+    answer for any call.
     """
-    if config.interface == Interface.NUMPY and callable(config.gradient_method):
-        return replace(config, gradient_method=None, gradient_keyword_arguments={})
-    if config.gradient_method != "device":
+    method = config.gradient_method
+    if (method is None or callable(method)) and _cannot_be_differentiated(config):
+        changes: dict[str, Any] = {}
+        if method is not None:
+            changes = {"gradient_method": None, "gradient_keyword_arguments": {}}
+        if config.interface == Interface.AUTOGRAD:
+            changes["convert_to_numpy"] = False
+        return replace(config, **changes) if changes and _is_executed() else config
+    if method != "device":
         return config
     return replace(
         config,
@@ -201,6 +213,21 @@ def _gradient_tapes(
 
 def _nothing(_: Any) -> tuple[()]:
     return ()
+
+
+def _cannot_be_differentiated(config: ExecutionConfig) -> bool:
+    """Whether nobody can differentiate what is executed now, whatever its parameters are."""
+    if config.interface == Interface.AUTOGRAD:
+        return bool(trace_stack.top < 0)  # of all threads; an error may leave it higher: slower
+    if config.interface == Interface.TORCH:
+        return not sys.modules["torch"].is_grad_enabled()
+    return bool(config.interface == Interface.NUMPY)
+
+
+def _is_executed() -> bool:
+    """Whether the configuration is asked for by ``qml.execute``, as QNodes call it."""
+    frame = sys._getframe(3)  # past adjust_config and setup_execution_config
+    return frame.f_code is _EXECUTE or getattr(frame.f_back, "f_code", None) is _EXECUTE
 
 
 def _is_differentiated(config: ExecutionConfig, circuit: QuantumScript) -> bool:

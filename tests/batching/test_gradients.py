@@ -8,6 +8,7 @@ import pytest
 from counting import GradientDevice
 from pennylane import numpy as pnp
 
+from pennylane_qstore import IonQDevice
 from pennylane_qstore.batching import deferred, gradients
 from pennylane_qstore.errors import ConfigurationError
 
@@ -315,21 +316,106 @@ def test_gradients_equal_those_of_the_transform_on_the_same_tapes(interface, met
         np.testing.assert_allclose(found, wanted, atol=1e-10, err_msg=name)
 
 
+@pytest.fixture
+def executed(monkeypatch):
+    """A device, and the tapes and configurations that its ``execute`` was called with."""
+    calls = []
+    execute = IonQDevice.execute
+
+    def recorded(self, circuits, execution_config=None):
+        calls.append((circuits, execution_config))
+        return execute(self, circuits, execution_config)
+
+    monkeypatch.setattr(IonQDevice, "execute", recorded)
+    return qml.device("qstore.ionq", wires=2), calls
+
+
 @pytest.mark.parametrize("method", ["best", "parameter-shift", "finite-diff", "spsa"])
-def test_a_numpy_call_is_not_expanded_for_a_gradient(method):
-    dev = qml.device("qstore.ionq", wires=2)
+@pytest.mark.parametrize(
+    "interface", ["numpy", "autograd", pytest.param("torch", marks=pytest.mark.ml)]
+)
+def test_what_nobody_differentiates_is_not_expanded_for_a_gradient(executed, interface, method):
+    dev, calls = executed
+    circuit = model(dev, method)
+    wanted = float(model(qml.device("default.qubit"), None)(X[0], W))
+    if interface == "torch":
+        torch = pytest.importorskip("torch")
+        with torch.no_grad():
+            assert float(circuit(X[0], torch.tensor(W, requires_grad=True))) == pytest.approx(
+                wanted
+            )
+    else:
+        w = W if interface == "numpy" else pnp.array(W)
+        found = circuit(X[0], w)
+        assert found == pytest.approx(wanted)
+        shifted = model(qml.device("default.qubit"), "parameter-shift")
+        assert type(found) is type(shifted(X[0], w))
+    (tape,), config = calls.pop()
+    assert config.gradient_method is None
+    assert [type(op) for op in tape.operations] == [
+        qml.AngleEmbedding,
+        qml.StronglyEntanglingLayers,
+    ]
 
-    @qml.qnode(dev, diff_method=method)
-    def circuit(w):
-        qml.StronglyEntanglingLayers(w, wires=[0, 1])
-        return qml.expval(qml.Z(0))
+    assert qml.grad(circuit)(X[0], pnp.array(W)).shape == W.shape
+    _, config = calls[0]
+    assert callable(config.gradient_method)
 
-    w = np.full((2, 2, 3), 0.3)
-    trained = qml.numpy.array(w, requires_grad=True)
-    (plain,), _ = qml.workflow.construct_batch(circuit, level="gradient")(w)
-    assert [type(op) for op in plain.operations] == [qml.StronglyEntanglingLayers]
-    if method in ("best", "parameter-shift"):
-        (expanded,), _ = qml.workflow.construct_batch(circuit, level="gradient")(trained)
-        assert len(expanded.operations) > 1
-    assert circuit(w) == pytest.approx(float(circuit(trained)))
-    assert qml.grad(circuit)(trained).shape == w.shape
+
+def test_a_circuit_in_anothers_gradient_is_expanded(executed):
+    dev, calls = executed
+    circuit = model(dev, "parameter-shift")
+    w = pnp.array(W)
+    qml.grad(lambda w: pnp.sum(w) * circuit(X[0], W))(w)
+    _, config = calls.pop()
+    assert config.gradient_method is None  # NumPy's arrays, whoever differentiates around it
+    qml.grad(lambda w: circuit(X[0], w))(w)
+    assert all(callable(config.gradient_method) for _, config in calls)
+
+
+def test_who_asks_what_would_be_done_hears_of_the_gradient():
+    circuit = model(qml.device("qstore.ionq", wires=2), "best")
+    for w in (W, pnp.array(W)):
+        assert qml.workflow.get_best_diff_method(circuit)(X[0], w) == "parameter-shift"
+        config = qml.workflow.construct_execution_config(circuit)(X[0], w)
+        assert config.gradient_method is qml.gradients.param_shift
+    (expanded,), _ = qml.workflow.construct_batch(circuit, level="gradient")(X[0], pnp.array(W))
+    assert len(expanded.operations) > 2
+
+
+HERMITIAN = np.array([[1.0, 0.5 - 0.2j], [0.5 + 0.2j, -0.4]])
+
+
+def entangled(w):
+    qml.QubitUnitary(qml.matrix(qml.RX(0.4, 0)), wires=0)
+    qml.PauliRot(w[0], "XY", wires=[0, 1])
+    qml.ctrl(qml.Rot(w[1], w[2], w[0], wires=1), control=0)
+    qml.IQPEmbedding(w[:2], wires=[0, 1])
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        lambda w, matrix: qml.expval(w[0] * qml.Z(0) + w[1] * qml.X(0) @ qml.Y(1)),
+        lambda w, matrix: qml.expval(qml.Hermitian(matrix, wires=1)),
+        lambda w, matrix: qml.var(qml.Hermitian(matrix, wires=1) @ qml.Z(0)),
+        lambda w, matrix: qml.expval(qml.Projector([0, 1], wires=[0, 1])),
+        lambda w, matrix: qml.probs(wires=[1, 0]),
+    ],
+)
+def test_autograds_arrays_are_executed_as_they_come(measure):
+    w, trained, matrix = np.array([0.7, -1.2, 2.1]), pnp.array([0.7, -1.2, 2.1]), HERMITIAN
+
+    def value(device, w, matrix):
+        @qml.qnode(device)
+        def circuit(w):
+            entangled(w)
+            m = qml.measure(0)
+            qml.cond(m, qml.RY)(w[2], wires=1)
+            return measure(w, matrix)
+
+        return circuit(w)
+
+    wanted = value(qml.device("default.qubit"), w, matrix)
+    found = value(qml.device("qstore.ionq", wires=2), trained, pnp.array(matrix))
+    np.testing.assert_allclose(found, wanted, atol=1e-9)

@@ -4,9 +4,9 @@
 
 Nothing is sent: the clock stops where our device has the bytes of its job, where pennylane-ionq
 would post its own, and where pennylane-qiskit hands its circuits to the estimator; null.qubit makes
-zeros itself. Rivals take part when they are installed. All contenders take turns in one run, so
-many calls in a row as a training loop would make; medians and minima are printed, only generous
-ratios are asserted.
+zeros itself. "PennyLane alone" is our device up to where its ``execute`` is called. Rivals take
+part when they are installed. All contenders take turns in one run, so many calls in a row as a
+training loop would make; medians and minima are printed, only generous ratios are asserted.
 """
 
 import importlib.util
@@ -22,6 +22,7 @@ import numpy as np
 import pennylane as qml
 import pytest
 
+from pennylane_qstore import IonQDevice
 from pennylane_qstore.batching.service import Service
 
 pytestmark = pytest.mark.benchmark
@@ -78,7 +79,15 @@ def ours(monkeypatch: pytest.MonkeyPatch) -> qml.devices.Device:
 
     monkeypatch.setattr(Service, "send", write)
     # A service, not the embedded emulator: its threads would run beside what is measured.
-    return qml.device("qstore.ionq", wires=4, api_key="none", base_url="http://127.0.0.1:9")
+    return IonQDevice(wires=4, api_key="none", base_url="http://127.0.0.1:9")
+
+
+def pennylane_alone(monkeypatch: pytest.MonkeyPatch) -> qml.devices.Device:
+    class Door(IonQDevice):
+        def execute(self, circuits, execution_config=None):
+            raise BodyWritten
+
+    return Door(wires=4, api_key="none", base_url="http://127.0.0.1:9")
 
 
 def pennylane_ionq(monkeypatch: pytest.MonkeyPatch) -> qml.devices.Device:
@@ -110,6 +119,7 @@ def null_qubit(monkeypatch: pytest.MonkeyPatch) -> qml.devices.Device:
 
 CONTENDERS: dict[str, tuple[Callable, str]] = {
     "qstore.ionq": (ours, "pennylane_qstore"),
+    "PennyLane alone": (pennylane_alone, "pennylane"),
     "null.qubit": (null_qubit, "pennylane"),
     "pennylane-ionq": (pennylane_ionq, "pennylane_ionq"),
     "pennylane-qiskit": (pennylane_qiskit, "pennylane_qiskit"),
