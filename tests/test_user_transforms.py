@@ -49,10 +49,17 @@ def circuit(x):
 @pytest.mark.parametrize("x", X.values(), ids=X)
 @pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS)
 def test_a_transform_gives_what_it_gives_on_default_qubit(transform, x):
-    got, want = (
-        transform(qml.QNode(circuit, qml.device(name, wires=2)))(x)
+    ours, default = (
+        transform(qml.QNode(circuit, qml.device(name, wires=2)))
         for name in ("qstore.ionq", "default.qubit")
     )
+    try:
+        want = default(x)
+    except ValueError as error:  # 0.46.0.dev46 does not fuse gates of a broadcast
+        with pytest.raises(ValueError, match=str(error)):
+            ours(x)
+        return
+    got = ours(x)
     assert np.shape(got) == np.shape(want)
     assert np.allclose(got, want, atol=1e-8)
 
