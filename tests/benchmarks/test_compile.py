@@ -196,9 +196,9 @@ def pytket(family):
 RIVALS = {"qiskit_ionq": qiskit_ionq, "cirq_ionq": cirq_ionq, "pytket": pytket}
 
 
-def timed(compile_, tape):
+def timed(compile_, tape, rounds=ROUNDS):
     times = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         start = time.perf_counter()
         cost = compile_(tape)
         times.append(1e3 * (time.perf_counter() - start))
@@ -230,9 +230,8 @@ def test_what_searching_gains(family):
     print(f"\n{family}: without and with search")
     for name, operations in circuits().items():
         tape = qml.tape.QuantumScript(operations)
-        plain, found = (
-            timed(ours(family, optimize_fidelity=search), tape) for search in (False, True)
-        )
+        plain = timed(ours(family, optimize_fidelity=False), tape)
+        found = timed(ours(family, optimize_fidelity=True), tape, rounds=1)
         print(f"{name:28s} {plain}   {found}")
         assert found.pairs <= plain.pairs
         assert found.angle <= plain.angle + 1e-6

@@ -4,9 +4,10 @@
 
 Nothing is sent: the clock stops where our device has the bytes of its job, where pennylane-ionq
 would post its own, and where pennylane-qiskit hands its circuits to the estimator; null.qubit makes
-zeros itself. "PennyLane alone" is our device up to where its ``execute`` is called. Rivals take
-part when they are installed. All contenders take turns in one run, so many calls in a row as a
-training loop would make; medians and minima are printed, only generous ratios are asserted.
+zeros itself. "PennyLane alone" is our device up to where its ``execute`` is called. The rival
+plugins take part when they are installed (``pip install -e '.[rivals]'``). All contenders take
+turns in one run, so many calls in a row as a training loop would make; medians and minima are
+printed, only generous ratios are asserted.
 """
 
 import importlib.util
@@ -27,6 +28,8 @@ from pennylane_qstore.batching.service import Service
 
 pytestmark = pytest.mark.benchmark
 ROUNDS, IN_A_ROW, SHOTS, ROWS = 6, 50, 100, 200
+TURN_S = 0.1
+"""A turn ends after this, with one call at least."""
 RNG = np.random.default_rng(0)
 X1, X200 = RNG.uniform(-1, 1, 4), RNG.uniform(-1, 1, (ROWS, 4))
 W = RNG.uniform(-3, 3, (2, 4, 3))
@@ -149,6 +152,15 @@ def call(device: qml.devices.Device, work: Workload) -> Callable[[], float]:
     return once
 
 
+def in_a_row(once: Callable[[], float]) -> list[float]:
+    """What each call of a turn took."""
+    taken = []
+    end = time.perf_counter() + TURN_S
+    while len(taken) < IN_A_ROW and (not taken or time.perf_counter() < end):
+        taken.append(once())
+    return taken
+
+
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_from_the_call_to_the_body(name, monkeypatch):
     work = WORKLOADS[name]
@@ -164,15 +176,11 @@ def test_from_the_call_to_the_body(name, monkeypatch):
     }
     for once in calls.values():
         once()  # imports and compiles
-    slow = {contender for contender, once in calls.items() if once() * work.rows > 5e4}
     times: dict[str, list[float]] = {contender: [] for contender in calls}
     for turn in range(ROUNDS):
         for contender, once in calls.items():
-            if contender not in slow:
-                taken = [once() for _ in range(IN_A_ROW)]
-                times[contender] += taken if turn else []  # the first one warms up
-            elif turn < 2:
-                times[contender].append(once())
+            taken = in_a_row(once)
+            times[contender] += taken if turn else []  # the first one warms up
     print(f"\n{name} (target {work.target_us:.0f} us a row; {work.rows} row(s))")
     reference = statistics.median(times["qstore.ionq"])
     for contender, each in times.items():
@@ -183,7 +191,7 @@ def test_from_the_call_to_the_body(name, monkeypatch):
         )
     for rival in ("pennylane-ionq", "pennylane-qiskit"):
         if rival in times:
-            assert min(times["qstore.ionq"]) < 2 * min(times[rival])
+            assert min(times["qstore.ionq"]) < min(times[rival])
     if work.rows > 1:  # nobody takes a batch apart for less
         assert min(times["qstore.ionq"]) < 3 * min(times["null.qubit"])
 
