@@ -23,6 +23,8 @@ from pennylane.measurements import ExpectationMP, ProbabilityMP, VarianceMP
 from pennylane.tape import QuantumScript
 from pennylane.transforms.core import CompilePipeline
 
+from pennylane_qstore.batching.tasks import running_task
+from pennylane_qstore.batching.traces import traced_here
 from pennylane_qstore.errors import ConfigurationError
 
 Execute: TypeAlias = Callable[[tuple[QuantumScript, ...], ExecutionConfig | None], Sequence[Any]]
@@ -128,7 +130,7 @@ def adjust_config(config: ExecutionConfig, circuit: QuantumScript | None) -> Exe
     answer for any call.
     """
     method = config.gradient_method
-    if (method is None or callable(method)) and _cannot_be_differentiated(config):
+    if (method is None or callable(method)) and _cannot_be_differentiated(config, circuit):
         changes: dict[str, Any] = {}
         if method is not None:
             changes = {"gradient_method": None, "gradient_keyword_arguments": {}}
@@ -215,10 +217,16 @@ def _nothing(_: Any) -> tuple[()]:
     return ()
 
 
-def _cannot_be_differentiated(config: ExecutionConfig) -> bool:
-    """Whether nobody can differentiate what is executed now, whatever its parameters are."""
+def _cannot_be_differentiated(config: ExecutionConfig, circuit: QuantumScript | None) -> bool:
+    """Whether nobody can differentiate what is executed now."""
     if config.interface == Interface.AUTOGRAD:
-        return bool(trace_stack.top < 0)  # of all threads; an error may leave it higher: slower
+        if trace_stack.top < 0:
+            return True
+        # An error may have left it there. A task's trace may be open on the stack of who started
+        # it, and a thread of the user's may have been handed what is traced in another.
+        if traced_here() or running_task() is not None or circuit is None:
+            return False
+        return not _is_differentiated(config, circuit)
     if config.interface == Interface.TORCH:
         return not sys.modules["torch"].is_grad_enabled()
     return bool(config.interface == Interface.NUMPY)

@@ -21,6 +21,11 @@ def tracing(stale: int) -> bool:
     return traces > stale or (traces > 0 and _open_traces(sys._getframe(1)) > 0)
 
 
+def traced_here() -> bool:
+    """Whether autograd is differentiating in this thread, whatever an error has left behind."""
+    return trace_stack.top >= 0 and _open_traces(sys._getframe(1)) > 0
+
+
 def stale_traces() -> int:
     """Traces that autograd counts although they are over.
 

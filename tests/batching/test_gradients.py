@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pennylane as qml
 import pytest
+from autograd.tracer import trace_stack
 from counting import GradientDevice
 from pennylane import numpy as pnp
 
@@ -371,6 +374,38 @@ def test_a_circuit_in_anothers_gradient_is_expanded(executed):
     assert config.gradient_method is None  # NumPy's arrays, whoever differentiates around it
     qml.grad(lambda w: circuit(X[0], w))(w)
     assert all(callable(config.gradient_method) for _, config in calls)
+
+
+def test_an_error_in_a_gradient_changes_nothing_for_the_calls_after_it(executed):
+    dev, calls = executed
+    circuit = model(dev, "parameter-shift")
+    w = pnp.array(W)
+
+    def broken(w):
+        circuit(X[0], w)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        qml.grad(broken)(w)
+    assert trace_stack.top >= 0  # as autograd leaves it
+    calls.clear()
+    circuit(X[0], w)
+    _, config = calls.pop()
+    assert config.gradient_method is None
+    assert qml.grad(circuit)(X[0], w).shape == W.shape
+
+
+def test_threads_inside_a_gradient_are_differentiated(executed):
+    dev, _ = executed
+    circuit = model(dev, "parameter-shift")
+    w = pnp.array(W)
+
+    def cost(w):
+        with ThreadPoolExecutor(1) as pool:
+            return sum(pool.map(lambda x: circuit(x, w), X[:2]))
+
+    wanted = sum(qml.grad(circuit, argnums=1)(x, w) for x in X[:2])
+    np.testing.assert_allclose(qml.grad(cost)(w), wanted, atol=1e-9)
 
 
 def test_who_asks_what_would_be_done_hears_of_the_gradient():
