@@ -30,15 +30,16 @@ Codes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Emission:
-    """One gate skeleton and the linear map from the runs' arguments to its parameters.
+    """One gate skeleton and the linear map from a row's arguments to its parameters.
+
+    The arguments are those of the runs' amplitudes (see :func:`emit`), then the angles of the
+    entanglers that turn with parameters (see :func:`turning`).
 
     Args:
         gates: the skeleton, (name, wires) in time order.
         matrix: sparse, (slots, arguments): a phase depends on the runs before it on its wire.
         full: the same, not sparse; None where that is large.
         const: (slots, 1), turns.
-        turning: entanglers whose angle depends on parameters.
-        slots: of their angles.
         frames: sparse, (wires, arguments): the virtual Z left at the end.
         frame_const: (wires, 1), turns.
     """
@@ -47,8 +48,6 @@ class Emission:
     matrix: csr_array
     full: FloatArray | None
     const: FloatArray
-    turning: npt.NDArray[np.intp]
-    slots: npt.NDArray[np.intp]
     frames: csr_array
     frame_const: FloatArray
 
@@ -57,15 +56,24 @@ class Emission:
         """Bytes of its arrays."""
         sparse = [a for m in (self.matrix, self.frames) for a in (m.data, m.indices, m.indptr)]
         full = [] if self.full is None else [self.full]
-        arrays = (*sparse, *full, self.const, self.frame_const, self.turning, self.slots)
-        return int(sum(a.nbytes for a in arrays))
+        return int(sum(a.nbytes for a in (*sparse, *full, self.const, self.frame_const)))
 
-    def phases(self, x: FloatArray) -> FloatArray:
-        """Parameters (slots, rows) at arguments (arguments, rows), entangling angles left out."""
+    def parameters(self, x: FloatArray) -> FloatArray:
+        """Parameters (slots, rows), turns within ±1/2, at arguments (arguments, rows)."""
         few = self.full is not None and self.full.size * x.shape[1] <= _MOST_PRODUCTS
         found: FloatArray = (self.full if few else self.matrix) @ x
         found += self.const
+        found -= np.rint(found)
         return found
+
+
+def turning(entanglers: Sequence[Entangler]) -> list[int]:
+    """Entanglers whose angle depends on parameters.
+
+    Their angles, in turns within ±1/4, are arguments of an emission: of ZZ as they are; of MS,
+    which IonQ takes from 0 to 1/4, first how large each is, then 1/2 for each that is negative.
+    """
+    return [i for i, entangler in enumerate(entanglers) if entangler.angle.terms]
 
 
 def emit(
@@ -89,10 +97,11 @@ def emit(
     MS takes -f from its phases; ZZ commutes with frames.
     """
     r = bank.size
-    width = 3 * r + 1
+    turner = {e: 3 * r + i for i, e in enumerate(turning(entanglers))}
+    one = 3 * r + len(turner) * (2 if family == "ms" else 1)
+    width = one + 1
     gates: list[Gate] = []
     rows: list[FloatArray] = []
-    turning: list[tuple[int, int]] = []
     frame = [np.zeros(width) for _ in bank.index] or [np.zeros(width)]
     done = [0] * len(bank.index)
 
@@ -105,7 +114,7 @@ def emit(
     def flush(q: int) -> None:
         run = bank.index[q][done[q]]
         done[q] += 1
-        alpha, beta, d, one = run, r + run, 2 * r + run, 3 * r
+        alpha, beta, d = run, r + run, 2 * r + run
         code, f = codes[run], frame[q]
         if code == HALF:
             gates.append(("gpi2", (q,)))
@@ -130,33 +139,33 @@ def emit(
         if zero[e]:
             continue
         value = angle.const * flips[e]
+        gates.append((family, (a, b)))
         if family == "ms":
-            gates.append(("ms", (a, b)))
-            half = unit((3 * r, 0.5 * (value < 0 and not angle.terms)))
-            rows.extend([-frame[a], half - frame[b], unit((3 * r, min(abs(value), 0.25)))])
+            if e in turner:
+                size, half = unit((turner[e], 1)), unit((turner[e] + len(turner), 1))
+            else:
+                size, half = unit((one, min(abs(value), 0.25))), unit((one, 0.5 * (value < 0)))
+            rows.extend([-frame[a], half - frame[b], size])
+        elif e in turner:
+            rows.append(unit((turner[e], 1)))
+        elif abs(value + 0.25) < EPS:  # ZZ(-1/4) is ZZ(1/4) · Z⊗Z
+            rows.append(unit((one, 0.25)))
+            for q in (a, b):
+                frame[q] = frame[q] + unit((one, 0.5))
         else:
-            gates.append(("zz", (a, b)))
-            rows.append(unit((3 * r, 0.25 if abs(value + 0.25) < EPS else value)))
-            if not angle.terms and abs(value + 0.25) < EPS:  # ZZ(-1/4) is ZZ(1/4) · Z⊗Z
-                for q in (a, b):
-                    frame[q] = frame[q] + unit((3 * r, 0.5))
-        if angle.terms:
-            turning.append((e, len(rows) - 1))
+            rows.append(unit((one, value)))
     for q in range(len(bank.index)):
         flush(q)
     if not gates:  # a job wants a gate: one that undoes itself
         gates = [("gpi2", (0,)), ("gpi2", (0,))]
-        rows = [unit(), unit((3 * r, 0.5))]
+        rows = [unit(), unit((one, 0.5))]
     table = np.array(rows)
-    turns = np.array(turning, dtype=np.intp).reshape(-1, 2)
     frames = np.array(frame)
     return Emission(
         tuple(gates),
         csr_array(table[:, :-1]),
         table[:, :-1].copy() if table.size <= _SMALL else None,
         table[:, -1:].copy(),
-        turns[:, 0],
-        turns[:, 1],
         csr_array(frames[:, :-1]),
         frames[:, -1:].copy(),
     )

@@ -176,7 +176,7 @@ class Bank:
 
     def alone(self, parameters: FloatArray) -> tuple[list[float], list[tuple[complex, complex]]]:
         """The same for one row, ``[1, P]``, in Python's numbers."""
-        angles: list[float] = self.angles(parameters)[:, 0].tolist()
+        angles = self.angles.alone(parameters)
         half = angles[: self.turns]
         cos, sin = [math.cos(x) for x in half], [math.sin(x) for x in half]
         columns = self._fixed.copy()
@@ -273,10 +273,19 @@ class AffineMap:
                 self._matrix[row, i] += factor
         # Nearly always each angle is one parameter times a number: take it, do not multiply.
         self._pick: np.ndarray | None = None
+        self._picked: list[tuple[int, float, float]] | None = None
         if parameters and all(len(angle.terms) <= 1 for angle in angles):
             terms = [angle.terms[0] if angle.terms else (0, 0.0) for angle in angles]
             self._pick = np.array([i for i, _ in terms], dtype=np.intp)
             self._factor = np.array([factor for _, factor in terms])[:, None]
+            self._picked = [(*t, float(a.const)) for t, a in zip(terms, angles, strict=True)]
+
+    def alone(self, parameters: FloatArray) -> list[float]:
+        """Angles of one row (1, P), in Python's numbers."""
+        if self._picked is None:
+            return self(parameters)[:, 0].tolist()  # type: ignore[no-any-return]
+        row = parameters[0].tolist()
+        return [row[i] * factor + const for i, factor, const in self._picked]
 
     def __call__(self, parameters: FloatArray) -> FloatArray:
         """Angles (angles, rows) at parameters (rows, P)."""

@@ -34,6 +34,7 @@ from pennylane_qstore.native.emission import (
     Emission,
     Gate,
     emit,
+    turning,
 )
 from pennylane_qstore.native.gates import TURN
 from pennylane_qstore.native.lower import Bit, Flow
@@ -65,6 +66,9 @@ _PULSES = (0, 1, 2, 1)
 
 _EDGES_ARRAY, _CODES_ARRAY = np.array(_EDGES), np.array(_CODES, dtype=np.uint8)
 _PULSES_ARRAY = np.array(_PULSES)
+
+_Groups = Iterable[tuple[Emission, npt.NDArray[np.intp]]]
+"""Skeletons, each with the indices of its rows."""
 
 _FIRST = np.zeros(1, dtype=np.intp)
 """The index of a row that is alone."""
@@ -162,7 +166,7 @@ class Template:
             ],
             dtype=np.intp,
         )
-        self._turning = any(e.angle.terms for e in runs.entanglers)
+        self._turning = turning(runs.entanglers)
         self.off_plan_rows = self.fallbacks = 0
         self._flips, self._signs = np.ones(len(self._entanglers)), np.ones((1, 1))
         self._others: tuple[Moves, ...] | None = None
@@ -211,31 +215,20 @@ class Template:
     def frames(self, parameters: FloatArray) -> FloatArray:
         """Virtual Z left on each native wire, in turns, (rows, native wires)."""
         out = np.zeros((len(parameters), self.qubits))
-        _, x, groups = self._evaluate(parameters)
+        x, groups = self._evaluate(parameters)
         for emission, rows in groups:
             frames = emission.frames @ x[:, rows] + emission.frame_const
             out[rows] = (frames - np.round(frames)).T
         return out
 
     def _bind_chunk(self, parameters: FloatArray, start: int) -> Iterable[NativeBlock]:
-        angles, x, groups = self._evaluate(parameters)
+        x, groups = self._evaluate(parameters)
         for emission, rows in groups:
-            everything = len(rows) == len(parameters)
-            params = emission.phases(x if everything else x[:, rows])
-            if emission.turning.size:
-                turns = angles[emission.turning]
-                turns = turns if everything else turns[:, rows]
-                if self.family == "ms":
-                    params[emission.slots - 1] += 0.5 * (turns < 0)
-                    turns = np.minimum(np.abs(turns), 0.25)  # within rounding of it
-                params[emission.slots] = turns
-            params -= np.round(params)
+            params = emission.parameters(x if len(rows) == len(parameters) else x[:, rows])
             yield NativeBlock(rows + start, emission.gates, np.ascontiguousarray(params.T))
 
-    def _evaluate(
-        self, parameters: FloatArray
-    ) -> tuple[FloatArray, FloatArray, Iterable[tuple[Emission, npt.NDArray[np.intp]]]]:
-        """Entangling angles, arguments of the runs' amplitudes, and rows by skeleton."""
+    def _evaluate(self, parameters: FloatArray) -> tuple[FloatArray, _Groups]:
+        """Arguments of emissions, (arguments, rows), and the rows of each."""
         if len(parameters) == 1 and self._small:
             found = self._evaluate_alone(parameters)
             if found is not None:
@@ -254,20 +247,28 @@ class Template:
         np.arctan2(columns.imag, columns.real, out=x[:2])
         x[2] = tilts
         x *= _IN_TURNS
-        patterns = np.concatenate([codes, np.abs(angles) < EPS]) if self._turning else codes
-        return angles, x.reshape(-1, codes.shape[1]), self._by_pattern(patterns)
+        x = x.reshape(-1, codes.shape[1])
+        if not self._turning:
+            return x, self._by_pattern(codes)
+        turns = angles[self._turning]
+        if self.family == "ms":
+            sizes = np.abs(turns)
+            x = np.concatenate([x, np.minimum(sizes, 0.25), 0.5 * (turns < 0)])
+        else:
+            x = np.concatenate([x, turns])
+        return x, self._by_pattern(np.concatenate([codes, np.abs(angles) < EPS]))
 
-    def _evaluate_alone(
-        self, parameters: FloatArray
-    ) -> tuple[FloatArray, FloatArray, list[tuple[Emission, npt.NDArray[np.intp]]]] | None:
+    def _evaluate_alone(self, parameters: FloatArray) -> tuple[FloatArray, _Groups] | None:
         """The same for one row, in Python's numbers; None where another plan may suit it better."""
         angles, columns = self._bank.alone(parameters)
+        turns, zero = [], bytearray(len(angles))
         for e, runs, flip in self._turners:
             halves = math.ceil(2 * angles[e] - (0.5 + EPS))
             if halves % 2:
                 for run in runs:
                     columns[run] = self._after_half(*columns[run])
-            angles[e] = (angles[e] - halves / 2) * flip
+            turns.append((angles[e] - halves / 2) * flip)
+            zero[e] = abs(turns[-1]) < EPS
         self._moves.alone(columns)
         tilts = [math.atan2(abs(a), abs(b)) for a, b in columns]
         codes = bytes([_CODES[bisect_left(_EDGES, tilt)] for tilt in tilts])
@@ -279,8 +280,12 @@ class Template:
         x = [phase(a) / TURN for a, _ in columns]
         x += [phase(b) / TURN for _, b in columns]
         x += [tilt * 2 / TURN for tilt in tilts]
-        emission = self._emission(codes + bytes([abs(angle) < EPS for angle in angles]))
-        return np.array(angles)[:, None], np.array(x)[:, None], [(emission, _FIRST)]
+        if self.family == "ms":
+            x += [min(abs(turn), 0.25) for turn in turns]
+            x += [0.5 if turn < 0 else 0.0 for turn in turns]
+        else:
+            x += turns
+        return np.array(x)[:, None], [(self._emission(codes + zero), _FIRST)]
 
     def _amplitudes(self, parameters: FloatArray) -> tuple[FloatArray, ComplexArray]:
         """Entangling angles, and (α, β) of the runs with nothing moved, (2, runs, rows)."""
@@ -306,7 +311,7 @@ class Template:
             columns = np.where(np.repeat(its < now, lengths, axis=0), others, columns)
         return columns
 
-    def _by_pattern(self, patterns: Codes) -> Iterable[tuple[Emission, npt.NDArray[np.intp]]]:
+    def _by_pattern(self, patterns: Codes) -> _Groups:
         """Rows grouped by pattern; nearly always there is one group.
 
         A row's pattern has what is left of each run, and whether each entangler's angle is zero
@@ -381,9 +386,7 @@ class Template:
         self._planned = int(_pulses(self._codes).sum())
         self._small = self._bank.size + self._bank.turns <= _SMALL
         self._turners = [
-            (i, self._after[:, i].tolist(), float(self._flips[i]))
-            for i, e in enumerate(self._entanglers)
-            if e.angle.terms
+            (e, self._after[:, e].tolist(), float(self._flips[e])) for e in self._turning
         ]
 
     def _rules(self, row: FloatArray) -> list[list[Rule]]:
