@@ -146,13 +146,13 @@ class Bank:
                 numbered[-1].append((op, len(turns)))
                 if isinstance(op, Turn):
                     turns.append(op.angle.scaled(0.5))
-        self.turns = len(turns)
+        self._turns = len(turns)
+        self.small = self.size + len(turns) <= _SMALL
         self.angles = AffineMap([*turns, *(e.angle for e in runs.entanglers)], parameters)
         self._groups = self._grouped(numbered)
         self._fixed = [tuple(column) for column in self._columns[:, :, 0].T.tolist()]
-        self._singly = [
-            (r, [_alone(*its) for its in run]) for r, run in enumerate(numbered) if _varies(run)
-        ]
+        alone = {r: run for r, run in enumerate(numbered) if self.small and _varies(run)}
+        self._singly = [(r, [_alone(*its) for its in run]) for r, run in alone.items()]
 
     def evaluate(self, parameters: FloatArray) -> tuple[FloatArray, ComplexArray]:
         """At parameters ``[rows, P]``: angles of the entanglers, and (α, β) of every run.
@@ -164,7 +164,7 @@ class Bank:
         columns = np.empty((2, self.size, rows), dtype=complex)
         columns[:] = self._columns
         angles = self.angles(parameters)
-        half, entangling = angles[: self.turns], angles[self.turns :]
+        half, entangling = angles[: self._turns], angles[self._turns :]
         if self._groups:
             cos, sin = np.ones((len(half) + 1, rows)), np.zeros((len(half) + 1, rows))
             np.cos(half, out=cos[:-1])
@@ -175,14 +175,14 @@ class Bank:
         return entangling, columns
 
     def alone(self, parameters: FloatArray) -> tuple[list[float], list[tuple[complex, complex]]]:
-        """The same for one row, ``[1, P]``, in Python's numbers."""
+        """The same for one row, ``[1, P]``, in Python's numbers; for a bank that is ``small``."""
         angles = self.angles.alone(parameters)
-        half = angles[: self.turns]
+        half = angles[: self._turns]
         cos, sin = [math.cos(x) for x in half], [math.sin(x) for x in half]
         columns = self._fixed.copy()
         for r, steps in self._singly:
             columns[r] = _multiplied(steps, cos, sin)
-        return angles[self.turns :], columns
+        return angles[self._turns :], columns
 
     def _grouped(self, runs: Sequence[Sequence[_Numbered]]) -> list[_Group]:
         """Constant runs are multiplied now; the others are grouped by shape.
@@ -226,6 +226,8 @@ _Step = tuple[str, Any, Any]
 Arrays of all runs of a group; numbers of a run alone."""
 _Group = tuple[np.ndarray, list[_Step]]
 
+_SMALL = 120
+"""With more runs and turns than this, arrays are faster than Python's numbers for one row, too."""
 _MOST_ROOM = 2
 """Steps that a run of a longer group may leave out."""
 

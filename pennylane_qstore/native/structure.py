@@ -59,6 +59,7 @@ _NDIM: Mapping[type, tuple[int, ...]] = {
 """Dimensions of one row's parameters where PennyLane's ``ndim_params`` counts the batch in."""
 
 _CONTROLLED = frozenset(kind for kind in ELEMENTARY if issubclass(kind, Controlled))
+"""Elementary gates with controls."""
 
 _SNAP = 96
 """Denominator of the rational factors in PennyLane's decompositions (halves, thirds, ...)."""

@@ -73,9 +73,6 @@ _Groups = Iterable[tuple[Emission, npt.NDArray[np.intp]]]
 _FIRST = np.zeros(1, dtype=np.intp)
 """The index of a row that is alone."""
 
-_SMALL = 120
-"""With more runs and turns than this, arrays are faster than Python's numbers for one row, too."""
-
 
 class NativeBlock(NamedTuple):
     """Rows of one gate skeleton.
@@ -229,7 +226,7 @@ class Template:
 
     def _evaluate(self, parameters: FloatArray) -> tuple[FloatArray, _Groups]:
         """Arguments of emissions, (arguments, rows), and the rows of each."""
-        if len(parameters) == 1 and self._small:
+        if len(parameters) == 1 and self._bank.small:
             found = self._evaluate_alone(parameters)
             if found is not None:
                 return found
@@ -252,8 +249,7 @@ class Template:
             return x, self._by_pattern(codes)
         turns = angles[self._turning]
         if self.family == "ms":
-            sizes = np.abs(turns)
-            x = np.concatenate([x, np.minimum(sizes, 0.25), 0.5 * (turns < 0)])
+            x = np.concatenate([x, np.minimum(np.abs(turns), 0.25), 0.5 * (turns < 0)])
         else:
             x = np.concatenate([x, turns])
         return x, self._by_pattern(np.concatenate([codes, np.abs(angles) < EPS]))
@@ -384,7 +380,6 @@ class Template:
         self._pattern = np.concatenate([self._codes, zero])
         self._key = self._pattern.tobytes()
         self._planned = int(_pulses(self._codes).sum())
-        self._small = self._bank.size + self._bank.turns <= _SMALL
         self._turners = [
             (e, self._after[:, e].tolist(), float(self._flips[e])) for e in self._turning
         ]
