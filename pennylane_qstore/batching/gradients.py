@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import pennylane as qml
 from autograd.numpy.numpy_boxes import ArrayBox
-from autograd.tracer import trace_stack
 from pennylane.devices import ExecutionConfig
 from pennylane.math.interface_utils import Interface
 from pennylane.measurements import ExpectationMP, ProbabilityMP, VarianceMP
@@ -24,7 +23,7 @@ from pennylane.tape import QuantumScript
 from pennylane.transforms.core import CompilePipeline
 
 from pennylane_qstore.batching.tasks import running_task
-from pennylane_qstore.batching.traces import traced_here
+from pennylane_qstore.batching.traces import traced_here, tracing
 from pennylane_qstore.errors import ConfigurationError
 
 Execute: TypeAlias = Callable[[tuple[QuantumScript, ...], ExecutionConfig | None], Sequence[Any]]
@@ -32,6 +31,7 @@ Execute: TypeAlias = Callable[[tuple[QuantumScript, ...], ExecutionConfig | None
 METHODS = ("parameter-shift", "spsa")
 
 _EXECUTE = inspect.unwrap(qml.execute).__code__
+"""The code object by which ``qml.execute`` is recognised on a stack."""
 
 _EXACT_STEP = 1e-3  # radians; well above the rounding of probabilities a service returns
 
@@ -220,10 +220,10 @@ def _nothing(_: Any) -> tuple[()]:
 def _cannot_be_differentiated(config: ExecutionConfig, circuit: QuantumScript | None) -> bool:
     """Whether nobody can differentiate what is executed now."""
     if config.interface == Interface.AUTOGRAD:
-        if trace_stack.top < 0:
+        if not tracing(stale=0):
             return True
-        # An error may have left it there. A task's trace may be open on the stack of who started
-        # it, and a thread of the user's may have been handed what is traced in another.
+        # What autograd counts may be what an error has left behind. But a task's trace may be open
+        # on the stack of who started it, and a thread may have been handed what another traces.
         if traced_here() or running_task() is not None or circuit is None:
             return False
         return not _is_differentiated(config, circuit)

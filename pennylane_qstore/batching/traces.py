@@ -18,7 +18,7 @@ def tracing(stale: int) -> bool:
         stale: traces that are over but that autograd still counts, see :func:`stale_traces`.
     """
     traces: int = trace_stack.top + 1
-    return traces > stale or (traces > 0 and _open_traces(sys._getframe(1)) > 0)
+    return traces > stale or traced_here()
 
 
 def traced_here() -> bool:
