@@ -172,6 +172,11 @@ class IonQDevice(Device):  # type: ignore[misc]
         """The emulator behind the device; None where there is a service."""
         return self._service.emulator
 
+    @property
+    def _order(self) -> tuple[Any, ...] | None:
+        """Labels of the wires, None where each circuit brings its own."""
+        return None if self.wires is None else self.wires.labels
+
     def preprocess_transforms(
         self, execution_config: ExecutionConfig | None = None
     ) -> CompilePipeline:
@@ -328,7 +333,6 @@ class IonQDevice(Device):  # type: ignore[misc]
     def _prepare(self) -> None:
         """What is made anew in every process and copy."""
         options = self._options
-        self._order = None if self.wires is None else self.wires.labels
         self._rng = np.random.default_rng(options.seed)
         self._noise_rng = np.random.default_rng(None if options.seed is None else [options.seed, 1])
         self._service = Service(options)
@@ -364,7 +368,7 @@ class IonQDevice(Device):  # type: ignore[misc]
         circuits = self._with_shots(circuits)
         for i, tape in enumerate(circuits):
             with About(i):
-                self._refuse(tape)
+                self._check_shots(tape)
         chance = self._rng.bit_generator.state, self._noise_rng.bit_generator.state
         batch = self._service.batch
         try:
@@ -439,8 +443,8 @@ class IonQDevice(Device):  # type: ignore[misc]
         )
         return [tape if tape.shots else tape.copy(shots=most) for tape in circuits]
 
-    def _refuse(self, tape: QuantumScript) -> None:
-        """What must not reach the service."""
+    def _check_shots(self, tape: QuantumScript) -> None:
+        """What samples needs shots."""
         if not tape.shots and not self._options.target.exact:
             raise NotSupported(
                 f"Analytic execution (shots=None) not supported on qstore.ionq with "
@@ -474,6 +478,6 @@ class IonQDevice(Device):  # type: ignore[misc]
 
 
 _REBUILT = (
-    *("_order", "_rng", "_noise_rng", "_stats", "_service", "_fallback", "_reader", "cache"),
+    *("_rng", "_noise_rng", "_stats", "_service", "_fallback", "_reader", "cache"),
     *("_gradient", "_pipelines"),
 )

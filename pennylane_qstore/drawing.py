@@ -119,10 +119,9 @@ def _circuits(
     ours = isinstance(device, IonQDevice)
     level = "device" if ours else "user"
     tapes, _ = qml.workflow.construct_batch(qnode, level=level)(*args, **kwargs)
-    wires = device.wires if ours else None
     requests = requests_of(
         tapes,
-        order=None if wires is None else list(wires),
+        order=device._order if ours else None,
         target=device._options.target if ours else _ELSEWHERE,
         packing=device._options.packing if ours else Packing(),
         cache=device.cache if ours else SmartCircuitCache(),

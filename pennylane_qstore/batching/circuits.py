@@ -47,6 +47,7 @@ class Target:
         absorb: leave relabelling of outcomes to the readout.
         exact: whether the backend returns exact probabilities (an ideal simulator).
         noise: name of the noise model sent, if any.
+        described: backend and noise model as the user named them, for messages.
     """
 
     backend: Backend
@@ -55,6 +56,7 @@ class Target:
     absorb: bool
     exact: bool
     noise: str | None = None
+    described: str = ""
 
 
 @dataclass(slots=True)

@@ -171,8 +171,8 @@ def _refuse(prepared: Prepared, tape: QuantumScript, target: Target) -> None:
     most = target.backend.qubits
     if len(prepared.wires) > most and len(tape.wires) > most:
         raise NotSupported(
-            f"A circuit on {len(tape.wires)} wires is not supported on qstore.ionq with backend "
-            f"{target.backend.name!r}: it has {most} qubits."
+            f"A circuit on {len(tape.wires)} wires is not supported on qstore.ionq with "
+            f"{target.described}: it has {most} qubits."
         )
     if prepared.plan.fill and tape.shots and not target.exact:
         raise NotSupported(

@@ -188,7 +188,9 @@ class Options:
                 f"Allowed: {', '.join(repr(g) for g in gates if g in ('ms', 'zz'))}."
             )
         noise = None if exact else self.noise_model
-        return Target(figures, self.gateset, family, self.absorb, exact, noise)
+        return Target(
+            figures, self.gateset, family, self.absorb, exact, noise, described=self.described
+        )
 
     def _queue(self) -> AdaptiveQueueManager | None:
         """Who chooses the size of jobs, if it is not fixed."""

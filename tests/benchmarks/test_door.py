@@ -30,6 +30,8 @@ pytestmark = pytest.mark.benchmark
 ROUNDS, IN_A_ROW, SHOTS, ROWS = 6, 50, 100, 200
 TURN_S = 0.1
 """A turn ends after this, with one call at least."""
+SERVICE = {"wires": 4, "api_key": "none", "base_url": "http://127.0.0.1:9"}
+"""Not the embedded emulator: its threads would run beside what is measured."""
 RNG = np.random.default_rng(0)
 X1, X200 = RNG.uniform(-1, 1, 4), RNG.uniform(-1, 1, (ROWS, 4))
 W = RNG.uniform(-3, 3, (2, 4, 3))
@@ -81,8 +83,7 @@ def ours(monkeypatch: pytest.MonkeyPatch) -> qml.devices.Device:
         raise BodyWritten
 
     monkeypatch.setattr(Service, "send", write)
-    # A service, not the embedded emulator: its threads would run beside what is measured.
-    return IonQDevice(wires=4, api_key="none", base_url="http://127.0.0.1:9")
+    return IonQDevice(**SERVICE)
 
 
 def pennylane_alone(monkeypatch: pytest.MonkeyPatch) -> qml.devices.Device:
@@ -90,7 +91,7 @@ def pennylane_alone(monkeypatch: pytest.MonkeyPatch) -> qml.devices.Device:
         def execute(self, circuits, execution_config=None):
             raise BodyWritten
 
-    return Door(wires=4, api_key="none", base_url="http://127.0.0.1:9")
+    return Door(**SERVICE)
 
 
 def pennylane_ionq(monkeypatch: pytest.MonkeyPatch) -> qml.devices.Device:
