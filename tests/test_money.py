@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import pennylane_qstore as qstore
 from pennylane_qstore.cli import app
-from pennylane_qstore.emulator import Emulator, Fault
+from pennylane_qstore.emulator import Emulator, Fault, VirtualClock
 from pennylane_qstore.errors import BudgetExceeded, JobTimeout, LedgerError, ServiceError
 from pennylane_qstore.ionq import transport
 from pennylane_qstore.ionq.ledger import Ledger
@@ -209,13 +209,15 @@ def killed(emulator, path, **options):
 
 @pytest.fixture
 def slow():
-    with Emulator(seed=1, profile=0.4) as running:
+    """Its jobs run until its clock is told to advance."""
+    with Emulator(seed=1, profile=60.0, clock=VirtualClock()) as running:
         yield running
 
 
 def test_resume_finds_the_service_in_the_ledger_and_reads_the_bill(slow, tmp_path, monkeypatch):
     path = tmp_path / "ledger.sqlite3"
     job_id = killed(slow, path)
+    slow.clock.advance(60.0)
     monkeypatch.setenv("IONQ_API_KEY", "k")
     (row,) = ask("resume", "--ledger", path, "--json")
     assert (row["job_id"], row["state"]) == (job_id, "done")
@@ -228,6 +230,7 @@ def test_results_wait_for_the_job_that_is_asked_for_and_no_other(slow, tmp_path,
     path = tmp_path / "ledger.sqlite3"
     job_id = killed(slow, path)
     other = killed(slow, tmp_path / "other.sqlite3")
+    slow.clock.advance(60.0)
     assert other != job_id
     monkeypatch.setenv("IONQ_API_KEY", "k")
     assert ask("jobs", "results", job_id, "--ledger", path, "--json")["job_id"] == job_id
@@ -276,12 +279,13 @@ def test_an_export_that_cannot_be_written_is_one_line(tmp_path):
     assert told.count("\n") == 1
 
 
-def test_resume_names_a_service_that_is_gone_and_goes_on(tmp_path, monkeypatch):
+def test_resume_names_a_service_that_is_gone_and_goes_on(slow, tmp_path, monkeypatch):
     path = tmp_path / "ledger.sqlite3"
-    with Emulator(seed=1, profile=0.4) as gone, Emulator(seed=1, profile=0.4) as there:
+    with Emulator(seed=1, profile=60.0) as gone:
         killed(gone, path)
-        kept = killed_second(there, path)
+        kept = killed_second(slow, path)
         gone.close()
+        slow.clock.advance(60.0)
         monkeypatch.setenv("IONQ_API_KEY", "k")
         rows = ask("resume", "--ledger", path, "--max-wait", "3", "--json")
     states = {row["job_id"]: row["state"] for row in rows}

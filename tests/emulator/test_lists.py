@@ -116,13 +116,13 @@ def test_ten_thousand_jobs_are_listed_in_linear_time(serve: Callable[..., Wire])
             service.book.add(job, now)
 
     def list_all() -> tuple[int, float]:
-        began = time.perf_counter()
+        began = time.process_time()  # a machine that is busy with others is not counted
         count, cursor = 0, ""
         while True:
             page = wire("GET", f"/jobs?limit=1000{cursor}").json
             count += len(page["jobs"])
             if page["next"] is None:
-                return count, time.perf_counter() - began
+                return count, time.process_time() - began
             cursor = f"&next={page['next']}"
 
     gc.disable()  # a full collection takes longer than a page, and comes when it likes

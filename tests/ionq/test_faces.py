@@ -78,14 +78,15 @@ def test_several_batches_are_fetched_at_the_same_time():
         assert emulator.billed_jobs == 3
 
 
-def test_the_polling_interval_bounds_the_pause_between_looks():
+def test_the_polling_interval_bounds_the_pause_between_looks(fake_clock):
     async def scenario(client):
         ids = await client.submit_batch([flip(0)])
-        await client.get_results_parallel(ids, polling_interval=0.005)
-        return client.get_stats()["polls"]
+        fake_clock.sleeps.clear()
+        await client.get_results_parallel(ids, polling_interval=0.005, timeout=None)
 
-    with Emulator(profile=0.4) as emulator:
-        assert use(emulator.url, scenario) > 20  # 13 without
+    with Emulator(profile=0.4, clock=fake_clock.services) as emulator:
+        use(emulator.url, scenario, clock=fake_clock.clock())
+        assert max(fake_clock.sleeps) <= 0.00501  # a tenth of the time gone by, without
 
 
 def test_native_circuits_are_sent_as_native(emulator):

