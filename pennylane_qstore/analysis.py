@@ -199,7 +199,7 @@ class _Analysis:
         else:
             with QueuingManager.stop_recording():
                 gates = obs.diagonalizing_gates()
-            labels = (self._custom(on, gates, ("probs", _observable_key(obs, self.wires))),)
+            labels = (self._custom(on, gates),)
         self.wanted.append(labels)
         return _Draft(Recipe("probs", m, wires=on), ((), ()), labels)
 
@@ -266,6 +266,13 @@ class _Analysis:
                 f"Observable {op} not supported on qstore.ionq: it acts on {len(on)} wires, and "
                 f"only Pauli words are measured on more than {_MAX_EIGEN_WIRES}."
             )
+        if not op.has_matrix and op.has_diagonalizing_gates:
+            with QueuingManager.stop_recording():
+                label = self._custom(on, op.diagonalizing_gates())
+                values = np.asarray(op.eigvals())
+            if np.abs(values.imag).max() > 1e-8:
+                raise _not_hermitian(op)
+            return _Product(1.0, (label,), (Factor(on, values.real.astype(float)),))
         matrix = _matrix(op)
         if not np.allclose(matrix, matrix.conj().T, atol=1e-8):
             raise _not_hermitian(op)
@@ -275,21 +282,17 @@ class _Analysis:
         values, vectors = np.linalg.eigh(matrix)
         with QueuingManager.stop_recording():
             gates = [qml.QubitUnitary(vectors.conj().T, wires=op.wires)]
-        label = self._custom(on, gates, matrix.tobytes())
-        return _Product(1.0, (label,), (Factor(on, values),))
+        return _Product(1.0, (self._custom(on, gates),), (Factor(on, values),))
 
     def _custom(
-        self, on: tuple[int, ...], gates: Sequence[Operator], key: Hashable
+        self, on: tuple[int, ...], gates: Sequence[Operator]
     ) -> tuple[tuple[int, ...], Hashable]:
-        """Label of a group of wires measured after some gates."""
-        label = ("gates", on, key)
+        """Label of a group of wires measured after some gates: what these gates are."""
+        (piece,) = split(QuantumScript(list(gates)), self.wires)
+        label = ("gates", on, piece.key, piece.parameters.tobytes())
         if label not in self.gates:
-            made: list[Gate] = []
-            if gates:
-                pieces = split(QuantumScript(list(gates)), self.wires)
-                piece, program = affine(pieces[0], self.wires)
-                made = list(freeze(program, piece.parameters).gates)
-            self.gates[label] = tuple(made)
+            piece, program = affine(piece, self.wires)
+            self.gates[label] = freeze(program, piece.parameters).gates
         return on, label
 
     def _bases(self) -> tuple[tuple[Basis, ...], dict[Any, int]]:

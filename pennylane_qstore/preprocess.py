@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pennylane as qml
+from pennylane.allocation import Allocate
+from pennylane.devices.preprocess import device_resolve_dynamic_wires
 from pennylane.exceptions import WireError
 from pennylane.measurements import ClassicalShadowMP, MeasurementProcess, ShadowExpvalMP
 from pennylane.ops import MidMeasure
@@ -40,16 +42,21 @@ def prepare(
 
     Raises:
         WireError: the tape has wires that the device does not have.
+        AllocationError: it allocates more wires than the device has left.
         NotSupported: a mixed state, a classical shadow of a broadcast tape, or one without
             shots.
     """
+    kinds = set(map(type, tape.operations))
+    if Allocate in kinds:
+        # A device without wires has fresh ones enough; to use one again costs an ancilla, too.
+        (tape,), _ = device_resolve_dynamic_wires(tape, wires, allow_resets=wires is not None)
+        kinds = set(map(type, tape.operations))
     if wires is not None and not wires.contains_wires(tape.wires):
         foreign = [w for w in tape.wires if w not in wires]
         raise WireError(
             f"Cannot run circuit(s) on qstore.ionq: wires {foreign} are not on the device, "
             f"which has {wires.tolist()}."
         )
-    kinds = set(map(type, tape.operations))
     if qml.QubitDensityMatrix in kinds:
         raise NotSupported(
             "QubitDensityMatrix is not supported on qstore.ionq: no sequence of gates prepares a "

@@ -6,6 +6,7 @@ import numpy as np
 import pennylane as qml
 import pytest
 from random_qnodes import Case, hermitian, observable, word
+from scipy.sparse import csr_matrix
 from scipy.stats import chisquare
 
 QUICK, LONG = range(20), range(1000, 1090)
@@ -118,6 +119,10 @@ def test_every_gate_takes_a_batch_of_angles(gate, n, change):
         lambda x: qml.ctrl(qml.prod(qml.RX(x, 0), qml.RY(0.4, 1)), 2),
         lambda x: qml.pow(qml.RX(x, 0), 0.5, lazy=True),
         lambda x: qml.evolve(qml.Z(0) @ qml.X(1), x),
+        lambda x: qml.evolve(0.3 * qml.Z(0) @ qml.X(1), x),
+        lambda x: qml.evolve(qml.Hamiltonian([0.3, 0.4], [qml.X(0), qml.Z(0) @ qml.Z(1)]), x),
+        lambda x: qml.adjoint(qml.evolve(0.3 * qml.Z(0), x)),
+        lambda x: qml.ctrl(qml.evolve(0.3 * qml.Z(0), x), 1),
         lambda x: qml.exp(qml.Z(0) @ qml.X(1), 1j * x),
         lambda x: qml.exp(qml.I(0), 1j * x),
         lambda x: qml.s_prod(1j, qml.RX(x, 0)),
@@ -134,6 +139,32 @@ def test_composed_operations_take_a_batch(made):
         return qml.probs()
 
     assert same_on_both(circuit, wires=5)
+
+
+SPARSE = csr_matrix(qml.matrix(qml.QFT(range(3))))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: qml.pow(qml.exp(qml.X(0), 0.3j), 2),
+        lambda: qml.pow(qml.evolve(0.7 * qml.X(0), 0.3), 2),
+        lambda: qml.evolve(qml.Hermitian([[1, 0.5], [0.5, 0]], 0), 0.5),
+        lambda: qml.StatePrep(csr_matrix([[0, 0.6, 0.8, 0]]), [0, 1]),
+        lambda: qml.QubitUnitary(SPARSE, [2, 0, 1]),
+        lambda: qml.adjoint(qml.QubitUnitary(SPARSE, [0, 1, 2])),
+        lambda: qml.ctrl(qml.QubitUnitary(SPARSE[[0, 4, 2, 6, 1, 5, 3, 7]], [0, 1, 2]), 3),
+        lambda: qml.BlockEncode(csr_matrix([[0.1, 0.2], [0.3, 0.4]]), [0, 1]),
+    ],
+)
+def test_powers_of_exponentials_and_sparse_matrices(made):
+    def circuit():
+        made()
+        for wire in range(4):
+            qml.RX(0.7 + wire, wire)
+        return qml.probs()
+
+    assert same_on_both(circuit, wires=4)
 
 
 def sampled(case, rng, values):
@@ -316,3 +347,24 @@ def test_a_broadcast_equals_its_rows_one_by_one(seeds):
         (tape,), _ = dev.preprocess_transforms()((tape,))
         rows, join = qml.transforms.broadcast_expand(tape)
         assert same(dev.execute((tape,))[0], join(dev.execute(tuple(rows)))), case
+
+
+class OnlyMatrix(qml.operation.Operation):
+    """It does not tell how many dimensions one angle has."""
+
+    num_wires = 2
+    num_params = 1
+
+    @staticmethod
+    def compute_matrix(angle):
+        return qml.matrix(qml.IsingXY(angle, [0, 1]))
+
+
+def test_a_batch_of_matrices_that_nobody_declared_is_refused_with_the_way_out():
+    @qml.qnode(qml.device("qstore.ionq", wires=2))
+    def circuit():
+        OnlyMatrix(np.array([0.1, 0.6]), [0, 1])
+        return qml.probs()
+
+    with pytest.raises(qml.exceptions.DeviceError, match="Give it ndim_params"):
+        circuit()

@@ -5,6 +5,8 @@ import time
 import numpy as np
 import pennylane as qml
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pennylane.measurements import SampleMeasurement, StateMeasurement
 
 from pennylane_qstore.analysis import analyse
@@ -311,3 +313,51 @@ def test_one_cuts_samples_with_shots():
         return qml.sample(wires=[0, 2])
 
     assert cut(0.3).shape == (100, 2)
+
+
+def as_default_qubit(measure):
+    assert same(run("qstore.ionq", measure), run("default.qubit", measure))
+
+
+class Turned(qml.operation.Operator):
+    """An observable that tells its eigenbasis and eigenvalues, and no matrix."""
+
+    num_wires = 1
+
+    @staticmethod
+    def compute_diagonalizing_gates(angle, wires):
+        return [qml.RY(angle, wires)]
+
+    @staticmethod
+    def compute_eigvals(angle):
+        return np.array([2.0, -1.0])
+
+
+def test_an_observable_without_a_matrix_is_measured_in_its_eigenbasis():
+    as_default_qubit(
+        lambda: (
+            qml.expval(Turned(0.3, 0)),
+            qml.var(Turned(0.7, 1)),
+            qml.expval(2 * Turned(0.3, 0) @ qml.Z(1) + qml.X(2)),
+        )
+    )
+
+
+@given(st.lists(st.floats(-4, 4), min_size=2, max_size=3))
+@settings(max_examples=20, deadline=None)
+def test_observables_that_nothing_names_do_not_share_a_basis(angles):
+    """Neither in one circuit nor from circuit to circuit: the cache of templates is for all."""
+    as_default_qubit(lambda: [qml.probs(op=Turned(angle, 0)) for angle in angles])
+    for angle in angles:
+        power = qml.pow(qml.Hermitian([[1, angle], [angle, 0]], 0), 2)
+        as_default_qubit(lambda power=power: qml.probs(op=power))
+        as_default_qubit(lambda power=power: (qml.probs(op=qml.adjoint(power)), qml.expval(power)))
+
+
+@pytest.mark.parametrize("dtype", [int, "int8", None])
+def test_samples_of_an_observable_have_the_type_that_is_asked_for(dtype):
+    def measure():
+        return qml.sample(qml.Z(0), dtype=dtype)
+
+    got, want = (run(name, measure, shots=5) for name in ("qstore.ionq", "default.qubit"))
+    assert got.dtype == want.dtype

@@ -268,3 +268,26 @@ def test_other_ways_of_mid_circuit_measurement_are_deferred_and_it_is_said(metho
     with pytest.warns(UserWarning, match="not supported on qstore.ionq"):
         value = node()
     assert 0 <= value <= 1
+
+
+def allocating(measure):
+    with qml.allocate(1) as w:
+        qml.RX(0.3, 0)
+        qml.CNOT([0, w[0]])
+    with qml.allocate(2) as w:
+        qml.CNOT([0, w[0]])
+        qml.CNOT([w[0], w[1]])
+        qml.RY(0.4, 0)
+    return measure()
+
+
+@pytest.mark.parametrize("wires", [None, 5, 4])
+@pytest.mark.parametrize("measure", [lambda: qml.expval(qml.X(0)), lambda: qml.probs(wires=0)])
+def test_wires_are_allocated_as_on_default_qubit(wires, measure):
+    node = qml.QNode(allocating, qml.device("qstore.ionq", wires=wires))
+    assert np.allclose(node(measure), qml.QNode(allocating, REFERENCE)(measure))
+
+
+def test_wires_that_are_not_there_are_not_allocated():
+    with pytest.raises(qml.exceptions.AllocationError, match="Not enough"):
+        qml.QNode(allocating, device())(lambda: qml.expval(qml.Z(0)))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pennylane as qml
 from pennylane.operation import Operator
 from pennylane.ops import MidMeasure
-from pennylane.ops.op_math import Adjoint, Controlled, Exp, SymbolicOp
+from pennylane.ops.op_math import Adjoint, Controlled, ControlledOp, Evolution, Exp, SymbolicOp
 from pennylane.queuing import QueuingManager
+from scipy.sparse import issparse
 
 from pennylane_qstore.errors import CompileError
 from pennylane_qstore.native.controlled import controlled, double_excitation
@@ -69,6 +71,32 @@ def unitary(op: Operator) -> npt.NDArray[np.complex128]:
     return matrix
 
 
+def dense(op: Operator) -> Operator:
+    """The operation with full matrices and vectors in place of SciPy's sparse ones."""
+    if not any(issparse(value) for value in op.data):
+        return op
+    with QueuingManager.stop_recording():
+        if not op.has_matrix and op.has_sparse_matrix and len(op.wires) <= _MAX_MATRIX_WIRES:
+            return qml.QubitUnitary(op.sparse_matrix(wire_order=op.wires).toarray(), wires=op.wires)
+        data = [value.toarray() if issparse(value) else value for value in op.data]
+        if isinstance(op, qml.StatePrep):  # a sparse vector is a matrix of one row
+            data = [data[0].reshape(-1)]
+        return rebound(op, data)
+
+
+def rebound(op: Operator, data: Sequence[Any]) -> Operator:
+    """The operation with other parameters."""
+    if isinstance(op, Evolution):  # where PennyLane takes its parameter for one of the generator
+        return Evolution(op.base, *data)
+    if isinstance(op, Adjoint):
+        return Adjoint(rebound(op.base, data))
+    if type(op) is ControlledOp:
+        base = rebound(op.base, data)
+        return ControlledOp(base, op.control_wires, op.control_values, op.work_wires)
+    rebuild: Callable[..., Operator] = qml.ops.functions.bind_new_parameters
+    return rebuild(op, data)
+
+
 def _decompose(op: Operator, depth: int) -> Iterator[Operator]:
     kind = type(op)
     if kind in ELEMENTARY:
@@ -82,6 +110,12 @@ def _decompose(op: Operator, depth: int) -> Iterator[Operator]:
             yield from _decompose(inner, depth + 1)
     elif not op.has_decomposition and op.has_matrix and len(op.wires) <= _MAX_MATRIX_WIRES:
         matrix = op.matrix()
+        if matrix.ndim > 2 and op.batch_size is None:
+            raise UnsupportedOperation(
+                f"{op.name} on wires {op.wires.tolist()} is not supported on qstore.ionq as it is: "
+                "its matrix is a batch of matrices, but the class does not tell how many "
+                "dimensions one parameter has. Give it ndim_params, (0,) for one number."
+            )
         if matrix.shape[-1] != 2 ** len(op.wires):
             raise UnsupportedOperation(
                 f"{op.name} on wires {op.wires.tolist()} is not supported on qstore.ionq: it is no "
@@ -99,7 +133,8 @@ def _decompose(op: Operator, depth: int) -> Iterator[Operator]:
             base = base.base
         if isinstance(base, (qml.QubitUnitary, qml.DiagonalQubitUnitary)):
             unitary(base)  # PennyLane would decompose whatever it is
-        for inner in op.decomposition():
+        parts = op.decomposition()
+        for inner in [parts] if isinstance(parts, Operator) else parts:  # a power's is one gate
             yield from _decompose(inner, depth + 1)
 
 

@@ -12,18 +12,33 @@ are not always hashable, and from 0.46 on pytree structures no longer hold the w
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pennylane as qml
 from pennylane.operation import Operator
-from pennylane.ops.op_math import Adjoint, CompositeOp, Controlled, Exp, SProd, SymbolicOp
+from pennylane.ops.op_math import (
+    Adjoint,
+    CompositeOp,
+    Controlled,
+    Evolution,
+    Exp,
+    SProd,
+    SymbolicOp,
+)
 from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.errors import CompileError
-from pennylane_qstore.native.decompose import DROPPED, ELEMENTARY, elementary, unitary
+from pennylane_qstore.native.decompose import (
+    DROPPED,
+    ELEMENTARY,
+    dense,
+    elementary,
+    rebound,
+    unitary,
+)
 from pennylane_qstore.native.program import Affine, ComplexArray, FloatArray, Gate, Program
 
 _PLAIN = frozenset(
@@ -143,6 +158,7 @@ def expand(piece: Split, wires: Mapping[Any, int]) -> list[Split]:
 def _decomposed(operations: Sequence[Operator], wires: Mapping[Any, int]) -> list[Split]:
     """Pieces of the decomposition, row by row where there is none of the whole batch."""
     batch: int | None = None
+    operations = [dense(op) for op in operations]
     for op in operations:
         for value, ndim in zip(op.data, _ndims(op), strict=True):
             if np.ndim(value) > ndim:
@@ -165,9 +181,8 @@ def _decomposed(operations: Sequence[Operator], wires: Mapping[Any, int]) -> lis
 def _row(op: Operator, i: int) -> Operator:
     """An operation at one element of its batch."""
     data = [d[i] if np.ndim(d) > n else d for d, n in zip(op.data, _ndims(op), strict=True)]
-    rebuild: Callable[..., Operator] = qml.ops.functions.bind_new_parameters
     with QueuingManager.stop_recording():
-        return rebuild(op, data)
+        return rebound(op, data)
 
 
 # --- keys and parameters -------------------------------------------------------------------
@@ -314,6 +329,8 @@ def _ndims(op: Operator) -> tuple[int, ...]:
         return _NDIM[kind]
     if isinstance(op, CompositeOp):
         return tuple(n for operand in op for n in _ndims(operand))
+    if isinstance(op, Evolution):  # which does not count its generator's
+        return (0,)
     if isinstance(op, (Exp, SProd)):
         return (0, *_ndims(op.base))
     if isinstance(op, SymbolicOp):
@@ -463,5 +480,4 @@ def _rebind(op: Operator, shapes: Sequence[tuple[int, ...]], rows: FloatArray) -
     ]
     if len(rows) == 1:
         data = [d[0] for d in data]
-    rebuild: Callable[..., Operator] = qml.ops.functions.bind_new_parameters
-    return rebuild(op, data)
+    return rebound(op, data)
