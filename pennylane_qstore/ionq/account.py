@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -107,7 +108,20 @@ class AccountCalls(Connected):
         minutes: float | None = None,
         cost_limit_usd: float | None = None,
     ) -> Session:
-        """Open a session, in which the service itself bounds jobs, time and cost."""
+        """Open a session, in which the service itself bounds jobs, time and cost.
+
+        Args:
+            backend: IonQ's backend id.
+            job_limit: jobs at most.
+            minutes: longest duration, in minutes.
+            cost_limit_usd: highest cost, in US dollars.
+
+        Raises:
+            ConfigurationError: a limit that is not positive and finite. Nothing was sent.
+            ServiceError, AuthenticationError: refused.
+            ConnectionFailed: no answer; a session may have been opened.
+            InvalidResponse: the answer names no session.
+        """
         return self.call(
             _create_session(
                 self._api(),
@@ -192,8 +206,10 @@ async def _create_session(
     settings: dict[str, Any] = {}
     limits = {"job_limit": job_limit, "minutes": minutes, "cost_limit_usd": cost_limit_usd}
     for name, limit in limits.items():
-        if limit is not None and not limit > 0:
-            raise ConfigurationError(f"{name} must be positive; got {limit!r}.")
+        whole = name == "job_limit"
+        if limit is not None and not _is_limit(limit, whole=whole):
+            kind = "an int >= 1" if whole else "a positive number"
+            raise ConfigurationError(f"{name} must be {kind}; got {limit!r}.")
     if job_limit is not None:
         settings["job_count_limit"] = job_limit
     if minutes is not None:
@@ -246,6 +262,14 @@ def _session(value: dict[str, Any]) -> Session:
         bool(value.get("active", False)),
         settings if isinstance(settings, dict) else {},
     )
+
+
+def _is_limit(value: object, *, whole: bool) -> bool:
+    # JSON has no NaN and no infinity: they would be sent as null, which is no limit at all.
+    kinds = int if whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        return False
+    return math.isfinite(value) and value > 0
 
 
 def _number(value: dict[str, Any], *names: str) -> float | None:

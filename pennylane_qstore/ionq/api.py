@@ -95,10 +95,11 @@ class Api:
         """By how much our clock is ahead of the service's, as of its last answer, in seconds."""
         stamp = self.transport.last_date
         try:
-            theirs = None if stamp is None else email.utils.parsedate_to_datetime(stamp[0])
-        except ValueError:
+            if stamp is None:
+                return None
+            return stamp[1] - email.utils.parsedate_to_datetime(stamp[0]).timestamp()
+        except (ValueError, OverflowError, OSError):
             return None
-        return None if theirs is None or stamp is None else stamp[1] - theirs.timestamp()
 
     # ---- jobs -----------------------------------------------------------------------
 
@@ -329,7 +330,8 @@ class Api:
         """The typed error for an answer with an error status."""
         text = self.transport.redact(answer.body.decode("utf-8", "replace"))[:2000]
         message = _message(answer.body)
-        message = self.transport.redact(message) if message else text[:200]
+        # Cut last: the half of a key would not be found.
+        message = self.transport.redact(message)[:500].rstrip(".") if message else text[:200]
         kind = AuthenticationError if answer.status in (401, 403) else ServiceError
         hint = " Check the API key." if answer.status == 401 else ""
         if 300 <= answer.status < 400:
@@ -364,4 +366,4 @@ def _message(body: bytes) -> str | None:
         return None
     if not isinstance(value, dict) or not isinstance(value.get("message"), str):
         return None
-    return str(value["message"])[:500].rstrip(".")
+    return str(value["message"])

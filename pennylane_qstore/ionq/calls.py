@@ -97,13 +97,16 @@ def results_of(
     """The results, or one error that carries everything that did arrive.
 
     Raises:
-        QStoreError: of the kind of the first failure.
+        QStoreError: of the kind of the first failure; a plain one, with its cause, for an
+            error that is none of this package's.
     """
     results: list[JobResult | None] = []
     errors: dict[int, QStoreError] = {}
     for index, end in enumerate(ends):
         if isinstance(end, QStoreError):
             errors[index] = end
+        elif isinstance(end, Exception):
+            errors[index] = _unexpected(jobs[index], end)
         elif isinstance(end, BaseException):
             raise end
         results.append(end if isinstance(end, JobResult) else None)
@@ -144,6 +147,20 @@ def where_is(ledger: Ledger) -> str:
     return f" --ledger {shlex.quote(str(ledger.path))}"
 
 
+def _unexpected(job: Job, error: Exception) -> QStoreError:
+    """A fault of ours, or of a disk: what the other jobs gave must not go down with it."""
+    wrapped = QStoreError(
+        f"Request {job.index} ended with an unexpected {type(error).__name__}: {error}",
+        job_ids=job.job_ids,
+    )
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def _came(job: Job) -> JobResult | None:
+    return job.result() if any(h is not None for h in job.histograms) else None
+
+
 def _raise_one(
     jobs: list[Job],
     results: list[JobResult | None],
@@ -154,16 +171,18 @@ def _raise_one(
     index = min(errors, key=lambda i: (not isinstance(errors[i], AmbiguousSubmission), i))
     first = errors[index]
     for number, error in errors.items():
-        results[number] = error.details.get("partial")
+        results[number] = error.details.get("partial") or _came(jobs[number])
     more = f" ({len(errors)} of {len(jobs)} jobs failed.)" if len(jobs) > 1 else ""
     how = "The client's resume()" if ledger.path is None else f"`qstore resume{where_is(ledger)}`"
     hint = f" {how} fetches it later." if isinstance(first, JobTimeout) else ""
-    ids = [job_id for job in jobs for job_id in job.job_ids] or list(first.job_ids)
+    ids = [job_id for job in jobs for job_id in job.job_ids]
+    # Where the ledger could not write an id down, only the error knows it.
+    ids += [job_id for error in errors.values() for job_id in error.job_ids if job_id not in ids]
     details = {name: value for name, value in first.details.items() if name != "partial"}
     details.update(
         results=results, failed=sorted(errors), errors=[errors.get(i) for i in range(len(jobs))]
     )
-    raise type(first)(f"{first}{more}{hint}", job_ids=ids, **details) from None
+    raise type(first)(f"{first}{more}{hint}", job_ids=ids, **details) from first.__cause__
 
 
 def _key(key: JobKey | tuple[str, int, int]) -> JobKey:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from pennylane_qstore.errors import AmbiguousSubmission, QStoreError
+from pennylane_qstore.errors import AmbiguousSubmission, LedgerError, QStoreError
 from pennylane_qstore.ionq.account import AccountCalls
 from pennylane_qstore.ionq.calls import Keys, begin_jobs, farewell, results_of, run_jobs
 from pennylane_qstore.ionq.connected import BASE_URL, URL_VARIABLE, positive_s
@@ -95,10 +95,11 @@ class IonQBatchClient(V34Calls, AccountCalls):
         if not requests:
             return []
         background_loop().check_may_wait()  # before anything is written down
+        api = self._api()  # so does this: no intent of a client that cannot send
         jobs = begin_jobs(self.ledger, self._options.base_url, requests, keys, estimates)
         inbox = Inbox(progress)
         runner = JobRunner(
-            self._api(),
+            api,
             self.ledger,
             self._submitter(),
             retry_failed=self._options.retry_failed,
@@ -112,7 +113,11 @@ class IonQBatchClient(V34Calls, AccountCalls):
         finally:
             self.count(jobs)
         results = results_of(jobs, ends, self.ledger)
-        self.ledger.consumed([row for job in jobs for row in job.row_ids])
+        try:
+            self.ledger.consumed([row for job in jobs for row in job.row_ids])
+        except LedgerError as error:
+            ids = ", ".join(job_id for job in jobs for job_id in job.job_ids)
+            logger.warning("The results of %s are here; the ledger does not know: %s", ids, error)
         return results
 
     def resume(

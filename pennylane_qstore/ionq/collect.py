@@ -93,7 +93,7 @@ async def harvest(
             return Harvest(list(aggregate.values()))
     else:
         aggregate = {}
-    return await _by_child(api, state, aggregate, traffic, circuits, qubits)
+    return await _by_child(api, state, aggregate, traffic, circuits, qubits, aggregation)
 
 
 def in_order(child_ids: Sequence[str], keys: Sequence[str], circuits: int) -> bool:
@@ -147,6 +147,7 @@ async def _by_child(
     traffic: Traffic,
     circuits: int,
     qubits: int,
+    aggregation: str | None,
 ) -> Harvest:
     children = await api.children(state.id, traffic)
     if not children and state.status != "completed":
@@ -161,7 +162,9 @@ async def _by_child(
         if child_id in aggregate:
             result.histograms[index] = aggregate[child_id]
         elif child is not None and child.status == "completed":
-            single = await harvest(api, child, traffic, circuits=1, qubits=qubits)
+            single = await harvest(
+                api, child, traffic, circuits=1, qubits=qubits, aggregation=aggregation
+            )
             result.histograms[index] = single.histograms[0]
         elif child is not None and child.is_terminal:
             result.failures[index] = failure_of(child)

@@ -6,7 +6,7 @@ import logging
 import math
 from typing import Any, NamedTuple
 
-from pennylane_qstore.errors import QStoreError
+from pennylane_qstore.errors import LedgerError, QStoreError
 from pennylane_qstore.ionq.answers import check_id, parse_object
 from pennylane_qstore.ionq.api import Api
 from pennylane_qstore.ionq.ledger import Ledger, Submission
@@ -52,7 +52,12 @@ async def book(
         logger.warning("The cost of job %s could not be read: %s", job_id, error)
         return None
     if cost.billed_usd is not None:
-        await ledger.off_loop(ledger.billed, row.id, cost.billed_usd)
+        try:
+            await ledger.off_loop(ledger.billed, row.id, cost.billed_usd)
+        except LedgerError as error:
+            # The results are here; `qstore jobs reconcile` asks for missing bills.
+            logger.warning("The bill of job %s, %s USD, is not written down: %s",
+                           job_id, cost.billed_usd, error)  # fmt: skip
     else:
         logger.info("Job %s has no bill yet; `qstore jobs reconcile` asks again.", job_id)
     return cost.billed_usd

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,15 +29,17 @@ from pennylane_qstore.ionq.answers import (
 )
 from pennylane_qstore.ionq.calls import begin_jobs
 from pennylane_qstore.ionq.collect import CircuitFailure, Harvest, failure_of, harvest, pack, unpack
-from pennylane_qstore.ionq.connected import Connected
+from pennylane_qstore.ionq.connected import Connected, positive_s
 from pennylane_qstore.ionq.cost import book
 from pennylane_qstore.ionq.ledger import State, Submission
 from pennylane_qstore.ionq.poll import JobKind, Progress
-from pennylane_qstore.ionq.submission import Submitter
+from pennylane_qstore.ionq.submission import Submitter, taken
 from pennylane_qstore.ionq.transport import Traffic
 from pennylane_qstore.ionq.wire import JobRequest
 
 _NATIVE = frozenset({"gpi", "gpi2", "ms", "zz"})
+_ANGLES = ("rotation", "phase", "phases", "angle")
+_WIRES = ("target", "targets", "control", "controls")
 
 
 class CircuitId(str):
@@ -98,6 +101,13 @@ class V34Calls(Connected):
         Returns:
             One id per circuit, in order. IonQ tells the children's ids only at the end, so
             each is the job's id; as :class:`CircuitId` it also knows its circuit.
+
+        Raises:
+            ConfigurationError: not such circuits, an angle that is no finite number, a target
+                or control that is not a qubit of its circuit, or what :class:`JobRequest`
+                refuses. Nothing was sent.
+            ServiceError, ConnectionFailed: no job was created.
+            AmbiguousSubmission: a job may have been created.
         """
         return await _submit_batch(self, circuits, target, shots, name_prefix)
 
@@ -118,6 +128,10 @@ class V34Calls(Connected):
 
         Returns:
             One result per id, in the order of the ids; failures are results too.
+
+        Raises:
+            ConfigurationError: ``polling_interval`` is not a positive, finite number, or
+                ``timeout`` is no number. Nothing was sent.
         """
         return await _get_results(self, job_ids, polling_interval, timeout)
 
@@ -171,6 +185,7 @@ async def _submit_batch(
     if not circuits:
         return []
     request = _request(circuits, target, shots, name_prefix)
+    submitter = client._submitter()  # before the intent: a client that cannot send leaves none
     loop = asyncio.get_running_loop()
     # The ledger waits for the disk: not on the caller's loop.
     (job,) = await loop.run_in_executor(
@@ -181,7 +196,14 @@ async def _submit_batch(
     try:
         body = job.body or request.body(row.token)
         started = client._clock.monotonic()
-        job_id, _ = await client.on_loop(client._submitter().submit(row, body, job.traffic))
+        made = await client.on_loop(submitter.submit(row, body, job.traffic))
+        if made is not None:
+            job_id = made[0]
+        else:  # another process took it over
+            row = await loop.run_in_executor(None, client.ledger.get, row.id)
+            if row.job_id is None:
+                raise taken(row)
+            job_id = row.job_id
         job.submit_s = client._clock.monotonic() - started
         job.posted += 1
     finally:
@@ -196,6 +218,10 @@ async def _get_results(
     timeout: float | None,
 ) -> list[BatchJobResult]:
     """One result per id; see ``IonQBatchClient.get_results_parallel``."""
+    if polling_interval is not None:
+        polling_interval = positive_s(polling_interval, "polling_interval")
+    if timeout is not None and math.isnan(timeout):  # it is never over, and never not
+        raise ConfigurationError(f"timeout must be a number of seconds; got {timeout!r}.")
     unique = list(dict.fromkeys(str(job_id) for job_id in job_ids))
     submitter = client._submitter()
     loop = asyncio.get_running_loop()
@@ -371,11 +397,46 @@ def _request(
         gates += len(operations)
         gatesets.add(_gateset(operations))
         bodies.append(orjson.dumps(operations))
+    for number, circuit in enumerate(circuits):
+        own = int(circuit.get("qubits", qubits))
+        for gate in circuit["circuit"]:
+            _check_gate(gate, own, f"Circuit {number}")
     gatesets.discard(None)
     if len(gatesets) > 1:
         raise ConfigurationError("Native and QIS gates cannot be mixed in one batch.")
     gateset = next(iter(gatesets), None) or "qis"
     return JobRequest(target, gateset, qubits, tuple(bodies), gates, shots, name=name_prefix)
+
+
+def _check_gate(gate: dict[str, Any], qubits: int, where: str) -> None:
+    """Refuse what the service would refuse, or would get as something else.
+
+    Raises:
+        ConfigurationError: it would.
+    """
+    for field in _ANGLES:
+        for angle in _values(gate, field):
+            # JSON has no NaN and no infinity: they would be sent as null.
+            if not _is_number(angle, (int, float)) or not math.isfinite(angle):
+                raise ConfigurationError(
+                    f"{where}: {field} of {gate['gate']!r} must be finite; got {angle!r}."
+                )
+    for field in _WIRES:
+        for wire in _values(gate, field):
+            if not _is_number(wire, int) or not 0 <= wire < qubits:
+                raise ConfigurationError(
+                    f"{where} has qubits 0 to {qubits - 1}; {field} of {gate['gate']!r} "
+                    f"is {wire!r}."
+                )
+
+
+def _values(gate: dict[str, Any], field: str) -> list[Any]:
+    value = gate.get(field)
+    return list(value) if isinstance(value, (list, tuple)) else [] if value is None else [value]
+
+
+def _is_number(value: object, kinds: Any) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
 def _gateset(operations: list[dict[str, Any]]) -> str | None:

@@ -24,7 +24,7 @@ from pennylane_qstore.ionq.collect import CircuitFailure, Harvest, harvest, pack
 from pennylane_qstore.ionq.cost import book, read_cost
 from pennylane_qstore.ionq.ledger import Intent, JobKey, Ledger, State, Submission
 from pennylane_qstore.ionq.poll import JobKind, Progress
-from pennylane_qstore.ionq.submission import Submitter
+from pennylane_qstore.ionq.submission import FREE, Submitter, taken
 from pennylane_qstore.ionq.transport import Endpoint, Traffic, post_timeout_s
 from pennylane_qstore.ionq.wire import JobRequest
 
@@ -108,6 +108,7 @@ class Job:
     total_s: float = 0.0
     polls: int = 0
     cost_usd: float | None = None
+    attempt: int = -1  # the last of this key's that was looked at
     sent: int = 0  # rows of this call's own, of which
     posted: int = 0  # became jobs
 
@@ -166,8 +167,17 @@ class JobRunner:
             InvalidResponse: see there.
         """
         job.started = True
-        count = len(job.request.circuits)
-        job.histograms = [None] * count
+        job.histograms = [None] * len(job.request.circuits)
+        try:
+            return await self._run(job)
+        except QStoreError as error:
+            error.job_ids = error.job_ids or tuple(job.job_ids)  # they exist, and are paid
+            job.total_s = self._elapsed()
+            raise
+
+    # ---- private --------------------------------------------------------------------
+
+    async def _run(self, job: Job) -> JobResult:
         may_send = 2 if self.retry_failed else 1
         while True:
             if not job.rows:
@@ -175,13 +185,9 @@ class JobRunner:
                 permanent = any(f.code in PERMANENT_FAILURES for f in job.failures.values())
                 if job.sent >= may_send or (permanent and job.sent):
                     raise self._failed(job, missing)
-                if job.sent:
-                    logger.warning(
-                        "%d of %d circuits of job %s failed; they are sent again.",
-                        len(missing), count, job.job_ids[-1],
-                    )  # fmt: skip
-                job.rows.append(await self._begin_again(job, missing))
+                job.rows.extend(await self._begin_again(job, missing))
             row, own = job.rows.popleft()
+            job.attempt = row.attempt
             job.sent += own
             got = await self._row(job, row, own)
             if job.request.dry_run and got is not None:
@@ -193,41 +199,48 @@ class JobRunner:
         job.total_s = self._elapsed()
         return job.result()
 
-    # ---- private --------------------------------------------------------------------
-
-    async def _begin_again(self, job: Job, missing: tuple[int, ...]) -> tuple[Submission, bool]:
-        part = None if len(missing) == len(job.histograms) else missing
+    async def _begin_again(
+        self, job: Job, missing: tuple[int, ...]
+    ) -> list[tuple[Submission, bool]]:
+        """A new attempt at what is missing; or those that others began since, with this key."""
         attempt = 0
         if job.key is not None:
             rows = await self.ledger.off_loop(self.ledger.history, job.key)
-            attempt = len(rows)
+            if news := [(row, False) for row in rows if row.attempt > job.attempt]:
+                return news
+            attempt = job.attempt + 1  # not by counting: who begins it at the same time shares it
+        if job.sent:
+            logger.warning(
+                "%d of %d circuits of job %s failed; they are sent again.",
+                len(missing), len(job.histograms), job.job_ids[-1],
+            )  # fmt: skip
+        part = None if len(missing) == len(job.histograms) else missing
         intent = intent_for(
             job.request, job.sha256, self.api.transport.endpoint.base_url,
             key=job.key, attempt=attempt, part=part, estimated_usd=job.estimated_usd,
         )  # fmt: skip
-        return (await self.ledger.off_loop(self.ledger.begin, [intent]))[0]
+        return await self.ledger.off_loop(self.ledger.begin, [intent])
 
     async def _row(self, job: Job, row: Submission, own: bool) -> Harvest | None:
         """What one row of the ledger gives; ``None`` if it has nothing and never will."""
         if row.state not in (State.INTENT, State.AMBIGUOUS, State.SUBMITTED):
             return self._stored(job, row)
         if not own and not self._is_ours(row):
-            await self.ledger.off_loop(
-                self.ledger.canceled, row.id, f"its service, {row.service}, is gone"
-            )
-            return None
+            reason = f"its service, {row.service}, is gone"
+            return self._stored(job, await self.submitter.give_up(row, reason))
         part = row.part if row.part is not None else tuple(range(len(job.request.circuits)))
         body = self._body(job, row)
         job.row_ids.append(row.id)
         self._tell(job, None, "submitting", None)
-        if own:
-            job_id, repeated = await self.submitter.submit(row, body, job.traffic)
-            job.posted += 1
-        else:
-            adopted = await self.submitter.adopt(row, body, job.traffic)
-            if adopted is None:  # somebody else brought it to an end meanwhile
-                return self._stored(job, await self.ledger.off_loop(self.ledger.get, row.id))
-            job_id, repeated = adopted
+        call = self.submitter.submit if own else self.submitter.adopt
+        made = await call(row, body, job.traffic)
+        if made is None:  # somebody else brought it to an end meanwhile
+            ended = self._stored(job, await self.ledger.off_loop(self.ledger.get, row.id))
+            if own and ended is None:
+                raise taken(row)
+            return ended
+        job_id, repeated = made
+        job.posted += own
         job.job_ids.append(job_id)
         if job.submit_s is None:
             job.submit_s = self._elapsed()
@@ -288,8 +301,10 @@ class JobRunner:
         here = self.api.transport.endpoint
         if row.service == here.base_url:
             return True
-        # A service on this machine lives on whatever port it got: the old one has ended.
-        if here.is_loopback and Endpoint(row.service).is_loopback:
+        # A service on this machine lives on whatever port it got: the old one has ended. Or it
+        # is a tunnel to one that lives, with another port than before: only what is free may
+        # be sent again.
+        if here.is_loopback and Endpoint(row.service).is_loopback and row.backend in FREE:
             return False
         raise LedgerError(
             f"{row.key} has an unfinished job at {urlsplit(row.service).netloc}; this client "
@@ -343,6 +358,14 @@ class JobRunner:
         except QStoreError as error:
             error.job_ids = error.job_ids or (state.id,)
             raise
+        try:
+            await self._store(row, got)
+        except LedgerError:
+            self._take(job, row, got)  # they are paid: the error brings what came
+            raise
+        return got
+
+    async def _store(self, row: Submission, got: Harvest) -> None:
         if got.failures:
             first = next(iter(got.failures.values()))
             arrived = pack(got.histograms) if any(got.histograms) else None
@@ -351,7 +374,6 @@ class JobRunner:
             )
         else:
             await self.ledger.off_loop(self.ledger.done, row.id, pack(got.histograms))
-        return got
 
     def _take(self, job: Job, row: Submission, got: Harvest) -> None:
         part = row.part if row.part is not None else tuple(range(len(job.histograms)))

@@ -36,7 +36,12 @@ import orjson
 
 from pennylane_qstore.errors import LedgerError
 from pennylane_qstore.ionq.lease import is_alive, new_owner
-from pennylane_qstore.ionq.ledger_file import journal_mode, open_database, prepare_file
+from pennylane_qstore.ionq.ledger_file import (
+    journal_mode,
+    open_database,
+    prepare_file,
+    transaction,
+)
 from pennylane_qstore.ionq.ledger_rows import (
     COLUMNS,
     OPEN_STATES,
@@ -146,15 +151,22 @@ class Ledger:
         with self._change("submitted", durable=True) as db:
             self._set(db, row, State.SUBMITTED, job_id, job_id=job_id, owner=None, lease_until=0.0)
 
-    def ambiguous(self, row: int, reason: str) -> None:
-        """The answer to the POST was lost."""
+    def ambiguous(self, row: int, reason: str, owner: str | None = None) -> None:
+        """The answer to the POST was lost. Says nothing if ``owner`` lost the row to another."""
         with self._change("ambiguous") as db:
-            self._set(db, row, State.AMBIGUOUS, reason, failure=reason)
+            if self._is_unsent(db, row, owner):
+                self._set(db, row, State.AMBIGUOUS, reason, failure=reason)
 
-    def rejected(self, row: int, reason: str) -> None:
-        """No job was created, surely. Gives the lease back."""
+    def rejected(self, row: int, reason: str, owner: str | None = None) -> None:
+        """No job was created, surely. Gives the lease back.
+
+        Says nothing if the row has a job meanwhile, or if ``owner`` lost it to another.
+        """
         with self._change("rejected") as db:
-            self._set(db, row, State.REJECTED, reason, failure=reason, owner=None, lease_until=0.0)
+            if self._is_unsent(db, row, owner):
+                self._set(
+                    db, row, State.REJECTED, reason, failure=reason, owner=None, lease_until=0.0
+                )
 
     def done(self, row: int, results: bytes) -> None:
         """All results are here (see ``collect.pack``)."""
@@ -365,6 +377,14 @@ class Ledger:
         )  # fmt: skip
         return fresh, True
 
+    def _is_unsent(self, db: sqlite3.Connection, row: int, owner: str | None) -> bool:
+        """Whether a row has no job, and nobody but ``owner`` is about to make one."""
+        state, holder = db.execute(
+            "SELECT state, owner FROM submissions WHERE id = ?", (row,)
+        ).fetchone()
+        mine = owner is None or holder is None or holder == owner
+        return mine and State(state) in (State.INTENT, State.AMBIGUOUS)
+
     def _set(
         self,
         db: sqlite3.Connection,
@@ -415,13 +435,12 @@ class Ledger:
             if self.path is not None and level != self._synchronous:
                 db.execute(f"PRAGMA synchronous={level}")
                 self._synchronous = level
-            db.execute("BEGIN IMMEDIATE")
             try:
-                yield db
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
-            db.execute("COMMIT")
+                with transaction(db):
+                    yield db
+            finally:
+                if db.in_transaction and self.path is not None:
+                    self._disconnect()  # not even rolled back: closing the file does that
         if self._observer is not None:
             self._observer(f"after:{event}")
 

@@ -6,7 +6,8 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import platformdirs
@@ -94,6 +95,21 @@ def open_database(path: Path | None, mode: str) -> sqlite3.Connection:
     return db
 
 
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All of it or nothing; nothing is left open, whatever fails."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        # A COMMIT that fails may leave the transaction open, and every process locked out.
+        if db.in_transaction:
+            with suppress(sqlite3.Error):  # the first error is the one to tell
+                db.execute("ROLLBACK")
+        raise
+
+
 def _set_journal(db: sqlite3.Connection, mode: str, name: str) -> None:
     # Switching to WAL asks for the file alone and does not wait its turn, so that many
     # processes that open a new ledger at once have to take turns here.
@@ -119,17 +135,12 @@ def _migrate(db: sqlite3.Connection, name: str) -> None:
             f"The ledger {name!r} was written by a newer version of this package "
             f"(schema {version}, this one knows {len(_MIGRATIONS)}): upgrade the package."
         )
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(db):
         # Another process may have migrated while this one waited for its turn.
         (version,) = db.execute("PRAGMA user_version").fetchone()
         for number in range(version, len(_MIGRATIONS)):
             _MIGRATIONS[number](db)
             db.execute(f"PRAGMA user_version = {number + 1}")
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
 
 
 def _first_schema(db: sqlite3.Connection) -> None:

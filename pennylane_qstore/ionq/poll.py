@@ -138,6 +138,7 @@ class Watch:
     polls: int = 0
     asking: bool = False
     last: JobState | None = None
+    unknown_since: float | None = None
     max_delay_s: float = math.inf
 
 
@@ -304,9 +305,17 @@ class Poller:
 
     def _tell(self, watch: Watch, state: JobState, now: float) -> None:
         watch.polls += 1
-        watch.last = state
         if watch.done.done():
             return
+        if state.status == "deleted":
+            # One that is new, or asked for at a copy of the service that lags, is unknown too.
+            watch.unknown_since = now if watch.unknown_since is None else watch.unknown_since
+            if now < watch.unknown_since + self._api.settle_s:
+                self._schedule(watch, now)
+                return
+        else:
+            watch.unknown_since = None
+        watch.last = state
         watch.report(state)
         if state.is_terminal:
             if state.status == "completed":

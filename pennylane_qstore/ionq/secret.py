@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import importlib
 import logging
 import os
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+import orjson
 
 from pennylane_qstore.errors import ConfigurationError
 
@@ -17,6 +22,7 @@ under which it is kept as the password of ``api_key``."""
 
 _HIDDEN = "***"
 _SHORT = 8
+_LONG = 16
 _LOGGERS = frozenset({"pennylane_qstore", "pennylane", "aiohttp", "asyncio"})
 
 
@@ -41,6 +47,22 @@ class Secret:
         """``text`` with every occurrence of the secret hidden."""
         return text.replace(self._value, _HIDDEN)
 
+    def redact_bytes(self, data: bytes) -> bytes:
+        """``data`` with the secret hidden, also as JSON, a URL or HTML would write it.
+
+        A secret that may be a word stays: what is read here is data, and ``"simulator"`` as
+        the key of an emulator must not change what it says of its simulator.
+        """
+        value = self._value
+        if _is_word(value):
+            return data
+        json = orjson.dumps(value)[1:-1]
+        forms = (value.encode(), json, json.replace(b"/", b"\\/"), quote(value, safe="").encode())
+        for form in dict.fromkeys((*forms, html.escape(value).encode())):
+            if form in data:
+                data = data.replace(form, _HIDDEN.encode())
+        return data
+
     def __repr__(self) -> str:
         return f"Secret({_HIDDEN})"
 
@@ -63,6 +85,7 @@ def find_key(api_key: str | Secret | None = None) -> Secret:
         ConfigurationError: there is none, or it cannot be a key.
     """
     if isinstance(api_key, Secret):
+        _hide_in_logs(api_key)
         return api_key
     values = (api_key, *map(os.environ.get, KEY_VARIABLES))
     value = next((v for v in values if v or v is api_key is not None), None)
@@ -77,18 +100,38 @@ def find_key(api_key: str | Secret | None = None) -> Secret:
     return key
 
 
-class _KeyFilter(logging.Filter):
-    """A second net: no code here logs a key, and should one slip through, it is not shown."""
+class _KeyHider:
+    """A second net: no code here logs a key, and should one slip through, it is not shown.
+
+    It stands where records are made. A filter would see what its own logger is told, not what
+    the loggers below it are, and most loggers are made after the key was found.
+    """
 
     def __init__(self) -> None:
-        super().__init__()
         self.keys: set[Secret] = set()
+        self.make: Callable[..., logging.LogRecord] | None = None
 
-    def filter(self, record: logging.LogRecord) -> bool:
+    def add(self, key: Secret) -> None:
+        """Hide this key from now on."""
+        self.keys.add(key)
+        # Without a lock, which a fork could leave held: two threads may both get here, and then
+        # both have found the same factory. Once only: whoever comes later may call this one.
+        found = logging.getLogRecordFactory()
+        if self.make is None and found is not self:
+            self.make = found
+            logging.setLogRecordFactory(self)
+
+    def __call__(self, *args: Any, **options: Any) -> logging.LogRecord:
+        record = (self.make or logging.LogRecord)(*args, **options)
+        if str(record.name).partition(".")[0] in _LOGGERS:
+            self._clean(record)
+        return record
+
+    def _clean(self, record: logging.LogRecord) -> None:
         try:
             text = record.getMessage()
-        except (TypeError, ValueError):
-            return True  # arguments that do not fit are the handler's to report
+        except Exception:  # noqa: BLE001  (arguments that do not fit are the handler's to report)
+            return
         hidden = self._hide(text)
         if hidden != text:
             record.msg, record.args = hidden, None
@@ -97,25 +140,25 @@ class _KeyFilter(logging.Filter):
             hidden = self._hide(trace)
             if hidden != trace:
                 record.exc_text = hidden  # formatters take it as it is
-        return True
 
     def _hide(self, text: str) -> str:
-        for key in self.keys:
+        # The longest first: of one that begins with another, the rest would be seen.
+        for key in sorted(self.keys, key=lambda key: len(key.reveal()), reverse=True):
             text = key.redact(text)
         return text
 
 
-_filter = _KeyFilter()
+_hider = _KeyHider()
 
 
 def _hide_in_logs(key: Secret) -> None:
-    if len(key.reveal()) < _SHORT:
-        return  # no key of a service, and a word of every other message
-    _filter.keys.add(key)
-    # A filter sees what its own logger is told, not what comes from loggers below it.
-    for name in list(logging.root.manager.loggerDict):
-        if name.partition(".")[0] in _LOGGERS:
-            logging.getLogger(name).addFilter(_filter)
+    if not _is_word(key.reveal()):
+        _hider.add(key)
+
+
+def _is_word(value: str) -> bool:
+    """Whether this is no key of a service, and may be a word of any other text."""
+    return len(value) < _SHORT or (value.isalpha() and len(value) < _LONG)
 
 
 def _from_keyring(service: str) -> Secret:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pennylane_qstore.errors import (
     AmbiguousSubmission,
     ConfigurationError,
+    LedgerError,
     QStoreError,
     ServiceError,
 )
@@ -25,7 +26,7 @@ from pennylane_qstore.ionq.answers import (
 )
 from pennylane_qstore.ionq.api import PAGE, Api, Throttled
 from pennylane_qstore.ionq.lease import new_owner
-from pennylane_qstore.ionq.ledger import Ledger, State, Submission
+from pennylane_qstore.ionq.ledger import OPEN_STATES, Ledger, State, Submission
 from pennylane_qstore.ionq.retry import Lost, Unsent
 from pennylane_qstore.ionq.transport import Traffic, post_timeout_s
 
@@ -34,12 +35,18 @@ logger = logging.getLogger(__name__)
 SKEW_S = 600.0
 """Clocks of client and service may differ by this, where both are known."""
 
+FREE = frozenset({"simulator"})
+"""Backends on which a job too many costs nothing."""
+
 _FIRST_LOOK_S = 0.1
 _LONGEST_LOOK_S = 10.0
 _UNKNOWN_SKEW_S = 86_400.0
 _WAIT_FOR_OTHER_S = 0.1
 _STALE = 0.1  # of the settle time: as old may the entry be that a POST's time is counted from
-_FREE = frozenset({"simulator"})  # backends on which a job too many costs nothing
+
+
+class _Taken(Exception):  # noqa: N818
+    """The lease of a row ran out, and another has it: the POST did not go out."""
 
 
 class Submitter:
@@ -56,7 +63,9 @@ class Submitter:
         self.ledger = ledger
         self.on_ambiguous = check_on_ambiguous(on_ambiguous)
 
-    async def submit(self, row: Submission, body: bytes, traffic: Traffic) -> tuple[str, bool]:
+    async def submit(
+        self, row: Submission, body: bytes, traffic: Traffic
+    ) -> tuple[str, bool] | None:
         """Make the job of a fresh intent.
 
         Args:
@@ -65,7 +74,8 @@ class Submitter:
             traffic: counters.
 
         Returns:
-            The job id, and whether an earlier POST may have made one too (see :meth:`sweep`).
+            The job id, and whether an earlier POST may have made one too (see :meth:`sweep`);
+            ``None`` if the row was not sent for so long that another took it over, to its end.
 
         Raises:
             ServiceError, ConnectionFailed: no job was created.
@@ -75,7 +85,7 @@ class Submitter:
         try:
             return await self._send(row, body, traffic, owner, doubtful=False)
         except BaseException:
-            await self.ledger.off_loop(self.ledger.release, row.id, owner)
+            await self._release(row, owner)
             raise
 
     async def adopt(
@@ -109,16 +119,36 @@ class Submitter:
                 return None
             settled_at = row.updated_at + (1 + _STALE) * self.api.settle_s
             left_s = settled_at - self.api.clock.now()
+            left_s = min(left_s, (1 + _STALE) * self.api.settle_s)  # a clock may be set back
             job_id = await self.recover(row, traffic, settle_s=left_s, owner=owner)
             if job_id is not None:
-                await self.ledger.off_loop(self.ledger.submitted, row.id, job_id)
+                await self._accepted(row, job_id)
                 return job_id, False
             self._may_resubmit(row)
             if body is None:
                 return None
             return await self._send(row, body, traffic, owner, doubtful=True)
         finally:
-            await self.ledger.off_loop(self.ledger.release, row.id, owner)
+            await self._release(row, owner)
+
+    async def give_up(self, row: Submission, reason: str) -> Submission:
+        """Cancel a row whose job cannot be reached ever again.
+
+        Returns:
+            The row as it then stands: somebody else may have brought it to an end meanwhile.
+        """
+        owner, ledger = new_owner(), self.ledger
+        try:
+            # As in adopt: whoever is sending the row at this moment is waited for.
+            while not await ledger.off_loop(ledger.claim, row.id, owner, self._lease_s(None)):
+                await self.api.clock.sleep(_WAIT_FOR_OTHER_S)
+            now = await ledger.off_loop(ledger.get, row.id)
+            if now.state in OPEN_STATES:
+                await ledger.off_loop(ledger.canceled, row.id, reason)
+                now = await ledger.off_loop(ledger.get, row.id)
+            return now
+        finally:
+            await self._release(row, owner)
 
     async def recover(
         self, row: Submission, traffic: Traffic, *, settle_s: float, owner: str
@@ -179,18 +209,21 @@ class Submitter:
 
     async def _send(
         self, row: Submission, body: bytes, traffic: Traffic, owner: str, *, doubtful: bool
-    ) -> tuple[str, bool]:
+    ) -> tuple[str, bool] | None:
         """Send, again and again where that is safe. ``doubtful``: an earlier POST was lost."""
         policy, quota = self.api.policy, self.api.quota
         failures = throttled = 0
         posts = int(doubtful)
-        await self._or_not_sent(self.api.pacer.wait(), row, doubtful)
+        await self._or_not_sent(self.api.pacer.wait(), row, owner, doubtful)
         while True:
             posts += 1
             hint_s = None
             error: QStoreError
             try:
-                return await self._uninterrupted(row, body, traffic, doubtful), doubtful
+                post = self._uninterrupted(row, body, traffic, owner, doubtful)
+                return await post, doubtful
+            except _Taken:
+                return await self.adopt(row, body, traffic)
             except Throttled as busy:
                 throttled += 1
                 error, hint_s = busy.error, busy.hint_s
@@ -210,7 +243,7 @@ class Submitter:
                 failures += 1
                 job_id = await self.recover(row, traffic, settle_s=self.api.settle_s, owner=owner)
                 if job_id is not None:
-                    await self.ledger.off_loop(self.ledger.submitted, row.id, job_id)
+                    await self._accepted(row, job_id)
                     return job_id, posts > 1
                 self._may_resubmit(row)
                 if failures >= policy.attempts or not quota.take(policy.retry_cost):
@@ -218,17 +251,14 @@ class Submitter:
                 traffic.retries += 1
                 continue
             if not again:
-                await self._not_sent(row, str(error), doubtful)
+                await self._not_sent(row, str(error), owner, doubtful)
                 raise error
             pause = self.api.pause(
                 throttled if is_busy else failures, is_busy, hint_s, traffic, "POST /jobs", error
             )
-            await self._or_not_sent(pause, row, doubtful)
+            await self._or_not_sent(pause, row, owner, doubtful)
             if not await self._is_mine(row, body, owner):
-                followed = await self.adopt(row, body, traffic)
-                if followed is None:
-                    raise error
-                return followed
+                return await self.adopt(row, body, traffic)
 
     async def _is_mine(self, row: Submission, body: bytes, owner: str) -> bool:
         """Whether the row is still this sender's, after a pause that may have been long."""
@@ -236,59 +266,101 @@ class Submitter:
         if not await ledger.off_loop(ledger.claim, row.id, owner, self._lease_s(body)):
             return False
         now = await ledger.off_loop(ledger.get, row.id)
-        return now.state in (State.INTENT, State.AMBIGUOUS)
+        if now.state in (State.INTENT, State.AMBIGUOUS):
+            return True
+        await self._release(row, owner)  # the lease was free, since there is nothing left to send
+        return False
 
     async def _or_not_sent(
-        self, waiting: Coroutine[Any, Any, None], row: Submission, doubtful: bool
+        self, waiting: Coroutine[Any, Any, None], row: Submission, owner: str, doubtful: bool
     ) -> None:
         """Wait before a POST; interrupted here, it was surely not sent."""
         try:
             await waiting
         except asyncio.CancelledError:
-            await self._not_sent(row, "interrupted before it was sent", doubtful)
+            await self._not_sent(row, "interrupted before it was sent", owner, doubtful)
             raise
 
     async def _uninterrupted(
-        self, row: Submission, body: bytes, traffic: Traffic, doubtful: bool
+        self, row: Submission, body: bytes, traffic: Traffic, owner: str, doubtful: bool
     ) -> str:
-        """One POST, to its end even if this task is cancelled: then its outcome is known."""
-        post = asyncio.ensure_future(self._post(row, body, traffic, doubtful))
+        """One POST; if it is on its way, to its end, so that its outcome is known.
+
+        If this task is cancelled while it waits in line, it does not go out any more.
+        """
+        on_its_way = asyncio.Event()
+        post = asyncio.ensure_future(
+            self._post(row, body, traffic, owner, doubtful, on_its_way.set)
+        )
         try:
             return await asyncio.shield(post)
         except asyncio.CancelledError:
+            if not on_its_way.is_set():
+                post.cancel()
             if not post.done():
                 await asyncio.wait({post})
-            if not post.cancelled() and isinstance(post.exception(), (Throttled, Unsent)):
-                await self._not_sent(row, "interrupted before it was accepted", doubtful)
+            if post.cancelled() or isinstance(post.exception(), (Throttled, Unsent)):
+                await self._not_sent(row, "interrupted before it was accepted", owner, doubtful)
             raise
 
-    async def _post(self, row: Submission, body: bytes, traffic: Traffic, doubtful: bool) -> str:
+    async def _post(
+        self,
+        row: Submission,
+        body: bytes,
+        traffic: Traffic,
+        owner: str,
+        doubtful: bool,
+        on_its_way: Callable[[], None],
+    ) -> str:
         """One POST and its entry in the ledger, which belong together."""
 
         async def before() -> None:
             # A pause, a lost POST or a long line for a connection may lie behind: were this
-            # process killed now, the settle time would seem to be over already.
+            # process killed now, the settle time would seem to be over already. And the lease
+            # may be: then whoever has it now sends.
             if self.api.clock.now() - row.updated_at > _STALE * self.api.settle_s:
+                if not await self._is_mine(row, body, owner):
+                    raise _Taken
                 await self.ledger.off_loop(self.ledger.sending, row.id)
+            on_its_way()
 
         try:
             job_id = await self.api.create(body, traffic, before)
         except Lost as reason:
-            await self.ledger.off_loop(self.ledger.ambiguous, row.id, str(reason))
+            await self.ledger.off_loop(self.ledger.ambiguous, row.id, str(reason), owner)
             raise
         except ServiceError as error:
-            await self._not_sent(row, str(error), doubtful)
+            await self._not_sent(row, str(error), owner, doubtful)
             raise
-        await self.ledger.off_loop(self.ledger.submitted, row.id, job_id)
+        await self._accepted(row, job_id)
         return job_id
 
-    async def _not_sent(self, row: Submission, reason: str, doubtful: bool) -> None:
+    async def _accepted(self, row: Submission, job_id: str) -> None:
+        """Write down the id of a job; where that fails, the error and the log keep it."""
+        try:
+            await self.ledger.off_loop(self.ledger.submitted, row.id, job_id)
+        except LedgerError as error:
+            error.job_ids = (job_id,)
+            logger.exception(
+                "Job %s exists, but the ledger could not write it down for submission %d.",
+                job_id, row.id,
+            )  # fmt: skip
+            raise
+
+    async def _release(self, row: Submission, owner: str) -> None:
+        """Give a lease back. If that fails it runs out by itself: no reason to lose a job."""
+        try:
+            await self.ledger.off_loop(self.ledger.release, row.id, owner)
+        except LedgerError as error:
+            logger.warning("The lease of submission %d is not given back: %s", row.id, error)
+
+    async def _not_sent(self, row: Submission, reason: str, owner: str, doubtful: bool) -> None:
         # Surely no job from this POST; but an earlier one of the same row may have made one.
         call = self.ledger.ambiguous if doubtful else self.ledger.rejected
-        await self.ledger.off_loop(call, row.id, reason)
+        await self.ledger.off_loop(call, row.id, reason, owner)
 
     def _may_resubmit(self, row: Submission) -> None:
-        if row.backend not in _FREE and self.on_ambiguous != "resubmit":
+        if row.backend not in FREE and self.on_ambiguous != "resubmit":
             raise _ambiguous(row, "it is not in the job list")
 
     async def _look(self, row: Submission, traffic: Traffic) -> list[JobState]:
@@ -350,6 +422,14 @@ def check_on_ambiguous(value: str) -> str:
     if value not in ("raise", "resubmit"):
         raise ConfigurationError(f"on_ambiguous must be 'raise' or 'resubmit'; got {value!r}.")
     return value
+
+
+def taken(row: Submission) -> LedgerError:
+    """The error for a row that another process brought to its end without results."""
+    return LedgerError(
+        f"Submission {row.id} was taken over by another process while it waited to be sent, and "
+        "ended there without results. Nothing was sent for it from here; run it again."
+    )
 
 
 def _ambiguous(row: Submission, why: str) -> AmbiguousSubmission:

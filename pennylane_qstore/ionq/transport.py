@@ -34,6 +34,10 @@ MAX_RESULT_BYTES = 256 * 1024 * 1024
 
 _CONNECT_S = 10.0
 _READ_S = 30.0
+# An answer that trickles in never makes the wait for its next byte too long, so it would hold
+# its connection and whoever waits for ever. Generous: large results may come slowly.
+_READ_TOTAL_S = 30.0
+_READ_TOTAL_S_PER_MB = 2.0
 _POST_S = 60.0
 _POST_S_PER_MB = 2.0
 _KEEP_ALIVE_S = 60.0  # below the idle limit of Cloudflare, in front of the service
@@ -201,25 +205,30 @@ class Transport:
         async with self._slots:
             if before is not None:
                 await before()
+            if session.closed:  # by another thread, while this one waited in line
+                raise Unsent("the connections were closed before it was sent")
             traffic.requests += 1
             traffic.posts += method == "POST"
             traffic.bytes_sent += len(body) if body else 0
             try:
                 async with session.request(
                     method, url, data=_payload(body), headers=headers, allow_redirects=False,
-                    timeout=self._timeout(method, body), proxy=self._proxy,
+                    timeout=self._timeout(method, body, max_bytes), proxy=self._proxy,
                     trace_request_ctx=traffic,
                 ) as response:  # fmt: skip
                     good = 200 <= response.status < 300
                     content = await _read(response, max_bytes if good else MAX_ERROR_BYTES, good)
                     traffic.bytes_received += len(content)
-                    if (date := response.headers.get("Date")) is not None:
+                    # A captive portal's page, say, shows the headers it was sent. Here, and
+                    # nowhere later: what leaves this room is quoted in errors and the ledger.
+                    content = self._key.redact_bytes(content)
+                    if (date := self._header(response, "Date")) is not None:
                         self.last_date = date, time.time()
                     return Answer(
                         response.status,
                         content,
-                        response.headers.get("Retry-After"),
-                        response.headers.get("x-request-id"),
+                        self._header(response, "Retry-After"),
+                        self._header(response, "x-request-id"),
                     )
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
                 failure = _failure(error, self._key)
@@ -265,9 +274,13 @@ class Transport:
         background_loop().at_exit(self.close)
         return self._session
 
-    def _timeout(self, method: str, body: bytes | None) -> aiohttp.ClientTimeout:
-        total = None
+    def _header(self, response: aiohttp.ClientResponse, name: str) -> str | None:
+        value = response.headers.get(name)
+        return None if value is None else self._key.redact(value)
+
+    def _timeout(self, method: str, body: bytes | None, max_bytes: int) -> aiohttp.ClientTimeout:
         read = self._read_s
+        total = max(read, read_timeout_s(max_bytes))
         if method == "POST":
             total = read = post_timeout_s(len(body or b""))
         return aiohttp.ClientTimeout(total=total, sock_connect=_CONNECT_S, sock_read=read)
@@ -276,6 +289,11 @@ class Transport:
 def post_timeout_s(size_bytes: int) -> float:
     """Longest wait for the answer to a POST with a body of this size, in seconds."""
     return _POST_S + _POST_S_PER_MB * size_bytes / 1e6
+
+
+def read_timeout_s(max_bytes: int) -> float:
+    """Longest time that a read of at most this many bytes takes in all, in seconds."""
+    return _READ_TOTAL_S + _READ_TOTAL_S_PER_MB * max_bytes / 1e6
 
 
 def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
@@ -290,15 +308,16 @@ async def _read(response: aiohttp.ClientResponse, max_bytes: int, good: bool) ->
         size += len(chunk)
         if size > max_bytes:
             response.close()
-            if not good:
-                break  # the start of an error page is enough
+            if not good:  # the start of an error page is enough
+                chunks.append(chunk[: max_bytes - size])
+                break
             raise ValueError(f"the answer is larger than {max_bytes:,} bytes")
         chunks.append(chunk)
     return b"".join(chunks)
 
 
 def _failure(error: Exception, key: Secret) -> Unsent | Lost:
-    reason = key.redact(f"{type(error).__name__}: {error}"[:300])
+    reason = key.redact(f"{type(error).__name__}: {error}")[:300]  # cut last: no half of a key
     certificate = (
         aiohttp.ClientConnectorCertificateError,
         aiohttp.ServerFingerprintMismatch,
@@ -311,7 +330,9 @@ def _failure(error: Exception, key: Secret) -> Unsent | Lost:
         aiohttp.ConnectionTimeoutError,
         aiohttp.ClientHttpProxyError,
     )
-    if isinstance(error, not_connected):
+    # Closed, by another thread, while it was connecting; aiohttp has no type of its own for that.
+    closed = type(error) is aiohttp.ClientConnectionError and "Connector is closed" in reason
+    if closed or isinstance(error, not_connected):
         return Unsent(reason)
     return Lost(reason)
 

@@ -79,6 +79,27 @@ def test_what_was_accepted_is_not_sent_again():
         assert sorted(len(job.circuits) for job in emulator.jobs) == [1, 1, 1, 3]
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("status", "list", status=404, times=None),
+        Fault("status", "job", status=405, times=None),
+        Fault("status", "results", status=405),
+    ],
+    ids=lambda fault: fault.route,
+)
+def test_a_job_that_cannot_be_read_is_not_paid_again_circuit_by_circuit(fault):
+    with Emulator(faults=[fault]) as emulator:
+        paid = {"backend": "qpu.forte-1", "base_url": emulator.url, "api_key": "k"}
+        run = qml.set_shots(circuit(None, **paid), shots=100)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*refuses")
+            with pytest.raises(ServiceError, match=str(fault.status)) as raised:
+                run(X)
+        assert [len(job.circuits) for job in emulator.jobs] == [len(X)]
+        assert raised.value.job_ids == (emulator.jobs[0].id,)
+
+
 def test_what_arrived_before_a_refusal_is_in_the_error():
     faults = [Fault("status", "submit", status=404), Fault("fail", "submit", skip=2)]
     with Emulator(faults=faults) as emulator:
@@ -109,6 +130,8 @@ def refusal(status, body):
         (refusal(400, '{"message": "shots must be positive"}'), False),
         (refusal(404, '{"message": "no such session"}'), False),
         (refusal(500, '{"message": "multi-circuit"}'), False),
+        (ServiceError("no children", job_ids=["a job"], status=404, body=""), False),
+        (ServiceError("multi-circuit", job_ids=["a job"], status=400, body=""), False),
     ],
 )
 def test_what_counts_as_a_refusal_of_many(error, falls_back):
@@ -140,6 +163,7 @@ def test_what_counts_as_a_refusal_of_many(error, falls_back):
         (JobFailed("no", code="TooManyShots"), False),
         (refusal(400, '{"message": "shots must be positive"}'), False),
         (refusal(500, '{"message": "gateset"}'), False),
+        (ServiceError("gateset", job_ids=["a job"], status=400, body=""), False),
     ],
 )
 def test_what_counts_as_a_refusal_of_native_gates(error, refused):

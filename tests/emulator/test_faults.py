@@ -6,12 +6,12 @@ import http.client
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import wait_until
 
 from pennylane_qstore.emulator import Emulator, Fault, Faults, VirtualClock
 from pennylane_qstore.emulator.faults import HOSTILE, KINDS, read_faults
@@ -104,7 +104,7 @@ def test_late_accept_after_the_client_has_gone(serve: Callable[..., Wire]) -> No
             b"POST /v0.4/jobs HTTP/1.1\r\nHost: %s:%s\r\nAuthorization: apiKey x\r\n"
             b"Content-Length: %d\r\n\r\n" % (host.encode(), port.encode(), len(body)) + body
         )
-        until(lambda: wire.emulator.stats()["posts"] == 1)
+        wait_until(lambda: wire.emulator.stats()["posts"] == 1)
     assert wire.emulator.jobs == []
     assert wire("GET", "/jobs").json["jobs"] == []
 
@@ -112,7 +112,7 @@ def test_late_accept_after_the_client_has_gone(serve: Callable[..., Wire]) -> No
         clock.advance(60.0)
         return len(wire.emulator.jobs) == 1
 
-    until(late)
+    wait_until(late)
 
 
 def test_accepted_at_once_answered_late(serve: Callable[..., Wire]) -> None:
@@ -120,7 +120,7 @@ def test_accepted_at_once_answered_late(serve: Callable[..., Wire]) -> None:
     wire = faulty(serve, Fault("delay", "submit", when="after", delay_s=60.0), clock=clock)
     waiting = threading.Thread(target=wire.submit)
     waiting.start()
-    until(lambda: len(wire.emulator.jobs) == 1)
+    wait_until(lambda: len(wire.emulator.jobs) == 1)
     assert waiting.is_alive()
     while waiting.is_alive():
         clock.advance(60.0)
@@ -383,10 +383,3 @@ def test_every_kind_has_documentation() -> None:
 
     assert faults.__doc__ is not None
     assert all(f"``{kind}``" in faults.__doc__ for kind in KINDS)
-
-
-def until(happened: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not happened():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.001)

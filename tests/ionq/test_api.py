@@ -109,6 +109,33 @@ def test_refusals_are_not_repeated(fake_clock, status, kind):
     assert "canary" not in repr(refused.value.details)
 
 
+@pytest.mark.parametrize("start", range(190, 202))
+@pytest.mark.parametrize("form", ["{}", '{{"message": "{}"}}', "{{}}"])
+def test_a_key_is_hidden_before_a_message_is_cut(fake_clock, start, form):
+    for more in (0, 300, 1800):  # the three lengths at which something is cut
+        body = form.format("x" * (start + more) + "canary").encode()
+        api, _ = api_with(fake_clock, Answer(400, body))
+        with pytest.raises(ServiceError) as refused:
+            read_job(api)
+        assert "xc" not in f"{refused.value} {refused.value.details}"
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2024 00:00:00 +9999999999999999999999",
+        "yesterday",
+        "",
+    ],
+)
+def test_a_date_that_is_none_tells_nothing(fake_clock, date):
+    api, script = api_with(fake_clock, OK)
+    script.last_date = date, 0.0
+    assert api.clock_ahead_s() is None
+    assert api.retry_after_s(Answer(429, b"", date)) is None
+
+
 def test_redirects_are_refused(fake_clock):
     api, script = api_with(fake_clock, Answer(307, b""))
     with pytest.raises(ServiceError, match="Redirects are not followed"):

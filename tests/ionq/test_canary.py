@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,14 @@ from pennylane_qstore.ionq.client import IonQBatchClient
 from pennylane_qstore.ionq.retry import RetryPolicy
 
 CANARY = "CANARY-5f0c1b7e"
+
+
+def echoing(faults):
+    """The faults, with the key where they show what they were sent."""
+    return [
+        replace(f, body=f.body.replace("<KEY>", CANARY), message=f.message.replace("<KEY>", CANARY))
+        for f in faults
+    ]
 
 
 class Foreign:
@@ -61,6 +70,10 @@ FAULTS = [
       for k in ("close", "reset", "truncate", "content_type")),
     *([Fault("hostile", route=r, body=b, times=2)] for r in ("submit", "job", "results")
       for b in ("html", "nested", "huge")),
+    # A captive portal shows what it was sent; a failure may quote it.
+    *([Fault("hostile", route=r, when="before", body="<p>apiKey <KEY></p>", times=2)]
+      for r in ("submit", "job", "results")),
+    [Fault("fail", code="InternalError", message="refused for <KEY>", times=None)],
     [Fault("fail", code="InternalError", times=None)],
     [Fault("null_results"), Fault("missing_result"), Fault("shuffle_children")],
 ]  # fmt: skip
@@ -76,7 +89,7 @@ def test_the_key_shows_up_nowhere(faults, tmp_path, request_of, fake_clock):
     root.setLevel(logging.DEBUG)
     shown = []
     try:
-        with Emulator(faults=list(faults), seed=1) as emulator:
+        with Emulator(faults=echoing(faults), seed=1) as emulator:
             client = IonQBatchClient(
                 CANARY, base_url=emulator.url, ledger=tmp_path / "ledger",
                 clock=fake_clock.clock(), retry=RetryPolicy(settle_s=0.2),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import threading
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -21,9 +22,14 @@ from pennylane_qstore.errors import (
     QStoreError,
     ServiceError,
 )
+from pennylane_qstore.ionq.answers import JobState
+from pennylane_qstore.ionq.calls import begin_jobs
 from pennylane_qstore.ionq.client import IonQBatchClient
+from pennylane_qstore.ionq.collect import harvest, pack
+from pennylane_qstore.ionq.job import JobRunner
 from pennylane_qstore.ionq.ledger import Ledger, State
 from pennylane_qstore.ionq.retry import RetryPolicy
+from pennylane_qstore.ionq.transport import Traffic
 
 
 def outcomes(result):
@@ -200,6 +206,35 @@ def test_one_failure_does_not_lose_the_others(emulator, client, marked_request):
     assert again.details["failed"] == [bad]
 
 
+def test_an_unforeseen_failure_does_not_lose_the_others(
+    emulator, client, marked_request, monkeypatch
+):
+    take = JobRunner._take
+
+    def broken(self, job, row, got):
+        if job.index == 1:
+            raise ZeroDivisionError("in the midst of it")
+        take(self, job, row, got)
+
+    monkeypatch.setattr(JobRunner, "_take", broken)
+    with pytest.raises(QStoreError, match="ZeroDivisionError: in the midst") as failed:
+        client.run([marked_request(2), marked_request(3), marked_request(1)])
+    details = failed.value.details
+    assert isinstance(failed.value.__cause__, ZeroDivisionError)
+    assert details["failed"] == [1]
+    assert [outcomes(details["results"][i]) for i in (0, 2)] == [[0, 1], [0]]
+    assert len(set(failed.value.job_ids)) == emulator.billed_jobs == 3
+    assert pickle.loads(pickle.dumps(failed.value)).job_ids == failed.value.job_ids
+
+
+def test_a_client_that_another_thread_closes_still_brings_what_it_was_asked_for(
+    emulator, client_for, marked_request
+):
+    client = client_for(emulator.url, pool_size=1)
+    results = client.run([marked_request(n) for n in (2, 3, 1)], progress=lambda _: client.close())
+    assert [outcomes(result) for result in results] == [[0, 1], [0, 1, 2], [0]]
+
+
 def test_progress_is_told_in_the_calling_thread(emulator, client, request_of):
     told = []
     client.run([request_of(2)], progress=lambda p: told.append((p, threading.current_thread())))
@@ -238,6 +273,7 @@ def test_a_blocking_call_on_the_clients_own_loop_is_refused(client, request_of):
     [
         {"pool_size": 0},
         {"timeout": -1},
+        {"timeout": float("nan")},
         {"on_ambiguous": "maybe"},
         {"retry_attempts": 0},
         {"base_url": "http://api.ionq.co/v0.4"},
@@ -249,6 +285,23 @@ def test_options_out_of_range_are_refused(options, request_of):
         IonQBatchClient(
             "key", **{"base_url": "http://127.0.0.1:1/v0.4", "ledger": Ledger(), **options}
         ).run([request_of(1)])
+
+
+def test_a_client_that_cannot_send_writes_no_intent(
+    tmp_path, emulator, client_for, request_of, monkeypatch
+):
+    path = tmp_path / "ledger.sqlite3"
+    nowhere = client_for("https://127.0.0.1:1/v0.4", ledger=path, ca_bundle="/nowhere.pem")
+    for name in ("IONQ_API_KEY", "PENNYLANE_IONQ_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    keyless = pickle.loads(pickle.dumps(client_for(emulator.url, ledger=path)))
+    for client, why in ((nowhere, "ca_bundle"), (keyless, "API key")):
+        with pytest.raises(ConfigurationError, match=why):
+            client.run([request_of(1, "qpu.forte-1")], keys=[("r", 0, 0)])
+        assert client.ledger.submissions() == []
+    # The next run has no doubts about a job that cannot be.
+    client_for(emulator.url, ledger=path).run([request_of(1, "qpu.forte-1")], keys=[("r", 0, 0)])
+    assert emulator.billed_jobs == 1
 
 
 # ---- keys: a run that starts again -------------------------------------------------------
@@ -334,12 +387,51 @@ def test_a_job_of_an_emulator_that_is_gone_is_sent_to_the_new_one(
         assert outcomes(result) == [0, 1]
 
 
+def test_a_paid_job_behind_another_port_of_this_machine_is_not_paid_again(
+    tmp_path, client_for, request_of
+):
+    # It may be a tunnel to the real service, opened again: the job lives.
+    path = tmp_path / "ledger.sqlite3"
+    request = request_of(2, "qpu.forte-1")
+    with Emulator(profile=30.0) as old:
+        before = client_for(old.url, ledger=path)
+        with pytest.raises(JobTimeout):
+            before.run([request], keys=[("r", 0, 0)], max_wait=0.05)
+    with Emulator() as new:
+        client = client_for(new.url, ledger=path)
+        with pytest.raises(LedgerError, match=urlsplit(before.base_url).netloc):
+            client.run([request], keys=[("r", 0, 0)])
+        assert new.billed_jobs == 0
+        assert states(client) == [State.SUBMITTED]
+
+
+def test_a_row_that_ends_elsewhere_while_it_is_given_up_keeps_its_results(
+    tmp_path, emulator, client_for, request_of
+):
+    """Whether its service is gone or not: who holds the lease is sending it."""
+
+    class Late(Ledger):
+        def claim(self, row, owner, lease_s):
+            if self.get(row).state is State.INTENT:  # by the other process, at the last moment
+                self.submitted(row, "elsewhere")
+                self.done(row, pack(first.histograms))
+            return super().claim(row, owner, lease_s)
+
+    (first,) = client_for(emulator.url).run([request_of(1)])
+    ledger = Late(tmp_path / "ledger.sqlite3")
+    begin_jobs(ledger, "http://127.0.0.1:1/v0.4", [request_of(1)], [("r", 0, 0)])
+    client = client_for(emulator.url, ledger=ledger)
+    (second,) = client.run([request_of(1)], keys=[("r", 0, 0)])
+    assert second.job_ids == ("elsewhere",)
+    assert states(client) == [State.CONSUMED]
+    assert emulator.billed_jobs == 1
+    ledger.close()
+
+
 def test_a_job_in_flight_elsewhere_is_not_paid_again(tmp_path, client_for, request_of):
     ledger = Ledger(tmp_path / "ledger.sqlite3")
     with Emulator() as emulator:
         client = client_for(emulator.url, ledger=ledger)
-        from pennylane_qstore.ionq.calls import begin_jobs
-
         (job,) = begin_jobs(ledger, "https://api.ionq.co/v0.4", [request_of(1)], [("r", 0, 0)])
         ledger.submitted(job.rows[0][0].id, "some-job")
         with pytest.raises(LedgerError, match=r"api\.ionq\.co"):
@@ -430,6 +522,20 @@ def test_a_session_bounds_its_jobs(emulator, client, request_of):
         client.run([request_of(2, "qpu.forte-1", session_id=session.id)])
 
 
+@pytest.mark.parametrize("limit", ["job_limit", "minutes", "cost_limit_usd"])
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), True, "5"])
+def test_a_session_without_a_real_bound_is_refused(emulator, client, limit, value):
+    with pytest.raises(ConfigurationError, match=limit):
+        client.create_session("qpu.forte-1", **{limit: value})
+    assert emulator.requests == []
+
+
+def test_a_session_takes_whole_jobs_only(emulator, client):
+    with pytest.raises(ConfigurationError, match="job_limit must be an int"):
+        client.create_session("qpu.forte-1", job_limit=2.5)
+    assert emulator.requests == []
+
+
 def test_the_account_can_be_asked(client):
     assert any(b["backend"] == "qpu.forte-1" for b in client.backends())
     assert "key_id" in client.whoami()
@@ -463,6 +569,37 @@ def test_a_circuit_missing_in_the_aggregate_is_read_by_itself(client_for, marked
     with Emulator(faults=[Fault("missing_result")]) as emulator:
         (result,) = client_for(emulator.url).run([marked_request(6)])
         assert outcomes(result) == list(range(6))
+
+
+def test_a_circuit_read_by_itself_is_aggregated_like_the_others(client_for, request_of):
+    settings = {"error_mitigation": {"debiasing": True}}
+    request = request_of(3, "qpu.forte-1", shots=500, settings=settings, aggregation="voting")
+    with Emulator(faults=[Fault("missing_result")]) as emulator:
+        client_for(emulator.url).run([request])
+        read = [r.path for r in emulator.requests if "/results/" in r.path]
+    assert len(read) == 2
+    assert all(path.endswith("?aggregation=voting") for path in read)
+
+
+def test_what_came_of_a_job_that_failed_in_part_is_aggregated_too():
+    class Service:
+        async def children(self, job_id, traffic):
+            return [
+                JobState("a", "completed", name="c0", parent_id=job_id),
+                JobState("b", "failed", name="c1", parent_id=job_id),
+            ]
+
+        async def read_results(self, path, decode, traffic):
+            paths.append(path)
+            return decode(b'{"0": 1.0}')
+
+    paths = []
+    state = JobState("j", "failed")
+    got = asyncio.run(
+        harvest(Service(), state, Traffic(), circuits=2, qubits=1, aggregation="voting")
+    )
+    assert paths == ["/jobs/a/results/probabilities?aggregation=voting"]
+    assert list(got.failures) == [1]
 
 
 def test_a_circuit_too_many_is_refused(client_for, marked_request):

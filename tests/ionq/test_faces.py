@@ -10,13 +10,18 @@ import pytest
 from pennylane_qstore.emulator import Emulator, Fault
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.ionq.client import CircuitId, IonQBatchClient
-from pennylane_qstore.ionq.ledger import State
+from pennylane_qstore.ionq.ledger import Ledger, State
 from pennylane_qstore.ionq.retry import RetryPolicy
 
 
 def flip(qubit, qubits=3):
     """A circuit that flips one qubit."""
     return {"qubits": qubits, "circuit": [{"gate": "x", "target": qubit}]}
+
+
+def gate(**fields):
+    """A circuit of two qubits with one gate."""
+    return {"qubits": 2, "circuit": [fields]}
 
 
 def use(url, scenario, **options):
@@ -43,6 +48,16 @@ def test_a_batch_is_one_post_and_results_are_in_order(emulator):
     assert stats["api_calls_saved"] == 2
     assert stats["total_circuits_submitted"] == 3
     assert rows[0].state is State.DONE
+
+
+def test_a_client_that_cannot_send_writes_no_intent():
+    async def scenario(client):
+        with pytest.raises(ConfigurationError, match="ca_bundle"):
+            await client.submit_batch([flip(0)])
+        return client.ledger.submissions()
+
+    options = {"ca_bundle": "/nowhere.pem", "ledger": Ledger()}
+    assert use("https://127.0.0.1:1/v0.4", scenario, **options) == []
 
 
 def test_some_of_the_results_in_any_order(emulator):
@@ -177,6 +192,18 @@ def test_no_circuits_no_job(emulator):
         [{"qubits": 1}],
         ["h 0"],
         [flip(0), {"qubits": 1, "circuit": [{"gate": "gpi", "target": 0, "phase": 0}]}],
+        [gate(gate="rx", target=0, rotation=float("nan"))],
+        [gate(gate="gpi", target=0, phase=float("inf"))],
+        [gate(gate="zz", targets=[0, 1], angle=-float("inf"))],
+        [gate(gate="ms", targets=[0, 1], phases=(0.0, float("nan")))],
+        [gate(gate="rx", target=0, rotation="half a turn")],
+        [flip(0), flip(3)],
+        [flip(0), flip(-1)],
+        [flip(True)],
+        [flip(0.0)],
+        [gate(gate="cnot", target=0, control=2)],
+        [gate(gate="cnot", target=0, controls=[1, 2])],
+        [gate(gate="swap", targets=[0, "1"])],
     ],
 )
 def test_what_is_no_batch_is_refused_before_anything_is_sent(emulator, circuits):
@@ -184,6 +211,30 @@ def test_what_is_no_batch_is_refused_before_anything_is_sent(emulator, circuits)
         await client.submit_batch(circuits)
 
     with pytest.raises(ConfigurationError):
+        use(emulator.url, scenario)
+    assert emulator.requests == []
+
+
+def test_a_circuit_that_names_no_qubits_has_those_of_its_batch(emulator):
+    async def scenario(client):
+        ids = await client.submit_batch([flip(0), {"circuit": flip(2)["circuit"]}])
+        return await client.get_results_parallel(ids)
+
+    assert [r.measurements for r in use(emulator.url, scenario)] == [{"100": 1.0}, {"001": 1.0}]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"polling_interval": value} for value in (0, -1.0, float("nan"), float("inf"), True)),
+        {"timeout": float("nan")},
+    ],
+)
+def test_a_wait_that_is_no_time_is_refused_before_anything_is_sent(emulator, wrong):
+    async def scenario(client):
+        await client.get_results_parallel(["0198097d-3888-72ad-a9dd-9ace842cf182"], **wrong)
+
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         use(emulator.url, scenario)
     assert emulator.requests == []
 

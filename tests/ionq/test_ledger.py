@@ -366,6 +366,44 @@ def test_a_transaction_that_fails_is_rolled_back(ledger):
     assert ledger.get(row.id).state is State.SUBMITTED
 
 
+def test_a_commit_that_fails_leaves_the_ledger_to_everybody(path, monkeypatch):
+    # Without a write-ahead log, somebody who reads is in the way of a COMMIT.
+    monkeypatch.setattr(ledger_file, "_mount_table", lambda: "server:/x / nfs rw 0 0")
+    monkeypatch.setattr(ledger_file, "BUSY_S", 0.01)
+    ledger, other = Ledger(path), Ledger(path)
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM submissions").fetchall()
+    with pytest.raises(LedgerError, match="locked"):
+        ledger.begin([intent()])
+    reader.close()
+    assert ledger.submissions() == []
+    for one in (ledger, other):
+        one.begin([intent()])
+        one.close()
+
+
+def test_a_rollback_that_fails_hides_nothing_and_ends_with_its_connection(path):
+    class Broken(sqlite3.Connection):
+        def execute(self, sql, *values):
+            if sql in ("COMMIT", "ROLLBACK"):
+                raise sqlite3.OperationalError(f"no {sql}")
+            return super().execute(sql, *values)
+
+    ledger, other = Ledger(path), Ledger(path)
+    ledger.close()
+    ledger._connection = sqlite3.connect(
+        path, factory=Broken, isolation_level=None, check_same_thread=False
+    )
+    with pytest.raises(LedgerError, match="no COMMIT"):
+        ledger.begin([intent()])
+    for one in (ledger, other):
+        one.begin([intent()])
+    assert len(ledger.submissions()) == 2
+    ledger.close()
+    other.close()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_child_uses_connections_of_its_own(path):
     ledger = Ledger(path)

@@ -15,6 +15,7 @@ import threading
 import time
 
 import pytest
+from waiting import wait_until
 
 from pennylane_qstore.emulator import Emulator, Fault, VirtualClock
 from pennylane_qstore.ionq import pool
@@ -24,13 +25,6 @@ from pennylane_qstore.ionq.loop import background_loop
 from pennylane_qstore.ionq.retry import RetryPolicy
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-
-
-def wait_until(condition, limit_s=10.0):
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.002)
 
 
 def interrupt_when(*conditions):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import html
 import io
 import json
 import logging
 import pickle
 import sys
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import pytest
 
@@ -22,6 +24,28 @@ def test_a_secret_does_not_show_itself():
     assert not any("canary" in text for text in shown)
     assert secret.reveal() == "canary-key"
     assert secret.redact("a canary-key b") == "a *** b"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        'k/ey-"<9>',
+        json.dumps('k/ey-"<9>'),
+        json.dumps('k/ey-"<9>').replace("/", "\\/"),
+        quote('k/ey-"<9>', safe=""),
+        html.escape('k/ey-"<9>'),
+    ],
+)
+def test_a_secret_is_hidden_in_data_as_it_is_written_there(written):
+    hidden = Secret('k/ey-"<9>').redact_bytes(f"a {written} b".encode())
+    assert b"***" in hidden
+    assert b"ey-" not in hidden
+
+
+@pytest.mark.parametrize("word", ["id", "simulator"])
+def test_a_word_of_the_data_is_no_secret(word):
+    data = json.dumps({"id": "1", "backend": "simulator"}).encode()
+    assert Secret(word).redact_bytes(data) == data
 
 
 @pytest.mark.parametrize("leave", [pickle.dumps, copy.deepcopy, json.dumps])
@@ -102,6 +126,36 @@ def test_a_key_that_slips_into_a_log_is_hidden_there(name, log):
     assert "canary" not in shown
     assert "with arguments: ***, 7" in shown
     assert "ValueError: ***" in shown
+
+
+@pytest.mark.parametrize("name", ["pennylane_qstore.made_late", "aiohttp.made_late"])
+def test_a_key_is_hidden_in_logs_that_are_made_after_it_was_found(name, log):
+    find_key(Secret("wrapped-canary-key"))
+    logging.getLogger(name).warning("late: %s", "wrapped-canary-key")
+    logging.getLogger("elsewhere").warning("not ours: %s", "wrapped-canary-key")
+    assert log.getvalue() == "late: ***\nnot ours: wrapped-canary-key\n"
+
+
+def test_many_keys_are_hidden_by_one_factory(log):
+    find_key("one-canary-key")
+    factory = logging.getLogRecordFactory()
+    find_key("two-canary-key")
+    assert logging.getLogRecordFactory() is factory
+    find_key("two-canary-key-and-more")
+    logging.getLogger("asyncio").warning("one-canary-key, two-canary-key-and-more")
+    assert log.getvalue() == "***, ***\n"
+
+
+def test_arguments_that_cannot_be_shown_are_the_handlers_to_report():
+    class Broken:
+        def __str__(self):
+            raise KeyError("broken")
+
+    find_key("canary-key")
+    record = logging.getLogRecordFactory()(
+        "pennylane_qstore", logging.INFO, "", 0, "%s", (Broken(),), None
+    )
+    assert isinstance(record.args[0], Broken)
 
 
 def test_what_holds_no_key_is_logged_as_it_is(log):

@@ -331,7 +331,7 @@ def test_a_row_that_gets_its_job_just_before_its_lease_is_taken_is_not_sent_agai
 
     class Late(Ledger):
         def claim(self, row, owner, lease_s):
-            if self.get(row).state is State.INTENT:
+            if self.get(row).state is State.INTENT and self.get(row).key:
                 self.submitted(row, first.job_id)  # by the other process, at the last moment
             return super().claim(row, owner, lease_s)
 

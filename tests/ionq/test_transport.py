@@ -7,10 +7,12 @@ import resource
 import socket
 import threading
 
+import aiohttp
 import pytest
 
 from pennylane_qstore.emulator import Emulator, Fault
 from pennylane_qstore.errors import ConfigurationError, InvalidResponse
+from pennylane_qstore.ionq import transport
 from pennylane_qstore.ionq.loop import background_loop
 from pennylane_qstore.ionq.retry import Lost, Unsent
 from pennylane_qstore.ionq.secret import Secret
@@ -87,9 +89,9 @@ def test_a_post_has_time_by_its_size():
     assert post_timeout_s(10_000_000) == 80
 
 
-def ask(url, method="GET", path="/jobs", timeout_s=None, **options):
+def ask(url, method="GET", path="/jobs", timeout_s=None, key="key", **options):
     """One request by a transport of its own, on the background loop."""
-    transport = Transport(Endpoint(url), Secret("key"), timeout_s=timeout_s)
+    transport = Transport(Endpoint(url), Secret(key), timeout_s=timeout_s)
     traffic = Traffic()
 
     async def once():
@@ -123,6 +125,59 @@ def test_a_slow_answer_is_lost():
     faults = [Fault("delay", route="list", delay_s=5.0, times=None)]
     with Emulator(faults=faults) as emulator, pytest.raises(Lost, match=r"[Tt]imeout"):
         ask(emulator.url, timeout_s=0.05)
+
+
+def test_an_answer_that_trickles_in_is_lost(monkeypatch):
+    # Every byte comes in time, and all of them would take a minute.
+    monkeypatch.setattr(transport, "_READ_TOTAL_S", 0.1)
+    faults = [Fault("trickle", delay_s=0.1, times=None)]
+    with Emulator(faults=faults) as emulator, pytest.raises(Lost, match=r"[Tt]imeout"):
+        ask(emulator.url, path="/backends", timeout_s=0.5, max_bytes=10_000)
+
+
+def test_a_read_has_time_by_the_size_it_may_have():
+    assert transport.read_timeout_s(0) == 30
+    assert transport.read_timeout_s(10_000_000) == 50
+    patient = Transport(Endpoint("http://127.0.0.1:9/v0.4"), Secret("key"), timeout_s=100.0)
+    assert patient._timeout("GET", None, 0).total == 100  # asked for: not cut short
+
+
+def test_an_answer_that_shows_the_key_comes_without_it():
+    key = Secret("canary-key").reveal()
+    page = f"<p>You sent: apiKey {key}</p>"
+    with Emulator(faults=[Fault("hostile", body=page)]) as emulator:
+        assert ask(emulator.url, key=key).body == b"<p>You sent: apiKey ***</p>"
+    with Emulator(faults=[Fault("status", status=429, retry_after=key)]) as emulator:
+        assert ask(emulator.url, key=key).retry_after == "***"
+
+
+def test_a_key_is_hidden_before_a_failure_is_cut():
+    for length in range(270, 300):
+        key = Secret("canary-key")
+        failure = transport._failure(ValueError("x" * length + key.reveal()), key)
+        assert "xc" not in str(failure)
+
+
+def test_what_waits_while_another_thread_closes_is_not_sent(emulator):
+    one = Transport(Endpoint(emulator.url), Secret("key"))
+    traffic = Traffic()
+
+    async def scenario():
+        try:
+            await one.request("POST", "/jobs", traffic, body=b"{}", before=one.close)
+        finally:
+            await one.close()
+
+    with pytest.raises(Unsent, match="closed"):
+        background_loop().submit(scenario()).result(30)
+    assert (emulator.requests, traffic.posts) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"), [("Connector is closed.", Unsent), ("Connection closed", Lost)]
+)
+def test_only_what_was_closed_while_connecting_is_not_sent(text, kind):
+    assert type(transport._failure(aiohttp.ClientConnectionError(text), Secret("key"))) is kind
 
 
 def test_a_gigabyte_in_a_megabyte_is_not_swallowed():
