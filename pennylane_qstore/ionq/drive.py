@@ -28,6 +28,7 @@ class Inbox:
     def __init__(self, callback: Callable[[Any], None] | None = None) -> None:
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._callback = callback
+        self._ended = False
 
     def tell(self, event: object) -> None:
         """Pass an event to the callback, if there is one. From any thread."""
@@ -36,11 +37,15 @@ class Inbox:
 
     def end(self) -> None:
         """Nothing more will come."""
+        self._ended = True
         self._queue.put(None)
 
     def drain(self, *, quietly: bool = False) -> None:
-        """Call the callback, here, until the end."""
-        while True:
+        """Call the callback, here, until the end; which may be known from before.
+
+        An interrupt may come when the end has just been taken from the line.
+        """
+        while not (self._ended and self._queue.empty()):
             try:
                 event = self._queue.get(timeout=_WAKE_S)
             except queue.Empty:

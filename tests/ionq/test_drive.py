@@ -71,6 +71,20 @@ def test_an_interrupt_before_the_beginning_ends_it_at_its_first_wait():
     assert tidied == [True]
 
 
+def test_an_interrupt_at_the_very_end_does_not_wait_for_another_end():
+    class Late(Inbox):
+        def drain(self, *, quietly=False):
+            super().drain(quietly=quietly)
+            if not quietly:
+                raise KeyboardInterrupt
+
+    async def fine():
+        return 7
+
+    with pytest.raises(KeyboardInterrupt, match="goodbye False"):
+        drive(fine(), Late(), lambda at_once: f"goodbye {at_once}")
+
+
 def test_an_interrupt_waits_for_what_tidies_up():
     tidied = []
 

@@ -70,7 +70,9 @@ def test_of_two_who_want_to_send_a_failed_job_again_one_does(
         ledger.close()
 
 
-def test_what_waits_in_line_is_not_sent_after_an_interrupt(tmp_path, client_for, request_of):
+def test_what_waits_in_line_is_not_sent_after_an_interrupt(
+    tmp_path, client_for, request_of, caplog
+):
     clock = VirtualClock()
     faults = [Fault("delay", route="submit", when="after", delay_s=60.0, times=None)]
     with Emulator(profile=60.0, clock=clock, faults=faults) as emulator:
@@ -79,6 +81,7 @@ def test_what_waits_in_line_is_not_sent_after_an_interrupt(tmp_path, client_for,
         def interrupt():
             wait_until(lambda: emulator.billed_jobs >= 2)
             os.kill(os.getpid(), signal.SIGINT)
+            wait_until(lambda: "interrupt again" in caplog.text)
             while working.is_set():  # those two get their answers
                 clock.advance(60.0)
 
