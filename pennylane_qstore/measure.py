@@ -276,7 +276,7 @@ def _observed(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Re
     )
     values = _values(recipe, flat).reshape(rows, shots)
     if isinstance(recipe.measurement, SampleMP):
-        values = values.astype(recipe.measurement._dtype or float)
+        values = values.astype(recipe.measurement._dtype or float, copy=False)
         return values if batched else values[0]
     counts = [_counted(row, recipe, where) for row in values]
     return counts if batched else counts[0]

@@ -159,9 +159,7 @@ def _incomplete(jobs: Sequence[JobResult | None]) -> JobResult | None:
 
 def _refuses_many(error: Any, request: JobRequest) -> bool:
     """404 or 405 for the kind of job, or 400 that names it."""
-    if not isinstance(error, ServiceError) or len(request.circuits) < 2:
-        return False
-    if error.job_ids:  # the job exists, and is paid: something else about it was refused
+    if not _is_refusal(error) or len(request.circuits) < 2:
         return False
     status, text = error.details.get("status"), _text(error)
     if status in (404, 405):
@@ -173,11 +171,14 @@ def _refuses_native(error: Any) -> bool:
     """The failure code, or 400 that names the gateset."""
     if isinstance(error, JobFailed):
         return error.details.get("code") == "UnsupportedGate"
-    if not isinstance(error, ServiceError) or error.job_ids:
-        return False
-    if error.details.get("status") not in (400, 422):
+    if not _is_refusal(error) or error.details.get("status") not in (400, 422):
         return False
     return "gateset" in _text(error) or "native gate" in _text(error)
+
+
+def _is_refusal(error: Any) -> bool:
+    """Whether a job was refused. One with an id exists, and is paid: that was something else."""
+    return isinstance(error, ServiceError) and not error.job_ids
 
 
 def _text(error: ServiceError) -> str:

@@ -16,7 +16,7 @@ from pennylane_qstore.ionq.answers import (
     parse_object,
 )
 from pennylane_qstore.ionq.api import Api, Throttled
-from pennylane_qstore.ionq.connected import Connected
+from pennylane_qstore.ionq.connected import Connected, positive_int
 from pennylane_qstore.ionq.cost import read_cost
 from pennylane_qstore.ionq.retry import Lost, Unsent
 from pennylane_qstore.ionq.transport import Traffic
@@ -204,14 +204,11 @@ async def _create_session(
 ) -> Session:
     """Open a session, with one POST that is not repeated."""
     settings: dict[str, Any] = {}
-    limits = {"job_limit": job_limit, "minutes": minutes, "cost_limit_usd": cost_limit_usd}
-    for name, limit in limits.items():
-        whole = name == "job_limit"
-        if limit is not None and not _is_limit(limit, whole=whole):
-            kind = "an int >= 1" if whole else "a positive number"
-            raise ConfigurationError(f"{name} must be {kind}; got {limit!r}.")
+    for name, limit in {"minutes": minutes, "cost_limit_usd": cost_limit_usd}.items():
+        if limit is not None and not _is_limit(limit):
+            raise ConfigurationError(f"{name} must be a positive number; got {limit!r}.")
     if job_limit is not None:
-        settings["job_count_limit"] = job_limit
+        settings["job_count_limit"] = positive_int(job_limit, "job_limit")
     if minutes is not None:
         settings["duration_limit_min"] = minutes
     if cost_limit_usd is not None:
@@ -264,10 +261,9 @@ def _session(value: dict[str, Any]) -> Session:
     )
 
 
-def _is_limit(value: object, *, whole: bool) -> bool:
+def _is_limit(value: object) -> bool:
     # JSON has no NaN and no infinity: they would be sent as null, which is no limit at all.
-    kinds = int if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return math.isfinite(value) and value > 0
 

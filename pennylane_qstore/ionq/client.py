@@ -18,7 +18,7 @@ from pennylane_qstore.ionq.cost import book
 from pennylane_qstore.ionq.drive import Inbox, drive
 from pennylane_qstore.ionq.faces import BatchJobResult, CircuitId, V34Calls, finish
 from pennylane_qstore.ionq.job import JobResult, JobRunner
-from pennylane_qstore.ionq.ledger import OPEN_STATES, State, Submission
+from pennylane_qstore.ionq.ledger import OPEN_STATES, UNSENT_STATES, State, Submission
 from pennylane_qstore.ionq.loop import background_loop
 from pennylane_qstore.ionq.poll import Progress
 from pennylane_qstore.ionq.wire import JobRequest
@@ -152,7 +152,7 @@ class IonQBatchClient(V34Calls, AccountCalls):
         Returns:
             The rows looked for, as they stand afterwards.
         """
-        rows = self._rows((State.INTENT, State.AMBIGUOUS))
+        rows = self._rows(UNSENT_STATES)
         unpriced = [
             row
             for row in self._rows((State.DONE, State.CONSUMED, State.FAILED, State.CANCELED))

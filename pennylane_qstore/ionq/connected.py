@@ -82,7 +82,7 @@ class Connected:
             policy = replace(policy, attempts=retry_attempts)
         self._options = _Options(
             self._endpoint.base_url,
-            _positive_int(pool_size if max_connections is None else max_connections, "pool_size"),
+            positive_int(pool_size if max_connections is None else max_connections, "pool_size"),
             None if timeout is None else positive_s(timeout, "timeout"),
             policy,
             check_on_ambiguous(on_ambiguous),
@@ -227,7 +227,12 @@ def positive_s(value: float, name: str) -> float:
     return float(value)
 
 
-def _positive_int(value: int, name: str) -> int:
+def positive_int(value: int, name: str) -> int:
+    """A number of things, checked.
+
+    Raises:
+        ConfigurationError: not an int, or less than 1.
+    """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigurationError(f"{name} must be an int >= 1; got {value!r}.")
     return value

@@ -31,7 +31,7 @@ from pennylane_qstore.ionq.calls import begin_jobs
 from pennylane_qstore.ionq.collect import CircuitFailure, Harvest, failure_of, harvest, pack, unpack
 from pennylane_qstore.ionq.connected import Connected, positive_s
 from pennylane_qstore.ionq.cost import book
-from pennylane_qstore.ionq.ledger import State, Submission
+from pennylane_qstore.ionq.ledger import OPEN_STATES, State, Submission
 from pennylane_qstore.ionq.poll import JobKind, Progress
 from pennylane_qstore.ionq.submission import Submitter, taken
 from pennylane_qstore.ionq.transport import Traffic
@@ -324,7 +324,7 @@ async def finish(
         JobCanceled, JobTimeout, AmbiguousSubmission, ServiceError, InvalidResponse: see there.
     """
     api, ledger = submitter.api, submitter.ledger
-    if row.state not in (State.INTENT, State.AMBIGUOUS, State.SUBMITTED):
+    if row.state not in OPEN_STATES:
         return _stored(row)
     adopted = await submitter.adopt(row, None, traffic)
     if adopted is None:

@@ -22,7 +22,7 @@ from pennylane_qstore.ionq.answers import (
 from pennylane_qstore.ionq.api import Api
 from pennylane_qstore.ionq.collect import CircuitFailure, Harvest, harvest, pack, unpack
 from pennylane_qstore.ionq.cost import book, read_cost
-from pennylane_qstore.ionq.ledger import Intent, JobKey, Ledger, State, Submission
+from pennylane_qstore.ionq.ledger import OPEN_STATES, Intent, JobKey, Ledger, Submission
 from pennylane_qstore.ionq.poll import JobKind, Progress
 from pennylane_qstore.ionq.submission import FREE, Submitter, taken
 from pennylane_qstore.ionq.transport import Endpoint, Traffic, post_timeout_s
@@ -223,7 +223,7 @@ class JobRunner:
 
     async def _row(self, job: Job, row: Submission, own: bool) -> Harvest | None:
         """What one row of the ledger gives; ``None`` if it has nothing and never will."""
-        if row.state not in (State.INTENT, State.AMBIGUOUS, State.SUBMITTED):
+        if row.state not in OPEN_STATES:
             return self._stored(job, row)
         if not own and not self._is_ours(row):
             reason = f"its service, {row.service}, is gone"
@@ -349,15 +349,11 @@ class JobRunner:
         if job.request.dry_run and state.status == "completed":
             await self.ledger.off_loop(self.ledger.done, row.id, pack([]))
             return Harvest([])
-        try:
-            got = await harvest(
-                self.api, state, job.traffic, circuits=circuits, qubits=job.request.qubits,
-                aggregation=job.request.aggregation,
-                ordered=not job.request.backend.startswith("qpu"),
-            )  # fmt: skip
-        except QStoreError as error:
-            error.job_ids = error.job_ids or (state.id,)
-            raise
+        got = await harvest(
+            self.api, state, job.traffic, circuits=circuits, qubits=job.request.qubits,
+            aggregation=job.request.aggregation,
+            ordered=not job.request.backend.startswith("qpu"),
+        )  # fmt: skip
         try:
             await self._store(row, got)
         except LedgerError:

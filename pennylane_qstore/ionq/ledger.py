@@ -45,6 +45,7 @@ from pennylane_qstore.ionq.ledger_file import (
 from pennylane_qstore.ionq.ledger_rows import (
     COLUMNS,
     OPEN_STATES,
+    UNSENT_STATES,
     Event,
     Intent,
     JobKey,
@@ -53,7 +54,9 @@ from pennylane_qstore.ionq.ledger_rows import (
     submission,
 )
 
-__all__ = ["OPEN_STATES", "Event", "Intent", "JobKey", "Ledger", "State", "Submission"]
+__all__ = [
+    "OPEN_STATES", "UNSENT_STATES", "Event", "Intent", "JobKey", "Ledger", "State", "Submission",
+]  # fmt: skip
 
 _T = TypeVar("_T")
 # Rows an in-memory ledger keeps of what is finished, without and with a key.
@@ -383,7 +386,7 @@ class Ledger:
             "SELECT state, owner FROM submissions WHERE id = ?", (row,)
         ).fetchone()
         mine = owner is None or holder is None or holder == owner
-        return mine and State(state) in (State.INTENT, State.AMBIGUOUS)
+        return mine and State(state) in UNSENT_STATES
 
     def _set(
         self,

@@ -30,7 +30,10 @@ class State(StrEnum):
     DUPLICATE = "duplicate"
 
 
-OPEN_STATES = (State.INTENT, State.AMBIGUOUS, State.SUBMITTED)
+UNSENT_STATES = (State.INTENT, State.AMBIGUOUS)
+"""Rows of which no job is known."""
+
+OPEN_STATES = (*UNSENT_STATES, State.SUBMITTED)
 """States in which a job may exist whose end is not known yet."""
 
 

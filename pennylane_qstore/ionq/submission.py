@@ -26,7 +26,7 @@ from pennylane_qstore.ionq.answers import (
 )
 from pennylane_qstore.ionq.api import PAGE, Api, Throttled
 from pennylane_qstore.ionq.lease import new_owner
-from pennylane_qstore.ionq.ledger import OPEN_STATES, Ledger, State, Submission
+from pennylane_qstore.ionq.ledger import OPEN_STATES, UNSENT_STATES, Ledger, State, Submission
 from pennylane_qstore.ionq.retry import Lost, Unsent
 from pennylane_qstore.ionq.transport import Traffic, post_timeout_s
 
@@ -108,14 +108,10 @@ class Submitter:
         owner = new_owner()
         lease_s = self._lease_s(body)
         try:
-            # The lease first, then the state: between the two nobody else can change it.
-            while not await self.ledger.off_loop(self.ledger.claim, row.id, owner, lease_s):
-                # Another process is sending it at this moment: its answer is ours too.
-                await self.api.clock.sleep(_WAIT_FOR_OTHER_S)
-            row = await self.ledger.off_loop(self.ledger.get, row.id)
+            row = await self._claimed(row, owner, lease_s)
             if row.state is State.SUBMITTED and row.job_id is not None:
                 return row.job_id, False
-            if row.state not in (State.INTENT, State.AMBIGUOUS):
+            if row.state not in UNSENT_STATES:
                 return None
             settled_at = row.updated_at + (1 + _STALE) * self.api.settle_s
             left_s = settled_at - self.api.clock.now()
@@ -139,10 +135,7 @@ class Submitter:
         """
         owner, ledger = new_owner(), self.ledger
         try:
-            # As in adopt: whoever is sending the row at this moment is waited for.
-            while not await ledger.off_loop(ledger.claim, row.id, owner, self._lease_s(None)):
-                await self.api.clock.sleep(_WAIT_FOR_OTHER_S)
-            now = await ledger.off_loop(ledger.get, row.id)
+            now = await self._claimed(row, owner, self._lease_s(None))
             if now.state in OPEN_STATES:
                 await ledger.off_loop(ledger.canceled, row.id, reason)
                 now = await ledger.off_loop(ledger.get, row.id)
@@ -214,7 +207,6 @@ class Submitter:
         policy, quota = self.api.policy, self.api.quota
         failures = throttled = 0
         posts = int(doubtful)
-        await self._or_not_sent(self.api.pacer.wait(), row, owner, doubtful)
         while True:
             posts += 1
             hint_s = None
@@ -260,13 +252,23 @@ class Submitter:
             if not await self._is_mine(row, body, owner):
                 return await self.adopt(row, body, traffic)
 
+    async def _claimed(self, row: Submission, owner: str, lease_s: float) -> Submission:
+        """Take the lease of a row, and then look how the row stands.
+
+        In this order: between the two nobody else can change it. Another process that is sending
+        it at this moment is waited for: its answer is ours too.
+        """
+        while not await self.ledger.off_loop(self.ledger.claim, row.id, owner, lease_s):
+            await self.api.clock.sleep(_WAIT_FOR_OTHER_S)
+        return await self.ledger.off_loop(self.ledger.get, row.id)
+
     async def _is_mine(self, row: Submission, body: bytes, owner: str) -> bool:
         """Whether the row is still this sender's, after a pause that may have been long."""
         ledger = self.ledger
         if not await ledger.off_loop(ledger.claim, row.id, owner, self._lease_s(body)):
             return False
         now = await ledger.off_loop(ledger.get, row.id)
-        if now.state in (State.INTENT, State.AMBIGUOUS):
+        if now.state in UNSENT_STATES:
             return True
         await self._release(row, owner)  # the lease was free, since there is nothing left to send
         return False
