@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pennylane_qstore._version import __version__
-from pennylane_qstore.batching.deferred import deferred, gather, map, run_tasks  # noqa: A004
-from pennylane_qstore.batching.service import session
+from pennylane_qstore.deferral.scope import deferred, gather, map, run_tasks  # noqa: A004
 from pennylane_qstore.device import IonQDevice
 from pennylane_qstore.drawing import draw, draw_mpl
+from pennylane_qstore.execution.sender import session
 from pennylane_qstore.native.compiler import IonQNativeGateCompiler
 from pennylane_qstore.native.transform import compile_native
 from pennylane_qstore.training.spsa import SPSAOptimizer

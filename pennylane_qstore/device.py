@@ -18,22 +18,23 @@ from pennylane.typing import Result, ResultBatch
 from pennylane.wires import WiresLike
 
 from pennylane_qstore._version import __version__
-from pennylane_qstore.batching import deferred, gradients
-from pennylane_qstore.batching.execute import execute, requests_of
-from pennylane_qstore.batching.fallback import Fallback
-from pennylane_qstore.batching.options import Options
-from pennylane_qstore.batching.order import ShotReader
-from pennylane_qstore.batching.partial import About
-from pennylane_qstore.batching.report import Measured
-from pennylane_qstore.batching.service import Quote, Service
-from pennylane_qstore.batching.stats import Stats
-from pennylane_qstore.batching.tasks import waiting
+from pennylane_qstore.deferral import scope as deferred
+from pennylane_qstore.deferral.tasks import waiting
 from pennylane_qstore.errors import ConfigurationError, QStoreError
-from pennylane_qstore.ionq.wire import JobRequest
-from pennylane_qstore.measure import NotSupported
+from pennylane_qstore.execution import gradients
+from pennylane_qstore.execution.batch import execute, requests_of
+from pennylane_qstore.execution.fallback import Fallback
+from pennylane_qstore.execution.options import Options
+from pennylane_qstore.execution.partial_results import About
+from pennylane_qstore.execution.report import Measured
+from pennylane_qstore.execution.sender import Quote, Service
+from pennylane_qstore.execution.shot_reader import ShotReader
+from pennylane_qstore.execution.stats import Stats
+from pennylane_qstore.ionq.messages.job_request import JobRequest
+from pennylane_qstore.measurement.prepare import prepare
+from pennylane_qstore.measurement.results import NotSupported
 from pennylane_qstore.native.cache import SmartCircuitCache
-from pennylane_qstore.native.decompose import UnsupportedOperation
-from pennylane_qstore.preprocess import prepare
+from pennylane_qstore.native.frontend.decompose import UnsupportedOperation
 
 logger = logging.getLogger(__name__)
 
@@ -180,7 +181,7 @@ class IonQDevice(Device):  # type: ignore[misc]
     def preprocess_transforms(
         self, execution_config: ExecutionConfig | None = None
     ) -> CompilePipeline:
-        """One transform: :func:`~pennylane_qstore.preprocess.prepare`.
+        """One transform: :func:`~pennylane_qstore.measurement.prepare.prepare`.
 
         Splitting, diagonalising and compiling are remembered per structure and belong to
         :meth:`execute`.

@@ -10,12 +10,12 @@ import pennylane as qml
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.backends import BACKENDS
-from pennylane_qstore.batching.execute import Packing, Target, requests_of
 from pennylane_qstore.device import IonQDevice
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.ionq.wire import JobRequest
+from pennylane_qstore.execution.batch import Packing, Target, requests_of
+from pennylane_qstore.ionq.messages.job_request import JobRequest
 from pennylane_qstore.native.cache import SmartCircuitCache
-from pennylane_qstore.native.dicts import tape_of
+from pennylane_qstore.native.frontend.json_circuit import tape_of
 
 _ELSEWHERE = Target(BACKENDS["simulator"], "native", "zz", absorb=True, exact=True)
 """What a QNode of another device is compiled for."""

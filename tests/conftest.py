@@ -4,6 +4,8 @@ import signal
 
 import pytest
 
+pytest_plugins = ["support.emulator_wire", "support.ionq_fixtures"]
+
 
 def pytest_configure():
     # A shell's background job, and some CI runners, start programs with Ctrl-C ignored, and

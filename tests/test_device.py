@@ -9,10 +9,10 @@ import sys
 import numpy as np
 import pennylane as qml
 import pytest
-from circuits import operations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
+from support.circuits import operations
 
 import pennylane_qstore as qstore
 from pennylane_qstore.emulator import Emulator

@@ -7,7 +7,7 @@
 :class:`Emulator` is the server, :func:`embedded` the one of this process that
 ``qml.device("qstore.ionq")`` uses. It takes circuits (one or up to 5,000), OpenQASM 3,
 quantum functions and Q-CTRL's QAOA; what IonQ does not publish about the last two is said in
-:mod:`pennylane_qstore.emulator.hybrid`. What can be set:
+:mod:`pennylane_qstore.server.inputs.hybrid`. What can be set:
 
 - **Physics**: ``noise_model=``, ``seed=``; QPU backends are noisy, have readout errors, give
   counts and single shots, and where they debias, ``sharpen=true`` takes a vote.
@@ -26,12 +26,12 @@ The page at ``http://127.0.0.1:PORT/`` shows the jobs live; ``/admin/faults``,
 aiohttp is imported when an emulator starts.
 """
 
-from pennylane_qstore.emulator.billing import RateCard
-from pennylane_qstore.emulator.clock import VirtualClock
+from pennylane_qstore.emulator.emulator import Emulator, Served, embedded
 from pennylane_qstore.emulator.faults import Fault, Faults
-from pennylane_qstore.emulator.host import Emulator, Served, embedded
-from pennylane_qstore.emulator.latency import LatencyProfile
-from pennylane_qstore.emulator.submission import Rules
+from pennylane_qstore.emulator.service.billing import RateCard
+from pennylane_qstore.emulator.service.clock import VirtualClock
+from pennylane_qstore.emulator.service.latency import LatencyProfile
+from pennylane_qstore.server.inputs.submission import Rules
 
 __all__ = [
     "Emulator",

@@ -11,15 +11,15 @@ from urllib.parse import urlencode
 import orjson
 
 from pennylane_qstore.errors import ConfigurationError, ConnectionFailed, InvalidResponse
-from pennylane_qstore.ionq.answers import (
+from pennylane_qstore.ionq.base_client import Connected, positive_int
+from pennylane_qstore.ionq.http.api import Api, Throttled
+from pennylane_qstore.ionq.http.retry import Lost, Unsent
+from pennylane_qstore.ionq.http.transport import Traffic
+from pennylane_qstore.ionq.jobs.cost import read_cost
+from pennylane_qstore.ionq.messages.responses import (
     check_id,
     parse_object,
 )
-from pennylane_qstore.ionq.api import Api, Throttled
-from pennylane_qstore.ionq.connected import Connected, positive_int
-from pennylane_qstore.ionq.cost import read_cost
-from pennylane_qstore.ionq.retry import Lost, Unsent
-from pennylane_qstore.ionq.transport import Traffic
 
 
 class Estimate(NamedTuple):

@@ -12,16 +12,16 @@ from collections.abc import Callable, Sequence
 
 from pennylane_qstore.errors import AmbiguousSubmission, LedgerError, QStoreError
 from pennylane_qstore.ionq.account import AccountCalls
-from pennylane_qstore.ionq.calls import Keys, begin_jobs, farewell, results_of, run_jobs
-from pennylane_qstore.ionq.connected import BASE_URL, URL_VARIABLE, positive_s
-from pennylane_qstore.ionq.cost import book
-from pennylane_qstore.ionq.drive import Inbox, drive
-from pennylane_qstore.ionq.faces import BatchJobResult, CircuitId, V34Calls, finish
-from pennylane_qstore.ionq.job import JobResult, JobRunner
-from pennylane_qstore.ionq.ledger import OPEN_STATES, UNSENT_STATES, State, Submission
-from pennylane_qstore.ionq.loop import background_loop
-from pennylane_qstore.ionq.poll import Progress
-from pennylane_qstore.ionq.wire import JobRequest
+from pennylane_qstore.ionq.base_client import BASE_URL, URL_VARIABLE, positive_s
+from pennylane_qstore.ionq.http.blocking import Inbox, drive
+from pennylane_qstore.ionq.http.event_loop import background_loop
+from pennylane_qstore.ionq.jobs.call import Keys, begin_jobs, farewell, results_of, run_jobs
+from pennylane_qstore.ionq.jobs.cost import book
+from pennylane_qstore.ionq.jobs.poller import Progress
+from pennylane_qstore.ionq.jobs.runner import JobResult, JobRunner
+from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, UNSENT_STATES, State, Submission
+from pennylane_qstore.ionq.messages.job_request import JobRequest
+from pennylane_qstore.v34.client import BatchJobResult, CircuitId, V34Calls, finish
 
 __all__ = [
     "BASE_URL",

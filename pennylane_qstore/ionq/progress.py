@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Self
 
-from pennylane_qstore.ionq.poll import Progress
+from pennylane_qstore.ionq.jobs.poller import Progress
 
 _FINAL = frozenset({"completed", "failed", "canceled", "deleted"})
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from pennylane_qstore.backends import MAX_QUBITS
 from pennylane_qstore.errors import InvalidResponse, ServiceError
-from pennylane_qstore.ionq.answers import JobState
-from pennylane_qstore.ionq.api import Api
-from pennylane_qstore.ionq.collect import circuit_order
-from pennylane_qstore.ionq.connected import Connected
-from pennylane_qstore.ionq.transport import MAX_RESULT_BYTES, Traffic
+from pennylane_qstore.ionq.base_client import Connected
+from pennylane_qstore.ionq.http.api import Api
+from pennylane_qstore.ionq.http.transport import MAX_RESULT_BYTES, Traffic
+from pennylane_qstore.ionq.jobs.results import circuit_order
+from pennylane_qstore.ionq.messages.responses import JobState
 
 Shots = NDArray[np.uint64]
 

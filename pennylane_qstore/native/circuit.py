@@ -14,7 +14,7 @@ from pennylane.tape import QuantumScript
 from pennylane_qstore.backends import backend as known_backend
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.native.gates import NATIVE_GATES
-from pennylane_qstore.native.template import NativeBlock, Readout
+from pennylane_qstore.native.template.template import NativeBlock, Readout
 
 SLOTS = {"gpi": 1, "gpi2": 1, "ms": 3, "zz": 1}
 """Parameters of each native gate."""

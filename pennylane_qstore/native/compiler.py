@@ -14,22 +14,22 @@ import pennylane as qml
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.errors import CompileError
-from pennylane_qstore.native.absorb import leave_to_readout, start_from_zero
-from pennylane_qstore.native.basis import shared_basis
 from pennylane_qstore.native.circuit import NativeCircuit, from_row
-from pennylane_qstore.native.cnots import resynthesise_cnots
-from pennylane_qstore.native.dicts import tape_of
-from pennylane_qstore.native.lower import Flow, lower
-from pennylane_qstore.native.passes import (
+from pennylane_qstore.native.frontend.json_circuit import tape_of
+from pennylane_qstore.native.frontend.program import Affine, Gate, Program, freeze
+from pennylane_qstore.native.frontend.shared_basis import shared_basis
+from pennylane_qstore.native.frontend.structure import NotAffine, Split, expand, program, split
+from pennylane_qstore.native.passes.cnot_networks import resynthesise_cnots
+from pennylane_qstore.native.passes.lower import Flow, lower
+from pennylane_qstore.native.passes.pairs import (
     entangling_cost,
     gather,
     merge_diagonal,
     synthesise,
 )
-from pennylane_qstore.native.program import Affine, Gate, Program, freeze
-from pennylane_qstore.native.search import rewritten
-from pennylane_qstore.native.structure import NotAffine, Split, expand, program, split
-from pennylane_qstore.native.template import Readout, Template
+from pennylane_qstore.native.passes.readout import leave_to_readout, start_from_zero
+from pennylane_qstore.native.search.search import rewritten
+from pennylane_qstore.native.template.template import Readout, Template
 
 _TEMPLATES = 8
 """Candidates whose pulses are looked at."""
@@ -61,7 +61,7 @@ def compile_program(
         optimize_depth: move pulses through entanglers so that fewer are left in sequence, and
             weigh pulses and depth when choosing among candidates.
         optimize_fidelity: search for fewer entanglers and less entangling angle, as
-            :mod:`~pennylane_qstore.native.search` does.
+            :mod:`~pennylane_qstore.native.search.search` does.
         thorough: whether that search may take seconds.
     """
     finish = _absorbed if absorb else _plain
@@ -133,7 +133,7 @@ class IonQNativeGateCompiler:
             to |0…0⟩. The circuit is then another unitary than the tape, but
             ``readout.apply`` gives outcomes with exactly the tape's distribution, with shots
             and without: expval, var, probs, counts and sample follow from them alike
-            (:mod:`~pennylane_qstore.native.absorb`). States and density matrices do not;
+            (:mod:`~pennylane_qstore.native.passes.readout`). States and density matrices do not;
             take ``absorb=False`` for them. Under a machine's noise, the noise of the gates
             that were left out is left out with them.
         optimize_depth: fewer pulses in sequence: rotations move through entanglers. With
@@ -196,7 +196,7 @@ class IonQNativeGateCompiler:
 
         Args:
             circuit: ``{"qubits": n, "circuit": [gates]}``
-                (:func:`~pennylane_qstore.native.dicts.tape_of`), rotations in radians.
+                (:func:`~.tape_of`), rotations in radians.
 
         Returns:
             The ``input`` of an IonQ job in native gates, phases and angles in turns. Nothing

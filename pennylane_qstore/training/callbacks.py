@@ -31,7 +31,7 @@ class Callback:
         """Called whenever the run starts or goes on; ``steps`` is where it shall end."""
 
     def on_wait(self, run: TrainingRun, progress: Any) -> None:
-        """Called when a job's state changes; see :class:`pennylane_qstore.ionq.poll.Progress`."""
+        """Called when a job's state changes; see :class:`.Progress`."""
 
     def on_step(self, run: TrainingRun, record: Record) -> None:
         """Called after every step, before its checkpoint is written."""

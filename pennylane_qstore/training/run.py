@@ -20,8 +20,8 @@ from pennylane_qstore.training import checkpoint as files
 from pennylane_qstore.training.callbacks import Callback, ProgressBar, StepFunction
 from pennylane_qstore.training.devices import Devices
 from pennylane_qstore.training.history import Record, table
-from pennylane_qstore.training.learners import Objective, learner
 from pennylane_qstore.training.minibatches import MiniBatches, checked, digest
+from pennylane_qstore.training.optimizer_adapters import Objective, learner
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ import numpy as np
 import pennylane as qml
 from numpy.typing import ArrayLike, NDArray
 
-from pennylane_qstore.batching.deferred import evaluate
-from pennylane_qstore.batching.lazy import real
+from pennylane_qstore import validation as checks
+from pennylane_qstore.deferral.array import real
+from pennylane_qstore.deferral.scope import evaluate
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training import checks
 from pennylane_qstore.training.parameters import (
     Arrays,
     Parameters,

@@ -10,23 +10,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pennylane_qstore.batching.queue import AdaptiveQueueManager
+    from pennylane_qstore.execution.job_size import AdaptiveQueueManager
     from pennylane_qstore.ionq.client import BatchJobResult, IonQBatchClient
     from pennylane_qstore.native.compiler import IonQNativeGateCompiler
-    from pennylane_qstore.training.config import TrainingConfig
-    from pennylane_qstore.training.performance import PerformanceTracker
     from pennylane_qstore.v34.cache import SmartCircuitCache
+    from pennylane_qstore.v34.config import TrainingConfig
     from pennylane_qstore.v34.manager import CircuitBatchManagerV34
+    from pennylane_qstore.v34.performance import PerformanceTracker
 
 _WHERE = {
-    "AdaptiveQueueManager": "pennylane_qstore.batching.queue",
+    "AdaptiveQueueManager": "pennylane_qstore.execution.job_size",
     "BatchJobResult": "pennylane_qstore.ionq.client",
     "CircuitBatchManagerV34": "pennylane_qstore.v34.manager",
     "IonQBatchClient": "pennylane_qstore.ionq.client",
     "IonQNativeGateCompiler": "pennylane_qstore.native.compiler",
-    "PerformanceTracker": "pennylane_qstore.training.performance",
+    "PerformanceTracker": "pennylane_qstore.v34.performance",
     "SmartCircuitCache": "pennylane_qstore.v34.cache",
-    "TrainingConfig": "pennylane_qstore.training.config",
+    "TrainingConfig": "pennylane_qstore.v34.config",
 }
 
 __all__ = [

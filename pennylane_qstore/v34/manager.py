@@ -17,13 +17,13 @@ from pennylane.measurements import CountsMP, ProbabilityMP
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.backends import MAX_CIRCUITS
-from pennylane_qstore.batching.deferred import gather
-from pennylane_qstore.batching.lazy import real
-from pennylane_qstore.batching.queue import AdaptiveQueueManager
-from pennylane_qstore.batching.report import Measured
+from pennylane_qstore.deferral.array import real
+from pennylane_qstore.deferral.scope import gather
 from pennylane_qstore.device import IonQDevice
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.native.dicts import tape_of
+from pennylane_qstore.execution.job_size import AdaptiveQueueManager
+from pennylane_qstore.execution.report import Measured
+from pennylane_qstore.native.frontend.json_circuit import tape_of
 from pennylane_qstore.v34.cache import SmartCircuitCache, stats_text
 
 _SECTIONS = (
@@ -163,7 +163,7 @@ class CircuitBatchManagerV34:
             ``throughput_circuits_per_sec``, ``features_enabled`` (as they are: off where the
             service refused), ``circuit_cache`` (None without), ``native_compiler`` (None
             without), ``batch_client``, ``adaptive_queue`` (None without), and everything of
-            :meth:`.batching.stats.Stats.as_dict`.
+            :meth:`.execution.stats.Stats.as_dict`.
         """
         stats = self.device.stats
         spent_s = sum(stats["seconds"].values())

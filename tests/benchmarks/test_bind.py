@@ -15,11 +15,11 @@ import numpy as np
 import pennylane as qml
 import pytest
 
-from pennylane_qstore.ionq.wire import encode_circuits
+from pennylane_qstore.ionq.messages.job_request import encode_circuits
 from pennylane_qstore.native.circuit import SLOTS
 from pennylane_qstore.native.compiler import affine, compile_program
-from pennylane_qstore.native.program import freeze
-from pennylane_qstore.native.structure import split
+from pennylane_qstore.native.frontend.program import freeze
+from pennylane_qstore.native.frontend.structure import split
 
 pytestmark = pytest.mark.benchmark
 WIRES, LAYERS = 4, 2

@@ -24,7 +24,7 @@ import pennylane as qml
 import pytest
 
 from pennylane_qstore import IonQDevice
-from pennylane_qstore.batching.service import Service
+from pennylane_qstore.execution.sender import Service
 
 pytestmark = pytest.mark.benchmark
 ROUNDS, IN_A_ROW, SHOTS, ROWS = 6, 50, 100, 200

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pennylane_qstore.emulator import Emulator
-from pennylane_qstore.emulator.render import ARTIFACTS
+from pennylane_qstore.server.render import ARTIFACTS
 
 from .conftest import PINNED, PIP
 

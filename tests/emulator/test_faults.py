@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from waiting import wait_until
+from support.emulator_wire import BELL, Wire, single
+from support.waiting import wait_until
 
 from pennylane_qstore.emulator import Emulator, Fault, Faults, VirtualClock
 from pennylane_qstore.emulator.faults import HOSTILE, KINDS, read_faults
 from pennylane_qstore.errors import ConfigurationError
-
-from .conftest import BELL, Wire, single
 
 
 def faulty(serve: Callable[..., Wire], *faults: Fault, **settings: Any) -> Wire:

@@ -22,14 +22,14 @@ from pennylane_qstore.errors import (
     QStoreError,
     ServiceError,
 )
-from pennylane_qstore.ionq.answers import JobState
-from pennylane_qstore.ionq.calls import begin_jobs
 from pennylane_qstore.ionq.client import IonQBatchClient
-from pennylane_qstore.ionq.collect import harvest, pack
-from pennylane_qstore.ionq.job import JobRunner
-from pennylane_qstore.ionq.ledger import Ledger, State
-from pennylane_qstore.ionq.retry import RetryPolicy
-from pennylane_qstore.ionq.transport import Traffic
+from pennylane_qstore.ionq.http.retry import RetryPolicy
+from pennylane_qstore.ionq.http.transport import Traffic
+from pennylane_qstore.ionq.jobs.call import begin_jobs
+from pennylane_qstore.ionq.jobs.results import harvest, pack
+from pennylane_qstore.ionq.jobs.runner import JobRunner
+from pennylane_qstore.ionq.ledger.ledger import Ledger, State
+from pennylane_qstore.ionq.messages.responses import JobState
 
 
 def outcomes(result):
@@ -259,7 +259,7 @@ def test_an_error_in_a_progress_callback_ends_the_wait_and_keeps_the_job(client_
 
 
 def test_a_blocking_call_on_the_clients_own_loop_is_refused(client, request_of):
-    from pennylane_qstore.ionq.loop import background_loop
+    from pennylane_qstore.ionq.http.event_loop import background_loop
 
     async def inside():
         client.run([request_of(1)])
@@ -455,7 +455,7 @@ def test_resume_brings_open_jobs_to_an_end(tmp_path, client_for, marked_request)
         clock.advance(60.0)
         (row,) = client_for(emulator.url, ledger=path).resume()
         assert row.state is State.DONE
-        from pennylane_qstore.ionq.collect import unpack
+        from pennylane_qstore.ionq.jobs.results import unpack
 
         assert [int(h.states[h.probabilities.argmax()]) for h in unpack(row.results)] == [0, 1, 2]
         assert emulator.billed_jobs == 1

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from pennylane_qstore.ionq.poll import Progress
+from pennylane_qstore.ionq.jobs.poller import Progress
 from pennylane_qstore.ionq.progress import ProgressBar
 
 
@@ -32,7 +32,7 @@ SCRIPT = """
 import sys
 from pennylane_qstore.ionq.client import IonQBatchClient
 from pennylane_qstore.ionq.progress import ProgressBar
-from pennylane_qstore.ionq.wire import JobRequest
+from pennylane_qstore.ionq.messages.job_request import JobRequest
 request = JobRequest("simulator", "native", 1, (b"[]",) * 3, 0, 10)
 with IonQBatchClient("key", base_url=sys.argv[1]) as client, ProgressBar() as bar:
     client.run([request], progress=bar)

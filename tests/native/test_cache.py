@@ -5,12 +5,12 @@ import threading
 import numpy as np
 import pennylane as qml
 import pytest
-from circuits import distribution
+from support.circuits import distribution
 
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.native.compiler import affine, compile_program
-from pennylane_qstore.native.structure import split
+from pennylane_qstore.native.frontend.structure import split
 
 
 def template(family="ms"):
@@ -168,7 +168,7 @@ def test_structures_that_fit_no_template_are_counted():
 
 
 def test_a_plan_that_does_not_hold_at_a_second_sample_is_replaced_and_counted(monkeypatch):
-    from pennylane_qstore.native import template as room
+    from pennylane_qstore.native.template import template as room
 
     samples = iter([np.zeros((1, 18 + 1)), np.random.default_rng(1).uniform(1, 2, (1, 18 + 1))])
     _, program = template()

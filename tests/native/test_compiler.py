@@ -5,9 +5,9 @@ import functools
 import numpy as np
 import pennylane as qml
 import pytest
-from circuits import distribution, run, tapes, zero
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.circuits import distribution, run, tapes, zero
 
 from pennylane_qstore import IonQNativeGateCompiler
 from pennylane_qstore.backends import BACKENDS
@@ -229,7 +229,7 @@ def test_a_dictionary_compiles_to_a_dictionary_with_the_same_outcomes(family):
         assert all(-1 <= v <= 1 for v in values)
         params += values
     got = np.abs(run(3, gates, params, zero(3)).reshape(-1)) ** 2
-    from pennylane_qstore.native.dicts import tape_of
+    from pennylane_qstore.native.frontend.json_circuit import tape_of
 
     want = exact(tape_of(circuit))
     assert np.allclose(got, want, atol=1e-9)

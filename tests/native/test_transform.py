@@ -3,9 +3,9 @@
 import numpy as np
 import pennylane as qml
 import pytest
-from circuits import tapes
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.circuits import tapes
 
 from pennylane_qstore.errors import CompileError
 from pennylane_qstore.native.transform import compile_native

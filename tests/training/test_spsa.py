@@ -9,8 +9,8 @@ from collections import OrderedDict, namedtuple
 import numpy as np
 import pennylane as qml
 import pytest
-from counting import CountingDevice, GradientDevice
 from pennylane import numpy as pnp
+from support.counting import CountingDevice, GradientDevice
 
 from pennylane_qstore.errors import ConfigurationError, JobFailed
 from pennylane_qstore.training.spsa import SPSAOptimizer

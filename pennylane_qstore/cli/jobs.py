@@ -1,0 +1,386 @@
+"""The command line about jobs and money: ``qstore jobs``, ``resume``, ``estimate``, ``doctor``."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pennylane_qstore._version import __version__
+from pennylane_qstore.errors import ConfigurationError, QStoreError
+
+if TYPE_CHECKING:
+    from pennylane_qstore.ionq.client import IonQBatchClient
+    from pennylane_qstore.ionq.ledger.ledger import Ledger, Submission
+
+jobs = typer.Typer(help="What the ledger knows of jobs.", no_args_is_help=True)
+
+LedgerFile = Annotated[
+    Path | None, typer.Option("--ledger", help="Ledger file; by default in the user's data folder.")
+]
+BaseUrl = Annotated[str | None, typer.Option(help="Of the service; by default IonQ's.")]
+JobsBaseUrl = Annotated[
+    str | None, typer.Option("--base-url", help="Of the service; by default where the jobs are.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JobId = Annotated[str, typer.Argument(help="IonQ's id of the job.")]
+AnyId = Annotated[
+    str, typer.Argument(metavar="ID", help="IonQ's id of the job, or the submission's number.")
+]
+
+
+@contextmanager
+def typed_errors() -> Iterator[None]:
+    """What is wrong, in one line, without a traceback."""
+    try:
+        yield
+    except (QStoreError, OSError) as error:
+        ids = [i for i in getattr(error, "job_ids", ()) if i not in str(error)]
+        known = f" (jobs: {', '.join(ids)})" if ids else ""
+        typer.echo(f"qstore: {error}{known}", err=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt as stop:
+        typer.echo(f"qstore: {stop or 'Interrupted.'}", err=True)
+        raise typer.Exit(130) from None
+
+
+@jobs.command("list")
+def list_jobs(ledger: LedgerFile = None, as_json: Json = False) -> None:
+    """List submissions, oldest first."""
+    with typed_errors():
+        rows = [_described(row) for row in _ledger(ledger).submissions()]
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    for row in rows:
+        cost = row["billed_usd"] if row["billed_usd"] is not None else row["estimated_usd"]
+        typer.echo(
+            f"{row['id']:>5}  {row['created']}  {row['state']:<10} {row['job_id'] or '-':<36} "
+            f"{row['backend']:<14} {row['circuits']:>5} circuits x {row['shots']} shots"
+            + (f"  ${cost:,.2f}" if cost is not None else "")
+        )
+    typer.echo(f"{len(rows)} submission(s).")
+
+
+@jobs.command()
+def show(job_id: AnyId, ledger: LedgerFile = None, as_json: Json = False) -> None:
+    """Show one submission and everything that happened to it."""
+    with typed_errors():
+        book = _ledger(ledger)
+        row = _found(book, job_id)
+        events = [
+            {"at": _time(e.at), "event": e.event, "detail": e.detail} for e in book.events(row.id)
+        ]
+    if as_json:
+        typer.echo(json.dumps({**_described(row), "events": events}))
+        return
+    for name, value in _described(row).items():
+        typer.echo(f"{name:<16} {value}")
+    for event in events:
+        typer.echo(f"{event['at']}  {event['event']}  {event['detail'] or ''}")
+
+
+@jobs.command()
+def results(
+    job_id: AnyId,
+    ledger: LedgerFile = None,
+    base_url: JobsBaseUrl = None,
+    max_wait: Annotated[float, typer.Option(help="Seconds to wait for the job.")] = 60.0,
+    as_json: Json = False,
+) -> None:
+    """Print a job's results: from the ledger, or fetched if the job has ended meanwhile."""
+    from pennylane_qstore.ionq.jobs.results import unpack
+
+    with typed_errors():
+        book = _ledger(ledger)
+        row = _found(book, job_id)
+        if row.results is None and row.job_id is not None:
+            with _client(base_url or row.service, book) as client:
+                client.resume(max_wait=max_wait, job_id=row.job_id)
+            row = book.get(row.id)
+        if row.results is None:
+            why = f" ({row.failure})" if row.failure else ""
+            raise ConfigurationError(f"Job {job_id} has no results: it is {row.state}{why}.")
+        circuits = [
+            None
+            if h is None
+            else dict(zip(map(int, h.states), map(float, h.probabilities), strict=True))
+            for h in unpack(row.results)
+        ]
+    if as_json:
+        typer.echo(json.dumps({"job_id": row.job_id, "probabilities": circuits}))
+        return
+    for i, circuit in enumerate(circuits):
+        text = (
+            "failed" if circuit is None else "  ".join(f"{k}: {v:.6g}" for k, v in circuit.items())
+        )
+        typer.echo(f"circuit {i}  {text}")
+
+
+@jobs.command()
+def cancel(
+    job_id: JobId, ledger: LedgerFile = None, base_url: JobsBaseUrl = None, as_json: Json = False
+) -> None:
+    """Cancel a job, unless it has ended: then its results are stored."""
+    with typed_errors():
+        book = _ledger(ledger)
+        row = book.find(job_id)
+        with _client(base_url or (None if row is None else row.service), book) as client:
+            state = client.cancel([job_id])[job_id]
+    typer.echo(json.dumps({"job_id": job_id, "state": state}) if as_json else f"{job_id}  {state}")
+    if state != "canceled":
+        typer.echo("qstore: The job was not cancelled.", err=True)
+        raise typer.Exit(1)
+
+
+@jobs.command()
+def reconcile(
+    ledger: LedgerFile = None, base_url: JobsBaseUrl = None, as_json: Json = False
+) -> None:
+    """Look for jobs whose answers were lost, and for missing bills; nothing is sent again."""
+    with typed_errors():
+        rows, failed = _everywhere(_ledger(ledger), base_url, lambda client: client.reconcile())
+    _print_rows(rows, as_json, "looked for")
+    raise typer.Exit(int(failed))
+
+
+@jobs.command()
+def export(
+    out: Annotated[Path, typer.Argument(help="File to write; - is standard output.")] = Path("-"),
+    ledger: LedgerFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The only form.")] = True,
+) -> None:
+    """Write the whole ledger, events included, as JSON."""
+    del as_json
+    with typed_errors():
+        book = _ledger(ledger)
+        rows = [
+            {**_described(row), "events": [e._asdict() for e in book.events(row.id)]}
+            for row in book.submissions()
+        ]
+        text = json.dumps(rows, indent=1)
+        if str(out) != "-":
+            out.write_text(text)
+            return
+    typer.echo(text)
+
+
+def resume(
+    ledger: LedgerFile = None,
+    base_url: JobsBaseUrl = None,
+    max_wait: Annotated[float | None, typer.Option(help="Seconds to wait for each job.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Bring the jobs of interrupted runs to their end and store their results.
+
+    Jobs in flight are waited for, jobs whose answers were lost are looked for. Nothing is sent
+    again; the interrupted program, started again, finds the results in the ledger.
+    """
+    from pennylane_qstore.ionq.progress import ProgressBar
+
+    with typed_errors(), ProgressBar() as bar:
+        rows, failed = _everywhere(
+            _ledger(ledger),
+            base_url,
+            lambda client: client.resume(max_wait=max_wait, progress=bar),
+        )
+    _print_rows(rows, as_json, "resumed")
+    raise typer.Exit(int(failed))
+
+
+def estimate(
+    backend: Annotated[str, typer.Option(help="IonQ's backend id.")] = "qpu.forte-1",
+    qubits: Annotated[int, typer.Option(min=1)] = 4,
+    shots: Annotated[int, typer.Option(min=1)] = 500,
+    gates_1q: Annotated[int, typer.Option("--1q-gates", min=0, help="Per circuit.")] = 20,
+    gates_2q: Annotated[int, typer.Option("--2q-gates", min=0, help="Per circuit.")] = 8,
+    circuits: Annotated[int, typer.Option(min=1)] = 1,
+    debiasing: Annotated[bool, typer.Option(help="With error mitigation.")] = False,
+    base_url: BaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Ask the service what a job would cost. Nothing is submitted."""
+    with typed_errors():
+        found = _client(base_url, None).estimate(
+            backend,
+            qubits=qubits,
+            shots=shots,
+            gates_1q=gates_1q * circuits,
+            gates_2q=gates_2q * circuits,
+            circuits=circuits,
+            error_mitigation=debiasing,
+        )
+    if as_json:
+        typer.echo(json.dumps(found._asdict()))
+        return
+    price = "not in US dollars" if found.cost_usd is None else f"${found.cost_usd:,.2f}"
+    typer.echo(f"{backend}: {price} for {circuits} circuit(s) x {shots} shots")
+    for name, value in (("execution", found.execution_s), ("queue", found.queue_s)):
+        if value is not None:
+            typer.echo(f"predicted {name}: {value:,.1f} s")
+
+
+def doctor(ledger: LedgerFile = None, base_url: BaseUrl = None, as_json: Json = False) -> None:
+    """Check key, reachability, clock, ledger and versions."""
+    checks = {
+        "versions": _versions,
+        "ledger": lambda: _writable(ledger),
+        "key": lambda: _key(base_url),
+        "service": lambda: _reached(base_url),
+        "clock": lambda: _clock(base_url),
+    }
+    report = {name: _checked(check) for name, check in checks.items()}
+    if as_json:
+        typer.echo(json.dumps(report))
+    else:
+        for name, entry in report.items():
+            typer.echo(f"{'ok  ' if entry['ok'] else 'FAIL'} {name:<9} {entry['detail']}")
+    if not all(entry["ok"] for entry in report.values()):
+        raise typer.Exit(1)
+
+
+# --- private -------------------------------------------------------------------------------
+
+
+def _ledger(path: Path | None) -> Ledger:
+    """The ledger to read; looking into one that is not there does not make it."""
+    from pennylane_qstore.ionq.ledger.database import default_path
+    from pennylane_qstore.ionq.ledger.ledger import Ledger
+
+    if path is not None and not path.exists():
+        raise ConfigurationError(f"There is no ledger at {path}.")
+    place = path or default_path()
+    return Ledger(place if place.exists() else None)
+
+
+def _client(base_url: str | None, ledger: Ledger | None) -> IonQBatchClient:
+    from pennylane_qstore.ionq.client import IonQBatchClient
+
+    return IonQBatchClient(base_url=base_url, ledger=ledger)
+
+
+def _everywhere(
+    ledger: Ledger,
+    base_url: str | None,
+    call: Callable[[IonQBatchClient], list[Submission]],
+) -> tuple[list[Submission], bool]:
+    """Rows from every service that the ledger knows, and whether one could not be asked."""
+    services = [base_url] if base_url else dict.fromkeys(r.service for r in ledger.submissions())
+    rows: list[Submission] = []
+    failed = False
+    for service in services:
+        try:
+            with _client(service, ledger) as client:
+                rows += call(client)
+        except QStoreError as error:
+            typer.echo(f"qstore: {service}: {error}", err=True)
+            failed = True
+    return rows, failed
+
+
+def _found(ledger: Ledger, job_id: str) -> Submission:
+    row = ledger.find(job_id)
+    if row is None and job_id.isascii() and job_id.isdecimal():
+        row = next((r for r in ledger.submissions() if r.id == int(job_id)), None)
+    if row is None:
+        raise ConfigurationError(f"The ledger has no job {job_id!r}; see `qstore jobs list`.")
+    return row
+
+
+def _described(row: Submission) -> dict[str, Any]:
+    """A row without its results and without what only the ledger needs."""
+    kept = asdict(row)
+    for name in ("results", "owner", "lease_until", "part"):
+        kept.pop(name)
+    kept["key"] = None if row.key is None else list(row.key)
+    kept["created"] = _time(kept.pop("created_at"))
+    kept["updated"] = _time(kept.pop("updated_at"))
+    return kept
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _print_rows(rows: list[Submission], as_json: bool, verb: str) -> None:
+    if as_json:
+        typer.echo(json.dumps([_described(row) for row in rows]))
+        return
+    for row in rows:
+        typer.echo(f"{row.job_id or row.token}  {row.state}")
+    typer.echo(f"{len(rows)} submission(s) {verb}.")
+
+
+def _checked(check: Callable[[], str]) -> dict[str, Any]:
+    try:
+        return {"ok": True, "detail": check()}
+    except (QStoreError, OSError, sqlite3.Error) as error:
+        return {"ok": False, "detail": str(error)}
+
+
+def _versions() -> str:
+    from importlib.metadata import version
+
+    names = ("pennylane", "numpy", "aiohttp", "orjson")
+    found = ", ".join(f"{name} {version(name)}" for name in names)
+    return f"pennylane-qstore {__version__}, Python {sys.version.split()[0]}, {found}"
+
+
+def _writable(path: Path | None) -> str:
+    from pennylane_qstore.ionq.ledger.database import default_path
+    from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, Ledger
+
+    ledger = Ledger(path or default_path())
+    ledger.check_writable()
+    rows = ledger.submissions()
+    unsettled = sum(row.state in OPEN_STATES for row in rows)
+    return f"{ledger.path}, {len(rows)} submission(s), {unsettled} of them open"
+
+
+def _key(base_url: str | None) -> str:
+    from pennylane_qstore.ionq.client import IonQBatchClient
+    from pennylane_qstore.ionq.ledger.ledger import Ledger
+
+    with IonQBatchClient(base_url=base_url, ledger=Ledger(), retry_attempts=1) as client:
+        client.whoami()
+    return "found, and the service accepts it"
+
+
+def _reached(base_url: str | None) -> str:
+    with _without_key(base_url) as client:
+        start = time.perf_counter()
+        names = [str(backend.get("backend")) for backend in client.backends()]
+        took_ms = 1e3 * (time.perf_counter() - start)
+        return f"{client.base_url} answers in {took_ms:.0f} ms and offers {', '.join(names)}"
+
+
+def _clock(base_url: str | None) -> str:
+    from pennylane_qstore.ionq.jobs.submitter import SKEW_S
+
+    with _without_key(base_url) as client:
+        ahead_s = client.clock_ahead_s()
+    if ahead_s is None:
+        return "the service does not tell the time"
+    if abs(ahead_s) > SKEW_S:
+        raise ConfigurationError(
+            f"This machine's clock is {ahead_s:+,.0f} s off the service's. Set it: jobs whose "
+            "answers were lost are looked for by their time."
+        )
+    return f"{ahead_s:+.0f} s off the service's"
+
+
+def _without_key(base_url: str | None) -> IonQBatchClient:
+    """A client for what the service tells everybody."""
+    from pennylane_qstore.ionq.client import IonQBatchClient
+    from pennylane_qstore.ionq.ledger.ledger import Ledger
+
+    return IonQBatchClient("none", base_url=base_url, ledger=Ledger(), retry_attempts=1)

@@ -1,0 +1,112 @@
+"""The command line about the emulator: ``qstore serve``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pennylane_qstore.cli.jobs import typed_errors
+from pennylane_qstore.errors import ConfigurationError
+
+
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8123,
+    host: Annotated[str, typer.Option(help="Other than loopback only with --token.")] = "127.0.0.1",
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="QSTORE_TOKEN",
+            help="API key that clients must present. Other users of this machine see the command "
+            "line; they do not see the environment variable.",
+        ),
+    ] = None,
+    profile: Annotated[
+        str,
+        typer.Option(
+            help="Latency: none, q-store, ionq-simulator, qpu, the seconds a job runs (2.5), or "
+            "single times (queue_s=60,execution_s=5,jitter=0.2)."
+        ),
+    ] = "none",
+    noise_model: Annotated[
+        str | None,
+        typer.Option(
+            help="Noise of simulator jobs that name none: ideal, aria-1, aria-2 or forte-1."
+        ),
+    ] = None,
+    simulator: Annotated[
+        str | None,
+        typer.Option(
+            help="PennyLane device that runs ideal circuits, such as lightning.gpu or "
+            "lightning.kokkos."
+        ),
+    ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(help="US dollars; jobs beyond it fail as QuotaExhaustedError."),
+    ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes that large jobs are divided over: one per core by default, 0 for none."
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of noise, latency and faults.")] = None,
+    faults: Annotated[Path | None, typer.Option(help="TOML or JSON file of faults.")] = None,
+    state: Annotated[Path | None, typer.Option(help="File that keeps jobs.")] = None,
+) -> None:
+    """Serve the emulator of IonQ's API to any client."""
+    from pennylane_qstore.emulator import Emulator
+
+    with typed_errors():
+        emulator = Emulator(
+            host=host,
+            port=port,
+            token=token,
+            profile=_profile(profile),
+            noise_model=noise_model,
+            simulator=simulator,
+            budget_usd=budget,
+            processes=processes,
+            seed=seed,
+            faults=faults,
+            state=state,
+        )
+        stopped = threading.Event()
+        before = {
+            number: signal.signal(number, lambda *_: stopped.set())
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        key = "any API key" if token is None else "the token as API key"
+        try:
+            with emulator:
+                typer.echo(f"IonQ emulator on {emulator.url} ({key}). Ctrl-C stops it.")
+                sys.stdout.flush()
+                stopped.wait()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        typer.echo("Stopped.")
+
+
+def _profile(text: str) -> str | float | dict[str, Any]:
+    """A name, a number of seconds, or fields of a latency profile."""
+    if "=" not in text:
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    fields: dict[str, Any] = {}
+    for pair in text.split(","):
+        name, _, value = (part.strip() for part in pair.partition("="))
+        try:
+            fields[name] = int(value) if name == "concurrency" else float(value)
+        except ValueError:
+            raise ConfigurationError(
+                f"--profile {text!r}: {name}={value!r} is no number."
+            ) from None
+    return fields

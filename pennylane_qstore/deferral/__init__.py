@@ -1,0 +1,1 @@
+"""Many calls, one batch: deferred results and cooperative tasks."""

@@ -1,0 +1,239 @@
+"""What ``device.execute`` was asked for, sent as few batches: one per device and configuration."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from pennylane.devices import Device, ExecutionConfig
+from pennylane.tape import QuantumScript
+
+from pennylane_qstore.deferral.array import DeferredArray, is_deferred, real
+from pennylane_qstore.errors import InvalidResponse, QStoreError
+
+Send: TypeAlias = Callable[[tuple[QuantumScript, ...], ExecutionConfig | None], Sequence[Any]]
+
+DEFERRED = "qstore_deferred"
+"""Key in ``ExecutionConfig.device_options`` that marks a call whose results may come late."""
+
+
+class Request:
+    """Circuits that one ``device.execute`` call asked for, and what came of them.
+
+    Args:
+        device: the device that was called.
+        circuits: its tapes.
+        config: its execution configuration.
+        send: executes tapes on the device for real.
+        origin: the QNode call they come from, for error messages.
+        scope: the scope in which their results are deferred, if they are.
+    """
+
+    __slots__ = (
+        "_error",
+        "_finished",
+        "_results",
+        "circuits",
+        "config",
+        "device",
+        "needs",
+        "origin",
+        "scope",
+        "send",
+    )
+
+    def __init__(
+        self,
+        device: Device,
+        circuits: tuple[QuantumScript, ...],
+        config: ExecutionConfig | None,
+        send: Send,
+        origin: str | None = None,
+        scope: object = None,
+    ) -> None:
+        self.device = device
+        self.circuits = tuple(_own_parameters(circuit) for circuit in circuits)
+        self.config = config
+        self.send = send
+        self.origin = origin
+        self.scope = scope
+        self.needs = tuple(p for circuit in circuits for p in _deferred_parameters(circuit))
+        self._results: tuple[Any, ...] | None = None
+        self._error: BaseException | None = None
+        self._finished = threading.Event()
+
+    @property
+    def finished(self) -> bool:
+        """Whether results or an error have arrived."""
+        return self._finished.is_set()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the results that its circuits' parameters depend on have arrived."""
+        return all(need.ready for need in self.needs)
+
+    def bind(self) -> bool:
+        """Put real numbers where parameters were deferred.
+
+        Returns:
+            ``False`` if a result it depends on is an error: then that is this one's, too.
+        """
+        if self.needs:
+            try:
+                self.circuits = tuple(_bound(circuit) for circuit in self.circuits)
+            except Exception as error:  # noqa: BLE001 - raised where the result is looked at
+                self.fail(error)
+                return False
+            self.needs = ()
+        return True
+
+    def succeed(self, results: tuple[Any, ...]) -> None:
+        """Keep the results, one entry per circuit."""
+        self._results = results
+        self._finished.set()
+
+    def fail(self, error: BaseException, origin: str | None = None) -> None:
+        """Keep the error that :meth:`result` is to raise.
+
+        Args:
+            error: what was raised.
+            origin: the QNode call it is about, if that is another request's.
+        """
+        self._error = error
+        self.origin = origin or self.origin
+        self._finished.set()
+
+    def result(self) -> tuple[Any, ...]:
+        """The results, one entry per circuit; waits if another thread is fetching them.
+
+        Raises:
+            BaseException: what the device raised, as a copy of its own for each caller.
+        """
+        self._finished.wait()
+        if self._error is not None:
+            raise _own_copy(self._error, self.origin)
+        assert self._results is not None  # noqa: S101 - finished without an error
+        return self._results
+
+
+def send_all(requests: Sequence[Request]) -> None:
+    """Send requests for real: one batch per device and configuration."""
+    groups: dict[Hashable, list[Request]] = {}
+    for request in requests:
+        if request.bind():
+            groups.setdefault(_batch_key(request), []).append(request)
+    try:
+        for group in groups.values():
+            _send_batch(group)
+    except BaseException as error:  # Ctrl-C: nobody shall wait for what was not sent
+        for request in requests:
+            if not request.finished:
+                request.fail(QStoreError(f"{type(error).__name__} came before this was fetched."))
+        raise
+
+
+def _batch_key(request: Request) -> Hashable:
+    """What calls must share to travel in one batch.
+
+    Interface and gradient method are settled before tapes reach a device: calls that differ
+    in these alone still share a batch.
+    """
+    config = request.config
+    if config is None:
+        return id(request.device), None
+    try:
+        options = frozenset((k, v) for k, v in config.device_options.items() if k != DEFERRED)
+        key = (id(request.device), options, config.mcm_config, config.executor_backend)
+        hash(key)
+    except TypeError:  # an option that does not hash
+        return id(request.device), id(config)
+    return key
+
+
+def _send_batch(group: Sequence[Request]) -> None:
+    circuits = tuple(circuit for request in group for circuit in request.circuits)
+    stops = list(itertools.accumulate(len(request.circuits) for request in group))
+    parts = [slice(a, b) for a, b in itertools.pairwise([0, *stops])]
+    try:
+        results = _execute(group[0], circuits)
+    except Exception as error:  # noqa: BLE001 - raised where each result is looked at
+        _share(error, group, parts)
+        return
+    for request, part in zip(group, parts, strict=True):
+        request.succeed(results[part])
+
+
+def _share(error: Exception, group: Sequence[Request], parts: Sequence[slice]) -> None:
+    """Give each request of a batch that failed what it would have had by itself.
+
+    That is its results if all of them arrived, else the error with results and indices of its
+    own circuits; where the batch was refused for one circuit, with the call that has it.
+    """
+    details = error.details if isinstance(error, QStoreError) else {}
+    arrived, refused = details.get("tape_results"), details.get("refused_tape")
+    calls = [request.origin for request in group for _ in request.circuits]
+    origin = None if refused is None else calls[refused]
+    for request, part in zip(group, parts, strict=True):
+        if arrived is None:
+            request.fail(error, origin)
+            continue
+        own = tuple(arrived[part])
+        missing = [i for i, result in enumerate(own) if result is None]
+        if not missing:
+            request.succeed(own)
+            continue
+        mine = _own_copy(error, None)
+        assert isinstance(mine, QStoreError)  # noqa: S101 - since it has details
+        mine.details = {**details, "tape_results": own, "failed_tapes": missing}
+        request.fail(mine)
+
+
+def _execute(first: Request, circuits: tuple[QuantumScript, ...]) -> tuple[Any, ...]:
+    results = tuple(first.send(circuits, first.config))
+    if len(results) != len(circuits):
+        raise InvalidResponse(
+            f"{first.device.name} returned {len(results)} results for a batch of "
+            f"{len(circuits)} circuits; it has to return one for each."
+        )
+    return results
+
+
+def _own_parameters(circuit: QuantumScript) -> QuantumScript:
+    """The circuit as it stands now: until it is sent its caller may change arrays in place."""
+    parameters = circuit.get_parameters(trainable_only=False)
+    mutable = [i for i, p in enumerate(parameters) if isinstance(p, np.ndarray)]
+    if not mutable:
+        return circuit
+    return circuit.bind_new_parameters([parameters[i].copy() for i in mutable], mutable)
+
+
+def _deferred_parameters(circuit: QuantumScript) -> list[DeferredArray]:
+    return [p for p in circuit.get_parameters(trainable_only=False) if is_deferred(p)]
+
+
+def _bound(circuit: QuantumScript) -> QuantumScript:
+    if not _deferred_parameters(circuit):
+        return circuit
+    parameters = circuit.get_parameters(trainable_only=False)
+    return circuit.bind_new_parameters([real(p) for p in parameters], range(len(parameters)))
+
+
+def _own_copy(error: BaseException, origin: str | None) -> BaseException:
+    """A copy of an error, so that callers do not share traceback and notes."""
+    try:
+        own = copy.copy(error)
+    except Exception:  # noqa: BLE001 - an error that cannot be rebuilt is raised as it is
+        own = error
+    if type(own) is not type(error) or own.args != error.args:
+        own = error
+    if own is not error:
+        own.__cause__, own.__suppress_context__ = error.__cause__, error.__suppress_context__
+        own.__notes__ = list(getattr(error, "__notes__", ()))
+        own = own.with_traceback(error.__traceback__)
+    if origin is not None and (note := f"In {origin}.") not in getattr(own, "__notes__", ()):
+        own.add_note(note)
+    return own

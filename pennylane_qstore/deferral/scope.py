@@ -1,0 +1,397 @@
+"""Many calls, one batch: the door through which a device's ``execute`` goes.
+
+Two tools share one mechanism. Inside :func:`run_tasks` calls of several pieces of code are
+sent in common when all of them wait (``tasks.py``). Inside :func:`deferred` NumPy and
+autograd calls return at once, with arrays that are fetched when first looked at
+(``lazy.py``). Without either a call is executed as it stands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import functools
+import itertools
+import os
+import sys
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+from pennylane.devices import Device, ExecutionConfig
+from pennylane.math.interface_utils import Interface
+from pennylane.measurements import ExpectationMP, MeasurementProcess, ProbabilityMP, VarianceMP
+from pennylane.queuing import QueuingManager
+from pennylane.tape import QuantumScript
+
+from pennylane_qstore.deferral.array import DeferredArray, real
+from pennylane_qstore.deferral.autograd_traces import stale_traces, tracing
+from pennylane_qstore.deferral.requests import DEFERRED, Request, Send
+from pennylane_qstore.deferral.tasks import (
+    QNODE_CALL,
+    Session,
+    dispatch,
+    dispatch_all,
+    running_task,
+    stack,
+    turn,
+)
+from pennylane_qstore.deferral.tensors import teach_tensors
+from pennylane_qstore.errors import ConfigurationError, InvalidResponse, QStoreError
+
+__all__ = [
+    "DEFERRED",
+    "adjust_config",
+    "deferred",
+    "evaluate",
+    "execute",
+    "gather",
+    "map",
+    "run_tasks",
+]
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+
+def execute(
+    device: Device,
+    circuits: tuple[QuantumScript, ...],
+    config: ExecutionConfig | None,
+    send: Send,
+) -> tuple[Any, ...]:
+    """Execute circuits now, with others, or when their results are looked at.
+
+    Called by ``device.execute``. Outside of every task and scope this is
+    ``send(circuits, config)``.
+
+    Args:
+        device: the device that was called.
+        circuits: its tapes, preprocessed.
+        config: its execution configuration, as :func:`adjust_config` left it.
+        send: executes any tapes on the device for real.
+
+    Returns:
+        One entry per circuit, in PennyLane's form.
+    """
+    scope = _SCOPE.get()
+    if not circuits or QueuingManager.recording() or (scope is None and running_task() is None):
+        # While a quantum function is being recorded, no other task may run.
+        return tuple(send(circuits, config))
+    deferrable = scope is not None and config is not None and DEFERRED in config.device_options
+    if deferrable and scope is not None and all(_is_deferrable(circuit) for circuit in circuits):
+        return scope.defer(Request(device, circuits, config, send, _origin(), scope))
+    request = Request(device, circuits, config, send, _origin())
+    for need in request.needs:
+        need.fetch()
+    dispatch_all([request], [] if scope is None else scope.pending)
+    return request.result()
+
+
+def adjust_config(config: ExecutionConfig, circuit: QuantumScript | None) -> ExecutionConfig:
+    """Prepare a call for deferral; the last thing that a device's ``setup_execution_config`` does.
+
+    Inside a scope, a NumPy or autograd call that nobody differentiates gets the NumPy
+    interface and no gradient method: its results may come late, and PennyLane need not
+    prepare for a gradient. Every other call is left alone.
+
+    Args:
+        config: the configuration, otherwise complete.
+        circuit: the tape it is for, if known.
+
+    Returns:
+        The configuration, with :data:`DEFERRED` among its device options if results may be
+        deferred; the option's value is the interface that was asked for.
+    """
+    scope = _SCOPE.get()
+    if scope is None or circuit is None or DEFERRED in config.device_options:
+        return config
+    if config.interface not in (Interface.NUMPY, Interface.AUTOGRAD):
+        return config
+    if tracing(scope.stale) or QueuingManager.recording():
+        return config
+    changes: dict[str, Any] = {
+        "gradient_method": None,
+        "grad_on_execution": None,
+        "use_device_gradient": None,
+        "use_device_jacobian_product": None,
+        "gradient_keyword_arguments": {},
+    }
+    if scope.lazy and _is_deferrable(circuit):
+        interface = Interface(config.interface).value
+        changes["interface"] = Interface.NUMPY
+        changes["device_options"] = {**config.device_options, DEFERRED: interface}
+    return replace(config, **changes)
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """A scope in which results are fetched when they are first looked at, all together.
+
+    NumPy and autograd QNode calls return :class:`~.lazy.DeferredArray` objects, which stay
+    deferred under arithmetic. Looking at one (``float``, ``print``, a comparison,
+    ``np.asarray``) fetches all that are pending with one batch per device. At the end of the
+    scope the rest is fetched, and what is held passes for real arrays; what asks for the very
+    type (``json``, ``torch.tensor``) takes ``float(value)`` or ``numpy.asarray(value)``.
+
+    Circuits and operations see arrays as they were when called. Calls of other interfaces, calls
+    being differentiated, and counts and samples are executed at once. Scopes in two threads take
+    turns: one goes on while the other waits for the service.
+
+    **Example**
+
+    >>> with qstore.deferred():
+    ...     loss = sum((circuit(x, w) - y) ** 2 for x, y in zip(X, Y))
+    ...     print(loss)  # one batch of len(X) circuits
+
+    Raises:
+        QStoreError: whatever the device raises, where a result is looked at.
+    """
+    with turn(), _scope(lazy=True):
+        yield
+
+
+def run_tasks(*thunks: Callable[[], Any]) -> list[Any]:
+    """Call every function; circuits they wait for at the same time are sent in common.
+
+    The functions run one at a time, in their order, each in a thread of its own with a copy
+    of the caller's context variables and torch modes. The first error ends all and is raised;
+    so does Ctrl-C. Results are not deferred unless a :func:`deferred` scope is open.
+
+    Args:
+        thunks: functions without arguments.
+
+    Returns:
+        Their values, in order.
+    """
+    scope = _SCOPE.get()
+    return Session([] if scope is None else scope.pending).run(thunks)
+
+
+def evaluate(*thunks: Callable[[], Any], lazy: bool = True) -> list[Any]:
+    """Values of several functions, evaluated as tasks; real arrays only.
+
+    Args:
+        thunks: functions without arguments.
+        lazy: whether results are deferred inside them, so that loops collapse too.
+
+    Returns:
+        Their values, in order.
+    """
+    with turn(), _scope(lazy=lazy):
+        values = run_tasks(*thunks)
+    return [real(value) for value in values]
+
+
+def gather(dev: Device, *thunks: Callable[[], Any]) -> list[Any]:
+    """Call several functions; circuits they execute at the same time travel together.
+
+    For torch and JAX loops, where results cannot be deferred. ``backward`` and ``jax.grad``
+    work as usual; under ``jax.jit`` it is the circuits that should be compiled, not the loop:
+    compiled code calls them one after another.
+
+    >>> losses = qstore.gather(dev, lambda: a(w), lambda: b(w))  # one batch
+
+    Args:
+        dev: the device the functions use. If they use more than one, there is a batch for each.
+        thunks: functions without arguments.
+
+    Returns:
+        Their values, in order.
+
+    Raises:
+        ConfigurationError: ``dev`` is not a device, or a thunk cannot be called.
+    """
+    _check_gather("gather", dev, *thunks)
+    return evaluate(*thunks)
+
+
+def map(dev: Device, fn: Callable[[Item], Value], items: Iterable[Item]) -> list[Value]:  # noqa: A001
+    """``[fn(item) for item in items]``, with circuits executed in common; see :func:`gather`.
+
+    One batch, or with torch and JAX one for each 1000 items: each waits in a thread of its own.
+
+    >>> outputs = qstore.map(dev, lambda x: circuit(x, w), X)  # one batch of len(X) circuits
+    """
+    _check_gather("map", dev, fn)
+    return evaluate(*(functools.partial(fn, item) for item in items))
+
+
+# --------------------------------------------------------------------------- scopes
+
+
+class _Scope:
+    """What is pending, and whether results may be deferred at all.
+
+    A scope inside a scope shares what is pending with the outer one, but leaves nothing behind.
+    """
+
+    def __init__(self, *, lazy: bool) -> None:
+        self.lazy = lazy
+        self.closed = False
+        outer = _SCOPE.get()
+        self.pending: list[Request] = [] if outer is None else outer.pending
+        self.stale: int
+        if outer is not None:
+            self.stale = outer.stale
+        else:  # a task's trace may be open on the stack of who started it: none is called over
+            self.stale = stale_traces() if running_task() is None else 0
+        self._nodes: weakref.WeakValueDictionary[int, DeferredArray] = weakref.WeakValueDictionary()
+        self._number = itertools.count()
+
+    def track(self, node: DeferredArray) -> None:
+        self._nodes[next(self._number)] = node
+
+    def settle(self) -> None:
+        """Real arrays for whoever still holds a deferred one."""
+        for node in list(self._nodes.values()):
+            node.settle()
+
+    def defer(self, request: Request) -> tuple[Any, ...]:
+        """Keep a request for later and return deferred results in its place."""
+        self.pending.append(request)
+        config = request.config
+        plain = config is not None and config.device_options[DEFERRED] == Interface.NUMPY.value
+        scalar = np.float64(1) if plain else np.ones(())  # what a plain call would return
+        return tuple(
+            _results(self, request, i, circuit, scalar)
+            for i, circuit in enumerate(request.circuits)
+        )
+
+    def obtain(self, request: Request) -> tuple[Any, ...]:
+        """The results of a request, fetched with everything that is pending.
+
+        A circuit whose parameters are results themselves has to wait for these: it is sent
+        in the next batch, together with all others at that point.
+        """
+        while request in self.pending:
+            if any(r.ready for r in self.pending):
+                dispatch_all((), self.pending)
+            else:  # what it needs is under way, with another task or in another thread
+                next(need for need in request.needs if not need.ready).fetch()
+        if not request.finished:
+            dispatch(())  # another task has handed it over: let the session send it
+        return request.result()
+
+    def close(self) -> None:
+        """Fetch the rest; raise the first error that nobody has seen."""
+        for request in list(self.pending):
+            self.obtain(request)
+
+    def abandon(self) -> None:
+        """Drop what is pending: the scope was left by an error and nothing more is to be paid."""
+        error = QStoreError("The deferred() scope was left by an error before this was fetched.")
+        mine = [request for request in self.pending if request.scope is self]
+        self.pending[:] = [request for request in self.pending if request.scope is not self]
+        for request in mine:
+            request.fail(error)
+
+
+_SCOPE: contextvars.ContextVar[_Scope | None] = contextvars.ContextVar("qstore_scope", default=None)
+
+
+@contextlib.contextmanager
+def _scope(*, lazy: bool) -> Iterator[None]:
+    scope = _Scope(lazy=lazy)
+    token = _SCOPE.set(scope)
+    try:
+        yield
+        scope.close()
+    except BaseException:
+        scope.abandon()
+        raise
+    finally:
+        scope.closed = True
+        _SCOPE.reset(token)
+    scope.settle()
+
+
+class _Leaf:
+    """One measurement's result of a request; the source of a deferred array."""
+
+    __slots__ = ("_like", "_path", "_request", "scope")
+
+    def __init__(self, scope: _Scope, request: Request, path: tuple[int, ...], like: Any) -> None:
+        self.scope, self._request, self._path, self._like = scope, request, path, like
+
+    @property
+    def ready(self) -> bool:
+        return self._request.finished
+
+    def fetch(self) -> Any:
+        finished = self._request.finished
+        value: Any = self._request.result() if finished else self.scope.obtain(self._request)
+        for i in self._path:
+            value = value[i]
+        value = np.asarray(value)
+        if value.shape != self._like.shape:
+            raise InvalidResponse(
+                f"{self._request.device.name} returned a result of shape {value.shape} where "
+                f"{self._like.shape} was expected ({self._request.origin or 'no QNode'})."
+            )
+        value = value.astype(self._like.dtype, copy=False)
+        return value if isinstance(self._like, np.ndarray) else value[()]
+
+
+def _results(scope: _Scope, request: Request, i: int, circuit: QuantumScript, scalar: Any) -> Any:
+    """Deferred results of one circuit, nested as PennyLane nests them."""
+    batch = () if circuit.batch_size is None else (circuit.batch_size,)
+
+    def leaf(path: tuple[int, ...], measurement: MeasurementProcess) -> DeferredArray:
+        shape = batch + _shape(measurement)
+        like = np.ones(shape) if shape else scalar
+        return DeferredArray.leaf(like, _Leaf(scope, request, path, like))
+
+    def results(path: tuple[int, ...]) -> Any:
+        if len(circuit.measurements) == 1:
+            return leaf(path, circuit.measurements[0])
+        return tuple(leaf((*path, m), mp) for m, mp in enumerate(circuit.measurements))
+
+    if circuit.shots.has_partitioned_shots:
+        return tuple(results((i, s)) for s in range(circuit.shots.num_copies))
+    return results((i,))
+
+
+def _shape(measurement: MeasurementProcess) -> tuple[int, ...]:
+    if type(measurement) is ProbabilityMP:
+        return (2 ** len(measurement.wires),)
+    return ()
+
+
+def _is_deferrable(circuit: QuantumScript) -> bool:
+    """Whether the results are arrays of floats whose shapes are known beforehand."""
+    return bool(circuit.measurements) and all(
+        type(m) in (ExpectationMP, VarianceMP) or (type(m) is ProbabilityMP and len(m.wires) > 0)
+        for m in circuit.measurements
+    )
+
+
+def _origin() -> str | None:
+    """The QNode call on this thread's stack, as ``"QNode 'f', called at train.py:7"``."""
+    for frame in stack(sys._getframe(1)):
+        if frame.f_code is QNODE_CALL:
+            name = getattr(frame.f_locals["self"].func, "__name__", "?")
+            caller = frame.f_back
+            if caller is None:
+                return f"QNode {name!r}"
+            file = os.path.basename(caller.f_code.co_filename)
+            return f"QNode {name!r}, called at {file}:{caller.f_lineno}"
+    return None
+
+
+def _check_gather(name: str, dev: Any, *functions: Any) -> None:
+    if not isinstance(dev, Device):
+        raise ConfigurationError(
+            f"The first argument of {name}() is the device, got {type(dev).__name__}."
+        )
+    for function in functions:
+        if not callable(function):
+            raise ConfigurationError(
+                f"{name}() calls functions, got {type(function).__name__}; "
+                "write lambda: circuit(x) instead of circuit(x)."
+            )
+
+
+teach_tensors()

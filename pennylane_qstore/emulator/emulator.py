@@ -1,0 +1,367 @@
+"""The emulator as an object: its thread, its event loop, its counters."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import hmac
+import ipaddress
+import logging
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pennylane_qstore.backends import backend as known_backend
+from pennylane_qstore.backends import noise_model as known_noise_model
+from pennylane_qstore.emulator.faults import Fault, Faults, read_faults
+from pennylane_qstore.emulator.service.billing import RateCard
+from pennylane_qstore.emulator.service.clock import Clock, RealClock
+from pennylane_qstore.emulator.service.jobs import Job
+from pennylane_qstore.emulator.service.latency import LatencyProfile
+from pennylane_qstore.emulator.service.latency import profile as latency_profile
+from pennylane_qstore.emulator.service.service import Service
+from pennylane_qstore.emulator.service.state import StateFile
+from pennylane_qstore.emulator.simulation.workers import Simulators
+from pennylane_qstore.errors import ConfigurationError, QStoreError
+from pennylane_qstore.server.inputs.submission import Rules
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+_LOG = logging.getLogger(__name__)
+_CLOSE_S = 5.0
+_KEPT_REQUESTS = 100_000
+"""The newest requests that are surely kept (up to twice as many are)."""
+_LOCK = threading.Lock()
+_EMBEDDED: dict[tuple[Any, ...], Emulator] = {}
+
+
+class Served(NamedTuple):
+    """One request below ``/v0.4``: its method, its path with the query, bytes of its body."""
+
+    method: str
+    path: str
+    bytes: int
+
+
+class Emulator:
+    """IonQ's v0.4 API over HTTP on this machine. A context manager.
+
+    Args:
+        host: address to listen on. Anything but loopback needs a ``token``.
+        port: port, 0 for a free one.
+        profile: latency: ``"none"``, ``"q-store"``, ``"ionq-simulator"``, ``"qpu"``, seconds of
+            execution per job, a mapping of
+            :class:`~pennylane_qstore.emulator.service.latency.LatencyProfile` fields, or a profile.
+        seed: of ids, latencies, faults and of noisy jobs without a seed of their own.
+        noise_model: noise of ``simulator`` jobs that name none (``None``: ideal).
+        faults: what goes wrong: a plan, faults, or a file (TOML, JSON); see
+            :mod:`pennylane_qstore.emulator.faults`.
+        simulator: PennyLane device for ideal circuits (``"lightning.gpu"``,
+            ``"lightning.kokkos"``, ...); ``None``: the built-in choice.
+        clock: a :class:`~pennylane_qstore.emulator.service.clock.VirtualClock` that tests advance.
+        concurrency: jobs that run at once per backend, instead of the profile's number.
+        rules: where the service's behaviour is uncertain.
+        rate_cards: prices by backend, over the list prices.
+        budget_usd: jobs beyond it fail as ``QuotaExhaustedError``.
+        token: the only API key admitted (``None``: any).
+        state: a file that keeps jobs over a restart.
+        workers: threads that simulate (``None``: one per core).
+        processes: processes that large jobs are divided over (``None``: one per core, 0:
+            none); they start when the first such job comes.
+        keep: jobs kept; beyond that the oldest finished ones are forgotten.
+
+    Raises:
+        ConfigurationError: an option that is not allowed.
+        QStoreError: the address cannot be listened on (on :meth:`start`).
+
+    **Example**
+
+    >>> with Emulator() as emulator:
+    ...     emulator.url.endswith("/v0.4")
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        profile: str | float | Mapping[str, float] | LatencyProfile = "none",
+        seed: int | None = None,
+        noise_model: str | None = None,
+        faults: Faults | Iterable[Fault | Mapping[str, Any]] | str | Path | None = None,
+        simulator: str | None = None,
+        clock: Clock | None = None,
+        concurrency: int | None = None,
+        rules: Rules | None = None,
+        rate_cards: Mapping[str, RateCard] | None = None,
+        budget_usd: float | None = None,
+        token: str | None = None,
+        state: str | Path | None = None,
+        workers: int | None = None,
+        processes: int | None = None,
+        keep: int = 100_000,
+    ) -> None:
+        if not _is_loopback(host) and not token:
+            raise ConfigurationError(
+                f"host={host!r} is reachable from other machines: give token=..., the API key "
+                "that clients must present, or listen on 127.0.0.1."
+            )
+        if budget_usd is not None and not budget_usd >= 0:
+            raise ConfigurationError(f"budget_usd={budget_usd!r}: give US dollars, 0 or more.")
+        counts = (("workers", workers, 1), ("processes", processes, 0), ("seed", seed, 0))
+        for name, count, least in counts:
+            if count is not None and count < least:
+                raise ConfigurationError(f"{name}={count!r}: give {least} or more.")
+        if keep < 1:
+            raise ConfigurationError(f"keep={keep!r}: keep 1 job or more.")
+        for backend in rate_cards or {}:
+            known_backend(backend)
+        if noise_model is not None:
+            known_noise_model(noise_model)
+        if simulator is not None:
+            _check_simulator(simulator)
+        self._host, self._port = host, port
+        self._token, self._state = token, state
+        self.clock: Clock = RealClock() if clock is None else clock
+        self.faults = _faults(faults, seed)
+        self.requests: list[Served] = []
+        self.times: deque[float] = deque(maxlen=50_000)
+        self._served = self._connections = self._posts = self._bytes = 0
+        self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._pool = (workers, processes)
+        self._simulators: Simulators | None = None
+        self.service = Service(
+            clock=self.clock,
+            profile=latency_profile(profile, concurrency=concurrency),
+            faults=self.faults,
+            rules=rules or Rules(),
+            seed=seed,
+            noise_model=noise_model,
+            simulator=simulator,
+            rate_cards=rate_cards or {},
+            budget_usd=budget_usd,
+            keep=keep,
+        )
+        self.hosts: frozenset[str] = frozenset()  # empty: any (the token protects)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._runner: web.AppRunner | None = None
+
+    def __repr__(self) -> str:
+        where = self.url if self._thread is not None else "not started"
+        return f"<Emulator {where}, {len(self.service.book)} jobs>"
+
+    def __enter__(self) -> Emulator:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """The base URL for clients, ends in ``/v0.4``."""
+        return f"{self.address}/v0.4"
+
+    @property
+    def address(self) -> str:
+        """Scheme, host and port."""
+        if self._thread is None:
+            raise QStoreError("The emulator is not running: call start(), or use it in a with.")
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104
+        host = f"[{host}]" if ":" in host else host
+        return f"http://{host}:{self._port}"
+
+    @property
+    def jobs(self) -> list[Job]:
+        """All jobs kept, in the order they were accepted (children are inside parents)."""
+        return self.service.book.all()
+
+    @property
+    def billed_jobs(self) -> int:
+        """Jobs accepted that a service would bill: all parents and singles but dry runs."""
+        return self.service.billed_jobs
+
+    def stats(self) -> dict[str, Any]:
+        """Counters: requests, connections, posts, circuits, jobs, bill, faults that happened."""
+        service = self.service
+        return {
+            "requests": self._served,
+            "connections": self._connections,
+            "posts": self._posts,
+            "bytes": self._bytes,
+            "jobs": service.book.accepted,
+            "circuits": service.book.circuits,
+            "billed_jobs": service.billed_jobs,
+            "billed_usd": round(service.billed_usd, 6),
+            "faults": len(self.faults.happened),
+        }
+
+    def start(self) -> Emulator:
+        """Listen, on an own daemon thread. Returns itself.
+
+        Raises:
+            QStoreError: the address cannot be listened on.
+        """
+        if self._thread is not None:
+            return self
+        ready = threading.Event()
+        problem: list[BaseException] = []
+        self._thread = threading.Thread(
+            target=self._live, args=(ready, problem), name="qstore-emulator", daemon=True
+        )
+        self._thread.start()
+        ready.wait()
+        if problem:
+            self._thread.join()
+            self._thread = None
+            if isinstance(problem[0], QStoreError):
+                raise problem[0]
+            raise QStoreError(
+                f"The emulator cannot listen on {self._host}:{self._port}: {problem[0]}"
+            ) from problem[0]
+        return self
+
+    def close(self) -> None:
+        """Stop listening and end the thread. Jobs stay; :meth:`start` takes up the same port."""
+        thread, loop = self._thread, self._loop
+        if thread is None or loop is None:
+            return
+        self._thread = self._loop = None
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(_CLOSE_S)
+
+    def admits(self, key: str) -> bool:
+        """Whether an API key is the right one."""
+        sent = key.encode(errors="surrogateescape")  # headers may hold any bytes
+        return self._token is None or hmac.compare_digest(sent, self._token.encode())
+
+    def count(self, method: str, path: str, size: int, request: web.Request) -> None:
+        """Note a request (on the event loop)."""
+        if request.transport is not None and request.transport not in self._seen:
+            self._seen.add(request.transport)
+            self._connections += 1
+        self._bytes += size
+        if method == "POST" and path == "/v0.4/jobs":
+            self._posts += 1
+        self.times.append(time.monotonic())
+        self._served += 1
+        self.requests.append(Served(method, path, size))
+        if len(self.requests) > 2 * _KEPT_REQUESTS:
+            del self.requests[:_KEPT_REQUESTS]
+
+    def _live(self, ready: threading.Event, problem: list[BaseException]) -> None:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_until_complete(self._listen())
+        except Exception as error:  # noqa: BLE001 - raised by start(), in the caller's thread
+            problem.append(error)
+            loop.run_until_complete(self._unlisten())
+            loop.close()
+            ready.set()
+            return
+        self._loop = loop
+        ready.set()
+        try:
+            loop.run_forever()
+        finally:
+            loop.run_until_complete(self._unlisten())
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    async def _listen(self) -> None:
+        from aiohttp import web
+
+        from pennylane_qstore.server.server import make_app
+
+        self._runner = web.AppRunner(
+            make_app(self),
+            handler_cancellation=False,  # a job is accepted even if its client has gone
+            access_log=None,
+            keepalive_timeout=75.0,
+            shutdown_timeout=0.2,
+        )
+        if self._state is not None and not self.service.book.accepted:
+            self.service.restore(StateFile(self._state))
+        elif self._state is not None:
+            self.service.state = StateFile(self._state)
+        self._simulators = Simulators(*self._pool)
+        self.service.resume(self._simulators)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port)
+        await site.start()
+        self._port = self._runner.addresses[0][1]
+        if _is_loopback(self._host):
+            names = ("127.0.0.1", "localhost", "[::1]", self._host)
+            self.hosts = frozenset(f"{name}:{self._port}" for name in names)
+        _LOG.info("Emulator listens on http://%s:%s", self._host, self._port)
+
+    async def _unlisten(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        await self.service.close()
+        if self._simulators is not None:
+            self._simulators.close()
+        if self.service.state is not None:
+            self.service.state.close()
+            self.service.state = None
+
+
+def embedded(**settings: Any) -> Emulator:
+    """The emulator of this process with these settings, started when first asked for.
+
+    Args:
+        settings: as :class:`Emulator` takes them.
+    """
+    key = (os.getpid(), tuple(sorted((k, repr(v)) for k, v in settings.items())))
+    with _LOCK:
+        found = _EMBEDDED.get(key)
+        if found is None or found._thread is None:
+            found = Emulator(**settings).start()
+            _EMBEDDED[key] = found
+            atexit.register(_close_at_exit, os.getpid(), weakref.ref(found))
+    return found
+
+
+def _close_at_exit(pid: int, ref: weakref.ref[Emulator]) -> None:
+    emulator = ref()
+    if emulator is not None and os.getpid() == pid:
+        emulator.close()
+
+
+def _faults(value: Any, seed: int | None) -> Faults:
+    if value is None:
+        return Faults(seed=seed)
+    if isinstance(value, Faults):
+        return value
+    if isinstance(value, str | Path):
+        return read_faults(value)
+    return Faults(value, seed=seed)
+
+
+def _check_simulator(name: str) -> None:
+    import pennylane as qml
+
+    try:
+        qml.device(name, wires=1)
+    except Exception as error:
+        raise ConfigurationError(
+            f"simulator={name!r} is not a PennyLane device that works here: {error}"
+        ) from error
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""What IonQ does with a job: queue, sessions, billing, time."""

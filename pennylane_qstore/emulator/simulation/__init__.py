@@ -1,0 +1,1 @@
+"""The physics: circuits to distributions and shots."""

@@ -1,0 +1,1 @@
+"""Tapes to jobs to results."""

@@ -1,0 +1,185 @@
+"""What to do where a service does less than IonQ's: one circuit per job, abstract gates.
+
+Asked once, warned once, remembered as long as the device lives. Nothing that was accepted is
+sent again.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pennylane_qstore.errors import JobFailed, QStoreError, ServiceError
+from pennylane_qstore.execution.batch import Target
+from pennylane_qstore.execution.partial_results import arrived
+from pennylane_qstore.ionq.messages.job_request import JobRequest
+
+if TYPE_CHECKING:
+    from pennylane_qstore.ionq.jobs.runner import JobResult
+
+logger = logging.getLogger(__name__)
+
+SINGLE_CHUNKS, QIS_CHUNKS = 100_000, 1_000_000
+"""Where the numbers of jobs in a batch start, so that the ledger never takes a job of one
+circuit, or one in other gates, for the job that was refused."""
+
+
+class Sender(Protocol):
+    """Sends jobs; ``first_chunk`` numbers them in the ledger."""
+
+    def __call__(self, requests: Sequence[JobRequest], first_chunk: int = 0) -> Sequence[JobResult]:
+        """Their results, in order."""
+
+
+class Fallback:
+    """Sends what a service takes.
+
+    Args:
+        sender: sends jobs.
+        described: the service, for the warnings.
+    """
+
+    def __init__(self, sender: Sender, described: str) -> None:
+        self._sender = sender
+        self._described = described
+        self.single = False
+        """Whether multi-circuit jobs were refused."""
+        self.qis = False
+        """Whether native gates were refused."""
+
+    def target(self, target: Target) -> Target:
+        """What to compile for: QIS gates where native ones were refused."""
+        return replace(target, gateset="qis") if self.qis else target
+
+    def send(self, requests: Sequence[JobRequest]) -> Sequence[JobResult]:
+        """Send jobs; where multi-circuit jobs are refused, their circuits one by one.
+
+        Returns:
+            One result per request, merged from several jobs where need be.
+
+        Raises:
+            QStoreError: as the client raises it.
+        """
+        first = QIS_CHUNKS if self.qis else 0
+        if self.single:
+            return self._singly(requests, first)
+        try:
+            return self._sender(requests, first_chunk=first)
+        except QStoreError as error:
+            results = list(error.details.get("results") or [None] * len(requests))
+            errors = error.details.get("errors") or [error] * len(requests)
+            refused = [i for i, e in enumerate(errors) if e is not None]
+            if not all(_refuses_many(errors[i], requests[i]) for i in refused):
+                raise
+        self.single = True
+        self._warn("multi-circuit jobs", "each circuit travels as a job of its own")
+        try:
+            again = self._singly([requests[i] for i in refused], first)
+        except QStoreError as error:
+            came = arrived(error, len(refused))
+            error.details["results"] = _placed(came, refused, results)
+            raise
+        return _placed(again, refused, results)
+
+    def refuses_native(self, error: QStoreError) -> bool:
+        """Whether it was native gates that were refused, and nothing else came of the batch."""
+        if self.qis:
+            return False
+        errors = [e for e in error.details.get("errors") or [error] if e is not None]
+        results = [r for r in error.details.get("results") or () if r is not None]
+        arrived = any(h is not None for r in results for h in r.histograms)
+        if arrived or not all(_refuses_native(e) for e in errors):
+            return False
+        self.qis = True
+        self._warn("native gates", "circuits are sent in IonQ's abstract gates (QIS)")
+        return True
+
+    def _singly(self, requests: Sequence[JobRequest], first: int) -> list[JobResult]:
+        parts = [part for request in requests for part in _parts(request)]
+        bounds = list(accumulate((len(request.circuits) for request in requests), initial=0))
+        try:
+            jobs = self._sender(parts, first_chunk=first + SINGLE_CHUNKS)
+        except QStoreError as error:
+            came = arrived(error, len(parts))
+            error.details["results"] = [_incomplete(came[a:b]) for a, b in pairwise(bounds)]
+            raise
+        return [_merged(jobs[a:b]) for a, b in pairwise(bounds)]
+
+    def _warn(self, what: str, instead: str) -> None:
+        message = f"The service behind {self._described} refuses {what}: {instead}."
+        logger.info("%s", message)
+        warnings.warn(message, UserWarning, stacklevel=2)
+
+
+def _placed(found: Sequence[Any], where: Sequence[int], among: Sequence[Any]) -> list[Any]:
+    """Results put where they belong among others."""
+    placed = list(among)
+    for i, result in zip(where, found, strict=True):
+        placed[i] = result
+    return placed
+
+
+def _parts(request: JobRequest) -> list[JobRequest]:
+    return [
+        replace(request, circuits=(text,), gate_counts=text.count(b'"gate":'))
+        for text in request.circuits
+    ]
+
+
+def _merged(jobs: Sequence[JobResult]) -> JobResult:
+    """Jobs that travelled together, as the one they stand for."""
+    if len(jobs) == 1:
+        return jobs[0]
+    costs = [job.cost_usd for job in jobs]
+    slowest = max(jobs, key=lambda job: job.total_s)
+    return replace(
+        slowest,
+        job_id=jobs[0].job_id,
+        histograms=[histogram for job in jobs for histogram in job.histograms],
+        polls=sum(job.polls for job in jobs),
+        requests=sum(job.requests for job in jobs),
+        cost_usd=None if None in costs else sum(c for c in costs if c is not None),
+        job_ids=tuple(job_id for job in jobs for job_id in job.job_ids),
+        adopted=all(job.adopted for job in jobs),
+    )
+
+
+def _incomplete(jobs: Sequence[JobResult | None]) -> JobResult | None:
+    """The same, of jobs that did not all arrive."""
+    there = [job for job in jobs if job is not None]
+    if not there:
+        return None
+    histograms: list[Any] = [None if job is None else job.histograms[0] for job in jobs]
+    return replace(_merged(there), histograms=histograms, status="partial")
+
+
+def _refuses_many(error: Any, request: JobRequest) -> bool:
+    """404 or 405 for the kind of job, or 400 that names it."""
+    if not _is_refusal(error) or len(request.circuits) < 2:
+        return False
+    status, text = error.details.get("status"), _text(error)
+    if status in (404, 405):
+        return "session" not in text
+    return status in (400, 415, 422) and ("multi-circuit" in text or '"type"' in text)
+
+
+def _refuses_native(error: Any) -> bool:
+    """The failure code, or 400 that names the gateset."""
+    if isinstance(error, JobFailed):
+        return error.details.get("code") == "UnsupportedGate"
+    if not _is_refusal(error) or error.details.get("status") not in (400, 422):
+        return False
+    return "gateset" in _text(error) or "native gate" in _text(error)
+
+
+def _is_refusal(error: Any) -> bool:
+    """Whether a job was refused. One with an id exists, and is paid: that was something else."""
+    return isinstance(error, ServiceError) and not error.job_ids
+
+
+def _text(error: ServiceError) -> str:
+    return f"{error} {error.details.get('body', '')}".lower().replace('\\"', '"')

@@ -1,0 +1,248 @@
+"""Forward and gradient in one batch: ``diff_method="device"``.
+
+PennyLane executes a circuit first and its gradient's circuits later, in a second batch. With
+a device gradient both are known at the time of the forward pass. The circuits and the
+arithmetic are those of PennyLane's own transforms; only the batch is ours.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import pennylane as qml
+from autograd.numpy.numpy_boxes import ArrayBox
+from pennylane.devices import ExecutionConfig
+from pennylane.math.interface_utils import Interface
+from pennylane.measurements import ExpectationMP, ProbabilityMP, VarianceMP
+from pennylane.tape import QuantumScript
+from pennylane.transforms.core import CompilePipeline
+
+from pennylane_qstore.deferral.autograd_traces import traced_here, tracing
+from pennylane_qstore.deferral.tasks import running_task
+from pennylane_qstore.errors import ConfigurationError
+
+Execute: TypeAlias = Callable[[tuple[QuantumScript, ...], ExecutionConfig | None], Sequence[Any]]
+
+METHODS = ("parameter-shift", "spsa")
+
+_EXECUTE = inspect.unwrap(qml.execute).__code__
+"""The code object by which ``qml.execute`` is recognised on a stack."""
+
+_EXACT_STEP = 1e-3  # radians; well above the rounding of probabilities a service returns
+
+
+@dataclass(frozen=True, slots=True)
+class Gradient:
+    """How the device differentiates.
+
+    Attributes:
+        method: ``"parameter-shift"`` or ``"spsa"``.
+        num_directions: of SPSA; each costs two circuits.
+        h: SPSA's step (radians); None chooses it for the shots, see :func:`spsa_step`.
+        rng: of SPSA's directions.
+
+    Raises:
+        ConfigurationError: an unknown method or a number out of range.
+    """
+
+    method: str = "parameter-shift"
+    num_directions: int = 1
+    h: float | None = None
+    rng: np.random.Generator = field(default_factory=np.random.default_rng, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ConfigurationError(
+                f"gradient={self.method!r} is not allowed; allowed are {', '.join(METHODS)}."
+            )
+        if self.num_directions < 1:
+            raise ConfigurationError(
+                f"num_directions={self.num_directions} is not allowed; it has to be at least 1."
+            )
+        number = isinstance(self.h, int | float) and not isinstance(self.h, bool)
+        if self.h is not None and not (number and 0 < self.h < np.inf):
+            raise ConfigurationError(
+                f"h={self.h!r} is not allowed; it has to be positive (radians)."
+            )
+
+    @property
+    def transform(self) -> Any:
+        """PennyLane's gradient transform."""
+        return (
+            qml.gradients.param_shift
+            if self.method == "parameter-shift"
+            else qml.gradients.spsa_grad
+        )
+
+    def options(self, tape: QuantumScript, config: ExecutionConfig | None) -> dict[str, Any]:
+        """The transform's keyword arguments for a tape; ``gradient_kwargs`` of the QNode win."""
+        chosen: dict[str, Any] = {}
+        if self.method == "spsa":
+            chosen["num_directions"] = self.num_directions
+            chosen["h"] = spsa_step(tape.shots.total_shots) if self.h is None else self.h
+            chosen["sampler_rng"] = self.rng
+        if config is not None:
+            chosen.update(config.gradient_keyword_arguments)
+        return chosen
+
+
+def spsa_step(shots: int | None) -> float:
+    """The step (radians) at which shot noise and curvature spoil a central difference least.
+
+    With noise ``s = 1 / sqrt(shots)`` in each evaluation and third derivatives of order one,
+    ``s^2 / (2 h^2) + (h^2 / 6)^2`` is least at ``h = (3 s)^(1/3)``.
+    """
+    if shots is None:
+        return _EXACT_STEP
+    return float((3.0 / np.sqrt(shots)) ** (1.0 / 3.0))
+
+
+def supports_derivatives(
+    config: ExecutionConfig | None = None, circuit: QuantumScript | None = None
+) -> bool:
+    """Whether the device differentiates: first derivatives, when it is asked to itself.
+
+    ``"best"`` stays with PennyLane: a gradient on execution is paid for even if nobody
+    calls ``backward`` after all.
+    """
+    if config is None:
+        return True
+    if config.gradient_method != "device" or config.derivative_order != 1:
+        return False
+    return circuit is None or all(
+        type(m) in (ExpectationMP, VarianceMP, ProbabilityMP) for m in circuit.measurements
+    )
+
+
+def adjust_config(config: ExecutionConfig, circuit: QuantumScript | None) -> ExecutionConfig:
+    """Complete a configuration with ``gradient_method="device"``, and take one of no use away.
+
+    The gradient travels with the forward pass where somebody is differentiating: an
+    autograd trace, torch parameters that require a gradient. JAX asks by itself. Where nobody
+    can, PennyLane need not expand the circuit for a gradient, which would take longer than all
+    that is done here, nor make arrays of autograd's arrays. Only for a circuit that is
+    executed: whoever asks what would be done (``qml.workflow.get_best_diff_method``) gets an
+    answer for any call.
+    """
+    method = config.gradient_method
+    if (method is None or callable(method)) and _cannot_be_differentiated(config, circuit):
+        changes: dict[str, Any] = {}
+        if method is not None:
+            changes = {"gradient_method": None, "gradient_keyword_arguments": {}}
+        if config.interface == Interface.AUTOGRAD:
+            changes["convert_to_numpy"] = False
+        return replace(config, **changes) if changes and _is_executed() else config
+    if method != "device":
+        return config
+    return replace(
+        config,
+        use_device_gradient=True,
+        use_device_jacobian_product=False,
+        grad_on_execution=circuit is not None and _is_differentiated(config, circuit),
+    )
+
+
+def add_expansion(pipeline: CompilePipeline, gradient: Gradient) -> None:
+    """Add what brings tapes to gates that can be differentiated one by one.
+
+    For the pipeline that ``preprocess_transforms`` returns if ``use_device_gradient`` is set:
+    PennyLane then applies it outside of the machine learning framework's boundary, so that
+    the framework differentiates the arithmetic of decompositions.
+    """
+    pipeline.add_transform(qml.transform(gradient.transform.expand_transform))
+
+
+def execute_and_compute_derivatives(
+    circuits: Sequence[QuantumScript],
+    config: ExecutionConfig | None,
+    execute: Execute,
+    gradient: Gradient,
+) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Results and Jacobians of circuits, in one batch.
+
+    Args:
+        circuits: tapes with ``trainable_params`` set and NumPy parameters.
+        config: their configuration.
+        execute: the device's ``execute``.
+        gradient: how to differentiate.
+
+    Returns:
+        Results and Jacobians, one entry per tape, in PennyLane's form.
+    """
+    tapes, jacobians = _gradient_tapes(circuits, config, gradient)
+    results = tuple(execute((*circuits, *tapes), config))
+    return results[: len(circuits)], jacobians(results[len(circuits) :])
+
+
+def compute_derivatives(
+    circuits: Sequence[QuantumScript],
+    config: ExecutionConfig | None,
+    execute: Execute,
+    gradient: Gradient,
+) -> tuple[Any, ...]:
+    """Jacobians of circuits alone, in one batch; see :func:`execute_and_compute_derivatives`."""
+    tapes, jacobians = _gradient_tapes(circuits, config, gradient)
+    return jacobians(tuple(execute(tuple(tapes), config)) if tapes else ())
+
+
+def _gradient_tapes(
+    circuits: Sequence[QuantumScript], config: ExecutionConfig | None, gradient: Gradient
+) -> tuple[list[QuantumScript], Callable[[tuple[Any, ...]], tuple[Any, ...]]]:
+    batches: list[tuple[int, Callable[[Any], Any]]] = []
+    tapes: list[QuantumScript] = []
+    for circuit in circuits:
+        if not circuit.trainable_params:
+            batches.append((0, _nothing))
+            continue
+        batch, process = gradient.transform(circuit, **gradient.options(circuit, config))
+        tapes.extend(batch)
+        batches.append((len(batch), process))
+
+    def jacobians(results: tuple[Any, ...]) -> tuple[Any, ...]:
+        found, start = [], 0
+        for size, process in batches:
+            found.append(process(results[start : start + size]))
+            start += size
+        return tuple(found)
+
+    return tapes, jacobians
+
+
+def _nothing(_: Any) -> tuple[()]:
+    return ()
+
+
+def _cannot_be_differentiated(config: ExecutionConfig, circuit: QuantumScript | None) -> bool:
+    """Whether nobody can differentiate what is executed now."""
+    if config.interface == Interface.AUTOGRAD:
+        if not tracing(stale=0):
+            return True
+        # What autograd counts may be what an error has left behind. But a task's trace may be open
+        # on the stack of who started it, and a thread may have been handed what another traces.
+        if traced_here() or running_task() is not None or circuit is None:
+            return False
+        return not _is_differentiated(config, circuit)
+    if config.interface == Interface.TORCH:
+        return not sys.modules["torch"].is_grad_enabled()
+    return bool(config.interface == Interface.NUMPY)
+
+
+def _is_executed() -> bool:
+    """Whether the configuration is asked for by ``qml.execute``, as QNodes call it."""
+    frame = sys._getframe(3)  # past adjust_config and setup_execution_config
+    return frame.f_code is _EXECUTE or getattr(frame.f_back, "f_code", None) is _EXECUTE
+
+
+def _is_differentiated(config: ExecutionConfig, circuit: QuantumScript) -> bool:
+    parameters = circuit.get_parameters(trainable_only=False)
+    if config.interface == Interface.TORCH:
+        torch = sys.modules["torch"]
+        return bool(torch.is_grad_enabled()) and any(
+            isinstance(p, torch.Tensor) and p.requires_grad for p in parameters
+        )
+    return any(isinstance(p, ArrayBox) for p in parameters)

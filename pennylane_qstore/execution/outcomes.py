@@ -1,0 +1,134 @@
+"""Histograms, and single shots where there are any, to the outcomes of a tape in one basis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pennylane_qstore.ionq.messages.job_request import Histogram
+from pennylane_qstore.measurement.results import BitArray, Outcomes, Plan
+from pennylane_qstore.native.frontend.program import FloatArray
+from pennylane_qstore.native.template.template import Readout
+
+Shots = npt.NDArray[np.uint64]
+"""Outcomes of one circuit in the order in which they were taken."""
+
+
+class Rows(NamedTuple):
+    """Results of circuits that are read alike.
+
+    Attributes:
+        measured: qubit of each bit that the readout takes.
+        readout: from these bits to the tape's.
+        histograms: by row.
+        shots: by row, in the order taken; None where the order is not known.
+    """
+
+    measured: tuple[int, ...]
+    readout: Readout
+    histograms: Sequence[Histogram]
+    shots: Sequence[Shots] | None = None
+
+    def bits(self, states: Shots) -> BitArray:
+        """The tape's bits of some outcomes, (outcomes, wires)."""
+        places = np.array(self.measured, dtype=np.uint64)
+        return self.readout.apply(((states[:, None] >> places) & np.uint64(1)).astype(np.uint8))
+
+
+def gathered(
+    plan: Plan,
+    wires: tuple[int, ...],
+    parts: Iterable[Rows],
+    *,
+    shots: int | None,
+    exact: bool,
+    rng: np.random.Generator,
+) -> Outcomes:
+    """Outcomes of one tape in one basis, in the tape's own bits.
+
+    Args:
+        plan: of the tape's measurements: what is selected.
+        wires: tape wires, by bit.
+        parts: rows in order.
+        shots: of the tape; None for exact probabilities.
+        exact: whether histograms are probabilities that shots have to be drawn from.
+        rng: draws and shuffles.
+    """
+    bits: list[BitArray] = []
+    weights: list[FloatArray] = []
+    sizes: list[int] = []
+    ordered: list[BitArray] | None = []
+    for part in parts:
+        some = part.bits(np.concatenate([h.states for h in part.histograms]))
+        bits.append(some)
+        kept = _kept(plan, wires, some)
+        start = 0
+        for histogram in part.histograms:
+            size = len(histogram.states)
+            chances = histogram.probabilities
+            if kept is not None and shots is not None:
+                chances = chances * kept[start : start + size]
+            weights.append(_weights(chances, shots, exact, rng))
+            start += size
+            sizes.append(size)
+        if part.shots is None or ordered is None:
+            ordered = None
+        else:
+            ordered += [part.bits(row) for row in part.shots]
+    row = np.repeat(np.arange(len(sizes)), sizes)
+    found, weight = np.concatenate(bits), np.concatenate(weights)
+    if shots is not None:
+        seen = weight > 0
+        row, found, weight = row[seen], found[seen], weight[seen]
+    samples = np.stack(ordered) if ordered else None
+    return Outcomes(wires, len(sizes), row, found, weight, shots, rng, samples)
+
+
+def agree(taken: Shots, histogram: Histogram, shots: int) -> bool:
+    """Whether single shots are those of a histogram.
+
+    They are not where the service has worked on the histogram (debiasing, aggregation).
+    """
+    states, counts = np.unique(taken, return_counts=True)
+    if len(taken) != shots:
+        return False
+    expected = histogram.probabilities * shots
+    seen = expected > 0.5
+    return np.array_equal(states, histogram.states[seen]) and bool(
+        np.all(np.abs(counts - expected[seen]) < 0.5)
+    )
+
+
+def _kept(plan: Plan, wires: Sequence[int], bits: BitArray) -> npt.NDArray[np.bool_] | None:
+    """Which outcomes shots may be drawn from; None for all."""
+    if not plan.fill:
+        return None
+    columns = [wires.index(wire) for wire, _ in plan.selected]
+    return np.asarray((bits[:, columns] == [value for _, value in plan.selected]).all(axis=1))
+
+
+def _weights(
+    probabilities: FloatArray, shots: int | None, exact: bool, rng: np.random.Generator
+) -> FloatArray:
+    """Probabilities, or counts of shots: drawn from exact ones, read off from sampled ones."""
+    if shots is None:
+        return probabilities
+    total = probabilities.sum()
+    if not exact:
+        return _whole(probabilities * shots, shots)
+    if not total > 0:  # nothing that was selected can happen
+        return np.zeros(len(probabilities))
+    return rng.multinomial(shots, probabilities / total).astype(float)
+
+
+def _whole(expected: FloatArray, shots: int) -> FloatArray:
+    """Whole counts that add up to the shots: the largest remainders are rounded up."""
+    counts = np.floor(expected + 1e-9)
+    missing = int(shots - counts.sum())
+    if missing > 0:
+        order = np.argsort(counts - expected, kind="stable")
+        counts[order[:missing]] += 1
+    return np.asarray(counts)

@@ -1,0 +1,249 @@
+"""What every call of the client stands on: options, the shared connections, counters, life."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import random
+import threading
+import weakref
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Self, TypeVar
+
+from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.ionq import shared_service as pool
+from pennylane_qstore.ionq.http.api import Api
+from pennylane_qstore.ionq.http.api_key import Secret, find_key
+from pennylane_qstore.ionq.http.blocking import drive
+from pennylane_qstore.ionq.http.event_loop import background_loop
+from pennylane_qstore.ionq.http.retry import Clock, RetryPolicy
+from pennylane_qstore.ionq.http.transport import Endpoint, Traffic
+from pennylane_qstore.ionq.jobs.runner import Job
+from pennylane_qstore.ionq.jobs.submitter import Submitter, check_on_ambiguous
+from pennylane_qstore.ionq.ledger.database import default_path
+from pennylane_qstore.ionq.ledger.ledger import Ledger
+
+BASE_URL = "https://api.ionq.co/v0.4"
+"""IonQ's service."""
+URL_VARIABLE = "IONQ_API_URL"
+"""Environment variable that names another one."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    base_url: str
+    pool_size: int
+    timeout_s: float | None
+    retry: RetryPolicy
+    on_ambiguous: str
+    retry_failed: bool
+    ca_bundle: str | None
+    proxy: str | None
+
+
+class _Shared(NamedTuple):
+    pid: int
+    api: Api
+    give_back: Callable[[], object]
+
+
+class Connected:
+    """A client's footing. The arguments are described at ``IonQBatchClient``."""
+
+    _shared: _Shared | None
+
+    def __init__(
+        self,
+        api_key: str | Secret | None = None,
+        *,
+        base_url: str | None = None,
+        pool_size: int = 5,
+        max_connections: int | None = None,
+        timeout: float | None = None,
+        retry: RetryPolicy | None = None,
+        retry_attempts: int | None = None,
+        ledger: Ledger | str | os.PathLike[str] | None = None,
+        on_ambiguous: str = "raise",
+        retry_failed: bool = True,
+        ca_bundle: str | None = None,
+        proxy: str | None = None,
+        clock: Clock | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._key: Secret | None = find_key(api_key)
+        url = base_url or os.environ.get(URL_VARIABLE) or BASE_URL
+        self._endpoint = Endpoint(url)
+        policy = retry or RetryPolicy()
+        if retry_attempts is not None:
+            policy = replace(policy, attempts=retry_attempts)
+        self._options = _Options(
+            self._endpoint.base_url,
+            positive_int(pool_size if max_connections is None else max_connections, "pool_size"),
+            None if timeout is None else positive_s(timeout, "timeout"),
+            policy,
+            check_on_ambiguous(on_ambiguous),
+            bool(retry_failed),
+            ca_bundle,
+            proxy,
+        )
+        self._clock = clock or Clock()
+        self._rng = rng
+        self.ledger = _open_ledger(ledger, self._endpoint, self._clock)
+        self._prepare()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._options.base_url!r}, ledger={self.ledger!r})"
+
+    @property
+    def base_url(self) -> str:
+        """Where the service is."""
+        return self._options.base_url
+
+    @property
+    def stats(self) -> dict[str, float]:
+        """Counters; see :meth:`get_stats`."""
+        return self.get_stats()
+
+    def get_stats(self) -> dict[str, float]:
+        """Counters of this client since it was made.
+
+        Bytes are those of bodies. ``api_calls_saved`` is the number of POSTs that one job per
+        circuit would have taken more.
+        """
+        traffic = {name: getattr(self._traffic, name) for name in Traffic.__slots__}
+        opened, reused = self._traffic.connections_opened, self._traffic.connections_reused
+        sent, posts = self._circuits, self._traffic.posts
+        return {
+            **traffic,
+            "jobs": self._jobs,
+            "circuits": sent,
+            "adopted": self._adopted,
+            "billed_usd": self._billed_usd,
+            "api_calls_saved": max(sent - self._jobs, 0),
+            "connection_reuse_rate": reused / (opened + reused) if opened + reused else 0.0,
+            "avg_submission_ms": 1e3 * self._submit_s / self._jobs if self._jobs else 0.0,
+            "total_api_calls": posts,
+            "total_circuits_submitted": sent,
+            "avg_circuits_per_call": sent / posts if posts else 0.0,
+        }
+
+    def close(self) -> None:
+        """Give the connections back. Jobs in flight stay in the ledger."""
+        if self._shared is not None:
+            self._shared.give_back()
+            self._shared = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Neither the key nor connections travel to another process.
+        return {"options": self._options, "ledger": self.ledger}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._options = state["options"]
+        self.ledger = state["ledger"]
+        self._key = None  # read from the environment when first needed
+        self._endpoint = Endpoint(self._options.base_url)
+        self._clock, self._rng = Clock(), None
+        self._prepare()
+
+    async def on_loop(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        """Await, on the caller's loop, what runs on the background loop."""
+        return await asyncio.wrap_future(background_loop().submit(coroutine))
+
+    def call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        """Wait, in this thread, for what runs on the background loop."""
+        return drive(coroutine)
+
+    def count(self, jobs: list[Job]) -> None:
+        """Add what these jobs counted."""
+        with self._counting:
+            for job in jobs:
+                self._traffic.add(job.traffic)
+                self._jobs += job.posted
+                self._adopted += not job.sent and bool(job.job_ids)
+                self._circuits += len(job.request.circuits) if job.posted else 0
+                self._submit_s += (job.submit_s or 0.0) if job.posted else 0.0
+                self._billed_usd += (job.cost_usd or 0.0) if job.posted else 0.0
+
+    def _prepare(self) -> None:
+        self._traffic = Traffic()
+        self._jobs = self._circuits = self._adopted = 0
+        self._billed_usd = self._submit_s = 0.0
+        self._counting = threading.Lock()
+        self._shared = None
+
+    def _api(self) -> Api:
+        """The shared service; a new one after a fork."""
+        shared = self._shared
+        if shared is not None and shared.pid == os.getpid():
+            return shared.api
+        if self._key is None:
+            self._key = find_key()
+        options = self._options
+        address = pool.Address(
+            self._endpoint,
+            self._key,
+            options.pool_size,
+            options.timeout_s,
+            options.ca_bundle,
+            options.proxy,
+            options.retry,
+            self._clock,
+            self._rng,
+        )
+        api, release = pool.acquire(address)
+        give_back = weakref.finalize(self, release)
+        give_back.atexit = False  # by then the loop has closed everything
+        self._shared = _Shared(os.getpid(), api, give_back)
+        return api
+
+    def _submitter(self) -> Submitter:
+        return Submitter(self._api(), self.ledger, self._options.on_ambiguous)
+
+
+def positive_s(value: float, name: str) -> float:
+    """A duration option, checked.
+
+    Raises:
+        ConfigurationError: not a positive, finite number.
+    """
+    if isinstance(value, bool) or not (math.isfinite(value) and value > 0):
+        raise ConfigurationError(f"{name} must be a positive number of seconds; got {value!r}.")
+    return float(value)
+
+
+def positive_int(value: int, name: str) -> int:
+    """A number of things, checked.
+
+    Raises:
+        ConfigurationError: not an int, or less than 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{name} must be an int >= 1; got {value!r}.")
+    return value
+
+
+def _open_ledger(
+    ledger: Ledger | str | os.PathLike[str] | None, endpoint: Endpoint, clock: Clock
+) -> Ledger:
+    if isinstance(ledger, Ledger):
+        return ledger
+    if ledger is not None:
+        return Ledger(ledger, now=clock.now)
+    # A service on this machine is a simulator that costs nothing and ends with its process.
+    return Ledger(now=clock.now) if endpoint.is_loopback else Ledger(default_path(), now=clock.now)

@@ -1,0 +1,363 @@
+"""HTTP to one service: one session, one pool, capped bodies, no redirects, no surprises.
+
+Knows requests and answers, nothing of jobs. aiohttp's exceptions stay in here: some of them
+hold the request's headers, and with them the API key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import ipaddress
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from pennylane_qstore._version import __version__
+from pennylane_qstore.errors import ConfigurationError, InvalidResponse
+from pennylane_qstore.ionq.http.api_key import Secret
+from pennylane_qstore.ionq.http.event_loop import background_loop
+from pennylane_qstore.ionq.http.retry import Lost, Unsent
+
+MAX_ERROR_BYTES = 64 * 1024
+"""Decoded bytes read of an answer with an error status."""
+MAX_STATUS_BYTES = 4 * 1024 * 1024
+"""Decoded bytes read of a status or list answer."""
+MAX_RESULT_BYTES = 256 * 1024 * 1024
+"""Decoded bytes read of results."""
+
+_CONNECT_S = 10.0
+_READ_S = 30.0
+# An answer that trickles in never makes the wait for its next byte too long, so it would hold
+# its connection and whoever waits for ever. Generous: large results may come slowly.
+_READ_TOTAL_S = 30.0
+_READ_TOTAL_S_PER_MB = 2.0
+_POST_S = 60.0
+_POST_S_PER_MB = 2.0
+_KEEP_ALIVE_S = 60.0  # below the idle limit of Cloudflare, in front of the service
+_CHUNK_BYTES = 64 * 1024
+_STREAMED_BYTES = 512 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status, body and the two headers that matter."""
+
+    status: int
+    body: bytes
+    retry_after: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Counters of one client. Bytes are those of bodies."""
+
+    requests: int = 0
+    posts: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    connections_opened: int = 0
+    connections_reused: int = 0
+    polls: int = 0
+    retries: int = 0
+    reconciled: int = 0
+
+    def add(self, other: Traffic) -> None:
+        """Count what ``other`` counted, too."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the service is: a checked base URL.
+
+    Args:
+        base_url: https anywhere; http only to this machine (a literal loopback address or
+            ``localhost``). No user, query or fragment.
+
+    Raises:
+        ConfigurationError: the URL is not allowed.
+    """
+
+    base_url: str
+
+    def __post_init__(self) -> None:
+        try:
+            url = URL(self.base_url)
+        except (ValueError, TypeError):
+            raise ConfigurationError(f"Not a URL: {str(self.base_url)[:200]!r}.") from None
+        if url.user is not None or url.password is not None or "@" in self.base_url:
+            raise ConfigurationError("base_url must not carry a user or password.")
+        if "?" in self.base_url or "#" in self.base_url:
+            raise ConfigurationError("base_url must not have a query or fragment.")
+        if ".." in url.raw_path or not url.raw_host:
+            raise ConfigurationError(f"Not a base URL: {self.base_url!r}.")
+        if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.raw_host)):
+            raise ConfigurationError(
+                f"base_url {self.base_url!r}: https is required, except for http to this "
+                "machine (127.0.0.1, [::1], localhost). The API key would travel in the clear."
+            )
+        object.__setattr__(self, "base_url", str(url).rstrip("/"))
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the service runs on this machine."""
+        return _is_loopback(URL(self.base_url).raw_host or "")
+
+    @property
+    def is_https(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.base_url.startswith("https:")
+
+    def own_path(self, url: str) -> str:
+        """The path below the base URL of a URL that the service named in a body.
+
+        Raises:
+            InvalidResponse: it leads to another scheme, host, port or API: it is not
+                followed, since the API key would go with it.
+        """
+        base = URL(self.base_url)
+        try:
+            target = base.join(URL(url))
+        except ValueError:
+            raise InvalidResponse(f"The service named a place, not a URL: {url[:200]!r}.") from None
+        inside = target.raw_path.startswith(f"{base.raw_path.rstrip('/')}/")
+        here = (base.scheme, None, base.raw_host, base.port)
+        there = (target.scheme, target.user, target.raw_host, target.port)
+        if there != here or not inside or "%" in target.raw_path:
+            raise InvalidResponse(
+                f"The service named results at {url[:200]!r}, outside {self.base_url}; "
+                "they were not fetched."
+            )
+        return target.raw_path_qs[len(base.raw_path.rstrip("/")) :]
+
+
+class Transport:
+    """One session of one service. Every method but ``close`` runs on the background loop.
+
+    Args:
+        endpoint: where.
+        key: the API key.
+        pool_size: connections at most.
+        timeout_s: longest wait for an answer to a read, in seconds; ``None``: 30.
+        ca_bundle: file of own certificate authorities, in place of the system's.
+        proxy: URL of an HTTP proxy. The environment's proxies are not used.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        key: Secret,
+        *,
+        pool_size: int = 5,
+        timeout_s: float | None = None,
+        ca_bundle: str | None = None,
+        proxy: str | None = None,
+    ) -> None:
+        self.endpoint = endpoint
+        self.pool_size = pool_size
+        self._key = key
+        self._read_s = _READ_S if timeout_s is None else timeout_s
+        self._proxy = proxy
+        self._tls = _tls_context(ca_bundle) if endpoint.is_https else None
+        self.last_date: tuple[str, float] | None = None  # as the service says, and our time then
+        self._session: aiohttp.ClientSession | None = None
+        self._slots: asyncio.Semaphore | None = None
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        traffic: Traffic,
+        *,
+        body: bytes | None = None,
+        max_bytes: int = MAX_STATUS_BYTES,
+        before: Callable[[], Awaitable[None]] | None = None,
+    ) -> Answer:
+        """Send one request, once.
+
+        Args:
+            method: HTTP method.
+            path: path and query below the base URL, already quoted.
+            traffic: counters to write to.
+            body: JSON, or nothing.
+            max_bytes: decoded bytes to read of a good answer.
+            before: awaited when a connection is free, just before the request goes out.
+
+        Raises:
+            Unsent: the service was not reached.
+            Lost: the request went out and no valid answer came back.
+        """
+        session = self._session or self._open()
+        assert self._slots is not None  # noqa: S101  (for the type checker: _open sets it)
+        url = URL(self.endpoint.base_url + path, encoded=True)
+        headers = None if body is None else {"Content-Type": "application/json"}
+        # Own slots rather than the pool's: waiting for a connection is not the service's
+        # slowness, so it must not use up the time limit.
+        async with self._slots:
+            if before is not None:
+                await before()
+            if session.closed:  # by another thread, while this one waited in line
+                raise Unsent("the connections were closed before it was sent")
+            traffic.requests += 1
+            traffic.posts += method == "POST"
+            traffic.bytes_sent += len(body) if body else 0
+            try:
+                async with session.request(
+                    method, url, data=_payload(body), headers=headers, allow_redirects=False,
+                    timeout=self._timeout(method, body, max_bytes), proxy=self._proxy,
+                    trace_request_ctx=traffic,
+                ) as response:  # fmt: skip
+                    good = 200 <= response.status < 300
+                    content = await _read(response, max_bytes if good else MAX_ERROR_BYTES, good)
+                    traffic.bytes_received += len(content)
+                    # A captive portal's page, say, shows the headers it was sent. Here, and
+                    # nowhere later: what leaves this room is quoted in errors and the ledger.
+                    content = self._key.redact_bytes(content)
+                    if (date := self._header(response, "Date")) is not None:
+                        self.last_date = date, time.time()
+                    return Answer(
+                        response.status,
+                        content,
+                        self._header(response, "Retry-After"),
+                        self._header(response, "x-request-id"),
+                    )
+            except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+                failure = _failure(error, self._key)
+        raise failure
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a session to close."""
+        return self._session is not None
+
+    def redact(self, text: str) -> str:
+        """``text`` without the API key, should the service have echoed it."""
+        return self._key.redact(text)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        session, self._session = self._session, None
+        if session is not None:
+            background_loop().closed(self.close)
+            await session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            limit=self.pool_size,
+            keepalive_timeout=_KEEP_ALIVE_S,
+            ssl=self._tls if self._tls is not None else True,
+        )
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_create_end.append(_count_opened)
+        trace.on_connection_reuseconn.append(_count_reused)
+        self._slots = asyncio.Semaphore(self.pool_size)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            # Here, and not with each request: no frame of a traceback has the key as a local.
+            headers={
+                "User-Agent": f"pennylane-qstore/{__version__}",
+                "Authorization": f"apiKey {self._key.reveal()}",
+            },
+            trace_configs=[trace],
+        )
+        background_loop().at_exit(self.close)
+        return self._session
+
+    def _header(self, response: aiohttp.ClientResponse, name: str) -> str | None:
+        value = response.headers.get(name)
+        return None if value is None else self._key.redact(value)
+
+    def _timeout(self, method: str, body: bytes | None, max_bytes: int) -> aiohttp.ClientTimeout:
+        read = self._read_s
+        total = max(read, read_timeout_s(max_bytes))
+        if method == "POST":
+            total = read = post_timeout_s(len(body or b""))
+        return aiohttp.ClientTimeout(total=total, sock_connect=_CONNECT_S, sock_read=read)
+
+
+def post_timeout_s(size_bytes: int) -> float:
+    """Longest wait for the answer to a POST with a body of this size, in seconds."""
+    return _POST_S + _POST_S_PER_MB * size_bytes / 1e6
+
+
+def read_timeout_s(max_bytes: int) -> float:
+    """Longest time that a read of at most this many bytes takes in all, in seconds."""
+    return _READ_TOTAL_S + _READ_TOTAL_S_PER_MB * max_bytes / 1e6
+
+
+def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
+    """Large bodies as a stream, which aiohttp writes piece by piece."""
+    return io.BytesIO(body) if body is not None and len(body) > _STREAMED_BYTES else body
+
+
+async def _read(response: aiohttp.ClientResponse, max_bytes: int, good: bool) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+        size += len(chunk)
+        if size > max_bytes:
+            response.close()
+            if not good:  # the start of an error page is enough
+                chunks.append(chunk[: max_bytes - size])
+                break
+            raise ValueError(f"the answer is larger than {max_bytes:,} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _failure(error: Exception, key: Secret) -> Unsent | Lost:
+    reason = key.redact(f"{type(error).__name__}: {error}")[:300]  # cut last: no half of a key
+    certificate = (
+        aiohttp.ClientConnectorCertificateError,
+        aiohttp.ServerFingerprintMismatch,
+        aiohttp.InvalidURL,
+    )
+    if isinstance(error, certificate):
+        return Unsent(reason, permanent=True)
+    not_connected = (
+        aiohttp.ClientConnectorError,
+        aiohttp.ConnectionTimeoutError,
+        aiohttp.ClientHttpProxyError,
+    )
+    # Closed, by another thread, while it was connecting; aiohttp has no type of its own for that.
+    closed = type(error) is aiohttp.ClientConnectionError and "Connector is closed" in reason
+    if closed or isinstance(error, not_connected):
+        return Unsent(reason)
+    return Lost(reason)
+
+
+async def _count_opened(_session: Any, context: SimpleNamespace, _params: Any) -> None:
+    context.trace_request_ctx.connections_opened += 1
+
+
+async def _count_reused(_session: Any, context: SimpleNamespace, _params: Any) -> None:
+    context.trace_request_ctx.connections_reused += 1
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _tls_context(ca_bundle: str | None) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=ca_bundle)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"ca_bundle {ca_bundle!r} cannot be read: {error}.") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

@@ -1,0 +1,1 @@
+"""The intent ledger: no job lost, none paid twice."""

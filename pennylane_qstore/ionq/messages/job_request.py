@@ -1,0 +1,324 @@
+"""Job bodies, as bytes. Pure: no connection, no clock. What comes back is in ``answers``.
+
+Angles and phases of native gates are in turns, rotations of QIS gates in radians.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import ArrayLike
+
+from pennylane_qstore.backends import (
+    MAX_BODY_BYTES,
+    MAX_CIRCUITS,
+    MAX_GATES,
+    MAX_QUBITS,
+    MAX_SHOTS,
+)
+from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.ionq.messages.responses import SAFE_ID, TOKEN_KEY, Histogram, JobState
+
+__all__ = ["AGGREGATIONS", "Gate", "Histogram", "JobRequest", "JobState", "encode_circuits"]
+
+AGGREGATIONS = ("average", "voting", "dnl")
+"""Ways to combine the variants of a debiased job."""
+
+_NATIVE_SLOTS: Mapping[str, tuple[bytes, ...]] = {
+    "gpi": (b'"phase":',),
+    "gpi2": (b'"phase":',),
+    "ms": (b'"phases":[', b",", b'],"angle":'),
+    "zz": (b'"angle":',),
+}
+_QIS_ROTATIONS = frozenset({"rx", "ry", "rz", "xx", "yy", "zz"})
+_QIS_FIXED = frozenset({"x", "y", "z", "h", "s", "si", "v", "vi", "t", "ti", "not", "cnot", "swap"})
+_TWO_TARGETS = frozenset({"ms", "zz", "xx", "yy", "swap"})
+TOKEN_LENGTH = 32
+"""Characters of a token."""
+_MAX_METADATA_BYTES = 40_000
+_MAX_NAME = 100
+_NAME = re.compile(r"[A-Za-z0-9 _-]*")
+_BACKEND = re.compile(r"[a-z][a-z0-9.-]{0,63}")
+
+Gate = tuple[str, Sequence[int]] | tuple[str, Sequence[int], Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """One job to be: everything a POST says, except the token.
+
+    Args:
+        backend: IonQ's backend id.
+        gateset: ``"native"`` or ``"qis"``.
+        qubits: number of qubits of every circuit.
+        circuits: JSON gate arrays, one per circuit (see :func:`encode_circuits`).
+        gate_counts: gates summed over the circuits.
+        shots: repetitions of each circuit.
+        name: job name (letters, digits, space, ``-``, ``_``).
+        metadata: text to text, kept by the service.
+        noise: ``{"model": name, "seed": int}`` for a noisy simulator.
+        settings: passed on as ``settings`` (error mitigation, compilation).
+        session_id: the session the job joins.
+        dry_run: checked and priced by the service, but not run.
+        aggregation: how the service combines the variants of a debiased job:
+            ``"average"``, ``"voting"`` or ``"dnl"``; asked for with the results.
+
+    Raises:
+        ConfigurationError: a value the service does not take. Nothing was sent.
+    """
+
+    backend: str
+    gateset: str
+    qubits: int
+    circuits: tuple[bytes, ...]
+    gate_counts: int
+    shots: int
+    name: str | None = None
+    metadata: Mapping[str, str] | None = None
+    noise: Mapping[str, Any] | None = None
+    settings: Mapping[str, Any] | None = None
+    session_id: str | None = None
+    dry_run: bool = False
+    aggregation: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "circuits", tuple(self.circuits))
+        fault = _fault(self)
+        if fault is not None:
+            raise ConfigurationError(fault)
+
+    def body(self, token: str | None) -> bytes:
+        """The body of the POST.
+
+        Args:
+            token: marks this submission, in metadata and name, so that it can be found
+                again when the answer is lost; ``None`` leaves it out.
+        """
+        return b"".join((self._head(token), *self._circuit_parts()))
+
+    def check_size(self) -> None:
+        """Refuse a body that is larger than the service takes.
+
+        Raises:
+            ConfigurationError: it is (10 MB).
+        """
+        token = "0" * TOKEN_LENGTH
+        size = len(self._head(token)) + sum(map(len, self._circuit_parts()))
+        if size > MAX_BODY_BYTES:
+            raise ConfigurationError(
+                f"A job of {len(self.circuits)} circuits takes {size:,} bytes; "
+                f"IonQ takes {MAX_BODY_BYTES:,}. Send fewer circuits per job."
+            )
+
+    @property
+    def payload_sha256(self) -> str:
+        """Hash of what decides the results: equal work, equal hash.
+
+        Name, metadata and session are labels: a run that starts again in a new session is
+        the same run.
+        """
+        digest = hashlib.sha256(self._head(None, labelled=False))
+        for part in self._circuit_parts():
+            digest.update(part)
+        digest.update((self.aggregation or "").encode())
+        return digest.hexdigest()
+
+    def part(self, indices: Sequence[int]) -> JobRequest:
+        """The same job with only these circuits, in this order."""
+        # Only the sum of the gates is known; a part of it is bounded by the whole.
+        return replace(self, circuits=tuple(self.circuits[i] for i in indices))
+
+    def _head(self, token: str | None, *, labelled: bool = True) -> bytes:
+        single = len(self.circuits) == 1
+        head: dict[str, Any] = {
+            "type": "ionq.circuit.v1" if single else "ionq.multi-circuit.v1",
+            "backend": self.backend,
+            "shots": int(self.shots),
+        }
+        name = self.name
+        metadata = dict(self.metadata) if self.metadata else {}
+        if token is not None:
+            metadata[TOKEN_KEY] = token
+            name = f"{(name or 'qstore')[: _MAX_NAME - 1 - len(token)]} {token}"
+        if labelled:
+            labels = {"name": name, "metadata": metadata, "session_id": self.session_id}
+            head.update((key, label) for key, label in labels.items() if label)
+        if self.noise:
+            head["noise"] = {k: v for k, v in self.noise.items() if v is not None}
+        if self.settings:
+            head["settings"] = dict(self.settings)
+        if self.dry_run:
+            head["dry_run"] = True
+        head["input"] = {"gateset": self.gateset, "qubits": int(self.qubits)}
+        text = orjson.dumps(head)
+        return text[:-2] + (b',"circuit":' if single else b',"circuits":[')
+
+    def _circuit_parts(self) -> list[bytes]:
+        if len(self.circuits) == 1:
+            return [self.circuits[0], b"}}"]
+        parts = [b""] * (2 * len(self.circuits))
+        parts[::2] = [b'},{"name":"c%d","circuit":' % i for i in range(len(self.circuits))]
+        parts[0] = parts[0][2:]
+        parts[1::2] = self.circuits
+        parts.append(b"}]}}")
+        return parts
+
+
+def encode_circuits(
+    gates: Sequence[Gate], params: ArrayLike, *, gateset: str | None = None
+) -> list[bytes]:
+    """JSON gate arrays of many circuits that share one skeleton.
+
+    Args:
+        gates: the skeleton, ``(name, targets)`` or ``(name, targets, controls)`` each.
+        params: float array [rows, slots], slots in the order of the gates: native ``gpi``
+            and ``gpi2`` take 1 (phase), ``ms`` 3 (two phases, angle), ``zz`` 1 (angle), in
+            turns; QIS rotations take 1, in radians; other QIS gates none.
+        gateset: ``"native"`` or ``"qis"``; by default native if every gate is native.
+
+    Returns:
+        One JSON array per row, numbers in full precision.
+
+    Raises:
+        ConfigurationError: an unknown gate, targets that do not fit it, a wrong number of
+            slots, or a number that is not finite.
+    """
+    try:
+        pieces = _kept_pieces(gates, gateset)
+    except TypeError:  # gates that do not hash
+        pieces = _skeleton_pieces(gates, gateset)
+    slots = len(pieces) - 1
+    numbers = np.ascontiguousarray(params, dtype=np.float64)
+    if numbers.ndim != 2 or numbers.shape[1] != slots:
+        raise ConfigurationError(
+            f"The skeleton has {slots} slots, so params must have shape [rows, {slots}]; "
+            f"it has shape {list(numbers.shape)}."
+        )
+    if not np.isfinite(numbers).all():
+        row, slot = np.argwhere(~np.isfinite(numbers))[0]
+        raise ConfigurationError(
+            f"params[{row}, {slot}] is {numbers[row, slot]}: phases and angles must be finite."
+        )
+    if not slots:
+        return [pieces[0]] * len(numbers)
+    # One formatting pass over all rows, then one join per row: the cheapest of the variants
+    # measured (5x faster than building dicts, 15 % than bytes formatting).
+    texts = orjson.dumps(numbers.ravel(), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+    parts = [b""] * (2 * slots + 1)
+    parts[::2] = pieces
+    out = []
+    for start in range(0, numbers.size, slots):
+        parts[1::2] = texts[start : start + slots]
+        out.append(b"".join(parts))
+    return out
+
+
+@functools.lru_cache(maxsize=512)
+def _kept_pieces(gates: Sequence[Gate], gateset: str | None) -> list[bytes]:
+    """Step after step has the same skeletons."""
+    return _skeleton_pieces(gates, gateset)
+
+
+def _skeleton_pieces(gates: Sequence[Gate], gateset: str | None) -> list[bytes]:
+    names = [gate[0] for gate in gates]
+    if gateset is None:
+        gateset = "native" if all(name in _NATIVE_SLOTS for name in names) else "qis"
+    if gateset not in ("native", "qis"):
+        raise ConfigurationError(f"Unknown gateset {gateset!r}. Allowed: 'native', 'qis'.")
+    pieces: list[bytes] = []
+    current = b"["
+    for position, gate in enumerate(gates):
+        name, targets = gate[0], gate[1]
+        controls = gate[2] if len(gate) == 3 else ()
+        _check_gate(name, targets, controls, gateset)
+        current += b"," if position else b""
+        current += b'{"gate":"%s",' % name.encode()
+        if len(controls):
+            current += _wires(b"control", controls) + b","
+        current += _wires(b"target", targets)
+        if gateset == "native":
+            slots = _NATIVE_SLOTS[name]
+        else:
+            slots = (b'"rotation":',) if name in _QIS_ROTATIONS else ()
+        current += b"," if slots else b""
+        for slot in slots:
+            pieces.append(current + slot)
+            current = b""
+        current += b"}"
+    pieces.append(current + b"]")
+    return pieces
+
+
+def _check_gate(name: str, targets: Sequence[int], controls: Sequence[int], gateset: str) -> None:
+    allowed: Iterable[str] = _NATIVE_SLOTS if gateset == "native" else _QIS_ROTATIONS | _QIS_FIXED
+    if name not in allowed:
+        raise ConfigurationError(
+            f"Gate {name!r} is not in gateset {gateset!r}. Allowed: {', '.join(sorted(allowed))}."
+        )
+    wires = [*targets, *controls]
+    if len(targets) != (2 if name in _TWO_TARGETS else 1):
+        raise ConfigurationError(f"Gate {name!r} cannot act on targets {list(targets)}.")
+    if gateset == "native" and len(controls):
+        raise ConfigurationError(f"Native gate {name!r} takes no controls.")
+    if name == "cnot" and not len(controls):
+        raise ConfigurationError("Gate 'cnot' needs a control.")
+    if len(set(wires)) != len(wires) or min(wires) < 0:
+        raise ConfigurationError(f"Gate {name!r} on qubits {wires}: they must differ, from 0 on.")
+
+
+def _wires(key: bytes, wires: Sequence[int]) -> bytes:
+    if len(wires) == 1:
+        return b'"%s":%d' % (key, wires[0])
+    return b'"%ss":[%s]' % (key, b",".join(b"%d" % wire for wire in wires))
+
+
+def _is_text_to_text(metadata: Mapping[str, str]) -> bool:
+    return (
+        all(isinstance(k, str) and isinstance(v, str) for k, v in metadata.items())
+        and sum(len(k) + len(v) for k, v in metadata.items()) <= _MAX_METADATA_BYTES
+        and TOKEN_KEY not in metadata
+    )
+
+
+def _fault(request: JobRequest) -> str | None:
+    """What the service would not take, in words."""
+    count = len(request.circuits)
+    if not isinstance(request.backend, str) or not _BACKEND.fullmatch(request.backend):
+        return f"Not a backend id: {request.backend!r}."
+    if request.gateset not in ("native", "qis"):
+        return f"Unknown gateset {request.gateset!r}. Allowed: 'native', 'qis'."
+    if not _is_int(request.qubits) or not 1 <= request.qubits <= MAX_QUBITS:
+        return f"qubits must be an int in 1..{MAX_QUBITS}; got {request.qubits!r}."
+    if not _is_int(request.shots) or not 1 <= request.shots <= MAX_SHOTS:
+        return f"shots must be an int in 1..{MAX_SHOTS:,}; got {request.shots!r}."
+    if not 1 <= count <= MAX_CIRCUITS:
+        return f"A job takes 1 to {MAX_CIRCUITS:,} circuits; got {count:,}."
+    if not all(isinstance(circuit, bytes) and circuit[:1] == b"[" for circuit in request.circuits):
+        return "circuits must be JSON arrays as bytes (see encode_circuits)."
+    if not _is_int(request.gate_counts) or (count > 1 and request.gate_counts > MAX_GATES):
+        return f"A job takes {MAX_GATES:,} gates over all circuits; got {request.gate_counts!r}."
+    if request.name is not None and not _NAME.fullmatch(request.name):
+        return f"A job name takes letters, digits, space, '-' and '_'; got {request.name!r}."
+    if request.metadata and not _is_text_to_text(request.metadata):
+        return (
+            f"metadata maps text to text, up to {_MAX_METADATA_BYTES:,} characters, without the "
+            f"reserved entry {TOKEN_KEY!r}."
+        )
+    if request.noise and request.backend != "simulator":
+        return "A noise model can be chosen on the simulator only."
+    if request.aggregation not in (None, *AGGREGATIONS):
+        return f"Unknown aggregation {request.aggregation!r}. Allowed: {', '.join(AGGREGATIONS)}."
+    if request.session_id is not None and not SAFE_ID.fullmatch(request.session_id):
+        return f"Not a session id: {request.session_id!r}."
+    return None
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

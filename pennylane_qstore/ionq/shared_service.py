@@ -1,0 +1,87 @@
+"""One connection pool per service and key, shared by all clients of the process."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pennylane_qstore.ionq.http.api import Api
+from pennylane_qstore.ionq.http.api_key import Secret
+from pennylane_qstore.ionq.http.event_loop import background_loop, keep_forever
+from pennylane_qstore.ionq.http.retry import Clock, RetryPolicy
+from pennylane_qstore.ionq.http.transport import Endpoint, Transport
+
+
+class Address(NamedTuple):
+    """What two clients must have in common to share connections."""
+
+    endpoint: Endpoint
+    key: Secret
+    pool_size: int
+    timeout_s: float | None
+    ca_bundle: str | None
+    proxy: str | None
+    policy: RetryPolicy
+    clock: Clock
+    rng: random.Random | None
+
+
+class _Entry(NamedTuple):
+    api: Api
+    users: set[int]
+
+
+# Reentrant: a garbage collection inside may release a client's share.
+_lock = threading.RLock()
+_entries: dict[Address, _Entry] = {}
+_next_user = iter(range(2**62))
+
+
+def acquire(address: Address) -> tuple[Api, Callable[[], None]]:
+    """The shared service for this address, and a call that gives it back (any thread, once)."""
+    with _lock:
+        entry = _entries.get(address)
+        if entry is None:
+            transport = Transport(
+                address.endpoint, address.key, pool_size=address.pool_size,
+                timeout_s=address.timeout_s, ca_bundle=address.ca_bundle, proxy=address.proxy,
+            )  # fmt: skip
+            rng = address.rng or random.Random()  # noqa: S311  (jitter, no secret)
+            api = Api(transport, address.policy, address.clock, rng)
+            entry = _entries[address] = _Entry(api, set())
+        user = next(_next_user)
+        entry.users.add(user)
+    pid = os.getpid()
+    return entry.api, lambda: _release(address, user, pid)
+
+
+def _release(address: Address, user: int, pid: int) -> None:
+    if pid != os.getpid():
+        return  # a forked child has no part in the parent's connections
+    with _lock:
+        entry = _entries.get(address)
+        if entry is None or user not in entry.users:
+            return
+        entry.users.discard(user)
+        if entry.users:
+            return
+        del _entries[address]
+    if entry.api.transport.is_open:
+        background_loop().submit(entry.api.transport.close())
+
+
+def _forget_after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()
+    for entry in _entries.values():
+        # Its sockets are the parent's, and the loop's thread may have been in the midst of a
+        # task: nothing of it may be closed, destroyed or complained about here.
+        keep_forever(entry.api)
+    _entries.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)

@@ -1,0 +1,397 @@
+"""A tape's measurements, looked at once: which bases must be run, and what to make of them.
+
+Pauli words share a basis where they commute qubit by qubit; other observables are diagonalised.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pennylane as qml
+from pennylane.measurements import (
+    CountsMP,
+    ExpectationMP,
+    MeasurementProcess,
+    ProbabilityMP,
+    SampleMeasurement,
+    SampleMP,
+    VarianceMP,
+)
+from pennylane.operation import Operator
+from pennylane.ops import LinearCombination, Prod, SProd, Sum
+from pennylane.ops.qubit.observables import BasisStateProjector
+from pennylane.queuing import QueuingManager
+from pennylane.tape import QuantumScript
+
+from pennylane_qstore.measurement.results import (
+    Basis,
+    Factor,
+    NotSupported,
+    Plan,
+    Postselected,
+    Recipe,
+    Term,
+)
+from pennylane_qstore.native.compiler import affine
+from pennylane_qstore.native.frontend.program import ComplexArray, Gate, freeze
+from pennylane_qstore.native.frontend.structure import split
+
+_MAX_EIGEN_WIRES = 6
+"""Observables on more wires are not diagonalised as a matrix."""
+
+
+def analyse(
+    measurements: Sequence[MeasurementProcess], wires: Mapping[Any, int], finite: bool
+) -> Plan:
+    """Bases and recipes for a tape's measurements.
+
+    Args:
+        measurements: of one tape.
+        wires: index of each wire label.
+        finite: whether the tape has shots.
+
+    Raises:
+        NotSupported: a measurement this device cannot do.
+    """
+    return _Analysis(wires, finite).run(measurements)
+
+
+def measurement_key(
+    measurements: Sequence[MeasurementProcess], wires: Mapping[Any, int]
+) -> Hashable | None:
+    """A key of the measurements, or None where they cannot be keyed."""
+    keys: list[Hashable] = []
+    for m in measurements:
+        if isinstance(m, Postselected):
+            keys.append((Postselected, tuple([wires[w] for w in m.wires]), m.values, m.fill))
+            continue
+        given = getattr(m, "_eigvals", None)
+        if m.mv is not None or given is not None:  # of mid-circuit measurements, mostly
+            raw = given is None and not isinstance(m, (ExpectationMP, VarianceMP))
+            values = None if raw else np.asarray(m.eigvals(), dtype=float).tobytes()
+            keys.append((type(m), values, tuple([wires[w] for w in m.wires]), given is None))
+            continue
+        obs = None if m.obs is None else _observable_key(m.obs, wires)
+        if m.obs is not None and obs is None:
+            return None
+        on = None if m.obs is not None else tuple([wires[w] for w in m.wires])
+        keys.append((type(m), obs, on, getattr(m, "all_outcomes", None)))
+    return tuple(keys)
+
+
+class _Product(NamedTuple):
+    """A term before it has a basis: its labels by wire group, and its factors."""
+
+    coefficient: float
+    labels: tuple[tuple[tuple[int, ...], Hashable], ...]
+    factors: tuple[Factor, ...]
+
+
+class _Analysis:
+    def __init__(self, wires: Mapping[Any, int], finite: bool) -> None:
+        self.wires = wires
+        self.finite = finite
+        self.wanted: list[tuple[tuple[tuple[int, ...], Hashable], ...]] = []
+        self.gates: dict[Hashable, tuple[Gate, ...]] = {}
+        self.selected: dict[int, int] = {}
+        self.fill = False
+
+    def run(self, measurements: Sequence[MeasurementProcess]) -> Plan:
+        drafts = [self._draft(m) for m in measurements]
+        bases, index = self._bases()
+        recipes = []
+        for draft in drafts:
+            terms, squared = (self._placed(p, index) for p in draft.products)
+            recipe = draft.recipe._replace(terms=terms, squared=squared)
+            if draft.joint is not None:
+                recipe = recipe._replace(basis=index[draft.joint])
+                recipe = recipe._replace(
+                    terms=tuple(t._replace(basis=recipe.basis) for t in recipe.terms)
+                )
+            recipes.append(recipe)
+        return Plan(bases, tuple(recipes), tuple(self.selected.items()), self.fill)
+
+    def _placed(self, products: Sequence[_Product], index: Mapping[Any, int]) -> tuple[Term, ...]:
+        return tuple(
+            Term(p.coefficient, index.get(p.labels, 0), p.factors) for p in products if p.factors
+        )
+
+    def _draft(self, m: MeasurementProcess) -> _Draft:
+        kind = type(m)
+        if isinstance(m, Postselected):
+            self.selected.update(zip((self.wires[w] for w in m.wires), m.values, strict=True))
+            self.fill = self.fill or m.fill
+            return _Draft(Recipe("selected", m), ((), ()))
+        known = kind in (ExpectationMP, VarianceMP, ProbabilityMP, SampleMP, CountsMP)
+        if not known and not isinstance(m, SampleMeasurement):
+            raise NotSupported(
+                f"Measurement {m} not accepted with finite shots on qstore.ionq, and "
+                f"{kind.__name__} is not supported on qstore.ionq without shots either: a "
+                "quantum computer does not return states. Supported: expval, var, probs, "
+                "sample, counts."
+            )
+        if not self.finite and (not known or kind in (SampleMP, CountsMP)):
+            raise NotSupported(
+                f"Measurement {m} not accepted for analytic simulation on qstore.ionq: not "
+                "supported on qstore.ionq without shots. Give the QNode shots: "
+                "qml.set_shots(qnode, shots=1000)."
+            )
+        if m.obs is None:
+            return self._wires_draft(m)
+        if kind is ProbabilityMP:
+            return self._probs_of(m)
+        products, constant = self._sum_of(m.obs)
+        if kind is ExpectationMP:
+            self.wanted += [p.labels for p in products if p.factors]
+            return _Draft(Recipe("expval", m, constant=constant), (products, ()))
+        joint = _joined(products)
+        if joint is None and len(m.obs.wires) <= _MAX_EIGEN_WIRES:
+            products, constant = [self._eigen(m.obs)], 0.0
+            joint = products[0].labels
+        if joint is not None:
+            self.wanted.append(joint)
+            kind_name = "var" if kind is VarianceMP else "values"
+            recipe = Recipe(kind_name, m, constant=constant)
+            return _Draft(recipe, (products, ()), joint)
+        if kind is VarianceMP and m.obs.pauli_rep is not None:
+            return self._moment_of(m, products, constant)
+        raise NotSupported(
+            f"{m} not supported on qstore.ionq: the terms do not commute qubit by qubit and the "
+            "observable is too large to diagonalise. Measure the terms one by one."
+        )
+
+    def _moment_of(
+        self, m: MeasurementProcess, products: list[_Product], constant: float
+    ) -> _Draft:
+        square = m.obs.pauli_rep @ m.obs.pauli_rep
+        square.simplify()
+        squared, squared_constant = self._words(square, m.obs)
+        self.wanted += [p.labels for p in (*products, *squared) if p.factors]
+        recipe = Recipe("moment", m, constant=constant, squared_constant=squared_constant)
+        return _Draft(recipe, (products, squared))
+
+    def _wires_draft(self, m: MeasurementProcess) -> _Draft:
+        on = tuple(self.wires[w] for w in m.wires) or tuple(self.wires.values())
+        labels = tuple(((w,), "Z") for w in sorted(on))
+        self.wanted.append(labels)
+        eigenvalues = getattr(m, "_eigvals", None)
+        if isinstance(m, ProbabilityMP):
+            return _Draft(Recipe("probs", m, wires=on), ((), ()), labels)
+        raw = isinstance(m, SampleMeasurement) and not isinstance(m, (ExpectationMP, VarianceMP))
+        if raw and eigenvalues is None:
+            return _Draft(Recipe("bits", m, wires=on), ((), ()), labels)
+        values = np.asarray(m.eigvals(), dtype=float)
+        product = _Product(1.0, labels, (Factor(on, values),))
+        names = {ExpectationMP: "expval", VarianceMP: "var"}
+        recipe = Recipe(names.get(type(m), "values"), m)
+        return _Draft(recipe, ([product], ()), labels)
+
+    def _probs_of(self, m: MeasurementProcess) -> _Draft:
+        obs = m.obs
+        on = tuple(self.wires[w] for w in obs.wires)
+        word = obs.pauli_rep
+        labels: tuple[tuple[tuple[int, ...], Hashable], ...]
+        if word is not None and len(word) == 1 and all(w in next(iter(word)) for w in obs.wires):
+            labels = tuple(sorted(((self.wires[w],), p) for w, p in next(iter(word)).items()))
+        else:
+            with QueuingManager.stop_recording():
+                gates = obs.diagonalizing_gates()
+            labels = (self._custom(on, gates),)
+        self.wanted.append(labels)
+        return _Draft(Recipe("probs", m, wires=on), ((), ()), labels)
+
+    def _sum_of(self, op: Operator) -> tuple[list[_Product], float]:
+        """An observable as a sum of products of single factors, and a constant."""
+        if op.pauli_rep is not None:
+            return self._words(op.pauli_rep, op)
+        if isinstance(op, SProd):
+            products, constant = self._sum_of(op.base)
+            c = _real(op.scalar, op)
+            return [p._replace(coefficient=c * p.coefficient) for p in products], c * constant
+        if isinstance(op, (Sum, LinearCombination)):
+            coefficients, operands = op.terms()
+            out: list[_Product] = []
+            total = 0.0
+            for c, operand in zip(coefficients, operands, strict=True):
+                products, constant = self._sum_of(operand)
+                c = _real(c, op)
+                out += [p._replace(coefficient=c * p.coefficient) for p in products]
+                total += c * constant
+            return out, total
+        if isinstance(op, Prod) and len(op.wires) == sum(len(f.wires) for f in op.operands):
+            return self._tensor(op)
+        return [self._eigen(op)], 0.0
+
+    def _words(self, sentence: Any, op: Operator) -> tuple[list[_Product], float]:
+        products, constant = [], 0.0
+        for word, coefficient in sentence.items():
+            c = _real(coefficient, op)
+            if not len(word):
+                constant += c
+                continue
+            on = tuple(sorted((self.wires[w], p) for w, p in word.items()))
+            labels = tuple(((w,), p) for w, p in on)
+            products.append(_Product(c, labels, (Factor(tuple(w for w, _ in on)),)))
+        return products, constant
+
+    def _tensor(self, op: Prod) -> tuple[list[_Product], float]:
+        parts = []
+        for operand in op.operands:
+            products, constant = self._sum_of(operand)
+            parts.append([*products, _Product(constant, (), ())] if constant else products)
+        out, total = [], 0.0
+        for combination in itertools.product(*parts):
+            c = float(np.prod([p.coefficient for p in combination]))
+            labels = tuple(sorted((x for p in combination for x in p.labels), key=lambda x: x[0]))
+            factors = tuple(f for p in combination for f in p.factors)
+            if factors:
+                out.append(_Product(c, labels, factors))
+            else:
+                total += c
+        return out, total
+
+    def _eigen(self, op: Operator) -> _Product:
+        """An observable through the eigenbasis of its matrix."""
+        on = tuple(self.wires[w] for w in op.wires)
+        if isinstance(op, BasisStateProjector):
+            values = np.zeros(2 ** len(on))
+            state = np.asarray(op.data[0], dtype=int)
+            values[int(state @ (1 << np.arange(len(on))[::-1]))] = 1.0
+            return _Product(1.0, tuple(((w,), "Z") for w in sorted(on)), (Factor(on, values),))
+        if len(on) > _MAX_EIGEN_WIRES:
+            raise NotSupported(
+                f"Observable {op} not supported on qstore.ionq: it acts on {len(on)} wires, and "
+                f"only Pauli words are measured on more than {_MAX_EIGEN_WIRES}."
+            )
+        if not op.has_matrix and op.has_diagonalizing_gates:
+            with QueuingManager.stop_recording():
+                label = self._custom(on, op.diagonalizing_gates())
+                values = np.asarray(op.eigvals())
+            if np.abs(values.imag).max() > 1e-8:
+                raise _not_hermitian(op)
+            return _Product(1.0, (label,), (Factor(on, values.real.astype(float)),))
+        matrix = _matrix(op)
+        if not np.allclose(matrix, matrix.conj().T, atol=1e-8):
+            raise _not_hermitian(op)
+        if np.abs(matrix - np.diag(np.diag(matrix))).max() < 1e-12:
+            labels = tuple(((w,), "Z") for w in sorted(on))
+            return _Product(1.0, labels, (Factor(on, np.diag(matrix).real.copy()),))
+        values, vectors = np.linalg.eigh(matrix)
+        with QueuingManager.stop_recording():
+            gates = [qml.QubitUnitary(vectors.conj().T, wires=op.wires)]
+        return _Product(1.0, (self._custom(on, gates),), (Factor(on, values),))
+
+    def _custom(
+        self, on: tuple[int, ...], gates: Sequence[Operator]
+    ) -> tuple[tuple[int, ...], Hashable]:
+        """Label of a group of wires measured after some gates: what these gates are."""
+        (piece,) = split(QuantumScript(list(gates)), self.wires)
+        label = ("gates", on, piece.key, piece.parameters.tobytes())
+        if label not in self.gates:
+            piece, program = affine(piece, self.wires)
+            self.gates[label] = freeze(program, piece.parameters).gates
+        return on, label
+
+    def _bases(self) -> tuple[tuple[Basis, ...], dict[Any, int]]:
+        """First fit, longest first: few bases, each a label per wire."""
+        groups: list[dict[int, Hashable]] = []
+        index: dict[Any, int] = {(): 0}  # a constant may be read off anything
+        for labels in sorted(self.wanted, key=lambda x: -sum(len(on) for on, _ in x)):
+            if labels in index:
+                continue
+            wanted = {w: label for on, label in labels for w in on}
+            for i, group in enumerate(groups):
+                if all(group.get(w, label) == label for w, label in wanted.items()):
+                    group.update(wanted)
+                    index[labels] = i
+                    break
+            else:
+                index[labels] = len(groups)
+                groups.append(wanted)
+        if not groups:  # nothing but constants is asked: any outcome will do
+            groups.append({0: "Z"} if self.wires else {})
+        for group in groups:
+            group.update(dict.fromkeys(self.selected, "Z"))
+        return tuple(self._basis(group) for group in groups), index
+
+    def _basis(self, group: Mapping[int, Hashable]) -> Basis:
+        wires = tuple(sorted(group))
+        gates: list[Gate] = []
+        done: set[Hashable] = set()
+        for w in wires:
+            label = group[w]
+            if label == "X":
+                gates.append(Gate("Hadamard", (w,)))
+            elif label == "Y":
+                gates += [Gate("Adjoint(S)", (w,)), Gate("Hadamard", (w,))]
+            elif label != "Z" and label not in done:
+                done.add(label)
+                gates += self.gates[label]
+        return Basis(tuple(gates), wires, tuple((w, group[w]) for w in wires))
+
+
+def _real(coefficient: Any, op: Operator) -> float:
+    """A coefficient in an observable."""
+    if np.ndim(coefficient):
+        raise NotSupported(
+            f"Observable {op} not supported on qstore.ionq: its coefficients are broadcast. "
+            "Measure an observable for each."
+        )
+    c = complex(coefficient)
+    if not np.isfinite(c):
+        raise NotSupported(f"Observable {op} not supported on qstore.ionq: not finite.")
+    if abs(c.imag) > 1e-8 * max(1.0, abs(c)):
+        raise _not_hermitian(op)
+    return c.real
+
+
+def _not_hermitian(op: Operator) -> NotSupported:
+    return NotSupported(f"Observable {op} not supported on qstore.ionq: not Hermitian.")
+
+
+def _matrix(op: Operator) -> ComplexArray:
+    try:
+        matrix = np.asarray(qml.matrix(op, wire_order=op.wires))
+    except (qml.exceptions.MatrixUndefinedError, ValueError) as error:
+        raise NotSupported(f"Observable {op} not supported on qstore.ionq: {error}") from error
+    if matrix.shape != (2 ** len(op.wires),) * 2:
+        raise NotSupported(f"Observable {op} not supported on qstore.ionq: not one of qubits.")
+    return matrix
+
+
+class _Draft(NamedTuple):
+    recipe: Recipe
+    products: tuple[Sequence[_Product], Sequence[_Product]]
+    joint: tuple[tuple[tuple[int, ...], Hashable], ...] | None = None
+
+
+def _joined(
+    products: Sequence[_Product],
+) -> tuple[tuple[tuple[int, ...], Hashable], ...] | None:
+    """Labels that serve all products at once, or None."""
+    together: dict[int, tuple[tuple[int, ...], Hashable]] = {}
+    for product in products:
+        for on, label in product.labels:
+            for w in on:
+                if together.setdefault(w, (on, label)) != (on, label):
+                    return None
+    return tuple(sorted(set(together.values()), key=lambda x: x[0]))
+
+
+def _observable_key(op: Operator, wires: Mapping[Any, int]) -> Hashable | None:
+    kind = type(op)
+    if kind in (qml.PauliX, qml.PauliY, qml.PauliZ, qml.Identity, qml.Hadamard):
+        return kind, tuple([wires[w] for w in op.wires])
+    if kind is SProd and not np.ndim(op.scalar):
+        base = _observable_key(op.base, wires)
+        return None if base is None else (kind, complex(op.scalar), base)
+    if isinstance(op, (Prod, Sum, LinearCombination)):
+        keys = tuple([_observable_key(o, wires) for o in op.operands])
+        return None if None in keys else (kind, keys)
+    if isinstance(op, (qml.Hermitian, qml.Projector)):
+        data = np.ascontiguousarray(op.data[0])
+        return kind, tuple([wires[w] for w in op.wires]), data.shape, data.tobytes()
+    return None

@@ -1,0 +1,1 @@
+"""Tapes to structures and programs."""

@@ -1,0 +1,1 @@
+"""Searches for fewer entangling gates."""

@@ -1,0 +1,160 @@
+"""Small windows of a flow, rewritten one after another where that is cheaper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from pennylane_qstore.native.passes.lower import Bit, Flow, Interaction, Operation, wires_of
+from pennylane_qstore.native.passes.pairs import entangling_cost, moved
+
+_MIN_ENTANGLERS = 3
+_SIZES = (3, 4, 4, 4, 4)
+"""Wires of a window chosen by chance."""
+
+Rewrite = Callable[[Flow, tuple[int, float]], Flow | None]
+"""A flow, and its entanglers and their angle, to one that has fewer or less, or None."""
+
+
+def rewrite_windows(flow: Flow, size: int, rewrite: Rewrite) -> Flow:
+    """Rewrite every window of ``size`` wires that gets cheaper.
+
+    A window is a set of operations on few wires that can stand together in time. Windows
+    start at each interaction in turn and reach as far as nothing comes between.
+
+    Args:
+        flow: operations without two-qubit blocks.
+        size: wires of a window.
+        rewrite: called with each window (outputs: its wires) and its cost.
+    """
+    operations, outputs = list(flow.operations), list(flow.outputs)
+    tried: dict[tuple[int, ...], list[Operation]] = {}
+    start = 0
+    while start < len(operations):
+        found = _rewritten(operations, start, size, rewrite, tried)
+        if found is None:
+            start += 1
+            continue
+        operations, where = found
+        outputs = [Bit(frozenset(where.get(q, q) for q in bit.wires), bit.flip) for bit in outputs]
+    return Flow(flow.wires, tuple(operations), tuple(outputs))
+
+
+def rewrite_at_random(flow: Flow, rng: np.random.Generator, rewrite: Rewrite) -> Flow:
+    """Rewrite one window, chosen by chance: its start, its three or four wires, its length."""
+    operations = flow.operations
+    starts = [i for i, op in enumerate(operations) if isinstance(op, Interaction)]
+    if not starts:
+        return flow
+    start = starts[int(rng.integers(len(starts)))]
+    size = min(int(rng.choice(_SIZES)), flow.wires)
+    wires = frozenset(wires_of(operations[start]))
+    members, neighbours = _reach(operations, start, wires)
+    while neighbours and len(wires) < size:
+        wires |= {neighbours[int(rng.integers(len(neighbours)))]}
+        members, neighbours = _reach(operations, start, wires)
+    longest = int(rng.integers(4, 14))
+    kept: list[int] = []
+    for m in members:
+        longest -= isinstance(operations[m], Interaction)
+        if longest < 0:
+            break
+        kept.append(m)
+    on = sorted(wires)
+    window = _window(operations, on, kept)
+    cost = entangling_cost(window.operations)
+    new = rewrite(window, cost) if cost[0] >= _MIN_ENTANGLERS else None
+    if new is None:
+        return flow
+    out, where = _replaced(operations, on, kept, new)
+    return Flow(flow.wires, tuple(out), tuple(_at(flow.outputs, where)))
+
+
+def _at(outputs: Iterable[Bit], where: Mapping[int, int]) -> list[Bit]:
+    return [Bit(frozenset(where.get(q, q) for q in bit.wires), bit.flip) for bit in outputs]
+
+
+def _rewritten(
+    operations: Sequence[Operation],
+    start: int,
+    size: int,
+    rewrite: Rewrite,
+    tried: dict[tuple[int, ...], list[Operation]],
+) -> tuple[list[Operation], dict[int, int]] | None:
+    """The operations with one window from ``start`` rewritten, and where its wires went."""
+    if not isinstance(operations[start], Interaction):
+        return None
+    for wires, members in windows(operations, start, size):
+        inside = [operations[m] for m in members]
+        cost = entangling_cost(inside)
+        key = tuple(id(op) for op in inside if isinstance(op, Interaction))
+        if cost[0] < _MIN_ENTANGLERS or key in tried:
+            continue
+        tried[key] = inside  # kept, so that no other operation gets its identity
+        new = rewrite(_window(operations, wires, members), cost)
+        if new is not None:
+            return _replaced(operations, wires, members, new)
+    return None
+
+
+def _window(operations: Sequence[Operation], wires: list[int], members: list[int]) -> Flow:
+    """The members as a flow of their own, wire k of it being ``wires[k]``."""
+    at = {q: k for k, q in enumerate(wires)}
+    inside = [operations[m] for m in members]
+    small = tuple(moved(op, [at[q] for q in wires_of(op)]) for op in inside)
+    return Flow(len(wires), small, tuple(Bit(frozenset((k,))) for k in range(len(wires))))
+
+
+def _replaced(
+    operations: Sequence[Operation], wires: list[int], members: list[int], new: Flow
+) -> tuple[list[Operation], dict[int, int]]:
+    """The operations with the members replaced, and where the wires went."""
+    where = {q: wires[next(iter(new.outputs[k].wires))] for k, q in enumerate(wires)}
+    taken, start = set(members), members[0]
+    rest = [operations[j] for j in range(start, len(operations)) if j not in taken]
+    out = [
+        *operations[:start],
+        *(moved(op, [wires[k] for k in wires_of(op)]) for op in new.operations),
+        *(moved(op, [where.get(q, q) for q in wires_of(op)]) for op in rest),
+    ]
+    return out, where
+
+
+def windows(
+    operations: Sequence[Operation], start: int, size: int
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Windows of ``size`` wires that start at an interaction: (wires, operations), large first."""
+    found: dict[frozenset[int], list[int]] = {}
+    todo = [frozenset(wires_of(operations[start]))]
+    while todo:
+        wires = todo.pop()
+        if wires in found:
+            continue
+        found[wires], neighbours = _reach(operations, start, wires)
+        if len(wires) < size:
+            todo += [wires | {q} for q in neighbours]
+    for wires, members in sorted(found.items(), key=lambda item: -len(item[1])):
+        if len(wires) == size:
+            yield sorted(wires), members
+
+
+def _reach(
+    operations: Sequence[Operation], start: int, wires: frozenset[int]
+) -> tuple[list[int], list[int]]:
+    """Operations on these wires before anything else comes between, and wires that do."""
+    closed: set[int] = set()
+    members: list[int] = []
+    neighbours: list[int] = []
+    for j in range(start, len(operations)):
+        on = wires_of(operations[j])
+        if not closed.isdisjoint(on):
+            closed.update(on)
+        elif wires.issuperset(on):
+            members.append(j)
+        elif len(on) == 2:
+            neighbours += [q for q in on if q not in wires and not wires.isdisjoint(on)]
+            closed.update(on)
+        if wires <= closed:
+            break
+    return members, neighbours

@@ -1,0 +1,1 @@
+"""Templates: parameters to native circuits."""

@@ -1,0 +1,138 @@
+"""Programs in IonQ's abstract gateset (QIS), for services that compile themselves.
+
+Angles are in radians. Bound like a template, without any optimisation: what the user wrote
+is what is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from pennylane_qstore.native.frontend.program import Affine, ComplexArray, FloatArray, Gate, Program
+from pennylane_qstore.native.gates import TURN
+from pennylane_qstore.native.passes.kak import canonical
+from pennylane_qstore.native.passes.lower import (
+    LOWERINGS,
+    Block,
+    Interaction,
+    Local,
+    Operation,
+    Turn,
+)
+from pennylane_qstore.native.template.runs import AffineMap
+from pennylane_qstore.native.template.template import NativeBatch, NativeBlock, Readout
+
+_ROTATIONS: Mapping[str, str] = {
+    "RX": "rx",
+    "RY": "ry",
+    "RZ": "rz",
+    "PhaseShift": "rz",
+    "U1": "rz",
+    "IsingXX": "xx",
+    "IsingYY": "yy",
+    "IsingZZ": "zz",
+}
+_FIXED: Mapping[str, str] = {
+    "Hadamard": "h",
+    "PauliX": "x",
+    "PauliY": "y",
+    "PauliZ": "z",
+    "S": "s",
+    "Adjoint(S)": "si",
+    "T": "t",
+    "Adjoint(T)": "ti",
+    "SX": "v",
+    "Adjoint(SX)": "vi",
+    "SWAP": "swap",
+}
+
+QisGate = tuple[str, tuple[int, ...], tuple[int, ...]]
+_Sink = Callable[[str, tuple[int, ...], tuple[int, ...], Affine | None], None]
+
+
+class QisTemplate:
+    """A program written in QIS gates.
+
+    Args:
+        program: elementary gates.
+        basis: gates that turn what is measured to the Z basis.
+        measured: wires measured, in the order of the outcome's bits.
+    """
+
+    def __init__(self, program: Program, basis: Sequence[Gate], measured: Sequence[int]) -> None:
+        gates: list[QisGate] = []
+        angles: list[Affine] = []
+
+        def add(
+            name: str, targets: tuple[int, ...], controls: tuple[int, ...], angle: Affine | None
+        ) -> None:
+            gates.append((name, targets, controls))
+            if angle is not None:
+                angles.append(angle)
+
+        for gate in (*program.gates, *basis):
+            _write(gate, add)
+        if not gates:  # a job wants a gate
+            gates = [("x", (0,), ()), ("x", (0,), ())]
+        self._gates = tuple(gates)
+        self._angles = AffineMap(angles, program.parameters)
+        self.qubits = program.wires
+        self.measured = tuple(measured)
+        n = len(self.measured)
+        self.readout = Readout(np.eye(n, dtype=np.uint8), np.zeros(n, dtype=np.uint8))
+        self.nbytes = 8 * len(angles) * (program.parameters + 1)
+
+    def bind(self, parameters: FloatArray) -> NativeBatch:
+        """Circuits for parameters ``[rows, P]``; rotations in radians."""
+        rows = len(parameters)
+        params = np.ascontiguousarray(self._angles(parameters).T)
+        block = NativeBlock(np.arange(rows), self._gates, params.reshape(rows, -1))  # type: ignore[arg-type]
+        return NativeBatch(rows, self.qubits, (block,), self.measured, self.readout)
+
+
+def _write(gate: Gate, add: _Sink) -> None:
+    if gate.name in _FIXED:
+        add(_FIXED[gate.name], gate.wires, (), None)
+    elif gate.name in _ROTATIONS:
+        add(_ROTATIONS[gate.name], gate.wires, (), gate.angles[0])
+    elif gate.name == "CNOT":
+        add("cnot", gate.wires[1:], gate.wires[:1], None)
+    elif gate.name == "QubitUnitary":
+        assert gate.matrix is not None  # noqa: S101 - the structure always gives it one
+        for op in _unitary(gate.matrix, gate.wires):
+            _lowered(op, add)
+    else:
+        for op in LOWERINGS[gate.name](gate.wires, gate.angles):
+            _lowered(op, add)
+
+
+def _unitary(matrix: ComplexArray, wires: tuple[int, ...]) -> list[Operation]:
+    if len(wires) == 1:
+        return [Local(wires[0], matrix)]
+    return canonical(matrix).operations(*wires)
+
+
+def _lowered(op: Operation, add: _Sink) -> None:
+    match op:
+        case Turn(q, axis, angle):
+            add("r" + axis, (q,), (), angle)
+        case Interaction(a, b, angle):
+            add("zz", (a, b), (), angle.scaled(TURN))
+        case Local(q, m):
+            for axis, value in _euler(m):
+                if abs(value) > 1e-12:
+                    add("r" + axis, (q,), (), Affine((), value))
+        case Block():
+            raise AssertionError("blocks are written as canonical operations")
+
+
+def _euler(m: ComplexArray) -> list[tuple[str, float]]:
+    """RZ, RY, RZ in time order of a 2x2 unitary, in radians."""
+    m = m / np.sqrt(np.linalg.det(m) + 0j)
+    middle = 2 * np.arctan2(abs(m[1, 0]), abs(m[0, 0]))
+    total = 2 * np.angle(m[1, 1]) if abs(m[1, 1]) > 1e-12 else 0.0
+    difference = 2 * np.angle(m[1, 0]) if abs(m[1, 0]) > 1e-12 else 0.0
+    first, last = (total - difference) / 2, (total + difference) / 2
+    return [("z", float(first)), ("y", float(middle)), ("z", float(last))]

@@ -1,0 +1,1 @@
+"""IonQ's v0.4 API over HTTP, for any service behind it."""

@@ -1,0 +1,86 @@
+"""``settings`` of a job, and the gates its circuits are compiled to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pennylane_qstore.backends import BACKENDS, DEBIASING_MIN_SHOTS, NOISE_MODELS, NoiseModel
+from pennylane_qstore.server.inputs.circuits import BadRequest
+
+ENTANGLERS = ("zz", "ms")
+"""Names of the native two-qubit gates."""
+_SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "error_mitigation": {"debiasing": bool, "symmetry_verification": bool},
+    "compilation": {
+        "opt": (int, float), "precision": str, "gate_basis": str, "service_version": str
+    },
+}  # fmt: skip
+
+
+def read_settings(
+    value: Any,
+    backend: str,
+    noise: Mapping[str, Any] | None,
+    gateset: str,
+    shots: int,
+    *,
+    compiled: bool,
+) -> dict[str, Any]:
+    """The settings in force: what was asked for as far as it is known, and the defaults.
+
+    Args:
+        value: ``settings`` of the request.
+        backend: of the job.
+        noise: of the job, as IonQ's JSON has it.
+        gateset: of the job.
+        shots: of the job.
+        compiled: whether jobs of this type take settings of the compiler.
+
+    Raises:
+        BadRequest: a known setting has a value it cannot have.
+    """
+    known = {name: _known(value, name, kinds) for name, kinds in _SETTINGS.items()}
+    asked = known["error_mitigation"].get("debiasing")
+    wanted = gateset == "qis" if asked is None else asked
+    debiasing = BACKENDS[backend].is_qpu and shots >= DEBIASING_MIN_SHOTS and wanted
+    out: dict[str, Any] = {"error_mitigation": known["error_mitigation"] | {"debiasing": debiasing}}
+    if compiled and gateset == "qis":
+        basis = entangler(native_gates(backend, noise)).upper()
+        defaults = {"opt": 1, "precision": "1E-3", "gate_basis": basis}
+        out["compilation"] = defaults | known["compilation"]
+    elif compiled and known["compilation"]:
+        out["compilation"] = known["compilation"]
+    return out
+
+
+def native_gates(backend: str, noise: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """What the machine takes that a job is for, or that its noise model stands for."""
+    if BACKENDS[backend].is_qpu:
+        return BACKENDS[backend].native_gates
+    return model_of(noise).native_gates
+
+
+def model_of(noise: Mapping[str, Any] | None) -> NoiseModel:
+    """The noise model of a simulator's job, as IonQ's JSON has it."""
+    return NOISE_MODELS[(noise or {}).get("model", "ideal")]
+
+
+def entangler(native: tuple[str, ...]) -> str:
+    """The two-qubit gate to compile to; ZZ where both work."""
+    return "zz" if "zz" in native else "ms"
+
+
+def _known(settings: Any, name: str, kinds: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of one kind of settings that are known; others are ignored."""
+    settings = {} if settings is None else settings
+    if not isinstance(settings, dict):
+        raise BadRequest('"settings" must be an object.', keys=["settings"])
+    part = {} if settings.get(name) is None else settings[name]
+    if not isinstance(part, dict):
+        raise BadRequest(f'"settings.{name}" must be an object.', keys=["settings"])
+    found = {key: part[key] for key in kinds if part.get(key) is not None}
+    for key, value in found.items():
+        if not isinstance(value, kinds[key]) or isinstance(value, bool) != (kinds[key] is bool):
+            raise BadRequest(f'"settings.{name}.{key}" is not valid.', keys=["settings"])
+    return found

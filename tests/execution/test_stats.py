@@ -1,0 +1,174 @@
+"""What was measured, and how it is shown."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pennylane as qml
+import pytest
+
+from pennylane_qstore.emulator import Emulator
+from pennylane_qstore.execution import stats as stats_module
+from pennylane_qstore.execution.stats import STRETCHES, Stats
+
+PROMISED = (
+    "throughput_circuits_per_sec", "batch_submission_time_ms", "batch_execution_time_ms",
+    "circuit_build_time_ms", "parameter_bind_time_ms", "circuits_per_second",
+    "effective_parallelization", "cache_hit_rate", "cache_memory_mb", "api_calls_saved",
+    "connection_reuse_rate", "queue_s", "run_s", "polls", "retries", "bytes_sent",
+    "bytes_received", "cost_usd",
+)  # fmt: skip
+TRACKED = (
+    "circuits", "gates", "jobs", "requests", "polls", "retries", "reconciled", "bytes_sent",
+    "bytes_received", "queue_s", "run_s", "cost_usd",
+)  # fmt: skip
+
+
+def job(number=0, **values):
+    base = {"job_id": f"job{number}", "job_ids": (), "requests": 3, "polls": 1, "submit_s": 0.5,
+            "queue_s": 1.5, "run_s": 1.85, "total_s": 3.85, "cost_usd": None}  # fmt: skip
+    return SimpleNamespace(**{**base, **values})
+
+
+def request(circuits):
+    return SimpleNamespace(circuits=(b"",) * circuits, gate_counts=3 * circuits)
+
+
+def batch(stats, jobs, requests, seconds, **options):
+    with stats.timer("structure"):
+        pass
+    stats.record_jobs(jobs, requests, [1], seconds, **options)
+    stats.record_batch(1)
+    return stats.as_dict()
+
+
+def test_the_times_of_a_batch_add_up():
+    found = batch(Stats(), [job()], [request(20)], 4.0)
+    parts = found["breakdown_s"]
+    assert tuple(parts) == STRETCHES
+    assert (parts["submit"], parts["queue"], parts["run"]) == (0.5, 1.5, 1.85)
+    assert parts["start"] == pytest.approx(0.15), "4.0 s, and 3.85 s of the job"
+    assert parts["fetch"] == pytest.approx(0.0)
+    assert sum(parts.values()) == pytest.approx(sum(found["seconds"].values()))
+
+
+def test_jobs_at_the_same_time_are_explained_by_the_longest():
+    jobs = [job(0), job(1, queue_s=2.5, total_s=4.85)]
+    parts = batch(Stats(), jobs, [request(10)] * 2, 5.0)["breakdown_s"]
+    assert parts["queue"] == pytest.approx(2.5)
+
+
+def test_jobs_one_after_another_add_up():
+    found = batch(Stats(), [job(i) for i in range(2)], [request(1)] * 2, 8.0, sequential=True)
+    assert found["breakdown_s"]["queue"] == 3.0
+    assert found["effective_parallelization"] == pytest.approx(2 * 3.85 / 8.0)
+
+
+def test_the_services_clock_never_makes_more_than_was_measured():
+    parts = batch(Stats(), [job(queue_s=900.0)], [request(1)], 4.0)["breakdown_s"]
+    assert sum(parts.values()) == pytest.approx(4.0, abs=0.01)
+    assert min(parts.values()) >= 0
+
+
+def test_all_circuits_of_a_job_are_in_flight_together():
+    found = batch(Stats(), [job()], [request(20)], 3.85)
+    assert found["effective_parallelization"] == pytest.approx(20)
+    assert found["api_calls_saved"] == 19
+
+
+def test_medians_and_percentiles_are_over_batches():
+    stats = Stats()
+    for submit_s in (0.1, 0.2, 0.9):
+        found = batch(stats, [job(submit_s=submit_s)], [request(1)], 5.0)
+    assert found["batch_submission_time_ms"] == pytest.approx(200.0)
+    assert found["distribution"]["submit"]["max"] == pytest.approx(900.0)
+    assert found["distribution"]["submit"]["p90"] == pytest.approx(760.0)
+
+
+def test_a_batch_that_failed_leaves_nothing_behind(monkeypatch):
+    read = iter([0.0, 0.02, 1.0, 1.001])
+    monkeypatch.setattr(stats_module, "time", SimpleNamespace(perf_counter=lambda: next(read)))
+    stats = Stats()
+    with stats.timer("structure"):
+        pass
+    found = batch(stats, [job()], [request(1)], 4.0)
+    assert found["distribution"]["build"]["max"] == pytest.approx(1.0)
+
+
+def test_every_promised_name_is_measured_on_the_device():
+    with Emulator(profile={"queue_s": 0.02, "execution_s": 0.03}) as emulator:
+        dev = qml.device("qstore.ionq", wires=2, emulator=emulator, cache=10, seed=1)
+        before = dev.stats
+        run = circuit(dev)
+        with qml.Tracker(dev) as tracker:
+            for _ in range(3):
+                run(np.linspace(0, 1, 20))
+        found = dev.stats
+    assert before["circuits"] == 0, "a snapshot does not change"
+    assert set(PROMISED) <= set(found)
+    assert found["circuits"] == 60
+    assert found["jobs"] == emulator.stats()["posts"] == 3
+    assert found["requests"] == emulator.stats()["requests"]
+    assert found["bytes_sent"] == emulator.stats()["bytes"]
+    assert found["api_calls_saved"] == 57
+    assert 1 < found["effective_parallelization"] <= 20
+    assert 0 < found["cache_hit_rate"] < 1
+    assert found["cache_memory_mb"] > 0
+    assert found["connection_reuse_rate"] > 0.8
+    assert found["queue_s"] >= 0.059
+    assert found["run_s"] >= 0.089
+    assert found["batch_execution_time_ms"] >= 50
+    for name in ("circuit_build_time_ms", "parameter_bind_time_ms", "circuits_per_second"):
+        assert found[name] > 0
+    assert tracker.totals["executions"] == found["circuits"]
+    for name in TRACKED:
+        assert tracker.totals[name] == pytest.approx(found[name]), name
+    assert len(tracker.history["bytes_sent"]) == 3
+
+
+def test_the_report_names_everything():
+    found = batch(Stats(), [job()], [request(20)], 4.0)
+    text, page = found.report(), found._repr_html_()
+    for label in ("Circuits per second", "Queue, all jobs", "noticing and fetching"):
+        assert label in text
+        assert label in page
+
+
+def test_a_report_of_nothing_is_possible():
+    found = Stats().as_dict()
+    assert "Circuits" in found.report()
+    assert "<table>" in found._repr_html_()
+
+
+def test_the_figure_draws_every_stretch():
+    plt = pytest.importorskip("matplotlib")
+    plt.use("Agg")
+    import matplotlib.pyplot as pyplot
+
+    found = batch(Stats(), [job()], [request(20)], 4.0)
+    axes = found.figure()
+    widths = [bar.get_width() for bar in axes.patches]
+    assert widths == pytest.approx(list(found.breakdown().seconds))
+    pyplot.close(axes.figure)
+
+
+def test_the_breakdown_of_later_batches_leaves_out_the_earlier_ones():
+    stats = Stats()
+    before = batch(stats, [job(queue_s=1.0, total_s=8.0)], [request(1)], 8.0)
+    after = batch(stats, [job(queue_s=3.0, total_s=8.0)], [request(20)], 8.0)
+
+    def queue_s(parts):
+        return dict(zip(*parts, strict=True))["queue"]
+
+    assert queue_s(after.breakdown()) == pytest.approx(2.0)
+    assert queue_s(after.breakdown(before)) == pytest.approx(3.0)
+
+
+def circuit(dev):
+    @qml.set_shots(shots=100)
+    @qml.qnode(dev, diff_method=None)
+    def run(x):
+        qml.RX(x, 0)
+        qml.CNOT([0, 1])
+        return qml.expval(qml.Z(1))
+
+    return run

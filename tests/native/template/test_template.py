@@ -1,0 +1,289 @@
+"""Every compiled circuit equals its tape, at every row of a template."""
+
+import itertools
+
+import numpy as np
+import pennylane as qml
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.circuits import (
+    EVERY,
+    SPECIAL,
+    distribution,
+    marginal,
+    run,
+    tape_at,
+    tapes,
+    unitary_of,
+    wide_tapes,
+    zero,
+)
+
+from pennylane_qstore import IonQNativeGateCompiler
+from pennylane_qstore.errors import CompileError
+from pennylane_qstore.native.circuit import SLOTS
+from pennylane_qstore.native.compiler import affine, compile_program
+from pennylane_qstore.native.frontend.program import freeze
+from pennylane_qstore.native.frontend.structure import split
+
+families = pytest.mark.parametrize("family", ["ms", "zz"])
+some_tapes = st.one_of(tapes(), wide_tapes(), tapes(max_wires=6, max_operations=26))
+
+
+def rows_around(piece, seed):
+    """The tape's own parameters, generic ones and special ones."""
+    rng = np.random.default_rng(seed)
+    p = piece.parameters.shape[1]
+    return np.concatenate(
+        [piece.parameters, rng.uniform(-4, 4, (2, p)), rng.choice(SPECIAL, (3, p))]
+    )
+
+
+@families
+@settings(max_examples=60, deadline=None)
+@given(made=some_tapes, data=st.data())
+def test_template_equals_the_tape_at_every_row(family, made, data):
+    tape, n = made
+    wires = {i: i for i in range(n)}
+    piece, program = affine(split(tape, wires)[0], wires)
+    measured = data.draw(st.lists(st.sampled_from(range(n)), min_size=1, unique=True))
+    thorough = data.draw(st.sampled_from([False, False, True]))
+    template = compile_program(program, measured=measured, family=family, thorough=thorough)
+    rows = rows_around(piece, seed=len(tape.operations))
+    batch = template.bind(rows)
+    special = template.off_plan_rows
+    seen = np.concatenate([block.rows for block in batch.blocks])
+    assert sorted(seen) == list(range(len(rows)))
+    for block in batch.blocks:
+        assert np.isfinite(block.params).all()
+        assert np.abs(block.params).max() <= 0.5 + 1e-12
+        ends = np.cumsum([SLOTS[name] for name, _ in block.gates]) - 1
+        for (name, _), angle in zip(block.gates, block.params[:, ends].T, strict=True):
+            if name == "ms":  # IonQ takes no others; a negative angle is in the phases
+                assert angle.min() >= 0
+                assert angle.max() <= 0.25
+            if name in ("ms", "zz"):
+                assert np.abs(angle).max() <= 0.25 + 1e-9
+        for row, params in zip(block.rows, block.params, strict=True):
+            state = unitary_of(tape_at(piece.operations, rows[row]), n)[:, 0]
+            want = marginal(np.abs(state) ** 2, measured)
+            got = distribution(batch, block.gates, params)
+            assert np.abs(got - want).max() < 1e-9
+            alone = template.bind(rows[row : row + 1])
+            (its,) = alone.blocks
+            assert its.gates == block.gates
+            assert np.abs(distribution(alone, its.gates, its.params[0]) - want).max() < 1e-9
+    assert template.off_plan_rows == 2 * special
+
+
+@families
+@pytest.mark.parametrize("layers", [1, 9])
+def test_a_row_alone_has_the_numbers_it_has_among_others(family, layers):
+    """Few turns are multiplied as numbers, many as arrays; few rows by a full matrix."""
+    rng = np.random.default_rng(layers)
+    wires = {i: i for i in range(5)}
+    ops = [
+        qml.AngleEmbedding(rng.uniform(-3, 3, (300, 5)), range(5)),
+        qml.StronglyEntanglingLayers(rng.uniform(-3, 3, (300, layers, 5, 3)), range(5)),
+        *(qml.IsingXX(rng.uniform(-7, 7, 300), [i, (i + 2) % 5]) for i in range(5)),
+    ]
+    piece, program = affine(split(qml.tape.QuantumScript(ops), wires)[0], wires)
+    template = compile_program(program, measured=range(5), family=family, thorough=False)
+    together = template.bind(piece.parameters)
+    for block in together.blocks:
+        for row, params in zip(block.rows[:20], block.params, strict=False):
+            (alone,) = template.bind(piece.parameters[row : row + 1]).blocks
+            assert alone.gates == block.gates
+            turns = alone.params[0] - params
+            assert np.abs(turns - np.round(turns)).max() < 1e-12
+
+
+@families
+@settings(max_examples=35, deadline=None)
+@given(made=some_tapes, search=st.booleans())
+def test_without_absorption_the_unitary_is_kept(family, made, search):
+    tape, n = made
+    compiler = IonQNativeGateCompiler(two_qubit=family, absorb=False, optimize_fidelity=search)
+    ordered = qml.tape.QuantumScript([*map(qml.Identity, range(n)), *tape.operations])
+    circuit = compiler.compile(ordered)
+    gates = [(name, on) for name, on, _ in circuit.gates]
+    params = [p for _, _, ps in circuit.gates for p in ps]
+    total = run(n, gates, params, np.eye(2**n, dtype=complex).reshape((2,) * n + (-1,)))
+    for q, turns in enumerate(circuit.frames):
+        phase = np.exp(-1j * np.pi * turns)
+        total = np.moveaxis(np.tensordot(np.diag([phase, 1 / phase]), total, (1, q)), 0, q)
+    total = np.moveaxis(total, circuit.permutation, range(n)).reshape(2**n, 2**n)
+    overlap = abs(np.vdot(unitary_of(tape, n), total)) / 2**n
+    assert abs(overlap - 1) < 1e-9
+
+
+@families
+@settings(max_examples=40, deadline=None)
+@given(made=some_tapes)
+def test_binding_equals_a_fresh_compile(family, made):
+    tape, n = made
+    wires = {i: i for i in range(n)}
+    piece, program = affine(split(tape, wires)[0], wires)
+    options = {"measured": range(n), "family": family, "thorough": False}
+    bound = compile_program(program, **options).bind(piece.parameters)
+    fresh = compile_program(freeze(program, piece.parameters), **options).bind(np.zeros((1, 0)))
+    one, other = (
+        distribution(batch, batch.blocks[0].gates, batch.blocks[0].params[0])
+        for batch in (bound, fresh)
+    )
+    assert np.abs(one - other).max() < 1e-9
+
+
+@pytest.mark.parametrize("name", sorted(EVERY))
+def test_equal_keys_and_parameters_mean_equal_circuits(name):
+    """All variants of an operation on all orders of its wires, by key and parameters."""
+    needed, count, made = EVERY[name]
+    wires = {i: i for i in range(needed)}
+    values = [0.3, 0.7, -1.1, 2.0, 0.4, 1.3][:count]
+    found = {}
+    for order in itertools.islice(itertools.permutations(range(needed)), 12):
+        for variant in range(16):
+            tape = qml.tape.QuantumScript([made(values, list(order), variant)])
+            (piece,) = split(tape, wires)
+            kind = piece.key, piece.parameters.tobytes()
+            found.setdefault(kind, []).append(unitary_of(tape, needed))
+    assert found
+    for first, *others in found.values():
+        for other in others:
+            assert abs(abs(np.vdot(first, other)) / len(first) - 1) < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (qml.CNOT([0, 1]), qml.CNOT([1, 0])),
+        (qml.PauliRot(0.3, "XY", [0, 1]), qml.PauliRot(0.3, "XZ", [0, 1])),
+        (
+            qml.AngleEmbedding([0.1, 0.2], [0, 1], rotation="Y"),
+            qml.AngleEmbedding([0.1, 0.2], [0, 1], rotation="Z"),
+        ),
+        (
+            qml.StronglyEntanglingLayers(np.ones((2, 3, 3)), range(3), ranges=[1, 1]),
+            qml.StronglyEntanglingLayers(np.ones((2, 3, 3)), range(3), ranges=[1, 2]),
+        ),
+        (qml.QubitUnitary(np.eye(2), 0), qml.QubitUnitary(np.diag([1, -1]), 0)),
+        (qml.adjoint(qml.S(0)), qml.S(0)),
+        (
+            qml.ctrl(qml.RX(0.1, 0), control=[1, 2]),
+            qml.ctrl(qml.RX(0.1, 0), control=[1, 2], control_values=[0, 1]),
+        ),
+    ],
+)
+def test_different_structures_have_different_keys(one, other):
+    wires = {0: 0, 1: 1, 2: 2}
+    keys = [split(qml.tape.QuantumScript([op]), wires)[0].key for op in (one, other)]
+    assert keys[0] != keys[1]
+
+
+def test_parameters_are_no_part_of_the_key():
+    wires = {0: 0, 1: 1}
+    tapes_ = [qml.tape.QuantumScript([qml.RX(x, 0), qml.CRY(x + 1, [0, 1])]) for x in (0.1, 0.2)]
+    assert split(tapes_[0], wires)[0].key == split(tapes_[1], wires)[0].key
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_parameter_that_is_not_finite_is_named(bad):
+    with pytest.raises(CompileError, match=r"RY on wires \[1\].*not finite"):
+        IonQNativeGateCompiler().compile(qml.tape.QuantumScript([qml.RX(0.1, 0), qml.RY(bad, 1)]))
+
+
+def test_an_operation_without_decomposition_is_named():
+    class Odd(qml.operation.Operation):
+        num_wires = 1
+
+    with pytest.raises(CompileError, match=r"Odd on wires \[0\] is not supported"):
+        IonQNativeGateCompiler().compile(qml.tape.QuantumScript([Odd(wires=0)]))
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        qml.QubitUnitary(np.ones((2, 2)), "a"),
+        qml.QubitUnitary(np.ones((8, 8)), ["a", "b", "c"]),
+        qml.QubitUnitary(np.full((2, 2), np.nan), "a"),
+        qml.ControlledQubitUnitary(np.ones((2, 2)), ["b", "a"]),
+        qml.adjoint(qml.ctrl(qml.QubitUnitary(np.ones((2, 2)), "a"), ["b", "c"])),
+        qml.DiagonalQubitUnitary([1, 2], "a"),
+        qml.ctrl(qml.DiagonalQubitUnitary([1, 0], "a"), "b"),
+    ],
+    ids=str,
+)
+def test_a_matrix_that_is_not_unitary_is_refused(op):
+    with pytest.raises(CompileError, match=r"Unitary on wires \['a'.*is not unitary"):
+        IonQNativeGateCompiler().compile(qml.tape.QuantumScript([op]))
+
+
+@families
+def test_known_counts(family):
+    """Counts that must not grow: entanglers and pulses of common circuits."""
+    compiler = IonQNativeGateCompiler(two_qubit=family, absorb=False)
+    rng = np.random.default_rng(3)
+    sel = qml.StronglyEntanglingLayers(rng.uniform(-3, 3, (2, 4, 3)), range(4))
+    circuit = compiler.compile(qml.tape.QuantumScript([sel]))
+    assert (circuit.n_2q, circuit.n_1q) == (6, 16 if family == "ms" else 22)
+    absorbed = IonQNativeGateCompiler(two_qubit=family).compile(qml.tape.QuantumScript([sel]))
+    assert (absorbed.n_2q, absorbed.n_1q) == (4, 16 if family == "ms" else 20)
+    bell = qml.tape.QuantumScript([qml.Hadamard(0), qml.CNOT([0, 1])])
+    assert IonQNativeGateCompiler(two_qubit=family).compile(bell).n_2q == 0
+
+
+@pytest.mark.parametrize("excess", [1e-10, -1e-10, 1e-9, 1e-15])
+@pytest.mark.parametrize("full", [np.pi / 2, -np.pi / 2, 3 * np.pi / 2])
+def test_no_angle_of_an_ms_is_beyond_a_quarter(full, excess):
+    """Not by rounding either: IonQ refuses the job."""
+    tape = qml.tape.QuantumScript([qml.IsingXX(full + excess, [0, 1])])
+    constant = IonQNativeGateCompiler("ms", absorb=False).compile(tape)
+    wires = {0: 0, 1: 1}
+    piece, program = affine(split(tape, wires)[0], wires)
+    batch = compile_program(program, measured=[0, 1], family="ms").bind(piece.parameters)
+    (bound,) = ([p[n] for p in b.params for n in _angles_of_ms(b.gates)] for b in batch.blocks)
+    for angle in (*bound, *(p[2] for name, _, p in constant.gates if name == "ms")):
+        assert 0.2499 < angle <= 0.25
+
+
+def _angles_of_ms(gates):
+    ends = np.cumsum([SLOTS[name] for name, _ in gates]) - 1
+    return [end for (name, _), end in zip(gates, ends, strict=True) if name == "ms"]
+
+
+@families
+@pytest.mark.parametrize("small", [3e-9, 6e-8, 1e-6, 1e-5])
+def test_a_constant_near_a_special_angle_is_not_taken_for_it(family, small):
+    """Its cosine is 1 to many digits, its effect after a Hadamard is not."""
+    ops = [qml.RX(small, 0), qml.RZ(0.4, 0), qml.RX(np.pi / 2 + small, 1), qml.CNOT([0, 1])]
+    ops += [qml.RY(small, 0), qml.Hadamard(0), qml.RY(np.pi / 2, 1), qml.CNOT([1, 0])]
+    tape = qml.tape.QuantumScript([*ops, qml.RX(0.3, 1)])
+    circuit = IonQNativeGateCompiler(family).compile(tape)
+    gates = [(name, on) for name, on, _ in circuit.gates]
+    got = distribution(circuit, gates, [p for _, _, ps in circuit.gates for p in ps])
+    assert np.abs(got - np.abs(unitary_of(tape, 2)[:, 0]) ** 2).max() < 1e-10
+
+
+def test_the_zero_state_survives_an_empty_circuit():
+    wires = {0: 0}
+    piece, program = affine(split(qml.tape.QuantumScript([]), wires)[0], wires)
+    batch = compile_program(program, measured=[0]).bind(piece.parameters)
+    (block,) = batch.blocks
+    assert block.gates
+    assert abs(run(1, block.gates, block.params[0], zero(1))[0]) == pytest.approx(1)
+    assert distribution(batch, block.gates, block.params[0]) == pytest.approx([1, 0])
+
+
+@pytest.mark.parametrize("value", [0.0, np.pi / 2, np.pi])
+def test_special_angles_cost_no_more_than_generic_ones(value):
+    """A plan for generic angles degenerates there; other plans stand by."""
+    wires = {i: i for i in range(6)}
+    layers = qml.BasicEntanglerLayers(np.ones((4, 6)), range(6))
+    _, program = affine(split(qml.tape.QuantumScript([layers]), wires)[0], wires)
+    template = compile_program(program, measured=range(6), family="ms", absorb=False)
+    batch = template.bind(np.full((3, program.parameters), value))
+    for block in batch.blocks:
+        pulses = sum(len(on) == 1 for _, on in block.gates)
+        assert pulses <= template.pulses
+        assert len(block.gates) - pulses <= template.entanglers

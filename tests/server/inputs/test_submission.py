@@ -1,0 +1,96 @@
+"""Whatever is posted is accepted or refused by name; nothing else comes out."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.emulator_wire import BELL, multi, single
+
+from pennylane_qstore.emulator import Rules
+from pennylane_qstore.server.inputs.circuits import BadRequest
+from pennylane_qstore.server.inputs.submission import Submission, read_submission
+
+NATIVE = [
+    {"gate": "gpi2", "target": 0, "phase": 0.1},
+    {"gate": "ms", "targets": [0, 1], "phases": [0.1, 0.2], "angle": 0.2},
+    {"gate": "zz", "targets": [0, 1], "angle": 0.2},
+]
+PAULI = [{"gate": "pauliexp", "targets": [0, 1], "terms": ["XX"], "coefficients": [1], "time": 1}]
+VALID = [
+    single(),
+    single(NATIVE, "native", noise={"model": "ideal", "seed": 1}, metadata={"a": "b"}, name="n"),
+    single(PAULI, settings={"error_mitigation": {"debiasing": True}}, session_id="x"),
+    multi([BELL, {"name": "c", "circuit": BELL, "qubits": 3, "registers": {"r": [0, None]}}]),
+]
+ANY_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths to everything inside a JSON value."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value)
+    out = []
+    for key, item in inside:
+        out.append((*path, key))
+        if isinstance(item, dict | list):
+            out.extend(places(item, (*path, key)))
+    return out
+
+
+def outcome(body: bytes) -> Submission | BadRequest:
+    try:
+        return read_submission(body, Rules())
+    except BadRequest as error:
+        return error
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.data())
+def test_a_request_with_anything_anywhere(data: Any) -> None:
+    request = copy.deepcopy(data.draw(st.sampled_from(VALID)))
+    for _ in range(data.draw(st.integers(1, 2))):
+        spots = places(request)
+        *path, last = data.draw(st.sampled_from(spots))
+        inside = request
+        for key in path:
+            inside = inside[key]
+        if isinstance(inside, dict) and data.draw(st.booleans()):
+            del inside[last]
+        else:
+            inside[last] = data.draw(ANY_JSON)
+        if not places(request):
+            break
+    try:
+        body = orjson.dumps(request)
+    except TypeError:  # a surrogate or an integer that is no JSON of 64 bits
+        return
+    found = outcome(body)
+    if isinstance(found, BadRequest):
+        assert found.status == 400
+        assert found.message
+    else:
+        assert len(found.circuits) == sum(p.rows for p in found.programs)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.binary(max_size=100) | ANY_JSON.map(lambda v: orjson.dumps(v, default=str)))
+def test_anything_at_all(body: bytes) -> None:
+    found = outcome(body)
+    assert isinstance(found, BadRequest)
+    assert found.status == 400
+
+
+def test_what_is_valid_is_accepted() -> None:
+    for request in VALID:
+        assert read_submission(orjson.dumps(request), Rules()).failure is None
