@@ -86,7 +86,7 @@ class _PageRoutes:
         out: dict[str, Any] = {
             "qubits": circuit.qubits,
             "name": circuit.name,
-            "gates": [circuit.one, circuit.two],
+            "gates": [circuit.n_1q, circuit.n_2q],
             **{key: shown[key] for key in ("submitted_at", "started_at", "completed_at")},
             "starts_at": timestamp(job.start_at) if waits else None,
             "circuit": None,

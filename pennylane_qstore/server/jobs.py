@@ -134,14 +134,14 @@ class _JobRoutes:
         kind = query.get("type", SINGLE)
         qubits = _count(query.get("qubits"), "qubits", 25, least=1)
         shots = _count(query.get("shots"), "shots", 1000, least=1, most=MAX_SHOTS)
-        one = _count(query.get("1q_gates"), "1q_gates", 0)
-        two = _count(query.get("2q_gates"), "2q_gates", 0)
+        n_1q = _count(query.get("1q_gates"), "1q_gates", 0)
+        n_2q = _count(query.get("2q_gates"), "2q_gates", 0)
         circuits = _count(query.get("circuits"), "circuits", 1, least=1)
         mitigated = query.get("error_mitigation", "false").lower() == "true"
         card = self._service.rate_cards[backend]
         mean = self._service.profile.mean(circuits, shots)
         now = self._service.clock.now()
-        seconds = card.compute_seconds(one, two, circuits, shots)
+        seconds = card.compute_seconds(n_1q, n_2q, circuits, shots)
         return answer(
             {
                 "estimate_context": {
@@ -149,15 +149,17 @@ class _JobRoutes:
                     "type": kind,
                     "qubits": qubits,
                     "shots": shots,
-                    "1q_gates": one,
-                    "2q_gates": two,
+                    "1q_gates": n_1q,
+                    "2q_gates": n_2q,
                     "error_mitigation": mitigated,
                     "organization": ORGANIZATION,
                     "project": PROJECT,
                 },
                 "estimated_at": timestamp(now),
                 "estimated_unit": "usd",
-                "estimated_total_cost": card.price(one, two, circuits, shots, mitigated=mitigated),
+                "estimated_total_cost": card.price(
+                    n_1q, n_2q, circuits, shots, mitigated=mitigated
+                ),
                 "rate_card": {"id": ORGANIZATION, "rates": card.rates(backend)},
                 "estimated_execution_time": round(mean.execution_s * 1000),
                 "estimated_quantum_compute_time_us": round(seconds * 1e6),

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from pennylane_qstore.backends import BACKENDS
 from pennylane_qstore.emulator.service.clock import timestamp
 from pennylane_qstore.emulator.service.jobs import TERMINAL, Job
-from pennylane_qstore.emulator.simulation.debiasing import debiased, output_json
+from pennylane_qstore.emulator.simulation.debiasing import output_json
 from pennylane_qstore.emulator.simulation.run import Distribution
 from pennylane_qstore.server.inputs.hybrid import QAOA, QAOA_CIRCUIT
+from pennylane_qstore.server.inputs.settings import debiased
 from pennylane_qstore.server.inputs.submission import QASM, SINGLE, CircuitInfo
 
 SUBMITTER = "66841feb7addb210ae6214c2"
@@ -87,7 +88,10 @@ def job_json(
         "stats": {
             "qubits": max(c.qubits for c in circuits),
             "circuits": len(circuits),
-            "gate_counts": {"1q": sum(c.one for c in circuits), "2q": sum(c.two for c in circuits)},
+            "gate_counts": {
+                "1q": sum(c.n_1q for c in circuits),
+                "2q": sum(c.n_2q for c in circuits),
+            },
             "kwh": 0,
         },
         "output": {},

@@ -10,14 +10,9 @@ from aiohttp import web
 
 from pennylane_qstore.emulator.service.jobs import Job
 from pennylane_qstore.emulator.service.service import Service, not_found
-from pennylane_qstore.emulator.simulation.debiasing import (
-    HISTOGRAM,
-    debiased,
-    part,
-    voted,
-    wants_vote,
-)
+from pennylane_qstore.emulator.simulation.debiasing import HISTOGRAM, part, voted, wants_vote
 from pennylane_qstore.emulator.simulation.run import Distribution
+from pennylane_qstore.server.inputs.settings import debiased
 from pennylane_qstore.server.inputs.submission import MULTI, QASM, SINGLE, CircuitInfo
 from pennylane_qstore.server.render import (
     AGGREGATE,

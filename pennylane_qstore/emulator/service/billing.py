@@ -32,19 +32,19 @@ class RateCard:
     seconds_2q: float = 0.0
     seconds_per_shot: float = 0.0
 
-    def compute_seconds(self, one: int, two: int, circuits: int, shots: int) -> float:
-        """Seconds of quantum compute time; ``one`` and ``two`` are summed over circuits."""
-        per_shot = one * self.seconds_1q + two * self.seconds_2q
+    def compute_seconds(self, n_1q: int, n_2q: int, circuits: int, shots: int) -> float:
+        """Seconds of quantum compute time; ``n_1q`` and ``n_2q`` are summed over circuits."""
+        per_shot = n_1q * self.seconds_1q + n_2q * self.seconds_2q
         return shots * (per_shot + circuits * self.seconds_per_shot)
 
     def price(
-        self, one: int, two: int, circuits: int, shots: int, *, mitigated: bool = False
+        self, n_1q: int, n_2q: int, circuits: int, shots: int, *, mitigated: bool = False
     ) -> float:
-        """US dollars for a job; ``one`` and ``two`` gates are summed over its circuits."""
+        """US dollars for a job; ``n_1q`` and ``n_2q`` gates are summed over its circuits."""
         if self.unit == "compute_second":
-            cost = self.unit_cost * self.compute_seconds(one, two, circuits, shots)
+            cost = self.unit_cost * self.compute_seconds(n_1q, n_2q, circuits, shots)
         else:
-            cost = shots * (one * self.cost_1q_gate + two * self.cost_2q_gate)
+            cost = shots * (n_1q * self.cost_1q_gate + n_2q * self.cost_2q_gate)
         least = self.mitigated_minimum if mitigated else self.job_cost_minimum
         return round(max(cost, least), 6)
 

@@ -98,14 +98,14 @@ class Job:
         return self.type in (MULTI, QAOA)
 
     @property
-    def one(self) -> int:
+    def n_1q(self) -> int:
         """One-qubit gates, summed over circuits."""
-        return sum(c.one for c in self.circuits)
+        return sum(c.n_1q for c in self.circuits)
 
     @property
-    def two(self) -> int:
+    def n_2q(self) -> int:
         """Two-qubit gates, summed over circuits."""
-        return sum(c.two for c in self.circuits)
+        return sum(c.n_2q for c in self.circuits)
 
 
 class Ids:

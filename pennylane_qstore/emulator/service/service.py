@@ -24,7 +24,8 @@ from pennylane_qstore.emulator.service.queue import MachineQueue
 from pennylane_qstore.emulator.service.sessions import Session, read_session
 from pennylane_qstore.emulator.service.state import StateFile
 from pennylane_qstore.emulator.simulation.native_circuit import native_circuit
-from pennylane_qstore.emulator.simulation.run import Distribution, Physics
+from pennylane_qstore.emulator.simulation.noise import noise_config
+from pennylane_qstore.emulator.simulation.run import Distribution, SimulationOptions
 from pennylane_qstore.emulator.simulation.workers import Simulators
 from pennylane_qstore.server.inputs.circuits import BadRequest
 from pennylane_qstore.server.inputs.hybrid import FUNCTION, QAOA
@@ -114,9 +115,13 @@ class Service:
         card = self.rate_cards[submission.backend]
         count = len(submission.circuits)
         cost = card.price(
-            submission.one, submission.two, count, submission.shots, mitigated=submission.mitigated
+            submission.n_1q,
+            submission.n_2q,
+            count,
+            submission.shots,
+            mitigated=submission.mitigated,
         )
-        compute_s = card.compute_seconds(submission.one, submission.two, count, submission.shots)
+        compute_s = card.compute_seconds(submission.n_1q, submission.n_2q, count, submission.shots)
         failure = submission.failure
         billed = 0.0 if submission.dry_run or failure is not None else cost
         session = None
@@ -380,18 +385,19 @@ class Service:
         job.billed_usd = 0.0
 
     def _start(self, job: Job, submission: Submission) -> None:
-        physics = submission.physics(self._simulator)
-        task = asyncio.ensure_future(self._simulate(job, submission, physics))
+        noise = noise_config(submission.backend, submission.noise)
+        options = SimulationOptions(noise, submission.shots, self._simulator)
+        task = asyncio.ensure_future(self._simulate(job, submission, options))
         self._running[job.id] = task
         task.add_done_callback(lambda _: self._running.pop(job.id, None))
 
-    async def _simulate(self, job: Job, submission: Submission, physics: Physics) -> None:
+    async def _simulate(self, job: Job, submission: Submission, options: SimulationOptions) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         programs = submission.programs
         try:
             job.results = await self.off_loop(
-                lambda: self._simulators.run(programs, physics, job.seed)
+                lambda: self._simulators.run(programs, options, job.seed)
             )
             if submission.reduce is not None:
                 job.outcome = submission.reduce(job.results, job.shots)

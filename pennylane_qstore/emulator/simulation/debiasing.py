@@ -24,11 +24,6 @@ _LEAST_SHOTS = 25
 _VARIANT = re.compile(r"variant-(\d{1,2})")
 
 
-def debiased(settings: Mapping[str, Any]) -> bool:
-    """Whether a job of these settings is debiased."""
-    return bool(settings.get("error_mitigation", {}).get("debiasing"))
-
-
 def wants_vote(query: Mapping[str, str]) -> bool:
     """Whether a query asks for voting (``sharpen=true`` or ``aggregation=voting``)."""
     return query.get("sharpen", "").lower() == "true" or query.get("aggregation") == "voting"

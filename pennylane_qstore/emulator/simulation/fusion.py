@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.linalg import expm
 
 from pennylane_qstore.native.gates import NATIVE_GATES
-from pennylane_qstore.server.inputs.circuits import COPY, Gate, Program
+from pennylane_qstore.server.inputs.circuits import COPY, Gate, Program, commute
 
 Complex = NDArray[np.complex128]
 
@@ -222,12 +222,3 @@ def _pauliexp(gate: Gate, angles: NDArray[np.float64]) -> Iterator[Block]:
     generators = np.tensordot(angles, paulis, axes=1)
     matrix = np.stack([expm(-1j * g) for g in generators], axis=-1)
     yield Block("dense", (matrix,), targets, gate.controls)
-
-
-def commute(terms: tuple[str, ...]) -> bool:
-    """Whether all Pauli strings commute with each other."""
-    return all(
-        sum(p != q and "I" not in (p, q) for p, q in zip(a, b, strict=True)) % 2 == 0
-        for i, a in enumerate(terms)
-        for b in terms[:i]
-    )

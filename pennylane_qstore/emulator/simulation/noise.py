@@ -8,13 +8,14 @@ priced as. The two methods give the same distribution; :func:`sample` takes the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pennylane as qml
 from numpy.typing import NDArray
 
+from pennylane_qstore.backends import BACKENDS, NOISE_MODELS
 from pennylane_qstore.emulator.simulation.fusion import Block, Complex, lower
 from pennylane_qstore.emulator.simulation.statevector import (
     LARGE,
@@ -27,6 +28,7 @@ from pennylane_qstore.emulator.simulation.statevector import (
     run_tape,
 )
 from pennylane_qstore.server.inputs.circuits import Program
+from pennylane_qstore.server.inputs.settings import model_of
 
 DENSITY_MAX_QUBITS = 10
 """Most qubits of a density matrix."""
@@ -34,24 +36,47 @@ _COLUMN_BYTES = 1 << 23
 """Trajectories run side by side in states of about this size."""
 
 
-class Rates(NamedTuple):
-    """Depolarizing rates of one- and two-qubit gates."""
+class NoiseConfig(NamedTuple):
+    """The noise of one machine.
 
-    one: float
-    two: float
+    Args:
+        r1: depolarizing rate of a one-qubit gate.
+        r2: depolarizing rate of a two-qubit gate.
+        readout_error: probability that a measured bit flips (state preparation included).
+    """
+
+    r1: float
+    r2: float
+    readout_error: float = 0.0
 
 
-def rate(block: Block, rates: Rates) -> float:
+def noise_config(backend: str, noise: Mapping[str, Any] | None) -> NoiseConfig | None:
+    """Return the noise of a job, ``None`` for the ideal simulator.
+
+    Args:
+        backend: id of the job's backend; a QPU is simulated with the published model of its
+            machine and the readout error of its characterization (1 - SPAM fidelity).
+        noise: ``noise`` of the job as IonQ's JSON has it; for simulators.
+    """
+    known = BACKENDS[backend]
+    if known.is_qpu:
+        model = NOISE_MODELS[known.noise]
+        return NoiseConfig(model.r1, model.r2, 1.0 - known.fidelity.spam if known.fidelity else 0.0)
+    model = model_of(noise)
+    return None if model.name == "ideal" else NoiseConfig(model.r1, model.r2)
+
+
+def rate(block: Block, noise: NoiseConfig) -> float:
     """The rate of the channel after a block."""
     touched = len(block.targets) + len(block.controls)
     if block.pulses == 0:
         return 0.0
     if touched == 1:
-        return 1 - (1 - rates.one) ** block.pulses
-    return 1 - (1 - rates.two) ** (1 if touched == 2 else 6 * (touched - 2))
+        return 1 - (1 - noise.r1) ** block.pulses
+    return 1 - (1 - noise.r2) ** (1 if touched == 2 else 6 * (touched - 2))
 
 
-def density_probabilities(program: Program, rates: Rates) -> NDArray[np.float64]:
+def density_probabilities(program: Program, noise: NoiseConfig) -> NDArray[np.float64]:
     """Probabilities [rows, 2**n] after the noisy circuits, by density matrix."""
     n = program.qubits
     out = np.empty((program.rows, 2**n))
@@ -64,7 +89,7 @@ def density_probabilities(program: Program, rates: Rates) -> NDArray[np.float64]
             state = apply(state, block, kets)
             state = apply(state, block, bras, conj=True)
             touched = block.targets + block.controls
-            state = _depolarize(state, rate(block, rates), [(kets[q], bras[q]) for q in touched])
+            state = _depolarize(state, rate(block, noise), [(kets[q], bras[q]) for q in touched])
         square = in_order(state, bras + kets).reshape(2**n, 2**n, -1)
         out[rows] = np.einsum("iib->bi", square).real
     np.clip(out, 0.0, None, out=out)
@@ -73,7 +98,7 @@ def density_probabilities(program: Program, rates: Rates) -> NDArray[np.float64]
 
 
 def sample(
-    program: Program, rates: Rates, shots: int, rng: Sequence[np.random.Generator]
+    program: Program, noise: NoiseConfig, shots: int, rng: Sequence[np.random.Generator]
 ) -> list[tuple[NDArray[np.uint64], NDArray[np.int64]]]:
     """Counts of noisy circuits, one generator per row.
 
@@ -82,15 +107,42 @@ def sample(
     """
     n = program.qubits
     blocks = lower(program)
-    noisy = np.array([rate(block, rates) for block in blocks])
+    noisy = np.array([rate(block, noise) for block in blocks])
     sizes = np.array([len(b.targets) + len(b.controls) for b in blocks], dtype=np.float64)
     hits = noisy * (1 - 4.0**-sizes)
     clean = float(np.prod(1 - hits))
     columns = 1 + shots * (1 - clean)
     if n <= DENSITY_MAX_QUBITS and 2 * 2**n <= columns:
-        table = density_probabilities(program, rates)
+        table = density_probabilities(program, noise)
         return [_draw(p, shots, one) for p, one in zip(table, rng, strict=True)]
     return _trajectories(program, blocks, hits, shots, rng)
+
+
+def flip_bits(
+    states: NDArray[np.uint64],
+    weights: NDArray[np.int64],
+    qubits: int,
+    readout_error: float,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return the counts after every bit of every shot flipped with the same probability.
+
+    Args:
+        states: outcomes, shape [K]; bit k is qubit k.
+        weights: how often each was seen, shape [K].
+        qubits: number of bits read; idle qubits are read wrongly, too.
+        readout_error: probability that a bit flips.
+        rng: source of the flips.
+
+    Returns:
+        Outcomes, ascending, and how often each was read.
+    """
+    shots = np.repeat(states, weights)
+    flips = rng.random((len(shots), qubits)) < readout_error
+    bits = np.left_shift(np.uint64(1), np.arange(qubits, dtype=np.uint64))
+    shots ^= np.where(flips, bits, np.uint64(0)).sum(axis=1, dtype=np.uint64)
+    outcomes, counts = np.unique(shots, return_counts=True)
+    return outcomes, counts.astype(np.int64)
 
 
 def _depolarize(state: Complex, r: float, pairs: Sequence[tuple[int, int]]) -> Complex:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pennylane_qstore.emulator.simulation.noise import Rates, sample
+from pennylane_qstore.emulator.simulation.noise import NoiseConfig, flip_bits, sample
 from pennylane_qstore.emulator.simulation.statevector import compact, probabilities, spread
 from pennylane_qstore.server.inputs.circuits import Program
 
@@ -65,28 +65,26 @@ class Distribution(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Physics:
-    """What stands between a circuit and its result.
+class SimulationOptions:
+    """How the circuits of a job are simulated.
 
     Args:
-        rates: depolarizing rates, ``None`` for the ideal simulator.
-        readout_error: probability that a measured bit flips (preparation included).
+        noise: ``None`` for exact probabilities.
         shots: number of shots (ignored without noise).
         simulator: PennyLane device for ideal circuits, ``None`` for the built-in choice.
     """
 
-    rates: Rates | None = None
-    readout_error: float = 0.0
+    noise: NoiseConfig | None = None
     shots: int = 100
     simulator: str | None = None
 
 
-def run(programs: Sequence[Program], physics: Physics, seed: int) -> list[Distribution]:
+def run(programs: Sequence[Program], options: SimulationOptions, seed: int) -> list[Distribution]:
     """Simulate all circuits of a job.
 
     Args:
         programs: as read by :func:`~pennylane_qstore.server.inputs.circuits.read_circuits`.
-        physics: noise, shots.
+        options: noise, shots, simulator.
         seed: of the job; circuit i draws from ``SeedSequence([seed, i])`` whatever else is in
             the job.
 
@@ -94,23 +92,18 @@ def run(programs: Sequence[Program], physics: Physics, seed: int) -> list[Distri
         In the order of the programs and their rows (``Program.index`` says which circuit of
         the job each one is).
     """
-    out: dict[int, Distribution] = {}
+    results: dict[int, Distribution] = {}
     for program in programs:
-        small, used = compact(program)
-        if physics.rates is None:
-            _exact(program, small, used, physics.simulator, out)
+        if options.noise is None:
+            results.update(_exact(program, options.simulator))
         else:
-            _sampled(program, small, used, physics, seed, out)
-    return [out[i] for program in programs for i in program.index.tolist()]
+            results.update(_sampled(program, options.noise, options.shots, seed))
+    return [results[i] for program in programs for i in program.index.tolist()]
 
 
-def _exact(
-    program: Program,
-    small: Program,
-    used: tuple[int, ...],
-    simulator: str | None,
-    out: dict[int, Distribution],
-) -> None:
+def _exact(program: Program, simulator: str | None) -> Iterator[tuple[int, Distribution]]:
+    """Yield each circuit's index in the job and its exact distribution."""
+    small, used = compact(program)
     step = small.rows if small.qubits <= _DENSE_QUBITS else 1
     for start in range(0, small.rows, step):
         part = small.part(slice(start, start + step))
@@ -118,38 +111,32 @@ def _exact(
         every = spread(np.arange(2**small.qubits, dtype=np.uint64), used)
         full = bool((table > _NOTHING).all())
         for index, p in zip(part.index.tolist(), table, strict=True):
-            if full:
-                out[index] = Distribution(every, p, None, program.qubits, 0)
-            else:
+            states, weights = every, p
+            if not full:
                 seen = np.flatnonzero(p > _NOTHING)
-                out[index] = Distribution(every[seen], p[seen], None, program.qubits, 0)
+                states, weights = every[seen], p[seen]
+            yield index, Distribution(states, weights, None, program.qubits, 0)
 
 
 def _sampled(
-    program: Program,
-    small: Program,
-    used: tuple[int, ...],
-    physics: Physics,
-    seed: int,
-    out: dict[int, Distribution],
-) -> None:
-    generators = [np.random.default_rng([seed, i]) for i in program.index.tolist()]
-    shots = physics.shots
-    if physics.rates is None or not small.gates:
-        drawn = [(np.zeros(1, np.uint64), np.array([shots]))] * small.rows
-    else:
-        drawn = sample(small, physics.rates, shots, generators)
-    for index, rng, (states, counts) in zip(program.index.tolist(), generators, drawn, strict=True):
-        seen, weights = spread(states, used), counts
-        if physics.readout_error:
-            single = np.repeat(seen, weights)
-            flips = rng.random((shots, program.qubits)) < physics.readout_error
-            bits = np.left_shift(np.uint64(1), np.arange(program.qubits, dtype=np.uint64))
-            single ^= np.where(flips, bits, np.uint64(0)).sum(axis=1, dtype=np.uint64)
-            seen, weights = np.unique(single, return_counts=True)
-        out[index] = Distribution(
-            seen, weights, shots, program.qubits, (seed * 5003 + index) % 2**63
-        )
+    program: Program, noise: NoiseConfig, shots: int, seed: int
+) -> Iterator[tuple[int, Distribution]]:
+    """Yield each circuit's index in the job and the counts of its noisy shots."""
+    small, used = compact(program)
+    indices = program.index.tolist()
+    generators = [np.random.default_rng([seed, i]) for i in indices]
+    counts = [(np.zeros(1, np.uint64), np.array([shots]))] * small.rows
+    if small.gates:
+        counts = sample(small, noise, shots, generators)
+    for index, rng, (states, weights) in zip(indices, generators, counts, strict=True):
+        outcomes = spread(states, used)
+        if noise.readout_error:
+            outcomes, weights = flip_bits(
+                outcomes, weights, program.qubits, noise.readout_error, rng
+            )
+        # The order of single shots has a seed of its own: it is drawn when it is asked for.
+        shot_seed = (seed * 5003 + index) % 2**63
+        yield index, Distribution(outcomes, weights, shots, program.qubits, shot_seed)
 
 
 def _mask(qubits: int) -> np.uint64:

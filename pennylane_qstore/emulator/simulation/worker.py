@@ -18,11 +18,11 @@ def main() -> None:
     os.dup2(2, 1)  # whatever is printed must not get into the answers
     while True:
         try:
-            programs, physics, seed = receive(sys.stdin.buffer)
+            programs, options, seed = receive(sys.stdin.buffer)
         except EOFError:
             return
         try:
-            answer: tuple[str, Any] = ("done", run(programs, physics, seed))
+            answer: tuple[str, Any] = ("done", run(programs, options, seed))
         except Exception as error:  # noqa: BLE001 - the parent raises it
             answer = ("error", f"{type(error).__name__}: {error}")
         send(answers, answer)

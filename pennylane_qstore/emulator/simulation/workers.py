@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from typing import IO, Any
 
-from pennylane_qstore.emulator.simulation.run import Distribution, Physics, run
+from pennylane_qstore.emulator.simulation.run import Distribution, SimulationOptions, run
 from pennylane_qstore.server.inputs.circuits import Program
 
 _LOG = logging.getLogger(__name__)
@@ -105,16 +105,18 @@ class Simulators:
             for worker in self._workers:
                 self._idle.put(worker)
 
-    def run(self, programs: Sequence[Program], physics: Physics, seed: int) -> list[Distribution]:
+    def run(
+        self, programs: Sequence[Program], options: SimulationOptions, seed: int
+    ) -> list[Distribution]:
         """Simulate a job; blocks (call it on one of ``threads``)."""
         rows = sum(program.rows for program in programs)
-        small = rows < 2 or work(programs, physics) < LARGE_JOB
+        small = rows < 2 or work(programs, options) < LARGE_JOB
         # a simulator that was asked for divides its work itself (GPUs, OpenMP, MPI)
-        if self._hands is None or small or physics.simulator is not None:
-            return merge(programs, run(programs, physics, seed))
+        if self._hands is None or small or options.simulator is not None:
+            return merge(programs, run(programs, options, seed))
         parts = _divide(programs, self._processes)
         _LOG.info("A large job of %d circuits is divided over %d processes", rows, len(parts))
-        futures = [self._hands.submit(self._on_worker, part, physics, seed) for part in parts]
+        futures = [self._hands.submit(self._on_worker, part, options, seed) for part in parts]
         results = [future.result() for future in futures]
         return merge(
             [program for part in parts for program in part],
@@ -130,23 +132,23 @@ class Simulators:
             worker.close()
 
     def _on_worker(
-        self, programs: list[Program], physics: Physics, seed: int
+        self, programs: list[Program], options: SimulationOptions, seed: int
     ) -> list[Distribution]:
         worker = self._idle.get()
         try:
-            return worker.run(programs, physics, seed)
+            return worker.run(programs, options, seed)
         finally:
             self._idle.put(worker)
 
 
-def work(programs: Sequence[Program], physics: Physics) -> float:
+def work(programs: Sequence[Program], options: SimulationOptions) -> float:
     """A rough number of amplitudes touched, to tell small jobs from large ones."""
     total = 0.0
     for program in programs:
         n = len({q for gate in program.gates for q in gate.targets + gate.controls})
         states = 2.0**n
-        if physics.rates is not None:
-            states *= min(2.0 * 2.0**n if n <= 10 else float("inf"), 1.0 + physics.shots / 2)
+        if options.noise is not None:
+            states *= min(2.0 * 2.0**n if n <= 10 else float("inf"), 1.0 + options.shots / 2)
         total += states * program.rows * len(program.gates)
     return total
 
@@ -176,7 +178,9 @@ class _Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
 
-    def run(self, programs: list[Program], physics: Physics, seed: int) -> list[Distribution]:
+    def run(
+        self, programs: list[Program], options: SimulationOptions, seed: int
+    ) -> list[Distribution]:
         if self._closed:
             raise RuntimeError("The emulator has been closed.")
         if self._process is not None and self._process.poll() is not None:
@@ -190,7 +194,7 @@ class _Worker:
         if pipes.stdin is None or pipes.stdout is None:
             raise RuntimeError("The worker process has no pipes.")
         try:
-            send(pipes.stdin, (programs, physics, seed))
+            send(pipes.stdin, (programs, options, seed))
             kind, value = receive(pipes.stdout)
         except (OSError, EOFError) as error:
             raise RuntimeError(f"A worker process died: {error!r}") from error

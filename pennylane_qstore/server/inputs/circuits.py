@@ -111,18 +111,18 @@ class Program:
         A swap counts as three two-qubit gates, a gate on m > 2 qubits as 6 (m - 2): the
         service compiles, and counts what it has compiled.
         """
-        one = two = 0
+        n_1q = n_2q = 0
         for gate in self.gates:
             touched = len(gate.targets) + len(gate.controls)
             if gate.name == COPY:
                 continue
             if touched == 1:
-                one += 1
+                n_1q += 1
             elif touched == 2:
-                two += 3 if gate.name == "swap" else max(1, len(gate.terms))
+                n_2q += 3 if gate.name == "swap" else max(1, len(gate.terms))
             elif touched > 2:
-                two += 6 * (touched - 2)
-        return one, two
+                n_2q += 6 * (touched - 2)
+        return n_1q, n_2q
 
 
 def read_circuits(
@@ -402,6 +402,18 @@ def _pauliexp(
         raise BadRequest(f'"{where}" needs "targets".', keys=["input.circuit"])
     gate = Gate("pauliexp", targets, controls, len(terms), tuple(terms))
     return gate, [time * coefficients[:, k] for k in range(len(terms))]
+
+
+def commute(terms: tuple[str, ...]) -> bool:
+    """Return whether all Pauli strings commute with each other.
+
+    Two strings commute if they differ, both letters not I, at an even number of places.
+    """
+    return all(
+        sum(p != q and "I" not in (p, q) for p, q in zip(a, b, strict=True)) % 2 == 0
+        for i, a in enumerate(terms)
+        for b in terms[:i]
+    )
 
 
 def _program(

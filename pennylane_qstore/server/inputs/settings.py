@@ -71,6 +71,11 @@ def entangler(native: tuple[str, ...]) -> str:
     return "zz" if "zz" in native else "ms"
 
 
+def debiased(settings: Mapping[str, Any]) -> bool:
+    """Return whether jobs with these settings in force are debiased."""
+    return bool(settings.get("error_mitigation", {}).get("debiasing"))
+
+
 def _known(settings: Any, name: str, kinds: Mapping[str, Any]) -> dict[str, Any]:
     """The members of one kind of settings that are known; others are ignored."""
     settings = {} if settings is None else settings

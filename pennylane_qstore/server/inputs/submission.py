@@ -16,10 +16,6 @@ from pennylane_qstore.backends import (
     MAX_SHOTS,
     NOISE_MODELS,
 )
-from pennylane_qstore.emulator.simulation.debiasing import debiased
-from pennylane_qstore.emulator.simulation.fusion import commute
-from pennylane_qstore.emulator.simulation.noise import Rates
-from pennylane_qstore.emulator.simulation.run import Physics
 from pennylane_qstore.server.inputs.circuits import (
     COPY,
     MAX_CONTROLS,
@@ -27,6 +23,7 @@ from pennylane_qstore.server.inputs.circuits import (
     BadRequest,
     Preflight,
     Program,
+    commute,
     read_circuits,
 )
 from pennylane_qstore.server.inputs.hybrid import (
@@ -40,6 +37,7 @@ from pennylane_qstore.server.inputs.hybrid import (
 from pennylane_qstore.server.inputs.qasm import read_qasm
 from pennylane_qstore.server.inputs.settings import (
     ENTANGLERS,
+    debiased,
     entangler,
     model_of,
     native_gates,
@@ -68,8 +66,8 @@ class CircuitInfo(NamedTuple):
 
     name: str | None
     qubits: int
-    one: int
-    two: int
+    n_1q: int
+    n_2q: int
     registers: Mapping[str, Any] | None
     recorded: int = 0
 
@@ -120,14 +118,14 @@ class Submission:
     reduce: Reduce | None = None
 
     @property
-    def one(self) -> int:
+    def n_1q(self) -> int:
         """One-qubit gates, summed over circuits."""
-        return sum(c.one for c in self.circuits)
+        return sum(c.n_1q for c in self.circuits)
 
     @property
-    def two(self) -> int:
+    def n_2q(self) -> int:
         """Two-qubit gates, summed over circuits."""
-        return sum(c.two for c in self.circuits)
+        return sum(c.n_2q for c in self.circuits)
 
     @property
     def qubits(self) -> int:
@@ -148,22 +146,6 @@ class Submission:
         native = native_gates(self.backend, self.noise)
         asked = self.settings.get("compilation", {}).get("gate_basis", "").lower()
         return asked if asked in ENTANGLERS and asked in native else entangler(native)
-
-    def physics(self, simulator: str | None) -> Physics:
-        """What stands between the circuits and their results.
-
-        Args:
-            simulator: PennyLane device for ideal circuits.
-        """
-        backend = BACKENDS[self.backend]
-        if backend.is_qpu:
-            noise = NOISE_MODELS[backend.noise]
-            spam = backend.fidelity.spam if backend.fidelity else 1.0
-            return Physics(Rates(noise.r1, noise.r2), 1.0 - spam, self.shots, simulator)
-        noise = model_of(self.noise)
-        if noise.name == "ideal":
-            return Physics(None, 0.0, self.shots, simulator)
-        return Physics(Rates(noise.r1, noise.r2), 0.0, self.shots, simulator)
 
 
 def parse_json(body: bytes) -> Any:
@@ -384,7 +366,7 @@ def _circuits_of(kind: str, source: Mapping[str, Any]) -> list[Any]:
 def _infos(raw: list[Any], programs: list[Program], *, copies: bool) -> list[CircuitInfo]:
     infos: list[CircuitInfo | None] = [None] * len(raw)
     for program in programs:
-        one, two = program.gate_counts()
+        n_1q, n_2q = program.gate_counts()
         for i in program.index.tolist():
             name, registers = raw[i].get("name"), raw[i].get("registers")
             if name is not None and not isinstance(name, str):
@@ -392,7 +374,7 @@ def _infos(raw: list[Any], programs: list[Program], *, copies: bool) -> list[Cir
             if registers is not None:
                 _check_registers(registers, program.qubits, i)
             recorded = raw[i].get("recorded", 0) if copies else 0
-            infos[i] = CircuitInfo(name, program.qubits - recorded, one, two, registers, recorded)
+            infos[i] = CircuitInfo(name, program.qubits - recorded, n_1q, n_2q, registers, recorded)
     return [info for info in infos if info is not None]
 
 

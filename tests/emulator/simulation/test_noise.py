@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from pennylane_qstore.backends import NOISE_MODELS
 from pennylane_qstore.emulator.simulation import noise
-from pennylane_qstore.emulator.simulation.noise import Rates, density_probabilities, sample
-from pennylane_qstore.emulator.simulation.run import Physics, run
+from pennylane_qstore.emulator.simulation.noise import NoiseConfig, density_probabilities, sample
+from pennylane_qstore.emulator.simulation.run import SimulationOptions, run
 from pennylane_qstore.emulator.simulation.statevector import gates_of
 from pennylane_qstore.server.inputs.circuits import Program, read_circuits
 
@@ -62,16 +62,16 @@ def random_qis_program(seed: int, qubits: int = 3, rows: int = 2, gates: int = 1
     return program
 
 
-def default_mixed(program: Program, row: int, rates: Rates) -> np.ndarray:
+def default_mixed(program: Program, row: int, rates: NoiseConfig) -> np.ndarray:
     """default.mixed with PennyLane's own channel and the sixteen Kraus operators written out."""
     paulis = [qml.matrix(p(0)) for p in (qml.I, qml.X, qml.Y, qml.Z)]
-    kraus = [np.sqrt(rates.two / 16) * np.kron(a, b) for a in paulis for b in paulis]
-    kraus[0] = np.sqrt(1 - 15 * rates.two / 16) * np.eye(4)
+    kraus = [np.sqrt(rates.r2 / 16) * np.kron(a, b) for a in paulis for b in paulis]
+    kraus[0] = np.sqrt(1 - 15 * rates.r2 / 16) * np.eye(4)
     ops: list[Any] = []
     for op in gates_of(program, row):
         ops.append(op)
         if len(op.wires) == 1:
-            ops.append(qml.DepolarizingChannel(3 * rates.one / 4, wires=op.wires))
+            ops.append(qml.DepolarizingChannel(3 * rates.r1 / 4, wires=op.wires))
         else:
             ops.append(qml.QubitChannel(kraus, wires=op.wires))
     tape = qml.tape.QuantumScript(ops, [qml.probs(wires=range(program.qubits)[::-1])])
@@ -96,7 +96,7 @@ def shares(counts: Any, qubits: int) -> np.ndarray:
 def test_density_matrix_agrees_with_default_mixed(
     make: Callable[[int], Program], seed: int, one: float, two: float
 ) -> None:
-    program, rates = make(seed), Rates(one, two)
+    program, rates = make(seed), NoiseConfig(one, two)
     found = density_probabilities(program, rates)
     for row in range(program.rows):
         np.testing.assert_allclose(found[row], default_mixed(program, row, rates), atol=1e-9)
@@ -106,7 +106,7 @@ def test_density_matrix_agrees_with_default_mixed(
 def test_trajectories_have_the_distribution_of_the_density_matrix(
     monkeypatch: pytest.MonkeyPatch, large: int
 ) -> None:
-    program, rates = random_program(5), Rates(0.03, 0.1)
+    program, rates = random_program(5), NoiseConfig(0.03, 0.1)
     expected = density_probabilities(program, rates)
     monkeypatch.setattr(noise, "DENSITY_MAX_QUBITS", 0)
     monkeypatch.setattr(noise, "LARGE", large)
@@ -125,11 +125,11 @@ def test_controlled_and_swapped_gates_have_noise_too() -> None:
         {"gate": "x", "target": 0, "controls": [1, 2]},
     ]
     (program,) = read_circuits([{"circuit": gates}], gateset="qis", qubits=3)
-    clean = density_probabilities(program, Rates(0, 0))[0]
-    noisy = density_probabilities(program, Rates(0.01, 0.05))[0]
+    clean = density_probabilities(program, NoiseConfig(0, 0))[0]
+    noisy = density_probabilities(program, NoiseConfig(0.01, 0.05))[0]
     assert clean[1:].sum() + clean[0] == pytest.approx(1)
     assert np.abs(noisy - clean).max() > 0.02
-    assert density_probabilities(program, Rates(1, 1))[0] == pytest.approx(np.full(8, 1 / 8))
+    assert density_probabilities(program, NoiseConfig(1, 1))[0] == pytest.approx(np.full(8, 1 / 8))
 
 
 def random_layers(length: int, two: str | None, rng: np.random.Generator) -> list[dict[str, Any]]:
@@ -154,7 +154,7 @@ def undone(gate: dict[str, Any]) -> dict[str, Any]:
     return gate | {"angle": -gate["angle"]}
 
 
-def decay_per_layer(rates: Rates, two: str | None, lengths: list[int]) -> float:
+def decay_per_layer(rates: NoiseConfig, two: str | None, lengths: list[int]) -> float:
     """Randomized benchmarking: the decay of the survival over many random sequences."""
     dim = 2 if two is None else 4
     survival = []
@@ -172,7 +172,7 @@ def decay_per_layer(rates: Rates, two: str | None, lengths: list[int]) -> float:
 @pytest.mark.parametrize("name", ["aria-1", "aria-2", "forte-1"])
 def test_published_rates_are_recovered_by_randomized_benchmarking(name: str) -> None:
     model = NOISE_MODELS[name]
-    rates = Rates(model.r1, model.r2)
+    rates = NoiseConfig(model.r1, model.r2)
     lengths = [2 * int(x / model.r1 / 2) for x in (0.2, 0.6, 1.2)]
     one = 1 - decay_per_layer(rates, None, lengths)
     assert one == pytest.approx(model.r1, rel=0.05)
@@ -185,8 +185,8 @@ def test_published_rates_are_recovered_by_randomized_benchmarking(name: str) -> 
 
 def test_probabilities_are_multiples_of_one_over_shots_and_seeded() -> None:
     program = random_program(3)
-    physics = Physics(Rates(0.01, 0.05), shots=137)
-    first, again, other = (run([program], physics, seed) for seed in (4, 4, 5))
+    options = SimulationOptions(NoiseConfig(0.01, 0.05), shots=137)
+    first, again, other = (run([program], options, seed) for seed in (4, 4, 5))
     for one in first:
         scaled = np.array(list(one.probabilities().values())) * 137
         np.testing.assert_allclose(scaled, scaled.round(), atol=1e-9)
@@ -200,15 +200,17 @@ def test_a_circuit_draws_the_same_whatever_is_in_the_job_beside_it() -> None:
     alone = Program(
         program.gateset, program.qubits, program.gates, program.params[:1], program.index[:1]
     )
-    physics = Physics(Rates(0.01, 0.05), shots=100)
+    options = SimulationOptions(NoiseConfig(0.01, 0.05), shots=100)
     assert (
-        run([program], physics, 9)[0].probabilities() == run([alone], physics, 9)[0].probabilities()
+        run([program], options, 9)[0].probabilities() == run([alone], options, 9)[0].probabilities()
     )
 
 
 def test_readout_errors_flip_idle_qubits_too() -> None:
     (program,) = read_circuits([{"circuit": []}], gateset="native", qubits=3)
-    (result,) = run([program], Physics(Rates(0, 0), readout_error=0.1, shots=50_000), 1)
+    (result,) = run(
+        [program], SimulationOptions(NoiseConfig(0, 0, readout_error=0.1), shots=50_000), 1
+    )
     shots = result.ordered_shots()
     assert len(shots) == 50_000
     for qubit in range(3):
@@ -219,5 +221,5 @@ def test_wide_noisy_circuits_run_as_trajectories() -> None:
     gates = [{"gate": "gpi2", "target": q, "phase": 0.0} for q in range(12)]
     gates += [{"gate": "zz", "targets": [q, q + 1], "angle": 0.25} for q in range(11)]
     (program,) = read_circuits([{"circuit": gates}], gateset="native", qubits=12)
-    (result,) = run([program], Physics(Rates(0.001, 0.01), shots=200), 1)
+    (result,) = run([program], SimulationOptions(NoiseConfig(0.001, 0.01), shots=200), 1)
     assert result.weights.sum() == 200

@@ -15,8 +15,8 @@ from support.native_bodies import native_gates
 
 from pennylane_qstore.emulator.simulation import statevector as simulate
 from pennylane_qstore.emulator.simulation.native_circuit import native_circuit
-from pennylane_qstore.emulator.simulation.noise import Rates
-from pennylane_qstore.emulator.simulation.run import Physics, run
+from pennylane_qstore.emulator.simulation.noise import NoiseConfig
+from pennylane_qstore.emulator.simulation.run import SimulationOptions, run
 from pennylane_qstore.emulator.simulation.statevector import compact, probabilities, spread
 from pennylane_qstore.native.gates import NATIVE_GATES
 from pennylane_qstore.server.inputs.circuits import Program, read_circuits
@@ -195,7 +195,7 @@ def test_a_long_pauli_string_needs_no_matrix() -> None:
 def test_twenty_qubits() -> None:
     gates = [{"gate": "h", "target": 0}]
     gates += [{"gate": "cnot", "control": q, "target": q + 1} for q in range(19)]
-    (result,) = run([read(gates, "qis", 20)], Physics(), 0)
+    (result,) = run([read(gates, "qis", 20)], SimulationOptions(), 0)
     assert result.probabilities() == pytest.approx({"0": 0.5, str(2**20 - 1): 0.5})
 
 
@@ -208,7 +208,7 @@ def test_idle_qubits_cost_nothing_and_are_zero() -> None:
     program = read(gates, "qis", 29)
     small, used = compact(program)
     assert (small.qubits, used) == (2, (3, 28))
-    (result,) = run([program], Physics(), 0)
+    (result,) = run([program], SimulationOptions(), 0)
     assert result.probabilities() == pytest.approx({"8": 0.5, str(8 + 2**28): 0.5})
 
 
@@ -219,7 +219,7 @@ def test_spread_moves_bit_k_to_the_kth_used_qubit() -> None:
 
 
 def test_a_circuit_without_gates_gives_zero() -> None:
-    (result,) = run([read([], "qis", 3)], Physics(), 0)
+    (result,) = run([read([], "qis", 3)], SimulationOptions(), 0)
     assert result.probabilities() == {"0": 1.0}
 
 
@@ -232,7 +232,7 @@ def test_a_machine_that_is_too_small_says_so(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(MemoryError, match="15 qubits"):
         probabilities(program)
     with pytest.raises(MemoryError, match="15 qubits"):
-        run([program], Physics(Rates(0.1, 0.1), shots=3), 1)
+        run([program], SimulationOptions(NoiseConfig(0.1, 0.1), shots=3), 1)
 
 
 def test_a_large_state_takes_the_memory_that_is_reckoned_with() -> None:
@@ -240,14 +240,14 @@ def test_a_large_state_takes_the_memory_that_is_reckoned_with() -> None:
     script = """
 import resource
 from pennylane_qstore.server.inputs.circuits import read_circuits
-from pennylane_qstore.emulator.simulation.run import Physics, run
+from pennylane_qstore.emulator.simulation.run import SimulationOptions, run
 def ghz(n):
     gates = [{"gate": "h", "target": 0}]
     gates += [{"gate": "cnot", "control": q, "target": q + 1} for q in range(n - 1)]
     return read_circuits([{"circuit": gates}], gateset="qis")
-run(ghz(14), Physics(), 1)
+run(ghz(14), SimulationOptions(), 1)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-(result,) = run(ghz(22), Physics(), 1)
+(result,) = run(ghz(22), SimulationOptions(), 1)
 assert result.probabilities().keys() == {"0", str(2**22 - 1)}
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 """

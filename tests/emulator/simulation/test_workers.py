@@ -9,8 +9,8 @@ import textwrap
 import pytest
 
 from pennylane_qstore.emulator.simulation import workers
-from pennylane_qstore.emulator.simulation.noise import Rates
-from pennylane_qstore.emulator.simulation.run import Physics
+from pennylane_qstore.emulator.simulation.noise import NoiseConfig
+from pennylane_qstore.emulator.simulation.run import SimulationOptions
 from pennylane_qstore.emulator.simulation.workers import DaemonExecutor, Simulators, merge, work
 from pennylane_qstore.server.inputs.circuits import read_circuits
 
@@ -27,12 +27,12 @@ CIRCUITS = [
 
 def test_processes_give_what_one_thread_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     programs = read_circuits(CIRCUITS, gateset="native", qubits=3)
-    noisy = Physics(Rates(0.01, 0.1), readout_error=0.01, shots=50)
+    noisy = SimulationOptions(NoiseConfig(0.01, 0.1, readout_error=0.01), shots=50)
     alone, divided = Simulators(processes=0), Simulators(processes=2)
     try:
-        expected = [alone.run(programs, physics, 7) for physics in (noisy, Physics())]
+        expected = [alone.run(programs, options, 7) for options in (noisy, SimulationOptions())]
         monkeypatch.setattr(workers, "LARGE_JOB", 0.0)
-        found = [divided.run(programs, physics, 7) for physics in (noisy, Physics())]
+        found = [divided.run(programs, options, 7) for options in (noisy, SimulationOptions())]
     finally:
         alone.close()
         divided.close()
@@ -51,11 +51,11 @@ def test_an_error_in_a_process_comes_back_and_a_dead_one_is_replaced(
     pool = Simulators(processes=2)
     try:
         with pytest.raises(RuntimeError, match="ValueError"):
-            pool.run(programs, Physics(Rates(0.1, 0.1), shots=-1), 1)
+            pool.run(programs, SimulationOptions(NoiseConfig(0.1, 0.1), shots=-1), 1)
         victim = next(w._process for w in pool._workers if w._process is not None)
         victim.kill()
         victim.wait()
-        assert len(pool.run(programs, Physics(), 1)) == len(CIRCUITS)
+        assert len(pool.run(programs, SimulationOptions(), 1)) == len(CIRCUITS)
     finally:
         pool.close()
 
@@ -64,7 +64,7 @@ def test_results_are_put_in_the_order_of_the_job() -> None:
     programs = read_circuits(CIRCUITS, gateset="native", qubits=3)
     assert len(programs) == 3
     pool = Simulators(processes=0)
-    found = pool.run(programs, Physics(), 0)
+    found = pool.run(programs, SimulationOptions(), 0)
     pool.close()
     for circuit, one in zip(CIRCUITS, found, strict=True):
         (program,) = read_circuits([circuit], gateset="native", qubits=3)
@@ -75,8 +75,8 @@ def test_results_are_put_in_the_order_of_the_job() -> None:
 def test_work_grows_with_qubits_rows_and_noise() -> None:
     small = read_circuits(CIRCUITS[:3], gateset="native")
     large = read_circuits(CIRCUITS, gateset="native")
-    assert work(small, Physics()) < work(large, Physics())
-    assert work(large, Physics()) < work(large, Physics(Rates(0.1, 0.1)))
+    assert work(small, SimulationOptions()) < work(large, SimulationOptions())
+    assert work(large, SimulationOptions()) < work(large, SimulationOptions(NoiseConfig(0.1, 0.1)))
 
 
 def test_daemon_threads_run_raise_and_cancel() -> None:

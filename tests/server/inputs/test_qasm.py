@@ -9,7 +9,7 @@ import pennylane as qml
 import pytest
 from support.emulator_wire import Wire
 
-from pennylane_qstore.emulator.simulation.run import Physics, run
+from pennylane_qstore.emulator.simulation.run import SimulationOptions, run
 from pennylane_qstore.emulator.simulation.statevector import probabilities
 from pennylane_qstore.native.gates import GPI2, MS, ZZ
 from pennylane_qstore.server.inputs.circuits import Preflight, read_circuits
@@ -29,7 +29,7 @@ def registers(text: str, simulator: str | None = None) -> dict[str, np.ndarray]:
     """Exact probabilities of what the registers hold, the first bit the most significant."""
     circuit = read_qasm(HEAD + text)
     (program,) = read_circuits([circuit], gateset="qis", copies=True)
-    (result,) = run([program], Physics(simulator=simulator), 1)
+    (result,) = run([program], SimulationOptions(simulator=simulator), 1)
     out = {}
     for name, places in circuit["registers"].items():
         p = np.zeros(2 ** len(places))
