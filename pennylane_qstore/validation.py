@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, overload
 
@@ -56,6 +57,28 @@ def count(name: str, value: Any, least: int) -> int:
     """A whole number as an int."""
     check(name, value, _is_whole(value) and value >= least, f"a whole number, at least {least}")
     return int(value)
+
+
+def positive_s(value: float, name: str) -> float:
+    """Return a duration option, in seconds, checked.
+
+    Raises:
+        ConfigurationError: not a positive, finite number.
+    """
+    if isinstance(value, bool) or not (math.isfinite(value) and value > 0):
+        raise ConfigurationError(f"{name} must be a positive number of seconds; got {value!r}.")
+    return float(value)
+
+
+def positive_int(value: int, name: str) -> int:
+    """Return a number of things, checked.
+
+    Raises:
+        ConfigurationError: not an int, or less than 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{name} must be an int >= 1; got {value!r}.")
+    return value
 
 
 def bounds(pair: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -11,15 +11,16 @@ from urllib.parse import urlencode
 import orjson
 
 from pennylane_qstore.errors import ConfigurationError, ConnectionFailed, InvalidResponse
-from pennylane_qstore.ionq.base_client import Connected, positive_int
+from pennylane_qstore.ionq.base_client import Connected
 from pennylane_qstore.ionq.http.api import Api, Throttled
-from pennylane_qstore.ionq.http.retry import Lost, Unsent
+from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost
 from pennylane_qstore.ionq.http.transport import Traffic
 from pennylane_qstore.ionq.jobs.cost import read_cost
 from pennylane_qstore.ionq.messages.responses import (
     check_id,
     parse_object,
 )
+from pennylane_qstore.validation import positive_int
 
 
 class Estimate(NamedTuple):
@@ -217,7 +218,7 @@ async def _create_session(
     await api.pacer.wait()
     try:
         answer = await api.transport.request("POST", "/sessions", traffic, body=body)
-    except (Unsent, Lost, Throttled) as reason:
+    except (NotSent, ResponseLost, Throttled) as reason:
         raise ConnectionFailed(
             f"The session could not be opened: {reason}. Sessions may be listed at the service."
         ) from None

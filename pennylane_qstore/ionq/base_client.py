@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import random
 import threading
@@ -12,8 +11,6 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self, TypeVar
 
-from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.ionq import shared_service as pool
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.api_key import Secret, find_key
 from pennylane_qstore.ionq.http.blocking import drive
@@ -24,6 +21,8 @@ from pennylane_qstore.ionq.jobs.runner import Job
 from pennylane_qstore.ionq.jobs.submitter import Submitter, check_on_ambiguous
 from pennylane_qstore.ionq.ledger.database import default_path
 from pennylane_qstore.ionq.ledger.ledger import Ledger
+from pennylane_qstore.ionq.shared_service import Address, SharedService, acquire
+from pennylane_qstore.validation import positive_int, positive_s
 
 BASE_URL = "https://api.ionq.co/v0.4"
 """IonQ's service."""
@@ -38,7 +37,7 @@ class _Options:
     base_url: str
     pool_size: int
     timeout_s: float | None
-    retry: RetryPolicy
+    retry_policy: RetryPolicy
     on_ambiguous: str
     retry_failed: bool
     ca_bundle: str | None
@@ -47,7 +46,7 @@ class _Options:
 
 class _Shared(NamedTuple):
     pid: int
-    api: Api
+    service: SharedService
     give_back: Callable[[], object]
 
 
@@ -64,7 +63,7 @@ class Connected:
         pool_size: int = 5,
         max_connections: int | None = None,
         timeout: float | None = None,
-        retry: RetryPolicy | None = None,
+        retry_policy: RetryPolicy | None = None,
         retry_attempts: int | None = None,
         ledger: Ledger | str | os.PathLike[str] | None = None,
         on_ambiguous: str = "raise",
@@ -77,7 +76,7 @@ class Connected:
         self._key: Secret | None = find_key(api_key)
         url = base_url or os.environ.get(URL_VARIABLE) or BASE_URL
         self._endpoint = Endpoint(url)
-        policy = retry or RetryPolicy()
+        policy = retry_policy or RetryPolicy()
         if retry_attempts is not None:
             policy = replace(policy, attempts=retry_attempts)
         self._options = _Options(
@@ -188,54 +187,36 @@ class Connected:
         self._shared = None
 
     def _api(self) -> Api:
-        """The shared service; a new one after a fork."""
+        """The shared service's API."""
+        return self._service().api
+
+    def _service(self) -> SharedService:
+        """Return the shared service; a new one after a fork."""
         shared = self._shared
         if shared is not None and shared.pid == os.getpid():
-            return shared.api
+            return shared.service
         if self._key is None:
             self._key = find_key()
         options = self._options
-        address = pool.Address(
+        address = Address(
             self._endpoint,
             self._key,
             options.pool_size,
             options.timeout_s,
             options.ca_bundle,
             options.proxy,
-            options.retry,
+            options.retry_policy,
             self._clock,
             self._rng,
         )
-        api, release = pool.acquire(address)
+        service, release = acquire(address)
         give_back = weakref.finalize(self, release)
         give_back.atexit = False  # by then the loop has closed everything
-        self._shared = _Shared(os.getpid(), api, give_back)
-        return api
+        self._shared = _Shared(os.getpid(), service, give_back)
+        return service
 
     def _submitter(self) -> Submitter:
         return Submitter(self._api(), self.ledger, self._options.on_ambiguous)
-
-
-def positive_s(value: float, name: str) -> float:
-    """A duration option, checked.
-
-    Raises:
-        ConfigurationError: not a positive, finite number.
-    """
-    if isinstance(value, bool) or not (math.isfinite(value) and value > 0):
-        raise ConfigurationError(f"{name} must be a positive number of seconds; got {value!r}.")
-    return float(value)
-
-
-def positive_int(value: int, name: str) -> int:
-    """A number of things, checked.
-
-    Raises:
-        ConfigurationError: not an int, or less than 1.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{name} must be an int >= 1; got {value!r}.")
-    return value
 
 
 def _open_ledger(

@@ -12,16 +12,17 @@ from collections.abc import Callable, Sequence
 
 from pennylane_qstore.errors import AmbiguousSubmission, LedgerError, QStoreError
 from pennylane_qstore.ionq.account import AccountCalls
-from pennylane_qstore.ionq.base_client import BASE_URL, URL_VARIABLE, positive_s
+from pennylane_qstore.ionq.base_client import BASE_URL, URL_VARIABLE
 from pennylane_qstore.ionq.http.blocking import Inbox, drive
 from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.jobs.call import Keys, begin_jobs, farewell, results_of, run_jobs
 from pennylane_qstore.ionq.jobs.cost import book
-from pennylane_qstore.ionq.jobs.poller import Progress
 from pennylane_qstore.ionq.jobs.runner import JobResult, JobRunner
 from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, UNSENT_STATES, State, Submission
 from pennylane_qstore.ionq.messages.job_request import JobRequest
+from pennylane_qstore.ionq.progress import Progress
 from pennylane_qstore.v34.client import BatchJobResult, CircuitId, V34Calls, finish
+from pennylane_qstore.validation import positive_s
 
 __all__ = [
     "BASE_URL",
@@ -46,8 +47,8 @@ class IonQBatchClient(V34Calls, AccountCalls):
         base_url: https, or http to this machine; by default ``IONQ_API_URL``, then IonQ's.
         pool_size: connections at most; ``max_connections`` is the same.
         timeout: longest wait for an answer to a read, in seconds (default 30).
-        retry: when to try again.
-        retry_attempts: shorthand for ``retry=RetryPolicy(attempts=...)``.
+        retry_policy: when to try again.
+        retry_attempts: shorthand for ``retry_policy=RetryPolicy(attempts=...)``.
         ledger: a :class:`Ledger` or the path of one; by default in the user's data folder,
             and in memory for a service on this machine.
         on_ambiguous: ``"raise"``, or ``"resubmit"``: where a job may have been created but
@@ -95,11 +96,12 @@ class IonQBatchClient(V34Calls, AccountCalls):
         if not requests:
             return []
         background_loop().check_may_wait()  # before anything is written down
-        api = self._api()  # so does this: no intent of a client that cannot send
+        service = self._service()  # so does this: no intent of a client that cannot send
         jobs = begin_jobs(self.ledger, self._options.base_url, requests, keys, estimates)
         inbox = Inbox(progress)
         runner = JobRunner(
-            api,
+            service.api,
+            service.poller,
             self.ledger,
             self._submitter(),
             retry_failed=self._options.retry_failed,
@@ -179,10 +181,10 @@ class IonQBatchClient(V34Calls, AccountCalls):
     async def _resume_all(
         self, rows: list[Submission], max_wait_s: float | None, inbox: Inbox
     ) -> None:
-        submitter = self._submitter()
+        submitter, poller = self._submitter(), self._service().poller
         ends = await asyncio.gather(
             *(
-                finish(submitter, row, self._traffic, max_wait_s, inbox.tell, number)
+                finish(submitter, poller, row, self._traffic, max_wait_s, inbox.tell, number)
                 for number, row in enumerate(rows)
             ),
             return_exceptions=True,

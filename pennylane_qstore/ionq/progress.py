@@ -1,13 +1,31 @@
-"""A progress bar for notebooks and terminals, as a progress callback."""
+"""Progress of jobs: the event that callbacks get, and a progress bar that is one."""
 
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Self
-
-from pennylane_qstore.ionq.jobs.poller import Progress
+from typing import Any, NamedTuple, Self
 
 _FINAL = frozenset({"completed", "failed", "canceled", "deleted"})
+
+
+class Progress(NamedTuple):
+    """One event of a job, as a progress callback gets it.
+
+    Attributes:
+        request: which request of the call.
+        job_id: IonQ's id; ``None`` before the job exists.
+        state: ``"submitting"``, then IonQ's states.
+        elapsed_s: seconds since the call.
+        predicted_wait_s: seconds in the queue still, if the service predicts them.
+        circuits: circuits in the job.
+    """
+
+    request: int
+    job_id: str | None
+    state: str
+    elapsed_s: float
+    predicted_wait_s: float | None
+    circuits: int
 
 
 class ProgressBar:

@@ -13,6 +13,7 @@ from pennylane_qstore.ionq.http.api_key import Secret
 from pennylane_qstore.ionq.http.event_loop import background_loop, keep_forever
 from pennylane_qstore.ionq.http.retry import Clock, RetryPolicy
 from pennylane_qstore.ionq.http.transport import Endpoint, Transport
+from pennylane_qstore.ionq.jobs.poller import Poller
 
 
 class Address(NamedTuple):
@@ -29,8 +30,15 @@ class Address(NamedTuple):
     rng: random.Random | None
 
 
-class _Entry(NamedTuple):
+class SharedService(NamedTuple):
+    """One service, for every client of the same address: its endpoints, and its watcher."""
+
     api: Api
+    poller: Poller
+
+
+class _Entry(NamedTuple):
+    service: SharedService
     users: set[int]
 
 
@@ -40,7 +48,7 @@ _entries: dict[Address, _Entry] = {}
 _next_user = iter(range(2**62))
 
 
-def acquire(address: Address) -> tuple[Api, Callable[[], None]]:
+def acquire(address: Address) -> tuple[SharedService, Callable[[], None]]:
     """The shared service for this address, and a call that gives it back (any thread, once)."""
     with _lock:
         entry = _entries.get(address)
@@ -51,11 +59,11 @@ def acquire(address: Address) -> tuple[Api, Callable[[], None]]:
             )  # fmt: skip
             rng = address.rng or random.Random()  # noqa: S311  (jitter, no secret)
             api = Api(transport, address.policy, address.clock, rng)
-            entry = _entries[address] = _Entry(api, set())
+            entry = _entries[address] = _Entry(SharedService(api, Poller(api)), set())
         user = next(_next_user)
         entry.users.add(user)
     pid = os.getpid()
-    return entry.api, lambda: _release(address, user, pid)
+    return entry.service, lambda: _release(address, user, pid)
 
 
 def _release(address: Address, user: int, pid: int) -> None:
@@ -69,8 +77,8 @@ def _release(address: Address, user: int, pid: int) -> None:
         if entry.users:
             return
         del _entries[address]
-    if entry.api.transport.is_open:
-        background_loop().submit(entry.api.transport.close())
+    if entry.service.api.transport.is_open:
+        background_loop().submit(entry.service.api.transport.close())
 
 
 def _forget_after_fork() -> None:
@@ -79,7 +87,7 @@ def _forget_after_fork() -> None:
     for entry in _entries.values():
         # Its sockets are the parent's, and the loop's thread may have been in the midst of a
         # task: nothing of it may be closed, destroyed or complained about here.
-        keep_forever(entry.api)
+        keep_forever(entry.service)
     _entries.clear()
 
 

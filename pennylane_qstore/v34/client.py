@@ -23,11 +23,11 @@ from pennylane_qstore.errors import (
     LedgerError,
     QStoreError,
 )
-from pennylane_qstore.ionq.base_client import Connected, positive_s
+from pennylane_qstore.ionq.base_client import Connected
 from pennylane_qstore.ionq.http.transport import Traffic
 from pennylane_qstore.ionq.jobs.call import begin_jobs
 from pennylane_qstore.ionq.jobs.cost import book
-from pennylane_qstore.ionq.jobs.poller import JobKind, Progress
+from pennylane_qstore.ionq.jobs.poller import JobKind, Poller
 from pennylane_qstore.ionq.jobs.results import (
     CircuitFailure,
     Harvest,
@@ -43,6 +43,8 @@ from pennylane_qstore.ionq.messages.responses import (
     Histogram,
     JobState,
 )
+from pennylane_qstore.ionq.progress import Progress
+from pennylane_qstore.validation import positive_s
 
 _NATIVE = frozenset({"gpi", "gpi2", "ms", "zz"})
 _ANGLES = ("rotation", "phase", "phases", "angle")
@@ -157,7 +159,7 @@ class V34Calls(Connected):
             JobCanceled: the service does not know one of the jobs. None was cancelled.
         """
         api, ledger = self._api(), self.ledger
-        submitter = self._submitter()
+        submitter, poller = self._submitter(), self._service().poller
         states = {job_id: await api.job(job_id, self._traffic) for job_id in job_ids}
         gone = [job_id for job_id, state in states.items() if state.status == "deleted"]
         if gone:
@@ -177,7 +179,7 @@ class V34Calls(Connected):
             row = await ledger.off_loop(ledger.find, job_id)
             if row is not None and row.state is State.SUBMITTED and state.is_terminal:
                 with contextlib.suppress(JobCanceled):
-                    await finish(submitter, row, self._traffic, None, _nobody, 0)
+                    await finish(submitter, poller, row, self._traffic, None, _nobody, 0)
         return {job_id: state.status for job_id, state in states.items()}
 
 
@@ -230,7 +232,7 @@ async def _get_results(
     if timeout is not None and math.isnan(timeout):  # it is never over, and never not
         raise ConfigurationError(f"timeout must be a number of seconds; got {timeout!r}.")
     unique = list(dict.fromkeys(str(job_id) for job_id in job_ids))
-    submitter = client._submitter()
+    submitter, poller = client._submitter(), client._service().poller
     loop = asyncio.get_running_loop()
 
     async def one(job_id: str) -> _End | QStoreError:
@@ -238,10 +240,17 @@ async def _get_results(
         try:
             row = await loop.run_in_executor(None, client.ledger.find, job_id)
             return await client.on_loop(
-                _foreign(submitter, job_id, traffic, timeout, polling_interval)
+                _foreign(submitter, poller, job_id, traffic, timeout, polling_interval)
                 if row is None
                 else finish(
-                    submitter, row, traffic, timeout, _nobody, 0, max_delay_s=polling_interval
+                    submitter,
+                    poller,
+                    row,
+                    traffic,
+                    timeout,
+                    _nobody,
+                    0,
+                    max_delay_s=polling_interval,
                 )
             )
         except QStoreError as error:
@@ -272,6 +281,7 @@ class _End:
 
 async def _foreign(
     submitter: Submitter,
+    poller: Poller,
     job_id: str,
     traffic: Traffic,
     max_wait_s: float | None,
@@ -291,7 +301,7 @@ async def _foreign(
             job_ids=[job_id],
         )
     if not state.is_terminal:
-        state, _ = await api.poller.wait(
+        state, _ = await poller.wait(
             job_id, JobKind(state.backend or "", 0, 0), traffic, since=api.clock.monotonic(),
             max_wait_s=max_wait_s, max_delay_s=max_delay_s, report=_nobody,
         )  # fmt: skip
@@ -317,6 +327,7 @@ def _run_s(state: JobState) -> float | None:
 
 async def finish(
     submitter: Submitter,
+    poller: Poller,
     row: Submission,
     traffic: Traffic,
     max_wait_s: float | None,
@@ -345,7 +356,7 @@ async def finish(
         elapsed_s = api.clock.monotonic() - started
         report(Progress(index, job_id, state.status, elapsed_s, wait_s, row.circuits))
 
-    state, _ = await api.poller.wait(
+    state, _ = await poller.wait(
         job_id, JobKind(row.backend, row.circuits, row.shots), traffic, since=started,
         max_wait_s=max_wait_s, max_delay_s=max_delay_s, report=tell,
     )  # fmt: skip

@@ -42,7 +42,7 @@ def main(url, path, point, settle_s, backend, numbers):
         "crash-key",
         base_url=url,
         ledger=Ledger(path, observer=observe),
-        retry=policy,
+        retry_policy=policy,
     )
     for number in numbers:
         circuits = tuple(

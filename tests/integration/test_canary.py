@@ -92,7 +92,7 @@ def test_the_key_shows_up_nowhere(faults, tmp_path, request_of, fake_clock):
         with Emulator(faults=echoing(faults), seed=1) as emulator:
             client = IonQBatchClient(
                 CANARY, base_url=emulator.url, ledger=tmp_path / "ledger",
-                clock=fake_clock.clock(), retry=RetryPolicy(settle_s=0.2),
+                clock=fake_clock.clock(), retry_policy=RetryPolicy(settle_s=0.2),
             )  # fmt: skip
             try:
                 client.run([request_of(2), request_of(1)], keys=[("r", 0, 0), ("r", 0, 1)])
@@ -122,7 +122,7 @@ def test_the_key_goes_to_no_foreign_host(route, request_of, fake_clock):
         with Emulator(faults=faults) as emulator:
             client = IonQBatchClient(
                 CANARY, base_url=emulator.url, clock=fake_clock.clock(),
-                retry=RetryPolicy(settle_s=0.2, attempts=2),
+                retry_policy=RetryPolicy(settle_s=0.2, attempts=2),
             )  # fmt: skip
             with pytest.raises(QStoreError):
                 client.run([request_of(5)])

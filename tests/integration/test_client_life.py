@@ -106,7 +106,7 @@ def test_a_second_interrupt_leaves_at_once(client_for, request_of, caplog, tmp_p
 def test_an_interrupt_while_looking_for_a_lost_answer_leaves_it_ambiguous(client_for, request_of):
     faults = [Fault("close", route="submit")]
     with Emulator(faults=faults) as emulator:
-        client = client_for(emulator.url, retry=RetryPolicy(settle_s=30.0))
+        client = client_for(emulator.url, retry_policy=RetryPolicy(settle_s=30.0))
         watcher = interrupt_when(
             lambda: [r.state for r in client.ledger.submissions()] == [State.AMBIGUOUS]
         )

@@ -31,7 +31,7 @@ from pennylane_qstore.errors import (
     QStoreError,
 )
 from pennylane_qstore.ionq.http.api import Api
-from pennylane_qstore.ionq.http.retry import Clock, Lost, RetryPolicy, Unsent
+from pennylane_qstore.ionq.http.retry import Clock, NotSent, ResponseLost, RetryPolicy
 from pennylane_qstore.ionq.http.transport import Answer, Endpoint, Traffic
 from pennylane_qstore.ionq.jobs.call import begin_jobs, results_of, run_jobs
 from pennylane_qstore.ionq.jobs.runner import JobRunner
@@ -142,17 +142,17 @@ class Service:
         if method == "POST":
             self.posts += 1
             if mishap == "unsent":
-                raise Unsent("refused")
+                raise NotSent("refused")
             if mishap == "throttled":
                 return Answer(429, b"{}", "3")
             if mishap == "dropped":
-                raise Lost("cut before")
+                raise ResponseLost("cut before")
             if mishap == "accepted late":
                 self.accept(body, delay_s=SETTLE_S / 2)
-                raise Lost("cut, and accepted later")
+                raise ResponseLost("cut, and accepted later")
             job = self.accept(body)
             if mishap == "cut after":
-                raise Lost("cut after")
+                raise ResponseLost("cut after")
             if mishap == "502 after":
                 return Answer(502, b"")
             return reply({"id": job["id"], "status": "submitted", "session_id": None}, 201)

@@ -41,7 +41,7 @@ def test_a_job_that_stays_unknown_is_given_up_after_the_settle_time(
     faults = [Fault("status", route="job", status=404, times=None)]
     with Emulator(faults=faults) as emulator:
         client = client_for(
-            emulator.url, clock=fake_clock.clock(), retry=RetryPolicy(settle_s=50.0)
+            emulator.url, clock=fake_clock.clock(), retry_policy=RetryPolicy(settle_s=50.0)
         )
         with pytest.raises(JobCanceled, match="deleted"):
             client.run([request_of(2, QPU)])
@@ -111,7 +111,7 @@ def test_an_interrupt_in_a_pause_says_nothing_of_a_row_that_another_has(
         client = client_for(emulator.url, ledger=ledger)
         other = client_for(
             emulator.url, ledger=ledger.path, on_ambiguous="resubmit",
-            retry=RetryPolicy(settle_s=0.05),
+            retry_policy=RetryPolicy(settle_s=0.05),
         )  # fmt: skip
 
         def take_over():
@@ -146,8 +146,10 @@ def test_a_row_that_another_took_while_it_waited_in_line_is_not_sent(
     with Emulator(faults=faults, clock=clock) as emulator:
         ledger = Ledger(tmp_path / "ledger")
         short = RetryPolicy(settle_s=0.05)
-        client = client_for(emulator.url, ledger=ledger, pool_size=1, retry=short)
-        other = client_for(emulator.url, ledger=ledger.path, on_ambiguous="resubmit", retry=short)
+        client = client_for(emulator.url, ledger=ledger, pool_size=1, retry_policy=short)
+        other = client_for(
+            emulator.url, ledger=ledger.path, on_ambiguous="resubmit", retry_policy=short
+        )
         got = []
         requests = [request_of(1, QPU, seed=7), request_of(1, QPU)]
         waiting = threading.Thread(
@@ -176,7 +178,7 @@ def test_after_a_clock_was_set_back_the_search_is_not_long(
         clock = fake_clock.clock()
         ledger = Ledger(tmp_path / "ledger", now=clock.now)
         client = client_for(
-            emulator.url, ledger=ledger, clock=clock, retry=RetryPolicy(settle_s=75.0)
+            emulator.url, ledger=ledger, clock=clock, retry_policy=RetryPolicy(settle_s=75.0)
         )
         with pytest.raises(AmbiguousSubmission):
             client.run([request_of(1, QPU)], keys=[KEY])

@@ -658,7 +658,7 @@ def test_a_dead_status_endpoint_never_leads_to_a_second_job(client_for, request_
     # Ten minutes of the client's clock without an answer to a single look.
     with Emulator(faults=[Fault("status", route="job", status=503, times=80)]) as emulator:
         client = client_for(
-            emulator.url, clock=fake_clock.clock(), retry=RetryPolicy(cap_s=20.0, base_s=1.0)
+            emulator.url, clock=fake_clock.clock(), retry_policy=RetryPolicy(cap_s=20.0, base_s=1.0)
         )
         (result,) = client.run([request_of(2)])
         assert len(result.histograms) == 2

@@ -9,8 +9,7 @@ import sys
 
 import pytest
 
-from pennylane_qstore.ionq.jobs.poller import Progress
-from pennylane_qstore.ionq.progress import ProgressBar
+from pennylane_qstore.ionq.progress import Progress, ProgressBar
 
 
 def test_the_bar_counts_circuits_of_jobs_that_ended(client, request_of):

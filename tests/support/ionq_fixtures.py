@@ -94,7 +94,9 @@ def client_for():
     rng = random.Random(7)  # one for all: clients that differ do not share connections
 
     def make(url, **options):
-        options.setdefault("retry", RetryPolicy(settle_s=0.3, base_s=0.01, throttle_base_s=0.05))
+        options.setdefault(
+            "retry_policy", RetryPolicy(settle_s=0.3, base_s=0.01, throttle_base_s=0.05)
+        )
         options.setdefault("rng", rng)
         client = IonQBatchClient(options.pop("api_key", "test-key"), base_url=url, **options)
         clients.append(client)

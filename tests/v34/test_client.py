@@ -252,6 +252,6 @@ def test_a_lost_answer_does_not_pay_twice(emulator):
         return await client.get_results_parallel(ids)
 
     emulator.faults.add(Fault("close", route="submit", when="after"))
-    found = use(emulator.url, scenario, retry=RetryPolicy(settle_s=0.2))
+    found = use(emulator.url, scenario, retry_policy=RetryPolicy(settle_s=0.2))
     assert found[0].status == "completed"
     assert emulator.billed_jobs == 1

@@ -24,12 +24,12 @@ from pennylane_qstore.errors import (
 )
 from pennylane_qstore.ionq.http.retry import (
     Clock,
-    Lost,
+    NotSent,
     Outcome,
     Pacer,
+    ResponseLost,
     RetryPolicy,
     RetryQuota,
-    Unsent,
     classify,
     is_transient,
     parse_retry_after,
@@ -41,7 +41,6 @@ from pennylane_qstore.ionq.http.transport import (
     Traffic,
     Transport,
 )
-from pennylane_qstore.ionq.jobs.poller import Durations, Poller
 from pennylane_qstore.ionq.messages.responses import (
     JobPage,
     JobState,
@@ -81,8 +80,6 @@ class Api:
         self.rng = rng
         self.pacer = Pacer(clock)
         self.quota = RetryQuota(policy.quota)
-        self.durations = Durations()
-        self.poller = Poller(self)
 
     @property
     def settle_s(self) -> float:
@@ -112,7 +109,8 @@ class Api:
             The job id.
 
         Raises:
-            Unsent, Lost: see there; ``Lost`` also for an answer that does not tell.
+            NotSent: the service was not reached.
+            ResponseLost: no valid answer came back, or one that does not tell.
             Throttled: the service wants a pause.
             ServiceError, AuthenticationError: refused, no job was created.
         """
@@ -123,14 +121,14 @@ class Api:
             try:
                 job_id = parse_created(answer.body)
             except InvalidResponse as error:
-                raise Lost(str(error)) from None
+                raise ResponseLost(str(error)) from None
             self.quota.give()
             return job_id
         if outcome is Outcome.THROTTLED:
             raise Throttled(self.retry_after_s(answer), self.error(answer, "POST /jobs"))
         if outcome is Outcome.REJECTED:
             raise self.error(answer, "POST /jobs")
-        raise Lost(f"status {answer.status}")
+        raise ResponseLost(f"status {answer.status}")
 
     async def job(self, job_id: str, traffic: Traffic, *, patient: bool = False) -> JobState:
         """The state of a job; status ``"deleted"`` if the service does not know it."""
@@ -278,9 +276,9 @@ class Api:
                     raise error
                 throttled = answer.status == 429
                 hint_s = self.retry_after_s(answer)
-            except (Unsent, Lost) as reason:
+            except (NotSent, ResponseLost) as reason:
                 error = self.unreachable(reason, what)
-                if isinstance(reason, Unsent) and reason.permanent:
+                if isinstance(reason, NotSent) and reason.permanent:
                     raise error from None
             except InvalidResponse as broken:
                 error = broken
@@ -342,7 +340,7 @@ class Api:
             status=answer.status, body=text, request_id=answer.request_id,
         )  # fmt: skip
 
-    def unreachable(self, reason: Unsent | Lost, what: str) -> ConnectionFailed:
+    def unreachable(self, reason: NotSent | ResponseLost, what: str) -> ConnectionFailed:
         """The typed error for a service that gives no answer."""
         return ConnectionFailed(
             f"{what} at {self.transport.endpoint.base_url} failed: {reason}. "

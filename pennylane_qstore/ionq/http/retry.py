@@ -29,7 +29,7 @@ class Outcome(Enum):
     AMBIGUOUS = "ambiguous"
 
 
-class Unsent(Exception):  # noqa: N818  (never leaves the room)
+class NotSent(Exception):  # noqa: N818  (never leaves the room)
     """The request did not reach the service.
 
     Args:
@@ -42,7 +42,7 @@ class Unsent(Exception):  # noqa: N818  (never leaves the room)
         self.permanent = permanent
 
 
-class Lost(Exception):  # noqa: N818  (never leaves the room)
+class ResponseLost(Exception):  # noqa: N818  (never leaves the room)
     """The request was sent, at least in part, and no valid answer came back."""
 
 

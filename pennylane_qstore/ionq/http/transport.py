@@ -23,7 +23,7 @@ from pennylane_qstore._version import __version__
 from pennylane_qstore.errors import ConfigurationError, InvalidResponse
 from pennylane_qstore.ionq.http.api_key import Secret
 from pennylane_qstore.ionq.http.event_loop import background_loop
-from pennylane_qstore.ionq.http.retry import Lost, Unsent
+from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost
 
 MAX_ERROR_BYTES = 64 * 1024
 """Decoded bytes read of an answer with an error status."""
@@ -193,8 +193,8 @@ class Transport:
             before: awaited when a connection is free, just before the request goes out.
 
         Raises:
-            Unsent: the service was not reached.
-            Lost: the request went out and no valid answer came back.
+            NotSent: the service was not reached.
+            ResponseLost: the request went out and no valid answer came back.
         """
         session = self._session or self._open()
         assert self._slots is not None  # noqa: S101  (for the type checker: _open sets it)
@@ -206,7 +206,7 @@ class Transport:
             if before is not None:
                 await before()
             if session.closed:  # by another thread, while this one waited in line
-                raise Unsent("the connections were closed before it was sent")
+                raise NotSent("the connections were closed before it was sent")
             traffic.requests += 1
             traffic.posts += method == "POST"
             traffic.bytes_sent += len(body) if body else 0
@@ -316,7 +316,7 @@ async def _read(response: aiohttp.ClientResponse, max_bytes: int, good: bool) ->
     return b"".join(chunks)
 
 
-def _failure(error: Exception, key: Secret) -> Unsent | Lost:
+def _failure(error: Exception, key: Secret) -> NotSent | ResponseLost:
     reason = key.redact(f"{type(error).__name__}: {error}")[:300]  # cut last: no half of a key
     certificate = (
         aiohttp.ClientConnectorCertificateError,
@@ -324,7 +324,7 @@ def _failure(error: Exception, key: Secret) -> Unsent | Lost:
         aiohttp.InvalidURL,
     )
     if isinstance(error, certificate):
-        return Unsent(reason, permanent=True)
+        return NotSent(reason, permanent=True)
     not_connected = (
         aiohttp.ClientConnectorError,
         aiohttp.ConnectionTimeoutError,
@@ -333,8 +333,8 @@ def _failure(error: Exception, key: Secret) -> Unsent | Lost:
     # Closed, by another thread, while it was connecting; aiohttp has no type of its own for that.
     closed = type(error) is aiohttp.ClientConnectionError and "Connector is closed" in reason
     if closed or isinstance(error, not_connected):
-        return Unsent(reason)
-    return Lost(reason)
+        return NotSent(reason)
+    return ResponseLost(reason)
 
 
 async def _count_opened(_session: Any, context: SimpleNamespace, _params: Any) -> None:

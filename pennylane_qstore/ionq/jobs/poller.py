@@ -9,14 +9,12 @@ import random
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pennylane_qstore.errors import InvalidResponse, JobTimeout, ServiceError
+from pennylane_qstore.ionq.http.api import Api
+from pennylane_qstore.ionq.http.transport import Traffic
 from pennylane_qstore.ionq.messages.responses import JobState
-
-if TYPE_CHECKING:
-    from pennylane_qstore.ionq.http.api import Api
-    from pennylane_qstore.ionq.http.transport import Traffic
 
 logger = logging.getLogger(__name__)
 
@@ -35,26 +33,6 @@ _EARLY, _LATE, _FINE = 0.98, 1.15, 0.022  # of the duration seen last; two looks
 _GROUP = 25  # jobs per request
 _TOGETHER = 0.25  # of its delay by which a job may be looked at early, with others
 _REMEMBERED = 256
-
-
-class Progress(NamedTuple):
-    """What a progress callback is told.
-
-    Attributes:
-        request: which request of the call.
-        job_id: IonQ's id; ``None`` before the job exists.
-        state: ``"submitting"``, then IonQ's states.
-        elapsed_s: seconds since the call.
-        predicted_wait_s: seconds in the queue still, if the service predicts them.
-        circuits: circuits in the job.
-    """
-
-    request: int
-    job_id: str | None
-    state: str
-    elapsed_s: float
-    predicted_wait_s: float | None
-    circuits: int
 
 
 class JobKind(NamedTuple):
@@ -147,6 +125,7 @@ class Poller:
 
     def __init__(self, api: Api) -> None:
         self._api = api
+        self._durations = Durations()
         self._watches: set[Watch] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -319,7 +298,7 @@ class Poller:
         watch.report(state)
         if state.is_terminal:
             if state.status == "completed":
-                self._api.durations.remember(watch.kind, _duration_s(state, now - watch.since))
+                self._durations.remember(watch.kind, _duration_s(state, now - watch.since))
             watch.done.set_result(state)
         else:
             self._schedule(watch, now)
@@ -333,7 +312,7 @@ class Poller:
             # The shortest of the last: a look that waited for the simulation says nothing.
             round_trip_s=min(self._round_trips, default=self._first_round_trip_s),
             predicted_s=None if predicted is None else predicted / 1e3,
-            expected_s=self._api.durations.expect(watch.kind),
+            expected_s=self._durations.expect(watch.kind),
             rng=self._api.rng,
         )
         watch.delay_s = min(watch.delay_s, watch.max_delay_s)

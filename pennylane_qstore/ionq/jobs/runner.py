@@ -18,7 +18,7 @@ from pennylane_qstore.errors import JobCanceled, JobFailed, LedgerError, QStoreE
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.transport import Endpoint, Traffic, post_timeout_s
 from pennylane_qstore.ionq.jobs.cost import book, read_cost
-from pennylane_qstore.ionq.jobs.poller import JobKind, Progress
+from pennylane_qstore.ionq.jobs.poller import JobKind, Poller
 from pennylane_qstore.ionq.jobs.results import CircuitFailure, Harvest, harvest, pack, unpack
 from pennylane_qstore.ionq.jobs.submitter import FREE, Submitter, taken
 from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, Intent, JobKey, Ledger, Submission
@@ -27,6 +27,7 @@ from pennylane_qstore.ionq.messages.responses import (
     Histogram,
     JobState,
 )
+from pennylane_qstore.ionq.progress import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -130,6 +131,7 @@ class JobRunner:
 
     Args:
         api: the service.
+        poller: watches its jobs.
         ledger: where everything is written down.
         submitter: makes jobs of intents.
         retry_failed: whether circuits that failed on the service are sent again, once.
@@ -141,6 +143,7 @@ class JobRunner:
     def __init__(
         self,
         api: Api,
+        poller: Poller,
         ledger: Ledger,
         submitter: Submitter,
         *,
@@ -150,6 +153,7 @@ class JobRunner:
         max_delay_s: float | None = None,
     ) -> None:
         self.api = api
+        self.poller = poller
         self.ledger = ledger
         self.submitter = submitter
         self.retry_failed = retry_failed
@@ -330,7 +334,7 @@ class JobRunner:
             self._tell(job, job_id, state.status, None if wait_ms is None else wait_ms / 1e3)
 
         kind = JobKind(job.request.backend, circuits, job.request.shots)
-        state, polls = await self.api.poller.wait(
+        state, polls = await self.poller.wait(
             job_id, kind, job.traffic, since=since, max_wait_s=self.max_wait_s,
             max_delay_s=self.max_delay_s, report=report,
         )  # fmt: skip

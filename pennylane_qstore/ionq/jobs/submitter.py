@@ -22,7 +22,7 @@ from pennylane_qstore.errors import (
     ServiceError,
 )
 from pennylane_qstore.ionq.http.api import PAGE, Api, Throttled
-from pennylane_qstore.ionq.http.retry import Lost, Unsent
+from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost
 from pennylane_qstore.ionq.http.transport import Traffic, post_timeout_s
 from pennylane_qstore.ionq.ledger.lease import new_owner
 from pennylane_qstore.ionq.ledger.ledger import (
@@ -227,7 +227,7 @@ class Submitter:
                 error, hint_s = busy.error, busy.hint_s
                 is_busy = True
                 again = throttled < policy.throttled_attempts and quota.take(policy.throttle_cost)
-            except Unsent as reason:
+            except NotSent as reason:
                 failures += 1
                 error = self.api.unreachable(reason, "POST /jobs")
                 is_busy = False
@@ -236,7 +236,7 @@ class Submitter:
                     and failures < policy.attempts
                     and quota.take(policy.retry_cost)
                 )
-            except Lost as reason:
+            except ResponseLost as reason:
                 doubtful = True
                 failures += 1
                 job_id = await self.recover(row, traffic, settle_s=self.api.settle_s, owner=owner)
@@ -307,7 +307,7 @@ class Submitter:
                 post.cancel()
             if not post.done():
                 await asyncio.wait({post})
-            if post.cancelled() or isinstance(post.exception(), (Throttled, Unsent)):
+            if post.cancelled() or isinstance(post.exception(), (Throttled, NotSent)):
                 await self._not_sent(row, "interrupted before it was accepted", owner, doubtful)
             raise
 
@@ -334,7 +334,7 @@ class Submitter:
 
         try:
             job_id = await self.api.create(body, traffic, before)
-        except Lost as reason:
+        except ResponseLost as reason:
             await self.ledger.off_loop(self.ledger.ambiguous, row.id, str(reason), owner)
             raise
         except ServiceError as error:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import random
 
 import orjson
 import pytest
+from support.scripted_service import api_with
 
 from pennylane_qstore.errors import (
     AuthenticationError,
@@ -14,42 +14,10 @@ from pennylane_qstore.errors import (
     InvalidResponse,
     ServiceError,
 )
-from pennylane_qstore.ionq.http.api import Api
-from pennylane_qstore.ionq.http.retry import Lost, RetryPolicy, Unsent
-from pennylane_qstore.ionq.http.transport import Answer, Endpoint, Traffic
-from pennylane_qstore.ionq.jobs.poller import JobKind
+from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost, RetryPolicy
+from pennylane_qstore.ionq.http.transport import Answer, Traffic
 
 OK = Answer(200, b'{"id": "a", "status": "ready"}')
-POLICY = RetryPolicy(attempts=3, throttled_attempts=5, base_s=1.0, throttle_base_s=2.0, outage_s=60)
-
-
-class Script:
-    """Answers in turn, the last for ever; exceptions are raised. Notes what was asked."""
-
-    endpoint = Endpoint("http://127.0.0.1:9/v0.4")
-    last_date = None
-
-    def __init__(self, *answers):
-        self.answers = list(answers)
-        self.asked = []
-
-    async def request(self, method, path, traffic, *, body=None, max_bytes=0, before=None):
-        self.asked.append((method, path))
-        traffic.requests += 1
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if callable(answer):
-            answer = answer(path)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def redact(self, text):
-        return text.replace("canary", "***")
-
-
-def api_with(fake_clock, *answers, policy=POLICY):
-    script = Script(*answers)
-    return Api(script, policy, fake_clock.clock(), random.Random(0)), script
 
 
 def read_job(api, **options):
@@ -64,7 +32,9 @@ def test_reads_repeat_after_transient_answers(fake_clock, status):
     assert len(fake_clock.sleeps) == 2
 
 
-@pytest.mark.parametrize("failure", [Unsent("refused"), Lost("cut"), Answer(200, b"<html>")])
+@pytest.mark.parametrize(
+    "failure", [NotSent("refused"), ResponseLost("cut"), Answer(200, b"<html>")]
+)
 def test_reads_repeat_after_lost_answers(fake_clock, failure):
     api, _ = api_with(fake_clock, failure, OK)
     assert read_job(api).status == "ready"
@@ -78,7 +48,7 @@ def test_reads_end_after_the_last_attempt(fake_clock):
 
 
 def test_patient_reads_try_as_long_as_the_outage_may_last(fake_clock):
-    api, script = api_with(fake_clock, Unsent("refused"))
+    api, script = api_with(fake_clock, NotSent("refused"))
     with pytest.raises(ConnectionFailed, match="refused"):
         read_job(api, patient=True)
     assert fake_clock.ahead >= 60
@@ -144,7 +114,7 @@ def test_redirects_are_refused(fake_clock):
 
 
 def test_certificate_errors_are_not_repeated(fake_clock):
-    api, script = api_with(fake_clock, Unsent("certificate", permanent=True))
+    api, script = api_with(fake_clock, NotSent("certificate", permanent=True))
     with pytest.raises(ConnectionFailed, match="certificate"):
         read_job(api, patient=True)
     assert len(script.asked) == 1
@@ -223,34 +193,6 @@ def test_a_cursor_is_quoted(fake_clock):
 
     asyncio.run(all_of_it())
     assert script.asked[1][1] == "/jobs?limit=25&next=a%26target%3Dx%2F..%2Fy"
-
-
-def answer_about(path):
-    """A service whose list tells of nothing, and that refuses to tell of job b."""
-    if "?" in path:
-        return Answer(200, b'{"jobs": [], "next": null}')
-    job_id = path.rpartition("/")[2]
-    if job_id == "b":
-        return Answer(400, b'{"message": "not this one"}')
-    return Answer(200, orjson.dumps({"id": job_id, "status": "completed"}))
-
-
-def test_what_is_wrong_with_one_job_is_not_wrong_with_those_looked_at_with_it(fake_clock):
-    api, script = api_with(fake_clock, answer_about)
-
-    async def wait(job_id):
-        return await api.poller.wait(
-            job_id, JobKind("simulator", 1, 1), Traffic(), since=api.clock.monotonic(),
-            max_wait_s=None, report=lambda state: None,
-        )  # fmt: skip
-
-    async def scenario():
-        return await asyncio.gather(*map(wait, "abc"), return_exceptions=True)
-
-    a, b, c = asyncio.run(scenario())
-    assert "ids=" in script.asked[0][1]  # they were looked at together
-    assert (a[0].status, c[0].status) == ("completed", "completed")
-    assert isinstance(b, ServiceError)
 
 
 def test_a_list_of_jobs_is_read_until_they_are_found(fake_clock):

@@ -15,7 +15,7 @@ from pennylane_qstore.errors import ConfigurationError, InvalidResponse
 from pennylane_qstore.ionq.http import transport
 from pennylane_qstore.ionq.http.api_key import Secret
 from pennylane_qstore.ionq.http.event_loop import background_loop
-from pennylane_qstore.ionq.http.retry import Lost, Unsent
+from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost
 from pennylane_qstore.ionq.http.transport import Endpoint, Traffic, Transport, post_timeout_s
 
 
@@ -106,7 +106,7 @@ def ask(url, method="GET", path="/jobs", timeout_s=None, key="key", **options):
 def test_nobody_listening_is_not_sent():
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
-        with pytest.raises(Unsent) as failure:
+        with pytest.raises(NotSent) as failure:
             ask(f"http://127.0.0.1:{held.getsockname()[1]}/v0.4")
         assert not failure.value.permanent
 
@@ -116,14 +116,14 @@ def test_nobody_listening_is_not_sent():
 def test_a_connection_that_ends_early_is_lost(kind, when):
     with (
         Emulator(faults=[Fault(kind, route="submit", when=when, times=None)]) as emulator,
-        pytest.raises(Lost),
+        pytest.raises(ResponseLost),
     ):
         ask(emulator.url, "POST", body=b"{}")
 
 
 def test_a_slow_answer_is_lost():
     faults = [Fault("delay", route="list", delay_s=5.0, times=None)]
-    with Emulator(faults=faults) as emulator, pytest.raises(Lost, match=r"[Tt]imeout"):
+    with Emulator(faults=faults) as emulator, pytest.raises(ResponseLost, match=r"[Tt]imeout"):
         ask(emulator.url, timeout_s=0.05)
 
 
@@ -131,7 +131,7 @@ def test_an_answer_that_trickles_in_is_lost(monkeypatch):
     # Every byte comes in time, and all of them would take a minute.
     monkeypatch.setattr(transport, "_READ_TOTAL_S", 0.1)
     faults = [Fault("trickle", delay_s=0.1, times=None)]
-    with Emulator(faults=faults) as emulator, pytest.raises(Lost, match=r"[Tt]imeout"):
+    with Emulator(faults=faults) as emulator, pytest.raises(ResponseLost, match=r"[Tt]imeout"):
         ask(emulator.url, path="/backends", timeout_s=0.5, max_bytes=10_000)
 
 
@@ -168,13 +168,13 @@ def test_what_waits_while_another_thread_closes_is_not_sent(emulator):
         finally:
             await one.close()
 
-    with pytest.raises(Unsent, match="closed"):
+    with pytest.raises(NotSent, match="closed"):
         background_loop().submit(scenario()).result(30)
     assert (emulator.requests, traffic.posts) == ([], 0)
 
 
 @pytest.mark.parametrize(
-    ("text", "kind"), [("Connector is closed.", Unsent), ("Connection closed", Lost)]
+    ("text", "kind"), [("Connector is closed.", NotSent), ("Connection closed", ResponseLost)]
 )
 def test_only_what_was_closed_while_connecting_is_not_sent(text, kind):
     assert type(transport._failure(aiohttp.ClientConnectionError(text), Secret("key"))) is kind
@@ -185,7 +185,7 @@ def test_a_gigabyte_in_a_megabyte_is_not_swallowed():
     faults[0].payload()  # made before memory is looked at
     with Emulator(faults=faults) as emulator:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        with pytest.raises(Lost, match="larger than"):
+        with pytest.raises(ResponseLost, match="larger than"):
             ask(emulator.url)
         grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         assert grown_kb < 64 * 1024

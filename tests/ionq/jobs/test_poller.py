@@ -6,13 +6,16 @@ import asyncio
 import math
 import random
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.scripted_service import api_with
 
 from pennylane_qstore.emulator import Emulator, Fault
-from pennylane_qstore.errors import JobTimeout
-from pennylane_qstore.ionq.jobs.poller import Durations, JobKind, next_delay_s
+from pennylane_qstore.errors import JobTimeout, ServiceError
+from pennylane_qstore.ionq.http.transport import Answer, Traffic
+from pennylane_qstore.ionq.jobs.poller import Durations, JobKind, Poller, next_delay_s
 
 KIND = JobKind("simulator", 20, 500)
 
@@ -155,10 +158,40 @@ def test_nobody_looks_for_a_job_that_nobody_waits_for(client_for, request_of, as
         client = client_for(emulator.url)
         with pytest.raises(JobTimeout):
             client.run([request_of(1)], max_wait=0.2)
-        poller = client._api().poller
+        poller = client._service().poller
 
         async def ended():
             tasks = {poller._task, *poller._asking}
             await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5.0)
 
         client.call(ended())
+
+
+def answer_about(path):
+    """A service whose list tells of nothing, and that refuses to tell of job b."""
+    if "?" in path:
+        return Answer(200, b'{"jobs": [], "next": null}')
+    job_id = path.rpartition("/")[2]
+    if job_id == "b":
+        return Answer(400, b'{"message": "not this one"}')
+    return Answer(200, orjson.dumps({"id": job_id, "status": "completed"}))
+
+
+def test_what_is_wrong_with_one_job_is_not_wrong_with_those_looked_at_with_it(fake_clock):
+    api, script = api_with(fake_clock, answer_about)
+
+    poller = Poller(api)
+
+    async def wait(job_id):
+        return await poller.wait(
+            job_id, JobKind("simulator", 1, 1), Traffic(), since=api.clock.monotonic(),
+            max_wait_s=None, report=lambda state: None,
+        )  # fmt: skip
+
+    async def scenario():
+        return await asyncio.gather(*map(wait, "abc"), return_exceptions=True)
+
+    a, b, c = asyncio.run(scenario())
+    assert "ids=" in script.asked[0][1]  # they were looked at together
+    assert (a[0].status, c[0].status) == ("completed", "completed")
+    assert isinstance(b, ServiceError)

@@ -60,7 +60,7 @@ def test_an_accepted_job_is_found_and_never_paid_twice(
 ):
     faults = [Fault(route="submit", times=times, **ACCEPTED[name])]
     with Emulator(faults=faults) as emulator:
-        client = client_for(emulator.url, retry=POLICY)
+        client = client_for(emulator.url, retry_policy=POLICY)
         result = client.run([request_of(3, backend)])[0]
         assert len(result.histograms) == 3
         assert emulator.billed_jobs == 1
@@ -79,7 +79,7 @@ def test_a_job_that_was_not_accepted_is_sent_again_only_where_it_is_free(
     faults = [Fault(route="submit", times=times, **NOT_ACCEPTED[name])]
     policy = RetryPolicy(settle_s=0.02, base_s=0.001, attempts=3)
     with Emulator(faults=faults) as emulator:
-        client = client_for(emulator.url, retry=policy)
+        client = client_for(emulator.url, retry_policy=policy)
         end = settle(client, request_of(2))
         if times == 1:
             assert end.status == "completed"
@@ -95,7 +95,7 @@ def test_a_job_that_was_not_accepted_is_sent_again_only_where_it_is_free(
 def test_on_a_qpu_what_is_not_found_is_reported_and_not_sent_again(client_for, request_of, name):
     faults = [Fault(route="submit", times=None, **NOT_ACCEPTED[name])]
     with Emulator(faults=faults) as emulator:
-        client = client_for(emulator.url, retry=RetryPolicy(settle_s=0.02))
+        client = client_for(emulator.url, retry_policy=RetryPolicy(settle_s=0.02))
         with pytest.raises(AmbiguousSubmission) as doubt:
             client.run([request_of(2, "qpu.forte-1")])
         assert emulator.stats()["posts"] == 1
@@ -108,7 +108,9 @@ def test_on_a_qpu_what_is_not_found_is_reported_and_not_sent_again(client_for, r
 def test_on_a_qpu_the_user_may_choose_to_send_again(client_for, request_of):
     faults = [Fault("status", route="submit", status=502)]
     with Emulator(faults=faults) as emulator:
-        client = client_for(emulator.url, retry=RetryPolicy(settle_s=0.02), on_ambiguous="resubmit")
+        client = client_for(
+            emulator.url, retry_policy=RetryPolicy(settle_s=0.02), on_ambiguous="resubmit"
+        )
         assert client.run([request_of(2, "qpu.forte-1")])[0].status == "completed"
         assert emulator.billed_jobs == 1
 
@@ -117,7 +119,7 @@ def test_on_a_qpu_the_user_may_choose_to_send_again(client_for, request_of):
 def test_429_is_waited_out_and_the_job_is_sent(client_for, request_of, fake_clock, retry_after):
     faults = [Fault("status", route="submit", status=429, retry_after=retry_after)]
     with Emulator(faults=faults) as emulator:
-        client = client_for(emulator.url, retry=POLICY, clock=fake_clock.clock())
+        client = client_for(emulator.url, retry_policy=POLICY, clock=fake_clock.clock())
         assert client.run([request_of(1)])[0].status == "completed"
         assert 1.0 <= max(fake_clock.sleeps) < 1.3
         assert emulator.billed_jobs == 1
@@ -128,14 +130,14 @@ def test_429_is_waited_out_and_the_job_is_sent(client_for, request_of, fake_cloc
 def test_429_without_a_sensible_pause_is_waited_out_too(client_for, request_of, retry_after):
     faults = [Fault("status", route="submit", status=429, retry_after=retry_after, times=2)]
     with Emulator(faults=faults) as emulator:
-        assert client_for(emulator.url, retry=POLICY).run([request_of(1)])[0]
+        assert client_for(emulator.url, retry_policy=POLICY).run([request_of(1)])[0]
         assert emulator.billed_jobs == 1
 
 
 def test_429_for_ever_ends_as_rejected(client_for, request_of):
     faults = [Fault("status", route="submit", status=429, times=None)]
     with Emulator(faults=faults) as emulator:
-        client = client_for(emulator.url, retry=POLICY)
+        client = client_for(emulator.url, retry_policy=POLICY)
         with pytest.raises(ServiceError, match="429"):
             client.run([request_of(1)])
         assert emulator.stats()["posts"] == POLICY.throttled_attempts
@@ -145,7 +147,7 @@ def test_429_for_ever_ends_as_rejected(client_for, request_of):
 def test_429_pauses_every_request_of_the_client(client_for, request_of):
     faults = [Fault("status", route="submit", status=429, retry_after=0.4)]
     with Emulator(faults=faults) as emulator:
-        client_for(emulator.url, retry=POLICY).run([request_of(1, seed=s) for s in range(4)])
+        client_for(emulator.url, retry_policy=POLICY).run([request_of(1, seed=s) for s in range(4)])
         assert emulator.billed_jobs == 4
         assert emulator.stats()["posts"] == 5
 
@@ -163,7 +165,7 @@ def test_refusals_are_final_and_no_job_is_looked_for(client_for, request_of, sta
 def test_a_service_that_is_not_there_is_tried_and_then_named(client_for, request_of):
     with Emulator() as emulator:
         url = emulator.url
-    client = client_for(url, retry=POLICY)
+    client = client_for(url, retry_policy=POLICY)
     with pytest.raises(ConnectionFailed, match=r"127\.0\.0\.1"):
         client.run([request_of(1)])
     assert [row.state for row in client.ledger.submissions()] == [State.REJECTED]
@@ -178,7 +180,7 @@ def test_a_job_accepted_late_is_found_within_the_settle_time(
     faults = [Fault("delay", route="submit", delay_s=0.15, times=times)]
     monkeypatch.setattr(transport, "_POST_S", 0.05)
     with Emulator(faults=faults) as emulator:
-        client = client_for(emulator.url, retry=RetryPolicy(settle_s=20.0))
+        client = client_for(emulator.url, retry_policy=RetryPolicy(settle_s=20.0))
         result = client.run([request_of(2)])[0]
         assert result.status == "completed"
         assert emulator.billed_jobs == 1
@@ -188,7 +190,7 @@ def test_a_job_accepted_late_is_found_within_the_settle_time(
 def test_a_job_listed_late_is_found_within_the_settle_time(client_for, request_of):
     faults = [Fault("close", route="submit", when="after"), Fault("list_lag", delay_s=0.15)]
     with Emulator(faults=faults) as emulator:
-        client = client_for(emulator.url, retry=RetryPolicy(settle_s=20.0))
+        client = client_for(emulator.url, retry_policy=RetryPolicy(settle_s=20.0))
         assert client.run([request_of(2)])[0].status == "completed"
         assert emulator.stats()["posts"] == 1
 
@@ -204,7 +206,9 @@ def test_of_two_jobs_with_one_token_one_is_kept_and_the_other_cancelled(
         Fault("list_lag", delay_s=0.3),
     ]
     with Emulator(profile=1.0, faults=faults, clock=fake_clock.services) as emulator:
-        client = client_for(emulator.url, retry=RetryPolicy(settle_s=0.1), clock=fake_clock.clock())
+        client = client_for(
+            emulator.url, retry_policy=RetryPolicy(settle_s=0.1), clock=fake_clock.clock()
+        )
         assert client.run([request_of(2)])[0].status == "completed"
         assert emulator.stats()["posts"] == 2
         assert "accepted 2 times" in caplog.text
@@ -219,7 +223,7 @@ def test_of_two_jobs_with_one_token_one_is_kept_and_the_other_cancelled(
 def test_the_list_is_searched_over_pages_and_children_are_skipped(client_for, request_of):
     rules = Rules(page_limit=3, list_children=True)
     with Emulator(seed=2, rules=rules) as emulator:
-        client = client_for(emulator.url, retry=POLICY)
+        client = client_for(emulator.url, retry_policy=POLICY)
         client.run([request_of(4, seed=s) for s in range(6)])
         emulator.faults.add(
             Fault("close", route="submit", when="after"),
@@ -238,7 +242,7 @@ def test_a_list_that_cannot_be_read_leaves_the_submission_ambiguous(client_for, 
     ]
     with Emulator(faults=faults) as emulator:
         client = client_for(
-            emulator.url, retry=RetryPolicy(settle_s=0.05, base_s=0.001, cap_s=0.01)
+            emulator.url, retry_policy=RetryPolicy(settle_s=0.05, base_s=0.001, cap_s=0.01)
         )
         with pytest.raises(AmbiguousSubmission, match="cannot be read"):
             client.run([request_of(1)])
@@ -255,7 +259,7 @@ def test_an_intent_left_by_a_dead_process_is_adopted(tmp_path, client_for, reque
     """As if killed after the POST was accepted and before its answer was written down."""
     with Emulator() as emulator:
         ledger = Ledger(tmp_path / "ledger.sqlite3")
-        client = client_for(emulator.url, ledger=ledger, retry=POLICY)
+        client = client_for(emulator.url, ledger=ledger, retry_policy=POLICY)
         (job,) = begin_jobs(ledger, emulator.url, [request_of(2)], [("r", 0, 0)])
         row = job.rows[0][0]
 
@@ -282,7 +286,7 @@ def test_a_living_owner_is_waited_for(tmp_path, client_for, request_of):
         (job,) = begin_jobs(ledger, emulator.url, [request_of(2)], [("r", 0, 0)])
         row = job.rows[0][0]
         got = []
-        client = client_for(emulator.url, ledger=Ledger(ledger.path), retry=POLICY)
+        client = client_for(emulator.url, ledger=Ledger(ledger.path), retry_policy=POLICY)
         thread = threading.Thread(
             target=lambda: got.extend(client.run([request_of(2)], keys=[("r", 0, 0)]))
         )
@@ -337,7 +341,7 @@ def test_a_row_that_gets_its_job_just_before_its_lease_is_taken_is_not_sent_agai
 
     with Emulator() as emulator:
         ledger = Late(tmp_path / "ledger")
-        client = client_for(emulator.url, ledger=ledger, retry=RetryPolicy(settle_s=0))
+        client = client_for(emulator.url, ledger=ledger, retry_policy=RetryPolicy(settle_s=0))
         (first,) = client.run([request_of(2)])
         begin_jobs(ledger, emulator.url, [request_of(2)], [("r", 0, 0)])
         (second,) = client.run([request_of(2)], keys=[("r", 0, 0)])

@@ -246,3 +246,69 @@ def test_the_size_that_is_checked_is_the_size_that_is_sent():
             sealed.check_size()
     finally:
         wire.MAX_BODY_BYTES = limit
+
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+SENT_BEFORE = {
+    "one native circuit": (
+        request(),
+        b'{"type":"ionq.circuit.v1","backend":"simulator","shots":100,'
+        b'"name":"qstore 0123456789abcdef0123456789abcdef",'
+        b'"metadata":{"qstore_token":"0123456789abcdef0123456789abcdef"},'
+        b'"input":{"gateset":"native","qubits":2,'
+        b'"circuit":[{"gate":"gpi","target":0,"phase":0.5}]}}',
+        "4a465b60ee65d3dedbcfa8d94495e8fccfe0c717c5f8cbcaa19525bc69c74dcd",
+    ),
+    "three QIS circuits with labels and settings": (
+        request(
+            backend="qpu.forte-1",
+            gateset="qis",
+            qubits=3,
+            circuits=encode_circuits(
+                [("rx", (0,)), ("cnot", (1,), (0,))], [[0.1], [-3.0], [1e-17]], gateset="qis"
+            ),
+            gate_counts=6,
+            shots=1000,
+            name="my run",
+            metadata={"a": "b"},
+            session_id="s-1",
+            settings={"error_mitigation": {"debiasing": True}},
+            aggregation="voting",
+        ),
+        b'{"type":"ionq.multi-circuit.v1","backend":"qpu.forte-1","shots":1000,'
+        b'"name":"my run 0123456789abcdef0123456789abcdef","metadata":{"a":"b",'
+        b'"qstore_token":"0123456789abcdef0123456789abcdef"},"session_id":"s-1",'
+        b'"settings":{"error_mitigation":{"debiasing":true}},"input":{"gateset":"qis",'
+        b'"qubits":3,"circuits":[{"name":"c0","circuit":[{"gate":"rx","target":0,'
+        b'"rotation":0.1},{"gate":"cnot","control":0,"target":1}]},{"name":"c1",'
+        b'"circuit":[{"gate":"rx","target":0,"rotation":-3.0},{"gate":"cnot","control":0,'
+        b'"target":1}]},{"name":"c2","circuit":[{"gate":"rx","target":0,"rotation":1e-17},'
+        b'{"gate":"cnot","control":0,"target":1}]}]}}',
+        "e9600fed695329a565c892e6568359029a2ea25030c2ee0daca134d367c83af8",
+    ),
+    "a noisy dry run with a long name": (
+        request(
+            circuits=(b"[]", b"[]"),
+            noise={"model": "aria-1", "seed": None},
+            dry_run=True,
+            name="n" * 80,
+            metadata={},
+            shots=np.int64(7),
+        ),
+        b'{"type":"ionq.multi-circuit.v1","backend":"simulator","shots":7,'
+        b'"name":"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn '
+        b'0123456789abcdef0123456789abcdef",'
+        b'"metadata":{"qstore_token":"0123456789abcdef0123456789abcdef"},'
+        b'"noise":{"model":"aria-1"},"dry_run":true,"input":{"gateset":"native",'
+        b'"qubits":2,"circuits":[{"name":"c0","circuit":[]},{"name":"c1","circuit":[]}]}}',
+        "0e0ec472ee838eeae3065872fed9c93550848940d3a270da4e67577082667580",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SENT_BEFORE)
+def test_bodies_and_payload_hashes_never_change(case):
+    """Ledgers of earlier versions are keyed by these hashes."""
+    asked, body, sha256 = SENT_BEFORE[case]
+    assert asked.body(TOKEN) == body
+    assert asked.payload_sha256 == sha256
