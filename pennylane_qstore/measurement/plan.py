@@ -35,8 +35,8 @@ from pennylane_qstore.measurement.results import (
     Recipe,
     Term,
 )
-from pennylane_qstore.native.compiler import affine
-from pennylane_qstore.native.frontend.program import ComplexArray, Gate, freeze
+from pennylane_qstore.native.compiler import affine_program
+from pennylane_qstore.native.frontend.program import ComplexArray, Gate, bind_constants
 from pennylane_qstore.native.frontend.structure import split
 
 _MAX_EIGEN_WIRES = 6
@@ -291,8 +291,8 @@ class _Analysis:
         (piece,) = split(QuantumScript(list(gates)), self.wires)
         label = ("gates", on, piece.key, piece.parameters.tobytes())
         if label not in self.gates:
-            piece, program = affine(piece, self.wires)
-            self.gates[label] = freeze(program, piece.parameters).gates
+            piece, program = affine_program(piece, self.wires)
+            self.gates[label] = bind_constants(program, piece.parameters).gates
         return on, label
 
     def _bases(self) -> tuple[tuple[Basis, ...], dict[Any, int]]:

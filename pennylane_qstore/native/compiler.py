@@ -16,18 +16,19 @@ from pennylane.tape import QuantumScript
 from pennylane_qstore.errors import CompileError
 from pennylane_qstore.native.circuit import NativeCircuit, from_row
 from pennylane_qstore.native.frontend.json_circuit import tape_of
-from pennylane_qstore.native.frontend.program import Affine, Gate, Program, freeze
+from pennylane_qstore.native.frontend.program import Affine, Gate, Program, bind_constants
 from pennylane_qstore.native.frontend.shared_basis import shared_basis
 from pennylane_qstore.native.frontend.structure import NotAffine, Split, expand, program, split
+from pennylane_qstore.native.ir import IRCircuit
 from pennylane_qstore.native.passes.cnot_networks import resynthesise_cnots
-from pennylane_qstore.native.passes.lower import Flow, lower
+from pennylane_qstore.native.passes.lower import lower
 from pennylane_qstore.native.passes.pairs import (
     entangling_cost,
-    gather,
     merge_diagonal,
+    merge_pairs,
     synthesise,
 )
-from pennylane_qstore.native.passes.readout import leave_to_readout, start_from_zero
+from pennylane_qstore.native.passes.readout import absorb_into_readout, simplify_initial_state
 from pennylane_qstore.native.search.search import rewritten
 from pennylane_qstore.native.template.template import Readout, Template
 
@@ -67,55 +68,55 @@ def compile_program(
     finish = _absorbed if absorb else _plain
     source = synthesise(lower(program, basis))
     source = replace(source, outputs=tuple(source.outputs[q] for q in measured))
-    flow = lower(resynthesise_cnots(program), basis)
+    circuit = lower(resynthesise_cnots(program), basis)
     for _ in range(2):  # CNOT·RZ·CNOT is an interaction only once it is gathered
-        flow = gather(merge_diagonal(flow))
+        circuit = merge_pairs(merge_diagonal(circuit))
     if not absorb:
-        flow = synthesise(flow)
-    flow = replace(flow, outputs=tuple(flow.outputs[q] for q in measured))
+        circuit = synthesise(circuit)
+    circuit = replace(circuit, outputs=tuple(circuit.outputs[q] for q in measured))
     if absorb:
-        flow = finish(flow)
+        circuit = finish(circuit)
 
-    def template(flow: Flow) -> Template:
-        return Template(flow, family, program.parameters, compact=absorb, push=optimize_depth)
+    def template(circuit: IRCircuit) -> Template:
+        return Template(circuit, family, program.parameters, compact=absorb, push=optimize_depth)
 
-    plain = template(flow)
+    plain = template(circuit)
     if not optimize_fidelity:
         return plain
-    candidates = rewritten(flow, source, finish, outcomes=absorb, thorough=thorough)
+    candidates = rewritten(circuit, source, finish, outcomes=absorb, thorough=thorough)
     if not optimize_depth:
         return template(candidates[0]) if candidates else plain
-    found = [(flow, plain), *((new, template(new)) for new in candidates[:_TEMPLATES])]
+    found = [(circuit, plain), *((new, template(new)) for new in candidates[:_TEMPLATES])]
     # More pulses are no price for fewer entanglers: nothing gets worse.
     found = [(new, made) for new, made in found if made.pulses <= plain.pulses]
     return min(found, key=_price)[1]
 
 
-def _price(candidate: tuple[Flow, Template]) -> float:
+def _price(candidate: tuple[IRCircuit, Template]) -> float:
     """Error to expect, in entanglers."""
-    flow, template = candidate
-    count, angle = entangling_cost(flow.operations)
+    circuit, template = candidate
+    count, angle = entangling_cost(circuit.operations)
     return count + angle + _PULSE * template.pulses + _LAYER * template.depth
 
 
-def _plain(flow: Flow) -> Flow:
-    return synthesise(gather(flow))
+def _plain(circuit: IRCircuit) -> IRCircuit:
+    return synthesise(merge_pairs(circuit))
 
 
-def _absorbed(flow: Flow) -> Flow:
-    return _trimmed(synthesise(_trimmed(gather(flow))))
+def _absorbed(circuit: IRCircuit) -> IRCircuit:
+    return _trimmed(synthesise(_trimmed(merge_pairs(circuit))))
 
 
-def _trimmed(flow: Flow) -> Flow:
+def _trimmed(circuit: IRCircuit) -> IRCircuit:
     """Both ends, in the better order: what one leaves can be in the other's way."""
     orders = (
-        leave_to_readout(start_from_zero(flow)),
-        leave_to_readout(start_from_zero(leave_to_readout(flow))),
+        absorb_into_readout(simplify_initial_state(circuit)),
+        absorb_into_readout(simplify_initial_state(absorb_into_readout(circuit))),
     )
     return min(orders, key=lambda ends: entangling_cost(ends.operations))
 
 
-def affine(piece: Split, wires: Mapping[Any, int]) -> tuple[Split, Program]:
+def affine_program(piece: Split, wires: Mapping[Any, int]) -> tuple[Split, Program]:
     """A piece of one row and its program; decomposed at its values where that is not affine."""
     try:
         return piece, program(piece, wires)
@@ -243,8 +244,8 @@ class IonQNativeGateCompiler:
         pieces = split(tape, wires)
         if len(pieces) > 1 or len(pieces[0].parameters) > 1:
             raise CompileError("The tape is broadcast; compile its rows one by one.")
-        piece, made = affine(pieces[0], wires)
-        made = freeze(made, piece.parameters)
+        piece, made = affine_program(pieces[0], wires)
+        made = bind_constants(made, piece.parameters)
         basis, measured = shared_basis(tape.measurements, wires)
         if not measured:
             measured = list(range(len(order)))

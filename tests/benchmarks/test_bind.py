@@ -17,8 +17,8 @@ import pytest
 
 from pennylane_qstore.ionq.messages.job_request import encode_circuits
 from pennylane_qstore.native.circuit import SLOTS
-from pennylane_qstore.native.compiler import affine, compile_program
-from pennylane_qstore.native.frontend.program import freeze
+from pennylane_qstore.native.compiler import affine_program, compile_program
+from pennylane_qstore.native.frontend.program import bind_constants
 from pennylane_qstore.native.frontend.structure import split
 
 pytestmark = pytest.mark.benchmark
@@ -31,7 +31,7 @@ def template(family, absorb):
     wires = {i: i for i in range(WIRES)}
     weights = np.ones((LAYERS, WIRES, 3))
     tape = qml.tape.QuantumScript([qml.StronglyEntanglingLayers(weights, range(WIRES))])
-    _, program = affine(split(tape, wires)[0], wires)
+    _, program = affine_program(split(tape, wires)[0], wires)
     made = compile_program(program, measured=range(WIRES), family=family, absorb=absorb)
     return made, program
 
@@ -39,7 +39,7 @@ def template(family, absorb):
 def compiled_one_by_one(program, family, absorb, rows):
     options = {"family": family, "absorb": absorb, "optimize_fidelity": False}
     return [
-        compile_program(freeze(program, row[None]), measured=range(WIRES), **options)
+        compile_program(bind_constants(program, row[None]), measured=range(WIRES), **options)
         for row in rows
     ]
 

@@ -60,7 +60,7 @@ class Program:
     parameters: int
 
 
-def freeze(program: Program, parameters: FloatArray) -> Program:
+def bind_constants(program: Program, parameters: FloatArray) -> Program:
     """The program at one row of parameters ``[1, P]``: every angle a constant."""
     gates = tuple(
         gate._replace(angles=tuple(Affine((), float(a.at(parameters)[0])) for a in gate.angles))

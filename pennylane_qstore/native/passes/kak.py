@@ -9,15 +9,13 @@ all-to-all connectivity a SWAP is free, so the cheaper of U and SWAP·U is taken
 from __future__ import annotations
 
 import functools
-import itertools
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from pennylane_qstore.native.frontend.program import Affine, ComplexArray, FloatArray
-from pennylane_qstore.native.passes.lower import PAULI, Local, Operation, pauli_pair
+from pennylane_qstore.native.ir import PAULI, OneQubitUnitary, Operation, pauli_pair
 
 EPS = 2e-11
 """Angles (turns) below this are nothing."""
@@ -58,11 +56,14 @@ class Canonical:
 
     def operations(self, a: int, b: int) -> list[Operation]:
         """As locals and interactions on wires a and b (outputs exchanged if ``swapped``)."""
-        out: list[Operation] = [Local(a, self.before[0]), Local(b, self.before[1])]
+        out: list[Operation] = [
+            OneQubitUnitary(a, self.before[0]),
+            OneQubitUnitary(b, self.before[1]),
+        ]
         for axis, angle in zip("xyz", self.angles, strict=True):
             if abs(angle) > EPS:
                 out += pauli_pair(a, b, axis * 2, Affine((), angle))
-        return [*out, Local(a, self.after[0]), Local(b, self.after[1])]
+        return [*out, OneQubitUnitary(a, self.after[0]), OneQubitUnitary(b, self.after[1])]
 
 
 def canonical(unitary: ComplexArray) -> Canonical:
@@ -109,7 +110,7 @@ def prepared(state: ComplexArray, a: int, b: int) -> list[Operation]:
     out: list[Operation] = []
     if angle > EPS:  # exp(-iπθ X⊗Y)|00⟩ = cos πθ |00⟩ + sin πθ |11⟩
         out += pauli_pair(a, b, "xy", Affine((), angle))
-    return [*out, Local(a, left), Local(b, right.T)]
+    return [*out, OneQubitUnitary(a, left), OneQubitUnitary(b, right.T)]
 
 
 def before_diagonal(unitary: ComplexArray) -> Canonical:
@@ -124,133 +125,6 @@ def before_diagonal(unitary: ComplexArray) -> Canonical:
     candidates = (0.0, angle, angle + np.pi, np.pi / 2)
     forms = [cheapest(np.exp(-0.5j * psi * _ZZ)[:, None] * unitary) for psi in candidates]
     return min(forms, key=lambda form: (form.cost[0], round(form.cost[1], 6)))
-
-
-def linear_network(rows: Sequence[int]) -> tuple[list[tuple[int, int]], list[int]]:
-    """CNOTs (control, target) in time order for an invertible matrix over GF(2).
-
-    Args:
-        rows: row i as a bit mask: output i is the XOR of these inputs.
-
-    Returns:
-        The CNOTs, and ``where``: output i is found on wire ``where[i]``. Relabelling is free,
-        so the network is found up to a permutation: exactly the fewest CNOTs up to four
-        wires, greedily beyond.
-    """
-    network, where = _network(tuple(rows))
-    return list(network), list(where)
-
-
-@functools.lru_cache(maxsize=1024)
-def _network(target: tuple[int, ...]) -> tuple[list[tuple[int, int]], list[int]]:
-    return _exact(target) if len(target) <= 4 else _greedy(target)
-
-
-def _exact(target: tuple[int, ...]) -> tuple[list[tuple[int, int]], list[int]]:
-    n = len(target)
-    table = _all_networks(n)
-    best = min(itertools.permutations(range(n)), key=lambda w: len(table[_permuted(target, w)]))
-    return list(table[_permuted(target, best)]), list(best)
-
-
-def _permuted(rows: tuple[int, ...], where: tuple[int, ...]) -> tuple[int, ...]:
-    """Rows as found on the wires when output i is on wire where[i]."""
-    out = [0] * len(rows)
-    for i, w in enumerate(where):
-        out[w] = rows[i]
-    return tuple(out)
-
-
-@functools.cache
-def _all_networks(n: int) -> dict[tuple[int, ...], tuple[tuple[int, int], ...]]:
-    """Shortest CNOT network of every element of GL(n, 2), by breadth-first search."""
-    start = tuple(1 << i for i in range(n))
-    found: dict[tuple[int, ...], tuple[tuple[int, int], ...]] = {start: ()}
-    layer = [start]
-    while layer:
-        following = []
-        for rows in layer:
-            for c, t in itertools.permutations(range(n), 2):
-                moved = list(rows)
-                moved[t] ^= moved[c]
-                key = tuple(moved)
-                if key not in found:
-                    found[key] = (*found[rows], (c, t))
-                    following.append(key)
-        layer = following
-    return found
-
-
-def _greedy(target: tuple[int, ...]) -> tuple[list[tuple[int, int]], list[int]]:
-    """Row additions that shorten a matrix and its inverse most (after De Brugière et al.)."""
-    n = len(target)
-    candidates = [_elimination(target)]
-    # E_k…E_1·A = P gives A = E_1…E_k·P: the additions reversed, on relabelled wires.
-    if (found := _reduce(target)) is not None:
-        additions, where = found
-        candidates.append(([(where[c], where[t]) for c, t in reversed(additions)], where))
-    # E_k…E_1·A⁻¹ = P gives A = P⁻¹·E_k…E_1: the additions as they come, relabelled after.
-    if (found := _reduce(_inverse(target))) is not None:
-        additions, where = found
-        candidates.append((additions, [where.index(i) for i in range(n)]))
-    return min(candidates, key=lambda network: len(network[0]))
-
-
-def _reduce(target: tuple[int, ...]) -> tuple[list[tuple[int, int]], list[int]] | None:
-    """Row additions (source, target) that bring rows to a permutation, or None if stuck."""
-    n, rows, inverse = len(target), list(target), list(_inverse(target))
-    additions: list[tuple[int, int]] = []
-    score = _length(rows, inverse)
-    while any(x.bit_count() > 1 for x in rows):
-        best = None
-        for s, t in itertools.permutations(range(n), 2):
-            moved = list(rows)
-            moved[t] ^= moved[s]
-            undone = [x ^ (((x >> t) & 1) << s) for x in inverse]
-            value = _length(moved, undone)
-            if best is None or value < best[0] - 1e-12:
-                best = (value, s, t, moved, undone)
-        if best is None or best[0] >= score - 1e-12:
-            return None
-        score, s, t, rows, inverse = best
-        additions.append((s, t))
-    return additions, [x.bit_length() - 1 for x in rows]
-
-
-def _length(rows: Sequence[int], inverse: Sequence[int]) -> float:
-    """Sum of the logarithms of the weights of the rows and of the inverse's columns."""
-    columns = [sum(((x >> j) & 1) << i for i, x in enumerate(inverse)) for j in range(len(rows))]
-    return sum(math.log2(x.bit_count()) for x in (*rows, *columns))
-
-
-def _elimination(target: tuple[int, ...]) -> tuple[list[tuple[int, int]], list[int]]:
-    """Plain Gaussian elimination, for what the greedy search gets stuck on."""
-    n, rows = len(target), list(target)
-    operations: list[tuple[int, int]] = []
-    for col in range(n):
-        if not rows[col] >> col & 1:
-            pivot = next(i for i in range(col + 1, n) if rows[i] >> col & 1)
-            rows[col] ^= rows[pivot]
-            operations.append((pivot, col))
-        for i in range(n):
-            if i != col and rows[i] >> col & 1:
-                rows[i] ^= rows[col]
-                operations.append((col, i))
-    return list(reversed(operations)), list(range(n))
-
-
-def _inverse(rows: tuple[int, ...]) -> tuple[int, ...]:
-    n = len(rows)
-    left, right = list(rows), [1 << i for i in range(n)]
-    for col in range(n):
-        pivot = next(i for i in range(col, n) if left[i] >> col & 1)
-        left[col], left[pivot] = left[pivot], left[col]
-        right[col], right[pivot] = right[pivot], right[col]
-        for i in range(n):
-            if i != col and left[i] >> col & 1:
-                left[i] ^= left[col]
-                right[i] ^= right[col]
-    return tuple(right)
 
 
 def _reduced(

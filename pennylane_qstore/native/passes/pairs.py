@@ -1,14 +1,14 @@
-"""Compile passes: each takes a program or a flow and returns one that does the same, cheaper.
+"""Compile passes: each takes a program or a circuit and returns one that does the same, cheaper.
 
 Order, and why (:mod:`~pennylane_qstore.native.compiler` runs them):
 
 1. :func:`~.resynthesise_cnots`: networks of CNOTs alone, while
    they are still CNOTs.
-2. :func:`merge_diagonal`, :func:`gather`, and once more: neighbours on
+2. :func:`merge_diagonal`, :func:`merge_pairs`, and once more: neighbours on
    the same pair, or what commutes to be, become one two-qubit unitary where they are
    constant, and as few interactions as their conjugation allows where they are not.
-3. :func:`~pennylane_qstore.native.passes.readout.start_from_zero` and
-   :func:`~pennylane_qstore.native.passes.readout.leave_to_readout` (only when the readout may
+3. :func:`~pennylane_qstore.native.passes.readout.simplify_initial_state` and
+   :func:`~pennylane_qstore.native.passes.readout.absorb_into_readout` (only when the readout may
    absorb): what the known start and the final measurement make superfluous.
 4. :func:`synthesise`: two-qubit unitaries become the fewest interactions.
 5. :mod:`~.search`: the same in other words, by Pauli gadgets, whole or
@@ -26,23 +26,22 @@ import numpy as np
 
 from pennylane_qstore.native.frontend.program import Affine, ComplexArray, FloatArray
 from pennylane_qstore.native.gates import TURN
-from pennylane_qstore.native.passes.kak import SWAP, cheapest
-from pennylane_qstore.native.passes.lower import (
+from pennylane_qstore.native.ir import (
     I2,
     PAULI,
-    Bit,
-    Block,
-    Flow,
-    Interaction,
-    Local,
+    IRCircuit,
+    OneQubitUnitary,
     Operation,
-    Turn,
+    Rotation,
+    TwoQubitUnitary,
     X,
     Z,
+    ZZRotation,
     is_constant,
     matrix,
     wires_of,
 )
+from pennylane_qstore.native.passes.kak import SWAP, cheapest
 
 _TOL = 1e-10
 _PAULI_PAIRS: ComplexArray = np.array(
@@ -51,56 +50,56 @@ _PAULI_PAIRS: ComplexArray = np.array(
 """P⊗R row by row, for P and R in I, X, Y, Z."""
 
 
-def gather(flow: Flow) -> Flow:
+def merge_pairs(circuit: IRCircuit) -> IRCircuit:
     """Merge neighbouring operations on the same pair of wires."""
     operations: list[Operation] = []
-    for group in _pairs(flow):
+    for group in _pairs(circuit):
         if isinstance(group, _Pair):
             operations += _merged(group)
         else:
             operations.append(group)
-    return replace(flow, operations=tuple(operations))
+    return replace(circuit, operations=tuple(operations))
 
 
-def merge_diagonal(flow: Flow) -> Flow:
+def merge_diagonal(circuit: IRCircuit) -> IRCircuit:
     """Merge interactions on the same pair that only diagonal operations stand between."""
     out: list[Operation] = []
-    for op in flow.operations:
-        at = _partner(out, op) if isinstance(op, Interaction) else None
+    for op in circuit.operations:
+        at = _partner(out, op) if isinstance(op, ZZRotation) else None
         if at is None:
             out.append(op)
         else:
             before = out[at]
-            assert isinstance(before, Interaction) and isinstance(op, Interaction)  # noqa: S101, PT018
+            assert isinstance(before, ZZRotation) and isinstance(op, ZZRotation)  # noqa: S101, PT018
             out[at] = before._replace(angle=before.angle.plus(op.angle))
-    return replace(flow, operations=tuple(out))
+    return replace(circuit, operations=tuple(out))
 
 
-def synthesise(flow: Flow) -> Flow:
+def synthesise(circuit: IRCircuit) -> IRCircuit:
     """Turn every two-qubit unitary into the fewest interactions, SWAPs being free."""
-    at = list(range(flow.wires))
+    at = list(range(circuit.wires))
     operations: list[Operation] = []
-    for op in flow.operations:
+    for op in circuit.operations:
         on = tuple(at[q] for q in wires_of(op))
-        if isinstance(op, Block):
+        if isinstance(op, TwoQubitUnitary):
             form = cheapest(op.matrix)
             operations += form.operations(on[0], on[1])
             if form.swapped:
                 at[op.a], at[op.b] = at[op.b], at[op.a]
         else:
             operations.append(moved(op, on))
-    outputs = tuple(Bit(frozenset(at[q] for q in bit.wires), bit.flip) for bit in flow.outputs)
-    return Flow(flow.wires, tuple(operations), outputs)
+    outputs = tuple(bit.relabelled(at) for bit in circuit.outputs)
+    return IRCircuit(circuit.wires, tuple(operations), outputs)
 
 
 def entangling_cost(operations: Sequence[Operation]) -> tuple[int, float]:
     """Number of entanglers and their total angle in turns (an eighth for a parametrised one)."""
     count, total = 0, 0.0
     for op in operations:
-        if isinstance(op, Block):
+        if isinstance(op, TwoQubitUnitary):
             n, angle = cheapest(op.matrix).cost
             count, total = count + n, total + angle
-        elif isinstance(op, Interaction):
+        elif isinstance(op, ZZRotation):
             wrapped = (op.angle.const + 0.25) % 0.5 - 0.25
             count, total = count + 1, total + (0.125 if op.angle.terms else abs(wrapped))
     return count, total
@@ -113,19 +112,19 @@ def cheaper(one: tuple[int, float], other: tuple[int, float]) -> bool:
 
 def moved(op: Operation, on: Sequence[int]) -> Operation:
     """The same operation on other wires."""
-    if isinstance(op, (Local, Turn)):
+    if isinstance(op, (OneQubitUnitary, Rotation)):
         return op._replace(wire=on[0])
     return op._replace(a=on[0], b=on[1])
 
 
-def _partner(operations: Sequence[Operation], op: Interaction) -> int | None:
+def _partner(operations: Sequence[Operation], op: ZZRotation) -> int | None:
     """The latest interaction on the same pair that an interaction commutes back to."""
     on = {op.a, op.b}
     for i in range(len(operations) - 1, -1, -1):
         before = operations[i]
         if on.isdisjoint(wires_of(before)):
             continue
-        if isinstance(before, Interaction) and {before.a, before.b} == on:
+        if isinstance(before, ZZRotation) and {before.a, before.b} == on:
             return i
         if not _is_diagonal(before):
             return None
@@ -133,9 +132,9 @@ def _partner(operations: Sequence[Operation], op: Interaction) -> int | None:
 
 
 def _is_diagonal(op: Operation) -> bool:
-    if isinstance(op, (Local, Block)):
+    if isinstance(op, (OneQubitUnitary, TwoQubitUnitary)):
         return bool(np.abs(op.matrix - np.diag(np.diag(op.matrix))).max() < _TOL)
-    return isinstance(op, Interaction) or op.axis == "z"
+    return isinstance(op, ZZRotation) or op.axis == "z"
 
 
 # --- pairs ---------------------------------------------------------------------------------
@@ -148,13 +147,13 @@ class _Pair:
     operations: list[Operation] = field(default_factory=list)
 
 
-def _pairs(flow: Flow) -> list[_Pair | Local | Turn]:
+def _pairs(circuit: IRCircuit) -> list[_Pair | OneQubitUnitary | Rotation]:
     """Operations in time order, those of one pair of wires together as long as both agree."""
-    items: list[_Pair | Local | Turn] = []
-    waiting: dict[int, list[Local | Turn]] = {q: [] for q in range(flow.wires)}
-    current: dict[int, _Pair | None] = dict.fromkeys(range(flow.wires))
-    for op in flow.operations:
-        if isinstance(op, (Local, Turn)):
+    items: list[_Pair | OneQubitUnitary | Rotation] = []
+    waiting: dict[int, list[OneQubitUnitary | Rotation]] = {q: [] for q in range(circuit.wires)}
+    current: dict[int, _Pair | None] = dict.fromkeys(range(circuit.wires))
+    for op in circuit.operations:
+        if isinstance(op, (OneQubitUnitary, Rotation)):
             pair = current[op.wire]
             (waiting[op.wire] if pair is None else pair.operations).append(op)
             continue
@@ -169,11 +168,11 @@ def _pairs(flow: Flow) -> list[_Pair | Local | Turn]:
 
 
 def _merged(pair: _Pair) -> list[Operation]:
-    entangling = [op for op in pair.operations if isinstance(op, (Interaction, Block))]
+    entangling = [op for op in pair.operations if isinstance(op, (ZZRotation, TwoQubitUnitary))]
     if all(is_constant(op) for op in pair.operations):
-        if len(entangling) == 1 and isinstance(entangling[0], Interaction):
+        if len(entangling) == 1 and isinstance(entangling[0], ZZRotation):
             return pair.operations
-        return [Block(pair.a, pair.b, _product(pair, pair.operations))]
+        return [TwoQubitUnitary(pair.a, pair.b, _product(pair, pair.operations))]
     direct = _constant_runs(pair)
     if len(entangling) < 2:
         return direct
@@ -187,8 +186,8 @@ def _constant_runs(pair: _Pair) -> list[Operation]:
     run: list[Operation] = []
 
     def close() -> None:
-        if sum(isinstance(op, (Interaction, Block)) for op in run) > 1:
-            out.append(Block(pair.a, pair.b, _product(pair, run)))
+        if sum(isinstance(op, (ZZRotation, TwoQubitUnitary)) for op in run) > 1:
+            out.append(TwoQubitUnitary(pair.a, pair.b, _product(pair, run)))
         else:
             out.extend(run)
         run.clear()
@@ -215,10 +214,10 @@ def _conjugated(pair: _Pair) -> list[Operation] | None:
         if is_constant(op):
             done = _on_pair(pair, op) @ done
             continue
-        assert isinstance(op, (Turn, Interaction))  # noqa: S101 - parametrised
+        assert isinstance(op, (Rotation, ZZRotation))  # noqa: S101 - parametrised
         generator, angle = np.kron(Z, Z), op.angle.scaled(1.0)
-        if isinstance(op, Turn):
-            generator = _on_pair(pair, Local(op.wire, PAULI[op.axis]))
+        if isinstance(op, Rotation):
+            generator = _on_pair(pair, OneQubitUnitary(op.wire, PAULI[op.axis]))
             angle = op.angle.scaled(1 / TURN)
         _add_term(terms, done.conj().T @ generator @ done, angle)
     out: list[Operation] = []
@@ -227,7 +226,7 @@ def _conjugated(pair: _Pair) -> list[Operation] | None:
         if axes is None:
             return None
         out += _about(pair, axes, angle)
-    return [*out, Block(pair.a, pair.b, done)]
+    return [*out, TwoQubitUnitary(pair.a, pair.b, done)]
 
 
 def _add_term(terms: list[tuple[ComplexArray, Affine]], q: ComplexArray, angle: Affine) -> None:
@@ -265,11 +264,11 @@ def _about(
     after: list[Operation] = []
     for wire, axis in zip((pair.a, pair.b), axes, strict=True):
         if axis is not None and (v := _to_z(axis)) is not None:
-            before.append(Local(wire, v))
-            after.append(Local(wire, v.conj().T))
-    middle: Operation = Interaction(pair.a, pair.b, angle)
+            before.append(OneQubitUnitary(wire, v))
+            after.append(OneQubitUnitary(wire, v.conj().T))
+    middle: Operation = ZZRotation(pair.a, pair.b, angle)
     if axes[0] is None or axes[1] is None:
-        middle = Turn(pair.b if axes[0] is None else pair.a, "z", angle.scaled(TURN))
+        middle = Rotation(pair.b if axes[0] is None else pair.a, "z", angle.scaled(TURN))
     return [*before, middle, *after]
 
 

@@ -1,12 +1,12 @@
 """What the known start and the final measurement make superfluous.
 
-Both passes keep the distribution of outcomes of the wires in ``flow.outputs``, not the unitary.
+Both passes keep the distribution of outcomes of the wires in ``circuit.outputs``, not the unitary.
 For every measurement that is enough, shot by shot and exactly:
 
 - **sample, counts**: the readout maps each shot's bits before anything else looks at them,
 - **probs**: the map moves probabilities from machine outcomes to the tape's,
 - **expval, var** of what is diagonal, or was made so by the rotations to its basis, which stand
-  before the measurement and are part of the flow: sums over outcomes. What does not commute is
+  before the measurement and are part of the circuit: sums over outcomes. What does not commute is
   measured in another circuit, absorbed for itself,
 - broadcast rows and shot vectors: the same map for every row and shot of a template.
 
@@ -22,6 +22,21 @@ import numpy as np
 
 from pennylane_qstore.native.frontend.program import Affine, ComplexArray, FloatArray
 from pennylane_qstore.native.gates import TURN
+from pennylane_qstore.native.ir import (
+    I2,
+    PAULI,
+    IRCircuit,
+    OneQubitUnitary,
+    Operation,
+    OutputParity,
+    Rotation,
+    TwoQubitUnitary,
+    X,
+    Z,
+    ZZRotation,
+    matrix,
+    wires_of,
+)
 from pennylane_qstore.native.passes.kak import (
     CNOT,
     CNOT_REVERSED,
@@ -29,44 +44,32 @@ from pennylane_qstore.native.passes.kak import (
     cheapest,
     prepared,
 )
-from pennylane_qstore.native.passes.lower import (
-    I2,
-    PAULI,
-    Bit,
-    Block,
-    Flow,
-    Interaction,
-    Local,
-    Operation,
-    Turn,
-    X,
-    Z,
-    matrix,
-    wires_of,
-)
 from pennylane_qstore.native.passes.pairs import cheaper, entangling_cost
 
 _TOL = 1e-10
 _Z_AXIS = 2
 
 
-def start_from_zero(flow: Flow) -> Flow:
+def simplify_initial_state(circuit: IRCircuit) -> IRCircuit:
     """Drop what does nothing to |0…0⟩: controls on |0⟩, rotations about a qubit's own axis."""
-    return _Start(flow).run()
+    return _Start(circuit).run()
 
 
-def leave_to_readout(flow: Flow) -> Flow:
+def absorb_into_readout(circuit: IRCircuit) -> IRCircuit:
     """Drop what only relabels outcomes.
 
     Trailing diagonal operations go, trailing X, CNOT and SWAP (and what conjugates to them)
     become an affine map over GF(2) on the measured bits, and operations outside the light
-    cone of what is measured are not kept. ``flow.outputs`` lists the measured wires only.
+    cone of what is measured are not kept. ``circuit.outputs`` lists the measured wires only.
     """
     while True:
-        shorter = _End(flow).run()
-        if len(shorter.operations) == len(flow.operations) and shorter.outputs == flow.outputs:
+        shorter = _End(circuit).run()
+        if (
+            len(shorter.operations) == len(circuit.operations)
+            and shorter.outputs == circuit.outputs
+        ):
             return shorter
-        flow = shorter
+        circuit = shorter
 
 
 # --- the known start -----------------------------------------------------------------------
@@ -75,41 +78,41 @@ def leave_to_readout(flow: Flow) -> Flow:
 class _Start:
     """Follows each wire's state while it is known and unentangled."""
 
-    def __init__(self, flow: Flow) -> None:
-        self.flow = flow
-        self.gate: list[ComplexArray | None] = [I2] * flow.wires  # takes |0⟩ to the state
+    def __init__(self, circuit: IRCircuit) -> None:
+        self.circuit = circuit
+        self.gate: list[ComplexArray | None] = [I2] * circuit.wires  # takes |0⟩ to the state
         self.out: list[Operation] = []
 
-    def run(self) -> Flow:
-        for op in self.flow.operations:
+    def run(self) -> IRCircuit:
+        for op in self.circuit.operations:
             self._take(op)
-        for q in range(self.flow.wires):
+        for q in range(self.circuit.wires):
             self._forget(q)
-        return replace(self.flow, operations=tuple(self.out))
+        return replace(self.circuit, operations=tuple(self.out))
 
     def _take(self, op: Operation) -> None:
         match op:
-            case Local(q, m) if (gate := self.gate[q]) is not None:
+            case OneQubitUnitary(q, m) if (gate := self.gate[q]) is not None:
                 self.gate[q] = m @ gate
-            case Turn(q, axis, _) if (gate := self.gate[q]) is not None:
+            case Rotation(q, axis, _) if (gate := self.gate[q]) is not None:
                 if _is_along(self._bloch(gate), "xyz".index(axis)):
                     return
                 self._forget(q)
                 self.out.append(op)
-            case Interaction(a, b, angle):
+            case ZZRotation(a, b, angle):
                 for known, other in ((a, b), (b, a)):
                     gate = self.gate[known]
                     if gate is not None and _is_along(bloch := self._bloch(gate), _Z_AXIS):
                         turned = angle.scaled(TURN * round(bloch[_Z_AXIS]))
                         if turned.terms:
-                            self._take(Turn(other, "z", turned))
+                            self._take(Rotation(other, "z", turned))
                         else:
-                            self._take(Local(other, matrix(Turn(other, "z", turned))))
+                            self._take(OneQubitUnitary(other, matrix(Rotation(other, "z", turned))))
                         return
                 self._forget(a)
                 self._forget(b)
                 self.out.append(op)
-            case Block(a, b, m):
+            case TwoQubitUnitary(a, b, m):
                 left, right = self.gate[a], self.gate[b]
                 if left is not None and right is not None:
                     parts = prepared(m @ np.kron(left[:, 0], right[:, 0]), a, b)
@@ -129,7 +132,7 @@ class _Start:
         """From here on the wire's state is not followed; prepare what it was."""
         gate = self.gate[q]
         if gate is not None and abs(gate[1, 0]) > _TOL:
-            self.out.append(Local(q, X if abs(gate[0, 0]) < _TOL else gate))
+            self.out.append(OneQubitUnitary(q, X if abs(gate[0, 0]) < _TOL else gate))
         self.gate[q] = None
 
     @staticmethod
@@ -144,21 +147,23 @@ class _Start:
 class _End:
     """Walks back from the measurement, folding what only relabels outcomes."""
 
-    def __init__(self, flow: Flow) -> None:
-        self.flow = flow
-        self.tail: list[ComplexArray | None] = [I2] * flow.wires  # constants after, if only those
-        self.bits = list(flow.outputs)
+    def __init__(self, circuit: IRCircuit) -> None:
+        self.circuit = circuit
+        self.tail: list[ComplexArray | None] = [
+            I2
+        ] * circuit.wires  # constants after, if only those
+        self.bits = list(circuit.outputs)
         self.out: list[Operation] = []  # in reverse
 
-    def run(self) -> Flow:
-        for op in reversed(self.flow.operations):
+    def run(self) -> IRCircuit:
+        for op in reversed(self.circuit.operations):
             self._take(op)
-        for q in range(self.flow.wires):
+        for q in range(self.circuit.wires):
             self._close(q)
         operations = tuple(reversed(self.out))
         touched = {q for op in operations for q in wires_of(op)}
-        bits = tuple(Bit(bit.wires & touched, bit.flip) for bit in self.bits)  # untouched: |0⟩
-        return Flow(self.flow.wires, operations, bits)
+        bits = tuple(bit._replace(wires=bit.wires & touched) for bit in self.bits)  # untouched: |0⟩
+        return IRCircuit(self.circuit.wires, operations, bits)
 
     def _take(self, op: Operation) -> None:
         on = wires_of(op)
@@ -167,21 +172,21 @@ class _End:
             for q in on:
                 self._close(q)
             self.out.append(op)
-        elif isinstance(op, Local):
+        elif isinstance(op, OneQubitUnitary):
             if self._needed(op.wire):
                 self.tail[op.wire] = self._tail(op.wire) @ op.matrix
-        elif isinstance(op, Turn):
+        elif isinstance(op, Rotation):
             if self._needed(op.wire) and not _is_along(
                 self._axis(op.wire, PAULI[op.axis]), _Z_AXIS
             ):
                 self._close(op.wire)
                 self.out.append(op)
-        elif isinstance(op, Interaction):
+        elif isinstance(op, ZZRotation):
             self._take_interaction(op)
         else:
             self._take_block(op)
 
-    def _take_interaction(self, op: Interaction) -> None:
+    def _take_interaction(self, op: ZZRotation) -> None:
         on = (op.a, op.b)
         needed = [self._needed(q) for q in on]
         axes = [self._axis(q, Z) for q in on]
@@ -207,11 +212,11 @@ class _End:
         tail = self._tail(target)
         azimuth = Affine((), -float(np.arctan2(axis[1], axis[0])))
         half = Affine((), sign * np.pi / 2)
-        to_x = matrix(Turn(target, "z", azimuth))
-        self.tail[target] = matrix(Turn(target, "x", half)) @ to_x @ tail
+        to_x = matrix(Rotation(target, "z", azimuth))
+        self.tail[target] = matrix(Rotation(target, "x", half)) @ to_x @ tail
         self._map_bits(lambda q: {q, control} if q == target else {q})
 
-    def _take_block(self, op: Block) -> None:
+    def _take_block(self, op: TwoQubitUnitary) -> None:
         on = (op.a, op.b)
         if not any(self._needed(q) for q in on):
             return
@@ -239,7 +244,7 @@ class _End:
             wires: frozenset[int] = frozenset()
             for q in bit.wires:
                 wires ^= frozenset(images(q))
-            self.bits[i] = Bit(wires, bit.flip)
+            self.bits[i] = OutputParity(wires, bit.flip)
         for q, tail in enumerate(self.tail):
             if tail is not None and not self._needed(q):
                 self.tail[q] = I2
@@ -266,9 +271,9 @@ class _End:
         if abs(tail[0, 0]) < _TOL:
             for i, bit in enumerate(self.bits):
                 if q in bit.wires:
-                    self.bits[i] = Bit(bit.wires, not bit.flip)
+                    self.bits[i] = OutputParity(bit.wires, not bit.flip)
         else:
-            self.out.append(Local(q, tail))
+            self.out.append(OneQubitUnitary(q, tail))
 
 
 def _is_along(vector: FloatArray, axis: int) -> bool:

@@ -1,6 +1,6 @@
-r"""A flow as Pauli gadgets: rotations :math:`\exp(-i\frac{\alpha}{2} P)`, then a Clifford.
+r"""A circuit as Pauli gadgets: rotations :math:`\exp(-i\frac{\alpha}{2} P)`, then a Clifford.
 
-Every flow has this form: constant Cliffords move through the rotations that follow by
+Every circuit has this form: constant Cliffords move through the rotations that follow by
 conjugation, and what else is constant on one wire is at most three rotations and a Clifford.
 Angles stay affine in the parameters. Rotations about the same string that meet become one,
 and those by quarter turns join the Clifford.
@@ -17,7 +17,13 @@ import numpy.typing as npt
 
 from pennylane_qstore.native.frontend.program import Affine, ComplexArray
 from pennylane_qstore.native.gates import TURN
-from pennylane_qstore.native.passes.lower import Block, Flow, Interaction, Local, Turn
+from pennylane_qstore.native.ir import (
+    IRCircuit,
+    OneQubitUnitary,
+    Rotation,
+    TwoQubitUnitary,
+    ZZRotation,
+)
 from pennylane_qstore.native.search.pauli import (
     AXES,
     Rows,
@@ -55,22 +61,22 @@ class Gadgets:
     row_signs: Signs
 
 
-def gadgets_of(flow: Flow, *, outcomes: bool = False) -> Gadgets:
-    """Write a flow without blocks as Pauli gadgets.
+def gadgets_of(circuit: IRCircuit, *, outcomes: bool = False) -> Gadgets:
+    """Write a circuit without blocks as Pauli gadgets.
 
     Args:
-        flow: operations without two-qubit blocks.
-        outcomes: whether only the outcomes of ``flow.outputs`` from |0…0⟩ are wanted, not
+        circuit: operations without two-qubit blocks.
+        outcomes: whether only the outcomes of ``circuit.outputs`` from |0…0⟩ are wanted, not
             the unitary: what they do not show is dropped.
     """
-    n = flow.wires
-    steps = [step for op in flow.operations for step in _steps(op)]
-    count = sum(isinstance(step, Turn | Interaction) for step in steps)
-    wanted = len(flow.outputs) if outcomes else 2 * n
+    n = circuit.wires
+    steps = [step for op in circuit.operations for step in _steps(op)]
+    count = sum(isinstance(step, Rotation | ZZRotation) for step in steps)
+    wanted = len(circuit.outputs) if outcomes else 2 * n
     rows = np.zeros((wanted + count, n), dtype=np.int8)
     signs = np.ones(wanted + count, dtype=np.int8)
     if outcomes:
-        for i, bit in enumerate(flow.outputs):
+        for i, bit in enumerate(circuit.outputs):
             rows[i, list(bit.wires)] = 3
     else:
         rows[range(n), range(n)], rows[range(n, 2 * n), range(n)] = 1, 3
@@ -78,9 +84,9 @@ def gadgets_of(flow: Flow, *, outcomes: bool = False) -> Gadgets:
     angles: list[Affine] = []
     # From the end: what comes before conjugates all that follows.
     for step in reversed(steps):
-        if isinstance(step, Local):
+        if isinstance(step, OneQubitUnitary):
             turn_wire(rows[:used], signs[:used], step.wire, step.matrix)
-        elif isinstance(step, Turn):
+        elif isinstance(step, Rotation):
             rows[used, step.wire] = AXES.index(step.axis)
             angles.append(step.angle)
             used += 1
@@ -193,14 +199,14 @@ def _quarters(angle: Affine) -> int | None:
     return quarters if abs(4 * angle.const - quarters) < _TOL else None
 
 
-def _steps(op: object) -> list[Local | Turn | Interaction]:
+def _steps(op: object) -> list[OneQubitUnitary | Rotation | ZZRotation]:
     """An operation as Cliffords (locals), rotations and interactions in time order."""
-    assert not isinstance(op, Block)  # noqa: S101 - synthesised before
-    if isinstance(op, Local):
+    assert not isinstance(op, TwoQubitUnitary)  # noqa: S101 - synthesised before
+    if isinstance(op, OneQubitUnitary):
         last, turns = _turns(np.ascontiguousarray(op.matrix, dtype=complex).tobytes())
-        rotations = [Turn(op.wire, axis, Affine((), angle)) for axis, angle in turns]
-        return [*rotations, Local(op.wire, last)]
-    assert isinstance(op, Turn | Interaction)  # noqa: S101 - nothing else is left
+        rotations = [Rotation(op.wire, axis, Affine((), angle)) for axis, angle in turns]
+        return [*rotations, OneQubitUnitary(op.wire, last)]
+    assert isinstance(op, Rotation | ZZRotation)  # noqa: S101 - nothing else is left
     return [op]
 
 

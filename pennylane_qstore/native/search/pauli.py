@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pennylane_qstore.native.frontend.program import ComplexArray
-from pennylane_qstore.native.passes.lower import I2, PAULI, H, S
+from pennylane_qstore.native.ir import I2, PAULI, H, S
 
 Rows = npt.NDArray[Any]
 """Codes, int8, shape (rows, wires)."""

@@ -20,13 +20,13 @@ import numpy.typing as npt
 
 from pennylane_qstore.native.frontend.program import Affine
 from pennylane_qstore.native.gates import TURN
-from pennylane_qstore.native.passes.lower import (
+from pennylane_qstore.native.ir import (
     TO_Z,
-    Bit,
-    Flow,
-    Local,
+    IRCircuit,
+    OneQubitUnitary,
     Operation,
-    Turn,
+    OutputParity,
+    Rotation,
     matrix,
     pauli_pair,
 )
@@ -55,7 +55,7 @@ _CHOICE = 20_000
 """Elementary steps of a choice, however few there are to choose from."""
 
 
-class Style(NamedTuple):
+class GreedyWeights(NamedTuple):
     """How the greedy choice weighs things.
 
     Args:
@@ -72,7 +72,7 @@ class Style(NamedTuple):
 
 
 STYLES = tuple(
-    Style(*weights)
+    GreedyWeights(*weights)
     for weights in (
         *((0.5, 0.1, 1.01), (0.15, 0.4, 1.01), (0.3, 0.2, 1.01), (0.7, 0.05, 1.01)),
         *((0.15, 0.4, 1.5), (0.7, 0.2, 1.5), (0.15, 0.1, 1.5), (0.85, 0.05, 1.5)),
@@ -84,27 +84,27 @@ adds most to those before it: the first alone is within 4 % of all on average.""
 
 
 def resynthesise(
-    flow: Flow,
-    styles: Sequence[Style] = STYLES,
+    circuit: IRCircuit,
+    styles: Sequence[GreedyWeights] = STYLES,
     *,
     most: int,
     outcomes: bool = False,
     work: float | None = None,
-) -> list[Flow]:
-    """The flow in other words, one for each style that needs few enough entanglers.
+) -> list[IRCircuit]:
+    """The circuit in other words, one for each style that needs few enough entanglers.
 
     Args:
-        flow: operations without two-qubit blocks.
+        circuit: operations without two-qubit blocks.
         styles: styles of the greedy choice.
         most: entanglers beyond which a style is given up.
-        outcomes: whether only the outcomes of ``flow.outputs`` from |0…0⟩ are kept, not the
+        outcomes: whether only the outcomes of ``circuit.outputs`` from |0…0⟩ are kept, not the
             unitary.
         work: elementary steps that all styles may take together, some nanoseconds each; of a
-            large flow only the first styles are tried, or none.
+            large circuit only the first styles are tried, or none.
     """
-    if work is not None and len(flow.operations) ** 2 > work:
+    if work is not None and len(circuit.operations) ** 2 > work:
         return []
-    gadgets = gadgets_of(flow, outcomes=outcomes)
+    gadgets = gadgets_of(circuit, outcomes=outcomes)
     if work is not None:
         styles = styles[: int(work / _work(gadgets, most))]
     order = _Order.of(gadgets)
@@ -116,15 +116,13 @@ def resynthesise(
         if bits is not None:
             if outcomes:
                 outputs = tuple(
-                    Bit(bit.wires, bit.flip ^ before.flip)
-                    for bit, before in zip(bits, flow.outputs, strict=True)
+                    OutputParity(bit.wires, bit.flip ^ before.flip)
+                    for bit, before in zip(bits, circuit.outputs, strict=True)
                 )
             else:
                 where = [next(iter(bit.wires)) for bit in bits]
-                outputs = tuple(
-                    Bit(frozenset(where[q] for q in bit.wires), bit.flip) for bit in flow.outputs
-                )
-            found.append(Flow(flow.wires, tuple(run.out), outputs))
+                outputs = tuple(bit.relabelled(where) for bit in circuit.outputs)
+            found.append(IRCircuit(circuit.wires, tuple(run.out), outputs))
     return found
 
 
@@ -162,7 +160,7 @@ class _Order(NamedTuple):
 class _Run:
     """One greedy run; the Clifford that remains is kept as a unitary."""
 
-    def __init__(self, gadgets: Gadgets, order: _Order, style: Style, most: int) -> None:
+    def __init__(self, gadgets: Gadgets, order: _Order, style: GreedyWeights, most: int) -> None:
         self.gadgets, self.style, self.most = gadgets, style, most
         self.out: list[Operation] = []
         self.used = self.circling = 0
@@ -199,7 +197,7 @@ class _Run:
                 return False
         return True
 
-    def finish(self) -> list[Bit] | None:
+    def finish(self) -> list[OutputParity] | None:
         """Emit the Clifford; where each wire is found, or None where it takes too many."""
         if not self._shortened():
             return None
@@ -208,8 +206,8 @@ class _Run:
         for q, w in enumerate(where):
             x = int(self.frame[q, w]), int(self.frame_signs[q])
             z = int(self.frame[n + q, w]), int(self.frame_signs[n + q])
-            self.out.append(Local(w, clifford(x, z)))
-        return [Bit(frozenset((w,))) for w in where]
+            self.out.append(OneQubitUnitary(w, clifford(x, z)))
+        return [OutputParity(frozenset((w,))) for w in where]
 
     def _shortened(self) -> bool:
         """Turn until no row of the frame is longer than one; False where it takes too many."""
@@ -274,8 +272,8 @@ class _Run:
         if len(on) == 2:
             self.out += pauli_pair(on[0], on[1], axes, angle.scaled(1 / TURN))
         elif on:
-            turn = Turn(on[0], axes, angle)
-            self.out.append(turn if angle.terms else Local(turn.wire, matrix(turn)))
+            turn = Rotation(on[0], axes, angle)
+            self.out.append(turn if angle.terms else OneQubitUnitary(turn.wire, matrix(turn)))
         self._progress()
         self.alive[j] = False
         self.blockers[j + 1 :] -= self.anti[j, j + 1 :]
@@ -296,12 +294,12 @@ class _OutcomeRun(_Run):
     They commute and may be multiplied by each other: outcome i is the XOR of ``parts[i]``.
     """
 
-    def __init__(self, gadgets: Gadgets, order: _Order, style: Style, most: int) -> None:
+    def __init__(self, gadgets: Gadgets, order: _Order, style: GreedyWeights, most: int) -> None:
         super().__init__(gadgets, order, style, most)
         self.parts = [{i} for i in range(len(self.frame))]
         self._shorten()
 
-    def finish(self) -> list[Bit] | None:
+    def finish(self) -> list[OutputParity] | None:
         """Emit what is left; each outcome as an XOR of wires, or None where too many."""
         if not self._shortened():
             return None
@@ -310,14 +308,14 @@ class _OutcomeRun(_Run):
             on = [int(q) for q in np.flatnonzero(row)]
             at.append(set(on))
             if on and row[on[0]] != 3:
-                self.out.append(Local(on[0], TO_Z[AXES[row[on[0]]]]))
+                self.out.append(OneQubitUnitary(on[0], TO_Z[AXES[row[on[0]]]]))
         bits = []
         for parts in self.parts:
             wires: set[int] = set()
             for i in parts:
                 wires ^= at[i]
             sign = np.prod([int(self.frame_signs[i]) for i in parts])
-            bits.append(Bit(frozenset(wires), bool(sign < 0)))
+            bits.append(OutputParity(frozenset(wires), bool(sign < 0)))
         return bits
 
     def _certain(self, lost: Weights) -> npt.NDArray[np.bool_]:

@@ -1,54 +1,52 @@
-"""Small windows of a flow, rewritten one after another where that is cheaper."""
+"""Small windows of a circuit, rewritten one after another where that is cheaper."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from pennylane_qstore.native.passes.lower import Bit, Flow, Interaction, Operation, wires_of
+from pennylane_qstore.native.ir import IRCircuit, Operation, OutputParity, ZZRotation, wires_of
 from pennylane_qstore.native.passes.pairs import entangling_cost, moved
 
 _MIN_ENTANGLERS = 3
 _SIZES = (3, 4, 4, 4, 4)
 """Wires of a window chosen by chance."""
 
-Rewrite = Callable[[Flow, tuple[int, float]], Flow | None]
-"""A flow, and its entanglers and their angle, to one that has fewer or less, or None."""
+Rewrite = Callable[[IRCircuit, tuple[int, float]], IRCircuit | None]
+"""A circuit, and its entanglers and their angle, to one that has fewer or less, or None."""
 
 
-def rewrite_windows(flow: Flow, size: int, rewrite: Rewrite) -> Flow:
+def rewrite_windows(circuit: IRCircuit, size: int, rewrite: Rewrite) -> IRCircuit:
     """Rewrite every window of ``size`` wires that gets cheaper.
 
     A window is a set of operations on few wires that can stand together in time. Windows
     start at each interaction in turn and reach as far as nothing comes between.
 
     Args:
-        flow: operations without two-qubit blocks.
+        circuit: operations without two-qubit blocks.
         size: wires of a window.
         rewrite: called with each window (outputs: its wires) and its cost.
     """
-    operations, outputs = list(flow.operations), list(flow.outputs)
     tried: dict[tuple[int, ...], list[Operation]] = {}
     start = 0
-    while start < len(operations):
-        found = _rewritten(operations, start, size, rewrite, tried)
-        if found is None:
+    while start < len(circuit.operations):
+        rewritten = _rewritten(circuit, start, size, rewrite, tried)
+        if rewritten is None:
             start += 1
-            continue
-        operations, where = found
-        outputs = [Bit(frozenset(where.get(q, q) for q in bit.wires), bit.flip) for bit in outputs]
-    return Flow(flow.wires, tuple(operations), tuple(outputs))
+        else:
+            circuit = rewritten
+    return circuit
 
 
-def rewrite_at_random(flow: Flow, rng: np.random.Generator, rewrite: Rewrite) -> Flow:
+def rewrite_at_random(circuit: IRCircuit, rng: np.random.Generator, rewrite: Rewrite) -> IRCircuit:
     """Rewrite one window, chosen by chance: its start, its three or four wires, its length."""
-    operations = flow.operations
-    starts = [i for i, op in enumerate(operations) if isinstance(op, Interaction)]
+    operations = circuit.operations
+    starts = [i for i, op in enumerate(operations) if isinstance(op, ZZRotation)]
     if not starts:
-        return flow
+        return circuit
     start = starts[int(rng.integers(len(starts)))]
-    size = min(int(rng.choice(_SIZES)), flow.wires)
+    size = min(int(rng.choice(_SIZES)), circuit.wires)
     wires = frozenset(wires_of(operations[start]))
     members, neighbours = _reach(operations, start, wires)
     while neighbours and len(wires) < size:
@@ -57,7 +55,7 @@ def rewrite_at_random(flow: Flow, rng: np.random.Generator, rewrite: Rewrite) ->
     longest = int(rng.integers(4, 14))
     kept: list[int] = []
     for m in members:
-        longest -= isinstance(operations[m], Interaction)
+        longest -= isinstance(operations[m], ZZRotation)
         if longest < 0:
             break
         kept.append(m)
@@ -66,59 +64,59 @@ def rewrite_at_random(flow: Flow, rng: np.random.Generator, rewrite: Rewrite) ->
     cost = entangling_cost(window.operations)
     new = rewrite(window, cost) if cost[0] >= _MIN_ENTANGLERS else None
     if new is None:
-        return flow
-    out, where = _replaced(operations, on, kept, new)
-    return Flow(flow.wires, tuple(out), tuple(_at(flow.outputs, where)))
-
-
-def _at(outputs: Iterable[Bit], where: Mapping[int, int]) -> list[Bit]:
-    return [Bit(frozenset(where.get(q, q) for q in bit.wires), bit.flip) for bit in outputs]
+        return circuit
+    return _replaced(circuit, on, kept, new)
 
 
 def _rewritten(
-    operations: Sequence[Operation],
+    circuit: IRCircuit,
     start: int,
     size: int,
     rewrite: Rewrite,
     tried: dict[tuple[int, ...], list[Operation]],
-) -> tuple[list[Operation], dict[int, int]] | None:
-    """The operations with one window from ``start`` rewritten, and where its wires went."""
-    if not isinstance(operations[start], Interaction):
+) -> IRCircuit | None:
+    """The circuit with one window from ``start`` rewritten, or None where none gets cheaper."""
+    operations = circuit.operations
+    if not isinstance(operations[start], ZZRotation):
         return None
     for wires, members in windows(operations, start, size):
         inside = [operations[m] for m in members]
         cost = entangling_cost(inside)
-        key = tuple(id(op) for op in inside if isinstance(op, Interaction))
+        key = tuple(id(op) for op in inside if isinstance(op, ZZRotation))
         if cost[0] < _MIN_ENTANGLERS or key in tried:
             continue
         tried[key] = inside  # kept, so that no other operation gets its identity
         new = rewrite(_window(operations, wires, members), cost)
         if new is not None:
-            return _replaced(operations, wires, members, new)
+            return _replaced(circuit, wires, members, new)
     return None
 
 
-def _window(operations: Sequence[Operation], wires: list[int], members: list[int]) -> Flow:
-    """The members as a flow of their own, wire k of it being ``wires[k]``."""
+def _window(operations: Sequence[Operation], wires: list[int], members: list[int]) -> IRCircuit:
+    """The members as a circuit of their own, wire k of it being ``wires[k]``."""
     at = {q: k for k, q in enumerate(wires)}
     inside = [operations[m] for m in members]
     small = tuple(moved(op, [at[q] for q in wires_of(op)]) for op in inside)
-    return Flow(len(wires), small, tuple(Bit(frozenset((k,))) for k in range(len(wires))))
+    outputs = tuple(OutputParity(frozenset((k,))) for k in range(len(wires)))
+    return IRCircuit(len(wires), small, outputs)
 
 
 def _replaced(
-    operations: Sequence[Operation], wires: list[int], members: list[int], new: Flow
-) -> tuple[list[Operation], dict[int, int]]:
-    """The operations with the members replaced, and where the wires went."""
-    where = {q: wires[next(iter(new.outputs[k].wires))] for k, q in enumerate(wires)}
-    taken, start = set(members), members[0]
-    rest = [operations[j] for j in range(start, len(operations)) if j not in taken]
-    out = [
+    circuit: IRCircuit, wires: list[int], members: list[int], new: IRCircuit
+) -> IRCircuit:
+    """The circuit with the members replaced, and what follows moved to where their wires went."""
+    where = list(range(circuit.wires))
+    for q, output in zip(wires, new.outputs, strict=True):
+        where[q] = wires[next(iter(output.wires))]
+    operations, taken, start = circuit.operations, set(members), members[0]
+    rest = (op for j, op in enumerate(operations[start:], start) if j not in taken)
+    out = (
         *operations[:start],
         *(moved(op, [wires[k] for k in wires_of(op)]) for op in new.operations),
-        *(moved(op, [where.get(q, q) for q in wires_of(op)]) for op in rest),
-    ]
-    return out, where
+        *(moved(op, [where[q] for q in wires_of(op)]) for op in rest),
+    )
+    outputs = tuple(bit.relabelled(where) for bit in circuit.outputs)
+    return IRCircuit(circuit.wires, out, outputs)
 
 
 def windows(

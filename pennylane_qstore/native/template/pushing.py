@@ -25,7 +25,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from pennylane_qstore.native.frontend.program import ComplexArray, FloatArray
-from pennylane_qstore.native.passes.lower import PAULI
+from pennylane_qstore.native.ir import PAULI
 
 _TOL = 1e-7
 _MAX_CANDIDATES = 240

@@ -12,15 +12,15 @@ import numpy as np
 
 from pennylane_qstore.native.frontend.program import Affine, ComplexArray, FloatArray, Gate, Program
 from pennylane_qstore.native.gates import TURN
-from pennylane_qstore.native.passes.kak import canonical
-from pennylane_qstore.native.passes.lower import (
-    LOWERINGS,
-    Block,
-    Interaction,
-    Local,
+from pennylane_qstore.native.ir import (
+    OneQubitUnitary,
     Operation,
-    Turn,
+    Rotation,
+    TwoQubitUnitary,
+    ZZRotation,
 )
+from pennylane_qstore.native.passes.kak import canonical
+from pennylane_qstore.native.passes.lower import LOWERINGS
 from pennylane_qstore.native.template.runs import AffineMap
 from pennylane_qstore.native.template.template import NativeBatch, NativeBlock, Readout
 
@@ -110,21 +110,21 @@ def _write(gate: Gate, add: _Sink) -> None:
 
 def _unitary(matrix: ComplexArray, wires: tuple[int, ...]) -> list[Operation]:
     if len(wires) == 1:
-        return [Local(wires[0], matrix)]
+        return [OneQubitUnitary(wires[0], matrix)]
     return canonical(matrix).operations(*wires)
 
 
 def _lowered(op: Operation, add: _Sink) -> None:
     match op:
-        case Turn(q, axis, angle):
+        case Rotation(q, axis, angle):
             add("r" + axis, (q,), (), angle)
-        case Interaction(a, b, angle):
+        case ZZRotation(a, b, angle):
             add("zz", (a, b), (), angle.scaled(TURN))
-        case Local(q, m):
+        case OneQubitUnitary(q, m):
             for axis, value in _euler(m):
                 if abs(value) > 1e-12:
                     add("r" + axis, (q,), (), Affine((), value))
-        case Block():
+        case TwoQubitUnitary():
             raise AssertionError("blocks are written as canonical operations")
 
 

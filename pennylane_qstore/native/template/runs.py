@@ -1,4 +1,4 @@
-"""A flow as runs of one-qubit operations between entanglers, evaluated for all rows at once.
+"""A circuit as runs of one-qubit operations between entanglers, evaluated for all rows at once.
 
 A wire with k entanglers has k+1 runs. Each run is a product of constants and rotations; as a
 unitary of determinant 1, [[α, -β*], [β, α*]], it is kept as its first column (α, β). Runs of
@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pennylane_qstore.native.frontend.program import Affine, ComplexArray, FloatArray
-from pennylane_qstore.native.passes.lower import (
-    Block,
-    Flow,
+from pennylane_qstore.native.ir import (
     H,
-    Interaction,
-    Local,
-    Turn,
+    IRCircuit,
+    OneQubitUnitary,
+    Rotation,
+    TwoQubitUnitary,
     Z,
+    ZZRotation,
     is_constant,
     matrix,
     wires_of,
@@ -49,49 +49,49 @@ class Runs:
     """Runs per native wire, and the entanglers between them in time order.
 
     Args:
-        wires: flow wire of each native wire.
+        wires: circuit wire of each native wire.
         runs: ``runs[q][i]`` is run i of native wire q: constants and turns in time order.
         entanglers: in time order.
     """
 
     wires: tuple[int, ...]
-    runs: tuple[tuple[tuple[Local | Turn, ...], ...], ...]
+    runs: tuple[tuple[tuple[OneQubitUnitary | Rotation, ...], ...], ...]
     entanglers: tuple[Entangler, ...]
 
 
-def runs_of(flow: Flow, family: str, *, compact: bool = True) -> Runs:
-    """Split a flow without blocks into runs.
+def runs_of(circuit: IRCircuit, family: str, *, compact: bool = True) -> Runs:
+    """Split a circuit without blocks into runs.
 
     Args:
-        flow: the flow.
+        circuit: the circuit.
         family: ``"zz"`` keeps interactions about Z; ``"ms"`` has them about X, with the
             changes of basis in the runs.
         compact: whether wires without operations are left out.
     """
-    used = {q for op in flow.operations for q in wires_of(op)}
-    wires = sorted(used) if compact else list(range(flow.wires))
+    used = {q for op in circuit.operations for q in wires_of(op)}
+    wires = sorted(used) if compact else list(range(circuit.wires))
     at = {q: i for i, q in enumerate(wires)}
-    runs: list[list[list[Local | Turn]]] = [[[]] for _ in wires]
+    runs: list[list[list[OneQubitUnitary | Rotation]]] = [[[]] for _ in wires]
     entanglers: list[Entangler] = []
-    for op in flow.operations:
-        if isinstance(op, Interaction):
+    for op in circuit.operations:
+        if isinstance(op, ZZRotation):
             a, b = at[op.a], at[op.b]
             angle, half = _within_quarter(op.angle)
             if not angle.terms and abs(angle.const) < _TOL:
                 if half:
                     for q in (a, b):
-                        _append(runs[q][-1], Local(q, Z))
+                        _append(runs[q][-1], OneQubitUnitary(q, Z))
                 continue
             for q in (a, b):
                 if half:
-                    _append(runs[q][-1], Local(q, Z))
+                    _append(runs[q][-1], OneQubitUnitary(q, Z))
                 if family == "ms":
-                    _append(runs[q][-1], Local(q, H))
+                    _append(runs[q][-1], OneQubitUnitary(q, H))
             entanglers.append(Entangler(a, len(runs[a]) - 1, b, len(runs[b]) - 1, angle))
             for q in (a, b):
-                runs[q].append([Local(q, H)] if family == "ms" else [])
+                runs[q].append([OneQubitUnitary(q, H)] if family == "ms" else [])
         else:
-            assert not isinstance(op, Block)  # noqa: S101 - synthesised before
+            assert not isinstance(op, TwoQubitUnitary)  # noqa: S101 - synthesised before
             _append(runs[at[op.wire]][-1], op)
     frozen = tuple(tuple(tuple(run) for run in wire) for wire in runs)
     return Runs(tuple(wires), frozen, tuple(entanglers))
@@ -105,18 +105,18 @@ def _within_quarter(angle: Affine) -> tuple[Affine, bool]:
     return Affine((), angle.const - halves / 2), bool(halves % 2)
 
 
-def _append(run: list[Local | Turn], op: Local | Turn) -> None:
+def _append(run: list[OneQubitUnitary | Rotation], op: OneQubitUnitary | Rotation) -> None:
     """Append, merging neighbours about the same axis and neighbouring constants."""
     if run:
         last = run[-1]
-        if isinstance(last, Local) and isinstance(op, Local):
-            run[-1] = Local(op.wire, op.matrix @ last.matrix)
+        if isinstance(last, OneQubitUnitary) and isinstance(op, OneQubitUnitary):
+            run[-1] = OneQubitUnitary(op.wire, op.matrix @ last.matrix)
             return
-        if isinstance(last, Turn) and isinstance(op, Turn) and last.axis == op.axis:
+        if isinstance(last, Rotation) and isinstance(op, Rotation) and last.axis == op.axis:
             run[-1] = last._replace(angle=last.angle.plus(op.angle))
             return
-    if isinstance(op, Turn) and is_constant(op):
-        _append(run, Local(op.wire, matrix(op)))
+    if isinstance(op, Rotation) and is_constant(op):
+        _append(run, OneQubitUnitary(op.wire, matrix(op)))
         return
     run.append(op)
 
@@ -144,7 +144,7 @@ class Bank:
             numbered.append([])
             for op in run:
                 numbered[-1].append((op, len(turns)))
-                if isinstance(op, Turn):
+                if isinstance(op, Rotation):
                     turns.append(op.angle.scaled(0.5))
         self._turns = len(turns)
         self.small = self.size + len(turns) <= _SMALL
@@ -193,7 +193,7 @@ class Bank:
         shapes: dict[tuple[str, ...], list[int]] = {}
         for r, run in enumerate(runs):
             if _varies(run):
-                shape = tuple(op.axis if isinstance(op, Turn) else "c" for op, _ in run)
+                shape = tuple(op.axis if isinstance(op, Rotation) else "c" for op, _ in run)
                 shapes.setdefault(shape, []).append(r)
             elif run:
                 ((op, _),) = run  # neighbouring constants are one
@@ -217,7 +217,7 @@ class Bank:
         ]
 
 
-_Numbered = tuple[Local | Turn, int]
+_Numbered = tuple[OneQubitUnitary | Rotation, int]
 """An operation of a run, and the slot of its angle if it is a turn."""
 _Placed = _Numbered | None
 """What a run has at a position of its group, if anything."""
@@ -247,12 +247,12 @@ def _fit(shape: tuple[str, ...], host: tuple[str, ...]) -> list[int | None] | No
 
 def _varies(run: Sequence[_Numbered]) -> bool:
     """Whether a run depends on parameters."""
-    return any(isinstance(op, Turn) for op, _ in run)
+    return any(isinstance(op, Rotation) for op, _ in run)
 
 
-def _alone(op: Local | Turn, slot: int) -> _Step:
+def _alone(op: OneQubitUnitary | Rotation, slot: int) -> _Step:
     """One operation of a run by itself."""
-    return (op.axis, slot, None) if isinstance(op, Turn) else ("c", *column(op.matrix))
+    return (op.axis, slot, None) if isinstance(op, Rotation) else ("c", *column(op.matrix))
 
 
 def _step(kind: str, placed: Sequence[_Placed]) -> _Step:
@@ -310,8 +310,8 @@ def unitary(alpha: complex, beta: complex) -> ComplexArray:
     return np.array([[alpha, -np.conj(beta)], [beta, np.conj(alpha)]])
 
 
-def _constant(op: Local | Turn) -> ComplexArray:
-    assert isinstance(op, Local)  # noqa: S101 - by its shape
+def _constant(op: OneQubitUnitary | Rotation) -> ComplexArray:
+    assert isinstance(op, OneQubitUnitary)  # noqa: S101 - by its shape
     return op.matrix
 
 

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from pennylane_qstore.native.frontend.program import ComplexArray, FloatArray
 from pennylane_qstore.native.gates import TURN
-from pennylane_qstore.native.passes.lower import Bit, Flow
+from pennylane_qstore.native.ir import IRCircuit, OutputParity
 from pennylane_qstore.native.template.gate_phases import (
     EPS,
     FLIP,
@@ -137,7 +137,7 @@ class Template:
     """A compiled structure.
 
     Args:
-        flow: operations without two-qubit blocks; ``flow.outputs`` are the measured bits.
+        circuit: operations without two-qubit blocks; ``circuit.outputs`` are the measured bits.
         family: ``"ms"`` or ``"zz"``.
         parameters: number of parameters P.
         compact: whether wires without operations are left out.
@@ -145,13 +145,19 @@ class Template:
     """
 
     def __init__(
-        self, flow: Flow, family: str, parameters: int, *, compact: bool = True, push: bool = True
+        self,
+        circuit: IRCircuit,
+        family: str,
+        parameters: int,
+        *,
+        compact: bool = True,
+        push: bool = True,
     ) -> None:
         self.family = family
         self.parameters = parameters
-        runs = runs_of(flow, family, compact=compact)
+        runs = runs_of(circuit, family, compact=compact)
         self.qubits = max(1, len(runs.wires))
-        self.measured, self.readout = _readout(flow.outputs, runs.wires)
+        self.measured, self.readout = _readout(circuit.outputs, runs.wires)
         self._entanglers = runs.entanglers
         self._bank = Bank(runs, parameters)
         # The run after each entangler, on its first wire and on its second: all different ones.
@@ -429,7 +435,9 @@ class Template:
         return _codes(_tilts(columns))
 
 
-def _readout(outputs: Sequence[Bit], wires: Sequence[int]) -> tuple[tuple[int, ...], Readout]:
+def _readout(
+    outputs: Sequence[OutputParity], wires: Sequence[int]
+) -> tuple[tuple[int, ...], Readout]:
     at = {q: i for i, q in enumerate(wires)}
     measured = tuple(sorted({at[q] for bit in outputs for q in bit.wires}))
     matrix = np.zeros((len(outputs), len(measured)), dtype=np.uint8)

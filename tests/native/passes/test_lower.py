@@ -6,22 +6,23 @@ import pytest
 
 from pennylane_qstore.native.frontend.decompose import ELEMENTARY
 from pennylane_qstore.native.frontend.structure import program, split
-from pennylane_qstore.native.passes.lower import Flow, lower, matrix, wires_of
+from pennylane_qstore.native.ir import IRCircuit, matrix, wires_of
+from pennylane_qstore.native.passes.lower import lower
 
 rng = np.random.default_rng(5)
 
 
-def unitary(flow: Flow, parameters) -> np.ndarray:
-    """The unitary of a flow on its tape wires."""
-    n = flow.wires
+def unitary(circuit: IRCircuit, parameters) -> np.ndarray:
+    """The unitary of a circuit on its tape wires."""
+    n = circuit.wires
     total = np.eye(2**n, dtype=complex).reshape((2,) * n + (-1,))
-    for op in flow.operations:
+    for op in circuit.operations:
         on = wires_of(op)
         m = matrix(op, parameters).reshape((2,) * (2 * len(on)))
         total = np.moveaxis(
             np.tensordot(m, total, (range(len(on), 2 * len(on)), on)), range(len(on)), on
         )
-    return np.moveaxis(total, [next(iter(bit.wires)) for bit in flow.outputs], range(n)).reshape(
+    return np.moveaxis(total, [next(iter(bit.wires)) for bit in circuit.outputs], range(n)).reshape(
         2**n, 2**n
     )
 
@@ -41,8 +42,8 @@ def test_each_gate(gate):
     tape = qml.tape.QuantumScript([qml.RY(0.3, 0), op, qml.CNOT([0, 1])])
     wires = {0: 0, 1: 1}
     (piece,) = split(tape, wires)
-    flow = lower(program(piece, wires))
-    assert same(unitary(flow, piece.parameters[0]), qml.matrix(tape, wire_order=[0, 1]))
+    circuit = lower(program(piece, wires))
+    assert same(unitary(circuit, piece.parameters[0]), qml.matrix(tape, wire_order=[0, 1]))
 
 
 @pytest.mark.parametrize(

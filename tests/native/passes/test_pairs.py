@@ -6,21 +6,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.circuits import SPECIAL, marginal, tapes, unitary_of
-from support.flows import outcomes, same, unitary
+from support.ir_circuits import outcomes, same, unitary
 
-from pennylane_qstore.native.compiler import affine
+from pennylane_qstore.native.compiler import affine_program
 from pennylane_qstore.native.frontend.structure import split
+from pennylane_qstore.native.ir import IRCircuit, OutputParity, ZZRotation, wires_of
 from pennylane_qstore.native.passes.cnot_networks import resynthesise_cnots
-from pennylane_qstore.native.passes.lower import Bit, Flow, Interaction, lower, wires_of
-from pennylane_qstore.native.passes.pairs import entangling_cost, gather, merge_diagonal, synthesise
-from pennylane_qstore.native.passes.readout import leave_to_readout, start_from_zero
+from pennylane_qstore.native.passes.lower import lower
+from pennylane_qstore.native.passes.pairs import (
+    entangling_cost,
+    merge_diagonal,
+    merge_pairs,
+    synthesise,
+)
+from pennylane_qstore.native.passes.readout import absorb_into_readout, simplify_initial_state
 
 some_tapes = st.one_of(tapes(), tapes(max_wires=6, max_operations=30))
 
 
 def program_of(tape, wires):
     labels = {i: i for i in range(wires)}
-    piece, program = affine(split(tape, labels)[0], labels)
+    piece, program = affine_program(split(tape, labels)[0], labels)
     rng = np.random.default_rng(len(tape.operations))
     p = piece.parameters.shape[1]
     return program, [piece.parameters[0], rng.uniform(-4, 4, p), rng.choice(SPECIAL, p)]
@@ -29,10 +35,10 @@ def program_of(tape, wires):
 @pytest.mark.parametrize(
     "pass_",
     [
-        gather,
+        merge_pairs,
         merge_diagonal,
         synthesise,
-        lambda flow: synthesise(gather(merge_diagonal(gather(flow)))),
+        lambda circuit: synthesise(merge_pairs(merge_diagonal(merge_pairs(circuit)))),
     ],
     ids=["gather", "merge_diagonal", "synthesise", "all"],
 )
@@ -41,11 +47,11 @@ def program_of(tape, wires):
 def test_the_unitary_is_kept(pass_, made):
     tape, n = made
     program, rows = program_of(tape, n)
-    flow = lower(program)
-    new = pass_(flow)
-    assert entangling_cost(new.operations)[0] <= entangling_cost(flow.operations)[0]
+    circuit = lower(program)
+    new = pass_(circuit)
+    assert entangling_cost(new.operations)[0] <= entangling_cost(circuit.operations)[0]
     for row in rows:
-        assert same(unitary(flow, row), unitary(new, row))
+        assert same(unitary(circuit, row), unitary(new, row))
 
 
 @settings(max_examples=40, deadline=None)
@@ -58,18 +64,18 @@ def test_cnot_regions_keep_the_unitary(made):
         assert same(unitary(lower(program), row), unitary(new, row))
 
 
-@pytest.mark.parametrize("pass_", [start_from_zero, leave_to_readout])
+@pytest.mark.parametrize("pass_", [simplify_initial_state, absorb_into_readout])
 @settings(max_examples=40, deadline=None)
 @given(made=some_tapes, data=st.data())
 def test_the_ends_keep_the_distribution(pass_, made, data):
     tape, n = made
     measured = data.draw(st.lists(st.sampled_from(range(n)), min_size=1, unique=True))
     program, rows = program_of(tape, n)
-    flow = gather(lower(program))
-    flow = Flow(n, flow.operations, tuple(flow.outputs[q] for q in measured))
-    new = pass_(flow)
+    circuit = merge_pairs(lower(program))
+    circuit = IRCircuit(n, circuit.operations, tuple(circuit.outputs[q] for q in measured))
+    new = pass_(circuit)
     for row in rows:
-        assert np.allclose(outcomes(flow, row), outcomes(new, row), atol=1e-9)
+        assert np.allclose(outcomes(circuit, row), outcomes(new, row), atol=1e-9)
     want = marginal(np.abs(unitary_of(tape, n)[:, 0]) ** 2, measured)
     assert np.allclose(outcomes(new, rows[0]), want, atol=1e-9)
 
@@ -87,10 +93,10 @@ def test_interactions_merge_across_diagonal_ones():
         ]
     )
     program, _ = program_of(tape, 3)
-    flow = merge_diagonal(lower(program))
-    pairs = [(op.a, op.b) for op in flow.operations if isinstance(op, Interaction)]
+    circuit = merge_diagonal(lower(program))
+    pairs = [(op.a, op.b) for op in circuit.operations if isinstance(op, ZZRotation)]
     assert pairs == [(0, 1), (1, 2), (1, 2)]  # the Hadamard keeps two of them apart
-    assert [i for i, _ in flow.operations[0].angle.terms] == [0, 3]
+    assert [i for i, _ in circuit.operations[0].angle.terms] == [0, 3]
 
 
 def test_a_full_layer_of_cnots_takes_one_less_than_its_wires():
@@ -102,7 +108,7 @@ def test_a_full_layer_of_cnots_takes_one_less_than_its_wires():
 def test_trailing_relabelling_is_left_to_the_readout():
     ops = [qml.RY(0.3, 0), qml.CNOT([0, 1]), qml.X(1), qml.CZ([0, 1]), qml.SWAP([0, 1])]
     program, _ = program_of(qml.tape.QuantumScript(ops), 2)
-    flow = leave_to_readout(gather(lower(program)))
-    assert not any(len(wires_of(op)) == 2 for op in flow.operations)
+    circuit = absorb_into_readout(merge_pairs(lower(program)))
+    assert not any(len(wires_of(op)) == 2 for op in circuit.operations)
     # Wire 1 is never touched: only wire 0 is read, and tape wire 0 is its complement.
-    assert flow.outputs == (Bit(frozenset((0,)), True), Bit(frozenset((0,))))
+    assert circuit.outputs == (OutputParity(frozenset((0,)), True), OutputParity(frozenset((0,))))

@@ -1,4 +1,4 @@
-"""Pauli gadgets: the form, its way back to gates, and windows keep what a flow does."""
+"""Pauli gadgets: the form, its way back to gates, and windows keep what a circuit does."""
 
 import numpy as np
 import pennylane as qml
@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.circuits import SPECIAL, tapes
-from support.flows import outcomes, same, unitary
+from support.ir_circuits import outcomes, same, unitary
 
-from pennylane_qstore.native.compiler import affine, compile_program
+from pennylane_qstore.native.compiler import affine_program, compile_program
 from pennylane_qstore.native.frontend.structure import split
-from pennylane_qstore.native.passes.lower import PAULI, Flow, Interaction, lower, wires_of
-from pennylane_qstore.native.passes.pairs import entangling_cost, gather, synthesise
+from pennylane_qstore.native.ir import PAULI, IRCircuit, ZZRotation, wires_of
+from pennylane_qstore.native.passes.lower import lower
+from pennylane_qstore.native.passes.pairs import entangling_cost, merge_pairs, synthesise
 from pennylane_qstore.native.search.gadgets import gadgets_of
 from pennylane_qstore.native.search.pauli import (
     AXES,
@@ -33,7 +34,7 @@ some_tapes = tapes(max_wires=5, max_operations=24)
 
 def flow_of(tape, wires):
     labels = {i: i for i in range(wires)}
-    piece, program = affine(split(tape, labels)[0], labels)
+    piece, program = affine_program(split(tape, labels)[0], labels)
     return synthesise(lower(program)), piece.parameters
 
 
@@ -97,27 +98,27 @@ def test_there_are_24_cliffords():
 @given(made=some_tapes)
 def test_resynthesis_keeps_the_unitary_at_every_row(made):
     tape, n = made
-    flow, parameters = flow_of(tape, n)
-    for new in resynthesise(flow, STYLES[:4], most=MANY):
+    circuit, parameters = flow_of(tape, n)
+    for new in resynthesise(circuit, STYLES[:4], most=MANY):
         for row in rows_at(parameters, len(tape.operations)):
-            assert same(unitary(flow, row), unitary(new, row))
+            assert same(unitary(circuit, row), unitary(new, row))
 
 
 @settings(max_examples=80, deadline=None)
 @given(made=some_tapes, data=st.data())
 def test_resynthesis_for_outcomes_keeps_the_distribution(made, data):
     tape, n = made
-    flow, parameters = flow_of(tape, n)
+    circuit, parameters = flow_of(tape, n)
     measured = data.draw(st.lists(st.sampled_from(range(n)), min_size=1, unique=True))
     flips = data.draw(st.lists(st.booleans(), min_size=len(measured), max_size=len(measured)))
-    extra = flow.outputs[measured[0]].wires ^ flow.outputs[measured[-1]].wires
+    extra = circuit.outputs[measured[0]].wires ^ circuit.outputs[measured[-1]].wires
     bits = [
-        flow.outputs[q]._replace(flip=flip) for q, flip in zip(measured, flips, strict=True)
-    ] + [flow.outputs[0]._replace(wires=extra)]  # a XOR, or a bit that is always 0
-    flow = Flow(n, flow.operations, tuple(bits))
-    for new in resynthesise(flow, STYLES[:4], most=MANY, outcomes=True):
+        circuit.outputs[q]._replace(flip=flip) for q, flip in zip(measured, flips, strict=True)
+    ] + [circuit.outputs[0]._replace(wires=extra)]  # a XOR, or a bit that is always 0
+    circuit = IRCircuit(n, circuit.operations, tuple(bits))
+    for new in resynthesise(circuit, STYLES[:4], most=MANY, outcomes=True):
         for row in rows_at(parameters, len(tape.operations)):
-            assert np.allclose(outcomes(flow, row), outcomes(new, row), atol=1e-9)
+            assert np.allclose(outcomes(circuit, row), outcomes(new, row), atol=1e-9)
 
 
 @settings(max_examples=20, deadline=None)
@@ -125,8 +126,8 @@ def test_resynthesis_for_outcomes_keeps_the_distribution(made, data):
 def test_windows_and_search_keep_the_unitary_and_cost_no_more(made, thorough):
     tape, n = made
     source, parameters = flow_of(tape, n)
-    flow = synthesise(gather(source))
-    cost = entangling_cost(flow.operations)
+    circuit = synthesise(merge_pairs(source))
+    cost = entangling_cost(circuit.operations)
 
     def rewrite(window, _):
         return resynthesise(window, STYLES[:1], most=MANY)[0]
@@ -138,36 +139,36 @@ def test_windows_and_search_keep_the_unitary_and_cost_no_more(made, thorough):
         tried += 1
         return rewrite(window, cost) if tried < 6 else None
 
-    found = [rewrite_windows(flow, min(3, n), a_few)]
+    found = [rewrite_windows(circuit, min(3, n), a_few)]
     if cost[0]:
         rng = np.random.default_rng(7)
-        found += [rewrite_at_random(flow, rng, rewrite) for _ in range(3)]
+        found += [rewrite_at_random(circuit, rng, rewrite) for _ in range(3)]
     options = {"outcomes": False, "thorough": thorough}
-    for new in rewritten(flow, source, lambda f: synthesise(gather(f)), **options):
+    for new in rewritten(circuit, source, lambda f: synthesise(merge_pairs(f)), **options):
         count, angle = entangling_cost(new.operations)
         assert count <= cost[0]
         assert angle <= cost[1] + 1e-6
         found.append(new)
     for new in found:
         for row in rows_at(parameters, len(tape.operations)):
-            assert same(unitary(flow, row), unitary(new, row))
+            assert same(unitary(circuit, row), unitary(new, row))
 
 
 @settings(max_examples=40, deadline=None)
 @given(made=some_tapes)
 def test_a_window_can_stand_together_in_time(made):
     tape, n = made
-    flow, _ = flow_of(tape, n)
-    for start, op in enumerate(flow.operations):
-        if not isinstance(op, Interaction):
+    circuit, _ = flow_of(tape, n)
+    for start, op in enumerate(circuit.operations):
+        if not isinstance(op, ZZRotation):
             continue
-        for wires, members in windows(flow.operations, start, min(3, n)):
+        for wires, members in windows(circuit.operations, start, min(3, n)):
             assert len(wires) == min(3, n)
             assert members[0] == start
             outside = [j for j in range(start, members[-1]) if j not in members]
             for j in outside:  # nothing left out shares a wire with a later member
-                later = {q for m in members if m > j for q in wires_of(flow.operations[m])}
-                assert later.isdisjoint(wires_of(flow.operations[j]))
+                later = {q for m in members if m > j for q in wires_of(circuit.operations[m])}
+                assert later.isdisjoint(wires_of(circuit.operations[j]))
 
 
 def test_rotations_about_equal_strings_merge_and_quarter_turns_vanish():
@@ -181,32 +182,32 @@ def test_rotations_about_equal_strings_merge_and_quarter_turns_vanish():
             qml.RZ(0.4, 0),
         ]
     )
-    flow, _ = flow_of(tape, 2)
-    (angle,) = gadgets_of(flow).angles
+    circuit, _ = flow_of(tape, 2)
+    (angle,) = gadgets_of(circuit).angles
     assert sorted(i for i, _ in angle.terms) == [0, 1]
     assert angle.const == pytest.approx(np.pi / 4)
 
 
 def test_a_toffoli_takes_five_interactions_of_three_and_a_half():
     tape = qml.tape.QuantumScript(qml.Toffoli([0, 1, 2]).decomposition())
-    flow, _ = flow_of(tape, 3)
-    costs = [entangling_cost(new.operations) for new in resynthesise(flow, most=MANY)]
+    circuit, _ = flow_of(tape, 3)
+    costs = [entangling_cost(new.operations) for new in resynthesise(circuit, most=MANY)]
     count, angle = min(costs)
     assert (count, 4 * angle) <= (5, 3.5 + 1e-9)
 
 
 def test_where_nothing_interacts_there_is_no_window_to_rewrite():
-    flow, _ = flow_of(qml.tape.QuantumScript([qml.RX(0.3, 0), qml.Hadamard(1)]), 2)
-    assert rewrite_at_random(flow, np.random.default_rng(1), lambda *_: None) is flow
+    circuit, _ = flow_of(qml.tape.QuantumScript([qml.RX(0.3, 0), qml.Hadamard(1)]), 2)
+    assert rewrite_at_random(circuit, np.random.default_rng(1), lambda *_: None) is circuit
 
 
 def test_no_style_goes_in_circles():
     """Turns that undo each other would go on for ever; here some once did."""
     weights = np.random.default_rng(0).uniform(-3, 3, (8, 4, 3))
     tape = qml.tape.QuantumScript([qml.StronglyEntanglingLayers(weights, range(4))])
-    flow, _ = flow_of(tape, 4)
+    circuit, _ = flow_of(tape, 4)
     for only_outcomes in (False, True):
-        found = resynthesise(flow, most=MANY, outcomes=only_outcomes)
+        found = resynthesise(circuit, most=MANY, outcomes=only_outcomes)
         assert len(found) == len(STYLES)
         assert max(entangling_cost(new.operations)[0] for new in found) < 150
 
@@ -214,8 +215,8 @@ def test_no_style_goes_in_circles():
 def test_work_decides_how_many_styles_are_tried():
     weights = np.random.default_rng(0).uniform(-3, 3, (2, 4, 3))
     tape = qml.tape.QuantumScript([qml.StronglyEntanglingLayers(weights, range(4))])
-    flow, _ = flow_of(tape, 4)
-    tried = [len(resynthesise(flow, most=40, work=work)) for work in (1e3, 1e7, 1e9)]
+    circuit, _ = flow_of(tape, 4)
+    tried = [len(resynthesise(circuit, most=40, work=work)) for work in (1e3, 1e7, 1e9)]
     assert tried == sorted(tried)
     assert tried[0] == 0 < tried[1] < tried[2] == len(STYLES)
 
@@ -230,7 +231,7 @@ def test_search_finds_a_product_of_exponentials_for_what_it_is():
         ]
     tape = qml.tape.QuantumScript([inner for op in ops for inner in op.decomposition()])
     labels = {i: i for i in range(4)}
-    _, program = affine(split(tape, labels)[0], labels)
+    _, program = affine_program(split(tape, labels)[0], labels)
     plain, quick = (
         compile_program(
             program,
@@ -248,5 +249,5 @@ def test_search_finds_a_product_of_exponentials_for_what_it_is():
 
 def test_a_style_that_needs_too_many_entanglers_is_given_up():
     tape = qml.tape.QuantumScript(qml.Toffoli([0, 1, 2]).decomposition())
-    flow, _ = flow_of(tape, 3)
-    assert resynthesise(flow, most=2) == []
+    circuit, _ = flow_of(tape, 3)
+    assert resynthesise(circuit, most=2) == []

@@ -23,8 +23,8 @@ from support.circuits import (
 from pennylane_qstore import IonQNativeGateCompiler
 from pennylane_qstore.errors import CompileError
 from pennylane_qstore.native.circuit import SLOTS
-from pennylane_qstore.native.compiler import affine, compile_program
-from pennylane_qstore.native.frontend.program import freeze
+from pennylane_qstore.native.compiler import affine_program, compile_program
+from pennylane_qstore.native.frontend.program import bind_constants
 from pennylane_qstore.native.frontend.structure import split
 
 families = pytest.mark.parametrize("family", ["ms", "zz"])
@@ -46,7 +46,7 @@ def rows_around(piece, seed):
 def test_template_equals_the_tape_at_every_row(family, made, data):
     tape, n = made
     wires = {i: i for i in range(n)}
-    piece, program = affine(split(tape, wires)[0], wires)
+    piece, program = affine_program(split(tape, wires)[0], wires)
     measured = data.draw(st.lists(st.sampled_from(range(n)), min_size=1, unique=True))
     thorough = data.draw(st.sampled_from([False, False, True]))
     template = compile_program(program, measured=measured, family=family, thorough=thorough)
@@ -88,7 +88,7 @@ def test_a_row_alone_has_the_numbers_it_has_among_others(family, layers):
         qml.StronglyEntanglingLayers(rng.uniform(-3, 3, (300, layers, 5, 3)), range(5)),
         *(qml.IsingXX(rng.uniform(-7, 7, 300), [i, (i + 2) % 5]) for i in range(5)),
     ]
-    piece, program = affine(split(qml.tape.QuantumScript(ops), wires)[0], wires)
+    piece, program = affine_program(split(qml.tape.QuantumScript(ops), wires)[0], wires)
     template = compile_program(program, measured=range(5), family=family, thorough=False)
     together = template.bind(piece.parameters)
     for block in together.blocks:
@@ -124,10 +124,12 @@ def test_without_absorption_the_unitary_is_kept(family, made, search):
 def test_binding_equals_a_fresh_compile(family, made):
     tape, n = made
     wires = {i: i for i in range(n)}
-    piece, program = affine(split(tape, wires)[0], wires)
+    piece, program = affine_program(split(tape, wires)[0], wires)
     options = {"measured": range(n), "family": family, "thorough": False}
     bound = compile_program(program, **options).bind(piece.parameters)
-    fresh = compile_program(freeze(program, piece.parameters), **options).bind(np.zeros((1, 0)))
+    fresh = compile_program(bind_constants(program, piece.parameters), **options).bind(
+        np.zeros((1, 0))
+    )
     one, other = (
         distribution(batch, batch.blocks[0].gates, batch.blocks[0].params[0])
         for batch in (bound, fresh)
@@ -240,7 +242,7 @@ def test_no_angle_of_an_ms_is_beyond_a_quarter(full, excess):
     tape = qml.tape.QuantumScript([qml.IsingXX(full + excess, [0, 1])])
     constant = IonQNativeGateCompiler("ms", absorb=False).compile(tape)
     wires = {0: 0, 1: 1}
-    piece, program = affine(split(tape, wires)[0], wires)
+    piece, program = affine_program(split(tape, wires)[0], wires)
     batch = compile_program(program, measured=[0, 1], family="ms").bind(piece.parameters)
     (bound,) = ([p[n] for p in b.params for n in _angles_of_ms(b.gates)] for b in batch.blocks)
     for angle in (*bound, *(p[2] for name, _, p in constant.gates if name == "ms")):
@@ -267,7 +269,7 @@ def test_a_constant_near_a_special_angle_is_not_taken_for_it(family, small):
 
 def test_the_zero_state_survives_an_empty_circuit():
     wires = {0: 0}
-    piece, program = affine(split(qml.tape.QuantumScript([]), wires)[0], wires)
+    piece, program = affine_program(split(qml.tape.QuantumScript([]), wires)[0], wires)
     batch = compile_program(program, measured=[0]).bind(piece.parameters)
     (block,) = batch.blocks
     assert block.gates
@@ -280,7 +282,7 @@ def test_special_angles_cost_no_more_than_generic_ones(value):
     """A plan for generic angles degenerates there; other plans stand by."""
     wires = {i: i for i in range(6)}
     layers = qml.BasicEntanglerLayers(np.ones((4, 6)), range(6))
-    _, program = affine(split(qml.tape.QuantumScript([layers]), wires)[0], wires)
+    _, program = affine_program(split(qml.tape.QuantumScript([layers]), wires)[0], wires)
     template = compile_program(program, measured=range(6), family="ms", absorb=False)
     batch = template.bind(np.full((3, program.parameters), value))
     for block in batch.blocks:
