@@ -14,16 +14,19 @@ from __future__ import annotations
 
 import math
 import operator
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Protocol
 
-import autoray
 import numpy as np
-from autograd.tracer import trace_stack
 from numpy.typing import DTypeLike
 from pennylane.numpy import tensor
 
+from pennylane_qstore.compat import (
+    called_by_an_optimizer,
+    current_frame,
+    teach_deferred_arrays,
+    trace_stack,
+)
 from pennylane_qstore.deferral import numpy_functions
 from pennylane_qstore.deferral.autograd_traces import tracing
 from pennylane_qstore.deferral.numpy_functions import words
@@ -116,6 +119,7 @@ class DeferredArray:
     @classmethod
     def leaf(cls, like: Any, source: Source) -> DeferredArray:
         """A result of a circuit: ``like`` has its type, shape and dtype."""
+        teach_deferred_arrays(DeferredArray)
         return cls(like, source, None, ())
 
     # ------------------------------------------------------------------ looked at
@@ -308,7 +312,7 @@ class DeferredArray:
             and ufunc.nout == 1
             and kwargs.get("out") is None
         )
-        if lazy and _updates_parameters(inputs, sys._getframe(1)):
+        if lazy and _updates_parameters(inputs, current_frame(1)):
             lazy = False
         return _apply(func, inputs, kwargs, lazy=lazy)
 
@@ -380,11 +384,11 @@ def is_deferred(value: Any) -> bool:
 def _operator(plain: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
     # Python's own operator rather than the ufunc: on NumPy scalars they differ by a rounding.
     def forward(self: DeferredArray, other: Any) -> Any:
-        lazy = _is_numeric(other) and not _updates_parameters((other,), sys._getframe(1))
+        lazy = _is_numeric(other) and not _updates_parameters((other,), current_frame(1))
         return _apply(plain, (self, other), {}, lazy=lazy)
 
     def reflected(self: DeferredArray, other: Any) -> Any:
-        lazy = _is_numeric(other) and not _updates_parameters((other,), sys._getframe(1))
+        lazy = _is_numeric(other) and not _updates_parameters((other,), current_frame(1))
         return _apply(plain, (other, self), {}, lazy=lazy)
 
     return forward, reflected
@@ -453,7 +457,7 @@ def _updates_parameters(inputs: tuple[Any, ...], frame: Any) -> bool:
     """
     if not any(isinstance(i, tensor) and i.requires_grad for i in inputs):
         return False
-    return str(frame.f_globals.get("__name__", "")).startswith("pennylane.optimize")
+    return called_by_an_optimizer(frame)
 
 
 def _deferred_in(tree: Any) -> Iterator[DeferredArray]:
@@ -510,6 +514,3 @@ def _real(tree: Any) -> Any:
 
 def _standins(tree: Any) -> Any:
     return _substitute(tree, lambda node: node._like)
-
-
-autoray.register_backend(DeferredArray, "numpy")

@@ -1,18 +1,12 @@
-"""Whether autograd is differentiating, which its own count does not tell after an error."""
+"""Differentiations by autograd under way, which its own count does not tell after an error."""
 
 from __future__ import annotations
 
-import sys
-from types import FrameType
-
-from autograd.tracer import trace, trace_stack
-
-_TRACE = trace.__code__
-"""Autograd's function that differentiates; on the stack while it does."""
+from pennylane_qstore.compat import current_frame, open_traces, trace_stack
 
 
 def tracing(stale: int) -> bool:
-    """Whether autograd is differentiating at the moment.
+    """Return True while autograd differentiates.
 
     Args:
         stale: traces that are over but that autograd still counts, see :func:`stale_traces`.
@@ -22,24 +16,15 @@ def tracing(stale: int) -> bool:
 
 
 def traced_here() -> bool:
-    """Whether autograd is differentiating in this thread, whatever an error has left behind."""
-    return trace_stack.top >= 0 and _open_traces(sys._getframe(1)) > 0
+    """Return True while autograd differentiates in this thread, whatever an error left behind."""
+    return trace_stack.top >= 0 and open_traces(current_frame(1)) > 0
 
 
 def stale_traces() -> int:
-    """Traces that autograd counts although they are over.
+    """Return how many traces autograd counts although they are over.
 
     Autograd does not take back a trace that an error or Ctrl-C has ended, so its count alone
     would say for the rest of the process that something is being differentiated.
     """
     traces: int = trace_stack.top + 1
-    return traces - _open_traces(sys._getframe(1)) if traces > 0 else 0
-
-
-def _open_traces(frame: FrameType | None) -> int:
-    """Of this thread."""
-    count = 0
-    while frame is not None:
-        count += frame.f_code is _TRACE
-        frame = frame.f_back
-    return count
+    return traces - open_traces(current_frame(1)) if traces > 0 else 0

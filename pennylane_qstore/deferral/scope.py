@@ -13,7 +13,6 @@ import contextvars
 import functools
 import itertools
 import os
-import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -26,19 +25,17 @@ from pennylane.measurements import ExpectationMP, MeasurementProcess, Probabilit
 from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
+from pennylane_qstore.compat import QNODE_CALL, current_frame, stack
 from pennylane_qstore.deferral.array import DeferredArray, real
 from pennylane_qstore.deferral.autograd_traces import stale_traces, tracing
 from pennylane_qstore.deferral.requests import DEFERRED, Request, Send
 from pennylane_qstore.deferral.tasks import (
-    QNODE_CALL,
     Session,
     dispatch,
     dispatch_all,
     running_task,
-    stack,
     turn,
 )
-from pennylane_qstore.deferral.tensors import teach_tensors
 from pennylane_qstore.errors import ConfigurationError, InvalidResponse, QStoreError
 
 __all__ = [
@@ -370,7 +367,7 @@ def _is_deferrable(circuit: QuantumScript) -> bool:
 
 def _origin() -> str | None:
     """The QNode call on this thread's stack, as ``"QNode 'f', called at train.py:7"``."""
-    for frame in stack(sys._getframe(1)):
+    for frame in stack(current_frame(1)):
         if frame.f_code is QNODE_CALL:
             name = getattr(frame.f_locals["self"].func, "__name__", "?")
             caller = frame.f_back
@@ -392,6 +389,3 @@ def _check_gather(name: str, dev: Any, *functions: Any) -> None:
                 f"{name}() calls functions, got {type(function).__name__}; "
                 "write lambda: circuit(x) instead of circuit(x)."
             )
-
-
-teach_tensors()

@@ -16,18 +16,14 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import ctypes
-import importlib
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import FrameType
 from typing import Any
 
-from autograd.tracer import trace_stack
-from pennylane import QNode
-
+from pennylane_qstore import compat
+from pennylane_qstore.compat import trace_stack
 from pennylane_qstore.deferral.requests import Request, send_all
 from pennylane_qstore.errors import QStoreError
 
@@ -36,17 +32,6 @@ MAX_PARKED = 1000
 
 PATIENCE_S = 60.0
 """How long a thread waits for its turn: the other one may be waiting for this one."""
-
-QNODE_CALL = QNode.__call__.__code__
-"""The code object by which a QNode call is recognised on a stack."""
-
-_JAX_MODES = (
-    *("enable_x64", "disable_jit", "default_device", "default_matmul_precision"),
-    *("numpy_dtype_promotion", "numpy_rank_promotion"),
-    *("default_prng_impl", "threefry_partitionable"),
-    *("debug_nans", "debug_infs"),
-)
-_QNODE_STATE = ("_qfunc_output", "_tape")  # what a QNode keeps of its last call
 
 
 class TaskCancelled(BaseException):
@@ -101,13 +86,13 @@ class Task:
         """
         if self._cancelled:
             raise TaskCancelled
-        frames = _task_stack(self._thread)
-        if any(_is_jax_compiling(frame) for frame in frames):
+        frames = compat.stack_of(self._thread)
+        if any(compat.is_jax_compiling(frame) for frame in frames):
             return False
         if not self._parking.acquire(blocking=False):
             return False
         try:
-            calls, top = _qnode_state(frames), trace_stack.top
+            calls, top = compat.qnode_states(frames), trace_stack.top
             self.waits_for = tuple(requests)
             self._idle.set()
             self._go.acquire()
@@ -131,7 +116,7 @@ class Task:
         if self._thread.ident is None:
             return
         if not self._idle.is_set():
-            _interrupt((_running or self)._thread)
+            compat.interrupt((_running or self)._thread)
         self._go.release()
         self._thread.join()
 
@@ -273,7 +258,7 @@ def running_task() -> Task | None:
     task = _TASK.get()
     if task is not None and task.ending:
         raise TaskCancelled
-    if task is None and isinstance(threading.current_thread(), threading._DummyThread):
+    if task is None and compat.is_foreign_thread():
         task = _running
     return task if task is not None and task is _running else None
 
@@ -297,13 +282,6 @@ def dispatch_all(requests: Sequence[Request], pending: list[Request]) -> None:
     except BaseException:
         pending[:0] = [request for request in taken if not request.finished]
         raise
-
-
-def stack(frame: FrameType | None) -> Iterator[FrameType]:
-    """A frame and those that called it, innermost first."""
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
 
 
 # --------------------------------------------------------------------------- state
@@ -400,8 +378,8 @@ class _Modes:
                 if self._torch.is_autocast_enabled(kind)
             }
         if self._jax is not None:
-            self._settings = self._read_jax()
-            self._core = _jax_core()
+            self._settings = compat.jax_modes(self._jax)
+            self._core = compat.jax_core()
             with self._core.take_current_trace() as trace:
                 self._trace = trace
 
@@ -418,56 +396,9 @@ class _Modes:
                 for kind, dtype in self._autocast.items():
                     enter(self._torch.autocast(kind, dtype=dtype))
             if self._jax is not None:
-                here = self._read_jax()
+                here = compat.jax_modes(self._jax)
                 for name, value in self._settings.items():
                     if value != here[name]:
                         enter(getattr(self._jax, name)(value))
                 enter(self._core.set_current_trace(self._trace))
             yield
-
-    def _read_jax(self) -> dict[str, Any]:
-        config = getattr(self._jax, "config", None)
-        return {
-            name: getattr(config, f"jax_{name}")
-            for name in _JAX_MODES
-            if hasattr(config, f"jax_{name}") and hasattr(self._jax, name)
-        }
-
-
-def _jax_core() -> Any:
-    """Where JAX keeps the current transformation: ``jax.core`` until 0.9."""
-    try:
-        core = importlib.import_module("jax.extend.core")
-    except ImportError:
-        return sys.modules["jax"].core
-    return core if hasattr(core, "set_current_trace") else sys.modules["jax"].core
-
-
-def _task_stack(thread: threading.Thread) -> list[FrameType]:
-    """The frames of a task's own thread, which need not be the calling one."""
-    if thread.ident == threading.get_ident():
-        return list(stack(sys._getframe(1)))
-    return list(stack(sys._current_frames().get(thread.ident or 0)))
-
-
-def _is_jax_compiling(frame: FrameType) -> bool:
-    """Whether a frame is the first call of a jitted function, which compiles and runs it."""
-    code = frame.f_code
-    return code.co_name == "cache_miss" and frame.f_globals.get("__name__") == "jax._src.pjit"
-
-
-def _qnode_state(frames: list[FrameType]) -> list[tuple[QNode, dict[str, Any]]]:
-    """What the QNodes being called keep of the call, to be put back."""
-    calls = []
-    for frame in frames:
-        if frame.f_code is QNODE_CALL:
-            qnode = frame.f_locals["self"]
-            kept = vars(qnode)
-            calls.append((qnode, {name: kept[name] for name in _QNODE_STATE if name in kept}))
-    return calls
-
-
-def _interrupt(thread: threading.Thread) -> None:
-    """Raise KeyboardInterrupt in another thread, at its next Python instruction."""
-    ident = ctypes.c_ulong(thread.ident or 0)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(KeyboardInterrupt))

@@ -7,7 +7,6 @@ arithmetic are those of PennyLane's own transforms; only the batch is ours.
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,13 +14,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pennylane as qml
-from autograd.numpy.numpy_boxes import ArrayBox
 from pennylane.devices import ExecutionConfig
 from pennylane.math.interface_utils import Interface
 from pennylane.measurements import ExpectationMP, ProbabilityMP, VarianceMP
 from pennylane.tape import QuantumScript
 from pennylane.transforms.core import CompilePipeline
 
+from pennylane_qstore.compat import ArrayBox, called_by_qml_execute, current_frame
 from pennylane_qstore.deferral.autograd_traces import traced_here, tracing
 from pennylane_qstore.deferral.tasks import running_task
 from pennylane_qstore.errors import ConfigurationError
@@ -29,9 +28,6 @@ from pennylane_qstore.errors import ConfigurationError
 Execute: TypeAlias = Callable[[tuple[QuantumScript, ...], ExecutionConfig | None], Sequence[Any]]
 
 METHODS = ("parameter-shift", "spsa")
-
-_EXECUTE = inspect.unwrap(qml.execute).__code__
-"""The code object by which ``qml.execute`` is recognised on a stack."""
 
 _EXACT_STEP = 1e-3  # radians; well above the rounding of probabilities a service returns
 
@@ -234,8 +230,8 @@ def _cannot_be_differentiated(config: ExecutionConfig, circuit: QuantumScript | 
 
 def _is_executed() -> bool:
     """Whether the configuration is asked for by ``qml.execute``, as QNodes call it."""
-    frame = sys._getframe(3)  # past adjust_config and setup_execution_config
-    return frame.f_code is _EXECUTE or getattr(frame.f_back, "f_code", None) is _EXECUTE
+    # Past adjust_config and setup_execution_config.
+    return called_by_qml_execute(current_frame(3))
 
 
 def _is_differentiated(config: ExecutionConfig, circuit: QuantumScript) -> bool:

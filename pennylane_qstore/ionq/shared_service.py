@@ -8,9 +8,10 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
+from pennylane_qstore.compat import keep_forever
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.api_key import Secret
-from pennylane_qstore.ionq.http.event_loop import background_loop, keep_forever
+from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.http.retry import Clock, RetryPolicy
 from pennylane_qstore.ionq.http.transport import Endpoint, Transport
 from pennylane_qstore.ionq.jobs.poller import Poller

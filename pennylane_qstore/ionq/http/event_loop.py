@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
-import ctypes
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from pennylane_qstore.compat import keep_forever
 from pennylane_qstore.errors import QStoreError
 
 _T = TypeVar("_T")
@@ -99,15 +99,6 @@ def background_loop() -> BackgroundLoop:
         if _current is None or _current.pid != os.getpid():
             _current = BackgroundLoop()
         return _current
-
-
-def keep_forever(thing: object) -> None:
-    """Never let ``thing`` be destroyed in this process.
-
-    A forked child inherits the parent's sockets and selector. Destroying its copies would
-    take the sockets out of the selector that the parent still uses.
-    """
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
 def _forget_after_fork() -> None:
