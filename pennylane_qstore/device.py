@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from pennylane_qstore.deferral.tasks import waiting
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 from pennylane_qstore.execution import gradients
 from pennylane_qstore.execution.batch import execute, requests_of
+from pennylane_qstore.execution.circuits import Target
 from pennylane_qstore.execution.fallback import Fallback
 from pennylane_qstore.execution.options import Options
 from pennylane_qstore.execution.partial_results import About
@@ -174,6 +176,119 @@ class IonQDevice(Device):  # type: ignore[misc]
         return self._service.emulator
 
     @property
+    def target(self) -> Target:
+        """Backend, gates and noise model that circuits are compiled for at present.
+
+        With the gates of IonQ's abstract set once the service has refused native ones.
+        """
+        return self._fallback.target(self._options.target)
+
+    @property
+    def sends_batches(self) -> bool:
+        """True unless ``batch=False``, or the service has refused multi-circuit jobs."""
+        return self._options.batch and not self._fallback.single
+
+    @property
+    def adaptive_job_size(self) -> bool:
+        """True where the sizes of jobs follow what earlier jobs took."""
+        return self._options.queue is not None
+
+    @property
+    def tape_jobs(self) -> list[tuple[str, float | None]]:
+        """Job id and seconds on the machine of each tape of the last batch."""
+        return list(self._stats.last.get("jobs_of_tapes", ()))
+
+    def totals(self) -> dict[str, float]:
+        """Return the sums over all batches so far; quicker than :attr:`stats`.
+
+        Returns:
+            ``circuits``, ``jobs``, ``requests``, ``queue_s``, ``run_s`` (seconds), ``cost_usd``
+            (US dollars) and the other counters of :attr:`stats`.
+        """
+        return self._stats.totals()
+
+    @contextmanager
+    def run_scope(
+        self,
+        run: str,
+        *,
+        part: str = "",
+        budget_usd: float | None = None,
+        progress: Callable[[Any], None] | None = None,
+    ) -> Iterator[None]:
+        """Lend the device to a run: jobs sent inside belong to it.
+
+        Options that were given to the device itself (``run=``, ``budget_usd=``, ``progress=``)
+        stay. A device whose ledger ends with the process has no jobs to find again and takes no
+        run's name.
+
+        Args:
+            run: name of the run in the ledger.
+            part: name of what is executed beside the run's steps, an evaluation for example.
+            budget_usd: limit of the run's spending, in US dollars.
+            progress: called with each change of a job's state.
+        """
+        options, service = self._options, self._service
+        before = {name: getattr(options, name) for name in ("run", "budget_usd", "progress")}
+        service.part = part
+        if options.run is None and self.client.ledger.path is not None:
+            spent_usd = self.spent_usd
+            options.run = run
+            if options.budget_usd is not None:
+                # From here on only the run's spending is looked at: the rest is set aside.
+                options.budget_usd -= max(spent_usd - self.spent_usd, 0.0)
+        if options.budget_usd is None:
+            options.budget_usd = budget_usd
+        if options.progress is None:
+            options.progress = progress
+        try:
+            yield
+        finally:
+            service.part = ""
+            # The ledger knows what earlier starts of the run have spent.
+            service.counted_usd = max(service.counted_usd, service.spent_usd)
+            for name, value in before.items():
+                setattr(options, name, value)
+
+    @contextmanager
+    def job_scope(
+        self,
+        *,
+        session_id: str | None = None,
+        job_name: str | None = None,
+        gateset: str | None = None,
+    ) -> Iterator[None]:
+        """Send the jobs inside with other settings than the device's own.
+
+        Args:
+            session_id: IonQ session that they join.
+            job_name: name of each job.
+            gateset: ``"native"`` or ``"qis"``.
+        """
+        options = self._options
+        before = {name: getattr(options, name) for name in ("session_id", "job_name", "target")}
+        options.session_id = session_id or options.session_id
+        options.job_name = job_name or options.job_name
+        options.target = replace(options.target, gateset=gateset or options.target.gateset)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                setattr(options, name, value)
+
+    @contextmanager
+    def isolated(self) -> Iterator[None]:
+        """Keep what is executed inside from changing later results; its cost counts.
+
+        Random generators and the place in a named run are afterwards where they were before.
+        """
+        before = self.state_dict()
+        try:
+            yield
+        finally:
+            self.load_state_dict({**before, "spent_usd": self._service.counted_usd})
+
+    @property
     def _order(self) -> tuple[Any, ...] | None:
         """Labels of the wires, None where each circuit brings its own."""
         return None if self.wires is None else self.wires.labels
@@ -284,15 +399,24 @@ class IonQDevice(Device):  # type: ignore[misc]
         """
         tapes = (circuits,) if isinstance(circuits, QuantumScript) else tuple(circuits)
         prepared, _ = self.preprocess_transforms()(tapes)
-        options = self._options
-        requests = requests_of(
-            prepared,
+        return self._service.quote(self.job_requests(prepared, backend), backend)
+
+    def job_requests(
+        self, tapes: Sequence[QuantumScript], backend: str | None = None
+    ) -> list[JobRequest]:
+        """Return the jobs that executing tapes would send. Nothing is sent.
+
+        Args:
+            tapes: preprocessed by :meth:`preprocess_transforms`.
+            backend: compile for this backend instead of the device's own.
+        """
+        return requests_of(
+            tapes,
             order=self._order,
-            target=options.target if backend is None else options.target_of(backend),
-            packing=options.packing,
+            target=self.target if backend is None else self._options.target_of(backend),
+            packing=self._options.packing,
             cache=self.cache,
         )
-        return self._service.quote(requests, backend)
 
     def batch_execute(self, circuits: Sequence[QuantumScript]) -> ResultBatch:
         """Execute tapes as one batch: :meth:`execute` without a configuration."""
@@ -403,7 +527,7 @@ class IonQDevice(Device):  # type: ignore[misc]
         return execute(
             circuits,
             order=self._order,
-            target=self._fallback.target(options.target),
+            target=self.target,
             packing=options.packing,
             cache=self.cache,
             send=self._send_jobs,

@@ -9,16 +9,9 @@ import orjson
 import pennylane as qml
 from pennylane.tape import QuantumScript
 
-from pennylane_qstore.backends import BACKENDS
 from pennylane_qstore.device import IonQDevice
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.execution.batch import Packing, Target, requests_of
-from pennylane_qstore.ionq.messages.job_request import JobRequest
-from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.native.frontend.json_circuit import tape_of
-
-_ELSEWHERE = Target(BACKENDS["simulator"], "native", "zz", absorb=True, exact=True)
-"""What a QNode of another device is compiled for."""
 
 
 class _Drawn(NamedTuple):
@@ -110,7 +103,7 @@ def draw_mpl(
 
 def _circuits(
     qnode: qml.QNode, args: Sequence[Any], kwargs: dict[str, Any]
-) -> tuple[list[JobRequest], list[_Drawn]]:
+) -> tuple[list[Any], list[_Drawn]]:
     if not isinstance(qnode, qml.QNode):
         raise ConfigurationError(
             f"{qnode!r} is no QNode. Make one with qml.qnode(device), then draw(qnode)(arguments)."
@@ -119,13 +112,7 @@ def _circuits(
     ours = isinstance(device, IonQDevice)
     level = "device" if ours else "user"
     tapes, _ = qml.workflow.construct_batch(qnode, level=level)(*args, **kwargs)
-    requests = requests_of(
-        tapes,
-        order=device._order if ours else None,
-        target=device._options.target if ours else _ELSEWHERE,
-        packing=device._options.packing if ours else Packing(),
-        cache=device.cache if ours else SmartCircuitCache(),
-    )
+    requests = device.job_requests(tapes) if ours else IonQDevice().job_requests(tapes)
     if not requests:
         raise ConfigurationError("The call sends no circuit.")
     texts = [text for request in requests for text in request.circuits]

@@ -454,3 +454,59 @@ def test_where_the_service_samples_each_number_of_shots_is_a_job():
     assert tracker.totals["jobs"] == 2
     assert tracker.totals["shots"] == 60
     assert [sum(c.values()) for c in (few, many, *parts, more)] == [10, 20, 4, 6, 20]
+
+
+def one_circuit(device):
+    qml.execute([qml.tape.QuantumScript([qml.RX(0.4, 0)], [qml.counts()], shots=50)], device)
+
+
+def test_a_run_borrows_the_device_and_its_jobs_are_found_again(tmp_path):
+    device = qml.device("qstore.ionq", wires=1, ledger=tmp_path / "ledger.sqlite3", seed=1)
+    states = []
+    with device.run_scope("mine", progress=states.append):
+        one_circuit(device)
+        job_id, _ = device.tape_jobs[0]
+    assert states
+    assert device.totals()["jobs"] == 1
+    one_circuit(device)  # outside it is no part of the run
+    again = qml.device("qstore.ionq", wires=1, ledger=tmp_path / "ledger.sqlite3", seed=1)
+    with again.run_scope("mine"):
+        one_circuit(again)
+        assert again.tape_jobs[0][0] == job_id
+    keys = [row.key for row in device.client.ledger.submissions()]
+    assert [key and key.run for key in keys] == ["mine", None]
+
+
+def test_what_was_given_to_the_device_itself_stays_in_a_run(tmp_path):
+    device = qml.device("qstore.ionq", wires=1, budget_usd=3.0, ledger=tmp_path / "ledger.sqlite3")
+    with device.run_scope("mine", budget_usd=1.0):
+        assert device.left_usd == 3.0
+    device = qml.device("qstore.ionq", wires=1)
+    with device.run_scope("mine", budget_usd=1.0):
+        assert device.left_usd == 1.0
+    assert device.left_usd is None
+
+
+def test_what_runs_in_isolation_changes_no_later_result():
+    def draws(isolated):
+        device = qml.device("qstore.ionq", wires=2, seed=3)
+        circuit = qml.qnode(device, shots=500)(lambda: (qml.Hadamard(0), qml.counts())[1])
+        if isolated:
+            with device.isolated():
+                circuit()
+        return circuit()
+
+    assert draws(isolated=True) == draws(isolated=False)
+
+
+def test_jobs_in_a_scope_have_its_gates_and_name():
+    with Emulator() as emulator:
+        device = qml.device("qstore.ionq", wires=1, emulator=emulator)
+        with device.job_scope(job_name="shown", gateset="qis"):
+            one_circuit(device)
+            assert device.target.gateset == "qis"
+        assert device.target.gateset == "native"
+        one_circuit(device)
+        sent = sorted((job.name or "", job.gateset) for job in emulator.jobs)
+    assert [gateset for _, gateset in sent] == ["native", "qis"]
+    assert sent[1][0].startswith("shown")

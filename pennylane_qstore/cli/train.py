@@ -98,7 +98,7 @@ def _train(
 
     task, seed, shots = TASKS[settings["task"]], settings["seed"], settings["shots"]
     total = task.steps if steps is None else steps
-    paid = device._options.target.backend.is_qpu
+    paid = device.target.backend.is_qpu
     made_here: list[Any] = []
     run = task.make(
         device,

@@ -300,24 +300,21 @@ def session(
     Raises:
         ServiceError: the account has no sessions (404), or the service refused the limits.
     """
-    options = device._options
     opened = device.client.create_session(
-        options.target.backend.name,
+        device.target.backend.name,
         job_limit=job_limit,
         minutes=minutes,
         cost_limit_usd=cost_limit,
     )
-    before, options.session_id = options.session_id, opened.id
     try:
-        yield opened
+        with device.job_scope(session_id=opened.id):
+            yield opened
     except BaseException:
-        options.session_id = before
         try:
             device.client.end_session(opened.id)
         except QStoreError as error:  # what went wrong first may carry results that are paid
             logger.warning("Session %s could not be ended: %s", opened.id, error)
         raise
-    options.session_id = before
     device.client.end_session(opened.id)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pennylane as qml
@@ -23,7 +23,7 @@ class Devices:
 
     def __init__(self, devices: Sequence[Any]) -> None:
         self.all = tuple({id(d): d for d in devices}.values())
-        self._ours = [d for d in self.all if hasattr(d, "_options")]
+        self._ours = [d for d in self.all if hasattr(d, "run_scope")]
 
     @classmethod
     def of(cls, model: Any, device: Any) -> Devices:
@@ -57,11 +57,11 @@ class Devices:
     @property
     def described(self) -> list[str]:
         """Backend and noise of ours, names of others."""
-        return [d._options.described if d in self._ours else str(d.name) for d in self.all]
+        return [d.target.described if d in self._ours else str(d.name) for d in self.all]
 
     def counts(self) -> dict[str, float]:
         """What they have counted so far."""
-        totals = [device._stats.totals() for device in self._ours]
+        totals = [device.totals() for device in self._ours]
         return {name: sum(found[name] for found in totals) for name in COUNTED}
 
     def state(self) -> list[Any]:
@@ -74,50 +74,41 @@ class Devices:
             set_device_state(device, found)
 
     @contextmanager
-    def joined(
+    def attach(
         self, run: str, budget_usd: float | None, progress: Callable[[Any], None], part: str = ""
     ) -> Iterator[None]:
-        """While inside, jobs belong to a run (or a part of it), keep its budget, report to it.
+        """Let the jobs sent inside belong to a run (or a part of it), within its budget.
 
-        What a device was told itself (``run=``, ``budget_usd=``, ``progress=``) stays.
+        Options that were given to a device itself (``run=``, ``budget_usd=``, ``progress=``)
+        stay.
+
+        Args:
+            run: name of the run in the ledger; further devices add their number.
+            budget_usd: limit of the run's spending, in US dollars.
+            progress: called with each change of a job's state.
+            part: name of what is executed beside the run's steps.
         """
-        before = [(d._options, vars(d._options).copy()) for d in self._ours]
-        for i, device in enumerate(self._ours):
-            options = device._options
-            device._service.part = part
-            if options.run is None and _remembers(device):
-                before_usd = device.spent_usd
-                options.run = f"{run}.{i}" if i else run
-                if options.budget_usd is not None:
-                    # From here on only the run's spending is looked at: the rest is set aside.
-                    options.budget_usd -= max(before_usd - device.spent_usd, 0.0)
-            if options.budget_usd is None:
-                options.budget_usd = budget_usd
-            if options.progress is None:
-                options.progress = progress
-        try:
+        with ExitStack() as scopes:
+            for i, device in enumerate(self._ours):
+                name = f"{run}.{i}" if i else run
+                scopes.enter_context(
+                    device.run_scope(name, part=part, budget_usd=budget_usd, progress=progress)
+                )
             yield
-        finally:
-            for device in self._ours:
-                device._service.part = ""
-                # The ledger knows what earlier starts of the run have spent.
-                service = device._service
-                service.counted_usd = max(service.counted_usd, service.spent_usd)
-            for options, values in before:
-                for name in ("run", "budget_usd", "progress"):
-                    setattr(options, name, values[name])
 
     @contextmanager
-    def apart(self) -> Iterator[None]:
-        """What executes inside leaves chance and the place in the run alone; its cost counts."""
-        before = self.state()
-        try:
-            yield
-        finally:
-            spent = [device._service.counted_usd for device in self._ours]
-            self.restore(before)
-            for device, usd in zip(self._ours, spent, strict=True):
-                device._service.counted_usd = usd
+    def isolated(self) -> Iterator[None]:
+        """Keep what is executed inside from changing later results; its cost counts."""
+        others = [d for d in self.all if d not in self._ours]
+        before = [device_state(device) for device in others]
+        with ExitStack() as scopes:
+            for device in self._ours:
+                scopes.enter_context(device.isolated())
+            try:
+                yield
+            finally:
+                for device, state in zip(others, before, strict=True):
+                    set_device_state(device, state)
 
     def check_sizes(self) -> None:
         """Refuse job sizes that a repeated step would not choose again.
@@ -126,15 +117,9 @@ class Devices:
             ConfigurationError: a device whose ledger is kept chooses its jobs' sizes by the queue.
         """
         for device in self._ours:
-            options = device._options
-            if options.queue is not None and _remembers(device):
+            if device.adaptive_job_size and device.client.ledger.path is not None:
                 raise ConfigurationError(
-                    f"batch_size={options.batch_size!r} of the device follows the queue, so that a "
-                    "step that is repeated after a crash would be other jobs than those that were "
-                    "paid for. Give the device a fixed batch_size, or the run no checkpoint."
+                    "The device's batch_size follows the queue, so that a step that is repeated "
+                    "after a crash would be other jobs than those that were paid for. Give the "
+                    "device a fixed batch_size, or the run no checkpoint."
                 )
-
-
-def _remembers(device: Any) -> bool:
-    """Whether the device's ledger outlives the process."""
-    return device.client.ledger.path is not None

@@ -196,7 +196,7 @@ class TrainingRun:
         self._asked_to_stop = self._interrupted = False
         self.stopped = None
         self._devices.restore(self._saved["devices"])  # others may have used them meanwhile
-        with self._joined(), self._watched(total), self._stopping_on_interrupt():
+        with self._attached(), self._watched(total), self._stopping_on_interrupt():
             self._begin()
             while (reason := self._reason(total)) is None:
                 try:
@@ -227,7 +227,7 @@ class TrainingRun:
         batch = (self._data or ()) if data is None else checked(data, "data")
         at = self._learner.state_dict()["params"] if params is None else files.encode(params)
         about = hashlib.sha256(f"{digest(batch)} {json.dumps(at)}".encode()).hexdigest()[:16]
-        with self._devices.apart(), self._joined(about):
+        with self._devices.isolated(), self._attached(about):
             found = self._learner.evaluate(batch, params)
         return {"loss": found.loss, **found.metrics}
 
@@ -441,9 +441,9 @@ class TrainingRun:
 
     # ------------------------------------------------------------------ who watches
 
-    def _joined(self, part: str = "") -> Any:
+    def _attached(self, part: str = "") -> Any:
         """The devices' jobs belong to the run, and report to it, while they execute."""
-        return self._devices.joined(
+        return self._devices.attach(
             self.run_id,
             self._budget_usd,
             lambda progress: self._tell("on_wait", progress),

@@ -8,7 +8,6 @@ import operator
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -209,10 +208,9 @@ class CircuitBatchManagerV34:
         return self.max_batch_size or MAX_CIRCUITS
 
     def _features(self) -> dict[str, bool]:
-        options, fallback = self.device._options, self.device._fallback
         return {
-            "batch_api": options.batch and not fallback.single,
-            "native_gates": options.gateset == "native" and not fallback.qis,
+            "batch_api": self.device.sends_batches,
+            "native_gates": self.device.target.gateset == "native",
             "smart_caching": self.cache is not None,
             "adaptive_batch_sizing": self.queue is not None,
         }
@@ -230,16 +228,9 @@ class CircuitBatchManagerV34:
         if tapes:  # first, so that they are the first circuits of the batch
             thunks.insert(0, lambda: _run(device, list(tapes.values())))
         entries: list[dict[str, Any]] = [{} for _ in range(count)]
-        with self._busy:
-            options = device._options
-            before = options.target, options.job_name
-            if native is not None:
-                options.target = replace(options.target, gateset="native" if native else "qis")
-            options.job_name = name or options.job_name
-            try:
-                values = gather(device, *thunks) if thunks else []
-            finally:
-                options.target, options.job_name = before
+        gateset = None if native is None else "native" if native else "qis"
+        with self._busy, device.job_scope(job_name=name, gateset=gateset):
+            values = gather(device, *thunks) if thunks else []
         found = values.pop(0) if tapes else []
         for (i, tape), (value, (job_id, run_s)) in zip(tapes.items(), found, strict=True):
             entries[i] = _entry(job_id, run_s, value, _measurements(tape, value))
@@ -288,8 +279,7 @@ def _run(device: IonQDevice, tapes: list[QuantumScript]) -> list[tuple[Any, tupl
     """Results, each with its job and the job's time."""
     results = real(qml.execute(tapes, device, diff_method=None))
     # Nobody else has run since: tasks change over only where circuits are executed.
-    jobs = device._stats.last["jobs_of_tapes"][: len(tapes)]
-    return list(zip(results, jobs, strict=True))
+    return list(zip(results, device.tape_jobs[: len(tapes)], strict=True))
 
 
 def _tape(circuit: Any, shots: int | None) -> QuantumScript | None:
