@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.gateset import NATIVE
 
 _T = TypeVar("_T")
 
@@ -58,7 +59,7 @@ NOISE_MODELS: Mapping[str, NoiseModel] = MappingProxyType(
     {
         model.name: model
         for model in (
-            NoiseModel("ideal", 0.0, 0.0, 29, ("gpi", "gpi2", "ms", "zz")),
+            NoiseModel("ideal", 0.0, 0.0, 29, tuple(NATIVE)),
             NoiseModel("aria-1", 0.0005, 0.0133, 25, _MS),
             NoiseModel("aria-2", 0.0006573333333333332, 0.01856, 25, _MS),
             NoiseModel("forte-1", 0.0002666666666666667, 0.004949333333333333, 29, _ZZ),
@@ -118,39 +119,26 @@ class Backend:
         return self.name.startswith("qpu")
 
 
-_ARIA = Timing(135e-6, 600e-6, 20e-6, 300e-6, 100.0, 1.0)
-_FORTE = Timing(63e-6, 650e-6, 50e-6, 150e-6, 100.0, 1.0)
+ARIA_TIMING = Timing(135e-6, 600e-6, 20e-6, 300e-6, 100.0, 1.0)
+FORTE_TIMING = Timing(63e-6, 650e-6, 50e-6, 150e-6, 100.0, 1.0)
+"""Published gate times of both families of machines."""
 _DEBIAS = ("debiasing", "symmetry_verification")
+
+_ARIA_FIDELITY = Fidelity(0.9995, 0.996, 0.9961)
+_FORTE_FIDELITY = Fidelity(0.9998, 0.993, 0.9962)
 
 BACKENDS: Mapping[str, Backend] = MappingProxyType(
     {
         backend.name: backend
         for backend in (
-            Backend("simulator", 29, ("gpi", "gpi2", "ms", "zz")),
-            Backend(
-                "qpu.aria-1", 25, _MS, "aria-1", _ARIA, Fidelity(0.9995, 0.996, 0.9961), _DEBIAS
+            Backend("simulator", 29, tuple(NATIVE)),
+            *(
+                Backend(f"qpu.{name}", 25, _MS, name, ARIA_TIMING, _ARIA_FIDELITY, _DEBIAS, retired)
+                for name, retired in (("aria-1", False), ("aria-2", True))
             ),
-            Backend(
-                "qpu.aria-2",
-                25,
-                _MS,
-                "aria-2",
-                _ARIA,
-                Fidelity(0.9995, 0.996, 0.9961),
-                _DEBIAS,
-                True,
-            ),
-            Backend(
-                "qpu.forte-1", 36, _ZZ, "forte-1", _FORTE, Fidelity(0.9998, 0.993, 0.9962), _DEBIAS
-            ),
-            Backend(
-                "qpu.forte-enterprise-1",
-                36,
-                _ZZ,
-                "forte-1",
-                _FORTE,
-                Fidelity(0.9998, 0.993, 0.9962),
-                _DEBIAS,
+            *(
+                Backend(name, 36, _ZZ, "forte-1", FORTE_TIMING, _FORTE_FIDELITY, _DEBIAS)
+                for name in ("qpu.forte-1", "qpu.forte-enterprise-1")
             ),
         )
     }

@@ -13,11 +13,9 @@ from pennylane.tape import QuantumScript
 
 from pennylane_qstore.backends import backend as known_backend
 from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.gateset import ENTANGLERS, FULL_ANGLE, NATIVE
 from pennylane_qstore.native.gates import NATIVE_GATES
 from pennylane_qstore.native.template.template import NativeBlock, Readout
-
-SLOTS = {"gpi": 1, "gpi2": 1, "ms": 3, "zz": 1}
-"""Parameters of each native gate."""
 
 
 class HasFigures(Protocol):
@@ -74,7 +72,7 @@ class NativeCircuit:
     @property
     def entangling(self) -> float:
         """Total entangling angle, in full MS or ZZ gates (0.25 turn each)."""
-        return sum(abs(params[-1]) / 0.25 for _, on, params in self.gates if len(on) == 2)
+        return sum(abs(params[-1]) / FULL_ANGLE for _, on, params in self.gates if len(on) == 2)
 
     @property
     def depth(self) -> int:
@@ -121,7 +119,7 @@ class NativeCircuit:
                 )
         missing = sorted({name for name, _, _ in self.gates} - set(machine.native_gates))
         if missing:
-            family = "ms" if "ms" in machine.native_gates else "zz"
+            family = next(name for name in ENTANGLERS if name in machine.native_gates)
             raise ConfigurationError(
                 f"{machine.name} has no gate {missing[0]!r}, only "
                 f"{', '.join(machine.native_gates)}; compile with two_qubit={family!r}."
@@ -141,15 +139,7 @@ class NativeCircuit:
 
     def to_ionq(self) -> dict[str, Any]:
         """The ``input`` member of an ``ionq.circuit.v1`` job."""
-        circuit: list[dict[str, Any]] = []
-        for name, on, params in self.gates:
-            if name == "ms":
-                gate = {"targets": list(on), "phases": list(params[:2]), "angle": params[2]}
-            elif name == "zz":
-                gate = {"targets": list(on), "angle": params[0]}
-            else:
-                gate = {"target": on[0], "phase": params[0]}
-            circuit.append({"gate": name, **gate})
+        circuit = [NATIVE[name].to_json(on, params) for name, on, params in self.gates]
         return {"gateset": "native", "qubits": self.qubits, "circuit": circuit}
 
     def to_tape(self) -> QuantumScript:
@@ -172,7 +162,7 @@ def from_row(
     """The circuit of one row of a bound block."""
     gates, slot = [], 0
     for name, on in block.gates:
-        n = SLOTS[name]
+        n = NATIVE[name].slots
         params = tuple(float(p) for p in block.params[row, slot : slot + n])
         gates.append((name, on, params))
         slot += n

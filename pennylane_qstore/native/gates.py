@@ -14,11 +14,12 @@ PennyLane device, batch over their parameters and have parameter-shift rules.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import pennylane as qml
-from pennylane.operation import Operation
+from pennylane.operation import Operation, Operator
 from pennylane.wires import WiresLike
 
 TURN = 2 * np.pi
@@ -221,5 +222,30 @@ class ZZ(Operation):  # type: ignore[misc]
         return ZZ(-self.data[0], wires=self.wires)
 
 
-NATIVE_GATES = {"gpi": GPI, "gpi2": GPI2, "ms": MS, "zz": ZZ}
+NATIVE_GATES: Mapping[str, type[Operation]] = {"gpi": GPI, "gpi2": GPI2, "ms": MS, "zz": ZZ}
 """The operations by IonQ's names."""
+
+QIS_GATES: Mapping[str, Callable[..., Operator]] = {
+    "x": qml.PauliX,
+    "y": qml.PauliY,
+    "z": qml.PauliZ,
+    "not": qml.PauliX,
+    "h": qml.Hadamard,
+    "s": qml.S,
+    "si": qml.adjoint(qml.S),
+    "t": qml.T,
+    "ti": qml.adjoint(qml.T),
+    "v": qml.SX,
+    "vi": qml.adjoint(qml.SX),
+    "swap": qml.SWAP,
+    "rx": qml.RX,
+    "ry": qml.RY,
+    "rz": qml.RZ,
+    "xx": qml.IsingXX,
+    "yy": qml.IsingYY,
+    "zz": qml.IsingZZ,
+}
+"""PennyLane's operations for the gates of IonQ's abstract gateset; angles in radians.
+
+Controls are added by ``qml.ctrl``, as for ``cnot``, which is an ``x``.
+"""

@@ -7,11 +7,11 @@ from typing import Any
 
 from pennylane_qstore.backends import NOISE_MODELS, Backend
 from pennylane_qstore.emulator.service.clock import timestamp
+from pennylane_qstore.gateset import QIS
 
 _DAY_S = 86_400
 _RECORDS = 12
 _NAMESPACE = uuid.UUID("b1c5b3a0-6d8e-4e0f-9d6c-2f0a3c1d5e7f")
-_GATES = "x y z h s si t ti v vi rx ry rz cnot swap xx yy zz not".split()  # noqa: SIM905
 
 
 def backend_json(backend: Backend, now: float, queue_s: float) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def backend_json(backend: Backend, now: float, queue_s: float) -> dict[str, Any]
         "qubits": backend.qubits,
         "average_queue_time": round(queue_s * 1000),
         "last_updated": timestamp(now),
-        "supported_gates": _GATES,
+        "supported_gates": list(QIS),
         "supported_native_gates": list(backend.native_gates),
     }
     if backend.is_qpu:

@@ -23,6 +23,7 @@ from pennylane_qstore.errors import (
     LedgerError,
     QStoreError,
 )
+from pennylane_qstore.gateset import NATIVE
 from pennylane_qstore.ionq.base_client import Connected
 from pennylane_qstore.ionq.http.transport import Traffic
 from pennylane_qstore.ionq.jobs.call import begin_jobs
@@ -46,7 +47,6 @@ from pennylane_qstore.ionq.messages.responses import (
 from pennylane_qstore.ionq.progress import Progress
 from pennylane_qstore.validation import positive_s
 
-_NATIVE = frozenset({"gpi", "gpi2", "ms", "zz"})
 _ANGLES = ("rotation", "phase", "phases", "angle")
 _WIRES = ("target", "targets", "control", "controls")
 
@@ -459,7 +459,7 @@ def _is_number(value: object, kinds: Any) -> bool:
 
 def _gateset(operations: list[dict[str, Any]]) -> str | None:
     """``None`` for an empty circuit, which is of either kind."""
-    native = [gate["gate"] in _NATIVE and "rotation" not in gate for gate in operations]
+    native = [gate["gate"] in NATIVE and "rotation" not in gate for gate in operations]
     return None if not native else "native" if all(native) else "qis"
 
 

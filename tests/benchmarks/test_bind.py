@@ -15,8 +15,8 @@ import numpy as np
 import pennylane as qml
 import pytest
 
+from pennylane_qstore.gateset import NATIVE
 from pennylane_qstore.ionq.messages.job_request import encode_circuits
-from pennylane_qstore.native.circuit import SLOTS
 from pennylane_qstore.native.compiler import affine_program, compile_program
 from pennylane_qstore.native.frontend.program import bind_constants
 from pennylane_qstore.native.frontend.structure import split
@@ -50,8 +50,8 @@ def dictionaries(block):
     for row in block.params.tolist():
         gates, slot = [], 0
         for name, on in block.gates:
-            values = row[slot : slot + SLOTS[name]]
-            slot += SLOTS[name]
+            values = row[slot : slot + NATIVE[name].slots]
+            slot += NATIVE[name].slots
             if name == "ms":
                 gate = {"targets": list(on), "phases": values[:2], "angle": values[2]}
             elif name == "zz":

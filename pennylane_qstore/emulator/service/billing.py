@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from pennylane_qstore.backends import ARIA_TIMING, FORTE_TIMING
+
 
 @dataclass(frozen=True, slots=True)
 class RateCard:
@@ -68,18 +70,18 @@ _ARIA = RateCard(
     cost_2q_gate=0.000975,
     job_cost_minimum=12.4166,
     mitigated_minimum=97.5,
-    seconds_1q=135e-6,
-    seconds_2q=600e-6,
-    seconds_per_shot=320e-6,
+    seconds_1q=ARIA_TIMING.one_qubit_s,
+    seconds_2q=ARIA_TIMING.two_qubit_s,
+    seconds_per_shot=ARIA_TIMING.reset_s + ARIA_TIMING.readout_s,
 )
 _FORTE = RateCard(
     cost_1q_gate=0.0001645,
     cost_2q_gate=0.001121,
     job_cost_minimum=25.79,
     mitigated_minimum=168.195,
-    seconds_1q=63e-6,
-    seconds_2q=650e-6,
-    seconds_per_shot=200e-6,
+    seconds_1q=FORTE_TIMING.one_qubit_s,
+    seconds_2q=FORTE_TIMING.two_qubit_s,
+    seconds_per_shot=FORTE_TIMING.reset_s + FORTE_TIMING.readout_s,
 )
 
 RATE_CARDS: Mapping[str, RateCard] = MappingProxyType(

@@ -18,33 +18,13 @@ import pennylane as qml
 from numpy.typing import NDArray
 from scipy.linalg import expm
 
-from pennylane_qstore.native.gates import NATIVE_GATES
+from pennylane_qstore.native.gates import NATIVE_GATES, QIS_GATES
 from pennylane_qstore.server.inputs.circuits import COPY, Gate, Program, commute
 
 Complex = NDArray[np.complex128]
 
-FIXED: dict[str, Any] = {
-    "x": qml.X,
-    COPY: qml.X,
-    "y": qml.Y,
-    "z": qml.Z,
-    "h": qml.Hadamard,
-    "s": qml.S,
-    "si": lambda: qml.adjoint(qml.S(0)),
-    "t": qml.T,
-    "ti": lambda: qml.adjoint(qml.T(0)),
-    "v": qml.SX,
-    "vi": lambda: qml.adjoint(qml.SX(0)),
-}
-ROTATIONS: dict[str, Any] = {
-    "rx": qml.RX,
-    "ry": qml.RY,
-    "rz": qml.RZ,
-    "p": qml.PhaseShift,
-    "xx": qml.IsingXX,
-    "yy": qml.IsingYY,
-    "zz": qml.IsingZZ,
-}
+OPERATIONS: Mapping[str, Any] = {**QIS_GATES, "p": qml.PhaseShift, COPY: qml.X}
+"""PennyLane's operations of QIS gates, with the server's own names."""
 _DIAGONAL = frozenset({"z", "s", "si", "t", "ti", "rz", "p", "zz"})
 _CROSS = frozenset({"ms", "xx", "yy"})
 _PAULIS = {
@@ -125,14 +105,14 @@ def _slot(program: Program, gate: Gate) -> int:
 
 def _matrices(program: Program) -> list[Complex | None]:
     """A matrix [d, d, B] per gate; all gates of one name are computed in one call."""
-    table: Mapping[str, Any] = ROTATIONS if program.gateset == "qis" else NATIVE_GATES
+    table: Mapping[str, Any] = OPERATIONS if program.gateset == "qis" else NATIVE_GATES
     places: dict[str, list[tuple[int, int]]] = {}
     found: list[Complex | None] = [None] * len(program.gates)
     slot = 0
     for i, gate in enumerate(program.gates):
-        if gate.name in table:
+        if gate.slots and not gate.terms:
             places.setdefault(gate.name, []).append((i, slot))
-        elif gate.name in FIXED:
+        elif gate.name in table and gate.name != "swap":
             found[i] = _fixed(gate.name)
         slot += gate.slots
     columns = program.params.T
@@ -152,13 +132,7 @@ def _matrices(program: Program) -> list[Complex | None]:
 
 @cache
 def _fixed(name: str) -> Complex:
-    return np.asarray(qml.matrix(operation_of(name)), dtype=np.complex128)[:, :, None]
-
-
-def operation_of(name: str) -> Any:
-    """The operation on wire 0 of a gate that takes no numbers."""
-    make = FIXED[name]
-    return make(0) if isinstance(make, type) else make()
+    return np.asarray(qml.matrix(OPERATIONS[name](wires=0)), dtype=np.complex128)[:, :, None]
 
 
 def _products(runs: list[list[Complex]]) -> list[Complex]:

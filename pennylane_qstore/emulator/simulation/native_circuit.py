@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pennylane.ops import one_qubit_decomposition
 
 from pennylane_qstore.emulator.simulation.statevector import gates_of
+from pennylane_qstore.gateset import FULL_ANGLE, NATIVE
 from pennylane_qstore.native.gates import GPI2, TURN
 from pennylane_qstore.server.inputs.circuits import Program
 
@@ -43,17 +44,15 @@ def native_circuit(program: Program, row: int, two_qubit: str) -> list[dict[str,
         if two_qubit == "zz":
             pending[target] = _H @ pending[target]
             after_control, after_target = _S_DAGGER, _H @ _S_DAGGER
-            entangle = {"gate": "zz", "targets": [control, target], "angle": 0.25}
+            values = [FULL_ANGLE]
         else:
             pending[control] = GPI2.compute_matrix(0.25) @ pending[control]
             after_control = GPI2.compute_matrix(-0.25) @ GPI2.compute_matrix(0.5)
             after_target = GPI2.compute_matrix(0.5)
-            entangle = {
-                "gate": "ms", "targets": [control, target], "phases": [0.0, 0.0], "angle": 0.25
-            }  # fmt: skip
+            values = [0.0, 0.0, FULL_ANGLE]
         for qubit in (control, target):
             out.extend(_pulses(pending[qubit], qubit))
-        out.append(entangle)
+        out.append(NATIVE[two_qubit].to_json([control, target], values))
         pending[control], pending[target] = after_control, after_target
     for qubit, matrix in pending.items():
         out.extend(_pulses(matrix, qubit))
@@ -76,6 +75,6 @@ def _pulses(matrix: NDArray[np.complex128], qubit: int) -> list[dict[str, Any]]:
     lam, theta, phi = (float(op.data[0]) for op in (first, middle, last))
     phases = (0.5 - lam / TURN, (theta + phi - lam) / (2 * TURN), 0.5 + phi / TURN)
     return [
-        {"gate": name, "target": qubit, "phase": (phase + 0.5) % 1 - 0.5}
+        NATIVE[name].to_json([qubit], [(phase + 0.5) % 1 - 0.5])
         for name, phase in zip(("gpi2", "gpi", "gpi2"), phases, strict=True)
     ]

@@ -21,12 +21,10 @@ import pennylane as qml
 from numpy.typing import NDArray
 
 from pennylane_qstore.emulator.simulation.fusion import (
-    FIXED,
-    ROTATIONS,
+    OPERATIONS,
     Block,
     Complex,
     lower,
-    operation_of,
 )
 from pennylane_qstore.native.gates import NATIVE_GATES
 from pennylane_qstore.server.inputs.circuits import Gate, Program
@@ -280,13 +278,8 @@ def gates_of(program: Program, row: int) -> Iterator[Any]:
         if gate.name == "pauliexp":
             yield from operations(_one_gate(program, gate, row, slot - gate.slots), 0)
             continue
-        if gate.name in FIXED:
-            op = operation_of(gate.name).map_wires({0: gate.targets[0]})
-        elif gate.name == "swap":
-            op = qml.SWAP(gate.targets)
-        else:
-            table = NATIVE_GATES if program.gateset == "native" else ROTATIONS
-            op = table[gate.name](*numbers, wires=gate.targets)
+        table = NATIVE_GATES if program.gateset == "native" else OPERATIONS
+        op = table[gate.name](*numbers, wires=gate.targets)
         yield qml.ctrl(op, gate.controls) if gate.controls else op
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from pennylane_qstore.backends import (
     MAX_SHOTS,
 )
 from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.gateset import GATESETS, NATIVE, GateSpec
 from pennylane_qstore.ionq.messages.responses import SAFE_ID, TOKEN_KEY, Histogram, JobState
 
 __all__ = ["AGGREGATIONS", "Gate", "Histogram", "JobRequest", "JobState", "encode_circuits"]
@@ -31,15 +32,6 @@ __all__ = ["AGGREGATIONS", "Gate", "Histogram", "JobRequest", "JobState", "encod
 AGGREGATIONS = ("average", "voting", "dnl")
 """Ways to combine the variants of a debiased job."""
 
-_NATIVE_SLOTS: Mapping[str, tuple[bytes, ...]] = {
-    "gpi": (b'"phase":',),
-    "gpi2": (b'"phase":',),
-    "ms": (b'"phases":[', b",", b'],"angle":'),
-    "zz": (b'"angle":',),
-}
-_QIS_ROTATIONS = frozenset({"rx", "ry", "rz", "xx", "yy", "zz"})
-_QIS_FIXED = frozenset({"x", "y", "z", "h", "s", "si", "v", "vi", "t", "ti", "not", "cnot", "swap"})
-_TWO_TARGETS = frozenset({"ms", "zz", "xx", "yy", "swap"})
 TOKEN_LENGTH = 32
 """Characters of a token."""
 _MAX_METADATA_BYTES = 40_000
@@ -227,43 +219,30 @@ def _kept_pieces(gates: Sequence[Gate], gateset: str | None) -> list[bytes]:
 
 
 def _skeleton_pieces(gates: Sequence[Gate], gateset: str | None) -> list[bytes]:
-    names = [gate[0] for gate in gates]
+    """The JSON text between the numbers of a circuit."""
     if gateset is None:
-        gateset = "native" if all(name in _NATIVE_SLOTS for name in names) else "qis"
-    if gateset not in ("native", "qis"):
+        gateset = "native" if all(gate[0] in NATIVE for gate in gates) else "qis"
+    if gateset not in GATESETS:
         raise ConfigurationError(f"Unknown gateset {gateset!r}. Allowed: 'native', 'qis'.")
-    pieces: list[bytes] = []
-    current = b"["
-    for position, gate in enumerate(gates):
-        name, targets = gate[0], gate[1]
-        controls = gate[2] if len(gate) == 3 else ()
-        _check_gate(name, targets, controls, gateset)
-        current += b"," if position else b""
-        current += b'{"gate":"%s",' % name.encode()
-        if len(controls):
-            current += _wires(b"control", controls) + b","
-        current += _wires(b"target", targets)
-        if gateset == "native":
-            slots = _NATIVE_SLOTS[name]
-        else:
-            slots = (b'"rotation":',) if name in _QIS_ROTATIONS else ()
-        current += b"," if slots else b""
-        for slot in slots:
-            pieces.append(current + slot)
-            current = b""
-        current += b"}"
-    pieces.append(current + b"]")
-    return pieces
+    objects = []
+    for name, targets, *others in gates:
+        controls = others[0] if others else ()
+        spec = _checked_spec(name, targets, controls, gateset)
+        objects.append(spec.to_json(targets, [None] * spec.slots, controls))
+    return orjson.dumps(objects).split(b"null")
 
 
-def _check_gate(name: str, targets: Sequence[int], controls: Sequence[int], gateset: str) -> None:
-    allowed: Iterable[str] = _NATIVE_SLOTS if gateset == "native" else _QIS_ROTATIONS | _QIS_FIXED
-    if name not in allowed:
+def _checked_spec(
+    name: str, targets: Sequence[int], controls: Sequence[int], gateset: str
+) -> GateSpec:
+    spec = GATESETS[gateset].get(name)
+    if spec is None:
         raise ConfigurationError(
-            f"Gate {name!r} is not in gateset {gateset!r}. Allowed: {', '.join(sorted(allowed))}."
+            f"Gate {name!r} is not in gateset {gateset!r}. "
+            f"Allowed: {', '.join(sorted(GATESETS[gateset]))}."
         )
     wires = [*targets, *controls]
-    if len(targets) != (2 if name in _TWO_TARGETS else 1):
+    if len(targets) != spec.targets:
         raise ConfigurationError(f"Gate {name!r} cannot act on targets {list(targets)}.")
     if gateset == "native" and len(controls):
         raise ConfigurationError(f"Native gate {name!r} takes no controls.")
@@ -271,12 +250,7 @@ def _check_gate(name: str, targets: Sequence[int], controls: Sequence[int], gate
         raise ConfigurationError("Gate 'cnot' needs a control.")
     if len(set(wires)) != len(wires) or min(wires) < 0:
         raise ConfigurationError(f"Gate {name!r} on qubits {wires}: they must differ, from 0 on.")
-
-
-def _wires(key: bytes, wires: Sequence[int]) -> bytes:
-    if len(wires) == 1:
-        return b'"%s":%d' % (key, wires[0])
-    return b'"%ss":[%s]' % (key, b",".join(b"%d" % wire for wire in wires))
+    return spec
 
 
 def _is_text_to_text(metadata: Mapping[str, str]) -> bool:
@@ -292,7 +266,7 @@ def _fault(request: JobRequest) -> str | None:
     count = len(request.circuits)
     if not isinstance(request.backend, str) or not _BACKEND.fullmatch(request.backend):
         return f"Not a backend id: {request.backend!r}."
-    if request.gateset not in ("native", "qis"):
+    if request.gateset not in GATESETS:
         return f"Unknown gateset {request.gateset!r}. Allowed: 'native', 'qis'."
     if not _is_int(request.qubits) or not 1 <= request.qubits <= MAX_QUBITS:
         return f"qubits must be an int in 1..{MAX_QUBITS}; got {request.qubits!r}."

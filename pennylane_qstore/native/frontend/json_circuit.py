@@ -13,22 +13,10 @@ from pennylane.tape import QuantumScript
 
 from pennylane_qstore.backends import MAX_QUBITS
 from pennylane_qstore.errors import CompileError
-from pennylane_qstore.native.gates import NATIVE_GATES
+from pennylane_qstore.gateset import FULL_ANGLE, NATIVE, QIS, GateSpec
+from pennylane_qstore.native.gates import NATIVE_GATES, QIS_GATES
 
-_FIXED = {
-    "h": qml.Hadamard,
-    "x": qml.PauliX,
-    "y": qml.PauliY,
-    "z": qml.PauliZ,
-    "not": qml.PauliX,
-    "s": qml.S,
-    "t": qml.T,
-    "v": qml.SX,
-}
-_INVERSE = {"si": qml.S, "ti": qml.T, "vi": qml.SX}
-_TURNED = {"rx": qml.RX, "ry": qml.RY, "rz": qml.RZ}
-_ISING = {"xx": qml.IsingXX, "yy": qml.IsingYY, "zz": qml.IsingZZ}
-_ALLOWED = sorted([*_FIXED, *_INVERSE, *_TURNED, *_ISING, "cnot", "cz", "swap"])
+_ALLOWED = sorted([*QIS_GATES, "cnot", "cz"])
 
 
 def tape_of(circuit: Mapping[str, Any]) -> QuantumScript:
@@ -67,51 +55,49 @@ def _operation(i: int, gate: Mapping[str, Any], qubits: int) -> Operator:
     targets, controls = [int(wire) for wire in targets], [int(wire) for wire in controls]
     if len({*targets, *controls}) < len(targets) + len(controls):
         raise CompileError(f"{where} uses a qubit twice.")
-    if name in ("gpi", "gpi2", "ms") or (name == "zz" and "angle" in gate):
+    if name in NATIVE and (name not in QIS or "angle" in gate):
         if controls:
             raise CompileError(f"{where} is a native gate, which takes no controls.")
-        return _native(name, gate, targets, where)
+        return _native(NATIVE[name], gate, targets, where)
     if name in ("cnot", "cz"):
         if not controls and len(targets) == 2:
             controls, targets = targets[:1], targets[1:]
         if not controls:
             raise CompileError(f'{where} needs a "control" and a "target".')
-    op = _plain(name, gate, targets, where)
+    op = _abstract(name, gate, targets, where)
     return qml.ctrl(op, control=controls) if controls else op
 
 
-def _plain(name: str, gate: Mapping[str, Any], targets: list[int], where: str) -> Operator:
-    count = 2 if name in _ISING or name == "swap" else 1
-    if len(targets) != count:
-        raise CompileError(f"{where} needs {count} target{'s' * (count > 1)}, not {len(targets)}.")
-    if name in _TURNED or name in _ISING:
-        rotation = gate.get("rotation", gate.get("angle"))
-        if rotation is None:
-            raise CompileError(f'{where} needs a "rotation" in radians.')
-        return {**_TURNED, **_ISING}[name](_number(rotation, where), wires=targets)
-    if name in _INVERSE:
-        return qml.adjoint(_INVERSE[name](wires=targets))
-    if name == "swap":
-        return qml.SWAP(wires=targets)
-    known = {**_FIXED, "cnot": qml.PauliX, "cz": qml.PauliZ}
-    if name not in known:
+def _abstract(name: str, gate: Mapping[str, Any], targets: list[int], where: str) -> Operator:
+    name = {"cnot": "x", "cz": "z"}.get(name, name)
+    if name not in QIS_GATES:
         raise CompileError(f"{where} is unknown. Allowed: {', '.join(_ALLOWED)}, gpi, gpi2, ms.")
-    return known[name](wires=targets)
+    spec = QIS[name]
+    _check_count(targets, spec.targets, where)
+    if not spec.slots:
+        return QIS_GATES[name](wires=targets)
+    rotation = gate.get("rotation", gate.get("angle"))
+    if rotation is None:
+        raise CompileError(f'{where} needs a "rotation" in radians.')
+    return QIS_GATES[name](_number(rotation, where), wires=targets)
 
 
-def _native(name: str, gate: Mapping[str, Any], targets: list[int], where: str) -> Operator:
-    count = 1 if name in ("gpi", "gpi2") else 2
-    if len(targets) != count:
-        raise CompileError(f"{where} needs {count} target{'s' * (count > 1)}, not {len(targets)}.")
+def _native(spec: GateSpec, gate: Mapping[str, Any], targets: list[int], where: str) -> Operator:
+    _check_count(targets, spec.targets, where)
     phases = _listed(gate.get("phases")) or _listed(gate.get("phase"))
-    wanted = 0 if name == "zz" else count
+    angles = [gate.get("angle", FULL_ANGLE)] if "angle" in spec.parameters else []
+    wanted = spec.slots - len(angles)
     if len(phases) < wanted:
         raise CompileError(f"{where} lacks its phase{'s' * (wanted > 1)} in turns.")
     if len(phases) > wanted:
         raise CompileError(f"{where} needs {wanted} phase{'s' * (wanted != 1)}, not {len(phases)}.")
-    angles = [gate.get("angle", 0.25)] if count == 2 else []
     numbers = [_number(value, where) for value in (*phases, *angles)]
-    return NATIVE_GATES[name](*numbers, wires=targets)
+    return NATIVE_GATES[spec.name](*numbers, wires=targets)
+
+
+def _check_count(targets: Sequence[int], count: int, where: str) -> None:
+    if len(targets) != count:
+        raise CompileError(f"{where} needs {count} target{'s' * (count > 1)}, not {len(targets)}.")
 
 
 def _whole(value: Any) -> bool:

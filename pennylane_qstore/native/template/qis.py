@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from pennylane_qstore.gateset import QIS
 from pennylane_qstore.native.frontend.program import Affine, ComplexArray, FloatArray, Gate, Program
-from pennylane_qstore.native.gates import TURN
+from pennylane_qstore.native.gates import QIS_GATES, TURN
 from pennylane_qstore.native.ir import (
     OneQubitUnitary,
     Operation,
@@ -24,29 +25,16 @@ from pennylane_qstore.native.passes.lower import LOWERINGS
 from pennylane_qstore.native.template.runs import AffineMap
 from pennylane_qstore.native.template.template import NativeBatch, NativeBlock, Readout
 
-_ROTATIONS: Mapping[str, str] = {
-    "RX": "rx",
-    "RY": "ry",
-    "RZ": "rz",
-    "PhaseShift": "rz",
+_IONQ_NAMES: Mapping[str, str] = {
+    **{
+        make(*[0.0] * QIS[name].slots, wires=range(QIS[name].targets)).name: name
+        for name, make in QIS_GATES.items()
+        if name != "not"
+    },
+    "PhaseShift": "rz",  # both up to a global phase
     "U1": "rz",
-    "IsingXX": "xx",
-    "IsingYY": "yy",
-    "IsingZZ": "zz",
 }
-_FIXED: Mapping[str, str] = {
-    "Hadamard": "h",
-    "PauliX": "x",
-    "PauliY": "y",
-    "PauliZ": "z",
-    "S": "s",
-    "Adjoint(S)": "si",
-    "T": "t",
-    "Adjoint(T)": "ti",
-    "SX": "v",
-    "Adjoint(SX)": "vi",
-    "SWAP": "swap",
-}
+"""IonQ's names by PennyLane's, of gates that both have."""
 
 QisGate = tuple[str, tuple[int, ...], tuple[int, ...]]
 _Sink = Callable[[str, tuple[int, ...], tuple[int, ...], Affine | None], None]
@@ -93,10 +81,8 @@ class QisTemplate:
 
 
 def _write(gate: Gate, add: _Sink) -> None:
-    if gate.name in _FIXED:
-        add(_FIXED[gate.name], gate.wires, (), None)
-    elif gate.name in _ROTATIONS:
-        add(_ROTATIONS[gate.name], gate.wires, (), gate.angles[0])
+    if gate.name in _IONQ_NAMES:
+        add(_IONQ_NAMES[gate.name], gate.wires, (), gate.angles[0] if gate.angles else None)
     elif gate.name == "CNOT":
         add("cnot", gate.wires[1:], gate.wires[:1], None)
     elif gate.name == "QubitUnitary":

@@ -16,32 +16,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pennylane_qstore.gateset import FULL_ANGLE, NATIVE, QIS
+
 MAX_CONTROLS = 7
 """Most controls on one QIS gate."""
 PAULIEXP_MAX_QUBITS = 10
 """Most qubits of one ``pauliexp`` whose terms do not commute."""
 
-_QIS_FIXED = {
-    "x": 1,
-    "y": 1,
-    "z": 1,
-    "h": 1,
-    "s": 1,
-    "si": 1,
-    "v": 1,
-    "vi": 1,
-    "t": 1,
-    "ti": 1,
-    "swap": 2,
-}
 COPY = "copy"
 """A CNOT without noise onto a fresh qubit: what a measurement in the middle of a circuit does to
 the qubit that goes on. Never in IonQ's JSON; the OpenQASM reader makes it."""
-_QIS_ROTATIONS = {"rx": 1, "ry": 1, "rz": 1, "p": 1, "xx": 2, "yy": 2, "zz": 2}
-_QIS_NAMES = (
-    "x y z rx ry rz h s si v vi t ti not cnot swap xx yy zz pauliexp".split()  # noqa: SIM905
-)
-_NATIVE_NAMES = ["gpi", "gpi2", "ms", "zz", "nop"]
+_NAMES = {"qis": [*QIS, "pauliexp"], "native": [*NATIVE, "nop"]}
 _NUMERIC = ("phase", "phases", "angle", "rotation", "time", "coefficients")
 
 
@@ -202,7 +187,7 @@ class _NotUniform(Exception):  # noqa: N818
 def _check_head(
     gateset: Any, qubits: Any, names: tuple[Any, ...], where: int, *, copies: bool
 ) -> None:
-    if gateset not in ("qis", "native"):
+    if gateset not in _NAMES:
         raise BadRequest(
             f'"gateset" must be "qis" or "native", not {gateset!r}.', keys=["input.gateset"]
         )
@@ -210,7 +195,7 @@ def _check_head(
         raise BadRequest(
             f'"qubits" must be an integer of at least 1, not {qubits!r}.', keys=["input.qubits"]
         )
-    allowed = _QIS_NAMES if gateset == "qis" else _NATIVE_NAMES
+    allowed = _NAMES[gateset]
     for j, name in enumerate(names):
         if name not in allowed and not (copies and name == COPY):
             raise BadRequest(
@@ -314,15 +299,15 @@ def _gate(
         raise BadRequest(f'"{where}" needs "control" or "controls".', keys=["input.circuit"])
     name = {"not": "x", "cnot": "x"}.get(name, name)
     rotation = numbers.get("rotation")
+    spec = QIS[name]
     if name == "z" and rotation is not None:
-        name = "p"
-    if name in _QIS_ROTATIONS:
-        if rotation is None or rotation.ndim != 1:
-            raise BadRequest(f'"{where}" needs a "rotation" in radians.', keys=["input.circuit"])
-        _arity(targets, _QIS_ROTATIONS[name], where)
-        return Gate(name, targets, controls, 1), [rotation]
-    _arity(targets, _QIS_FIXED[name], where)
-    return Gate(name, targets, controls, 0), []
+        name, spec = "p", QIS["rz"]
+    _arity(targets, spec.targets, where)
+    if not spec.slots:
+        return Gate(name, targets, controls, 0), []
+    if rotation is None or rotation.ndim != 1:
+        raise BadRequest(f'"{where}" needs a "rotation" in radians.', keys=["input.circuit"])
+    return Gate(name, targets, controls, 1), [rotation]
 
 
 def _qubits(fixed: Mapping[str, Any], one: str, many: str, where: str) -> tuple[int, ...]:
@@ -354,14 +339,14 @@ def _native(
     count: int,
     where: str,
 ) -> tuple[Gate, list[NDArray[np.float64]]]:
-    if name in ("gpi", "gpi2"):
-        _arity(targets, 1, where)
+    spec = NATIVE[name]
+    _arity(targets, spec.targets, where)
+    if spec.parameters == ("phase",):
         phase = numbers.get("phase")
         if phase is None or phase.ndim != 1:
             raise BadRequest(f'"{where}" needs a "phase" in turns.', keys=["input.circuit"])
         return Gate(name, targets, (), 1), [phase]
-    _arity(targets, 2, where)
-    if name == "zz":
+    if spec.parameters == ("angle",):
         angle = numbers.get("angle", numbers.get("phase"))
         if angle is None or angle.ndim != 1:
             raise BadRequest(f'"{where}" needs an "angle" in turns.', keys=["input.circuit"])
@@ -369,7 +354,7 @@ def _native(
     phases = numbers.get("phases")
     if phases is None or phases.shape != (count, 2):
         raise BadRequest(f'"{where}" needs two "phases" in turns.', keys=["input.circuit"])
-    angle = numbers.get("angle", np.full(count, 0.25))
+    angle = numbers.get("angle", np.full(count, FULL_ANGLE))
     if angle.ndim != 1:
         raise BadRequest(f'"{where}.angle" must be a number of turns.', keys=["input.circuit"])
     return Gate(name, targets, (), 3), [phases[:, 0], phases[:, 1], angle]
@@ -445,7 +430,7 @@ def _check_ranges(gates: Iterable[Gate], params: NDArray[np.float64], index: Seq
     for gate in gates:
         low[slot : slot + gate.slots], high[slot : slot + gate.slots] = -1.0, 1.0
         if gate.name == "ms":
-            low[slot + 2], high[slot + 2] = 0.0, 0.25
+            low[slot + 2], high[slot + 2] = 0.0, FULL_ANGLE
         slot += gate.slots
     margin = 1e-12  # a phase computed as 1 + rounding is 1
     wrong = (params < low - margin) | (params > high + margin)

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from pennylane_qstore.gateset import FULL_ANGLE, NATIVE
 from pennylane_qstore.server.inputs.circuits import COPY, BadRequest, Preflight
 
 _PLAIN = {
@@ -33,7 +34,6 @@ _TURNING = {"rx": "rx", "ry": "ry", "rz": "rz", "p": "z", "phase": "z", "u1": "z
 _CONTROLLED = {"cx": "x", "CX": "x", "cy": "y", "cz": "z", "ch": "h", "ccx": "x", "cswap": "swap"}
 _CONTROLLED_TURNING = {"crx": "rx", "cry": "ry", "crz": "rz", "cp": "z", "cphase": "z"}
 _PAIRS = {"rxx": "xx", "ryy": "yy", "rzz": "zz"}
-_NATIVE = ("gpi", "gpi2", "ms", "zz")
 _UNITARY = ("id", "gphase", "U", "u3", "u2", "cu")
 _MAX_QUBITS = 64
 _MAX_GATES = 200_000
@@ -130,7 +130,7 @@ class _Reader:
             raise _bad("declares no qubits")
         if self._inputs:
             raise _bad(f"leaves {len(self._inputs)} parameter(s) without an input")
-        native = {gate["gate"] in _NATIVE and "rotation" not in gate for gate in self._played()}
+        native = {gate["gate"] in NATIVE and "rotation" not in gate for gate in self._played()}
         if len(native) > 1:
             raise _bad("mixes native gates with others")
         hidden = sorted(set(range(self._made)) - set(self._places))
@@ -283,7 +283,7 @@ class _Reader:
         if name in _UNITARY:
             self._unitary(name, numbers, qubits, extra, inverse=inverse)
             return
-        if name in _NATIVE:
+        if name in NATIVE:
             if extra or inverse:
                 raise _bad(f"has a modifier at the native gate {name!r}")
             self._native(name, numbers, qubits)
@@ -306,14 +306,10 @@ class _Reader:
         if name == "ms":
             if len(numbers) not in (2, 3):
                 raise _bad(f"gives 'ms' {len(numbers)} parameter(s), it takes 2 or 3")
-            angle = numbers[2] if len(numbers) == 3 else 0.25
-            self._add(name, qubits, [], phases=list(numbers[:2]), angle=angle)
-            return
-        _take(name, numbers, 1)
-        if name == "zz":
-            self._add(name, qubits, [], angle=numbers[0])
-        else:
-            self._add(name, qubits, [], phase=numbers[0])
+            numbers = [*numbers, FULL_ANGLE][:3]
+        spec = NATIVE[name]
+        _take(name, numbers, spec.slots)
+        self._add(name, qubits, [], **spec.numbers_json(numbers))
 
     def _unitary(
         self,

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pennylane_qstore.backends import BACKENDS, DEBIASING_MIN_SHOTS, NOISE_MODELS, NoiseModel
+from pennylane_qstore.gateset import ENTANGLERS
 from pennylane_qstore.server.inputs.circuits import BadRequest
 
-ENTANGLERS = ("zz", "ms")
-"""Names of the native two-qubit gates."""
 _SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "error_mitigation": {"debiasing": bool, "symmetry_verification": bool},
     "compilation": {
@@ -68,7 +67,7 @@ def model_of(noise: Mapping[str, Any] | None) -> NoiseModel:
 
 def entangler(native: tuple[str, ...]) -> str:
     """The two-qubit gate to compile to; ZZ where both work."""
-    return "zz" if "zz" in native else "ms"
+    return next(name for name in ENTANGLERS if name in native)
 
 
 def debiased(settings: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from pennylane_qstore.backends import (
     MAX_SHOTS,
     NOISE_MODELS,
 )
+from pennylane_qstore.gateset import ENTANGLERS
 from pennylane_qstore.server.inputs.circuits import (
     COPY,
     MAX_CONTROLS,
@@ -36,7 +37,6 @@ from pennylane_qstore.server.inputs.hybrid import (
 )
 from pennylane_qstore.server.inputs.qasm import read_qasm
 from pennylane_qstore.server.inputs.settings import (
-    ENTANGLERS,
     debiased,
     entangler,
     model_of,

@@ -22,7 +22,7 @@ from support.circuits import (
 
 from pennylane_qstore import IonQNativeGateCompiler
 from pennylane_qstore.errors import CompileError
-from pennylane_qstore.native.circuit import SLOTS
+from pennylane_qstore.gateset import NATIVE
 from pennylane_qstore.native.compiler import affine_program, compile_program
 from pennylane_qstore.native.frontend.program import bind_constants
 from pennylane_qstore.native.frontend.structure import split
@@ -58,7 +58,7 @@ def test_template_equals_the_tape_at_every_row(family, made, data):
     for block in batch.blocks:
         assert np.isfinite(block.params).all()
         assert np.abs(block.params).max() <= 0.5 + 1e-12
-        ends = np.cumsum([SLOTS[name] for name, _ in block.gates]) - 1
+        ends = np.cumsum([NATIVE[name].slots for name, _ in block.gates]) - 1
         for (name, _), angle in zip(block.gates, block.params[:, ends].T, strict=True):
             if name == "ms":  # IonQ takes no others; a negative angle is in the phases
                 assert angle.min() >= 0
@@ -250,7 +250,7 @@ def test_no_angle_of_an_ms_is_beyond_a_quarter(full, excess):
 
 
 def _angles_of_ms(gates):
-    ends = np.cumsum([SLOTS[name] for name, _ in gates]) - 1
+    ends = np.cumsum([NATIVE[name].slots for name, _ in gates]) - 1
     return [end for (name, _), end in zip(gates, ends, strict=True) if name == "ms"]
 
 
