@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.api_key import Secret, find_key
-from pennylane_qstore.ionq.http.blocking import drive
+from pennylane_qstore.ionq.http.blocking import BlockingCall
 from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.http.retry import Clock, RetryPolicy
 from pennylane_qstore.ionq.http.transport import Endpoint, Traffic
@@ -166,7 +166,7 @@ class Connected:
 
     def call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """Wait, in this thread, for what runs on the background loop."""
-        return drive(coroutine)
+        return BlockingCall(coroutine).wait()
 
     def count(self, jobs: list[Job]) -> None:
         """Add what these jobs counted."""

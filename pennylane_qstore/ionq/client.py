@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pennylane_qstore.errors import AmbiguousSubmission, LedgerError, QStoreError
 from pennylane_qstore.ionq.account import AccountCalls
 from pennylane_qstore.ionq.base_client import BASE_URL, URL_VARIABLE
-from pennylane_qstore.ionq.http.blocking import Inbox, drive
+from pennylane_qstore.ionq.http.blocking import BlockingCall, ProgressQueue
 from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.jobs.call import Keys, begin_jobs, farewell, results_of, run_jobs
 from pennylane_qstore.ionq.jobs.cost import book
@@ -98,7 +98,7 @@ class IonQBatchClient(V34Calls, AccountCalls):
         background_loop().check_may_wait()  # before anything is written down
         service = self._service()  # so does this: no intent of a client that cannot send
         jobs = begin_jobs(self.ledger, self._options.base_url, requests, keys, estimates)
-        inbox = Inbox(progress)
+        events = ProgressQueue(progress)
         runner = JobRunner(
             service.api,
             service.poller,
@@ -106,12 +106,12 @@ class IonQBatchClient(V34Calls, AccountCalls):
             self._submitter(),
             retry_failed=self._options.retry_failed,
             max_wait_s=max_wait_s,
-            report=inbox.tell,
+            report=events.put,
         )
         try:
-            ends = drive(
-                run_jobs(runner, jobs), inbox, lambda now: farewell(jobs, self.ledger, now)
-            )
+            ends = BlockingCall(
+                run_jobs(runner, jobs), events, lambda at_once: farewell(jobs, self.ledger, at_once)
+            ).wait()
         finally:
             self.count(jobs)
         results = results_of(jobs, ends, self.ledger)
@@ -144,8 +144,8 @@ class IonQBatchClient(V34Calls, AccountCalls):
         """
         max_wait_s = None if max_wait is None else positive_s(max_wait, "max_wait")
         rows = [row for row in self._rows(OPEN_STATES) if job_id in (None, row.job_id)]
-        inbox = Inbox(progress)
-        drive(self._resume_all(rows, max_wait_s, inbox), inbox)
+        events = ProgressQueue(progress)
+        BlockingCall(self._resume_all(rows, max_wait_s, events), events).wait()
         return [self.ledger.get(row.id) for row in rows]
 
     def reconcile(self) -> list[Submission]:
@@ -179,12 +179,12 @@ class IonQBatchClient(V34Calls, AccountCalls):
         return [row for row in self.ledger.submissions(states) if row.service == service]
 
     async def _resume_all(
-        self, rows: list[Submission], max_wait_s: float | None, inbox: Inbox
+        self, rows: list[Submission], max_wait_s: float | None, events: ProgressQueue
     ) -> None:
         submitter, poller = self._submitter(), self._service().poller
         ends = await asyncio.gather(
             *(
-                finish(submitter, poller, row, self._traffic, max_wait_s, inbox.tell, number)
+                finish(submitter, poller, row, self._traffic, max_wait_s, events.put, number)
                 for number, row in enumerate(rows)
             ),
             return_exceptions=True,

@@ -8,22 +8,22 @@ import time
 import pytest
 
 from pennylane_qstore.errors import QStoreError
-from pennylane_qstore.ionq.http.blocking import Inbox, drive
+from pennylane_qstore.ionq.http.blocking import BlockingCall, CallState, ProgressQueue
 from pennylane_qstore.ionq.http.event_loop import background_loop
 
 
-class Interrupting(Inbox):
+class Interrupting(ProgressQueue):
     """Is interrupted the first time somebody waits."""
 
     def __init__(self):
         super().__init__()
-        self.drained = 0
+        self.delivered = 0
 
-    def drain(self, *, quietly=False):
-        self.drained += 1
-        if self.drained == 1:
+    def deliver(self, *, quietly=False):
+        self.delivered += 1
+        if self.delivered == 1:
             raise KeyboardInterrupt
-        super().drain(quietly=quietly)
+        super().deliver(quietly=quietly)
 
 
 def test_the_result_and_the_error_are_the_coroutines():
@@ -33,20 +33,20 @@ def test_the_result_and_the_error_are_the_coroutines():
     async def wrong():
         raise QStoreError("no")
 
-    assert drive(fine()) == 7
+    assert BlockingCall(fine()).wait() == 7
     with pytest.raises(QStoreError, match="no"):
-        drive(wrong())
+        BlockingCall(wrong()).wait()
 
 
 def test_events_are_told_in_order_before_the_end():
     told = []
-    inbox = Inbox(told.append)
+    events = ProgressQueue(told.append)
 
     async def count():
         for number in range(5):
-            inbox.tell(number + 1)
+            events.put(number + 1)
 
-    drive(count(), inbox)
+    BlockingCall(count(), events).wait()
     assert told == [1, 2, 3, 4, 5]
 
 
@@ -67,14 +67,14 @@ def test_an_interrupt_before_the_beginning_ends_it_at_its_first_wait():
 
     background_loop().submit(hold())
     with pytest.raises(KeyboardInterrupt, match="goodbye False"):
-        drive(work(), Interrupting(), lambda at_once: f"goodbye {at_once}")
+        BlockingCall(work(), Interrupting(), lambda at_once: f"goodbye {at_once}").wait()
     assert tidied == [True]
 
 
 def test_an_interrupt_at_the_very_end_does_not_wait_for_another_end():
-    class Late(Inbox):
-        def drain(self, *, quietly=False):
-            super().drain(quietly=quietly)
+    class Late(ProgressQueue):
+        def deliver(self, *, quietly=False):
+            super().deliver(quietly=quietly)
             if not quietly:
                 raise KeyboardInterrupt
 
@@ -82,7 +82,7 @@ def test_an_interrupt_at_the_very_end_does_not_wait_for_another_end():
         return 7
 
     with pytest.raises(KeyboardInterrupt, match="goodbye False"):
-        drive(fine(), Late(), lambda at_once: f"goodbye {at_once}")
+        BlockingCall(fine(), Late(), lambda at_once: f"goodbye {at_once}").wait()
 
 
 def test_an_interrupt_waits_for_what_tidies_up():
@@ -97,7 +97,7 @@ def test_an_interrupt_waits_for_what_tidies_up():
             raise
 
     with pytest.raises(KeyboardInterrupt):
-        drive(work(), Interrupting())
+        BlockingCall(work(), Interrupting()).wait()
     assert tidied == [True]
 
 
@@ -127,6 +127,48 @@ def test_an_interrupt_while_it_is_sent_off_stops_it_too(when, monkeypatch):
     monkeypatch.setattr(background, "submit", interrupted)
     job = work()
     with pytest.raises(KeyboardInterrupt, match="goodbye False"):
-        drive(job, farewell=lambda at_once: f"goodbye {at_once}")
+        BlockingCall(job, interrupt_message=lambda at_once: f"goodbye {at_once}").wait()
     assert tidied == ([True] if when == "after" else [])
     job.close()
+
+
+def test_a_call_goes_through_its_states():
+    seen = []
+
+    async def work():
+        seen.append(call._state)
+
+    call = BlockingCall(work())
+    seen.append(call._state)
+    call.wait()
+    seen.append(call._state)
+    assert seen == [CallState.SUBMITTED, CallState.RUNNING, CallState.ENDED]
+
+
+def test_a_callback_that_raises_ends_the_call_and_its_error_says_so():
+    stopped = []
+    events = ProgressQueue(lambda event: 1 / 0)
+
+    async def work():
+        events.put("an event")
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            stopped.append(True)
+            raise
+
+    with pytest.raises(ZeroDivisionError) as failed:
+        BlockingCall(work(), events, lambda at_once: "the call was left").wait()
+    assert stopped == [True]
+    assert failed.value.__notes__ == ["the call was left"]
+
+
+def test_a_blocking_call_on_the_loops_own_thread_is_refused():
+    async def nested():
+        async def never():
+            """Never begins."""
+
+        BlockingCall(never()).wait()
+
+    with pytest.raises(QStoreError, match="own event loop"):
+        BlockingCall(nested()).wait()
