@@ -8,7 +8,6 @@ by the emulator; the service's own answers always win.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -16,6 +15,7 @@ from typing import TypeVar
 
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.gateset import NATIVE
+from pennylane_qstore.validation import unknown
 
 _T = TypeVar("_T")
 
@@ -167,9 +167,5 @@ def noise_model(name: str) -> NoiseModel:
 def _lookup(table: Mapping[str, _T], name: str, what: str) -> _T:
     found = table.get(name)
     if found is None:
-        near = difflib.get_close_matches(str(name), table, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ConfigurationError(
-            f"Unknown {what} {name!r}.{hint} Allowed: {', '.join(map(repr, table))}."
-        )
+        raise ConfigurationError(unknown(what, name, table))
     return found

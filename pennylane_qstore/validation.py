@@ -1,10 +1,14 @@
-"""What an optimizer may be told: each option as it is used, or an error that names it."""
+"""Checks of options and arguments: the value as it is used, or an error of one form.
+
+Every message says what was wrong, and what is allowed: ``pool_size=0 is not allowed. Allowed: a
+whole number, 1 or more.``
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Any, overload
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,74 +19,201 @@ from pennylane_qstore.errors import ConfigurationError
 def check(name: str, value: Any, valid: bool, allowed: str) -> None:
     """Refuse an option's value.
 
+    Args:
+        name: of the option.
+        value: to be shown in the message.
+        valid: the outcome of the check.
+        allowed: the values that are, in words.
+
     Raises:
-        ConfigurationError: it is not valid.
+        ConfigurationError: ``valid`` is False.
     """
     if not valid:
-        raise ConfigurationError(f"{name}={value!r} is not allowed; it has to be {allowed}.")
+        raise ConfigurationError(f"{name}={value!r} is not allowed. Allowed: {allowed}.")
 
 
 @overload
-def number(name: str, value: Any, *, above: float = ..., least: float = ...) -> float: ...
-@overload
-def number(
-    name: str, value: Any, *, above: float = ..., least: float = ..., optional: bool
-) -> float | None: ...
-def number(
+def check_number(
     name: str,
     value: Any,
     *,
-    above: float = -np.inf,
-    least: float = -np.inf,
+    above: float | None = ...,
+    least: float | None = ...,
+    below: float | None = ...,
+    most: float | None = ...,
+    unit: str = ...,
+    optional: Literal[False] = ...,
+) -> float: ...
+@overload
+def check_number(
+    name: str,
+    value: Any,
+    *,
+    above: float | None = ...,
+    least: float | None = ...,
+    below: float | None = ...,
+    most: float | None = ...,
+    unit: str = ...,
+    optional: Literal[True],
+) -> float | None: ...
+def check_number(
+    name: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    below: float | None = None,
+    most: float | None = None,
+    unit: str = "",
     optional: bool = False,
 ) -> float | None:
-    """A finite number as a float; None stays None where it is optional."""
+    """Return a finite number as a float.
+
+    Args:
+        name: of the option.
+        value: a number of any kind; no bool and no text.
+        above: lower limit, itself excluded.
+        least: lower limit, itself allowed.
+        below: upper limit, itself excluded.
+        most: upper limit, itself allowed.
+        unit: plural noun for the message, such as ``"seconds"``.
+        optional: let None pass.
+
+    Returns:
+        The number, or None.
+
+    Raises:
+        ConfigurationError: it is not finite, or out of the limits.
+    """
     if optional and value is None:
         return None
-    try:
-        found = np.nan if isinstance(value, str | bool) else float(value)
-    except (TypeError, ValueError):
-        found = np.nan
-    allowed = "a finite number"
-    if above > -np.inf:
-        allowed += f" above {above:g}"
-    elif least > -np.inf:
-        allowed += f", at least {least:g}"
-    valid = bool(np.isfinite(found)) and found > above and found >= least
-    check(name, value, valid, allowed + (", or None" if optional else ""))
-    return found
+    number = _as_float(value)
+    valid = (
+        bool(np.isfinite(number))
+        and (above is None or number > above)
+        and (least is None or number >= least)
+        and (below is None or number < below)
+        and (most is None or number <= most)
+    )
+    if not valid:
+        words = f"a finite number of {unit}" if unit else "a finite number"
+        words += _limits(above, least, below, most) + (", or None" if optional else "")
+        check(name, value, valid, words)
+    return number
 
 
-def count(name: str, value: Any, least: int) -> int:
-    """A whole number as an int."""
-    check(name, value, _is_whole(value) and value >= least, f"a whole number, at least {least}")
+@overload
+def check_count(
+    name: str,
+    value: Any,
+    *,
+    least: int = ...,
+    most: int | None = ...,
+    optional: Literal[False] = ...,
+) -> int: ...
+@overload
+def check_count(
+    name: str, value: Any, *, least: int = ..., most: int | None = ..., optional: Literal[True]
+) -> int | None: ...
+def check_count(
+    name: str, value: Any, *, least: int = 1, most: int | None = None, optional: bool = False
+) -> int | None:
+    """Return a whole number, NumPy's included, as Python's own.
+
+    Args:
+        name: of the option.
+        value: the number; no bool.
+        least: lower limit.
+        most: upper limit.
+        optional: let None pass.
+
+    Returns:
+        The number, or None.
+
+    Raises:
+        ConfigurationError: it is not whole, or out of the limits.
+    """
+    if optional and value is None:
+        return None
+    valid = is_whole(value) and value >= least and (most is None or value <= most)
+    if not valid:
+        words = "a whole number" + _limits(None, least, None, most)
+        check(name, value, valid, words + (", or None" if optional else ""))
     return int(value)
 
 
-def positive_s(value: float, name: str) -> float:
-    """Return a duration option, in seconds, checked.
+def check_one_of(name: str, value: Any, allowed: Sequence[Any]) -> Any:
+    """Return a value that is one of a few.
+
+    Args:
+        name: of the option.
+        value: compared as text where it is one, otherwise by identity.
+        allowed: the values.
+
+    Returns:
+        The value.
 
     Raises:
-        ConfigurationError: not a positive, finite number.
+        ConfigurationError: it is another one.
     """
-    if isinstance(value, bool) or not (math.isfinite(value) and value > 0):
-        raise ConfigurationError(f"{name} must be a positive number of seconds; got {value!r}.")
-    return float(value)
-
-
-def positive_int(value: int, name: str) -> int:
-    """Return a number of things, checked.
-
-    Raises:
-        ConfigurationError: not an int, or less than 1.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{name} must be an int >= 1; got {value!r}.")
+    valid = any(value is a or (isinstance(value, str) and value == a) for a in allowed)
+    check(name, value, valid, ", ".join(map(repr, allowed)))
     return value
 
 
-def bounds(pair: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Bounds as two arrays."""
+def check_flag(name: str, value: Any) -> bool:
+    """Return True or False, NumPy's included, as Python's own.
+
+    Args:
+        name: of the option.
+        value: the flag.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
+    check(name, value, isinstance(value, bool | np.bool_), "True or False")
+    return bool(value)
+
+
+def check_known(kind: str, name: Any, known: Iterable[str], *, of: str = "") -> None:
+    """Refuse a name that is not known, and suggest the nearest one that is.
+
+    Args:
+        kind: of the thing that is named, such as ``"option"``.
+        name: to look up.
+        known: all names.
+        of: whose names these are.
+
+    Raises:
+        ConfigurationError: the name is not among them.
+    """
+    names = list(known)
+    if name not in names:
+        raise ConfigurationError(unknown(kind, name, names, of=of))
+
+
+def unknown(kind: str, name: Any, known: Iterable[str], *, of: str = "") -> str:
+    """Return the message for a name that is not known; arguments as of :func:`check_known`.
+
+    Args:
+        kind: of the thing that is named.
+        name: that was not found.
+        known: all names.
+        of: whose names these are.
+    """
+    names = list(known)
+    near = difflib.get_close_matches(str(name), names, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    owner = f" of {of}" if of else ""
+    return f"Unknown {kind} {name!r}{owner}.{hint} Allowed: {', '.join(map(repr, names))}."
+
+
+def check_bounds(pair: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the bounds of parameters as two arrays.
+
+    Raises:
+        ConfigurationError: they are no numbers, or low is above high.
+    """
     try:
         low, high = (np.asarray(bound, dtype=np.float64) for bound in pair)
         valid = bool(np.all(low <= high))
@@ -92,36 +223,60 @@ def bounds(pair: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return low, high
 
 
-def positions(argnums: Any) -> tuple[int, ...]:
-    """One or several positions of arguments as a tuple."""
+def check_positions(argnums: Any) -> tuple[int, ...]:
+    """Return one or several positions of arguments as a tuple.
+
+    Raises:
+        ConfigurationError: one is no whole number.
+    """
     several = argnums if isinstance(argnums, Sequence) else (argnums,)
-    valid = all(map(_is_whole, several))
+    valid = all(map(is_whole, several))
     check("argnums", argnums, valid, "a position or a list of positions, whole numbers")
     return tuple(int(i) for i in several)
 
 
-def generator(seed: Any) -> np.random.Generator:
-    """Chance, from a seed."""
+def check_seed(seed: Any) -> np.random.Generator:
+    """Return the random generator of a seed.
+
+    Raises:
+        ConfigurationError: it is no seed.
+    """
     try:
         return np.random.default_rng(seed)
     except (TypeError, ValueError):
-        raise ConfigurationError(
-            f"seed={seed!r} is not allowed; it has to be a whole number, at least 0, a "
-            "numpy.random.Generator, or None."
-        ) from None
+        allowed = "a whole number, 0 or more, a numpy.random.Generator, or None"
+        raise ConfigurationError(f"seed={seed!r} is not allowed. Allowed: {allowed}.") from None
 
 
-def average_length(average: Any, maxiter: float | None) -> int:
-    """How many iterates to keep."""
-    if average is None:
-        return 0
-    steps = number("average", average, above=0)
-    if steps >= 1:
-        return round(steps)
-    if maxiter is None:
-        raise ConfigurationError(f"average={average} is a fraction of maxiter; give maxiter too.")
-    return max(1, round(steps * maxiter))
-
-
-def _is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> bool:
+    """Tell whether a value is a whole number; a bool is none."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a value is a finite real number; bools and texts are none."""
+    return bool(np.isfinite(_as_float(value)))
+
+
+def _as_float(value: Any) -> float:
+    try:
+        return np.nan if isinstance(value, str | bool | np.bool_) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return np.nan
+
+
+def _limits(
+    above: float | None, least: float | None, below: float | None, most: float | None
+) -> str:
+    low = above if above is not None else least
+    high = below if below is not None else most
+    if low is None and high is None:
+        return ""
+    if high is None:
+        return f" above {low:g}" if above is not None else f", {low:g} or more"
+    upper = f"below {high:g}" if below is not None else f"at most {high:g}"
+    if low is None:
+        return f", {upper}"
+    if above is not None:
+        return f" above {low:g}, {upper}"
+    return f" from {low:g}, {upper}" if below is not None else f" from {low:g} to {high:g}"

@@ -29,6 +29,7 @@ from pennylane_qstore.emulator.service.state import StateFile
 from pennylane_qstore.emulator.simulation.workers import Simulators
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 from pennylane_qstore.server.inputs.submission import Rules
+from pennylane_qstore.validation import check_count, check_number
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -113,14 +114,11 @@ class Emulator:
                 f"host={host!r} is reachable from other machines: give token=..., the API key "
                 "that clients must present, or listen on 127.0.0.1."
             )
-        if budget_usd is not None and not budget_usd >= 0:
-            raise ConfigurationError(f"budget_usd={budget_usd!r}: give US dollars, 0 or more.")
-        counts = (("workers", workers, 1), ("processes", processes, 0), ("seed", seed, 0))
-        for name, count, least in counts:
-            if count is not None and count < least:
-                raise ConfigurationError(f"{name}={count!r}: give {least} or more.")
-        if keep < 1:
-            raise ConfigurationError(f"keep={keep!r}: keep 1 job or more.")
+        check_number("budget_usd", budget_usd, least=0, unit="US dollars", optional=True)
+        check_count("workers", workers, optional=True)
+        check_count("processes", processes, least=0, optional=True)
+        check_count("seed", seed, least=0, optional=True)
+        check_count("keep", keep)
         for backend in rate_cards or {}:
             known_backend(backend)
         if noise_model is not None:

@@ -72,6 +72,7 @@ from typing import Any
 import numpy as np
 
 from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.validation import check_count, check_known, check_number, check_one_of
 
 TRANSPORT = (
     "status",
@@ -197,30 +198,19 @@ class Fault:
 
     def __post_init__(self) -> None:
         self._check_types()
-        if self.kind not in KINDS:
-            raise ConfigurationError(f"Unknown fault {self.kind!r}. Allowed: {', '.join(KINDS)}.")
+        check_known("fault", self.kind, KINDS)
         if not self.route:
             object.__setattr__(self, "route", _DEFAULT_ROUTES.get(self.kind, "any"))
-        if self.route not in ROUTES:
-            raise ConfigurationError(
-                f"Unknown route {self.route!r} of a fault. Allowed: {', '.join(ROUTES)}."
-            )
+        check_known("route", self.route, ROUTES, of="a fault")
         if not self.when:
             object.__setattr__(self, "when", "after" if self.kind in _SPOILING else "before")
-        if self.when not in ("before", "after"):
-            raise ConfigurationError(f'A fault comes "before" or "after", not {self.when!r}.')
-        if self.what not in ("ids", "aggregate", "both"):
-            raise ConfigurationError(f'what={self.what!r}: "ids", "aggregate" or "both".')
-        if not 0 <= self.chance <= 1:
-            raise ConfigurationError(f"chance={self.chance!r}: a probability from 0 to 1.")
-        if self.times is not None and self.times < 1:
-            raise ConfigurationError(f"times={self.times!r}: 1 or more, or None for always.")
-        if self.skip < 0:
-            raise ConfigurationError(f"skip={self.skip!r}: 0 or more.")
-        if not 200 <= self.status <= 599:
-            raise ConfigurationError(f"status={self.status!r}: an HTTP status from 200 to 599.")
-        if not abs(self.delay_s) <= _LONGEST_S:
-            raise ConfigurationError(f"delay_s={self.delay_s!r}: at most {_LONGEST_S:g} seconds.")
+        check_one_of("when", self.when, ("before", "after"))
+        check_one_of("what", self.what, ("ids", "aggregate", "both"))
+        check_number("chance", self.chance, least=0, most=1)
+        check_count("times", self.times, optional=True)
+        check_count("skip", self.skip, least=0)
+        check_count("status", self.status, least=200, most=599)
+        check_number("delay_s", self.delay_s, least=-_LONGEST_S, most=_LONGEST_S, unit="seconds")
         for name in ("retry_after", "location"):
             if set("\r\n\0") & set(str(getattr(self, name))):
                 raise ConfigurationError(f"{name} is sent in a header: one line, please.")
@@ -254,8 +244,7 @@ class Faults:
     def __init__(
         self, faults: Iterable[Fault | Mapping[str, Any]] = (), *, seed: int | None = None
     ) -> None:
-        if seed is not None and (type(seed) is not int or seed < 0):
-            raise ConfigurationError(f"seed={seed!r} of faults: an integer, 0 or more.")
+        check_count("seed", seed, least=0, optional=True)
         self._lock = threading.Lock()
         self._entries: list[list[Any]] = []  # [fault, matches seen, times happened]
         self.rng = np.random.default_rng(seed)

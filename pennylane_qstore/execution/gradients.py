@@ -23,7 +23,7 @@ from pennylane.transforms.core import CompilePipeline
 from pennylane_qstore.compat import ArrayBox, called_by_qml_execute, current_frame
 from pennylane_qstore.deferral.autograd_traces import traced_here, tracing
 from pennylane_qstore.deferral.tasks import running_task
-from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.validation import check_count, check_number, check_one_of
 
 Execute: TypeAlias = Callable[[tuple[QuantumScript, ...], ExecutionConfig | None], Sequence[Any]]
 
@@ -52,19 +52,9 @@ class Gradient:
     rng: np.random.Generator = field(default_factory=np.random.default_rng, compare=False)
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ConfigurationError(
-                f"gradient={self.method!r} is not allowed; allowed are {', '.join(METHODS)}."
-            )
-        if self.num_directions < 1:
-            raise ConfigurationError(
-                f"num_directions={self.num_directions} is not allowed; it has to be at least 1."
-            )
-        number = isinstance(self.h, int | float) and not isinstance(self.h, bool)
-        if self.h is not None and not (number and 0 < self.h < np.inf):
-            raise ConfigurationError(
-                f"h={self.h!r} is not allowed; it has to be positive (radians)."
-            )
+        check_one_of("gradient", self.method, METHODS)
+        check_count("num_directions", self.num_directions)
+        check_number("h", self.h, above=0, unit="radians", optional=True)
 
     @property
     def transform(self) -> Any:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from pennylane_qstore.backends import MAX_CIRCUITS
 from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.validation import check_count, check_one_of
 
 POLICIES = ("tiers", "throughput")
 TIERS = ((1.0, 20), (3.0, 10), (math.inf, 5))
@@ -85,14 +86,10 @@ class AdaptiveQueueManager:
         stale_s: float = 600.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if policy not in POLICIES:
-            raise ConfigurationError(
-                f"policy={policy!r} is not allowed. Allowed: {', '.join(map(repr, POLICIES))}."
-            )
+        check_one_of("policy", policy, POLICIES)
         limits = {"window": window, "max_batch_size": max_batch_size, "connections": connections}
         for name, value in limits.items():
-            if value is not None and value < 1:
-                raise ConfigurationError(f"{name}={value!r}: give a whole number, 1 or more.")
+            check_count(name, value, optional=True)
         self.policy = policy
         self.window = window
         self.max_batch_size = min(max_batch_size or MAX_CIRCUITS, MAX_CIRCUITS)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from pennylane_qstore.execution.batch import Packing, Target
 from pennylane_qstore.execution.job_size import AdaptiveQueueManager
 from pennylane_qstore.ionq.http.api_key import find_key
 from pennylane_qstore.native.cache import SmartCircuitCache
+from pennylane_qstore.validation import check_count, check_known, check_number, check_one_of
 
 
 @dataclass
@@ -73,12 +72,7 @@ class Options:
         """
         known = [f.name for f in fields(cls)]
         for name in options:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
-                raise ConfigurationError(
-                    f"Unknown option {name!r} of qstore.ionq.{hint} Known: {', '.join(known)}."
-                )
+            check_known("option", name, known, of="qstore.ionq")
         return cls(**options)
 
     def __post_init__(self) -> None:
@@ -88,19 +82,19 @@ class Options:
         if isinstance(self.api_key, str):
             _check_config_file(self.api_key)
             self.api_key = find_key(self.api_key)
-        _one_of("gateset", self.gateset, ("native", "qis"))
-        _one_of("gradient", self.gradient, ("parameter-shift", "spsa"))
-        self.num_directions = _whole("num_directions", self.num_directions, least=1)
-        _one_of("two_qubit", self.two_qubit, (None, "ms", "zz"))
-        _one_of("on_ambiguous", self.on_ambiguous, ("raise", "resubmit"))
-        _one_of("aggregation", self.aggregation, (None, "average", "voting", "dnl"))
+        check_one_of("gateset", self.gateset, ("native", "qis"))
+        check_one_of("gradient", self.gradient, ("parameter-shift", "spsa"))
+        self.num_directions = check_count("num_directions", self.num_directions)
+        check_one_of("two_qubit", self.two_qubit, (None, "ms", "zz"))
+        check_one_of("on_ambiguous", self.on_ambiguous, ("raise", "resubmit"))
+        check_one_of("aggregation", self.aggregation, (None, "average", "voting", "dnl"))
         for name in ("absorb", "batch", "retry_failed", "shot_order"):
-            _one_of(name, getattr(self, name), (True, False))
-        self.pool_size = _whole("pool_size", self.pool_size, least=1)
+            check_one_of(name, getattr(self, name), (True, False))
+        self.pool_size = check_count("pool_size", self.pool_size)
         if self.batch_size is not None and not isinstance(
             self.batch_size, (str, AdaptiveQueueManager)
         ):
-            self.batch_size = _whole("batch_size", self.batch_size, least=1)
+            self.batch_size = check_count("batch_size", self.batch_size)
         self.queue = self._queue()
         if self.run is not None and self.queue is not None:
             raise ConfigurationError(
@@ -108,12 +102,9 @@ class Options:
                 "after a crash would be other jobs than those that were paid for. Give a fixed "
                 "batch_size, or no run."
             )
-        if self.seed is not None:
-            self.seed = _whole("seed", self.seed, least=0)
-        if self.max_wait is not None and not self.max_wait > 0:
-            raise ConfigurationError(f"max_wait={self.max_wait!r}: give seconds, more than 0.")
-        if self.budget_usd is not None and not self.budget_usd >= 0:
-            raise ConfigurationError(f"budget_usd={self.budget_usd!r}: give US dollars, 0 or more.")
+        self.seed = check_count("seed", self.seed, least=0, optional=True)
+        check_number("max_wait", self.max_wait, above=0, unit="seconds", optional=True)
+        check_number("budget_usd", self.budget_usd, least=0, unit="US dollars", optional=True)
         self.target = self.target_of()
         self._check_mitigation()
         if not isinstance(self.cache, SmartCircuitCache):
@@ -201,7 +192,7 @@ class Options:
         if self.batch_size == "throughput":
             return AdaptiveQueueManager("throughput", connections=self.pool_size)
         if isinstance(self.batch_size, str):
-            _one_of("batch_size", self.batch_size, ("adaptive", "throughput"))
+            check_one_of("batch_size", self.batch_size, ("adaptive", "throughput"))
         return None
 
     def _size(self, circuits: int) -> int | None:
@@ -244,17 +235,3 @@ def _check_config_file(key: str) -> None:
             f"The API key is in {path}, which others can read: `chmod 600 {path}`, or keep it in "
             "the environment variable IONQ_API_KEY."
         )
-
-
-def _one_of(name: str, value: Any, allowed: Sequence[Any]) -> None:
-    if not any(value is a or (isinstance(a, str) and value == a) for a in allowed):
-        raise ConfigurationError(
-            f"{name}={value!r} is not allowed. Allowed: {', '.join(map(repr, allowed))}."
-        )
-
-
-def _whole(name: str, value: Any, least: int) -> int:
-    """A whole number, NumPy's included, as Python's own."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ConfigurationError(f"{name}={value!r}: give a whole number, {least} or more.")
-    return int(value)

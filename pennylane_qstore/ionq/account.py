@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -10,7 +9,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from pennylane_qstore.errors import ConfigurationError, ConnectionFailed, InvalidResponse
+from pennylane_qstore.errors import ConnectionFailed, InvalidResponse
 from pennylane_qstore.ionq.base_client import Connected
 from pennylane_qstore.ionq.http.api import Api, Throttled
 from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost
@@ -20,7 +19,7 @@ from pennylane_qstore.ionq.messages.responses import (
     check_id,
     parse_object,
 )
-from pennylane_qstore.validation import positive_int
+from pennylane_qstore.validation import check_count, check_number
 
 
 class Estimate(NamedTuple):
@@ -206,10 +205,9 @@ async def _create_session(
     """Open a session, with one POST that is not repeated."""
     settings: dict[str, Any] = {}
     for name, limit in {"minutes": minutes, "cost_limit_usd": cost_limit_usd}.items():
-        if limit is not None and not _is_limit(limit):
-            raise ConfigurationError(f"{name} must be a positive number; got {limit!r}.")
+        check_number(name, limit, above=0, optional=True)
     if job_limit is not None:
-        settings["job_count_limit"] = positive_int(job_limit, "job_limit")
+        settings["job_count_limit"] = check_count("job_limit", job_limit)
     if minutes is not None:
         settings["duration_limit_min"] = minutes
     if cost_limit_usd is not None:
@@ -260,13 +258,6 @@ def _session(value: dict[str, Any]) -> Session:
         bool(value.get("active", False)),
         settings if isinstance(settings, dict) else {},
     )
-
-
-def _is_limit(value: object) -> bool:
-    # JSON has no NaN and no infinity: they would be sent as null, which is no limit at all.
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    return math.isfinite(value) and value > 0
 
 
 def _number(value: dict[str, Any], *names: str) -> float | None:

@@ -18,11 +18,11 @@ from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.http.retry import Clock, RetryPolicy
 from pennylane_qstore.ionq.http.transport import Endpoint, Traffic
 from pennylane_qstore.ionq.jobs.runner import Job
-from pennylane_qstore.ionq.jobs.submitter import Submitter, check_on_ambiguous
+from pennylane_qstore.ionq.jobs.submitter import ON_AMBIGUOUS, Submitter
 from pennylane_qstore.ionq.ledger.database import default_path
 from pennylane_qstore.ionq.ledger.ledger import Ledger
 from pennylane_qstore.ionq.shared_service import Address, SharedService, acquire
-from pennylane_qstore.validation import positive_int, positive_s
+from pennylane_qstore.validation import check_count, check_number, check_one_of
 
 BASE_URL = "https://api.ionq.co/v0.4"
 """IonQ's service."""
@@ -81,10 +81,10 @@ class Connected:
             policy = replace(policy, attempts=retry_attempts)
         self._options = _Options(
             self._endpoint.base_url,
-            positive_int(pool_size if max_connections is None else max_connections, "pool_size"),
-            None if timeout is None else positive_s(timeout, "timeout"),
+            check_count("pool_size", pool_size if max_connections is None else max_connections),
+            check_number("timeout", timeout, above=0, unit="seconds", optional=True),
             policy,
-            check_on_ambiguous(on_ambiguous),
+            check_one_of("on_ambiguous", on_ambiguous, ON_AMBIGUOUS),
             bool(retry_failed),
             ca_bundle,
             proxy,

@@ -22,7 +22,7 @@ from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, UNSENT_STATES, Stat
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 from pennylane_qstore.ionq.progress import Progress
 from pennylane_qstore.v34.client import BatchJobResult, CircuitId, V34Calls, finish
-from pennylane_qstore.validation import positive_s
+from pennylane_qstore.validation import check_number
 
 __all__ = [
     "BASE_URL",
@@ -92,7 +92,7 @@ class IonQBatchClient(V34Calls, AccountCalls):
             KeyboardInterrupt: Ctrl-C. A POST that is on its way is finished first, jobs stay
                 in the ledger; a second Ctrl-C leaves at once.
         """
-        max_wait_s = None if max_wait is None else positive_s(max_wait, "max_wait")
+        max_wait_s = check_number("max_wait", max_wait, above=0, unit="seconds", optional=True)
         if not requests:
             return []
         background_loop().check_may_wait()  # before anything is written down
@@ -142,7 +142,7 @@ class IonQBatchClient(V34Calls, AccountCalls):
         Returns:
             The rows, as they stand afterwards.
         """
-        max_wait_s = None if max_wait is None else positive_s(max_wait, "max_wait")
+        max_wait_s = check_number("max_wait", max_wait, above=0, unit="seconds", optional=True)
         rows = [row for row in self._rows(OPEN_STATES) if job_id in (None, row.job_id)]
         events = ProgressQueue(progress)
         BlockingCall(self._resume_all(rows, max_wait_s, events), events).wait()

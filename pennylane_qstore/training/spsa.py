@@ -105,7 +105,7 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
         argnums: int | Sequence[int] | None = None,
         mode: Mode = "deferred",
     ) -> None:
-        number = checks.number
+        number = checks.check_number
         super().__init__(
             maxiter=number("maxiter", maxiter, least=0, optional=True),
             alpha=number("alpha", alpha),
@@ -114,25 +114,23 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
             A=number("A", A, least=0, optional=True),
             a=number("a", a, above=0, optional=True),
         )
-        known = mode in ("deferred", "tasks", "serial")
-        checks.check("mode", mode, known, "deferred, tasks or serial")
-        checks.check("blocking", blocking, isinstance(blocking, bool | np.bool_), "True or False")
+        checks.check_one_of("mode", mode, ("deferred", "tasks", "serial"))
         usable = projection is None or callable(projection)
         checks.check("projection", projection, usable, "a function, or None")
-        history_length = checks.count("history_length", history_length, 2)
-        self.resamplings = checks.count("resamplings", resamplings, 1)
-        self.blocking = bool(blocking)
+        history_length = checks.check_count("history_length", history_length, least=2)
+        self.resamplings = checks.check_count("resamplings", resamplings)
+        self.blocking = checks.check_flag("blocking", blocking)
         self.allowed_increase = number("allowed_increase", allowed_increase, optional=True)
-        self.bounds = None if bounds is None else checks.bounds(bounds)
+        self.bounds = None if bounds is None else checks.check_bounds(bounds)
         self.projection = projection
         self.max_norm = number("max_norm", max_norm, above=0, optional=True)
-        self.argnums = None if argnums is None else checks.positions(argnums)
+        self.argnums = None if argnums is None else checks.check_positions(argnums)
         self.mode = mode
         self.rejected = 0
         """Steps that ``blocking`` did not take."""
-        self._rng = checks.generator(seed)
+        self._rng = checks.check_seed(seed)
         self._losses: deque[float] = deque(maxlen=history_length)
-        self._iterates: deque[Arrays] = deque(maxlen=checks.average_length(average, maxiter))
+        self._iterates: deque[Arrays] = deque(maxlen=_average_length(average, maxiter))
 
     def step(self, objective_fn: Objective, *args: Any, **kwargs: Any) -> Any:
         """Update the trainable arguments.
@@ -207,8 +205,8 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
         Returns:
             The new ``a``.
         """
-        first_step = checks.number("first_step", first_step, above=0)
-        samples = checks.count("samples", samples, 1)
+        first_step = checks.check_number("first_step", first_step, above=0)
+        samples = checks.check_count("samples", samples)
         parameters = self._parameters(args)
         before = self._rng.bit_generator.state
         try:
@@ -466,6 +464,18 @@ def _fits(shapes: Sequence[tuple[int, ...]], shape: tuple[int, ...]) -> bool:
         return np.broadcast_shapes(*shapes, shape) == shape
     except ValueError:
         return False
+
+
+def _average_length(average: float | None, maxiter: float | None) -> int:
+    """Return how many iterates to keep."""
+    if average is None:
+        return 0
+    steps = checks.check_number("average", average, above=0)
+    if steps >= 1:
+        return round(steps)
+    if maxiter is None:
+        raise ConfigurationError(f"average={average} is a fraction of maxiter; give maxiter too.")
+    return max(1, round(steps * maxiter))
 
 
 def _unwrapped(args: list[Any]) -> Any:

@@ -45,7 +45,7 @@ from pennylane_qstore.ionq.messages.responses import (
     JobState,
 )
 from pennylane_qstore.ionq.progress import Progress
-from pennylane_qstore.validation import positive_s
+from pennylane_qstore.validation import check_number
 
 _ANGLES = ("rotation", "phase", "phases", "angle")
 _WIRES = ("target", "targets", "control", "controls")
@@ -228,7 +228,9 @@ async def _get_results(
 ) -> list[BatchJobResult]:
     """One result per id; see ``IonQBatchClient.get_results_parallel``."""
     if polling_interval is not None:
-        polling_interval = positive_s(polling_interval, "polling_interval")
+        polling_interval = check_number(
+            "polling_interval", polling_interval, above=0, unit="seconds"
+        )
     if timeout is not None and math.isnan(timeout):  # it is never over, and never not
         raise ConfigurationError(f"timeout must be a number of seconds; got {timeout!r}.")
     unique = list(dict.fromkeys(str(job_id) for job_id in job_ids))

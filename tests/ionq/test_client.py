@@ -531,7 +531,7 @@ def test_a_session_without_a_real_bound_is_refused(emulator, client, limit, valu
 
 
 def test_a_session_takes_whole_jobs_only(emulator, client):
-    with pytest.raises(ConfigurationError, match="job_limit must be an int"):
+    with pytest.raises(ConfigurationError, match=r"job_limit=2.5 is .* a whole number, 1 or more"):
         client.create_session("qpu.forte-1", job_limit=2.5)
     assert emulator.requests == []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -11,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.validation import check_count, check_number
 
 
 class Durations(NamedTuple):
@@ -50,15 +50,9 @@ class LatencyProfile:
 
     def __post_init__(self) -> None:
         for key in self.__slots__:
-            value = getattr(self, key)
-            if key in ("name", "concurrency"):
-                continue
-            if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
-                raise ConfigurationError(
-                    f"Latency {key}={value!r}: give a finite number of seconds, 0 or more."
-                )
-        if self.concurrency is not None and not self.concurrency >= 1:
-            raise ConfigurationError(f"concurrency={self.concurrency!r}: give 1 or more, or None.")
+            if key not in ("name", "concurrency"):
+                check_number(f"Latency {key}", getattr(self, key), least=0, unit="seconds")
+        check_count("concurrency", self.concurrency, optional=True)
 
     @property
     def instant(self) -> bool:

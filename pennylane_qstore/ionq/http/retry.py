@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.validation import check_count, check_number
 
 
 class Outcome(Enum):
@@ -92,15 +92,11 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         for name in ("attempts", "throttled_attempts", "quota", "retry_cost", "throttle_cost"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ConfigurationError(f"RetryPolicy.{name} must be an int >= 1; got {value!r}.")
+            check_count(f"RetryPolicy.{name}", getattr(self, name))
         for name in ("base_s", "throttle_base_s", "cap_s", "retry_after_cap_s", "outage_s"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ConfigurationError(f"RetryPolicy.{name} must be >= 0 s; got {value!r}.")
-        if self.settle_s is not None and not (math.isfinite(self.settle_s) and self.settle_s >= 0):
-            raise ConfigurationError(f"RetryPolicy.settle_s must be >= 0 s; got {self.settle_s!r}.")
+            check_number(f"RetryPolicy.{name}", getattr(self, name), least=0, unit="seconds")
+        settle_s = self.settle_s
+        check_number("RetryPolicy.settle_s", settle_s, least=0, unit="seconds", optional=True)
 
     def delay_s(self, failures: int, rng: random.Random, *, throttled: bool = False) -> float:
         """Delay after the ``failures``-th failure in a row, with full jitter, in seconds."""

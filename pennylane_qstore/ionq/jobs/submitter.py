@@ -16,7 +16,6 @@ from typing import Any
 
 from pennylane_qstore.errors import (
     AmbiguousSubmission,
-    ConfigurationError,
     LedgerError,
     QStoreError,
     ServiceError,
@@ -35,6 +34,10 @@ from pennylane_qstore.ionq.ledger.ledger import (
 from pennylane_qstore.ionq.messages.responses import (
     JobState,
 )
+from pennylane_qstore.validation import check_one_of
+
+ON_AMBIGUOUS = ("raise", "resubmit")
+"""Allowed values of the option of this name."""
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +70,7 @@ class Submitter:
     def __init__(self, api: Api, ledger: Ledger, on_ambiguous: str = "raise") -> None:
         self.api = api
         self.ledger = ledger
-        self.on_ambiguous = check_on_ambiguous(on_ambiguous)
+        self.on_ambiguous = check_one_of("on_ambiguous", on_ambiguous, ON_AMBIGUOUS)
 
     async def submit(
         self, row: Submission, body: bytes, traffic: Traffic
@@ -419,17 +422,6 @@ class Submitter:
 
     def _lease_s(self, body: bytes | None) -> float:
         return post_timeout_s(len(body or b"")) + 60.0
-
-
-def check_on_ambiguous(value: str) -> str:
-    """The option, if it is one.
-
-    Raises:
-        ConfigurationError: it is not.
-    """
-    if value not in ("raise", "resubmit"):
-        raise ConfigurationError(f"on_ambiguous must be 'raise' or 'resubmit'; got {value!r}.")
-    return value
 
 
 def taken(row: Submission) -> LedgerError:

@@ -15,6 +15,7 @@ from pennylane_qstore.backends import MAX_QUBITS
 from pennylane_qstore.errors import CompileError
 from pennylane_qstore.gateset import FULL_ANGLE, NATIVE, QIS, GateSpec
 from pennylane_qstore.native.gates import NATIVE_GATES, QIS_GATES
+from pennylane_qstore.validation import is_whole
 
 _ALLOWED = sorted([*QIS_GATES, "cnot", "cz"])
 
@@ -34,7 +35,7 @@ def tape_of(circuit: Mapping[str, Any]) -> QuantumScript:
     gates: Any = fields.get("circuit")
     qubits: Any = fields.get("qubits")
     listed = isinstance(gates, Sequence) and all(isinstance(gate, Mapping) for gate in gates)
-    if not listed or not _whole(qubits) or not 1 <= qubits <= MAX_QUBITS:
+    if not listed or not is_whole(qubits) or not 1 <= qubits <= MAX_QUBITS:
         raise CompileError(
             f'A circuit is {{"qubits": n, "circuit": [gates]}}, with n from 1 to {MAX_QUBITS}, '
             'and a gate is a dictionary like {"gate": "h", "target": 0}.'
@@ -50,7 +51,7 @@ def _operation(i: int, gate: Mapping[str, Any], qubits: int) -> Operator:
     targets = _wires(gate, "target", "targets")
     controls = _wires(gate, "control", "controls")
     for wire in (*targets, *controls):
-        if not _whole(wire) or not 0 <= wire < qubits:
+        if not is_whole(wire) or not 0 <= wire < qubits:
             raise CompileError(f"{where} acts on qubit {wire!r}; allowed are 0 to {qubits - 1}.")
     targets, controls = [int(wire) for wire in targets], [int(wire) for wire in controls]
     if len({*targets, *controls}) < len(targets) + len(controls):
@@ -98,10 +99,6 @@ def _native(spec: GateSpec, gate: Mapping[str, Any], targets: list[int], where: 
 def _check_count(targets: Sequence[int], count: int, where: str) -> None:
     if len(targets) != count:
         raise CompileError(f"{where} needs {count} target{'s' * (count > 1)}, not {len(targets)}.")
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _number(value: Any, where: str) -> float:
