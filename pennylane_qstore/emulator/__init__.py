@@ -18,7 +18,7 @@ quantum functions and Q-CTRL's QAOA; what IonQ does not publish about the last t
 - **Money**: ``budget_usd=``, ``rate_cards=``; ``emulator.stats()`` has the bill.
 - **Faults**: ``faults=[Fault("status", "submit", status=429, retry_after=1)]``, see
   :mod:`pennylane_qstore.emulator.faults`.
-- **Doubt**: where IonQ's behaviour is not documented, :class:`Rules` switches it.
+- **Doubt**: where IonQ's behaviour is not documented, :class:`ServiceBehaviour` switches it.
 - **State**: ``state="jobs.db"`` keeps jobs over a restart.
 
 The page at ``http://127.0.0.1:PORT/`` shows the jobs live; ``/admin/faults``,
@@ -26,12 +26,12 @@ The page at ``http://127.0.0.1:PORT/`` shows the jobs live; ``/admin/faults``,
 aiohttp is imported when an emulator starts.
 """
 
-from pennylane_qstore.emulator.emulator import Emulator, Served, embedded
+from pennylane_qstore.emulator.emulator import Emulator, RequestRecord, embedded
 from pennylane_qstore.emulator.faults import Fault, Faults
 from pennylane_qstore.emulator.service.billing import RateCard
 from pennylane_qstore.emulator.service.clock import VirtualClock
 from pennylane_qstore.emulator.service.latency import LatencyProfile
-from pennylane_qstore.server.inputs.submission import Rules
+from pennylane_qstore.server.service import ServiceBehaviour
 
 __all__ = [
     "Emulator",
@@ -39,8 +39,8 @@ __all__ = [
     "Faults",
     "LatencyProfile",
     "RateCard",
-    "Rules",
-    "Served",
+    "RequestRecord",
+    "ServiceBehaviour",
     "VirtualClock",
     "embedded",
 ]

@@ -28,7 +28,7 @@ from pennylane_qstore.emulator.service.service import Service
 from pennylane_qstore.emulator.service.state import StateFile
 from pennylane_qstore.emulator.simulation.workers import Simulators
 from pennylane_qstore.errors import ConfigurationError, QStoreError
-from pennylane_qstore.server.inputs.submission import Rules
+from pennylane_qstore.server.service import ServiceBehaviour
 from pennylane_qstore.validation import check_count, check_number
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _LOCK = threading.Lock()
 _EMBEDDED: dict[tuple[Any, ...], Emulator] = {}
 
 
-class Served(NamedTuple):
+class RequestRecord(NamedTuple):
     """One request below ``/v0.4``: its method, its path with the query, bytes of its body."""
 
     method: str
@@ -67,7 +67,7 @@ class Emulator:
             ``"lightning.kokkos"``, ...); ``None``: the built-in choice.
         clock: a :class:`~pennylane_qstore.emulator.service.clock.VirtualClock` that tests advance.
         concurrency: jobs that run at once per backend, instead of the profile's number.
-        rules: where the service's behaviour is uncertain.
+        behaviour: where the service's behaviour is uncertain.
         rate_cards: prices by backend, over the list prices.
         budget_usd: jobs beyond it fail as ``QuotaExhaustedError``.
         token: the only API key admitted (``None``: any).
@@ -100,7 +100,7 @@ class Emulator:
         simulator: str | None = None,
         clock: Clock | None = None,
         concurrency: int | None = None,
-        rules: Rules | None = None,
+        behaviour: ServiceBehaviour | None = None,
         rate_cards: Mapping[str, RateCard] | None = None,
         budget_usd: float | None = None,
         token: str | None = None,
@@ -129,7 +129,7 @@ class Emulator:
         self._token, self._state = token, state
         self.clock: Clock = RealClock() if clock is None else clock
         self.faults = _faults(faults, seed)
-        self.requests: list[Served] = []
+        self.requests: list[RequestRecord] = []
         self.times: deque[float] = deque(maxlen=50_000)
         self._served = self._connections = self._posts = self._bytes = 0
         self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -139,7 +139,7 @@ class Emulator:
             clock=self.clock,
             profile=latency_profile(profile, concurrency=concurrency),
             faults=self.faults,
-            rules=rules or Rules(),
+            behaviour=behaviour or ServiceBehaviour(),
             seed=seed,
             noise_model=noise_model,
             simulator=simulator,
@@ -250,7 +250,7 @@ class Emulator:
             self._posts += 1
         self.times.append(time.monotonic())
         self._served += 1
-        self.requests.append(Served(method, path, size))
+        self.requests.append(RequestRecord(method, path, size))
         if len(self.requests) > 2 * _KEPT_REQUESTS:
             del self.requests[:_KEPT_REQUESTS]
 

@@ -9,13 +9,12 @@ from aiohttp import web
 
 from pennylane_qstore.backends import BACKENDS, Backend
 from pennylane_qstore.emulator.service.clock import VirtualClock
-from pennylane_qstore.emulator.service.service import not_found
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.server.backends import backend_json, characterizations
-from pennylane_qstore.server.inputs.circuits import BadRequest
+from pennylane_qstore.server.errors import BadRequest, not_found
+from pennylane_qstore.server.identity import KEY_ID, ORGANIZATION, PROJECT
 from pennylane_qstore.server.inputs.submission import parse_json
 from pennylane_qstore.server.openapi import document
-from pennylane_qstore.server.render import KEY_ID, ORGANIZATION, PROJECT
 from pennylane_qstore.server.responses import answer
 from pennylane_qstore.server.schemas import SCHEMAS
 from pennylane_qstore.server.usage import GROUPS, MODALITIES, usage_json

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from aiohttp import web
 
-from pennylane_qstore.emulator.service.clock import timestamp
 from pennylane_qstore.emulator.service.jobs import TERMINAL, Job
-from pennylane_qstore.emulator.service.service import not_found
-from pennylane_qstore.server.inputs.circuits import BadRequest
+from pennylane_qstore.server.errors import BadRequest, not_found
+from pennylane_qstore.server.identity import timestamp
 from pennylane_qstore.server.render import job_json
 from pennylane_qstore.server.responses import answer
 

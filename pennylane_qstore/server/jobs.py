@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from pennylane_qstore.backends import BACKENDS, MAX_SHOTS
-from pennylane_qstore.emulator.service.clock import VirtualClock, timestamp
+from pennylane_qstore.emulator.service.clock import VirtualClock
 from pennylane_qstore.emulator.service.jobs import TERMINAL, Job
 from pennylane_qstore.emulator.service.service import Service, is_qpu
-from pennylane_qstore.server.inputs.circuits import BadRequest
+from pennylane_qstore.server.errors import BadRequest
+from pennylane_qstore.server.identity import ORGANIZATION, PROJECT, SUBMITTER, timestamp
 from pennylane_qstore.server.inputs.submission import SINGLE, parse_json
-from pennylane_qstore.server.render import (
-    ORGANIZATION,
-    PROJECT,
-    SUBMITTER,
-    job_json,
-)
+from pennylane_qstore.server.render import job_json
 from pennylane_qstore.server.responses import answer
 
 if TYPE_CHECKING:
@@ -95,7 +91,7 @@ class _JobRoutes:
         query = request.query
         cursor = query.get("next")
         limit = query.get("limit")
-        size = service.rules.page_limit
+        size = service.behaviour.page_limit
         if limit is not None:
             size = min(size, max(1, _count(limit, "limit", size)))
         after = None if cursor in (None, _FIRST_PAGE) else _count(cursor, "next", 0)
@@ -201,7 +197,7 @@ class _JobRoutes:
     def _render(self, job: Job, child: int | None, *, listed: bool) -> dict[str, Any]:
         faults = self._emulator.faults
         route = "list" if listed else "job"
-        named = self._service.rules.named_children
+        named = self._service.behaviour.named_children
         if child is not None and faults.content("unnamed_children", route):
             named = False
         now = self._service.clock.now()
@@ -240,7 +236,7 @@ class _JobRoutes:
         accepted or deleted meanwhile do not shift the pages; other lists are numbered.
         """
         service, query = self._service, request.query
-        parent, children = query.get("parent_job_id"), service.rules.list_children
+        parent, children = query.get("parent_job_id"), service.behaviour.list_children
         entries: list[tuple[Job, int | None]] = []
         if parent is not None:
             found = service.book.find(parent)

@@ -11,18 +11,14 @@ import orjson
 from numpy.typing import NDArray
 
 from pennylane_qstore.backends import BACKENDS
-from pennylane_qstore.emulator.service.clock import timestamp
 from pennylane_qstore.emulator.service.jobs import TERMINAL, Job
 from pennylane_qstore.emulator.simulation.debiasing import output_json
 from pennylane_qstore.emulator.simulation.run import Distribution
+from pennylane_qstore.server.identity import PROJECT, SUBMITTER, timestamp
 from pennylane_qstore.server.inputs.hybrid import QAOA, QAOA_CIRCUIT
 from pennylane_qstore.server.inputs.settings import debiased
-from pennylane_qstore.server.inputs.submission import QASM, SINGLE, CircuitInfo
-
-SUBMITTER = "66841feb7addb210ae6214c2"
-PROJECT = "31a4dc21-9b52-4a51-89db-c62f1f77f356"
-ORGANIZATION = "5d3c1a2e-6f0b-4b5c-9a77-0a1b2c3d4e5f"
-KEY_ID = "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f9"
+from pennylane_qstore.server.inputs.submission import QASM, SINGLE
+from pennylane_qstore.server.service import CircuitInfo
 
 _RESULT = "ionq.result."
 _PIECE = 1 << 16

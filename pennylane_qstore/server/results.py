@@ -9,11 +9,12 @@ import numpy as np
 from aiohttp import web
 
 from pennylane_qstore.emulator.service.jobs import Job
-from pennylane_qstore.emulator.service.service import Service, not_found
+from pennylane_qstore.emulator.service.service import Service
 from pennylane_qstore.emulator.simulation.debiasing import HISTOGRAM, part, voted, wants_vote
 from pennylane_qstore.emulator.simulation.run import Distribution
+from pennylane_qstore.server.errors import not_found
 from pennylane_qstore.server.inputs.settings import debiased
-from pennylane_qstore.server.inputs.submission import MULTI, QASM, SINGLE, CircuitInfo
+from pennylane_qstore.server.inputs.submission import MULTI, QASM, SINGLE
 from pennylane_qstore.server.render import (
     AGGREGATE,
     ARTIFACTS,
@@ -23,6 +24,7 @@ from pennylane_qstore.server.render import (
     probabilities_pieces,
 )
 from pennylane_qstore.server.responses import answer, large, streamed
+from pennylane_qstore.server.service import CircuitInfo
 
 if TYPE_CHECKING:
     from pennylane_qstore.emulator.emulator import Emulator

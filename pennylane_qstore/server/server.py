@@ -20,7 +20,7 @@ from pennylane_qstore.backends import MAX_BODY_BYTES
 from pennylane_qstore.emulator.faults import Fault
 from pennylane_qstore.server.account import add_other_routes
 from pennylane_qstore.server.dashboard import add_page_routes
-from pennylane_qstore.server.inputs.circuits import BadRequest
+from pennylane_qstore.server.errors import BadRequest
 from pennylane_qstore.server.jobs import add_job_routes
 from pennylane_qstore.server.results import add_result_routes
 

@@ -6,9 +6,8 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
-from pennylane_qstore.emulator.service.clock import timestamp
 from pennylane_qstore.emulator.service.jobs import Job
-from pennylane_qstore.server.render import ORGANIZATION, PROJECT, SUBMITTER
+from pennylane_qstore.server.identity import ORGANIZATION, PROJECT, SUBMITTER, timestamp
 
 GROUPS = ("job", "project", "user")
 MODALITIES = ("daily", "weekly", "monthly")

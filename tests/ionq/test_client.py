@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from pennylane_qstore.emulator import Emulator, Fault, Rules, VirtualClock
+from pennylane_qstore.emulator import Emulator, Fault, ServiceBehaviour, VirtualClock
 from pennylane_qstore.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -617,8 +617,8 @@ def test_children_listed_twice_or_in_pages_are_matched(client_for, marked_reques
         Fault("shuffle_children", times=None),
         Fault("list_shuffle", times=None),
     ]
-    rules = Rules(page_limit=4)
-    with Emulator(seed=5, faults=faults, rules=rules) as emulator:
+    behaviour = ServiceBehaviour(page_limit=4)
+    with Emulator(seed=5, faults=faults, behaviour=behaviour) as emulator:
         (result,) = client_for(emulator.url).run([marked_request(11)])
         assert outcomes(result) == list(range(11))
 

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from support.emulator_wire import BELL, Wire
 
 from pennylane_qstore.emulator import (
-    Rules,
+    ServiceBehaviour,
     VirtualClock,
 )
 
 
 def test_list_filters(serve: Callable[..., Wire]) -> None:
-    wire = serve(profile={"queue_s": 0}, rules=Rules(page_limit=3))
+    wire = serve(profile={"queue_s": 0}, behaviour=ServiceBehaviour(page_limit=3))
     simulated = [wire.submit(name=f"j{k}") for k in range(4)]
     for job_id in simulated:
         wire.done(job_id)
@@ -53,7 +53,7 @@ def test_list_filters(serve: Callable[..., Wire]) -> None:
 
 
 def test_pages_do_not_shift_when_jobs_come_and_go(serve: Callable[..., Wire]) -> None:
-    wire = serve(rules=Rules(page_limit=2))
+    wire = serve(behaviour=ServiceBehaviour(page_limit=2))
     ids = [wire.submit() for _ in range(5)]
     first = wire("GET", "/jobs").json
     wire.submit()
@@ -81,7 +81,7 @@ def test_cancel_and_delete(serve: Callable[..., Wire]) -> None:
 
 
 def test_cancelling_a_completed_job_can_be_made_to_flip_it(serve: Callable[..., Wire]) -> None:
-    wire = serve(rules=Rules(cancel_completed=True))
+    wire = serve(behaviour=ServiceBehaviour(cancel_completed=True))
     job_id = wire.done(wire.submit())["id"]
     wire("PUT", f"/jobs/{job_id}/status/cancel")
     assert wire.job(job_id)["status"] == "canceled"
@@ -100,7 +100,7 @@ def test_clone_of_a_child_is_a_job_of_its_own(wire: Wire) -> None:
 
 
 def test_ten_thousand_jobs_are_listed_in_linear_time(serve: Callable[..., Wire]) -> None:
-    wire = serve(rules=Rules(page_limit=1000))
+    wire = serve(behaviour=ServiceBehaviour(page_limit=1000))
     service = wire.emulator.service
     wire.done(wire.submit())
     (template,) = wire.emulator.jobs

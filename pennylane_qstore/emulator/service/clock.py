@@ -6,7 +6,6 @@ import asyncio
 import heapq
 import threading
 import time
-from datetime import UTC, datetime
 from typing import Protocol
 
 _END = 1e11
@@ -98,16 +97,6 @@ class VirtualClock:
             self._order += 1
             heapq.heappush(self._sleepers, (self._now + seconds, self._order, loop, future))
         await future
-
-
-def timestamp(seconds: float) -> str:
-    """IonQ's form of a time: ISO 8601, UTC, milliseconds, ``Z``.
-
-    >>> timestamp(0.25)
-    '1970-01-01T00:00:00.250Z'
-    """
-    moment = datetime.fromtimestamp(round(seconds * 1000) / 1000, UTC)
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def _wake(future: asyncio.Future[None]) -> None:

@@ -17,7 +17,8 @@ import numpy as np
 
 from pennylane_qstore.emulator.simulation.run import Distribution
 from pennylane_qstore.server.inputs.hybrid import QAOA
-from pennylane_qstore.server.inputs.submission import MULTI, CircuitInfo, Failure
+from pennylane_qstore.server.inputs.submission import MULTI
+from pennylane_qstore.server.service import CircuitInfo, Failure
 
 TERMINAL = ("completed", "failed", "canceled")
 

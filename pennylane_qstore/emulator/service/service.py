@@ -27,19 +27,18 @@ from pennylane_qstore.emulator.simulation.native_circuit import native_circuit
 from pennylane_qstore.emulator.simulation.noise import noise_config
 from pennylane_qstore.emulator.simulation.run import Distribution, SimulationOptions
 from pennylane_qstore.emulator.simulation.workers import Simulators
-from pennylane_qstore.server.inputs.circuits import BadRequest
+from pennylane_qstore.server.errors import BadRequest, not_found
 from pennylane_qstore.server.inputs.hybrid import FUNCTION, QAOA
 from pennylane_qstore.server.inputs.submission import (
     MULTI,
     QASM,
     SINGLE,
-    Failure,
-    Rules,
     Submission,
     parse_json,
     read_input,
     read_submission,
 )
+from pennylane_qstore.server.service import Failure, ServiceBehaviour
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -57,7 +56,7 @@ class Service:
         clock: time.
         profile: how long jobs take.
         faults: what goes wrong.
-        rules: where the service's behaviour is uncertain.
+        behaviour: where the service's behaviour is uncertain.
         seed: of ids, latencies and of jobs without their own.
         noise_model: what ``simulator`` jobs without ``noise`` get.
         simulator: PennyLane device for ideal circuits.
@@ -72,7 +71,7 @@ class Service:
         clock: Clock,
         profile: LatencyProfile,
         faults: Faults,
-        rules: Rules,
+        behaviour: ServiceBehaviour,
         seed: int | None,
         noise_model: str | None,
         simulator: str | None,
@@ -80,7 +79,7 @@ class Service:
         budget_usd: float | None,
         keep: int,
     ) -> None:
-        self.clock, self.profile, self.faults, self.rules = clock, profile, faults, rules
+        self.clock, self.profile, self.faults, self.behaviour = clock, profile, faults, behaviour
         self.rng = np.random.default_rng(seed)
         self.ids = Ids(np.random.default_rng(None if seed is None else [seed, 1]))
         self.book = Book(keep=keep)
@@ -233,12 +232,14 @@ class Service:
         return found
 
     def cancel(self, *jobs: Job) -> None:
-        """Cancel jobs unless they have ended (completed ones too, by the rules)."""
+        """Cancel jobs unless they have ended (completed ones too, where the behaviour says so)."""
         now = self.clock.now()
         left: set[str] = set()  # backends whose queues have become shorter
         for job in jobs:
             status = job.status(now)
-            if status in TERMINAL and not (status == "completed" and self.rules.cancel_completed):
+            if status in TERMINAL and not (
+                status == "completed" and self.behaviour.cancel_completed
+            ):
                 continue
             if status in ("submitted", "ready"):  # never ran: not charged
                 self._refund(job)
@@ -369,7 +370,7 @@ class Service:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _read(self, body: bytes) -> Submission:
-        return read_submission(body, self.rules, self._noise_model)
+        return read_submission(body, self.behaviour, self._noise_model)
 
     def _queue(self, job: Job) -> MachineQueue | None:
         """The queue a job stands in, if it takes the time of a machine that is not unlimited."""
@@ -422,15 +423,6 @@ class Service:
             self.state.save_bill(self.billed_usd, self.billed_jobs)
             if job.session_id in self.sessions:
                 self.state.save_session(self.sessions[job.session_id])
-
-
-def not_found() -> BadRequest:
-    """IonQ's 404."""
-    return BadRequest(
-        "Resource not found. See https://docs.ionq.com/ for details, or email support@ionq.co "
-        "for help.",
-        status=404,
-    )
 
 
 def is_qpu(backend: str) -> bool:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pennylane_qstore.backends import BACKENDS
-from pennylane_qstore.emulator.service.clock import timestamp
-from pennylane_qstore.server.inputs.circuits import BadRequest
-from pennylane_qstore.server.render import ORGANIZATION, PROJECT, SUBMITTER
+from pennylane_qstore.server.errors import BadRequest
+from pennylane_qstore.server.identity import ORGANIZATION, PROJECT, SUBMITTER, timestamp
 
 _MAX_MINUTES = 24 * 60
 

@@ -19,7 +19,7 @@ from pennylane_qstore.emulator.service.jobs import Job
 from pennylane_qstore.emulator.service.sessions import Session
 from pennylane_qstore.emulator.simulation.run import Distribution
 from pennylane_qstore.errors import QStoreError
-from pennylane_qstore.server.inputs.submission import CircuitInfo, Failure
+from pennylane_qstore.server.service import CircuitInfo, Failure
 
 _FORMAT = 1
 _APART = ("request", "results")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.linalg import expm
 
 from pennylane_qstore.native.gates import NATIVE_GATES, QIS_GATES
-from pennylane_qstore.server.inputs.circuits import COPY, Gate, Program, commute
+from pennylane_qstore.server.inputs.program import COPY, Gate, Program, commute
 
 Complex = NDArray[np.complex128]
 

@@ -17,7 +17,7 @@ from pennylane.ops import one_qubit_decomposition
 from pennylane_qstore.emulator.simulation.statevector import gates_of
 from pennylane_qstore.gateset import FULL_ANGLE, NATIVE
 from pennylane_qstore.native.gates import GPI2, TURN
-from pennylane_qstore.server.inputs.circuits import Program
+from pennylane_qstore.server.inputs.program import Program
 
 _H = np.array([[1, 1], [1, -1]]) / np.sqrt(2)
 _S_DAGGER = np.diag([1, -1j])

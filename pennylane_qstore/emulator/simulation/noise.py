@@ -27,7 +27,7 @@ from pennylane_qstore.emulator.simulation.statevector import (
     operations,
     run_tape,
 )
-from pennylane_qstore.server.inputs.circuits import Program
+from pennylane_qstore.server.inputs.program import Program
 from pennylane_qstore.server.inputs.settings import model_of
 
 DENSITY_MAX_QUBITS = 10

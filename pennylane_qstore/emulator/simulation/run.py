@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pennylane_qstore.emulator.simulation.noise import NoiseConfig, flip_bits, sample
 from pennylane_qstore.emulator.simulation.statevector import compact, probabilities, spread
-from pennylane_qstore.server.inputs.circuits import Program
+from pennylane_qstore.server.inputs.program import Program
 
 _NOTHING = 1e-14
 """Probabilities up to this are rounding, not outcomes: IonQ leaves zeros out."""

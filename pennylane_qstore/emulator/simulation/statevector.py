@@ -27,7 +27,7 @@ from pennylane_qstore.emulator.simulation.fusion import (
     lower,
 )
 from pennylane_qstore.native.gates import NATIVE_GATES
-from pennylane_qstore.server.inputs.circuits import Gate, Program
+from pennylane_qstore.server.inputs.program import Gate, Program
 
 LARGE = 13
 """Qubits from which lightning.qubit simulates row by row."""

@@ -22,7 +22,7 @@ from concurrent.futures import Executor, Future
 from typing import IO, Any
 
 from pennylane_qstore.emulator.simulation.run import Distribution, SimulationOptions, run
-from pennylane_qstore.server.inputs.circuits import Program
+from pennylane_qstore.server.inputs.program import Program
 
 _LOG = logging.getLogger(__name__)
 LARGE_JOB = 2e9

@@ -8,106 +8,24 @@ rest with a :class:`BadRequest` that names the circuit and the gate.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import chain
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pennylane_qstore.gateset import FULL_ANGLE, NATIVE, QIS
+from pennylane_qstore.server.errors import BadRequest
+from pennylane_qstore.server.inputs.program import COPY, Gate, Program
 
 MAX_CONTROLS = 7
 """Most controls on one QIS gate."""
 PAULIEXP_MAX_QUBITS = 10
 """Most qubits of one ``pauliexp`` whose terms do not commute."""
 
-COPY = "copy"
-"""A CNOT without noise onto a fresh qubit: what a measurement in the middle of a circuit does to
-the qubit that goes on. Never in IonQ's JSON; the OpenQASM reader makes it."""
 _NAMES = {"qis": [*QIS, "pauliexp"], "native": [*NATIVE, "nop"]}
 _NUMERIC = ("phase", "phases", "angle", "rotation", "time", "coefficients")
-
-
-class BadRequest(Exception):  # noqa: N818
-    """A request the service answers with an error status.
-
-    Args:
-        message: what was wrong, for the ``message`` of the error body.
-        status: HTTP status code.
-        keys: the members of the request that were wrong, for ``validation``.
-    """
-
-    def __init__(self, message: str, *, status: int = 400, keys: Sequence[str] = ()) -> None:
-        super().__init__(message)
-        self.message = message
-        self.status = status
-        self.keys = tuple(keys)
-
-
-class Preflight(BadRequest):
-    """A program that the service accepts, and fails when it reads it."""
-
-
-class Gate(NamedTuple):
-    """One gate of a skeleton; ``slots`` numbers of the row belong to it.
-
-    ``name`` is IonQ's, with ``p`` for ``z`` with a rotation, ``x`` for ``not`` and ``cnot``.
-    """
-
-    name: str
-    targets: tuple[int, ...]
-    controls: tuple[int, ...]
-    slots: int
-    terms: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """Circuits of one skeleton.
-
-    Args:
-        gateset: ``"qis"`` or ``"native"``.
-        qubits: qubits of each circuit (all are measured).
-        gates: the skeleton.
-        params: the numbers, shape [rows, slots]; radians (qis) or turns (native).
-        index: shape [rows], position of each row in its job.
-    """
-
-    gateset: str
-    qubits: int
-    gates: tuple[Gate, ...]
-    params: NDArray[np.float64]
-    index: NDArray[np.intp]
-
-    @property
-    def rows(self) -> int:
-        """Number of circuits."""
-        return len(self.index)
-
-    def part(self, rows: slice) -> Program:
-        """The same with some of the rows."""
-        return replace(self, params=self.params[rows], index=self.index[rows])
-
-    def gate_counts(self) -> tuple[int, int]:
-        """One- and two-qubit gates of one circuit, as priced.
-
-        A swap counts as three two-qubit gates, a gate on m > 2 qubits as 6 (m - 2): the
-        service compiles, and counts what it has compiled.
-        """
-        n_1q = n_2q = 0
-        for gate in self.gates:
-            touched = len(gate.targets) + len(gate.controls)
-            if gate.name == COPY:
-                continue
-            if touched == 1:
-                n_1q += 1
-            elif touched == 2:
-                n_2q += 3 if gate.name == "swap" else max(1, len(gate.terms))
-            elif touched > 2:
-                n_2q += 6 * (touched - 2)
-        return n_1q, n_2q
 
 
 def read_circuits(
@@ -387,18 +305,6 @@ def _pauliexp(
         raise BadRequest(f'"{where}" needs "targets".', keys=["input.circuit"])
     gate = Gate("pauliexp", targets, controls, len(terms), tuple(terms))
     return gate, [time * coefficients[:, k] for k in range(len(terms))]
-
-
-def commute(terms: tuple[str, ...]) -> bool:
-    """Return whether all Pauli strings commute with each other.
-
-    Two strings commute if they differ, both letters not I, at an even number of places.
-    """
-    return all(
-        sum(p != q and "I" not in (p, q) for p, q in zip(a, b, strict=True)) % 2 == 0
-        for i, a in enumerate(terms)
-        for b in terms[:i]
-    )
 
 
 def _program(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennylane_qstore.emulator.simulation.run import Distribution
-from pennylane_qstore.server.inputs.circuits import BadRequest, Preflight
+from pennylane_qstore.server.errors import BadRequest, Preflight
 from pennylane_qstore.server.inputs.qasm import read_qasm
 
 FUNCTION, QAOA = "quantum-function", "qctrl.qaoa.v1"

@@ -17,7 +17,8 @@ from dataclasses import replace
 from typing import Any
 
 from pennylane_qstore.gateset import FULL_ANGLE, NATIVE
-from pennylane_qstore.server.inputs.circuits import COPY, BadRequest, Preflight
+from pennylane_qstore.server.errors import BadRequest, Preflight
+from pennylane_qstore.server.inputs.program import COPY
 
 _PLAIN = {
     "x": "x",

@@ -7,7 +7,7 @@ from typing import Any
 
 from pennylane_qstore.backends import BACKENDS, DEBIASING_MIN_SHOTS, NOISE_MODELS, NoiseModel
 from pennylane_qstore.gateset import ENTANGLERS
-from pennylane_qstore.server.inputs.circuits import BadRequest
+from pennylane_qstore.server.errors import BadRequest
 
 _SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "error_mitigation": {"debiasing": bool, "symmetry_verification": bool},

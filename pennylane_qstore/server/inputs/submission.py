@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -17,16 +17,8 @@ from pennylane_qstore.backends import (
     NOISE_MODELS,
 )
 from pennylane_qstore.gateset import ENTANGLERS
-from pennylane_qstore.server.inputs.circuits import (
-    COPY,
-    MAX_CONTROLS,
-    PAULIEXP_MAX_QUBITS,
-    BadRequest,
-    Preflight,
-    Program,
-    commute,
-    read_circuits,
-)
+from pennylane_qstore.server.errors import BadRequest, Preflight
+from pennylane_qstore.server.inputs.circuits import MAX_CONTROLS, PAULIEXP_MAX_QUBITS, read_circuits
 from pennylane_qstore.server.inputs.hybrid import (
     FUNCTION,
     QAOA,
@@ -35,6 +27,7 @@ from pennylane_qstore.server.inputs.hybrid import (
     read_function,
     read_maxcut,
 )
+from pennylane_qstore.server.inputs.program import COPY, Program, commute
 from pennylane_qstore.server.inputs.qasm import read_qasm
 from pennylane_qstore.server.inputs.settings import (
     debiased,
@@ -43,58 +36,13 @@ from pennylane_qstore.server.inputs.settings import (
     native_gates,
     read_settings,
 )
+from pennylane_qstore.server.service import CircuitInfo, Failure, ServiceBehaviour
 
 SINGLE, MULTI, QASM = "ionq.circuit.v1", "ionq.multi-circuit.v1", "ionq.qasm3.v1"
 _TYPES = (SINGLE, MULTI, QASM, FUNCTION, QAOA)
 _PREFLIGHT = (QASM, FUNCTION)
 """Types whose programs the service reads after it has accepted the job."""
 _NAME = re.compile(r"[A-Za-z0-9 _-]*")
-
-
-class Failure(NamedTuple):
-    """Why a job failed, with IonQ's code."""
-
-    code: str
-    message: str
-
-
-class CircuitInfo(NamedTuple):
-    """What is remembered of a circuit beside its gates.
-
-    ``recorded`` counts the qubits behind the others that hold what was measured on the way.
-    """
-
-    name: str | None
-    qubits: int
-    n_1q: int
-    n_2q: int
-    registers: Mapping[str, Any] | None
-    recorded: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """Where the service's behaviour is not known for sure; each can be switched.
-
-    Args:
-        strict_names: job names take letters, digits, space, ``-`` and ``_`` only.
-        strict_ranges: native phases must be in [-1, 1] turns, ms angles in [0, 0.25].
-        qpu_max_shots: more shots on a QPU fail as ``TooManyShots``.
-        page_limit: default and largest page of ``GET /jobs``.
-        list_children: whether children of multi-circuit jobs appear in an unfiltered list.
-        cancel_completed: whether cancelling a completed job turns it to ``canceled``.
-        named_children: whether children carry the names of their circuits.
-        qpu_mid_circuit: whether QPUs measure and reset in the middle of a circuit, too.
-    """
-
-    strict_names: bool = True
-    strict_ranges: bool = True
-    qpu_max_shots: int = 10_000
-    page_limit: int = 25
-    list_children: bool = False
-    cancel_completed: bool = False
-    named_children: bool = True
-    qpu_mid_circuit: bool = False
 
 
 @dataclass(slots=True)
@@ -160,12 +108,14 @@ def parse_json(body: bytes) -> Any:
         raise BadRequest(f"Invalid request payload JSON format: {error}", keys=["body"]) from None
 
 
-def read_submission(body: bytes, rules: Rules, noise_model: str | None = None) -> Submission:
+def read_submission(
+    body: bytes, behaviour: ServiceBehaviour, noise_model: str | None = None
+) -> Submission:
     """Check a request for a job.
 
     Args:
         body: JSON.
-        rules: how strict to be.
+        behaviour: how strict to be.
         noise_model: of simulator jobs that name none.
 
     Returns:
@@ -198,7 +148,7 @@ def read_submission(body: bytes, rules: Rules, noise_model: str | None = None) -
             raw,
             gateset=source.get("gateset") if kind in (SINGLE, MULTI) else "qis",
             qubits=source.get("qubits") if kind in (SINGLE, MULTI) else None,
-            strict_ranges=rules.strict_ranges,
+            strict_ranges=behaviour.strict_ranges,
             copies=kind == QASM,
         )
         circuits = _infos(raw, programs, copies=kind == QASM)
@@ -220,7 +170,7 @@ def read_submission(body: bytes, rules: Rules, noise_model: str | None = None) -
         backend=backend,
         gateset=gateset,
         shots=shots,
-        name=_name(data.get("name"), rules),
+        name=_name(data.get("name"), behaviour),
         metadata=_metadata(data.get("metadata")),
         noise=noise,
         settings=read_settings(
@@ -240,7 +190,7 @@ def read_submission(body: bytes, rules: Rules, noise_model: str | None = None) -
         reduce=reduce,
     )
     if failure is None:
-        submission.failure = _failure(submission, rules)
+        submission.failure = _failure(submission, behaviour)
     return submission
 
 
@@ -299,10 +249,10 @@ def _noise(value: Any, backend: str, default: str | None) -> dict[str, Any] | No
     return {"model": model} if seed is None else {"model": model, "seed": seed}
 
 
-def _name(value: Any, rules: Rules) -> str | None:
+def _name(value: Any, behaviour: ServiceBehaviour) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or (rules.strict_names and not _NAME.fullmatch(value)):
+    if not isinstance(value, str) or (behaviour.strict_names and not _NAME.fullmatch(value)):
         raise BadRequest(
             '"name" may only contain letters, digits, spaces, hyphens and underscores.',
             keys=["name"],
@@ -391,7 +341,7 @@ def _check_registers(registers: Any, qubits: int, i: int) -> None:
         )
 
 
-def _failure(submission: Submission, rules: Rules) -> Failure | None:
+def _failure(submission: Submission, behaviour: ServiceBehaviour) -> Failure | None:
     """What the service finds wrong only after it has accepted the job."""
     backend = BACKENDS[submission.backend]
     limit, native = backend.qubits, native_gates(submission.backend, submission.noise)
@@ -403,7 +353,7 @@ def _failure(submission: Submission, rules: Rules) -> Failure | None:
             f"The circuit needs {submission.qubits} qubits, this backend has {limit}.",
         )
     recorded = max(c.recorded for c in submission.circuits)
-    if recorded and backend.is_qpu and not rules.qpu_mid_circuit:
+    if recorded and backend.is_qpu and not behaviour.qpu_mid_circuit:
         return Failure(
             "PreflightError",
             f"Mid-circuit measurement and reset are not supported on {backend.name}.",
@@ -434,6 +384,8 @@ def _failure(submission: Submission, rules: Rules) -> Failure | None:
             "QuantumCircuitComplexityError",
             f"A pauliexp of terms that do not commute takes at most {PAULIEXP_MAX_QUBITS} qubits.",
         )
-    if backend.is_qpu and submission.shots > rules.qpu_max_shots:
-        return Failure("TooManyShots", f"This backend takes at most {rules.qpu_max_shots} shots.")
+    if backend.is_qpu and submission.shots > behaviour.qpu_max_shots:
+        return Failure(
+            "TooManyShots", f"This backend takes at most {behaviour.qpu_max_shots} shots."
+        )
     return None

@@ -15,7 +15,7 @@ from pennylane_qstore.emulator.service.latency import PROFILES, LatencyProfile, 
 from pennylane_qstore.emulator.service.queue import MachineQueue
 from pennylane_qstore.emulator.simulation.run import Distribution
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.server.inputs.submission import CircuitInfo, Failure
+from pennylane_qstore.server.service import CircuitInfo, Failure
 
 
 def make_job(book: Book, **changes: Any) -> Job:

@@ -16,7 +16,8 @@ from pennylane_qstore.emulator.simulation import noise
 from pennylane_qstore.emulator.simulation.noise import NoiseConfig, density_probabilities, sample
 from pennylane_qstore.emulator.simulation.run import SimulationOptions, run
 from pennylane_qstore.emulator.simulation.statevector import gates_of
-from pennylane_qstore.server.inputs.circuits import Program, read_circuits
+from pennylane_qstore.server.inputs.circuits import read_circuits
+from pennylane_qstore.server.inputs.program import Program
 
 
 def random_program(seed: int, qubits: int = 3, rows: int = 2, gates: int = 12) -> Program:

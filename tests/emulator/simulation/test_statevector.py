@@ -19,7 +19,8 @@ from pennylane_qstore.emulator.simulation.noise import NoiseConfig
 from pennylane_qstore.emulator.simulation.run import SimulationOptions, run
 from pennylane_qstore.emulator.simulation.statevector import compact, probabilities, spread
 from pennylane_qstore.native.gates import NATIVE_GATES
-from pennylane_qstore.server.inputs.circuits import Program, read_circuits
+from pennylane_qstore.server.inputs.circuits import read_circuits
+from pennylane_qstore.server.inputs.program import Program
 
 ANGLES = st.floats(-7, 7)
 QIS_NAMES = (

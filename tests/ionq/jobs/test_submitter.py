@@ -8,7 +8,7 @@ import threading
 import aiohttp
 import pytest
 
-from pennylane_qstore.emulator import Emulator, Fault, Rules
+from pennylane_qstore.emulator import Emulator, Fault, ServiceBehaviour
 from pennylane_qstore.errors import (
     AmbiguousSubmission,
     ConnectionFailed,
@@ -221,8 +221,8 @@ def test_of_two_jobs_with_one_token_one_is_kept_and_the_other_cancelled(
 
 
 def test_the_list_is_searched_over_pages_and_children_are_skipped(client_for, request_of):
-    rules = Rules(page_limit=3, list_children=True)
-    with Emulator(seed=2, rules=rules) as emulator:
+    behaviour = ServiceBehaviour(page_limit=3, list_children=True)
+    with Emulator(seed=2, behaviour=behaviour) as emulator:
         client = client_for(emulator.url, retry_policy=POLICY)
         client.run([request_of(4, seed=s) for s in range(6)])
         emulator.faults.add(

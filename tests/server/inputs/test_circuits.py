@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pennylane_qstore.server.inputs.circuits import BadRequest, read_circuits
+from pennylane_qstore.server.errors import BadRequest
+from pennylane_qstore.server.inputs.circuits import read_circuits
 
 
 def read(*circuits: list[dict[str, Any]], gateset: str = "qis", **more: Any) -> Any:

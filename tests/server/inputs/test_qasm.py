@@ -12,9 +12,10 @@ from support.emulator_wire import Wire
 from pennylane_qstore.emulator.simulation.run import SimulationOptions, run
 from pennylane_qstore.emulator.simulation.statevector import probabilities
 from pennylane_qstore.native.gates import GPI2, MS, ZZ
-from pennylane_qstore.server.inputs.circuits import Preflight, read_circuits
+from pennylane_qstore.server.errors import Preflight
+from pennylane_qstore.server.inputs.circuits import read_circuits
 from pennylane_qstore.server.inputs.qasm import read_qasm
-from pennylane_qstore.server.inputs.submission import Rules
+from pennylane_qstore.server.service import ServiceBehaviour
 
 pytest.importorskip("openqasm3")
 HEAD = 'OPENQASM 3.0; include "stdgates.inc"; qubit[3] q; bit[2] c;'
@@ -245,7 +246,7 @@ def test_qpus_do_not_measure_on_the_way(serve: Callable[..., Wire]) -> None:
     job = wire.done(wire("POST", "/jobs", mcm_body(backend="qpu.forte-1")).json["id"])
     assert (job["status"], job["failure"]["code"]) == ("failed", "PreflightError")
     assert "Mid-circuit measurement" in job["failure"]["message"]
-    wire = serve(rules=Rules(qpu_mid_circuit=True))
+    wire = serve(behaviour=ServiceBehaviour(qpu_mid_circuit=True))
     job = wire.done(wire("POST", "/jobs", mcm_body(backend="qpu.forte-1")).json["id"])
     assert job["status"] == "completed"
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.emulator_wire import BELL, multi, single
 
-from pennylane_qstore.emulator import Rules
-from pennylane_qstore.server.inputs.circuits import BadRequest
+from pennylane_qstore.emulator import ServiceBehaviour
+from pennylane_qstore.server.errors import BadRequest
 from pennylane_qstore.server.inputs.submission import Submission, read_submission
 
 NATIVE = [
@@ -50,7 +50,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 def outcome(body: bytes) -> Submission | BadRequest:
     try:
-        return read_submission(body, Rules())
+        return read_submission(body, ServiceBehaviour())
     except BadRequest as error:
         return error
 
@@ -93,4 +93,4 @@ def test_anything_at_all(body: bytes) -> None:
 
 def test_what_is_valid_is_accepted() -> None:
     for request in VALID:
-        assert read_submission(orjson.dumps(request), Rules()).failure is None
+        assert read_submission(orjson.dumps(request), ServiceBehaviour()).failure is None
