@@ -24,7 +24,6 @@ from pennylane_qstore.native.frontend.program import Affine, ComplexArray, Float
 from pennylane_qstore.native.gates import TURN
 from pennylane_qstore.native.ir import (
     I2,
-    PAULI,
     IRCircuit,
     OneQubitUnitary,
     Operation,
@@ -32,7 +31,6 @@ from pennylane_qstore.native.ir import (
     Rotation,
     TwoQubitUnitary,
     X,
-    Z,
     ZZRotation,
     matrix,
     wires_of,
@@ -45,6 +43,7 @@ from pennylane_qstore.native.passes.kak import (
     prepared,
 )
 from pennylane_qstore.native.passes.pairs import cheaper, entangling_cost
+from pennylane_qstore.native.su2 import so3
 
 _TOL = 1e-10
 _Z_AXIS = 2
@@ -95,14 +94,14 @@ class _Start:
             case OneQubitUnitary(q, m) if (gate := self.gate[q]) is not None:
                 self.gate[q] = m @ gate
             case Rotation(q, axis, _) if (gate := self.gate[q]) is not None:
-                if _is_along(self._bloch(gate), "xyz".index(axis)):
+                if _is_along(so3(gate)[:, _Z_AXIS], "xyz".index(axis)):
                     return
                 self._forget(q)
                 self.out.append(op)
             case ZZRotation(a, b, angle):
                 for known, other in ((a, b), (b, a)):
                     gate = self.gate[known]
-                    if gate is not None and _is_along(bloch := self._bloch(gate), _Z_AXIS):
+                    if gate is not None and _is_along(bloch := so3(gate)[:, _Z_AXIS], _Z_AXIS):
                         turned = angle.scaled(TURN * round(bloch[_Z_AXIS]))
                         if turned.terms:
                             self._take(Rotation(other, "z", turned))
@@ -134,11 +133,6 @@ class _Start:
         if gate is not None and abs(gate[1, 0]) > _TOL:
             self.out.append(OneQubitUnitary(q, X if abs(gate[0, 0]) < _TOL else gate))
         self.gate[q] = None
-
-    @staticmethod
-    def _bloch(gate: ComplexArray) -> FloatArray:
-        state = gate[:, 0]
-        return np.array([(state.conj() @ pauli @ state).real for pauli in PAULI.values()])
 
 
 # --- the final measurement -----------------------------------------------------------------
@@ -177,7 +171,7 @@ class _End:
                 self.tail[op.wire] = self._tail(op.wire) @ op.matrix
         elif isinstance(op, Rotation):
             if self._needed(op.wire) and not _is_along(
-                self._axis(op.wire, PAULI[op.axis]), _Z_AXIS
+                so3(self._tail(op.wire))[:, "xyz".index(op.axis)], _Z_AXIS
             ):
                 self._close(op.wire)
                 self.out.append(op)
@@ -189,7 +183,7 @@ class _End:
     def _take_interaction(self, op: ZZRotation) -> None:
         on = (op.a, op.b)
         needed = [self._needed(q) for q in on]
-        axes = [self._axis(q, Z) for q in on]
+        axes = [so3(self._tail(q))[:, _Z_AXIS] for q in on]
         z = [not n or _is_along(axis, _Z_AXIS) for n, axis in zip(needed, axes, strict=True)]
         if all(z) or not any(needed):
             return
@@ -256,11 +250,6 @@ class _End:
         tail = self.tail[q]
         assert tail is not None  # noqa: S101 - only asked of open wires
         return tail
-
-    def _axis(self, q: int, pauli: ComplexArray) -> FloatArray:
-        tail = self._tail(q)
-        turned = tail @ pauli @ tail.conj().T
-        return np.array([np.trace(p @ turned).real / 2 for p in PAULI.values()])
 
     def _close(self, q: int) -> None:
         """Emit the constants at the end of a wire, less what the readout can do."""

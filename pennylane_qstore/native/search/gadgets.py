@@ -35,6 +35,7 @@ from pennylane_qstore.native.search.pauli import (
     turn_pair,
     turn_wire,
 )
+from pennylane_qstore.native.su2 import euler_angles, quaternion, to_su2, wrapped
 
 _TOL = 1e-10
 _ZZ = 8
@@ -214,7 +215,7 @@ def _steps(op: object) -> list[OneQubitUnitary | Rotation | ZZRotation]:
 def _turns(buffer: bytes) -> tuple[ComplexArray, tuple[tuple[str, float], ...]]:
     """A one-qubit unitary as the fewest rotations by other than quarter turns, then a Clifford."""
     u = np.frombuffer(buffer, dtype=complex).reshape(2, 2)
-    u = u / np.sqrt(np.linalg.det(u) + 0j)
+    u = to_su2(u)
     if is_clifford(u):
         return u, ()
     fits = (_one_turn, _two_turns)
@@ -222,53 +223,25 @@ def _turns(buffer: bytes) -> tuple[ComplexArray, tuple[tuple[str, float], ...]]:
         for g in all_cliffords():
             if (turns := fit(g.conj().T @ u)) is not None:  # u = g · turns
                 return g, turns
-    return all_cliffords()[0], tuple(_euler(u, "z", "x"))
+    return all_cliffords()[0], tuple(euler_angles(u, "z", "x"))
 
 
 def _one_turn(u: ComplexArray) -> tuple[tuple[str, float], ...] | None:
-    w, *axis = _quaternion(u)
+    w, *axis = quaternion(u)
     for i, name in enumerate("xyz"):
         if abs(axis[i - 1]) < _TOL and abs(axis[i - 2]) < _TOL:
-            return ((name, _wrapped(2 * float(np.arctan2(axis[i], w)))),)
+            return ((name, wrapped(2 * float(np.arctan2(axis[i], w)))),)
     return None
 
 
 def _two_turns(u: ComplexArray) -> tuple[tuple[str, float], ...] | None:
-    w, *axis = _quaternion(u)
+    w, *axis = quaternion(u)
     for one, other in itertools.permutations(range(3), 2):
         third = 3 - one - other
         parity = 1 if (one, other, third) in ((0, 1, 2), (1, 2, 0), (2, 0, 1)) else -1
         if abs(w * axis[third] * parity + axis[one] * axis[other]) < _TOL:
-            turns = _euler(u, "xyz"[one], "xyz"[other])
+            turns = euler_angles(u, "xyz"[one], "xyz"[other])
             kept = tuple((name, angle) for name, angle in turns if abs(angle) > _TOL)
             if len(kept) <= 2:
                 return kept
     return None
-
-
-def _quaternion(u: ComplexArray) -> tuple[float, float, float, float]:
-    """(w, x, y, z) of u = w - i (x X + y Y + z Z), determinant 1."""
-    a, b = u[0, 0], u[1, 0]
-    return a.real, -b.imag, b.real, -a.imag
-
-
-def _euler(u: ComplexArray, one: str, other: str) -> list[tuple[str, float]]:
-    """U = R_one(c) R_other(b) R_one(a) as [(one, a), (other, b), (one, c)], radians."""
-    third = next(axis for axis in "xyz" if axis not in (one, other))
-    parity = 1 if one + other + third in ("xyz", "yzx", "zxy") else -1
-    w, *axis = _quaternion(u)
-    i, j, k = (axis["xyz".index(name)] for name in (one, other, third))
-    k *= parity
-    # w = cos(b/2) cos((a+c)/2), i = cos(b/2) sin((a+c)/2),
-    # j = sin(b/2) cos((c-a)/2), k = sin(b/2) sin((c-a)/2)
-    b = 2 * np.arctan2(np.hypot(j, k), np.hypot(w, i))
-    total = 2 * np.arctan2(i, w) if np.hypot(w, i) > _TOL else 0.0
-    difference = 2 * np.arctan2(k, j) if np.hypot(j, k) > _TOL else total
-    if np.hypot(w, i) <= _TOL:
-        total = difference
-    a, c = (total - difference) / 2, (total + difference) / 2
-    return [(one, _wrapped(a)), (other, _wrapped(b)), (one, _wrapped(c))]
-
-
-def _wrapped(angle: float) -> float:
-    return float((angle + np.pi) % TURN - np.pi)

@@ -25,7 +25,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from pennylane_qstore.native.frontend.program import ComplexArray, FloatArray
-from pennylane_qstore.native.ir import PAULI
+from pennylane_qstore.native.su2 import so3
 
 _TOL = 1e-7
 _MAX_CANDIDATES = 240
@@ -48,9 +48,9 @@ def plan_ms(runs: Sequence[ComplexArray], constant: Sequence[bool]) -> list[Rule
         constant: whether each run is independent of the parameters.
 
     Returns:
-        k+2 rules; with :func:`pulses` for the count at the sample.
+        k+2 rules.
     """
-    rotations = [rotation(u) for u in runs]
+    rotations = [so3(u) for u in runs]
     angles = _fewest_pulses(rotations)
     return _rules(rotations, angles, constant)
 
@@ -66,7 +66,7 @@ def chain(k: int) -> list[Rule]:
 
 def plan_zz(runs: Sequence[ComplexArray]) -> list[float]:
     """Angles c_0 .. c_{k+1}, each 0 or π, that leave the fewest GPi at one sample."""
-    tilts = [rotation(u)[2, 2] for u in runs]
+    tilts = [so3(u)[2, 2] for u in runs]
     k = len(runs) - 1
     cost = np.array([0.0, np.inf])
     back: list[list[int]] = []
@@ -94,13 +94,6 @@ def tilt_cost(f: float) -> int:
     if f > 1 - 1e-9:
         return 0
     return 1 if f < -1 + 1e-9 or abs(f) < _TOL else 2
-
-
-def rotation(u: ComplexArray) -> FloatArray:
-    """The rotation in space, 3x3, of a 2x2 unitary."""
-    u = u / np.sqrt(np.linalg.det(u) + 0j)
-    paulis = list(PAULI.values())
-    return np.array([[np.trace(p @ u @ q @ u.conj().T).real / 2 for q in paulis] for p in paulis])
 
 
 def _fewest_pulses(rotations: Sequence[FloatArray]) -> list[float]:

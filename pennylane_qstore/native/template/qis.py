@@ -22,6 +22,7 @@ from pennylane_qstore.native.ir import (
 )
 from pennylane_qstore.native.passes.kak import canonical
 from pennylane_qstore.native.passes.lower import LOWERINGS
+from pennylane_qstore.native.su2 import euler_angles, to_su2
 from pennylane_qstore.native.template.runs import AffineMap
 from pennylane_qstore.native.template.template import NativeBatch, NativeBlock, Readout
 
@@ -107,18 +108,8 @@ def _lowered(op: Operation, add: _Sink) -> None:
         case ZZRotation(a, b, angle):
             add("zz", (a, b), (), angle.scaled(TURN))
         case OneQubitUnitary(q, m):
-            for axis, value in _euler(m):
+            for axis, value in euler_angles(to_su2(m), "z", "y"):
                 if abs(value) > 1e-12:
                     add("r" + axis, (q,), (), Affine((), value))
         case TwoQubitUnitary():
             raise AssertionError("blocks are written as canonical operations")
-
-
-def _euler(m: ComplexArray) -> list[tuple[str, float]]:
-    """RZ, RY, RZ in time order of a 2x2 unitary, in radians."""
-    m = m / np.sqrt(np.linalg.det(m) + 0j)
-    middle = 2 * np.arctan2(abs(m[1, 0]), abs(m[0, 0]))
-    total = 2 * np.angle(m[1, 1]) if abs(m[1, 1]) > 1e-12 else 0.0
-    difference = 2 * np.angle(m[1, 0]) if abs(m[1, 0]) > 1e-12 else 0.0
-    first, last = (total - difference) / 2, (total + difference) / 2
-    return [("z", float(first)), ("y", float(middle)), ("z", float(last))]

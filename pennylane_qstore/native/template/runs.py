@@ -27,6 +27,7 @@ from pennylane_qstore.native.ir import (
     matrix,
     wires_of,
 )
+from pennylane_qstore.native.su2 import first_column
 
 _TOL = 1e-10
 
@@ -197,7 +198,7 @@ class Bank:
                 shapes.setdefault(shape, []).append(r)
             elif run:
                 ((op, _),) = run  # neighbouring constants are one
-                self._columns[:, r, 0] = column(_constant(op))
+                self._columns[:, r, 0] = first_column(_constant(op))
         groups: dict[tuple[str, ...], list[tuple[int, list[_Placed]]]] = {}
         for shape in sorted(shapes, key=len, reverse=True):
             hosts = ((host, _fit(shape, host)) for host in (*groups, shape))
@@ -252,14 +253,14 @@ def _varies(run: Sequence[_Numbered]) -> bool:
 
 def _alone(op: OneQubitUnitary | Rotation, slot: int) -> _Step:
     """One operation of a run by itself."""
-    return (op.axis, slot, None) if isinstance(op, Rotation) else ("c", *column(op.matrix))
+    return (op.axis, slot, None) if isinstance(op, Rotation) else ("c", *first_column(op.matrix))
 
 
 def _step(kind: str, placed: Sequence[_Placed]) -> _Step:
     """One position of a group, over its runs."""
     if kind != "c":  # the last angle is 0
         return kind, np.array([-1 if its is None else its[1] for its in placed]), None
-    columns = [(1.0, 0.0) if its is None else column(_constant(its[0])) for its in placed]
+    columns = [(1.0, 0.0) if its is None else first_column(_constant(its[0])) for its in placed]
     a, b = (np.array([[c[i]] for c in columns], dtype=complex) for i in (0, 1))
     return kind, a, b
 
@@ -297,17 +298,6 @@ class AffineMap:
         picked *= self._factor
         picked += self._const
         return picked
-
-
-def column(m: ComplexArray) -> tuple[complex, complex]:
-    """(α, β) of a 2x2 unitary brought to determinant 1."""
-    m = m / np.sqrt(np.linalg.det(m) + 0j)
-    return complex(m[0, 0]), complex(m[1, 0])
-
-
-def unitary(alpha: complex, beta: complex) -> ComplexArray:
-    """The 2x2 unitary with first column (α, β)."""
-    return np.array([[alpha, -np.conj(beta)], [beta, np.conj(alpha)]])
 
 
 def _constant(op: OneQubitUnitary | Rotation) -> ComplexArray:

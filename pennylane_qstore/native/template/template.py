@@ -27,6 +27,7 @@ import numpy.typing as npt
 from pennylane_qstore.native.frontend.program import ComplexArray, FloatArray
 from pennylane_qstore.native.gates import TURN
 from pennylane_qstore.native.ir import IRCircuit, OutputParity
+from pennylane_qstore.native.su2 import from_first_column
 from pennylane_qstore.native.template.gate_phases import (
     EPS,
     FLIP,
@@ -46,7 +47,6 @@ from pennylane_qstore.native.template.runs import (
     Runs,
     random_rows,
     runs_of,
-    unitary,
 )
 
 CHUNK = 256
@@ -395,7 +395,7 @@ class Template:
         _, (alpha, beta) = self._amplitudes(row)
         rules = self._no_rules()
         for q, index in enumerate(self._bank.index):
-            samples = [unitary(alpha[r, 0], beta[r, 0]) for r in index]
+            samples = [from_first_column(alpha[r, 0], beta[r, 0]) for r in index]
             if len(index) > 1 and self.family == "ms":
                 rules[q] = plan_ms(samples, self._constant[q])
             elif len(index) > 1:
