@@ -167,7 +167,7 @@ class IonQDevice(Device):  # type: ignore[misc]
 
     @property
     def client(self) -> Any:
-        """The :class:`IonQBatchClient` behind the device: its ledger, sessions, jobs."""
+        """The :class:`IonQClient` behind the device: its ledger, sessions, jobs."""
         return self._service.client
 
     @property

@@ -89,7 +89,7 @@ def allowed(room: str, module: str) -> bool:
 
 
 OPEN = {
-    "device", "ionq.client", "server.account", "server.dashboard",
+    "device", "server.account", "server.dashboard",
     "server.inputs.hybrid", "server.jobs", "server.render",
     "server.responses", "server.results", "server.server", "server.usage",
 }  # fmt: skip

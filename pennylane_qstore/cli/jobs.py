@@ -19,7 +19,7 @@ from pennylane_qstore._version import __version__
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 
 if TYPE_CHECKING:
-    from pennylane_qstore.ionq.client import IonQBatchClient
+    from pennylane_qstore.ionq.client import IonQClient
     from pennylane_qstore.ionq.ledger.ledger import Ledger, Submission
 
 jobs = typer.Typer(help="What the ledger knows of jobs.", no_args_is_help=True)
@@ -262,16 +262,16 @@ def _ledger(path: Path | None) -> Ledger:
     return Ledger(place if place.exists() else None)
 
 
-def _client(base_url: str | None, ledger: Ledger | None) -> IonQBatchClient:
-    from pennylane_qstore.ionq.client import IonQBatchClient
+def _client(base_url: str | None, ledger: Ledger | None) -> IonQClient:
+    from pennylane_qstore.ionq.client import IonQClient
 
-    return IonQBatchClient(base_url=base_url, ledger=ledger)
+    return IonQClient(base_url=base_url, ledger=ledger)
 
 
 def _everywhere(
     ledger: Ledger,
     base_url: str | None,
-    call: Callable[[IonQBatchClient], list[Submission]],
+    call: Callable[[IonQClient], list[Submission]],
 ) -> tuple[list[Submission], bool]:
     """Rows from every service that the ledger knows, and whether one could not be asked."""
     services = [base_url] if base_url else dict.fromkeys(r.service for r in ledger.submissions())
@@ -347,10 +347,10 @@ def _writable(path: Path | None) -> str:
 
 
 def _key(base_url: str | None) -> str:
-    from pennylane_qstore.ionq.client import IonQBatchClient
+    from pennylane_qstore.ionq.client import IonQClient
     from pennylane_qstore.ionq.ledger.ledger import Ledger
 
-    with IonQBatchClient(base_url=base_url, ledger=Ledger(), retry_attempts=1) as client:
+    with IonQClient(base_url=base_url, ledger=Ledger(), retry_attempts=1) as client:
         client.whoami()
     return "found, and the service accepts it"
 
@@ -378,9 +378,9 @@ def _clock(base_url: str | None) -> str:
     return f"{ahead_s:+.0f} s off the service's"
 
 
-def _without_key(base_url: str | None) -> IonQBatchClient:
+def _without_key(base_url: str | None) -> IonQClient:
     """A client for what the service tells everybody."""
-    from pennylane_qstore.ionq.client import IonQBatchClient
+    from pennylane_qstore.ionq.client import IonQClient
     from pennylane_qstore.ionq.ledger.ledger import Ledger
 
-    return IonQBatchClient("none", base_url=base_url, ledger=Ledger(), retry_attempts=1)
+    return IonQClient("none", base_url=base_url, ledger=Ledger(), retry_attempts=1)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pennylane_qstore.execution.options import Options
-    from pennylane_qstore.ionq.client import IonQBatchClient
+    from pennylane_qstore.ionq.client import IonQClient
     from pennylane_qstore.ionq.jobs.runner import JobResult
     from pennylane_qstore.ionq.messages.job_request import JobRequest
 
@@ -63,7 +63,7 @@ class Service:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.counted_usd = 0.0  # billed by what was executed here
-        self._client: IonQBatchClient | None = None
+        self._client: IonQClient | None = None
         self.batch = 0  # of the run: the next one's number
         self.part = ""  # of the run: what is executed beside its steps
 
@@ -86,13 +86,13 @@ class Service:
         return self.client.ledger.spent_usd(self.options.run)
 
     @property
-    def client(self) -> IonQBatchClient:
+    def client(self) -> IonQClient:
         """The client, made when first asked for."""
         if self._client is None:
-            from pennylane_qstore.ionq.client import IonQBatchClient
+            from pennylane_qstore.ionq.client import IonQClient
 
             options, emulator = self.options, self.emulator
-            self._client = IonQBatchClient(
+            self._client = IonQClient(
                 api_key=_EMULATOR_KEY if emulator is not None else options.api_key,
                 base_url=emulator.url if emulator is not None else options.base_url,
                 pool_size=options.pool_size,
@@ -113,7 +113,7 @@ class Service:
 
         Raises:
             BudgetExceeded: they would cost more than is left. Nothing was sent.
-            QStoreError: see :meth:`IonQBatchClient.run`.
+            QStoreError: see :meth:`IonQClient.run`.
         """
         options = self.options
         keys = self._keys(len(requests), first_chunk)

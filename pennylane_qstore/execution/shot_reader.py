@@ -10,7 +10,7 @@ from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.execution.outcomes import Shots
 
 if TYPE_CHECKING:
-    from pennylane_qstore.ionq.client import IonQBatchClient
+    from pennylane_qstore.ionq.client import IonQClient
     from pennylane_qstore.ionq.messages.job_request import JobRequest
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class ShotReader:
         client: gives the client that ran the jobs.
     """
 
-    def __init__(self, client: Callable[[], IonQBatchClient]) -> None:
+    def __init__(self, client: Callable[[], IonQClient]) -> None:
         self._client = client
 
     def __call__(

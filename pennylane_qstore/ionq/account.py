@@ -164,7 +164,7 @@ async def _estimate(
     circuits: int,
     error_mitigation: bool,
 ) -> Estimate:
-    """Ask for the price of a job; see ``IonQBatchClient.estimate``."""
+    """Ask for the price of a job; see ``IonQClient.estimate``."""
     query = urlencode(
         {
             "backend": backend,

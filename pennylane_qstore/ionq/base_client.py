@@ -51,7 +51,7 @@ class _Shared(NamedTuple):
 
 
 class Connected:
-    """A client's footing. The arguments are described at ``IonQBatchClient``."""
+    """A client's footing. The arguments are described at ``IonQClient``."""
 
     _shared: _Shared | None
 

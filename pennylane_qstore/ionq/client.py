@@ -7,29 +7,28 @@ done on one background loop, the calling thread waits. Imports aiohttp: import i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 
-from pennylane_qstore.errors import AmbiguousSubmission, LedgerError, QStoreError
+from pennylane_qstore.errors import AmbiguousSubmission, JobCanceled, LedgerError, QStoreError
 from pennylane_qstore.ionq.account import AccountCalls
 from pennylane_qstore.ionq.base_client import BASE_URL, URL_VARIABLE
 from pennylane_qstore.ionq.http.blocking import BlockingCall, ProgressQueue
 from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.jobs.call import Keys, begin_jobs, farewell, results_of, run_jobs
+from pennylane_qstore.ionq.jobs.completion import finish, ignore
 from pennylane_qstore.ionq.jobs.cost import book
 from pennylane_qstore.ionq.jobs.runner import JobResult, JobRunner
 from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, UNSENT_STATES, State, Submission
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 from pennylane_qstore.ionq.progress import Progress
-from pennylane_qstore.v34.client import BatchJobResult, CircuitId, V34Calls, finish
 from pennylane_qstore.validation import check_number
 
 __all__ = [
     "BASE_URL",
     "URL_VARIABLE",
-    "BatchJobResult",
-    "CircuitId",
-    "IonQBatchClient",
+    "IonQClient",
     "JobResult",
     "Progress",
 ]
@@ -37,7 +36,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 
-class IonQBatchClient(V34Calls, AccountCalls):
+class IonQClient(AccountCalls):
     """Sends jobs to IonQ (or to anything that speaks its API v0.4).
 
     Args:
@@ -173,6 +172,39 @@ class IonQBatchClient(V34Calls, AccountCalls):
             JobCanceled: the service does not know one of the jobs. None was cancelled.
         """
         return self.call(self._cancel(list(dict.fromkeys(job_ids))))
+
+    async def _cancel(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """Cancel what has not ended, and learn what became of it.
+
+        The service may let a completed job be cancelled too, and its results would be gone:
+        a job that has ended is left alone, and its results are stored.
+
+        Raises:
+            JobCanceled: the service does not know one of the jobs. None was cancelled.
+        """
+        api, ledger = self._api(), self.ledger
+        submitter, poller = self._submitter(), self._service().poller
+        states = {job_id: await api.job(job_id, self._traffic) for job_id in job_ids}
+        gone = [job_id for job_id, state in states.items() if state.status == "deleted"]
+        if gone:
+            raise JobCanceled(
+                f"The service does not know {', '.join(gone)}: deleted, or of another account.",
+                job_ids=gone,
+            )
+        alive = [job_id for job_id, state in states.items() if not state.is_terminal]
+        for job_id in alive:
+            row = await ledger.off_loop(ledger.find, job_id)
+            if row is not None:
+                await ledger.off_loop(ledger.note, row.id, "cancel requested", job_id)
+        await api.cancel(alive, self._traffic)
+        for job_id in alive:
+            states[job_id] = await api.job(job_id, self._traffic)
+        for job_id, state in states.items():
+            row = await ledger.off_loop(ledger.find, job_id)
+            if row is not None and row.state is State.SUBMITTED and state.is_terminal:
+                with contextlib.suppress(JobCanceled):
+                    await finish(submitter, poller, row, self._traffic, None, ignore, 0)
+        return {job_id: state.status for job_id, state in states.items()}
 
     def _rows(self, states: Sequence[State]) -> list[Submission]:
         service = self._options.base_url

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pennylane_qstore.execution.job_size import AdaptiveQueueManager
-    from pennylane_qstore.ionq.client import BatchJobResult, IonQBatchClient
     from pennylane_qstore.native.compiler import IonQNativeGateCompiler
     from pennylane_qstore.v34.cache import SmartCircuitCache
+    from pennylane_qstore.v34.client import BatchJobResult, IonQBatchClient
     from pennylane_qstore.v34.config import TrainingConfig
     from pennylane_qstore.v34.manager import CircuitBatchManagerV34
     from pennylane_qstore.v34.performance import PerformanceTracker
 
 _WHERE = {
     "AdaptiveQueueManager": "pennylane_qstore.execution.job_size",
-    "BatchJobResult": "pennylane_qstore.ionq.client",
+    "BatchJobResult": "pennylane_qstore.v34.client",
     "CircuitBatchManagerV34": "pennylane_qstore.v34.manager",
-    "IonQBatchClient": "pennylane_qstore.ionq.client",
+    "IonQBatchClient": "pennylane_qstore.v34.client",
     "IonQNativeGateCompiler": "pennylane_qstore.native.compiler",
     "PerformanceTracker": "pennylane_qstore.v34.performance",
     "SmartCircuitCache": "pennylane_qstore.v34.cache",

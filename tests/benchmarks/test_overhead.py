@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from pennylane_qstore.emulator import Emulator
-from pennylane_qstore.ionq.client import IonQBatchClient
+from pennylane_qstore.ionq.client import IonQClient
 from pennylane_qstore.ionq.messages.job_request import JobRequest, encode_circuits
 
 pytestmark = pytest.mark.benchmark
@@ -46,7 +46,7 @@ def url():
 def test_processor_time_per_batch_of_20_circuits(url, tmp_path, ledger, target_ms):
     path = None if ledger == "memory" else tmp_path / "ledger"
     rng = np.random.default_rng(0)
-    with IonQBatchClient("key", base_url=url, ledger=path) as client:
+    with IonQClient("key", base_url=url, ledger=path) as client:
         spent = []
         for _ in range(60):
             params = rng.uniform(0, 0.25, (20, SLOTS))

@@ -21,7 +21,7 @@ _package.__path__ = importlib.util.find_spec("pennylane_qstore").submodule_searc
 sys.modules["pennylane_qstore"] = _package
 
 from pennylane_qstore.errors import QStoreError  # noqa: E402
-from pennylane_qstore.ionq.client import IonQBatchClient  # noqa: E402
+from pennylane_qstore.ionq.client import IonQClient  # noqa: E402
 from pennylane_qstore.ionq.http.retry import RetryPolicy  # noqa: E402
 from pennylane_qstore.ionq.ledger.ledger import Ledger  # noqa: E402
 from pennylane_qstore.ionq.messages.job_request import JobRequest  # noqa: E402
@@ -38,7 +38,7 @@ def main(url, path, point, settle_s, backend, numbers):
             os.kill(os.getpid(), signal.SIGKILL)
 
     policy = RetryPolicy(settle_s=float(settle_s), base_s=0.01, throttle_base_s=0.05)
-    client = IonQBatchClient(
+    client = IonQClient(
         "crash-key",
         base_url=url,
         ledger=Ledger(path, observer=observe),

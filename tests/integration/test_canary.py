@@ -20,7 +20,7 @@ import pytest
 
 from pennylane_qstore.emulator import Emulator, Fault
 from pennylane_qstore.errors import QStoreError
-from pennylane_qstore.ionq.client import IonQBatchClient
+from pennylane_qstore.ionq.client import IonQClient
 from pennylane_qstore.ionq.http.retry import RetryPolicy
 
 CANARY = "CANARY-5f0c1b7e"
@@ -90,7 +90,7 @@ def test_the_key_shows_up_nowhere(faults, tmp_path, request_of, fake_clock):
     shown = []
     try:
         with Emulator(faults=echoing(faults), seed=1) as emulator:
-            client = IonQBatchClient(
+            client = IonQClient(
                 CANARY, base_url=emulator.url, ledger=tmp_path / "ledger",
                 clock=fake_clock.clock(), retry_policy=RetryPolicy(settle_s=0.2),
             )  # fmt: skip
@@ -120,7 +120,7 @@ def test_the_key_goes_to_no_foreign_host(route, request_of, fake_clock):
         if route == "list":
             faults.append(Fault("shuffle_children", times=None))
         with Emulator(faults=faults) as emulator:
-            client = IonQBatchClient(
+            client = IonQClient(
                 CANARY, base_url=emulator.url, clock=fake_clock.clock(),
                 retry_policy=RetryPolicy(settle_s=0.2, attempts=2),
             )  # fmt: skip
@@ -139,7 +139,7 @@ import logging, socket
 import pennylane as qml
 from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.errors import QStoreError
-from pennylane_qstore.ionq.client import IonQBatchClient
+from pennylane_qstore.ionq.client import IonQClient
 from pennylane_qstore.ionq.http.api_key import Secret
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 
@@ -147,7 +147,7 @@ key = lambda: Secret("some-key").reveal()
 OLD = qml.device("qstore.ionq", wires=1)
 
 def test_none():
-    with Emulator() as emulator, IonQBatchClient("some-key", base_url=emulator.url) as client:
+    with Emulator() as emulator, IonQClient("some-key", base_url=emulator.url) as client:
         client.run([JobRequest("simulator", "native", 1, (b"[]",), 0, 10)])
 
 def test_log():
@@ -183,7 +183,7 @@ def test_assertion():
 
 def test_body():
     request = JobRequest("simulator", "native", 1, (b"[]",), 0, 10, metadata={"of": key()})
-    with Emulator() as emulator, IonQBatchClient("some-key", base_url=emulator.url) as client:
+    with Emulator() as emulator, IonQClient("some-key", base_url=emulator.url) as client:
         client.run([request])
 
 def test_elsewhere():

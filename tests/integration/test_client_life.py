@@ -19,7 +19,7 @@ from support.waiting import wait_until
 
 from pennylane_qstore.emulator import Emulator, Fault, VirtualClock
 from pennylane_qstore.ionq import shared_service as pool
-from pennylane_qstore.ionq.client import IonQBatchClient
+from pennylane_qstore.ionq.client import IonQClient
 from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.http.retry import RetryPolicy
 from pennylane_qstore.ionq.ledger.ledger import Ledger, State
@@ -143,9 +143,9 @@ def test_a_fork_that_ends_like_a_script_does_not_disturb_the_parent(emulator):
     # os.fork and a normal exit: the child's interpreter tears down its copies of everything.
     script = """
         import os, sys, time
-        from pennylane_qstore.ionq.client import IonQBatchClient
+        from pennylane_qstore.ionq.client import IonQClient
         from pennylane_qstore.ionq.messages.job_request import JobRequest
-        client = IonQBatchClient("key", base_url=sys.argv[1])
+        client = IonQClient("key", base_url=sys.argv[1])
         request = JobRequest("simulator", "native", 1, (b"[]",), 0, 10)
         client.run([request])
         if os.fork() == 0:
@@ -167,10 +167,10 @@ def test_a_fork_that_ends_like_a_script_does_not_disturb_the_parent(emulator):
 def test_a_fork_while_jobs_are_in_flight_is_quiet_in_the_child():
     script = """
         import gc, os, sys, threading, time
-        from pennylane_qstore.ionq.client import IonQBatchClient
+        from pennylane_qstore.ionq.client import IonQClient
         from pennylane_qstore.ionq.messages.job_request import JobRequest
         request = JobRequest("simulator", "native", 1, (b"[]",), 0, 10)
-        client = IonQBatchClient("key", base_url=sys.argv[1])
+        client = IonQClient("key", base_url=sys.argv[1])
         thread = threading.Thread(target=lambda: client.run([request]))
         thread.start()
         while not [row for row in client.ledger.submissions() if row.job_id]:
@@ -206,9 +206,9 @@ def run_script(script, *args, **options):
 def test_the_interpreter_exits_while_a_job_is_in_flight(tmp_path):
     script = """
         import sys, threading, time
-        from pennylane_qstore.ionq.client import IonQBatchClient
+        from pennylane_qstore.ionq.client import IonQClient
         from pennylane_qstore.ionq.messages.job_request import JobRequest
-        client = IonQBatchClient("key", base_url=sys.argv[1], ledger=sys.argv[2])
+        client = IonQClient("key", base_url=sys.argv[1], ledger=sys.argv[2])
         request = JobRequest("simulator", "native", 1, (b"[]",), 0, 10)
         threading.Thread(target=lambda: client.run([request]), daemon=True).start()
         while not [r for r in client.ledger.submissions() if r.job_id]:
@@ -248,7 +248,7 @@ def histograms_of(client, request):
 
 def test_clients_that_are_dropped_close_their_connections(emulator, request_of):
     gc.collect()  # clients that other tests dropped
-    client = IonQBatchClient("some-key", base_url=emulator.url)
+    client = IonQClient("some-key", base_url=emulator.url)
     client.run([request_of(1)])
     before = len(pool._entries)
     del client
@@ -258,7 +258,7 @@ def test_clients_that_are_dropped_close_their_connections(emulator, request_of):
 
 def test_asynchronous_contexts_close_too(emulator, request_of):
     async def scenario():
-        async with IonQBatchClient("key", base_url=emulator.url) as client:
+        async with IonQClient("key", base_url=emulator.url) as client:
             return client.run([request_of(1)])
 
     assert len(asyncio.run(scenario())) == 1

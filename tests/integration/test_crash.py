@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from pennylane_qstore.emulator import Emulator, Fault
-from pennylane_qstore.ionq.client import IonQBatchClient
+from pennylane_qstore.ionq.client import IonQClient
 from pennylane_qstore.ionq.ledger.ledger import Ledger, State
 
 pytestmark = pytest.mark.crash
@@ -205,7 +205,7 @@ def test_on_a_qpu_a_killed_run_pays_at_most_once(run, tmp_path, point, mode):
             # Killed between intent and POST: it cannot be known that there is no job.
             assert told[1] == "AmbiguousSubmission"
         if point == "before:billed":  # the results were there, so that nobody asked again
-            with IonQBatchClient("k", base_url=emulator.url, ledger=path) as client:
+            with IonQClient("k", base_url=emulator.url, ledger=path) as client:
                 client.reconcile()
         ledger = Ledger(path)
         billed = sum(row.billed_usd or 0.0 for row in ledger.submissions())

@@ -34,11 +34,11 @@ from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.retry import Clock, NotSent, ResponseLost, RetryPolicy
 from pennylane_qstore.ionq.http.transport import Answer, Endpoint, Traffic
 from pennylane_qstore.ionq.jobs.call import begin_jobs, results_of, run_jobs
+from pennylane_qstore.ionq.jobs.completion import finish
 from pennylane_qstore.ionq.jobs.runner import JobRunner
 from pennylane_qstore.ionq.jobs.submitter import Submitter
 from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, Ledger, State
 from pennylane_qstore.ionq.messages.job_request import JobRequest
-from pennylane_qstore.v34.client import finish
 
 SETTLE_S = 10.0
 

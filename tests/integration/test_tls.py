@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from pennylane_qstore.errors import ConnectionFailed
-from pennylane_qstore.ionq.client import IonQBatchClient
+from pennylane_qstore.ionq.client import IonQClient
 from pennylane_qstore.ionq.ledger.ledger import Ledger
 
 ANSWER = (
@@ -76,7 +76,7 @@ def certificate(tmp_path_factory):
 
 
 def client_of(url, **options):
-    return IonQBatchClient("canary-key", base_url=url, ledger=Ledger(), **options)
+    return IonQClient("canary-key", base_url=url, ledger=Ledger(), **options)
 
 
 def test_an_unknown_certificate_is_refused_at_once_and_hears_no_key(certificate):

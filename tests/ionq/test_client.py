@@ -22,7 +22,7 @@ from pennylane_qstore.errors import (
     QStoreError,
     ServiceError,
 )
-from pennylane_qstore.ionq.client import IonQBatchClient
+from pennylane_qstore.ionq.client import IonQClient
 from pennylane_qstore.ionq.http.retry import RetryPolicy
 from pennylane_qstore.ionq.http.transport import Traffic
 from pennylane_qstore.ionq.jobs.call import begin_jobs
@@ -282,7 +282,7 @@ def test_a_blocking_call_on_the_clients_own_loop_is_refused(client, request_of):
 )
 def test_options_out_of_range_are_refused(options, request_of):
     with pytest.raises(ConfigurationError):
-        IonQBatchClient(
+        IonQClient(
             "key", **{"base_url": "http://127.0.0.1:1/v0.4", "ledger": Ledger(), **options}
         ).run([request_of(1)])
 

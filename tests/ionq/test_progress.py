@@ -29,11 +29,11 @@ def test_the_bar_tells_the_predicted_wait():
 
 SCRIPT = """
 import sys
-from pennylane_qstore.ionq.client import IonQBatchClient
+from pennylane_qstore.ionq.client import IonQClient
 from pennylane_qstore.ionq.progress import ProgressBar
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 request = JobRequest("simulator", "native", 1, (b"[]",) * 3, 0, 10)
-with IonQBatchClient("key", base_url=sys.argv[1]) as client, ProgressBar() as bar:
+with IonQClient("key", base_url=sys.argv[1]) as client, ProgressBar() as bar:
     client.run([request], progress=bar)
 """
 

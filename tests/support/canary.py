@@ -66,7 +66,7 @@ def pytest_configure(config):
     from pennylane_qstore.emulator import Emulator
     from pennylane_qstore.errors import QStoreError
     from pennylane_qstore.execution.options import Options
-    from pennylane_qstore.ionq.client import IonQBatchClient
+    from pennylane_qstore.ionq.client import IonQClient
     from pennylane_qstore.ionq.http import api_key as secret
     from pennylane_qstore.ionq.http.transport import Transport
     from pennylane_qstore.ionq.ledger.ledger import Ledger
@@ -82,7 +82,7 @@ def pytest_configure(config):
     admits = Emulator.admits
     Emulator.admits = lambda self, key: admits(self, key.removesuffix(MARK))
     _after(QStoreError, "__init__", lambda error, *_, **__: _errors.append(error))
-    for kind in (Options, IonQDevice, IonQBatchClient, Ledger):
+    for kind in (Options, IonQDevice, IonQClient, Ledger):
         _after(kind, "__init__", lambda self, *_, **__: _holders.append(weakref.ref(self)))
 
     request = Transport.request

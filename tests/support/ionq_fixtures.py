@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pennylane_qstore.emulator import Emulator, VirtualClock
-from pennylane_qstore.ionq.client import IonQBatchClient
+from pennylane_qstore.ionq.client import IonQClient
 from pennylane_qstore.ionq.http.retry import Clock, RetryPolicy
 from pennylane_qstore.ionq.messages.job_request import JobRequest, encode_circuits
 
@@ -98,7 +98,7 @@ def client_for():
             "retry_policy", RetryPolicy(settle_s=0.3, base_s=0.01, throttle_base_s=0.05)
         )
         options.setdefault("rng", rng)
-        client = IonQBatchClient(options.pop("api_key", "test-key"), base_url=url, **options)
+        client = IonQClient(options.pop("api_key", "test-key"), base_url=url, **options)
         clients.append(client)
         return client
 

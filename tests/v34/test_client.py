@@ -9,9 +9,9 @@ import pytest
 
 from pennylane_qstore.emulator import Emulator, Fault
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.ionq.client import CircuitId, IonQBatchClient
 from pennylane_qstore.ionq.http.retry import RetryPolicy
 from pennylane_qstore.ionq.ledger.ledger import Ledger, State
+from pennylane_qstore.v34.client import CircuitId, IonQBatchClient
 
 
 def flip(qubit, qubits=3):
