@@ -34,7 +34,8 @@ from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.retry import Clock, NotSent, ResponseLost, RetryPolicy
 from pennylane_qstore.ionq.http.transport import Answer, Endpoint, Traffic
 from pennylane_qstore.ionq.jobs.call import begin_jobs, results_of, run_jobs
-from pennylane_qstore.ionq.jobs.completion import finish
+from pennylane_qstore.ionq.jobs.completion import finish, ignore
+from pennylane_qstore.ionq.jobs.poller import Poller
 from pennylane_qstore.ionq.jobs.runner import JobRunner
 from pennylane_qstore.ionq.jobs.submitter import Submitter
 from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, Ledger, State
@@ -223,6 +224,7 @@ def run(service, time, ledger, requests, keys=None, on_ambiguous="raise", **opti
     async def main():
         runner = JobRunner(
             api,
+            Poller(api),
             ledger,
             Submitter(api, ledger, on_ambiguous),
             **{
@@ -243,9 +245,13 @@ def resume(service, time, ledger):
     """Every open row to its end, as ``qstore resume`` does; nothing is sent."""
     api = Api(service, RetryPolicy(settle_s=SETTLE_S), time.clock(), random.Random(0))
     posts = service.posts
+
+    async def main(row):
+        await finish(Submitter(api, ledger), Poller(api), row, Traffic(), None, ignore, 0)
+
     for row in ledger.submissions(OPEN_STATES):
         try:
-            asyncio.run(finish(Submitter(api, ledger), row, Traffic(), None, lambda _: None, 0))
+            asyncio.run(main(row))
         except QStoreError:
             continue
     assert service.posts == posts
