@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-pytest_plugins = ["support.emulator_wire", "support.ionq_fixtures"]
+pytest_plugins = ["support.browser", "support.emulator_wire", "support.ionq_fixtures"]
 
 
 def pytest_configure():

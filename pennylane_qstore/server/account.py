@@ -14,9 +14,8 @@ from pennylane_qstore.server.backends import backend_json, characterizations
 from pennylane_qstore.server.errors import BadRequest, not_found
 from pennylane_qstore.server.identity import KEY_ID, ORGANIZATION, PROJECT
 from pennylane_qstore.server.inputs.submission import parse_json
-from pennylane_qstore.server.openapi import document
+from pennylane_qstore.server.openapi import document, format_schemas
 from pennylane_qstore.server.responses import answer
-from pennylane_qstore.server.schemas import SCHEMAS
 from pennylane_qstore.server.usage import GROUPS, MODALITIES, usage_json
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ class _OtherRoutes:
         raise not_found()
 
     async def schema(self, request: web.Request) -> web.Response:
-        found = SCHEMAS.get(request.match_info["format"])
+        found = format_schemas().get(request.match_info["format"])
         if found is None:
             raise not_found()
         return answer(found)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import pytest
-from support.browser import Browser, driver_path
+from support.browser import wait
 from support.emulator_wire import BELL, Wire
 
 from pennylane_qstore.emulator import VirtualClock
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
 
 ROWS = (
     "[...document.querySelectorAll('#jobs tbody tr')]"
@@ -67,39 +70,41 @@ def test_one_circuit_of_a_job(wire: Wire) -> None:
     assert wire("GET", "/admin/jobs/nonsense/0").status == 404
 
 
-@pytest.mark.skipif(driver_path() is None, reason="no Chromium with its driver is installed")
-def test_the_page_shows_jobs_live(serve: Callable[..., Wire], tmp_path: Path) -> None:
+def test_the_page_shows_jobs_live(
+    serve: Callable[..., Wire], browser: Chrome, tmp_path: Path
+) -> None:
     clock = VirtualClock()
     wire = serve(clock=clock, profile={"queue_s": 60.0, "execution_s": 60.0})
     wire.submit(name="first", backend="qpu.forte-1", shots=100)
-    driver = driver_path()
-    assert driver is not None
-    with Browser(driver, tmp_path / "profile") as browser:
-        browser.open(wire.emulator.address + "/")
-        browser.wait(ROWS, lambda rows: rows == ["first ready"])
-        clock.advance(60)
-        browser.wait(ROWS, lambda rows: rows == ["first started"])
-        clock.advance(60)
-        browser.wait(ROWS, lambda rows: rows == ["first completed"])
-        browser.wait("document.querySelectorAll('.bar').length", lambda n: n >= 2)
-        assert browser.run("document.querySelectorAll('#circuit g').length") == 2
-        facts = browser.run("document.getElementById('facts').textContent")
-        assert "1 one-qubit and 1 two-qubit gates on 2 qubits" in facts
-        assert browser.run("document.getElementById('n-billed_usd').textContent") == "$25.79"
-        wire.submit_many([BELL] * 3, name="second")
-        wire.submit([{"gate": "x", "target": 40}], name="third" + "x" * 300)
-        clock.advance(120)
-        states = ["third" + "x" * 300 + " failed", "second completed", "first completed"]
-        browser.wait(ROWS, lambda rows: rows == states)
-        assert browser.run("(e => e.scrollWidth <= e.clientWidth)(document.getElementById('jobs'))")
-        browser.run("document.querySelectorAll('#jobs tbody tr')[1].click()")
-        browser.wait("document.getElementById('of').textContent", lambda t: t.startswith("of 3"))
-        assert not browser.run("document.getElementById('picker').hidden")
-        browser.run("document.querySelectorAll('#jobs tbody tr')[2].click()")
-        browser.wait("getComputedStyle(document.getElementById('picker')).display", "none".__eq__)
-        browser.screenshot(tmp_path / "page.png")
-        assert (tmp_path / "page.png").stat().st_size > 10_000
-        assert [entry for entry in browser.log() if entry["level"] == "SEVERE"] == []
+
+    def run(script: str) -> Any:
+        return browser.execute_script(f"return {script}")
+
+    browser.get(wire.emulator.address + "/")
+    wait(browser, ROWS, lambda rows: rows == ["first ready"])
+    clock.advance(60)
+    wait(browser, ROWS, lambda rows: rows == ["first started"])
+    clock.advance(60)
+    wait(browser, ROWS, lambda rows: rows == ["first completed"])
+    wait(browser, "document.querySelectorAll('.bar').length", lambda n: n >= 2)
+    assert run("document.querySelectorAll('#circuit g').length") == 2
+    facts = run("document.getElementById('facts').textContent")
+    assert "1 one-qubit and 1 two-qubit gates on 2 qubits" in facts
+    assert run("document.getElementById('n-billed_usd').textContent") == "$25.79"
+    wire.submit_many([BELL] * 3, name="second")
+    wire.submit([{"gate": "x", "target": 40}], name="third" + "x" * 300)
+    clock.advance(120)
+    states = ["third" + "x" * 300 + " failed", "second completed", "first completed"]
+    wait(browser, ROWS, lambda rows: rows == states)
+    assert run("(e => e.scrollWidth <= e.clientWidth)(document.getElementById('jobs'))")
+    run("document.querySelectorAll('#jobs tbody tr')[1].click()")
+    wait(browser, "document.getElementById('of').textContent", lambda t: t.startswith("of 3"))
+    assert not run("document.getElementById('picker').hidden")
+    run("document.querySelectorAll('#jobs tbody tr')[2].click()")
+    wait(browser, "getComputedStyle(document.getElementById('picker')).display", "none".__eq__)
+    browser.save_screenshot(tmp_path / "page.png")
+    assert (tmp_path / "page.png").stat().st_size > 10_000
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
 def test_markup_in_names_stays_text(wire: Wire) -> None:

@@ -1,99 +1,53 @@
-"""Headless Chromium over the WebDriver protocol, with nothing but the standard library."""
+"""Headless Chromium, driven by selenium. Debian's packages: chromium and chromium-driver."""
 
 from __future__ import annotations
 
-import base64
-import http.client
-import json
-import re
 import shutil
-import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",  # the sandbox does not work as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1300,800",
+)
 
 
-def driver_path() -> str | None:
-    """Where chromedriver is, if a browser is there too."""
-    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
-        return None
-    return shutil.which("chromedriver")
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Chrome]:
+    """A window of its own profile; skips where no browser is installed."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("Chromium and chromedriver are not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    window = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    yield window
+    window.quit()
 
 
-class Browser:
-    """One window."""
-
-    def __init__(self, driver: str, profile: Path) -> None:
-        self._process = subprocess.Popen(
-            [driver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        try:
-            self._port = self._find_port()
-            flags = [
-                "--headless=new",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-dev-shm-usage",
-                "--window-size=1300,800",
-                f"--user-data-dir={profile}",
-            ]
-            options = {
-                "goog:chromeOptions": {"args": flags},
-                "goog:loggingPrefs": {"browser": "ALL"},
-            }
-            self._session = ""
-            made = self._call("POST", "", {"capabilities": {"alwaysMatch": options}})
-            self._session = "/" + made["sessionId"]
-        except BaseException:
-            self.close()
-            raise
-
-    def __enter__(self) -> Browser:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def open(self, url: str) -> None:
-        self._call("POST", "/url", {"url": url})
-
-    def run(self, script: str) -> Any:
-        return self._call("POST", "/execute/sync", {"script": f"return {script}", "args": []})
-
-    def wait(self, script: str, wanted: Callable[[Any], bool], seconds: float = 15.0) -> Any:
-        """Ask the page until the answer is as wanted."""
-        end = time.monotonic() + seconds
-        while not wanted(found := self.run(script)):
-            assert time.monotonic() < end, f"{script} stayed {found!r}"
-        return found
-
-    def screenshot(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self._call("GET", "/screenshot")))
-
-    def log(self) -> list[dict[str, Any]]:
-        return list(self._call("POST", "/se/log", {"type": "browser"}))
-
-    def close(self) -> None:
-        if getattr(self, "_session", ""):
-            self._call("DELETE", "")
-        self._process.terminate()
-        self._process.wait(10)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-
-    def _find_port(self) -> int:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if found := re.search(r"started successfully on port (\d+)", line):
-                return int(found[1])
-        raise AssertionError("chromedriver did not start")
-
-    def _call(self, method: str, path: str, body: Any = None) -> Any:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
-        data = None if body is None else json.dumps(body)
-        connection.request(method, "/session" + self._session + path, data)
-        value = json.loads(connection.getresponse().read())["value"]
-        connection.close()
-        assert not (isinstance(value, dict) and "error" in value), value
-        return value
+def wait(
+    browser: Chrome, script: str, wanted: Callable[[Any], bool], seconds: float = 15.0
+) -> None:
+    """Ask the page until the answer is as wanted."""
+    end = time.monotonic() + seconds
+    while not wanted(answer := browser.execute_script(f"return {script}")):
+        assert time.monotonic() < end, f"{script} stayed {answer!r}"
