@@ -1,4 +1,4 @@
-"""Job bodies, as bytes. Pure: no connection, no clock. What comes back is in ``answers``.
+"""Bodies of job submissions, as bytes. Pure: no connection, no clock.
 
 Angles and phases of native gates are in turns, rotations of QIS gates in radians.
 """
@@ -44,7 +44,7 @@ Gate = tuple[str, Sequence[int]] | tuple[str, Sequence[int], Sequence[int]]
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """One job to be: everything a POST says, except the token.
+    """A job to submit: everything that its POST holds, except the token.
 
     Args:
         backend: IonQ's backend id.
@@ -87,22 +87,21 @@ class JobRequest:
             raise ConfigurationError(fault)
 
     def body(self, token: str | None) -> bytes:
-        """The body of the POST.
+        """Return the body of the POST.
 
         Args:
             token: marks this submission, in metadata and name, so that it can be found
-                again when the answer is lost; ``None`` leaves it out.
+                again when the response is lost; ``None`` leaves it out.
         """
-        return b"".join((self._head(token), *self._circuit_parts()))
+        return b"".join(self._pieces(token))
 
     def check_size(self) -> None:
         """Refuse a body that is larger than the service takes.
 
         Raises:
-            ConfigurationError: it is (10 MB).
+            ConfigurationError: it is larger (10 MB).
         """
-        token = "0" * TOKEN_LENGTH
-        size = len(self._head(token)) + sum(map(len, self._circuit_parts()))
+        size = sum(map(len, self._pieces("0" * TOKEN_LENGTH)))
         if size > MAX_BODY_BYTES:
             raise ConfigurationError(
                 f"A job of {len(self.circuits)} circuits takes {size:,} bytes; "
@@ -111,26 +110,28 @@ class JobRequest:
 
     @property
     def payload_sha256(self) -> str:
-        """Hash of what decides the results: equal work, equal hash.
+        """SHA-256 of what decides the results, in hex: equal work has an equal hash.
 
         Name, metadata and session are labels: a run that starts again in a new session is
         the same run.
         """
-        digest = hashlib.sha256(self._head(None, labelled=False))
-        for part in self._circuit_parts():
-            digest.update(part)
+        digest = hashlib.sha256()
+        for piece in self._pieces(None, labelled=False):
+            digest.update(piece)
         digest.update((self.aggregation or "").encode())
         return digest.hexdigest()
 
     def part(self, indices: Sequence[int]) -> JobRequest:
-        """The same job with only these circuits, in this order."""
+        """Return the same job with only these circuits, in this order."""
         # Only the sum of the gates is known; a part of it is bounded by the whole.
         return replace(self, circuits=tuple(self.circuits[i] for i in indices))
 
-    def _head(self, token: str | None, *, labelled: bool = True) -> bytes:
-        single = len(self.circuits) == 1
+    def _pieces(self, token: str | None, *, labelled: bool = True) -> list[bytes]:
+        """Return the body in pieces: what is before the circuits, then each of them."""
+        # Ledgers of earlier versions hold hashes of these bytes: neither the members nor their
+        # order may change.
         head: dict[str, Any] = {
-            "type": "ionq.circuit.v1" if single else "ionq.multi-circuit.v1",
+            "type": job_type(len(self.circuits)),
             "backend": self.backend,
             "shots": int(self.shots),
         }
@@ -149,24 +150,26 @@ class JobRequest:
         if self.dry_run:
             head["dry_run"] = True
         head["input"] = {"gateset": self.gateset, "qubits": int(self.qubits)}
-        text = orjson.dumps(head)
-        return text[:-2] + (b',"circuit":' if single else b',"circuits":[')
-
-    def _circuit_parts(self) -> list[bytes]:
+        text = orjson.dumps(head)[:-2]  # the objects "input" and the body stay open
         if len(self.circuits) == 1:
-            return [self.circuits[0], b"}}"]
-        parts = [b""] * (2 * len(self.circuits))
-        parts[::2] = [b'},{"name":"c%d","circuit":' % i for i in range(len(self.circuits))]
-        parts[0] = parts[0][2:]
-        parts[1::2] = self.circuits
-        parts.append(b"}]}}")
-        return parts
+            return [text, b',"circuit":', self.circuits[0], b"}}"]
+        pieces = [b""] * (2 * len(self.circuits))
+        pieces[::2] = [b'},{"name":"c%d","circuit":' % i for i in range(len(self.circuits))]
+        pieces[0] = text + b',"circuits":[' + pieces[0][2:]
+        pieces[1::2] = self.circuits
+        pieces.append(b"}]}}")
+        return pieces
+
+
+def job_type(circuits: int) -> str:
+    """Return IonQ's type of a job of this many circuits."""
+    return "ionq.circuit.v1" if circuits == 1 else "ionq.multi-circuit.v1"
 
 
 def encode_circuits(
     gates: Sequence[Gate], params: ArrayLike, *, gateset: str | None = None
 ) -> list[bytes]:
-    """JSON gate arrays of many circuits that share one skeleton.
+    """Return JSON gate arrays of many circuits that share one skeleton.
 
     Args:
         gates: the skeleton, ``(name, targets)`` or ``(name, targets, controls)`` each.
@@ -183,7 +186,7 @@ def encode_circuits(
             slots, or a number that is not finite.
     """
     try:
-        pieces = _kept_pieces(gates, gateset)
+        pieces = _cached_pieces(gates, gateset)
     except TypeError:  # gates that do not hash
         pieces = _skeleton_pieces(gates, gateset)
     slots = len(pieces) - 1
@@ -213,13 +216,13 @@ def encode_circuits(
 
 
 @functools.lru_cache(maxsize=512)
-def _kept_pieces(gates: Sequence[Gate], gateset: str | None) -> list[bytes]:
-    """Step after step has the same skeletons."""
+def _cached_pieces(gates: Sequence[Gate], gateset: str | None) -> list[bytes]:
+    """Return the pieces from a cache: step after step has the same skeletons."""
     return _skeleton_pieces(gates, gateset)
 
 
 def _skeleton_pieces(gates: Sequence[Gate], gateset: str | None) -> list[bytes]:
-    """The JSON text between the numbers of a circuit."""
+    """Return the JSON text between the numbers of a circuit."""
     if gateset is None:
         gateset = "native" if all(gate[0] in NATIVE for gate in gates) else "qis"
     if gateset not in GATESETS:
@@ -262,7 +265,7 @@ def _is_text_to_text(metadata: Mapping[str, str]) -> bool:
 
 
 def _fault(request: JobRequest) -> str | None:
-    """What the service would not take, in words."""
+    """Return the reason for which the service would refuse the request; None if it takes it."""
     count = len(request.circuits)
     if not isinstance(request.backend, str) or not _BACKEND.fullmatch(request.backend):
         return f"Not a backend id: {request.backend!r}."
