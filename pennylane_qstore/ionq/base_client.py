@@ -1,22 +1,23 @@
-"""What every call of the client stands on: options, the shared connections, counters, life."""
+"""The client's base: options, shared connections, counters, opening and closing."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import random
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
 
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.api_key import Secret, find_key
 from pennylane_qstore.ionq.http.blocking import BlockingCall
 from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.http.retry import Clock, RetryPolicy
-from pennylane_qstore.ionq.http.transport import Endpoint, Traffic
+from pennylane_qstore.ionq.http.transport import READ_S, Connection, Endpoint, Traffic
 from pennylane_qstore.ionq.jobs.runner import Job
 from pennylane_qstore.ionq.jobs.submitter import ON_AMBIGUOUS, Submitter
 from pennylane_qstore.ionq.ledger.database import default_path
@@ -30,18 +31,16 @@ URL_VARIABLE = "IONQ_API_URL"
 """Environment variable that names another one."""
 
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
+_C = TypeVar("_C", bound="BaseClient")
 
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    base_url: str
-    pool_size: int
-    timeout_s: float | None
+    connection: Connection
     retry_policy: RetryPolicy
     on_ambiguous: str
     retry_failed: bool
-    ca_bundle: str | None
-    proxy: str | None
 
 
 class _Shared(NamedTuple):
@@ -50,8 +49,8 @@ class _Shared(NamedTuple):
     give_back: Callable[[], object]
 
 
-class Connected:
-    """A client's footing. The arguments are described at ``IonQClient``."""
+class BaseClient:
+    """Connections, ledger and counters of a client; arguments as for ``IonQClient``."""
 
     _shared: _Shared | None
 
@@ -74,44 +73,44 @@ class Connected:
         rng: random.Random | None = None,
     ) -> None:
         self._key: Secret | None = find_key(api_key)
-        url = base_url or os.environ.get(URL_VARIABLE) or BASE_URL
-        self._endpoint = Endpoint(url)
         policy = retry_policy or RetryPolicy()
         if retry_attempts is not None:
             policy = replace(policy, attempts=retry_attempts)
         self._options = _Options(
-            self._endpoint.base_url,
-            check_count("pool_size", pool_size if max_connections is None else max_connections),
-            check_number("timeout", timeout, above=0, unit="seconds", optional=True),
+            Connection(
+                Endpoint(base_url or os.environ.get(URL_VARIABLE) or BASE_URL),
+                check_count("pool_size", pool_size if max_connections is None else max_connections),
+                check_number("timeout", timeout, above=0, unit="seconds", optional=True) or READ_S,
+                ca_bundle,
+                proxy,
+            ),
             policy,
             check_one_of("on_ambiguous", on_ambiguous, ON_AMBIGUOUS),
             bool(retry_failed),
-            ca_bundle,
-            proxy,
         )
         self._clock = clock or Clock()
         self._rng = rng
-        self.ledger = _open_ledger(ledger, self._endpoint, self._clock)
+        self.ledger = _open_ledger(ledger, self._options.connection.endpoint, self._clock)
         self._prepare()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._options.base_url!r}, ledger={self.ledger!r})"
+        return f"{type(self).__name__}({self.base_url!r}, ledger={self.ledger!r})"
 
     @property
     def base_url(self) -> str:
-        """Where the service is."""
-        return self._options.base_url
+        """URL of the service."""
+        return self._options.connection.endpoint.base_url
 
     @property
     def stats(self) -> dict[str, float]:
-        """Counters; see :meth:`get_stats`."""
+        """Counters of this client; see :meth:`get_stats`."""
         return self.get_stats()
 
     def get_stats(self) -> dict[str, float]:
-        """Counters of this client since it was made.
+        """Return counters of this client since it was made, by name.
 
-        Bytes are those of bodies. ``api_calls_saved`` is the number of POSTs that one job per
-        circuit would have taken more.
+        Bytes are those of bodies. ``api_calls_saved`` is the number of further POSTs that one
+        job per circuit would have taken.
         """
         traffic = {name: getattr(self._traffic, name) for name in Traffic.__slots__}
         opened, reused = self._traffic.connections_opened, self._traffic.connections_reused
@@ -156,20 +155,19 @@ class Connected:
         self._options = state["options"]
         self.ledger = state["ledger"]
         self._key = None  # read from the environment when first needed
-        self._endpoint = Endpoint(self._options.base_url)
         self._clock, self._rng = Clock(), None
         self._prepare()
 
     async def on_loop(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
-        """Await, on the caller's loop, what runs on the background loop."""
+        """Run a coroutine on the background loop; await its result on the caller's loop."""
         return await asyncio.wrap_future(background_loop().submit(coroutine))
 
     def call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
-        """Wait, in this thread, for what runs on the background loop."""
+        """Run a coroutine on the background loop; block this thread until it has ended."""
         return BlockingCall(coroutine).wait()
 
     def count(self, jobs: list[Job]) -> None:
-        """Add what these jobs counted."""
+        """Add the counts of jobs that have ended."""
         with self._counting:
             for job in jobs:
                 self._traffic.add(job.traffic)
@@ -187,7 +185,7 @@ class Connected:
         self._shared = None
 
     def _api(self) -> Api:
-        """The shared service's API."""
+        """Return the shared service's API."""
         return self._service().api
 
     def _service(self) -> SharedService:
@@ -199,15 +197,7 @@ class Connected:
             self._key = find_key()
         options = self._options
         address = Address(
-            self._endpoint,
-            self._key,
-            options.pool_size,
-            options.timeout_s,
-            options.ca_bundle,
-            options.proxy,
-            options.retry_policy,
-            self._clock,
-            self._rng,
+            options.connection, self._key, options.retry_policy, self._clock, self._rng
         )
         service, release = acquire(address)
         give_back = weakref.finalize(self, release)
@@ -217,6 +207,22 @@ class Connected:
 
     def _submitter(self) -> Submitter:
         return Submitter(self._api(), self.ledger, self._options.on_ambiguous)
+
+
+def blocking(
+    method: Callable[Concatenate[_C, _P], Coroutine[Any, Any, _T]],
+) -> Callable[Concatenate[_C, _P], _T]:
+    """Make a blocking method of a coroutine method; it runs on the background loop.
+
+    Signature, types and docstring stay those of the method.
+    """
+
+    @functools.wraps(method)
+    def wait(client: _C, /, *args: _P.args, **options: _P.kwargs) -> _T:
+        client._service()  # its errors (no key, say) come before the loop begins anything
+        return client.call(method(client, *args, **options))
+
+    return wait
 
 
 def _open_ledger(

@@ -96,7 +96,7 @@ class IonQClient(AccountCalls):
             return []
         background_loop().check_may_wait()  # before anything is written down
         service = self._service()  # so does this: no intent of a client that cannot send
-        jobs = begin_jobs(self.ledger, self._options.base_url, requests, keys, estimates)
+        jobs = begin_jobs(self.ledger, self.base_url, requests, keys, estimates)
         events = ProgressQueue(progress)
         runner = JobRunner(
             service.api,
@@ -207,7 +207,7 @@ class IonQClient(AccountCalls):
         return {job_id: state.status for job_id, state in states.items()}
 
     def _rows(self, states: Sequence[State]) -> list[Submission]:
-        service = self._options.base_url
+        service = self.base_url
         return [row for row in self.ledger.submissions(states) if row.service == service]
 
     async def _resume_all(

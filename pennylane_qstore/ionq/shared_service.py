@@ -13,20 +13,16 @@ from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.api_key import Secret
 from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.http.retry import Clock, RetryPolicy
-from pennylane_qstore.ionq.http.transport import Endpoint, Transport
+from pennylane_qstore.ionq.http.transport import Connection, Transport
 from pennylane_qstore.ionq.jobs.poller import Poller
 
 
 class Address(NamedTuple):
-    """What two clients must have in common to share connections."""
+    """All that two clients must have in common to share connections."""
 
-    endpoint: Endpoint
+    connection: Connection
     key: Secret
-    pool_size: int
-    timeout_s: float | None
-    ca_bundle: str | None
-    proxy: str | None
-    policy: RetryPolicy
+    retry_policy: RetryPolicy
     clock: Clock
     rng: random.Random | None
 
@@ -50,16 +46,16 @@ _next_user = iter(range(2**62))
 
 
 def acquire(address: Address) -> tuple[SharedService, Callable[[], None]]:
-    """The shared service for this address, and a call that gives it back (any thread, once)."""
+    """Return the shared service of an address, and a call that gives it back.
+
+    The call may be made from any thread, once.
+    """
     with _lock:
         entry = _entries.get(address)
         if entry is None:
-            transport = Transport(
-                address.endpoint, address.key, pool_size=address.pool_size,
-                timeout_s=address.timeout_s, ca_bundle=address.ca_bundle, proxy=address.proxy,
-            )  # fmt: skip
+            transport = Transport(address.connection, address.key)
             rng = address.rng or random.Random()  # noqa: S311  (jitter, no secret)
-            api = Api(transport, address.policy, address.clock, rng)
+            api = Api(transport, address.retry_policy, address.clock, rng)
             entry = _entries[address] = _Entry(SharedService(api, Poller(api)), set())
         user = next(_next_user)
         entry.users.add(user)

@@ -1,7 +1,7 @@
 """Single shots of a job that ended, in the order in which they were taken.
 
-They are there where the service samples (a noisy simulator, a computer), one request per
-circuit. Histograms come with every job; shots are read only for what depends on their order.
+A service that samples (a noisy simulator, a quantum computer) keeps them; they take one request
+per circuit. Histograms come with every job; shots are read only for what depends on their order.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from pennylane_qstore.backends import MAX_QUBITS
 from pennylane_qstore.errors import InvalidResponse, ServiceError
-from pennylane_qstore.ionq.base_client import Connected
-from pennylane_qstore.ionq.http.api import Api
-from pennylane_qstore.ionq.http.transport import MAX_RESULT_BYTES, Traffic
+from pennylane_qstore.ionq.base_client import BaseClient, blocking
+from pennylane_qstore.ionq.http.transport import MAX_RESULT_BYTES
 from pennylane_qstore.ionq.jobs.results import circuit_order
 from pennylane_qstore.ionq.messages.responses import JobState
 
@@ -25,11 +24,14 @@ Shots = NDArray[np.uint64]
 
 
 def parse_shots(data: bytes, qubits: int) -> Shots:
-    """Outcomes in the order taken, uint64 (shots,); bit k of an outcome is qubit k.
+    """Parse the body of a circuit's shots.
 
     Args:
         data: ``["2", "1", ...]``, IonQ's shots in version 1.
         qubits: outcomes must lie below ``2**qubits``.
+
+    Returns:
+        Outcomes in the order taken, uint64 (shots,); bit k of an outcome is qubit k.
 
     Raises:
         InvalidResponse: anything else.
@@ -49,41 +51,35 @@ def parse_shots(data: bytes, qubits: int) -> Shots:
     return np.array(outcomes, dtype=np.uint64)
 
 
-def read_shots(
-    client: Connected, job_id: str, wanted: Sequence[int], *, circuits: int, qubits: int
+@blocking
+async def read_shots(
+    client: BaseClient, job_id: str, wanted: Sequence[int], *, circuits: int, qubits: int
 ) -> list[Shots | None]:
-    """Shots of some circuits of a job; blocks the calling thread.
+    """Read the shots of some circuits of a job; blocks the calling thread.
 
     Args:
         client: the client that ran the job.
-        job_id: of the job, completed.
-        wanted: which of its circuits.
-        circuits: how many it has. More than one are told apart by their names, which takes
-            a list of the job's children.
-        qubits: of each.
+        job_id: id of the completed job.
+        wanted: indices of the circuits.
+        circuits: number of circuits of the job. More than one are told apart by their names,
+            which takes a list of the job's children.
+        qubits: of each circuit.
 
     Returns:
-        For each of ``wanted`` its shots, or None where the service has none.
+        For each of ``wanted`` its shots, uint64 (shots,), or None where the service has none.
 
     Raises:
         InvalidResponse: shots that are none, or circuits that cannot be told apart.
         QStoreError: the service could not be read.
     """
-    return client.call(
-        _read_shots(client._api(), client._traffic, job_id, wanted, circuits, qubits)
-    )
-
-
-async def _read_shots(
-    api: Api, traffic: Traffic, job_id: str, wanted: Sequence[int], circuits: int, qubits: int
-) -> list[Shots | None]:
+    api, traffic = client._api(), client._traffic
     ids = [job_id]
     if circuits > 1:
         children = await api.children(job_id, traffic)
         state = JobState(job_id, "completed")
         ids = await circuit_order(api, state, children, traffic, circuits)
 
-    async def one(index: int) -> Shots | None:
+    async def read_one(index: int) -> Shots | None:
         path = f"/jobs/{ids[index]}/results/shots"
         try:
             return await api.read(  # not patiently: the histogram is here already
@@ -94,4 +90,4 @@ async def _read_shots(
                 return None
             raise
 
-    return list(await asyncio.gather(*map(one, wanted)))
+    return list(await asyncio.gather(*map(read_one, wanted)))

@@ -110,9 +110,7 @@ class IonQBatchClient(IonQClient):
         submitter = self._submitter()  # before the intent: a client that cannot send leaves none
         loop = asyncio.get_running_loop()
         # The ledger waits for the disk: not on the caller's loop.
-        (job,) = await loop.run_in_executor(
-            None, begin_jobs, self.ledger, self._options.base_url, [request]
-        )
+        (job,) = await loop.run_in_executor(None, begin_jobs, self.ledger, self.base_url, [request])
         row, _ = job.rows.popleft()
         job.sent += 1
         try:

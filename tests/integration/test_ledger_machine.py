@@ -32,7 +32,7 @@ from pennylane_qstore.errors import (
 )
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.retry import Clock, NotSent, ResponseLost, RetryPolicy
-from pennylane_qstore.ionq.http.transport import Answer, Endpoint, Traffic
+from pennylane_qstore.ionq.http.transport import Endpoint, Response, Traffic
 from pennylane_qstore.ionq.jobs.call import begin_jobs, results_of, run_jobs
 from pennylane_qstore.ionq.jobs.completion import finish, ignore
 from pennylane_qstore.ionq.jobs.poller import Poller
@@ -59,7 +59,7 @@ class Time:
 
 
 def reply(value, status=200):
-    return Answer(status, orjson.dumps(value))
+    return Response(status, orjson.dumps(value))
 
 
 class Service:
@@ -145,7 +145,7 @@ class Service:
             if mishap == "unsent":
                 raise NotSent("refused")
             if mishap == "throttled":
-                return Answer(429, b"{}", "3")
+                return Response(429, b"{}", "3")
             if mishap == "dropped":
                 raise ResponseLost("cut before")
             if mishap == "accepted late":
@@ -155,10 +155,10 @@ class Service:
             if mishap == "cut after":
                 raise ResponseLost("cut after")
             if mishap == "502 after":
-                return Answer(502, b"")
+                return Response(502, b"")
             return reply({"id": job["id"], "status": "submitted", "session_id": None}, 201)
         if mishap is not None:
-            return Answer(503, b"")
+            return Response(503, b"")
         if method == "PUT":
             ids = orjson.loads(body)["ids"] if body else [path.split("/")[2]]
             for job_id in ids:
@@ -173,7 +173,7 @@ class Service:
             (c for j in self.jobs.values() for c in j["children"] if c["id"] == parts[1]), None
         )
         if job is None and child is None:
-            return Answer(404, b"{}")
+            return Response(404, b"{}")
         if len(parts) == 2:
             return reply(self.shown(job))
         if parts[-1] == "cost":
@@ -184,7 +184,7 @@ class Service:
             good = [c for c in job["children"] if c["status"] == "completed"]
             return reply({c["id"]: c["result"] for c in good})
         one = child or job["children"][0]
-        return reply(one["result"]) if one["status"] == "completed" else Answer(404, b"{}")
+        return reply(one["result"]) if one["status"] == "completed" else Response(404, b"{}")
 
     def shown(self, job):
         shown = {k: v for k, v in job.items() if k != "children"}

@@ -37,7 +37,7 @@ from pennylane_qstore.ionq.http.retry import (
 from pennylane_qstore.ionq.http.transport import (
     MAX_RESULT_BYTES,
     MAX_STATUS_BYTES,
-    Answer,
+    Response,
     Traffic,
     Transport,
 )
@@ -235,10 +235,27 @@ class Api:
         """Like :meth:`read`, patient, and with room for results."""
         return await self.read(path, decode, traffic, patient=True, max_bytes=MAX_RESULT_BYTES)
 
+    async def read_object(self, path: str, what: str, traffic: Traffic) -> dict[str, Any]:
+        """GET a JSON object; errors name it by ``what``."""
+        return await self.read(path, lambda data: parse_object(data, what), traffic)
+
     async def send(
         self, method: str, path: str, traffic: Traffic, value: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """A request that may be repeated (cancel, end of a session); returns the answer."""
+        """Send a request that may be repeated (cancel, end of a session).
+
+        Args:
+            method: HTTP method.
+            path: path below the base URL.
+            traffic: counters.
+            value: the body, to be sent as JSON.
+
+        Returns:
+            The response, a JSON object.
+
+        Raises:
+            ServiceError, AuthenticationError, ConnectionFailed, InvalidResponse: at the end.
+        """
         body = None if value is None else orjson.dumps(value)
         return await self._repeat(
             method, path, body, lambda data: parse_object(data, f"The answer to {method}"),
@@ -319,12 +336,12 @@ class Api:
         else:
             await self.clock.sleep(delay_s)
 
-    def retry_after_s(self, answer: Answer) -> float | None:
+    def retry_after_s(self, answer: Response) -> float | None:
         """Seconds the service asked to wait, within the policy's bound."""
         now, cap_s = self.clock.now(), self.policy.retry_after_cap_s
         return parse_retry_after(answer.retry_after, now, cap_s)
 
-    def error(self, answer: Answer, what: str) -> ServiceError:
+    def error(self, answer: Response, what: str) -> ServiceError:
         """The typed error for an answer with an error status."""
         text = self.transport.redact(answer.body.decode("utf-8", "replace"))[:2000]
         message = _message(answer.body)

@@ -1,7 +1,7 @@
-"""HTTP to one service: one session, one pool, capped bodies, no redirects, no surprises.
+"""HTTP to one service: one session, one pool, capped bodies, no redirects.
 
-Knows requests and answers, nothing of jobs. aiohttp's exceptions stay in here: some of them
-hold the request's headers, and with them the API key.
+It knows requests and responses, nothing of jobs. aiohttp's exceptions stay in this module: some
+of them hold the request's headers, and with them the API key.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost
 
 MAX_ERROR_BYTES = 64 * 1024
-"""Decoded bytes read of an answer with an error status."""
+"""Decoded bytes read of a response with an error status."""
 MAX_STATUS_BYTES = 4 * 1024 * 1024
-"""Decoded bytes read of a status or list answer."""
+"""Decoded bytes read of a job state or a job list."""
 MAX_RESULT_BYTES = 256 * 1024 * 1024
 """Decoded bytes read of results."""
+READ_S = 30.0
+"""Longest wait for the response to a read, in seconds, unless a client has another."""
 
 _CONNECT_S = 10.0
-_READ_S = 30.0
-# An answer that trickles in never makes the wait for its next byte too long, so it would hold
-# its connection and whoever waits for ever. Generous: large results may come slowly.
+# A response that trickles in never exceeds the time limit between two bytes, so it would hold
+# its connection for ever. Generous: large results may come slowly.
 _READ_TOTAL_S = 30.0
 _READ_TOTAL_S_PER_MB = 2.0
 _POST_S = 60.0
@@ -46,7 +47,7 @@ _STREAMED_BYTES = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """Status, body and the two headers that matter."""
 
     status: int
@@ -57,7 +58,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Traffic:
-    """Counters of one client. Bytes are those of bodies."""
+    """Counters of one client's requests; bytes are those of bodies."""
 
     requests: int = 0
     posts: int = 0
@@ -70,14 +71,14 @@ class Traffic:
     reconciled: int = 0
 
     def add(self, other: Traffic) -> None:
-        """Count what ``other`` counted, too."""
+        """Add the counts of ``other``."""
         for name in self.__slots__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where the service is: a checked base URL.
+    """A service's base URL, checked.
 
     Args:
         base_url: https anywhere; http only to this machine (a literal loopback address or
@@ -109,20 +110,20 @@ class Endpoint:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the service runs on this machine."""
+        """True where the service runs on this machine."""
         return _is_loopback(URL(self.base_url).raw_host or "")
 
     @property
     def is_https(self) -> bool:
-        """Whether the connection is encrypted."""
+        """True where the connection is encrypted."""
         return self.base_url.startswith("https:")
 
     def own_path(self, url: str) -> str:
-        """The path below the base URL of a URL that the service named in a body.
+        """Return the path, below the base URL, of a URL that the service named in a body.
 
         Raises:
-            InvalidResponse: it leads to another scheme, host, port or API: it is not
-                followed, since the API key would go with it.
+            InvalidResponse: it leads to another scheme, host, port or API. It is not followed,
+                since the API key would go with it.
         """
         base = URL(self.base_url)
         try:
@@ -130,9 +131,9 @@ class Endpoint:
         except ValueError:
             raise InvalidResponse(f"The service named a place, not a URL: {url[:200]!r}.") from None
         inside = target.raw_path.startswith(f"{base.raw_path.rstrip('/')}/")
-        here = (base.scheme, None, base.raw_host, base.port)
-        there = (target.scheme, target.user, target.raw_host, target.port)
-        if there != here or not inside or "%" in target.raw_path:
+        own_origin = (base.scheme, None, base.raw_host, base.port)
+        origin = (target.scheme, target.user, target.raw_host, target.port)
+        if origin != own_origin or not inside or "%" in target.raw_path:
             raise InvalidResponse(
                 f"The service named results at {url[:200]!r}, outside {self.base_url}; "
                 "they were not fetched."
@@ -140,35 +141,42 @@ class Endpoint:
         return target.raw_path_qs[len(base.raw_path.rstrip("/")) :]
 
 
-class Transport:
-    """One session of one service. Every method but ``close`` runs on the background loop.
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How a service is reached; clients that agree in it and in the key share connections.
 
     Args:
-        endpoint: where.
-        key: the API key.
+        endpoint: the service.
         pool_size: connections at most.
-        timeout_s: longest wait for an answer to a read, in seconds; ``None``: 30.
+        timeout_s: longest wait for the response to a read, in seconds.
         ca_bundle: file of own certificate authorities, in place of the system's.
         proxy: URL of an HTTP proxy. The environment's proxies are not used.
     """
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        key: Secret,
-        *,
-        pool_size: int = 5,
-        timeout_s: float | None = None,
-        ca_bundle: str | None = None,
-        proxy: str | None = None,
-    ) -> None:
-        self.endpoint = endpoint
-        self.pool_size = pool_size
+    endpoint: Endpoint
+    pool_size: int = 5
+    timeout_s: float = READ_S
+    ca_bundle: str | None = None
+    proxy: str | None = None
+
+
+class Transport:
+    """One session of one service. Its methods run on the background loop.
+
+    Args:
+        connection: how the service is reached.
+        key: the API key.
+
+    Raises:
+        ConfigurationError: the file of certificate authorities cannot be read.
+    """
+
+    def __init__(self, connection: Connection, key: Secret) -> None:
+        self.endpoint = connection.endpoint
+        self._connection = connection
         self._key = key
-        self._read_s = _READ_S if timeout_s is None else timeout_s
-        self._proxy = proxy
-        self._tls = _tls_context(ca_bundle) if endpoint.is_https else None
-        self.last_date: tuple[str, float] | None = None  # as the service says, and our time then
+        self._tls = _tls_context(connection.ca_bundle) if self.endpoint.is_https else None
+        self.last_date: tuple[str, float] | None = None  # the service's Date, and our time then
         self._session: aiohttp.ClientSession | None = None
         self._slots: asyncio.Semaphore | None = None
 
@@ -181,7 +189,7 @@ class Transport:
         body: bytes | None = None,
         max_bytes: int = MAX_STATUS_BYTES,
         before: Callable[[], Awaitable[None]] | None = None,
-    ) -> Answer:
+    ) -> Response:
         """Send one request, once.
 
         Args:
@@ -189,12 +197,15 @@ class Transport:
             path: path and query below the base URL, already quoted.
             traffic: counters to write to.
             body: JSON, or nothing.
-            max_bytes: decoded bytes to read of a good answer.
+            max_bytes: decoded bytes to read of a response with a good status.
             before: awaited when a connection is free, just before the request goes out.
+
+        Returns:
+            The response, of any status, without the API key.
 
         Raises:
             NotSent: the service was not reached.
-            ResponseLost: the request went out and no valid answer came back.
+            ResponseLost: the request went out and no valid response came back.
         """
         session = self._session or self._open()
         assert self._slots is not None  # noqa: S101  (for the type checker: _open sets it)
@@ -213,34 +224,22 @@ class Transport:
             try:
                 async with session.request(
                     method, url, data=_payload(body), headers=headers, allow_redirects=False,
-                    timeout=self._timeout(method, body, max_bytes), proxy=self._proxy,
+                    timeout=self._timeout(method, body, max_bytes),
+                    proxy=self._connection.proxy,
                     trace_request_ctx=traffic,
                 ) as response:  # fmt: skip
-                    good = 200 <= response.status < 300
-                    content = await _read(response, max_bytes if good else MAX_ERROR_BYTES, good)
-                    traffic.bytes_received += len(content)
-                    # A captive portal's page, say, shows the headers it was sent. Here, and
-                    # nowhere later: what leaves this room is quoted in errors and the ledger.
-                    content = self._key.redact_bytes(content)
-                    if (date := self._header(response, "Date")) is not None:
-                        self.last_date = date, time.time()
-                    return Answer(
-                        response.status,
-                        content,
-                        self._header(response, "Retry-After"),
-                        self._header(response, "x-request-id"),
-                    )
+                    return await self._read(response, max_bytes, traffic)
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
                 failure = _failure(error, self._key)
         raise failure
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a session to close."""
+        """True where there is a session to close."""
         return self._session is not None
 
     def redact(self, text: str) -> str:
-        """``text`` without the API key, should the service have echoed it."""
+        """Return ``text`` without the API key, should the service have echoed it."""
         return self._key.redact(text)
 
     async def close(self) -> None:
@@ -252,14 +251,14 @@ class Transport:
 
     def _open(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
-            limit=self.pool_size,
+            limit=self._connection.pool_size,
             keepalive_timeout=_KEEP_ALIVE_S,
             ssl=self._tls if self._tls is not None else True,
         )
         trace = aiohttp.TraceConfig()
         trace.on_connection_create_end.append(_count_opened)
         trace.on_connection_reuseconn.append(_count_reused)
-        self._slots = asyncio.Semaphore(self.pool_size)
+        self._slots = asyncio.Semaphore(self._connection.pool_size)
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -274,12 +273,29 @@ class Transport:
         background_loop().at_exit(self.close)
         return self._session
 
+    async def _read(
+        self, response: aiohttp.ClientResponse, max_bytes: int, traffic: Traffic
+    ) -> Response:
+        good = 200 <= response.status < 300
+        body = await _read_body(response, max_bytes if good else MAX_ERROR_BYTES, good)
+        traffic.bytes_received += len(body)
+        if (date := self._header(response, "Date")) is not None:
+            self.last_date = date, time.time()
+        return Response(
+            response.status,
+            # A captive portal's page, say, shows the headers that it was sent. Redacted here and
+            # nowhere later: errors and the ledger quote the body.
+            self._key.redact_bytes(body),
+            self._header(response, "Retry-After"),
+            self._header(response, "x-request-id"),
+        )
+
     def _header(self, response: aiohttp.ClientResponse, name: str) -> str | None:
         value = response.headers.get(name)
         return None if value is None else self._key.redact(value)
 
     def _timeout(self, method: str, body: bytes | None, max_bytes: int) -> aiohttp.ClientTimeout:
-        read = self._read_s
+        read = self._connection.timeout_s
         total = max(read, read_timeout_s(max_bytes))
         if method == "POST":
             total = read = post_timeout_s(len(body or b""))
@@ -287,21 +303,21 @@ class Transport:
 
 
 def post_timeout_s(size_bytes: int) -> float:
-    """Longest wait for the answer to a POST with a body of this size, in seconds."""
+    """Return the longest wait for the response to a POST of this size, in seconds."""
     return _POST_S + _POST_S_PER_MB * size_bytes / 1e6
 
 
 def read_timeout_s(max_bytes: int) -> float:
-    """Longest time that a read of at most this many bytes takes in all, in seconds."""
+    """Return the longest time in all for a read of at most this many bytes, in seconds."""
     return _READ_TOTAL_S + _READ_TOTAL_S_PER_MB * max_bytes / 1e6
 
 
 def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
-    """Large bodies as a stream, which aiohttp writes piece by piece."""
+    """Return the body; a large one as a stream, which aiohttp writes piece by piece."""
     return io.BytesIO(body) if body is not None and len(body) > _STREAMED_BYTES else body
 
 
-async def _read(response: aiohttp.ClientResponse, max_bytes: int, good: bool) -> bytes:
+async def _read_body(response: aiohttp.ClientResponse, max_bytes: int, good: bool) -> bytes:
     chunks: list[bytes] = []
     size = 0
     async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
@@ -311,7 +327,7 @@ async def _read(response: aiohttp.ClientResponse, max_bytes: int, good: bool) ->
             if not good:  # the start of an error page is enough
                 chunks.append(chunk[: max_bytes - size])
                 break
-            raise ValueError(f"the answer is larger than {max_bytes:,} bytes")
+            raise ValueError(f"the response is larger than {max_bytes:,} bytes")
         chunks.append(chunk)
     return b"".join(chunks)
 

@@ -15,9 +15,9 @@ from pennylane_qstore.errors import (
     ServiceError,
 )
 from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost, RetryPolicy
-from pennylane_qstore.ionq.http.transport import Answer, Traffic
+from pennylane_qstore.ionq.http.transport import Response, Traffic
 
-OK = Answer(200, b'{"id": "a", "status": "ready"}')
+OK = Response(200, b'{"id": "a", "status": "ready"}')
 
 
 def read_job(api, **options):
@@ -26,14 +26,14 @@ def read_job(api, **options):
 
 @pytest.mark.parametrize("status", [408, 409, 500, 502, 503, 504, 520, 524])
 def test_reads_repeat_after_transient_answers(fake_clock, status):
-    api, script = api_with(fake_clock, Answer(status, b"x"), Answer(status, b"x"), OK)
+    api, script = api_with(fake_clock, Response(status, b"x"), Response(status, b"x"), OK)
     assert read_job(api).status == "ready"
     assert len(script.asked) == 3
     assert len(fake_clock.sleeps) == 2
 
 
 @pytest.mark.parametrize(
-    "failure", [NotSent("refused"), ResponseLost("cut"), Answer(200, b"<html>")]
+    "failure", [NotSent("refused"), ResponseLost("cut"), Response(200, b"<html>")]
 )
 def test_reads_repeat_after_lost_answers(fake_clock, failure):
     api, _ = api_with(fake_clock, failure, OK)
@@ -41,7 +41,7 @@ def test_reads_repeat_after_lost_answers(fake_clock, failure):
 
 
 def test_reads_end_after_the_last_attempt(fake_clock):
-    api, script = api_with(fake_clock, Answer(503, b"x"))
+    api, script = api_with(fake_clock, Response(503, b"x"))
     with pytest.raises(ServiceError, match="503"):
         read_job(api)
     assert len(script.asked) == 3
@@ -56,7 +56,7 @@ def test_patient_reads_try_as_long_as_the_outage_may_last(fake_clock):
 
 
 def test_patient_reads_give_up_on_bodies_that_stay_invalid(fake_clock):
-    api, script = api_with(fake_clock, Answer(200, b"nonsense"))
+    api, script = api_with(fake_clock, Response(200, b"nonsense"))
     with pytest.raises(InvalidResponse):
         read_job(api, patient=True)
     assert len(script.asked) == 3
@@ -72,7 +72,7 @@ def test_patient_reads_give_up_on_bodies_that_stay_invalid(fake_clock):
     ],
 )
 def test_refusals_are_not_repeated(fake_clock, status, kind):
-    api, script = api_with(fake_clock, Answer(status, b'{"message": "no canary here."}'))
+    api, script = api_with(fake_clock, Response(status, b'{"message": "no canary here."}'))
     with pytest.raises(kind, match=r"no \*\*\* here") as refused:
         read_job(api)
     assert len(script.asked) == 1
@@ -84,7 +84,7 @@ def test_refusals_are_not_repeated(fake_clock, status, kind):
 def test_a_key_is_hidden_before_a_message_is_cut(fake_clock, start, form):
     for more in (0, 300, 1800):  # the three lengths at which something is cut
         body = form.format("x" * (start + more) + "canary").encode()
-        api, _ = api_with(fake_clock, Answer(400, body))
+        api, _ = api_with(fake_clock, Response(400, body))
         with pytest.raises(ServiceError) as refused:
             read_job(api)
         assert "xc" not in f"{refused.value} {refused.value.details}"
@@ -103,11 +103,11 @@ def test_a_date_that_is_none_tells_nothing(fake_clock, date):
     api, script = api_with(fake_clock, OK)
     script.last_date = date, 0.0
     assert api.clock_ahead_s() is None
-    assert api.retry_after_s(Answer(429, b"", date)) is None
+    assert api.retry_after_s(Response(429, b"", date)) is None
 
 
 def test_redirects_are_refused(fake_clock):
-    api, script = api_with(fake_clock, Answer(307, b""))
+    api, script = api_with(fake_clock, Response(307, b""))
     with pytest.raises(ServiceError, match="Redirects are not followed"):
         read_job(api)
     assert len(script.asked) == 1
@@ -125,13 +125,13 @@ def test_certificate_errors_are_not_repeated(fake_clock):
     [("7", 7, 7.01), ("nan", 0, 2), ("-3", 0, 2), ("999999", 300, 300.01)],
 )
 def test_429_waits_as_it_is_told(fake_clock, header, at_least, at_most):
-    api, _ = api_with(fake_clock, Answer(429, b"x", header), OK)
+    api, _ = api_with(fake_clock, Response(429, b"x", header), OK)
     assert read_job(api).status == "ready"
     assert at_least - 0.01 <= fake_clock.ahead <= at_most
 
 
 def test_429_has_its_own_number_of_attempts(fake_clock):
-    api, script = api_with(fake_clock, Answer(429, b"x", "1"))
+    api, script = api_with(fake_clock, Response(429, b"x", "1"))
     with pytest.raises(ServiceError, match="429"):
         read_job(api)
     assert len(script.asked) == 5
@@ -139,7 +139,7 @@ def test_429_has_its_own_number_of_attempts(fake_clock):
 
 def test_an_empty_quota_fails_fast(fake_clock):
     policy = RetryPolicy(attempts=100, quota=30, retry_cost=14)
-    api, script = api_with(fake_clock, Answer(503, b"x"), policy=policy)
+    api, script = api_with(fake_clock, Response(503, b"x"), policy=policy)
     with pytest.raises(ServiceError):
         read_job(api)
     assert len(script.asked) == 3  # two retries are paid for by 30 tokens
@@ -149,13 +149,13 @@ def test_an_empty_quota_fails_fast(fake_clock):
 
 
 def test_a_job_that_is_another_is_refused(fake_clock):
-    api, _ = api_with(fake_clock, Answer(200, b'{"id": "b", "status": "ready"}'))
+    api, _ = api_with(fake_clock, Response(200, b'{"id": "b", "status": "ready"}'))
     with pytest.raises(InvalidResponse, match="told of b"):
         read_job(api)
 
 
 def test_a_list_that_goes_in_circles_ends(fake_clock):
-    api, script = api_with(fake_clock, Answer(200, b'{"jobs": [], "next": "same"}'))
+    api, script = api_with(fake_clock, Response(200, b'{"jobs": [], "next": "same"}'))
 
     async def all_of_it():
         return [job async for job in api.listing("limit=25", Traffic())]
@@ -169,7 +169,7 @@ def test_a_list_that_does_not_end_ends(fake_clock):
     numbers = iter(range(10**6))
 
     def page(_path):
-        return Answer(200, orjson.dumps({"jobs": [], "next": str(next(numbers))}))
+        return Response(200, orjson.dumps({"jobs": [], "next": str(next(numbers))}))
 
     api, script = api_with(fake_clock, page)
 
@@ -184,8 +184,8 @@ def test_a_list_that_does_not_end_ends(fake_clock):
 def test_a_cursor_is_quoted(fake_clock):
     api, script = api_with(
         fake_clock,
-        Answer(200, b'{"jobs": [], "next": "a&target=x/../y"}'),
-        Answer(200, b'{"jobs": [], "next": null}'),
+        Response(200, b'{"jobs": [], "next": "a&target=x/../y"}'),
+        Response(200, b'{"jobs": [], "next": null}'),
     )
 
     async def all_of_it():
@@ -197,6 +197,6 @@ def test_a_cursor_is_quoted(fake_clock):
 
 def test_a_list_of_jobs_is_read_until_they_are_found(fake_clock):
     found = {"jobs": [{"id": "a", "status": "ready"}], "next": "more"}
-    api, script = api_with(fake_clock, Answer(200, orjson.dumps(found)))
+    api, script = api_with(fake_clock, Response(200, orjson.dumps(found)))
     assert set(asyncio.run(api.jobs(["a"], Traffic()))) == {"a"}
     assert len(script.asked) == 1

@@ -16,7 +16,13 @@ from pennylane_qstore.ionq.http import transport
 from pennylane_qstore.ionq.http.api_key import Secret
 from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost
-from pennylane_qstore.ionq.http.transport import Endpoint, Traffic, Transport, post_timeout_s
+from pennylane_qstore.ionq.http.transport import (
+    Connection,
+    Endpoint,
+    Traffic,
+    Transport,
+    post_timeout_s,
+)
 
 
 @pytest.mark.parametrize(
@@ -89,9 +95,9 @@ def test_a_post_has_time_by_its_size():
     assert post_timeout_s(10_000_000) == 80
 
 
-def ask(url, method="GET", path="/jobs", timeout_s=None, key="key", **options):
+def ask(url, method="GET", path="/jobs", timeout_s=30.0, key="key", **options):
     """One request by a transport of its own, on the background loop."""
-    transport = Transport(Endpoint(url), Secret(key), timeout_s=timeout_s)
+    transport = Transport(Connection(Endpoint(url), timeout_s=timeout_s), Secret(key))
     traffic = Traffic()
 
     async def once():
@@ -138,7 +144,9 @@ def test_an_answer_that_trickles_in_is_lost(monkeypatch):
 def test_a_read_has_time_by_the_size_it_may_have():
     assert transport.read_timeout_s(0) == 30
     assert transport.read_timeout_s(10_000_000) == 50
-    patient = Transport(Endpoint("http://127.0.0.1:9/v0.4"), Secret("key"), timeout_s=100.0)
+    patient = Transport(
+        Connection(Endpoint("http://127.0.0.1:9/v0.4"), timeout_s=100.0), Secret("key")
+    )
     assert patient._timeout("GET", None, 0).total == 100  # asked for: not cut short
 
 
@@ -159,7 +167,7 @@ def test_a_key_is_hidden_before_a_failure_is_cut():
 
 
 def test_what_waits_while_another_thread_closes_is_not_sent(emulator):
-    one = Transport(Endpoint(emulator.url), Secret("key"))
+    one = Transport(Connection(Endpoint(emulator.url)), Secret("key"))
     traffic = Traffic()
 
     async def scenario():
@@ -218,7 +226,9 @@ def test_waiting_for_a_connection_is_not_the_services_slowness():
     # Twelve requests of 0.2 s through one connection, with a time limit of 2 s each.
     faults = [Fault("delay", route="list", delay_s=0.2, times=None)]
     with Emulator(faults=faults) as emulator:
-        transport = Transport(Endpoint(emulator.url), Secret("key"), pool_size=1, timeout_s=2.0)
+        transport = Transport(
+            Connection(Endpoint(emulator.url), pool_size=1, timeout_s=2.0), Secret("key")
+        )
 
         async def twelve():
             try:
@@ -234,7 +244,7 @@ def test_waiting_for_a_connection_is_not_the_services_slowness():
 
 def test_traffic_is_counted():
     with Emulator() as emulator:
-        transport = Transport(Endpoint(emulator.url), Secret("key"))
+        transport = Transport(Connection(Endpoint(emulator.url)), Secret("key"))
         traffic = Traffic()
 
         async def two():

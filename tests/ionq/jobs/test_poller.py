@@ -14,7 +14,7 @@ from support.scripted_service import api_with
 
 from pennylane_qstore.emulator import Emulator, Fault
 from pennylane_qstore.errors import JobTimeout, ServiceError
-from pennylane_qstore.ionq.http.transport import Answer, Traffic
+from pennylane_qstore.ionq.http.transport import Response, Traffic
 from pennylane_qstore.ionq.jobs.poller import Durations, JobKind, Poller, next_delay_s
 
 KIND = JobKind("simulator", 20, 500)
@@ -170,11 +170,11 @@ def test_nobody_looks_for_a_job_that_nobody_waits_for(client_for, request_of, as
 def answer_about(path):
     """A service whose list tells of nothing, and that refuses to tell of job b."""
     if "?" in path:
-        return Answer(200, b'{"jobs": [], "next": null}')
+        return Response(200, b'{"jobs": [], "next": null}')
     job_id = path.rpartition("/")[2]
     if job_id == "b":
-        return Answer(400, b'{"message": "not this one"}')
-    return Answer(200, orjson.dumps({"id": job_id, "status": "completed"}))
+        return Response(400, b'{"message": "not this one"}')
+    return Response(200, orjson.dumps({"id": job_id, "status": "completed"}))
 
 
 def test_what_is_wrong_with_one_job_is_not_wrong_with_those_looked_at_with_it(fake_clock):
