@@ -20,7 +20,7 @@ from pennylane.wires import WiresLike
 
 from pennylane_qstore._version import __version__
 from pennylane_qstore.deferral import scope as deferred
-from pennylane_qstore.deferral.tasks import waiting
+from pennylane_qstore.deferral.turns import waiting
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 from pennylane_qstore.execution import gradients
 from pennylane_qstore.execution.batch import execute, requests_of

@@ -97,10 +97,12 @@ def test_importing_the_package_changes_nothing_global():
     """Registries, PennyLane's tensor class and the log record factory stay as they are."""
     code = """
 import logging, autoray, pennylane as qml, autoray.autoray as inside
+registries = [k for k in vars(inside) if k.isupper() and "CACHE" not in k]
+filled_by_use = {"_FUNCS", "_DISPATCHERS", "_DTYPE_MAP"}
 def state():
     return (
-        dict(inside._CUSTOM_BACKENDS) if hasattr(inside, "_CUSTOM_BACKENDS") else None,
-        {k: set(v) for k, v in vars(inside).items() if isinstance(v, dict) and k.isupper()},
+        {k: dict(vars(inside)[k]) for k in registries
+         if isinstance(vars(inside)[k], dict) and k not in filled_by_use},
         dict(vars(qml.numpy.tensor)), logging.getLogRecordFactory(), logging.getLoggerClass(),
         dict(vars(qml.QNode)), dict(vars(qml.tape.QuantumScript)),
     )

@@ -93,7 +93,8 @@ def returns_something(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 
 def raises(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Return True where the body raises something of its own (not only raises again)."""
-    return any(isinstance(child, ast.Raise) and child.exc is not None for child in _own(node))
+    errors = [child.exc for child in _own(node) if isinstance(child, ast.Raise) and child.exc]
+    return any(ast.unparse(error) != "NotImplementedError" for error in errors)
 
 
 def faults(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
@@ -114,8 +115,9 @@ def faults(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
 
 
 @OPEN
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [name for name in FILES if not name.startswith("cli/")])
 def test_public_functions_document_what_goes_in_and_out(name: str) -> None:
+    """But for commands, whose options say in their declaration what ``--help`` shows."""
     functions = public_functions(ast.parse(FILES[name].read_text()))
     assert {dotted: found for node, dotted in functions if (found := faults(node))} == {}
 

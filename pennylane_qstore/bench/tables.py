@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pennylane as qml
 
-from pennylane_qstore.deferral.array import real
+from pennylane_qstore.deferral.operands import real
 from pennylane_qstore.deferral.scope import deferred
 from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.emulator.service.latency import PROFILES

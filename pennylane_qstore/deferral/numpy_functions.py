@@ -1,4 +1,4 @@
-"""What NumPy asks of an array that is not there yet: which functions can wait for it."""
+"""NumPy functions that can be applied to an array that is not there yet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, names for example."""
+    """Split a text into its words, names for example."""
     return text.split()
 
 
@@ -30,8 +30,8 @@ LAZY_FUNCTIONS = frozenset(
 """Functions of which the shape of the result depends on the shapes of the arguments only, and
 that cannot fail on account of a value."""
 
-TOLD_FUNCTIONS = frozenset((np.pad, np.repeat, np.take, np.tile))
-"""Of these, those whose other arguments tell the shape, or where to look, by their values."""
+VALUE_FUNCTIONS = frozenset((np.pad, np.repeat, np.take, np.tile))
+"""Lazy functions whose other arguments decide the shape, or the place, by their values."""
 
 SHAPE_FUNCTIONS = frozenset(
     getattr(np, name)

@@ -1,4 +1,4 @@
-"""What ``device.execute`` was asked for, sent as few batches: one per device and configuration."""
+"""Requests of ``device.execute``, sent as few batches: one per device and configuration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 from pennylane.devices import Device, ExecutionConfig
 from pennylane.tape import QuantumScript
 
-from pennylane_qstore.deferral.array import DeferredArray, is_deferred, real
+from pennylane_qstore.deferral.array import DeferredArray
+from pennylane_qstore.deferral.operands import is_deferred, real
 from pennylane_qstore.errors import InvalidResponse, QStoreError
 
 Send: TypeAlias = Callable[[tuple[QuantumScript, ...], ExecutionConfig | None], Sequence[Any]]
@@ -68,12 +69,12 @@ class Request:
 
     @property
     def finished(self) -> bool:
-        """Whether results or an error have arrived."""
+        """True once results or an error have arrived."""
         return self._finished.is_set()
 
     @property
     def ready(self) -> bool:
-        """Whether the results that its circuits' parameters depend on have arrived."""
+        """True once the results that its circuits' parameters depend on have arrived."""
         return all(need.ready for need in self.needs)
 
     def bind(self) -> bool:
@@ -137,7 +138,7 @@ def send_all(requests: Sequence[Request]) -> None:
 
 
 def _batch_key(request: Request) -> Hashable:
-    """What calls must share to travel in one batch.
+    """Return a key of all that calls must share to travel in one batch.
 
     Interface and gradient method are settled before tapes reach a device: calls that differ
     in these alone still share a batch.
@@ -168,9 +169,9 @@ def _send_batch(group: Sequence[Request]) -> None:
 
 
 def _share(error: Exception, group: Sequence[Request], parts: Sequence[slice]) -> None:
-    """Give each request of a batch that failed what it would have had by itself.
+    """Give each request of a failed batch the outcome that it would have had by itself.
 
-    That is its results if all of them arrived, else the error with results and indices of its
+    These are its results if all of them arrived, else the error with results and indices of its
     own circuits; where the batch was refused for one circuit, with the call that has it.
     """
     details = error.details if isinstance(error, QStoreError) else {}
@@ -203,7 +204,7 @@ def _execute(first: Request, circuits: tuple[QuantumScript, ...]) -> tuple[Any, 
 
 
 def _own_parameters(circuit: QuantumScript) -> QuantumScript:
-    """The circuit as it stands now: until it is sent its caller may change arrays in place."""
+    """Copy a circuit's arrays: until it is sent its caller may change them in place."""
     parameters = circuit.get_parameters(trainable_only=False)
     mutable = [i for i, p in enumerate(parameters) if isinstance(p, np.ndarray)]
     if not mutable:
@@ -223,7 +224,7 @@ def _bound(circuit: QuantumScript) -> QuantumScript:
 
 
 def _own_copy(error: BaseException, origin: str | None) -> BaseException:
-    """A copy of an error, so that callers do not share traceback and notes."""
+    """Copy an error, so that callers do not share traceback and notes."""
     try:
         own = copy.copy(error)
     except Exception:  # noqa: BLE001 - an error that cannot be rebuilt is raised as it is

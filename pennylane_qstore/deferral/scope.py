@@ -1,9 +1,9 @@
-"""Many calls, one batch: the door through which a device's ``execute`` goes.
+"""Many calls, one batch: tapes of a device's ``execute`` are sent now, or with others later.
 
 Two tools share one mechanism. Inside :func:`run_tasks` calls of several pieces of code are
 sent in common when all of them wait (``tasks.py``). Inside :func:`deferred` NumPy and
 autograd calls return at once, with arrays that are fetched when first looked at
-(``lazy.py``). Without either a call is executed as it stands.
+(``array.py``). Without either a call is executed as it stands.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from typing import Any, TypeVar
 import numpy as np
 from pennylane.devices import Device, ExecutionConfig
 from pennylane.math.interface_utils import Interface
-from pennylane.measurements import ExpectationMP, MeasurementProcess, ProbabilityMP, VarianceMP
 from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.compat import QNODE_CALL, current_frame, stack
-from pennylane_qstore.deferral.array import DeferredArray, real
 from pennylane_qstore.deferral.autograd_traces import stale_traces, tracing
+from pennylane_qstore.deferral.operands import Deferred, real
 from pennylane_qstore.deferral.requests import DEFERRED, Request, Send
+from pennylane_qstore.deferral.results import deferred_results, is_deferrable
 from pennylane_qstore.deferral.tasks import (
-    Session,
+    TaskGroup,
     dispatch,
     dispatch_all,
     running_task,
     turn,
 )
-from pennylane_qstore.errors import ConfigurationError, InvalidResponse, QStoreError
+from pennylane_qstore.errors import ConfigurationError, QStoreError
 
 __all__ = [
     "DEFERRED",
@@ -78,7 +78,7 @@ def execute(
         # While a quantum function is being recorded, no other task may run.
         return tuple(send(circuits, config))
     deferrable = scope is not None and config is not None and DEFERRED in config.device_options
-    if deferrable and scope is not None and all(_is_deferrable(circuit) for circuit in circuits):
+    if deferrable and scope is not None and all(is_deferrable(circuit) for circuit in circuits):
         return scope.defer(Request(device, circuits, config, send, _origin(), scope))
     request = Request(device, circuits, config, send, _origin())
     for need in request.needs:
@@ -116,7 +116,7 @@ def adjust_config(config: ExecutionConfig, circuit: QuantumScript | None) -> Exe
         "use_device_jacobian_product": None,
         "gradient_keyword_arguments": {},
     }
-    if scope.lazy and _is_deferrable(circuit):
+    if scope.lazy and is_deferrable(circuit):
         interface = Interface(config.interface).value
         changes["interface"] = Interface.NUMPY
         changes["device_options"] = {**config.device_options, DEFERRED: interface}
@@ -127,7 +127,7 @@ def adjust_config(config: ExecutionConfig, circuit: QuantumScript | None) -> Exe
 def deferred() -> Iterator[None]:
     """A scope in which results are fetched when they are first looked at, all together.
 
-    NumPy and autograd QNode calls return :class:`~.lazy.DeferredArray` objects, which stay
+    NumPy and autograd QNode calls return :class:`~.array.DeferredArray` objects, which stay
     deferred under arithmetic. Looking at one (``float``, ``print``, a comparison,
     ``np.asarray``) fetches all that are pending with one batch per device. At the end of the
     scope the rest is fetched, and what is held passes for real arrays; what asks for the very
@@ -164,11 +164,11 @@ def run_tasks(*thunks: Callable[[], Any]) -> list[Any]:
         Their values, in order.
     """
     scope = _SCOPE.get()
-    return Session([] if scope is None else scope.pending).run(thunks)
+    return TaskGroup([] if scope is None else scope.pending).run(thunks)
 
 
 def evaluate(*thunks: Callable[[], Any], lazy: bool = True) -> list[Any]:
-    """Values of several functions, evaluated as tasks; real arrays only.
+    """Return values of several functions, evaluated as tasks; real arrays only.
 
     Args:
         thunks: functions without arguments.
@@ -206,9 +206,21 @@ def gather(dev: Device, *thunks: Callable[[], Any]) -> list[Any]:
 
 
 def map(dev: Device, fn: Callable[[Item], Value], items: Iterable[Item]) -> list[Value]:  # noqa: A001
-    """``[fn(item) for item in items]``, with circuits executed in common; see :func:`gather`.
+    """Return ``[fn(item) for item in items]``, with circuits executed in common.
 
     One batch, or with torch and JAX one for each 1000 items: each waits in a thread of its own.
+    See :func:`gather`.
+
+    Args:
+        dev: the device that the function uses.
+        fn: called with each item.
+        items: samples, for example.
+
+    Returns:
+        The function's values, in the order of the items.
+
+    Raises:
+        ConfigurationError: ``dev`` is not a device, or ``fn`` cannot be called.
 
     >>> outputs = qstore.map(dev, lambda x: circuit(x, w), X)  # one batch of len(X) circuits
     """
@@ -220,7 +232,7 @@ def map(dev: Device, fn: Callable[[Item], Value], items: Iterable[Item]) -> list
 
 
 class _Scope:
-    """What is pending, and whether results may be deferred at all.
+    """Requests that are pending, and a flag that tells if results may be deferred at all.
 
     A scope inside a scope shares what is pending with the outer one, but leaves nothing behind.
     """
@@ -235,14 +247,14 @@ class _Scope:
             self.stale = outer.stale
         else:  # a task's trace may be open on the stack of who started it: none is called over
             self.stale = stale_traces() if running_task() is None else 0
-        self._nodes: weakref.WeakValueDictionary[int, DeferredArray] = weakref.WeakValueDictionary()
+        self._nodes: weakref.WeakValueDictionary[int, Deferred] = weakref.WeakValueDictionary()
         self._number = itertools.count()
 
-    def track(self, node: DeferredArray) -> None:
+    def track(self, node: Deferred) -> None:
         self._nodes[next(self._number)] = node
 
     def settle(self) -> None:
-        """Real arrays for whoever still holds a deferred one."""
+        """Compute the values of all deferred arrays that others still hold."""
         for node in list(self._nodes.values()):
             node.settle()
 
@@ -253,12 +265,11 @@ class _Scope:
         plain = config is not None and config.device_options[DEFERRED] == Interface.NUMPY.value
         scalar = np.float64(1) if plain else np.ones(())  # what a plain call would return
         return tuple(
-            _results(self, request, i, circuit, scalar)
-            for i, circuit in enumerate(request.circuits)
+            deferred_results(self, request, i, scalar) for i in range(len(request.circuits))
         )
 
     def obtain(self, request: Request) -> tuple[Any, ...]:
-        """The results of a request, fetched with everything that is pending.
+        """Return the results of a request, fetched with everything that is pending.
 
         A circuit whose parameters are results themselves has to wait for these: it is sent
         in the next batch, together with all others at that point.
@@ -305,68 +316,8 @@ def _scope(*, lazy: bool) -> Iterator[None]:
     scope.settle()
 
 
-class _Leaf:
-    """One measurement's result of a request; the source of a deferred array."""
-
-    __slots__ = ("_like", "_path", "_request", "scope")
-
-    def __init__(self, scope: _Scope, request: Request, path: tuple[int, ...], like: Any) -> None:
-        self.scope, self._request, self._path, self._like = scope, request, path, like
-
-    @property
-    def ready(self) -> bool:
-        return self._request.finished
-
-    def fetch(self) -> Any:
-        finished = self._request.finished
-        value: Any = self._request.result() if finished else self.scope.obtain(self._request)
-        for i in self._path:
-            value = value[i]
-        value = np.asarray(value)
-        if value.shape != self._like.shape:
-            raise InvalidResponse(
-                f"{self._request.device.name} returned a result of shape {value.shape} where "
-                f"{self._like.shape} was expected ({self._request.origin or 'no QNode'})."
-            )
-        value = value.astype(self._like.dtype, copy=False)
-        return value if isinstance(self._like, np.ndarray) else value[()]
-
-
-def _results(scope: _Scope, request: Request, i: int, circuit: QuantumScript, scalar: Any) -> Any:
-    """Deferred results of one circuit, nested as PennyLane nests them."""
-    batch = () if circuit.batch_size is None else (circuit.batch_size,)
-
-    def leaf(path: tuple[int, ...], measurement: MeasurementProcess) -> DeferredArray:
-        shape = batch + _shape(measurement)
-        like = np.ones(shape) if shape else scalar
-        return DeferredArray.leaf(like, _Leaf(scope, request, path, like))
-
-    def results(path: tuple[int, ...]) -> Any:
-        if len(circuit.measurements) == 1:
-            return leaf(path, circuit.measurements[0])
-        return tuple(leaf((*path, m), mp) for m, mp in enumerate(circuit.measurements))
-
-    if circuit.shots.has_partitioned_shots:
-        return tuple(results((i, s)) for s in range(circuit.shots.num_copies))
-    return results((i,))
-
-
-def _shape(measurement: MeasurementProcess) -> tuple[int, ...]:
-    if type(measurement) is ProbabilityMP:
-        return (2 ** len(measurement.wires),)
-    return ()
-
-
-def _is_deferrable(circuit: QuantumScript) -> bool:
-    """Whether the results are arrays of floats whose shapes are known beforehand."""
-    return bool(circuit.measurements) and all(
-        type(m) in (ExpectationMP, VarianceMP) or (type(m) is ProbabilityMP and len(m.wires) > 0)
-        for m in circuit.measurements
-    )
-
-
 def _origin() -> str | None:
-    """The QNode call on this thread's stack, as ``"QNode 'f', called at train.py:7"``."""
+    """Return the QNode call on this thread's stack, as ``"QNode 'f', called at train.py:7"``."""
     for frame in stack(current_frame(1)):
         if frame.f_code is QNODE_CALL:
             name = getattr(frame.f_locals["self"].func, "__name__", "?")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from pennylane.numpy import tensor
 
-from pennylane_qstore.deferral.array import real
+from pennylane_qstore.deferral.operands import real
 from pennylane_qstore.deferral.scope import deferred
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.checkpoint import decode, encode

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pennylane.numpy import tensor
 
-from pennylane_qstore.deferral.array import real
+from pennylane_qstore.deferral.operands import real
 from pennylane_qstore.errors import ConfigurationError
 
 Arrays = list[NDArray[np.float64]]

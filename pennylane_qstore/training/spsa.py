@@ -13,7 +13,7 @@ import pennylane as qml
 from numpy.typing import ArrayLike, NDArray
 
 from pennylane_qstore import validation as checks
-from pennylane_qstore.deferral.array import real
+from pennylane_qstore.deferral.operands import real
 from pennylane_qstore.deferral.scope import evaluate
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.parameters import (

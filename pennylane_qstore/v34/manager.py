@@ -16,7 +16,7 @@ from pennylane.measurements import CountsMP, ProbabilityMP
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.backends import MAX_CIRCUITS
-from pennylane_qstore.deferral.array import real
+from pennylane_qstore.deferral.operands import real
 from pennylane_qstore.deferral.scope import gather
 from pennylane_qstore.device import IonQDevice
 from pennylane_qstore.errors import ConfigurationError

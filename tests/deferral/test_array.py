@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pennylane import numpy as pnp
 
-from pennylane_qstore.deferral.array import DeferredArray, is_deferred, real
+from pennylane_qstore.deferral.array import DeferredArray
 from pennylane_qstore.deferral.autograd_traces import stale_traces
+from pennylane_qstore.deferral.operands import is_deferred, real
 
 
 class Source:

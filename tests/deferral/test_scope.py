@@ -17,7 +17,7 @@ from pennylane import numpy as pnp
 from support.counting import CountingDevice
 
 from pennylane_qstore.deferral import scope as deferred
-from pennylane_qstore.deferral.array import is_deferred
+from pennylane_qstore.deferral.operands import is_deferred
 from pennylane_qstore.errors import ConfigurationError, InvalidResponse, JobFailed, QStoreError
 
 X = 0.3

@@ -16,7 +16,7 @@ import pytest
 from support.counting import CountingDevice
 
 from pennylane_qstore.deferral import scope as deferred
-from pennylane_qstore.deferral import tasks
+from pennylane_qstore.deferral import tasks, turns
 from pennylane_qstore.errors import InvalidResponse, JobFailed, QStoreError
 from pennylane_qstore.training.spsa import SPSAOptimizer
 
@@ -47,7 +47,7 @@ def no_thread_left():
     left = {t for t in threading.enumerate() if not t.name.startswith(service)}
     assert left <= before
     assert tasks._running is None
-    assert tasks._turn.is_free
+    assert turns.turn_lock().is_free
 
 
 def test_tasks_waiting_at_the_same_time_share_a_batch(dev, circuit):
@@ -453,7 +453,7 @@ def test_circuits_are_recorded_and_compiled_in_turn_only(dev, circuit, run):
     others = []
 
     def compile_(_):
-        thread = threading.Thread(target=lambda: others.append(tasks._turn.is_free))
+        thread = threading.Thread(target=lambda: others.append(turns.turn_lock().is_free))
         thread.start()
         thread.join(30)
 
@@ -532,7 +532,7 @@ def test_while_one_thread_waits_for_the_service_another_has_its_turn():
     results = {}
 
     def wait(_):
-        with tasks.waiting():
+        with turns.waiting():
             both.wait(30)
 
     def train(x):
@@ -580,7 +580,7 @@ def test_others_go_on_while_a_device_waits_unless_batches_have_an_order(
     free, send = [], dev._fallback.send
 
     def watched(requests):
-        free.append(tasks._turn.is_free)
+        free.append(turns.turn_lock().is_free)
         return send(requests)
 
     dev._fallback.send = watched
@@ -589,7 +589,7 @@ def test_others_go_on_while_a_device_waits_unless_batches_have_an_order(
 
 
 def test_thread_whose_turn_never_comes_is_told_why(dev, circuit, monkeypatch):
-    monkeypatch.setattr(tasks, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(turns, "TIMEOUT_S", 0.05)
     told = []
 
     def step():
@@ -635,7 +635,7 @@ def test_results_that_were_paid_for_are_named_if_the_turn_does_not_come_back(tmp
         found = send(requests)
         other.start()
         taken.wait(30)
-        monkeypatch.setattr(tasks, "PATIENCE_S", 0.01)
+        monkeypatch.setattr(turns, "TIMEOUT_S", 0.01)
         return found
 
     dev._fallback.send = interrupted
@@ -651,18 +651,18 @@ def test_results_that_were_paid_for_are_named_if_the_turn_does_not_come_back(tmp
 def test_thread_waits_as_long_as_the_other_one_waits_for_a_service_in_this_process(
     dev, circuit, monkeypatch
 ):
-    monkeypatch.setattr(tasks, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(turns, "TIMEOUT_S", 0.01)
     order, threads = [], []
 
     def step():
         deferred.run_tasks(lambda: order.append("second"))
 
     def serve(_):
-        with tasks.waiting(keep=True):
+        with turns.waiting(keep=True):
             threads.append(threading.Thread(target=step))
             threads[0].start()
             threads[0].join(0.1)
-            monkeypatch.setattr(tasks, "PATIENCE_S", 60.0)  # what is left of the step may take time
+            monkeypatch.setattr(turns, "TIMEOUT_S", 60.0)  # what is left of the step may take time
             threads[0].join(0.2)
             order.append("first")
 
