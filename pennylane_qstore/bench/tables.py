@@ -23,10 +23,9 @@ from pennylane_qstore.deferral.scope import deferred
 from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.emulator.service.latency import PROFILES
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.callbacks import Callback
-from pennylane_qstore.training.history import Record
+from pennylane_qstore.training.callbacks import Callback, Run
+from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.minibatches import MiniBatches
-from pennylane_qstore.training.run import TrainingRun
 from pennylane_qstore.training.tasks import tables
 from pennylane_qstore.training.tasks.data import Split, baseline_accuracy, constant_accuracy
 
@@ -235,10 +234,10 @@ class _Marks(Callback):
     def __init__(self, mark: Callable[[], None]) -> None:
         self._mark = mark
 
-    def on_begin(self, run: TrainingRun) -> None:
+    def on_begin(self, run: Run) -> None:
         self._mark()
 
-    def on_step(self, run: TrainingRun, record: Record) -> None:
+    def on_step(self, run: Run, record: StepRecord) -> None:
         self._mark()
 
 

@@ -1,58 +1,111 @@
-"""Who watches a run: the callback protocol, and the progress bar."""
+"""Observers of a training run: the callback protocol, calibration, and the progress bar."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from pennylane_qstore.training.history import Record
-    from pennylane_qstore.training.run import TrainingRun
+from pennylane_qstore.training.history import StepRecord
 
-_WORTH_SHOWING_S = 0.5  # a job that is done sooner needs no words
+_WORTH_SHOWING_S = 0.5  # shorter jobs are done before anybody reads about them
+_RECENT = 20  # steps that the bar's rate is taken of
+
+
+class Run(Protocol):
+    """A training run as callbacks see it; see :class:`.TrainingRun` for each member."""
+
+    name: str
+    history: list[StepRecord]
+    stopped: str | None
+
+    @property
+    def params(self) -> Any:
+        """The parameters as they stand."""
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimizer."""
+
+    @property
+    def step(self) -> int:
+        """Steps made so far."""
+
+    @property
+    def spent_usd(self) -> float:
+        """Billed so far, in US dollars."""
+
+    @property
+    def left_usd(self) -> float | None:
+        """Left of the budget, in US dollars; None without one."""
+
+    def cost_of(self, step: int) -> Callable[..., Any]:
+        """Return the objective on the samples of a step."""
+
+    def stop(self) -> None:
+        """End the run after the step it is in."""
 
 
 class Callback:
-    """Told what a run does; override what you want to know. ``run.stop()`` ends the run.
+    """Base of observers: override the methods that are needed. ``run.stop()`` ends the run.
 
-    One that has ``state_dict`` and ``load_state_dict`` is kept in the checkpoint.
+    A callback that has ``state_dict`` and ``load_state_dict`` is kept in the checkpoint.
     """
 
-    def on_begin(self, run: TrainingRun) -> None:
-        """Called once in the life of a run, before its first step: the place to calibrate.
+    def on_begin(self, run: Run) -> None:
+        """Act once in the life of a run, before its first step: the place to calibrate.
 
-        What it executes belongs to the run: if the run is killed meanwhile, this is called
+        Circuits executed here belong to the run: if the run is killed meanwhile, this is called
         again, and jobs that were paid for are found.
         """
 
-    def on_start(self, run: TrainingRun, steps: int) -> None:
-        """Called whenever the run starts or goes on; ``steps`` is where it shall end."""
+    def on_start(self, run: Run, steps: int) -> None:
+        """Act whenever the run starts or goes on.
 
-    def on_wait(self, run: TrainingRun, progress: Any) -> None:
-        """Called when a job's state changes; see :class:`.Progress`."""
+        Args:
+            run: the run.
+            steps: number of the step that it shall end with.
+        """
 
-    def on_step(self, run: TrainingRun, record: Record) -> None:
-        """Called after every step, before its checkpoint is written."""
+    def on_wait(self, run: Run, progress: Any) -> None:
+        """Act when a job's state changes.
 
-    def on_stop(self, run: TrainingRun) -> None:
-        """Called when the run ends or is interrupted; ``run.stopped`` says why."""
+        Args:
+            run: the run.
+            progress: state of the job, see :class:`.Progress`.
+        """
+
+    def on_step(self, run: Run, record: StepRecord) -> None:
+        """Act after every step, before its checkpoint is written.
+
+        Args:
+            run: the run.
+            record: of the step.
+        """
+
+    def on_stop(self, run: Run) -> None:
+        """Act when the run ends or is interrupted; ``run.stopped`` says why."""
 
 
 class StepFunction(Callback):
     """A plain function of the record, called after every step."""
 
-    def __init__(self, function: Callable[[Record], None]) -> None:
+    def __init__(self, function: Callable[[StepRecord], None]) -> None:
         self._function = function
 
-    def on_step(self, run: TrainingRun, record: Record) -> None:
-        """Call it."""
+    def on_step(self, run: Run, record: StepRecord) -> None:
+        """Call the function; arguments as of :meth:`Callback.on_step`.
+
+        Args:
+            run: the run.
+            record: of the step.
+        """
         self._function(record)
 
 
 class Calibrate(Callback):
-    """Chooses :class:`SPSAOptimizer`'s step size before the first step, in one batch.
+    """Choose :class:`SPSAOptimizer`'s step size before the first step, in one batch.
 
     Args:
         first_step: wanted change of a parameter (radians, for angles).
@@ -62,7 +115,7 @@ class Calibrate(Callback):
     def __init__(self, first_step: float, samples: int = 5) -> None:
         self.first_step, self.samples = first_step, samples
 
-    def on_begin(self, run: TrainingRun) -> None:
+    def on_begin(self, run: Run) -> None:
         """Calibrate."""
         args = run.params if isinstance(run.params, tuple) else (run.params,)
         run.optimizer.calibrate(
@@ -81,10 +134,16 @@ class ProgressBar(Callback):
     def __init__(self, shown: bool | None = None) -> None:
         self._shown = shown
         self._bar: Any = None
-        self._told: dict[str, str] = {}
+        self._posts = 0
+        self._postfix: dict[str, str] = {}
 
-    def on_start(self, run: TrainingRun, steps: int) -> None:
-        """Open the bar where the run stands."""
+    def on_start(self, run: Run, steps: int) -> None:
+        """Open the bar where the run stands.
+
+        Args:
+            run: the run.
+            steps: length of the bar.
+        """
         shown = True if self._shown is None and _has_widgets() else self._shown
         self._bar = _tqdm()(
             total=steps,
@@ -93,50 +152,59 @@ class ProgressBar(Callback):
             desc=run.name,
             disable=None if shown is None else not shown,
         )
-        self._told = {}
+        self._posts = sum(record.posts for record in run.history)
+        self._postfix = {}
 
-    def on_wait(self, run: TrainingRun, progress: Any) -> None:
-        """Show what the last job heard of is doing."""
-        wait_s = progress.predicted_wait_s
+    def on_wait(self, run: Run, progress: Any) -> None:
+        """Show the state of the job that was heard of last.
+
+        Args:
+            run: the run.
+            progress: state of the job.
+        """
         if progress.elapsed_s < _WORTH_SHOWING_S:
             return
-        ahead = f", about {seconds(wait_s)} in the queue" if wait_s else ""
-        self._bar.set_postfix({**self._told, "job": f"{progress.state}{ahead}"})
+        wait_s = progress.predicted_wait_s
+        ahead = f", about {duration_text(wait_s)} in the queue" if wait_s else ""
+        self._bar.set_postfix({**self._postfix, "job": f"{progress.state}{ahead}"})
 
-    def on_step(self, run: TrainingRun, record: Record) -> None:
-        """Show a step."""
-        done = [r for r in run.history if r.step > record.step - 20]  # rates of what is recent
-        took_s = sum(r.seconds for r in done)
-        self._told = {
-            "loss": f"{record.loss:.4g}",
-            "POSTs": f"{sum(r.posts for r in run.history):,}",
-        }
-        if took_s > 0:
-            self._told["circuits/s"] = f"{sum(r.circuits for r in done) / took_s:,.0f}"
+    def on_step(self, run: Run, record: StepRecord) -> None:
+        """Show a step.
+
+        Args:
+            run: the run.
+            record: of the step.
+        """
+        self._posts += record.posts
+        recent = run.history[-_RECENT:]
+        recent_s = sum(r.seconds for r in recent)
+        self._postfix = {"loss": f"{record.loss:.4g}", "POSTs": f"{self._posts:,}"}
+        if recent_s > 0:
+            self._postfix["circuits/s"] = f"{sum(r.circuits for r in recent) / recent_s:,.0f}"
         if record.queue_s >= 1:
-            self._told["queued"] = seconds(record.queue_s)
+            self._postfix["queued"] = duration_text(record.queue_s)
         if run.spent_usd or run.left_usd is not None:
-            self._told["spent"] = f"${run.spent_usd:,.2f}"
+            self._postfix["spent"] = f"${run.spent_usd:,.2f}"
         if run.left_usd is not None:
-            self._told["left"] = f"${run.left_usd:,.2f}"
-        self._bar.set_postfix(self._told, refresh=False)
+            self._postfix["left"] = f"${run.left_usd:,.2f}"
+        self._bar.set_postfix(self._postfix, refresh=False)
         self._bar.update()
 
-    def on_stop(self, run: TrainingRun) -> None:
+    def on_stop(self, run: Run) -> None:
         """Close the bar."""
         if self._bar is not None:
             self._bar.close()
 
 
-def seconds(value: float) -> str:
-    """A duration as people say it."""
-    if value < 90:
-        return f"{value:.0f} s"
-    return f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"
+def duration_text(seconds: float) -> str:
+    """Return a duration in the unit that people use for it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _tqdm() -> Any:
-    """``tqdm.auto``, which warns in a notebook that has no widgets: there, the one of text."""
+    """Return ``tqdm.auto``; in a notebook without widgets the text bar, since it would warn."""
     if _is_notebook() and not _has_widgets():
         from tqdm import tqdm
     else:
@@ -145,7 +213,7 @@ def _tqdm() -> Any:
 
 
 def _has_widgets() -> bool:
-    """Whether this is a notebook in which a bar can be drawn."""
+    """Return True in a notebook in which a bar can be drawn."""
     return _is_notebook() and find_spec("ipywidgets") is not None
 
 

@@ -1,4 +1,4 @@
-"""What a training run remembers of its steps."""
+"""Records of the steps of a training run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class StepRecord:
     """One training step.
 
     Attributes:
@@ -17,10 +17,11 @@ class Record:
             after the step.
         circuits: executed by the step, its validation included.
         posts, requests: jobs, HTTP requests.
-        seconds: it took.
+        seconds: duration of the step.
         queue_s, run_s: of that, in the queue and on the machine, summed over jobs.
-        cost_usd: billed, in US dollars.
-        spent_usd: billed by the run's devices up to its end, what was not a step included.
+        cost_usd: billed for the step, in US dollars.
+        spent_usd: billed by the run's devices up to its end, calibration and evaluations
+            between the steps included.
     """
 
     step: int
@@ -37,18 +38,22 @@ class Record:
     spent_usd: float = 0.0
 
     def outcome(self) -> dict[str, float]:
-        """What a repeated run has to give again; the rest depends on the day and the machine."""
-        about = {"step": self.step, "epoch": self.epoch, "loss": self.loss}
-        return {**about, **self.metrics, "circuits": self.circuits}
+        """Return the values that a repeated run gives again; times and costs are left out."""
+        values = {"step": self.step, "epoch": self.epoch, "loss": self.loss}
+        return {**values, **self.metrics, "circuits": self.circuits}
 
     def as_dict(self) -> dict[str, float]:
-        """Everything, flat: a row of a table."""
+        """Return all values, metrics beside the others: a row of a table."""
         row = asdict(self)
         return {**{k: v for k, v in row.items() if k != "metrics"}, **row["metrics"]}
 
+    def value(self, name: str) -> float | None:
+        """Return the loss (``"loss"``) or a metric; None where the step has no such value."""
+        return self.loss if name == "loss" else self.metrics.get(name)
 
-def table(history: Sequence[Record]) -> dict[str, list[float]]:
-    """Records as columns; NaN where a record has no value."""
+
+def table(history: Sequence[StepRecord]) -> dict[str, list[float]]:
+    """Return records as columns; NaN where a record has no value."""
     rows = [record.as_dict() for record in history]
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row.get(name, float("nan")) for row in rows] for name in names}

@@ -1,4 +1,4 @@
-"""Data of a training run: which rows a step sees."""
+"""Data of a training run: the rows of each step."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.validation import check_count
 
 
 class MiniBatches:
-    """Which rows a step sees: a seeded shuffle per epoch, a function of the step alone.
+    """The rows of a step: a seeded shuffle per epoch, a function of the step alone.
 
     Args:
-        rows: how many there are.
+        rows: number of rows.
         size: of a batch; None for all rows.
         seed: of the shuffles.
         drop_last: leave the short batch at an epoch's end out, so that every step costs the
@@ -27,20 +28,16 @@ class MiniBatches:
     """
 
     def __init__(self, rows: int, size: int | None, seed: int, *, drop_last: bool = False) -> None:
-        size = rows if size is None else size
-        if not 1 <= size <= rows:
-            raise ConfigurationError(
-                f"batch_size={size} is not allowed; it has to be from 1 to {rows}."
-            )
+        size = rows if size is None else check_count("batch_size", size, most=rows)
         self.rows, self.size, self.seed = rows, size, seed
         self.per_epoch = rows // size if drop_last else -(-rows // size)
 
     def epoch(self, step: int) -> int:
-        """The epoch of a step; both from 1."""
+        """Return the epoch of a step; both count from 1."""
         return (step - 1) // self.per_epoch + 1
 
     def __call__(self, step: int) -> NDArray[np.int64]:
-        """Indices of a step's rows, steps from 1."""
+        """Return the indices of a step's rows, ``[rows]``; steps count from 1."""
         if self.size == self.rows:
             return np.arange(self.rows)
         order = np.random.default_rng([self.seed, self.epoch(step)]).permutation(self.rows)
@@ -49,10 +46,17 @@ class MiniBatches:
 
 
 def checked(data: Sequence[Any], name: str) -> tuple[Any, ...]:
-    """Arrays of one length, which is not 0.
+    """Return arrays of one length, which is not 0.
+
+    Args:
+        data: one array, or several with one row per sample.
+        name: of the option, for the message.
+
+    Returns:
+        The arrays.
 
     Raises:
-        ConfigurationError: they are not.
+        ConfigurationError: their lengths differ, or are 0.
     """
     parts = tuple(data) if isinstance(data, list | tuple) else (data,)
     lengths = {len(part) for part in parts}
@@ -66,12 +70,12 @@ def checked(data: Sequence[Any], name: str) -> tuple[Any, ...]:
 
 
 def digest(data: tuple[Any, ...] | None) -> str | None:
-    """A short name of data, which another process gives the same data too."""
+    """Return a short name of data; another process gives equal data the same one."""
     if data is None:
         return None
-    found = hashlib.sha256()
+    content = hashlib.sha256()
     for part in data:
         array = np.ascontiguousarray(part.detach().cpu() if hasattr(part, "detach") else part)
-        found.update(f"{array.dtype} {array.shape}".encode())
-        found.update(array.tobytes())
-    return found.hexdigest()[:16]
+        content.update(f"{array.dtype} {array.shape}".encode())
+        content.update(array.tobytes())
+    return content.hexdigest()[:16]

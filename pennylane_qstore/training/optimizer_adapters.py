@@ -1,11 +1,12 @@
-"""One training step, whoever makes it: PennyLane's optimizers, ours, or torch's."""
+"""Adapters that make a training step of PennyLane's optimizers, ours, or torch's."""
 
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
-from typing import Any, NamedTuple, Protocol
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from pennylane.numpy import tensor
@@ -20,12 +21,12 @@ from pennylane_qstore.training.spsa import SPSAOptimizer
 Batch = tuple[Any, ...]
 
 
-class Forward(NamedTuple):
+class Evaluation(NamedTuple):
     """The objective at one point.
 
     Attributes:
         loss: its value.
-        metrics: what else was asked of the same outputs, by name.
+        metrics: further values of the same outputs, by name.
     """
 
     loss: float
@@ -33,12 +34,15 @@ class Forward(NamedTuple):
 
 
 class Objective:
-    """What is minimised: ``cost(params, *batch)``, or a model and a loss of its outputs.
+    """The function that is minimised: ``cost(params, *batch)``, or a model and a loss.
 
     Args:
         model: the cost; with ``loss``, ``model(params, x)`` (``model(params)`` without data).
         loss: of ``(outputs, y)``; of ``(outputs,)`` if a batch has no labels.
         metrics: further numbers of the same arguments, by name. They cost no circuit.
+
+    Raises:
+        ConfigurationError: metrics without a loss.
     """
 
     def __init__(
@@ -52,141 +56,174 @@ class Objective:
         self.model, self.loss, self.metrics = model, loss, dict(metrics)
 
     def outputs(self, args: Batch, batch: Batch) -> Any:
-        """The model's outputs; the cost where there is no ``loss``."""
+        """Evaluate the model.
+
+        Args:
+            args: trained arguments.
+            batch: arrays with one row per sample: features first, then labels.
+
+        Returns:
+            The outputs; the cost where there is no ``loss``.
+        """
         return self.model(*args, *(batch if self.loss is None else batch[:1]))
 
     def value(self, outputs: Any, batch: Batch) -> Any:
-        """The loss of outputs."""
+        """Return the loss of outputs.
+
+        Args:
+            outputs: of the model.
+            batch: that they were computed on.
+
+        Returns:
+            A scalar of the interface of the outputs.
+        """
         return outputs if self.loss is None else self.loss(outputs, *batch[1:])
 
     def measured(self, outputs: Any, batch: Batch) -> dict[str, float]:
-        """The metrics of outputs."""
+        """Return the metrics of outputs.
+
+        Args:
+            outputs: of the model.
+            batch: that they were computed on.
+
+        Returns:
+            Values by name.
+        """
         if not self.metrics:
             return {}
-        found = _plain(outputs)
-        labels = tuple(_plain(part) for part in batch[1:])
-        return {name: float(metric(found, *labels)) for name, metric in self.metrics.items()}
+        values = _as_numpy(outputs)
+        labels = tuple(_as_numpy(part) for part in batch[1:])
+        return {name: float(metric(values, *labels)) for name, metric in self.metrics.items()}
 
 
-class Learner(Protocol):
-    """Holds parameters and an optimizer, and makes steps."""
+class OptimizerAdapter(ABC):
+    """Parameters and an optimizer, which make steps together.
 
-    objective: Objective
-    params: Any
-    optimizer: Any
+    Args:
+        objective: function that is minimised.
+        params: trained values: arrays, a tuple of them (several arguments), or a torch module.
+        optimizer: of PennyLane, of this package, or of torch.
+    """
 
-    def step(self, batch: Batch) -> Forward:
+    def __init__(self, objective: Objective, params: Any, optimizer: Any) -> None:
+        self.objective, self.params, self.optimizer = objective, params, optimizer
+
+    @abstractmethod
+    def step(self, batch: Batch) -> Evaluation:
         """Change the parameters; the objective before that."""
 
-    def evaluate(self, batch: Batch, params: Any = None) -> Forward:
-        """The objective where we are, or elsewhere; nothing changes."""
-
+    @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Parameters and optimizer, ready for JSON."""
+        """Return parameters and optimizer, ready for JSON."""
 
+    @abstractmethod
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a :meth:`state_dict`."""
 
+    def evaluate(self, batch: Batch, params: Any = None) -> Evaluation:
+        """Evaluate the objective; nothing changes.
 
-def learner(objective: Objective, params: Any, optimizer: Any) -> Learner:
-    """Who makes the steps.
+        Args:
+            batch: arrays with one row per sample.
+            params: point; by default the parameters as they stand.
+
+        Returns:
+            Loss and metrics.
+        """
+        args = _arguments(self.params if params is None else params)
+        with self._values_only():
+            outputs = real(self.objective.outputs(args, batch))
+            loss = as_loss(real(self.objective.value(outputs, batch)))
+        return Evaluation(loss, self.objective.measured(outputs, batch))
+
+    def _values_only(self) -> AbstractContextManager[Any]:
+        """Evaluate inside as quickly as it goes without derivatives."""
+        return deferred()
+
+
+def adapt(objective: Objective, params: Any, optimizer: Any) -> OptimizerAdapter:
+    """Return the adapter of an optimizer.
 
     Args:
-        objective: what is minimised.
-        params: what is trained: arrays, a tuple of them, or a torch module.
+        objective: function that is minimised.
+        params: trained values: arrays, a tuple of them, or a torch module.
         optimizer: with ``step_and_cost``, as PennyLane's have it, or a torch one.
 
+    Returns:
+        The adapter.
+
     Raises:
-        ConfigurationError: neither.
+        ConfigurationError: the optimizer is of neither kind.
     """
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(optimizer, torch.optim.Optimizer):
-        return TorchLearner(objective, params, optimizer)
+        return TorchAdapter(objective, params, optimizer)
     if not hasattr(optimizer, "step_and_cost"):
         raise ConfigurationError(
             f"A {type(optimizer).__name__} makes no steps here: give an optimizer of PennyLane or "
             "qstore (with step_and_cost), or a torch.optim one."
         )
-    return StepAndCost(objective, params, optimizer)
+    return PennyLaneAdapter(objective, params, optimizer)
 
 
-class StepAndCost:
+class PennyLaneAdapter(OptimizerAdapter):
     """Steps of PennyLane's optimizers and ours; a tuple of parameters is several arguments."""
 
-    def __init__(self, objective: Objective, params: Any, optimizer: Any) -> None:
-        self.objective, self.params, self.optimizer = objective, params, optimizer
-
-    def step(self, batch: Batch) -> Forward:
+    def step(self, batch: Batch) -> Evaluation:
         """Change the parameters; the objective before that."""
-        here = self._args(self.params)
-        kept: list[Any] = []
+        current = _arguments(self.params)
+        outputs_here: list[Any] = []
 
         def objective(*args: Any) -> Any:
             outputs = self.objective.outputs(args, batch)
-            if self.objective.metrics and _is_here(args, here):
-                kept[:] = [outputs]
+            if self.objective.metrics and _is_same_point(args, current):
+                outputs_here[:] = [outputs]
             return self.objective.value(outputs, batch)
 
         # Some stock optimizers ask more of a QNode than its value: it is handed over as it is.
-        is_plain = self.objective.loss is None and not batch
-        target = self.objective.model if is_plain else objective
-        # Stock optimizers know nothing of batches: what they evaluate is collected for them.
-        # Ours do, and may have been told not to.
-        ours = isinstance(self.optimizer, SPSAOptimizer)
-        with nullcontext() if ours else deferred():
-            new, loss = self.optimizer.step_and_cost(target, *here)
-            found = as_loss(real(loss))
-        metrics = self.objective.measured(real(kept[0]), batch) if kept else {}
+        is_bare = self.objective.loss is None and not batch
+        target = self.objective.model if is_bare else objective
+        # Stock optimizers know nothing of batches: their evaluations are collected for them.
+        # Ours collect by themselves, unless their mode says otherwise.
+        is_ours = isinstance(self.optimizer, SPSAOptimizer)
+        with nullcontext() if is_ours else deferred():
+            new, value = self.optimizer.step_and_cost(target, *current)
+            loss = as_loss(real(value))
+        metrics = self.objective.measured(real(outputs_here[0]), batch) if outputs_here else {}
         new = real(new)
         self.params = tuple(new) if isinstance(self.params, tuple) else new
-        return Forward(found, metrics)
-
-    def evaluate(self, batch: Batch, params: Any = None) -> Forward:
-        """The objective where we are, or elsewhere; nothing changes."""
-        args = self._args(self.params if params is None else params)
-        with deferred():
-            outputs = real(self.objective.outputs(args, batch))
-            loss = as_loss(real(self.objective.value(outputs, batch)))
-        return Forward(loss, self.objective.measured(outputs, batch))
+        return Evaluation(loss, metrics)
 
     def state_dict(self) -> dict[str, Any]:
-        """Parameters and optimizer, ready for JSON."""
-        own = getattr(self.optimizer, "state_dict", None)
-        # Functions among a stock optimizer's attributes are settings, and the program's.
-        state = (
-            {k: v for k, v in vars(self.optimizer).items() if not callable(v)}
-            if own is None
-            else own()
-        )
+        """Return parameters and optimizer, ready for JSON."""
+        if hasattr(self.optimizer, "state_dict"):
+            state = self.optimizer.state_dict()
+        else:
+            # Functions among a stock optimizer's attributes are settings, and the program's.
+            state = {k: v for k, v in vars(self.optimizer).items() if not callable(v)}
         return {"params": encode(self.params), "optimizer": encode(state)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a :meth:`state_dict`."""
         self.params = decode(state["params"])
-        found = decode(state["optimizer"])
+        saved = decode(state["optimizer"])
         if hasattr(self.optimizer, "load_state_dict"):
-            self.optimizer.load_state_dict(found)
+            self.optimizer.load_state_dict(saved)
         else:
-            vars(self.optimizer).update(found)
-
-    @staticmethod
-    def _args(params: Any) -> tuple[Any, ...]:
-        return params if isinstance(params, tuple) else (params,)
+            vars(self.optimizer).update(saved)
 
 
-class TorchLearner:
+class TorchAdapter(OptimizerAdapter):
     """Steps of torch's optimizers: ``params`` is a module, a tensor, or a tuple of tensors."""
 
-    def __init__(self, objective: Objective, params: Any, optimizer: Any) -> None:
-        self.objective, self.params, self.optimizer = objective, params, optimizer
-
-    def step(self, batch: Batch) -> Forward:
+    def step(self, batch: Batch) -> Evaluation:
         """Change the parameters; the objective before that."""
-        first: list[tuple[Any, Any]] = []
+        first: list[tuple[float, Any]] = []
+        args = _arguments(self.params)
 
         def closure() -> Any:
             self.optimizer.zero_grad()
-            outputs = self._outputs(self.params, batch)
+            outputs = self.objective.outputs(args, batch)
             loss = self.objective.value(outputs, batch)
             if not first:
                 first.append((float(loss.detach()), outputs))
@@ -196,56 +233,48 @@ class TorchLearner:
 
         self.optimizer.step(closure)
         loss, outputs = first[0]
-        return Forward(loss, self.objective.measured(outputs, batch))
-
-    def evaluate(self, batch: Batch, params: Any = None) -> Forward:
-        """The objective where we are, or elsewhere; nothing changes."""
-        import torch
-
-        with torch.no_grad():
-            outputs = self._outputs(self.params if params is None else params, batch)
-            loss = as_loss(self.objective.value(outputs, batch))
-        return Forward(loss, self.objective.measured(outputs, batch))
+        return Evaluation(loss, self.objective.measured(outputs, batch))
 
     def state_dict(self) -> dict[str, Any]:
-        """Parameters and optimizer, ready for JSON."""
+        """Return parameters and optimizer, ready for JSON."""
         params = self.params.state_dict() if self._is_module() else self.params
         return {"params": encode(params), "optimizer": encode(self.optimizer.state_dict())}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a :meth:`state_dict`; the optimizer's tensors stay the ones they are."""
+        """Go on from a :meth:`state_dict`; the optimizer's tensors stay the same objects."""
         import torch
 
-        found = decode(state["params"])
+        saved = decode(state["params"])
         if self._is_module():
-            self.params.load_state_dict(found)
+            self.params.load_state_dict(saved)
         else:
-            mine, its = (p if isinstance(p, tuple) else (p,) for p in (self.params, found))
             with torch.no_grad():
-                for old, new in zip(mine, its, strict=True):
+                for old, new in zip(_arguments(self.params), _arguments(saved), strict=True):
                     old.copy_(new)
         self.optimizer.load_state_dict(decode(state["optimizer"]))
 
-    def _outputs(self, params: Any, batch: Batch) -> Any:
-        args = params if isinstance(params, tuple) else (params,)
-        return self.objective.outputs(args, batch)
+    def _values_only(self) -> AbstractContextManager[Any]:
+        import torch
+
+        return cast(AbstractContextManager[Any], torch.no_grad())
 
     def _is_module(self) -> bool:
         return hasattr(self.params, "state_dict")
 
 
-# --------------------------------------------------------------------------- values
+def _arguments(params: Any) -> tuple[Any, ...]:
+    """Return parameters as an objective's arguments."""
+    return params if isinstance(params, tuple) else (params,)
 
 
-def _is_here(args: tuple[Any, ...], here: tuple[Any, ...]) -> bool:
-    """Whether an optimizer evaluates the current point, under autograd's trace or not.
+def _is_same_point(args: tuple[Any, ...], point: tuple[Any, ...]) -> bool:
+    """Return True where an optimizer evaluates a point itself, under autograd's trace or not.
 
     Ours hands torch's tensors over detached: the same memory.
     """
     return all(
-        _untraced(arg) is point
-        or (hasattr(point, "data_ptr") and arg.data_ptr() == point.data_ptr())
-        for arg, point in zip(leaves_of(args), leaves_of(here), strict=True)
+        _untraced(arg) is leaf or (hasattr(leaf, "data_ptr") and arg.data_ptr() == leaf.data_ptr())
+        for arg, leaf in zip(leaves_of(args), leaves_of(point), strict=True)
     )
 
 
@@ -255,10 +284,10 @@ def _untraced(value: Any) -> Any:
     return value
 
 
-def _plain(value: Any) -> Any:
-    """NumPy of arrays of any kind; trees of them stay trees."""
+def _as_numpy(value: Any) -> Any:
+    """Return NumPy arrays of arrays of any kind; trees of them stay trees."""
     if isinstance(value, tuple | list):
-        return type(value)(_plain(item) for item in value)
+        return type(value)(_as_numpy(item) for item in value)
     value = _untraced(value)
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.history import Record
+from pennylane_qstore.training.history import StepRecord
 
 Floats = npt.NDArray[np.float64]
 
@@ -101,7 +101,7 @@ class Regions(NamedTuple):
 
 
 def learning_curve(
-    history: Sequence[Record] | Sequence[Sequence[Record]],
+    history: Sequence[StepRecord] | Sequence[Sequence[StepRecord]],
     name: str = "loss",
     *,
     window: int = 20,
@@ -118,7 +118,7 @@ def learning_curve(
     Raises:
         ConfigurationError: no step has such a number.
     """
-    runs = [history] if history and isinstance(history[0], Record) else list(history)
+    runs = [history] if history and isinstance(history[0], StepRecord) else list(history)
     columns = [_column(run, name) for run in runs]  # type: ignore[arg-type]
     length = min((len(steps) for steps, _ in columns), default=0)
     if not length:
@@ -131,7 +131,7 @@ def learning_curve(
     return LearningCurve(label or name, steps, mean, middle, low, high, len(runs), window)
 
 
-def step_times(history: Sequence[Record]) -> StepTimes:
+def step_times(history: Sequence[StepRecord]) -> StepTimes:
     """Queue, machine, and everything else, of each step.
 
     Jobs that travel at the same time wait at the same time: of their summed seconds at most
@@ -146,7 +146,7 @@ def step_times(history: Sequence[Record]) -> StepTimes:
     return StepTimes(steps, queue_s, run_s, seconds - queue_s - run_s)
 
 
-def costs(history: Sequence[Record], budget_usd: float | None = None) -> Costs:
+def costs(history: Sequence[StepRecord], budget_usd: float | None = None) -> Costs:
     """What had been billed: by the steps, and by calibration and evaluation between them."""
     before = [history[0].spent_usd - history[0].cost_usd] if history else [0.0]
     steps = np.array([0, *(r.step for r in history)], dtype=float)
@@ -374,7 +374,7 @@ def _plain(axes: Any) -> Any:
     return axes
 
 
-def _column(run: Sequence[Record], name: str) -> tuple[Floats, Floats]:
+def _column(run: Sequence[StepRecord], name: str) -> tuple[Floats, Floats]:
     """Steps that have a value, and the values."""
     rows = [(r.step, r.loss if name == "loss" else r.metrics[name])
             for r in run if name == "loss" or name in r.metrics]  # fmt: skip

@@ -6,12 +6,10 @@ import hashlib
 import json
 import logging
 import secrets
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,11 @@ from pennylane_qstore.errors import BudgetExceeded, ConfigurationError
 from pennylane_qstore.training import checkpoint as files
 from pennylane_qstore.training.callbacks import Callback, ProgressBar, StepFunction
 from pennylane_qstore.training.devices import Devices
-from pennylane_qstore.training.history import Record, table
+from pennylane_qstore.training.history import StepRecord, table
 from pennylane_qstore.training.minibatches import MiniBatches, checked, digest
-from pennylane_qstore.training.optimizer_adapters import Objective, learner
+from pennylane_qstore.training.optimizer_adapters import Objective, OptimizerAdapter, adapt
+from pennylane_qstore.training.stopping import EarlyStopping, Interrupt
+from pennylane_qstore.validation import check_count
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +29,11 @@ logger = logging.getLogger(__name__)
 class TrainingRun:
     """A training run: mini-batches, validation, history, budget, checkpoint, exact resume.
 
-    Every step ends with a checkpoint: one file, replaced atomically, with parameters,
-    optimizer, every random state, the place in the data and in the device's ledger, and the
-    history. A run that was killed goes on bit for bit as if it had not been; the job that was
-    in flight is taken from the ledger and not paid again (a ledger in a file is what devices
-    on a paid backend have by default).
+    Every step ends with a checkpoint: a line of history, and a file, replaced atomically, with
+    parameters, optimizer, every random state, the place in the data and in the device's ledger. A
+    run that was killed goes on bit for bit as if it had not been; the job that was in flight is
+    taken from the ledger and not paid again (a ledger in a file is the default of devices on a
+    paid backend).
 
     Args:
         model: ``cost(params, x, y)`` (``cost(params)`` without data), which is minimised; or,
@@ -58,11 +58,12 @@ class TrainingRun:
             torch layers. ``()`` if there is none.
         budget_usd: the run stops before the batch that would exceed it (US dollars). On
             devices without a budget of their own.
-        checkpoint: the file; None keeps none.
+        checkpoint: the file of the state, with the history in ``<name>.history.jsonl`` beside it;
+            None keeps none.
         resume: True goes on where the checkpoint stands, if there is one; False starts anew and
             replaces it; None (the default) starts, and refuses to replace one.
         name: of the run, in progress and ledger.
-        callbacks: :class:`Callback` objects, or functions called with each :class:`Record`.
+        callbacks: :class:`Callback` objects, or functions called with each :class:`StepRecord`.
         progress: whether a bar is shown; None for terminals and notebooks only.
         clock: seconds, for tests.
 
@@ -100,43 +101,36 @@ class TrainingRun:
         checkpoint: str | Path | None = None,
         resume: bool | None = None,
         name: str = "run",
-        callbacks: Sequence[Callback | Callable[[Record], None]] = (),
+        callbacks: Sequence[Callback | Callable[[StepRecord], None]] = (),
         progress: bool | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        for setting, value in (("validate_every", validate_every), ("patience", patience)):
-            if value is not None and value < 1:
-                raise ConfigurationError(f"{setting}={value} is not allowed; at least 1.")
         self.name = name
         self.run_id = f"{name}-{secrets.token_hex(4)}"
         """Name of the run in the ledger."""
-        self.history: list[Record] = []
-        self.best: Record | None = None
-        """The record with the least (validation) loss."""
+        self.history: list[StepRecord] = []
         self.stopped: str | None = None
         """Why it stopped: steps, patience, budget, interrupt or callback."""
-        is_module = params is None and hasattr(model, "parameters")
-        if is_module and loss is None:
-            raise ConfigurationError("A torch module needs a loss= of its outputs.")
-        objective = Objective(_applied if is_module else model, loss, metrics or {})
-        self._learner = learner(objective, model if is_module else params, optimizer)
+        self._adapter = _adapter(model, params, optimizer, loss, metrics or {})
         self._devices = Devices.of(model, device)
         self._data = None if data is None else checked(data, "data")
         self._validation = None if validation is None else checked(validation, "validation")
-        self._validate_every, self._patience = validate_every, patience
-        self._min_delta, self._budget_usd = min_delta, budget_usd
-        self._path = None if checkpoint is None else Path(checkpoint)
+        self._validate_every = check_count("validate_every", validate_every)
+        watched = "loss" if validation is None else "val_loss"
+        self._stopping = EarlyStopping(watched, patience, min_delta)
+        self._budget_usd = budget_usd
+        self._files = None if checkpoint is None else files.Checkpoint(Path(checkpoint))
         self._resume, self._clock = resume, clock
         self._batch_size, self._drop_last = batch_size, drop_last
         self._seed = secrets.randbits(32) if seed is None else seed
         self._seed_given = seed is not None
         self._batches = self._make_batches()
         self._callbacks = [c if isinstance(c, Callback) else StepFunction(c) for c in callbacks]
-        self._bar = ProgressBar(progress)
-        self._begun = self._opened = self._asked_to_stop = self._interrupted = False
+        self._bar, self._interrupt = ProgressBar(progress), Interrupt()
+        self._begun = self._opened = self._asked_to_stop = False
         self._best_params: Any = None
-        self._rows: list[dict[str, Any]] = []  # the history as the checkpoint has it
         self._saved: dict[str, Any] = {}
+        self._saved_steps = 0
 
     def __repr__(self) -> str:
         loss = f", loss {self.history[-1].loss:.4g}" if self.history else ""
@@ -145,7 +139,12 @@ class TrainingRun:
     @property
     def params(self) -> Any:
         """The parameters as they stand."""
-        return self._learner.params
+        return self._adapter.params
+
+    @property
+    def best(self) -> StepRecord | None:
+        """The record with the least (validation) loss."""
+        return self._stopping.best
 
     @property
     def best_params(self) -> Any:
@@ -155,7 +154,7 @@ class TrainingRun:
     @property
     def optimizer(self) -> Any:
         """The optimizer."""
-        return self._learner.optimizer
+        return self._adapter.optimizer
 
     @property
     def step(self) -> int:
@@ -193,16 +192,16 @@ class TrainingRun:
         """
         total = self._total(steps, epochs)
         self._open()
-        self._asked_to_stop = self._interrupted = False
+        self._asked_to_stop = self._interrupt.requested = False
         self.stopped = None
         self._devices.restore(self._saved["devices"])  # others may have used them meanwhile
-        with self._attached(), self._watched(total), self._stopping_on_interrupt():
+        with self._attached(), self._observed(total), self._interrupt.handled():
             self._begin()
             while (reason := self._reason(total)) is None:
                 try:
                     with self._undone_on_error():
                         record = self._step()
-                        self._tell("on_step", record)
+                        self._notify("on_step", record)
                 except BudgetExceeded as error:
                     logger.warning("The run stops after step %d: %s", self.step, error)
                     reason = "budget"
@@ -212,7 +211,7 @@ class TrainingRun:
         return self
 
     def evaluate(self, data: Sequence[Any] | None = None, params: Any = None) -> dict[str, float]:
-        """Loss and metrics on data, where the run stands or at other parameters.
+        """Evaluate loss and metrics on data, where the run stands or at other parameters.
 
         The run goes on as if this had not been. Asked again, it is paid for once.
 
@@ -225,19 +224,19 @@ class TrainingRun:
         """
         self._open()
         batch = (self._data or ()) if data is None else checked(data, "data")
-        at = self._learner.state_dict()["params"] if params is None else files.encode(params)
-        about = hashlib.sha256(f"{digest(batch)} {json.dumps(at)}".encode()).hexdigest()[:16]
+        point = self._adapter.state_dict()["params"] if params is None else files.encode(params)
+        about = hashlib.sha256(f"{digest(batch)} {json.dumps(point)}".encode()).hexdigest()[:16]
         with self._devices.isolated(), self._attached(about):
-            found = self._learner.evaluate(batch, params)
-        return {"loss": found.loss, **found.metrics}
+            evaluation = self._adapter.evaluate(batch, params)
+        return {"loss": evaluation.loss, **evaluation.metrics}
 
     def cost_of(self, step: int) -> Callable[..., Any]:
-        """The objective on the samples of a step, as a function of the parameters."""
-        objective, (batch, _) = self._learner.objective, self._samples(step)
+        """Return the objective on the samples of a step, as a function of the parameters."""
+        objective, (batch, _) = self._adapter.objective, self._samples(step)
         return lambda *args: objective.value(objective.outputs(args, batch), batch)
 
     def table(self) -> dict[str, list[float]]:
-        """The history as columns, ready for ``pandas.DataFrame``; NaN where there is no value."""
+        """Return the history as columns, for ``pandas.DataFrame``; NaN where there is no value."""
         return table(self.history)
 
     def stop(self) -> None:
@@ -250,73 +249,61 @@ class TrainingRun:
         if self._begun:
             return
         with self._undone_on_error():
-            self._tell("on_begin")
+            self._notify("on_begin")
             self._begun = True
         self._save()
 
-    def _step(self) -> Record:
+    def _step(self) -> StepRecord:
         step, before, start = self.step + 1, self._devices.counts(), self._clock()
         batch, epoch = self._samples(step)
-        found = self._learner.step(batch)
-        metrics = dict(found.metrics)
+        evaluation = self._adapter.step(batch)
+        metrics = dict(evaluation.metrics)
         if self._validation is not None and step % self._validate_every == 0:
-            seen = self._learner.evaluate(self._validation)
-            metrics["val_loss"] = seen.loss
-            metrics.update({f"val_{name}": value for name, value in seen.metrics.items()})
+            validation = self._adapter.evaluate(self._validation)
+            metrics["val_loss"] = validation.loss
+            metrics.update({f"val_{name}": value for name, value in validation.metrics.items()})
         seconds = self._clock() - start
         spent = {name: value - before[name] for name, value in self._devices.counts().items()}
-        record = Record(
-            step, epoch, found.loss, metrics, int(spent["circuits"]), int(spent["jobs"]),
+        record = StepRecord(
+            step, epoch, evaluation.loss, metrics, int(spent["circuits"]), int(spent["jobs"]),
             int(spent["requests"]), seconds, spent["queue_s"], spent["run_s"], spent["cost_usd"],
             self.spent_usd,
         )  # fmt: skip
         self.history.append(record)
-        self._rows.append(asdict(record))
-        self._remember_best(record)
+        if self._stopping.improves(record):
+            self._best_params = self._adapter.state_dict()["params"]
         return record
 
     def _samples(self, step: int) -> tuple[tuple[Any, ...], int]:
-        """The data of a step, and its epoch."""
+        """Return the data of a step, and its epoch."""
         if self._batches is None or self._data is None:
             return (), step
         rows = self._batches(step)
         return tuple(part[rows] for part in self._data), self._batches.epoch(step)
 
-    def _remember_best(self, record: Record) -> None:
-        value = self._watched_loss(record)
-        if value is None:
-            return
-        least = None if self.best is None else self._watched_loss(self.best)
-        if least is None or value < least - self._min_delta:
-            self.best = record
-            self._best_params = self._learner.state_dict()["params"]
-
-    def _watched_loss(self, record: Record) -> float | None:
-        """What early stopping looks at."""
-        return record.loss if self._validation is None else record.metrics.get("val_loss")
-
     def _reason(self, total: int) -> str | None:
-        """Why the run is over, if it is."""
-        if self._interrupted:
+        """Return why the run is over; None while it is not."""
+        if self._interrupt.requested:
             return "interrupt"
         if self._asked_to_stop:
             return "callback"
         if self.step >= total:
             return "steps"
-        if self._patience is not None and self.best is not None:
-            since = self.history[self.best.step :]
-            if sum(self._watched_loss(r) is not None for r in since) >= self._patience:
-                return "patience"
-        return None
+        return "patience" if self._stopping.is_exhausted(self.history) else None
 
     def _total(self, steps: int | None, epochs: int | None) -> int:
         if (steps is None) == (epochs is None):
             raise ConfigurationError("train() needs steps=, or epochs=, and not both.")
         per_epoch = 1 if self._batches is None else self._batches.per_epoch
-        total = steps if steps is not None else (epochs or 0) * per_epoch
-        if total < 1:
-            raise ConfigurationError(f"steps={total} is not allowed; it has to be at least 1.")
-        return total
+        return check_count("steps", steps if steps is not None else (epochs or 0) * per_epoch)
+
+    def _make_batches(self) -> MiniBatches | None:
+        if self._data is None:
+            if self._batch_size is not None:
+                raise ConfigurationError("batch_size= needs data=.")
+            return None
+        rows = len(self._data[0])
+        return MiniBatches(rows, self._batch_size, self._seed, drop_last=self._drop_last)
 
     # ------------------------------------------------------------------ state
 
@@ -324,57 +311,61 @@ class TrainingRun:
         """Read the checkpoint, or write the first one before anything is sent."""
         if self._opened:
             return
-        if self._path is not None and self._path.exists():
-            if self._resume is None:
-                raise ConfigurationError(
-                    f"{str(self._path)!r} is the checkpoint of a run. resume=True goes on with it, "
-                    "resume=False starts anew and replaces it."
-                )
-            if self._resume:
-                self._load(files.read(self._path))
-        if self._path is not None:
+        if self._files is not None:
+            if self._files.path.exists():
+                self._go_on(self._files)
             self._devices.check_sizes()
         self._save()
         self._opened = True
 
-    def _load(self, state: dict[str, Any]) -> None:
+    def _go_on(self, checkpoint: files.Checkpoint) -> None:
+        """Take over a checkpoint of the same run, if that is wanted."""
+        shown = repr(str(checkpoint.path))
+        if self._resume is None:
+            raise ConfigurationError(
+                f"{shown} is the checkpoint of a run. resume=True goes on with it, resume=False "
+                "starts anew and replaces it."
+            )
+        if not self._resume:
+            return
+        state, history = checkpoint.load()
         missing = [name for name in self._state() if name not in state]
         if missing:
             raise ConfigurationError(
-                f"{str(self._path)!r} is no checkpoint of a run: it has no {', '.join(missing)}."
+                f"{shown} is no checkpoint of a run: it has no {', '.join(missing)}."
             )
-        mine, its = self._settings(), state["settings"]
+        mine, saved = self._settings, state["settings"]
         if not self._seed_given:
-            mine["seed"] = its["seed"]
-        other = [name for name, value in mine.items() if its.get(name) != value]
+            mine["seed"] = self._seed = saved["seed"]
+            self._batches = self._make_batches()
+        other = [name for name, value in mine.items() if saved.get(name) != value]
         if other:
-            told = "; ".join(f"{n}: {its.get(n)!r} there, {mine[n]!r} here" for n in other)
+            differences = "; ".join(f"{n}: {saved.get(n)!r} there, {mine[n]!r} here" for n in other)
             raise ConfigurationError(
-                f"{str(self._path)!r} is the checkpoint of another run ({told}). Go on with the "
-                "same program, data and seed, or start anew with another file or resume=False."
+                f"{shown} is the checkpoint of another run ({differences}). Go on with the same "
+                "program, data and seed, or start anew with another file or resume=False."
             )
-        self._seed = its["seed"]
-        self._batches = self._make_batches()
+        self.history = history
         try:
             self._restore(state)
         except ConfigurationError as error:
-            where = (
-                f"{str(self._path)!r} is the checkpoint of another run, or one planned for other"
-            )
-            raise ConfigurationError(f"{where} steps. {error}") from error
+            raise ConfigurationError(
+                f"{shown} is the checkpoint of another run, or one planned for other steps. {error}"
+            ) from error
         logger.info("Run %s goes on after step %d.", self.run_id, self.step)
 
     def _save(self) -> None:
-        self._saved = self._state()
-        if self._path is not None:
-            files.write(self._path, self._saved)
+        self._saved, self._saved_steps = self._state(), self.step
+        if self._files is not None:
+            self._files.save(self._saved, self.history)
 
     def _state(self) -> dict[str, Any]:
+        """Return the values that a step changes, beside the history."""
         return {
             "run": self.run_id,
-            "settings": self._settings(),
+            "settings": self._settings,
             "begun": self._begun,
-            "learner": self._learner.state_dict(),
+            "adapter": self._adapter.state_dict(),
             "best": None if self.best is None else self.best.step,
             "best_params": self._best_params,
             "random": files.random_states(),
@@ -383,16 +374,13 @@ class TrainingRun:
                 name: files.encode(callback.state_dict())
                 for name, callback in self._with_state().items()
             },
-            "history": list(self._rows),
         }
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         self.run_id, self._begun = state["run"], state["begun"]
-        self._learner.load_state_dict(state["learner"])
-        self._rows = list(state["history"])
-        self.history = [Record(**row) for row in self._rows]
+        self._adapter.load_state_dict(state["adapter"])
         best = state["best"]
-        self.best = None if best is None else self.history[best - 1]
+        self._stopping.best = None if best is None else self.history[best - 1]
         self._best_params = state["best_params"]
         files.set_random_states(state["random"])
         self._devices.restore(state["devices"])
@@ -400,8 +388,9 @@ class TrainingRun:
             if name in state["callbacks"]:
                 callback.load_state_dict(files.decode(state["callbacks"][name]))
 
+    @cached_property
     def _settings(self) -> dict[str, Any]:
-        """What has to be the same when a run goes on."""
+        """The settings that have to be the same when a run goes on."""
         return {
             "name": self.name,
             "seed": self._seed,
@@ -415,7 +404,7 @@ class TrainingRun:
         }
 
     def _with_state(self) -> dict[str, Any]:
-        """Callbacks that are kept in the checkpoint, by a name that another start gives too."""
+        """Return the callbacks that are kept, by a name that another start gives them too."""
         kept: dict[str, Any] = {}
         for callback in self._callbacks:
             if hasattr(callback, "state_dict"):
@@ -424,68 +413,50 @@ class TrainingRun:
 
     @contextmanager
     def _undone_on_error(self) -> Iterator[None]:
-        """A step that fails leaves everything as it was, so that it can be repeated exactly."""
+        """Leave everything as it was if a step fails, so that it can be repeated exactly."""
         try:
             yield
         except BaseException:
+            del self.history[self._saved_steps :]
             self._restore(self._saved)
             raise
 
-    def _make_batches(self) -> MiniBatches | None:
-        if self._data is None:
-            if self._batch_size is not None:
-                raise ConfigurationError("batch_size= needs data=.")
-            return None
-        rows = len(self._data[0])
-        return MiniBatches(rows, self._batch_size, self._seed, drop_last=self._drop_last)
-
-    # ------------------------------------------------------------------ who watches
+    # ------------------------------------------------------------------ observers
 
     def _attached(self, part: str = "") -> Any:
-        """The devices' jobs belong to the run, and report to it, while they execute."""
+        """Let the devices' jobs belong to the run, and report to it, while they execute."""
         return self._devices.attach(
             self.run_id,
             self._budget_usd,
-            lambda progress: self._tell("on_wait", progress),
+            lambda progress: self._notify("on_wait", progress),
             part,
         )
 
     @contextmanager
-    def _watched(self, total: int) -> Iterator[None]:
-        self._tell("on_start", total)
+    def _observed(self, total: int) -> Iterator[None]:
+        self._notify("on_start", total)
         try:
             yield
         finally:
-            self._tell("on_stop")
+            self._notify("on_stop")
 
-    def _tell(self, event: str, *about: Any) -> None:
-        for watcher in (*self._callbacks, self._bar):
-            getattr(watcher, event)(self, *about)
-
-    @contextmanager
-    def _stopping_on_interrupt(self) -> Iterator[None]:
-        """The first Ctrl-C waits for the step, the second one does not."""
-        default = signal.default_int_handler
-        if (
-            threading.current_thread() is not threading.main_thread()
-            or signal.getsignal(signal.SIGINT) is not default
-        ):
-            yield  # somebody else decides what Ctrl-C means
-            return
-
-        def handle(number: int, frame: Any) -> None:
-            if self._interrupted:
-                default(number, frame)
-            self._interrupted = True
-            logger.warning("The run stops after this step; Ctrl-C again stops it now.")
-
-        signal.signal(signal.SIGINT, handle)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, default)
+    def _notify(self, event: str, *about: Any) -> None:
+        for observer in (*self._callbacks, self._bar):
+            getattr(observer, event)(self, *about)
 
 
-def _applied(module: Any, *inputs: Any) -> Any:
-    """A torch module's outputs: its parameters are itself."""
-    return module(*inputs)
+def _adapter(
+    model: Any,
+    params: Any,
+    optimizer: Any,
+    loss: Callable[..., Any] | None,
+    metrics: Mapping[str, Callable[..., Any]],
+) -> OptimizerAdapter:
+    """Return the adapter of a run; a torch module is its own parameters."""
+    if params is not None or not hasattr(model, "parameters"):
+        return adapt(Objective(model, loss, metrics), params, optimizer)
+    if loss is None:
+        raise ConfigurationError("A torch module needs a loss= of its outputs.")
+    return adapt(
+        Objective(lambda module, *inputs: module(*inputs), loss, metrics), model, optimizer
+    )

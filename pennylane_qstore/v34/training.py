@@ -16,7 +16,7 @@ from pennylane import numpy as pnp
 
 from pennylane_qstore.backends import backend
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.callbacks import Callback
+from pennylane_qstore.training.callbacks import Callback, Run
 from pennylane_qstore.training.minibatches import checked
 from pennylane_qstore.training.run import TrainingRun
 from pennylane_qstore.v34 import model
@@ -25,7 +25,7 @@ from pennylane_qstore.v34.performance import PerformanceTracker
 
 if TYPE_CHECKING:
     from pennylane_qstore.device import IonQDevice
-    from pennylane_qstore.training.history import Record
+    from pennylane_qstore.training.history import StepRecord
     from pennylane_qstore.v34.config import TrainingConfig
 
 logger = logging.getLogger(__name__)
@@ -188,7 +188,7 @@ class _Watcher(Callback):
         self._config, self._history, self._per_epoch = config, history, per_epoch
         self._told = on_step
 
-    def on_step(self, run: TrainingRun, record: Record) -> None:
+    def on_step(self, run: Run, record: StepRecord) -> None:
         """Keep a step."""
         config, history = self._config, self._history
         history.params = run.params

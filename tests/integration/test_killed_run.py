@@ -78,7 +78,7 @@ def test_twenty_kills_change_nothing_and_cost_nothing(tmp_path):
             posts, delay_s = rng.randint(1, 5), rng.uniform(0, 2 * JOB_S)
             process = start(emulator, tmp_path / "killed")
             assert kill_while_training(process, emulator, posts, delay_s), "it ended too soon"
-            at.append(len(json.loads(checkpoint.read_text())["history"]))
+            at.append(json.loads(checkpoint.read_text())["steps"])
         finish(start(emulator, tmp_path / "killed"))
         assert at == sorted(at)
         assert len(set(at)) > KILLS / 2, at  # it was killed in many a place
@@ -93,7 +93,7 @@ def test_twenty_kills_change_nothing_and_cost_nothing(tmp_path):
         json.loads((tmp_path / name / "checkpoint.json").read_text())
         for name in ("whole", "killed")
     ]
-    for part in ("learner", "devices", "best", "best_params"):
+    for part in ("adapter", "steps", "devices", "best", "best_params"):
         assert states[0][part] == states[1][part], part
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training import plots
-from pennylane_qstore.training.history import Record
+from pennylane_qstore.training.history import StepRecord
 
 pytest.importorskip("matplotlib").use("Agg")
 
@@ -19,7 +19,7 @@ def _close():
 
 
 def history(losses, **fields):
-    return [Record(i, 1, float(v), **fields) for i, v in enumerate(losses, 1)]
+    return [StepRecord(i, 1, float(v), **fields) for i, v in enumerate(losses, 1)]
 
 
 def test_a_curve_of_one_run_is_its_values_and_their_moving_mean():
@@ -40,7 +40,9 @@ def test_a_band_holds_the_middle_two_thirds_of_the_runs():
 
 
 def test_metrics_that_some_steps_have_are_drawn_where_they_are():
-    records = [Record(i, 1, 0.0, {"val_loss": float(i)} if i % 2 == 0 else {}) for i in range(1, 9)]
+    records = [
+        StepRecord(i, 1, 0.0, {"val_loss": float(i)} if i % 2 == 0 else {}) for i in range(1, 9)
+    ]
     curve = plots.learning_curve(records, "val_loss", window=1)
     assert curve.steps.tolist() == [2, 4, 6, 8]
     with pytest.raises(ConfigurationError, match="'accuracy'"):
@@ -49,8 +51,8 @@ def test_metrics_that_some_steps_have_are_drawn_where_they_are():
 
 def test_the_time_of_a_step_adds_up():
     records = [
-        Record(1, 1, 0.0, seconds=10.0, queue_s=6.0, run_s=3.0),
-        Record(2, 1, 0.0, seconds=4.0, queue_s=6.0, run_s=2.0),  # jobs side by side
+        StepRecord(1, 1, 0.0, seconds=10.0, queue_s=6.0, run_s=3.0),
+        StepRecord(2, 1, 0.0, seconds=4.0, queue_s=6.0, run_s=2.0),  # jobs side by side
     ]
     times = plots.step_times(records)
     np.testing.assert_allclose(times.queue_s + times.run_s + times.rest_s, [10, 4])
@@ -61,7 +63,7 @@ def test_the_time_of_a_step_adds_up():
 def test_costs_are_summed_up():
     """Calibration cost 5 dollars, something between the steps 1."""
     records = [
-        Record(step, step, 1.0, cost_usd=2.5, spent_usd=spent)
+        StepRecord(step, step, 1.0, cost_usd=2.5, spent_usd=spent)
         for step, spent in ((1, 7.5), (2, 11.0))
     ]
     found = plots.costs(records, budget_usd=10)
