@@ -26,7 +26,7 @@ from pennylane_qstore.emulator.service.latency import LatencyProfile
 from pennylane_qstore.emulator.service.latency import profile as latency_profile
 from pennylane_qstore.emulator.service.service import Service
 from pennylane_qstore.emulator.service.state import StateFile
-from pennylane_qstore.emulator.simulation.workers import Simulators
+from pennylane_qstore.emulator.simulation.workers import SimulationPool
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 from pennylane_qstore.server.service import ServiceBehaviour
 from pennylane_qstore.validation import check_count, check_number
@@ -134,7 +134,7 @@ class Emulator:
         self._served = self._connections = self._posts = self._bytes = 0
         self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
         self._pool = (workers, processes)
-        self._simulators: Simulators | None = None
+        self._simulators: SimulationPool | None = None
         self.service = Service(
             clock=self.clock,
             profile=latency_profile(profile, concurrency=concurrency),
@@ -290,7 +290,7 @@ class Emulator:
             self.service.restore(StateFile(self._state))
         elif self._state is not None:
             self.service.state = StateFile(self._state)
-        self._simulators = Simulators(*self._pool)
+        self._simulators = SimulationPool(*self._pool)
         self.service.resume(self._simulators)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port)

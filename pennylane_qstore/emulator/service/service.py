@@ -26,7 +26,7 @@ from pennylane_qstore.emulator.service.state import StateFile
 from pennylane_qstore.emulator.simulation.native_circuit import native_circuit
 from pennylane_qstore.emulator.simulation.noise import noise_config
 from pennylane_qstore.emulator.simulation.run import Distribution, SimulationOptions
-from pennylane_qstore.emulator.simulation.workers import Simulators
+from pennylane_qstore.emulator.simulation.workers import SimulationPool
 from pennylane_qstore.server.errors import BadRequest, not_found
 from pennylane_qstore.server.inputs.hybrid import FUNCTION, QAOA
 from pennylane_qstore.server.inputs.submission import (
@@ -89,7 +89,7 @@ class Service:
         self.billed_usd = 0.0
         self.billed_jobs = 0
         self.state: StateFile | None = None
-        self._simulators: Simulators
+        self._simulators: SimulationPool
         self._noise_model, self._simulator = noise_model, simulator
         self._running: dict[str, asyncio.Task[None]] = {}
         self._queues: dict[str, MachineQueue] = {}
@@ -206,7 +206,7 @@ class Service:
         self.billed_usd, self.billed_jobs = state.bill()
         self.state = state
 
-    def resume(self, simulators: Simulators) -> None:
+    def resume(self, simulators: SimulationPool) -> None:
         """Simulate whatever was not simulated to its end, with the same seeds."""
         self._simulators = simulators
         for job in self.book.all():

@@ -1,4 +1,4 @@
-"""What the service would compile a circuit to: native gates, plainly and correctly.
+"""The compiled circuit that a job's artifact shows: native gates, plain and correct.
 
 The emulator simulates circuits as they are written; this serves the compiled-circuit
 artifact only, so it aims at a right answer, not at a short one (the short one is the work of
@@ -7,56 +7,69 @@ artifact only, so it aims at a right answer, not at a short one (the short one i
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pennylane as qml
 from numpy.typing import NDArray
 from pennylane.ops import one_qubit_decomposition
 
-from pennylane_qstore.emulator.simulation.statevector import gates_of
+from pennylane_qstore.emulator.simulation.devices import gates_of
 from pennylane_qstore.gateset import FULL_ANGLE, NATIVE
 from pennylane_qstore.native.gates import GPI2, TURN
 from pennylane_qstore.server.inputs.program import Program
 
-_H = np.array([[1, 1], [1, -1]]) / np.sqrt(2)
+_Matrix = NDArray[np.complex128]
+_I = np.eye(2, dtype=np.complex128)
+_H = qml.Hadamard.compute_matrix()
 _S_DAGGER = np.diag([1, -1j])
 
 
+class _Cnot(NamedTuple):
+    """A CNOT as one entangler between one-qubit unitaries of control and target."""
+
+    values: tuple[float, ...]
+    before: tuple[_Matrix, _Matrix]
+    after: tuple[_Matrix, _Matrix]
+
+
+_CNOT = {
+    "zz": _Cnot((FULL_ANGLE,), (_I, _H), (_S_DAGGER, _H @ _S_DAGGER)),
+    "ms": _Cnot(
+        (0.0, 0.0, FULL_ANGLE),
+        (GPI2.compute_matrix(0.25), _I),
+        (GPI2.compute_matrix(-0.25) @ GPI2.compute_matrix(0.5), GPI2.compute_matrix(0.5)),
+    ),
+}
+"""By native entangler; for MS as in IonQ's guide "Getting started with native gates"."""
+
+
 def native_circuit(program: Program, row: int, two_qubit: str) -> list[dict[str, Any]]:
-    """One circuit in IonQ's native gates, equal up to a global phase.
+    """Return one circuit in IonQ's native gates, equal up to a global phase.
 
     Args:
         program: the program.
         row: which of its circuits.
         two_qubit: ``"zz"`` or ``"ms"``.
+
+    Returns:
+        Gates in IonQ's JSON, phases and angles in turns.
     """
-    out: list[dict[str, Any]] = []
-    pending = {q: np.eye(2, dtype=np.complex128) for q in range(program.qubits)}
+    cnot, gates = _CNOT[two_qubit], list[dict[str, Any]]()
+    pending = dict.fromkeys(range(program.qubits), _I)
     for op in _elementary(program, row):
-        if isinstance(op, qml.GlobalPhase):
-            continue
-        if not isinstance(op, qml.CNOT):
+        if isinstance(op, qml.CNOT):
+            wires = [int(wire) for wire in op.wires]
+            for qubit, before, after in zip(wires, cnot.before, cnot.after, strict=True):
+                gates.extend(_pulses(before @ pending[qubit], qubit))
+                pending[qubit] = after
+            gates.append(NATIVE[two_qubit].to_json(wires, cnot.values))
+        elif not isinstance(op, qml.GlobalPhase):
             (qubit,) = op.wires
             pending[qubit] = op.matrix() @ pending[qubit]
-            continue
-        control, target = map(int, op.wires)
-        if two_qubit == "zz":
-            pending[target] = _H @ pending[target]
-            after_control, after_target = _S_DAGGER, _H @ _S_DAGGER
-            values = [FULL_ANGLE]
-        else:
-            pending[control] = GPI2.compute_matrix(0.25) @ pending[control]
-            after_control = GPI2.compute_matrix(-0.25) @ GPI2.compute_matrix(0.5)
-            after_target = GPI2.compute_matrix(0.5)
-            values = [0.0, 0.0, FULL_ANGLE]
-        for qubit in (control, target):
-            out.extend(_pulses(pending[qubit], qubit))
-        out.append(NATIVE[two_qubit].to_json([control, target], values))
-        pending[control], pending[target] = after_control, after_target
     for qubit, matrix in pending.items():
-        out.extend(_pulses(matrix, qubit))
-    return out
+        gates.extend(_pulses(matrix, qubit))
+    return gates
 
 
 def _elementary(program: Program, row: int) -> list[Any]:
@@ -67,8 +80,11 @@ def _elementary(program: Program, row: int) -> list[Any]:
     return list(tape.operations)
 
 
-def _pulses(matrix: NDArray[np.complex128], qubit: int) -> list[dict[str, Any]]:
-    """GPi2, GPi, GPi2 with the effect of a 2x2 matrix, or nothing for the identity."""
+def _pulses(matrix: _Matrix, qubit: int) -> list[dict[str, Any]]:
+    """Return GPi2, GPi, GPi2 with the effect of a 2x2 matrix; nothing for the identity.
+
+    GPi2(½ + φ) GPi((θ + φ - λ)/2) GPi2(½ - λ), angles of RZ(φ) RY(θ) RZ(λ) in turns.
+    """
     if abs(abs(np.trace(matrix)) - 2) < 1e-12:
         return []
     first, middle, last = one_qubit_decomposition(matrix, wire=0, rotations="ZYZ")[:3]

@@ -1,4 +1,4 @@
-"""A job's programs in, one distribution per circuit out. Pure; runs off the event loop."""
+"""Simulation of a job: one distribution per circuit. Pure; runs off the event loop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pennylane_qstore.emulator.simulation.noise import NoiseConfig, flip_bits, sample
+from pennylane_qstore.emulator.simulation.noise import Counts, NoiseConfig, flip_bits, sample
 from pennylane_qstore.emulator.simulation.statevector import compact, probabilities, spread
 from pennylane_qstore.server.inputs.program import Program
 
@@ -20,7 +20,7 @@ _DENSE_QUBITS = 13
 
 
 class Distribution(NamedTuple):
-    """What one circuit gave.
+    """The outcomes of one circuit.
 
     Args:
         states: outcomes, shape [K]; bit k is qubit k. Ascending.
@@ -37,12 +37,12 @@ class Distribution(NamedTuple):
     seed: int
 
     def probabilities(self) -> dict[str, float]:
-        """IonQ's ``ionq.result.probabilities.json.v1``."""
+        """Return the shares by outcome, as ``ionq.result.probabilities.json.v1`` has them."""
         weights = self.weights if self.shots is None else self.weights / self.shots
         return dict(zip(map(str, self.states.tolist()), weights.tolist(), strict=True))
 
     def first(self, qubits: int) -> Distribution:
-        """What the first qubits gave, whatever the others did."""
+        """Return the marginal distribution of the first qubits."""
         if qubits >= self.qubits:
             return self
         states, where = np.unique(self.states & _mask(qubits), return_inverse=True)
@@ -51,14 +51,14 @@ class Distribution(NamedTuple):
         return self._replace(states=states, weights=weights, qubits=qubits)
 
     def likeliest(self, count: int) -> Distribution:
-        """The outcomes with the largest probabilities, at most so many."""
+        """Return the outcomes with the largest probabilities, at most so many."""
         if count >= len(self.states):
             return self
         places = np.sort(np.argpartition(self.weights, -count)[-count:])
         return self._replace(states=self.states[places], weights=self.weights[places])
 
     def ordered_shots(self, qubits: int | None = None) -> NDArray[np.uint64]:
-        """The single outcomes (of the first qubits) in the order measured; only with shots."""
+        """Return single outcomes (of the first qubits) in the order measured; needs shots."""
         single = np.repeat(self.states, self.weights.astype(np.int64))
         ordered = np.random.default_rng([self.seed, 1]).permutation(single)
         return ordered if qubits is None else ordered & _mask(qubits)
@@ -125,7 +125,7 @@ def _sampled(
     small, used = compact(program)
     indices = program.index.tolist()
     generators = [np.random.default_rng([seed, i]) for i in indices]
-    counts = [(np.zeros(1, np.uint64), np.array([shots]))] * small.rows
+    counts = [Counts(np.zeros(1, np.uint64), np.array([shots]))] * small.rows
     if small.gates:
         counts = sample(small, noise, shots, generators)
     for index, rng, (states, weights) in zip(indices, generators, counts, strict=True):

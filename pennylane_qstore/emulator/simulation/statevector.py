@@ -1,7 +1,7 @@
-"""Programs in, probabilities out. Pure: no clock, no network, chance is passed in.
+"""Exact probabilities of programs. Pure: no clock, no network, no random numbers.
 
 All rows of a program run as one state of shape (2, .., 2, rows). Measured against
-broadcast ``default.qubit`` this is several times faster on what training sends (hundreds of
+broadcast ``default.qubit`` this is several times faster on training's circuits (hundreds of
 rows, few qubits), because nothing is dispatched per gate but two or three array operations.
 From :data:`LARGE` qubits on, ``lightning.qubit`` runs row by row; ``simulator=`` selects any
 other PennyLane device for everything without noise.
@@ -17,17 +17,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pennylane as qml
 from numpy.typing import NDArray
 
-from pennylane_qstore.emulator.simulation.fusion import (
-    OPERATIONS,
-    Block,
-    Complex,
-    lower,
-)
-from pennylane_qstore.native.gates import NATIVE_GATES
-from pennylane_qstore.server.inputs.program import Gate, Program
+from pennylane_qstore.emulator.simulation.devices import on_device, on_lightning
+from pennylane_qstore.emulator.simulation.fusion import Complex, FusedGate, fuse
+from pennylane_qstore.server.inputs.program import Program
 
 LARGE = 13
 """Qubits from which lightning.qubit simulates row by row."""
@@ -35,14 +29,13 @@ _CHUNK_BYTES = 1 << 19
 """Rows are run in chunks whose state is about this large (it should stay in the cache)."""
 
 
-def used_qubits(program: Program) -> tuple[int, ...]:
-    """The qubits that any gate touches, ascending."""
-    return tuple(sorted({q for gate in program.gates for q in gate.targets + gate.controls}))
-
-
 def compact(program: Program) -> tuple[Program, tuple[int, ...]]:
-    """The program on its used qubits only, and those qubits (idle ones are surely 0)."""
-    used = used_qubits(program)
+    """Restrict a program to the qubits that gates touch; idle ones are surely 0.
+
+    Returns:
+        The program and, per qubit of it, the qubit of the whole one; ascending.
+    """
+    used = tuple(sorted({q for gate in program.gates for q in gate.targets + gate.controls}))
     if used == tuple(range(program.qubits)):
         return program, used
     to = {qubit: k for k, qubit in enumerate(used)}
@@ -56,7 +49,15 @@ def compact(program: Program) -> tuple[Program, tuple[int, ...]]:
 
 
 def spread(states: NDArray[np.uint64], used: Sequence[int]) -> NDArray[np.uint64]:
-    """Outcomes of the compact program as outcomes of the whole one: bit k to bit used[k]."""
+    """Return outcomes of a compact program as outcomes of the whole one.
+
+    Args:
+        states: outcomes, shape [K]; bit k is the kth used qubit.
+        used: the used qubits, ascending.
+
+    Returns:
+        Shape [K]; bit ``used[k]`` is bit k of the compact outcome.
+    """
     if tuple(used) == tuple(range(len(used))):
         return states
     out = np.zeros_like(states)
@@ -66,7 +67,7 @@ def spread(states: NDArray[np.uint64], used: Sequence[int]) -> NDArray[np.uint64
 
 
 def probabilities(program: Program, *, simulator: str | None = None) -> NDArray[np.float64]:
-    """Exact probabilities.
+    """Return exact probabilities.
 
     Args:
         program: circuits on ``n`` qubits.
@@ -74,6 +75,9 @@ def probabilities(program: Program, *, simulator: str | None = None) -> NDArray[
 
     Returns:
         Shape [rows, 2**n]; bit k of the index is qubit k.
+
+    Raises:
+        MemoryError: a state of so many qubits does not fit.
     """
     n = program.qubits
     if not program.gates or n == 0:
@@ -83,14 +87,13 @@ def probabilities(program: Program, *, simulator: str | None = None) -> NDArray[
     if n >= LARGE:
         check_memory(n)
     if simulator is not None:
-        return _on_device(program, simulator)
+        return on_device(program, simulator)
     if n >= LARGE:
-        return _on_lightning(program)
+        return on_lightning(program)
     out = np.empty((program.rows, 2**n))
     for part, rows in chunks(program, 16 * 2**n):
-        state, axes = evolve(lower(part), n, part.rows)
-        weights = np.square(state.real) + np.square(state.imag)
-        out[rows] = in_order(weights, axes).reshape(2**n, -1).T
+        state, axes = evolve(fuse(part), n, part.rows)
+        out[rows] = state_probabilities(state, axes)
     return out
 
 
@@ -108,15 +111,28 @@ def check_memory(n: int) -> None:
 
 
 def chunks(program: Program, row_bytes: int) -> Iterator[tuple[Program, slice]]:
-    """The program in parts of so many rows that a state stays small."""
+    """Divide a program by rows into parts whose states stay small.
+
+    Args:
+        program: the program.
+        row_bytes: size of one row's state.
+
+    Yields:
+        A part, and the rows that it holds.
+    """
     step = max(1, _CHUNK_BYTES // row_bytes)
     for start in range(0, program.rows, step):
         rows = slice(start, start + step)
         yield program.part(rows), rows
 
 
-def evolve(blocks: Sequence[Block], n: int, rows: int) -> tuple[Complex, list[int]]:
-    """Run the blocks on |0..0⟩.
+def evolve(fused: Sequence[FusedGate], n: int, rows: int) -> tuple[Complex, list[int]]:
+    """Run gates on |0..0⟩.
+
+    Args:
+        fused: the gates.
+        n: number of qubits.
+        rows: number of circuits.
 
     Returns:
         The state (2, .., 2, rows) and, per qubit, its axis.
@@ -124,56 +140,88 @@ def evolve(blocks: Sequence[Block], n: int, rows: int) -> tuple[Complex, list[in
     state = np.zeros((2,) * n + (rows,), dtype=np.complex128)
     state[(0,) * n] = 1.0
     axes = [n - 1 - qubit for qubit in range(n)]
-    for block in blocks:
-        state = apply(state, block, axes)
+    for gate in fused:
+        state = apply_gate(state, gate, axes)
     return state, axes
 
 
 def in_order(array: NDArray[Any], axes: Sequence[int]) -> NDArray[Any]:
-    """The array with qubit k on axis n - 1 - k, so that flat index bit k is qubit k."""
+    """Return the array with qubit k on axis n - 1 - k, so that flat index bit k is qubit k.
+
+    Args:
+        array: shape (2, .., 2, rows).
+        axes: per qubit, its axis.
+
+    Returns:
+        Shape (2, .., 2, rows).
+    """
     return array.transpose([*axes[::-1], array.ndim - 1])
 
 
-def apply(state: Complex, block: Block, axes: list[int], *, conj: bool = False) -> Complex:
-    """Apply one block; ``axes[q]`` is the axis of qubit q (a swap only changes ``axes``)."""
-    if block.kind == "swap" and not block.controls:
-        a, b = block.targets
+def state_probabilities(state: Complex, axes: Sequence[int]) -> NDArray[np.float64]:
+    """Return the probabilities [rows, 2**n] of a state (2, .., 2, rows).
+
+    Args:
+        state: the state.
+        axes: per qubit, its axis.
+
+    Returns:
+        Shape [rows, 2**n]; bit k of the index is qubit k.
+    """
+    weights = np.square(state.real) + np.square(state.imag)
+    return in_order(weights, axes).reshape(2 ** len(axes), -1).T
+
+
+def apply_gate(state: Complex, gate: FusedGate, axes: list[int], *, conj: bool = False) -> Complex:
+    """Apply one fused gate.
+
+    Args:
+        state: shape (2, .., 2, rows); may be changed in place.
+        gate: the gate.
+        axes: per qubit, its axis; a swap without controls changes nothing but these.
+        conj: apply the complex conjugate (the bra side of a density matrix).
+
+    Returns:
+        The state after the gate.
+    """
+    if gate.kind == "swap" and not gate.controls:
+        a, b = gate.targets
         axes[a], axes[b] = axes[b], axes[a]
         return state
-    data = tuple(d.conj() for d in block.data) if conj else block.data
-    if conj and block.letters.count("Y") % 2:  # Y is imaginary
+    data = tuple(d.conj() for d in gate.data) if conj else gate.data
+    if conj and gate.letters.count("Y") % 2:  # Y is imaginary
         data = (data[0], -data[1])
-    if not block.controls:
-        return _act(state, block, data, [axes[q] for q in block.targets])
+    targets = [axes[q] for q in gate.targets]
+    if not gate.controls:
+        return _act(state, gate, data, targets)
     where: list[slice] = [slice(None)] * state.ndim
-    for qubit in block.controls:
+    for qubit in gate.controls:
         where[axes[qubit]] = slice(1, 2)
     index = tuple(where)
-    state[index] = _act(state[index], block, data, [axes[q] for q in block.targets])
+    state[index] = _act(state[index], gate, data, targets)
     return state
 
 
-def _act(state: Complex, block: Block, data: tuple[Complex, ...], axes: list[int]) -> Complex:
-    if block.kind == "one":
-        (matrix,) = data
-        zero, one = _half(state, axes[0], 0), _half(state, axes[0], 1)
-        left = _along(matrix[:, 0], axes, state.ndim)
-        right = _along(matrix[:, 1], axes, state.ndim)
-        return left * zero + right * one
-    if block.kind == "diagonal":
-        return _along(data[0], axes, state.ndim) * state
-    if block.kind == "cross":
-        through, across = data
-        flipped = _flip(_flip(state, axes[0]), axes[1])
-        return (
-            _along(through, axes, state.ndim) * state + _along(across, axes, state.ndim) * flipped
-        )
-    if block.kind == "swap":
-        return state.swapaxes(*axes)
-    if block.kind == "pauli":
-        cosine, sine = data
-        return cosine * state + sine * _pauli(state, block.letters, axes)
-    return _dense(state, data[0], axes)
+def _act(state: Complex, gate: FusedGate, data: tuple[Complex, ...], axes: list[int]) -> Complex:
+    ndim = state.ndim
+    match gate.kind:
+        case "1q":
+            (matrix,) = data
+            zero, one = _half(state, axes[0], 0), _half(state, axes[0], 1)
+            return _along(matrix[:, 0], axes, ndim) * zero + _along(matrix[:, 1], axes, ndim) * one
+        case "diagonal":
+            return _along(data[0], axes, ndim) * state
+        case "cross":
+            through, across = data
+            flipped = _flip(_flip(state, axes[0]), axes[1])
+            return _along(through, axes, ndim) * state + _along(across, axes, ndim) * flipped
+        case "swap":
+            return state.swapaxes(*axes)
+        case "pauli":
+            cosine, sine = data
+            return cosine * state + sine * _pauli(state, gate.letters, axes)
+        case _:
+            return _dense(state, data[0], axes)
 
 
 def _pauli(state: Complex, letters: str, axes: list[int]) -> Complex:
@@ -219,78 +267,8 @@ def _along(factor: Complex, axes: Sequence[int], ndim: int) -> Complex:
     return factor.transpose([*order.tolist(), len(axes)]).reshape(shape)
 
 
-def operations(blocks: Sequence[Block], row: int) -> list[Any]:
-    """The blocks of one row as PennyLane operations."""
-    ops: list[Any] = []
-    for block in blocks:
-        pick = [d[..., row if d.shape[-1] > 1 else 0] for d in block.data]
-        if block.kind == "swap":
-            op = qml.SWAP(block.targets)
-        elif block.kind == "pauli":
-            angle = np.arctan2(-pick[1].imag, pick[0].real)
-            op = qml.PauliRot(2 * angle, block.letters, wires=block.targets)
-        elif block.kind == "diagonal":
-            op = qml.DiagonalQubitUnitary(pick[0].ravel(), wires=block.targets)
-        elif block.kind == "cross":
-            matrix = np.diag(pick[0].ravel()) + np.diag(pick[1].ravel())[:, ::-1]
-            op = qml.QubitUnitary(matrix, wires=block.targets)
-        else:
-            op = qml.QubitUnitary(pick[0], wires=block.targets)
-        ops.append(qml.ctrl(op, block.controls) if block.controls else op)
-    return ops
-
-
-def _on_lightning(program: Program) -> NDArray[np.float64]:
-    n = program.qubits
-    device = qml.device("lightning.qubit", wires=n)
-    blocks = lower(program)
-    out = np.empty((program.rows, 2**n))
-    for row in range(program.rows):
-        out[row] = run_tape(device, operations(blocks, row), n)
-    return out
-
-
-def run_tape(device: Any, ops: list[Any], n: int) -> NDArray[np.float64]:
-    """Probabilities [2**n] (bit k of the index is qubit k) of operations on a device."""
-    wires = {qubit: n - 1 - qubit for qubit in range(n)}  # PennyLane's first wire is the top bit
-    tape = qml.tape.QuantumScript([op.map_wires(wires) for op in ops], [qml.probs(wires=range(n))])
-    config = device.setup_execution_config(circuit=tape)
-    batch, restore = device.preprocess_transforms(config)([tape])
-    (result,) = restore(device.execute(batch, config))
-    return np.asarray(result, dtype=np.float64)
-
-
-def _on_device(program: Program, simulator: str) -> NDArray[np.float64]:
-    """All rows on a PennyLane device chosen by name."""
-    n = program.qubits
-    device = qml.device(simulator, wires=n)
-    return np.stack(
-        [run_tape(device, list(gates_of(program, row)), n) for row in range(program.rows)]
-    )
-
-
-def gates_of(program: Program, row: int) -> Iterator[Any]:
-    """The gates of one row as PennyLane operations, unfused (an independent path)."""
-    slot = 0
-    for gate in program.gates:
-        numbers = [float(v) for v in program.params[row, slot : slot + gate.slots]]
-        slot += gate.slots
-        if gate.name == "pauliexp":
-            yield from operations(_one_gate(program, gate, row, slot - gate.slots), 0)
-            continue
-        table = NATIVE_GATES if program.gateset == "native" else OPERATIONS
-        op = table[gate.name](*numbers, wires=gate.targets)
-        yield qml.ctrl(op, gate.controls) if gate.controls else op
-
-
-def _one_gate(program: Program, gate: Gate, row: int, slot: int) -> list[Block]:
-    alone = program.part(slice(row, row + 1))
-    params = alone.params[:, slot : slot + gate.slots]
-    return lower(replace(alone, gates=(gate,), params=params))
-
-
 def _free_memory() -> int | None:
-    """Bytes that can be had, ``None`` where the system does not tell."""
+    """Return the bytes that are available, ``None`` where the system does not tell."""
     try:
         with open("/proc/meminfo", encoding="ascii") as table:
             for line in table:

@@ -5,6 +5,10 @@ must not keep the interpreter from exiting. A large job is divided by circuits o
 processes: circuit i draws its randomness from the job's seed and i, so the result does not
 depend on the division. The processes are plain ``python -m`` children that read from a pipe:
 nothing of the user's ``__main__`` is imported again, and they end when the pipe closes.
+
+loky was tried in their place: it saves thirty lines, but its exit hook waits for running jobs
+before any ``atexit`` function could end them, a killed parent leaves its workers waiting, and
+it needs a process more (the resource tracker).
 """
 
 from __future__ import annotations
@@ -13,21 +17,23 @@ import logging
 import os
 import pickle
 import queue
-import struct
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
-from typing import IO, Any
+from contextlib import suppress
+from typing import Any
 
 from pennylane_qstore.emulator.simulation.run import Distribution, SimulationOptions, run
 from pennylane_qstore.server.inputs.program import Program
 
 _LOG = logging.getLogger(__name__)
 LARGE_JOB = 2e9
-"""Amplitudes touched (see :func:`work`) from which on a job goes to processes: a second or so."""
-_LENGTH = struct.Struct("<Q")
+"""Amplitudes touched (see :func:`amplitudes_touched`) from which on a job goes to processes: a
+second or so."""
+_Job = tuple[list[Program], SimulationOptions, int]
+"""The arguments of :func:`~pennylane_qstore.emulator.simulation.run.run`."""
 
 
 class DaemonExecutor(Executor):
@@ -45,7 +51,16 @@ class DaemonExecutor(Executor):
         self._threads: list[threading.Thread] = []
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run a call on one of the threads."""
+        """Run a call on one of the threads.
+
+        Args:
+            fn: function to call.
+            *args: its arguments.
+            **kwargs: its arguments by name.
+
+        Returns:
+            A future of the call's result.
+        """
         future: Future[Any] = Future()
         self._todo.put((future, lambda: fn(*args, **kwargs)))
         if len(self._threads) < self._workers:
@@ -55,7 +70,12 @@ class DaemonExecutor(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the threads once they are idle."""
+        """End the threads once they are idle.
+
+        Args:
+            wait: wait for them.
+            cancel_futures: cancel calls that have not begun.
+        """
         if cancel_futures:
             while not self._todo.empty():
                 entry = self._todo.get()
@@ -81,13 +101,13 @@ class DaemonExecutor(Executor):
             del entry, future, call
 
 
-class Simulators:
-    """Runs jobs, choosing where.
+class SimulationPool:
+    """The threads and processes that simulate jobs.
 
     Args:
-        threads: how many jobs at once (``None``: one per core, at least two).
-        processes: how many worker processes large jobs are divided over (``None``: one per
-            core, 0: none).
+        threads: jobs at once (``None``: one per core, at least two).
+        processes: worker processes that large jobs are divided over (``None``: one per core,
+            0 or 1: none); they start when the first such job comes.
     """
 
     def __init__(self, threads: int | None = None, processes: int | None = None) -> None:
@@ -95,54 +115,79 @@ class Simulators:
         cores = cores or 1
         self.threads = DaemonExecutor(threads or max(2, cores), "qstore-emulator-simulate")
         wanted = cores if processes is None else processes
+        self._workers = [_Worker() for _ in range(wanted if wanted > 1 else 0)]
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
-        self._processes = wanted if wanted > 1 else 0
-        self._hands: DaemonExecutor | None = None
-        self._workers: list[_Worker] = []
-        if self._processes:
-            self._hands = DaemonExecutor(self._processes, "qstore-emulator-worker")
-            self._workers = [_Worker() for _ in range(self._processes)]
-            for worker in self._workers:
-                self._idle.put(worker)
+        self._taking = threading.Lock()
+        for worker in self._workers:
+            self._idle.put(worker)
 
     def run(
         self, programs: Sequence[Program], options: SimulationOptions, seed: int
     ) -> list[Distribution]:
-        """Simulate a job; blocks (call it on one of ``threads``)."""
+        """Simulate a job; blocks (call it on one of ``threads``).
+
+        Args:
+            programs: circuits of the job.
+            options: noise, shots, simulator.
+            seed: of the job.
+
+        Returns:
+            One distribution per circuit, in the order of the job.
+
+        Raises:
+            RuntimeError: a worker process died or raised, or the pool is closed.
+        """
         rows = sum(program.rows for program in programs)
-        small = rows < 2 or work(programs, options) < LARGE_JOB
+        small = rows < 2 or amplitudes_touched(programs, options) < LARGE_JOB
         # a simulator that was asked for divides its work itself (GPUs, OpenMP, MPI)
-        if self._hands is None or small or options.simulator is not None:
-            return merge(programs, run(programs, options, seed))
-        parts = _divide(programs, self._processes)
+        if not self._workers or small or options.simulator is not None:
+            return in_job_order(programs, run(programs, options, seed))
+        parts = _divide(programs, len(self._workers))
         _LOG.info("A large job of %d circuits is divided over %d processes", rows, len(parts))
-        futures = [self._hands.submit(self._on_worker, part, options, seed) for part in parts]
-        results = [future.result() for future in futures]
-        return merge(
+        answers = self._ask_workers([(part, options, seed) for part in parts])
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return in_job_order(
             [program for part in parts for program in part],
-            [one for part in results for one in part],
+            [result for answer in answers for result in answer],
         )
 
+    def _ask_workers(self, jobs: list[_Job]) -> list[Any]:
+        with self._taking:  # two jobs that wait for each other's workers would wait for ever
+            workers = [self._idle.get() for _ in jobs]
+        try:
+            for worker in workers:  # all at once: each takes a second to import NumPy
+                worker.start()
+            for worker, job in zip(workers, jobs, strict=True):
+                worker.send(job)
+            return [worker.receive() for worker in workers]
+        except _DEAD as error:
+            for worker in workers:  # an answer left in a pipe would be taken for the next one
+                worker.end()
+            raise RuntimeError(f"A worker process died: {error!r}") from error
+        finally:
+            for worker in workers:
+                self._idle.put(worker)
+
     def close(self) -> None:
-        """End threads and processes."""
+        """End threads and processes; simulations under way in processes are cut off."""
         self.threads.shutdown(wait=False, cancel_futures=True)
-        if self._hands is not None:
-            self._hands.shutdown(wait=False, cancel_futures=True)
         for worker in self._workers:
             worker.close()
 
-    def _on_worker(
-        self, programs: list[Program], options: SimulationOptions, seed: int
-    ) -> list[Distribution]:
-        worker = self._idle.get()
-        try:
-            return worker.run(programs, options, seed)
-        finally:
-            self._idle.put(worker)
 
+def amplitudes_touched(programs: Sequence[Program], options: SimulationOptions) -> float:
+    """Estimate the amplitudes that simulating a job touches, to tell small jobs from large ones.
 
-def work(programs: Sequence[Program], options: SimulationOptions) -> float:
-    """A rough number of amplitudes touched, to tell small jobs from large ones."""
+    Args:
+        programs: circuits of the job.
+        options: noise and shots: density matrices up to ten qubits, or else trajectories, of
+            which one in two shots is taken to need its own.
+
+    Returns:
+        Amplitudes times gates, summed over circuits.
+    """
     total = 0.0
     for program in programs:
         n = len({q for gate in program.gates for q in gate.targets + gate.controls})
@@ -153,15 +198,25 @@ def work(programs: Sequence[Program], options: SimulationOptions) -> float:
     return total
 
 
-def merge(programs: Sequence[Program], results: Sequence[Distribution]) -> list[Distribution]:
-    """Results in the order of programs and rows, put in the order of the job."""
+def in_job_order(
+    programs: Sequence[Program], results: Sequence[Distribution]
+) -> list[Distribution]:
+    """Put results in the order of the job.
+
+    Args:
+        programs: circuits of the job, in any order.
+        results: one per program and row, in their order.
+
+    Returns:
+        The results, by position of the circuit in the job.
+    """
     places = [i for program in programs for i in program.index.tolist()]
     ordered = sorted(zip(places, range(len(places)), strict=True))
     return [results[k] for _, k in ordered]
 
 
 def _divide(programs: Sequence[Program], count: int) -> list[list[Program]]:
-    """Every program's rows dealt out over so many parts; empty parts are left out."""
+    """Deal every program's rows out over so many parts, without empty ones."""
     parts: list[list[Program]] = [[] for _ in range(count)]
     first = 0
     for program in programs:
@@ -171,6 +226,10 @@ def _divide(programs: Sequence[Program], count: int) -> list[list[Program]]:
     return [part for part in parts if part]
 
 
+_DEAD = (OSError, EOFError, TypeError, ValueError, pickle.UnpicklingError)
+"""Errors of a pipe whose process has ended: broken, closed, gone, or cut off in mid-answer."""
+
+
 class _Worker:
     """One child process, started when first needed and again after it died."""
 
@@ -178,35 +237,31 @@ class _Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
 
-    def run(
-        self, programs: list[Program], options: SimulationOptions, seed: int
-    ) -> list[Distribution]:
+    def start(self) -> None:
         if self._closed:
             raise RuntimeError("The emulator has been closed.")
-        if self._process is not None and self._process.poll() is not None:
-            self._end()
-        if self._process is None:
+        if self._process is None or self._process.poll() is not None:
+            self.end()
             command = [sys.executable, "-m", "pennylane_qstore.emulator.simulation.worker"]
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
             )
-        pipes = self._process
-        if pipes.stdin is None or pipes.stdout is None:
-            raise RuntimeError("The worker process has no pipes.")
-        try:
-            send(pipes.stdin, (programs, options, seed))
-            kind, value = receive(pipes.stdout)
-        except (OSError, EOFError) as error:
-            raise RuntimeError(f"A worker process died: {error!r}") from error
-        if kind == "error":
-            raise RuntimeError(value)
-        return list(value)
+
+    def send(self, job: _Job) -> None:
+        pipe: Any = None if self._process is None else self._process.stdin
+        pickle.dump(job, pipe, protocol=pickle.HIGHEST_PROTOCOL)
+        pipe.flush()
+
+    def receive(self) -> Any:
+        """Return the worker's results, or the exception that it raised."""
+        pipe: Any = None if self._process is None else self._process.stdout
+        return pickle.load(pipe)  # noqa: S301 - from our own child, never from input
 
     def close(self) -> None:
         self._closed = True
-        self._end()
+        self.end()
 
-    def _end(self) -> None:
+    def end(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return
@@ -214,28 +269,5 @@ class _Worker:
         process.wait()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
-                try:
+                with suppress(BrokenPipeError):  # killed in the middle of a job
                     pipe.close()
-                except BrokenPipeError:
-                    _LOG.debug("A worker process was ended in the middle of a job")
-
-
-def send(pipe: IO[bytes], value: Any) -> None:
-    """Write a value to a pipe of this package's own processes."""
-    data = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
-    pipe.write(_LENGTH.pack(len(data)))
-    pipe.write(data)
-    pipe.flush()
-
-
-def receive(pipe: IO[bytes]) -> Any:
-    """Read a value from a pipe of this package's own processes.
-
-    Raises:
-        EOFError: the other side has closed it.
-    """
-    head = pipe.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        raise EOFError("the pipe is closed")
-    (length,) = _LENGTH.unpack(head)
-    return pickle.loads(pipe.read(length))  # noqa: S301 - from our own child, never from input

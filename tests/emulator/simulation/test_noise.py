@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from pennylane_qstore.backends import NOISE_MODELS
 from pennylane_qstore.emulator.simulation import noise
+from pennylane_qstore.emulator.simulation.devices import gates_of
 from pennylane_qstore.emulator.simulation.noise import NoiseConfig, density_probabilities, sample
 from pennylane_qstore.emulator.simulation.run import SimulationOptions, run
-from pennylane_qstore.emulator.simulation.statevector import gates_of
 from pennylane_qstore.server.inputs.circuits import read_circuits
 from pennylane_qstore.server.inputs.program import Program
 

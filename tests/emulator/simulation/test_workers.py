@@ -11,7 +11,12 @@ import pytest
 from pennylane_qstore.emulator.simulation import workers
 from pennylane_qstore.emulator.simulation.noise import NoiseConfig
 from pennylane_qstore.emulator.simulation.run import SimulationOptions
-from pennylane_qstore.emulator.simulation.workers import DaemonExecutor, Simulators, merge, work
+from pennylane_qstore.emulator.simulation.workers import (
+    DaemonExecutor,
+    SimulationPool,
+    amplitudes_touched,
+    in_job_order,
+)
 from pennylane_qstore.server.inputs.circuits import read_circuits
 
 CIRCUITS = [
@@ -28,7 +33,7 @@ CIRCUITS = [
 def test_processes_give_what_one_thread_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     programs = read_circuits(CIRCUITS, gateset="native", qubits=3)
     noisy = SimulationOptions(NoiseConfig(0.01, 0.1, readout_error=0.01), shots=50)
-    alone, divided = Simulators(processes=0), Simulators(processes=2)
+    alone, divided = SimulationPool(processes=0), SimulationPool(processes=2)
     try:
         expected = [alone.run(programs, options, 7) for options in (noisy, SimulationOptions())]
         monkeypatch.setattr(workers, "LARGE_JOB", 0.0)
@@ -48,7 +53,7 @@ def test_an_error_in_a_process_comes_back_and_a_dead_one_is_replaced(
 ) -> None:
     programs = read_circuits(CIRCUITS, gateset="native", qubits=3)
     monkeypatch.setattr(workers, "LARGE_JOB", 0.0)
-    pool = Simulators(processes=2)
+    pool = SimulationPool(processes=2)
     try:
         with pytest.raises(RuntimeError, match="ValueError"):
             pool.run(programs, SimulationOptions(NoiseConfig(0.1, 0.1), shots=-1), 1)
@@ -63,20 +68,21 @@ def test_an_error_in_a_process_comes_back_and_a_dead_one_is_replaced(
 def test_results_are_put_in_the_order_of_the_job() -> None:
     programs = read_circuits(CIRCUITS, gateset="native", qubits=3)
     assert len(programs) == 3
-    pool = Simulators(processes=0)
+    pool = SimulationPool(processes=0)
     found = pool.run(programs, SimulationOptions(), 0)
     pool.close()
     for circuit, one in zip(CIRCUITS, found, strict=True):
         (program,) = read_circuits([circuit], gateset="native", qubits=3)
-        (alone,) = merge([program], [one])
+        (alone,) = in_job_order([program], [one])
         assert set(alone.states.tolist()) == {0, 1 << circuit["circuit"][0]["target"]}
 
 
 def test_work_grows_with_qubits_rows_and_noise() -> None:
     small = read_circuits(CIRCUITS[:3], gateset="native")
     large = read_circuits(CIRCUITS, gateset="native")
-    assert work(small, SimulationOptions()) < work(large, SimulationOptions())
-    assert work(large, SimulationOptions()) < work(large, SimulationOptions(NoiseConfig(0.1, 0.1)))
+    ideal, noisy = SimulationOptions(), SimulationOptions(NoiseConfig(0.1, 0.1))
+    assert amplitudes_touched(small, ideal) < amplitudes_touched(large, ideal)
+    assert amplitudes_touched(large, ideal) < amplitudes_touched(large, noisy)
 
 
 def test_daemon_threads_run_raise_and_cancel() -> None:
