@@ -1,11 +1,26 @@
-"""The native compiler: a structure in, a template out; or a tape in, a circuit out."""
+"""The native compiler: a structure in, a template out; or a tape in, a circuit out.
+
+The passes, in order (:func:`compile_program` runs them):
+
+1. :func:`~.resynthesise_cnots`: networks of CNOTs alone, while they are still CNOTs.
+2. :func:`~.lower`: elementary gates to the operations of :mod:`~pennylane_qstore.native.ir`.
+3. :data:`MERGING`: neighbours on one pair of wires, or what commutes to be, become one unitary
+   or as few ZZ rotations as possible. Twice, since CNOT·RZ·CNOT is a ZZ rotation only once it is
+   merged, and may then commute to another.
+4. :data:`FINISHING`, which every rewriting of the search goes through again. Where the readout may
+   absorb, both ends are simplified before synthesis, which needs not be exact there, and after it,
+   when its one-qubit unitaries and ZZ rotations are seen one by one.
+5. :func:`~.rewritten`: the same written otherwise, by Pauli gadgets, where that is cheaper.
+
+Readout passes keep the distribution of outcomes, the others the unitary; all up to a global phase.
+"""
 
 from __future__ import annotations
 
 import functools
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,15 +43,24 @@ from pennylane_qstore.native.passes.pairs import (
     merge_pairs,
     synthesise,
 )
-from pennylane_qstore.native.passes.readout import absorb_into_readout, simplify_initial_state
+from pennylane_qstore.native.passes.readout import simplify_ends
 from pennylane_qstore.native.search.search import rewritten
 from pennylane_qstore.native.template.template import Readout, Template
 
 _TEMPLATES = 8
-"""Candidates whose pulses are looked at."""
+"""Candidates whose pulses are counted."""
 _PULSE, _LAYER = 1 / 20, 1 / 200
-"""What a pulse and a layer of depth count beside an entangler: a two-qubit gate's published
-error is 8 to 35 times a pulse's, and depth costs coherence, of which ions have plenty."""
+"""Price of a pulse and of a layer of depth, in entanglers: a two-qubit gate's published error is
+8 to 35 times a pulse's, and depth costs coherence, of which ions have plenty."""
+
+Pass = Callable[[IRCircuit], IRCircuit]
+
+MERGING: tuple[Pass, ...] = (merge_diagonal, merge_pairs, merge_diagonal, merge_pairs)
+FINISHING: Mapping[bool, tuple[Pass, ...]] = {
+    False: (merge_pairs, synthesise),
+    True: (merge_pairs, simplify_ends, synthesise, simplify_ends),
+}
+"""Passes by ``absorb``: whether only outcomes are kept, or the unitary."""
 
 
 def compile_program(
@@ -57,67 +81,63 @@ def compile_program(
         measured: wires measured, in the order of the outcome's bits.
         basis: gates that turn what is measured to the Z basis.
         family: entangling gate, ``"ms"`` or ``"zz"``.
-        absorb: whether the known start and the readout may take over gates. Without it the
-            template keeps the unitary and all wires.
+        absorb: let the known start and the readout take over gates. Without it the template
+            keeps the unitary and all wires.
         optimize_depth: move pulses through entanglers so that fewer are left in sequence, and
             weigh pulses and depth when choosing among candidates.
         optimize_fidelity: search for fewer entanglers and less entangling angle, as
             :mod:`~pennylane_qstore.native.search.search` does.
-        thorough: whether that search may take seconds.
-    """
-    finish = _absorbed if absorb else _plain
-    source = synthesise(lower(program, basis))
-    source = replace(source, outputs=tuple(source.outputs[q] for q in measured))
-    circuit = lower(resynthesise_cnots(program), basis)
-    for _ in range(2):  # CNOT·RZ·CNOT is an interaction only once it is gathered
-        circuit = merge_pairs(merge_diagonal(circuit))
-    if not absorb:
-        circuit = synthesise(circuit)
-    circuit = replace(circuit, outputs=tuple(circuit.outputs[q] for q in measured))
-    if absorb:
-        circuit = finish(circuit)
+        thorough: let that search take seconds.
 
-    def template(circuit: IRCircuit) -> Template:
+    Returns:
+        A template over the program's parameters.
+    """
+
+    def measuring(circuit: IRCircuit) -> IRCircuit:
+        return replace(circuit, outputs=tuple(circuit.outputs[q] for q in measured))
+
+    def template_of(circuit: IRCircuit) -> Template:
         return Template(circuit, family, program.parameters, compact=absorb, push=optimize_depth)
 
-    plain = template(circuit)
+    finish = functools.partial(_run, FINISHING[absorb])
+    lowered = measuring(lower(resynthesise_cnots(program), basis=basis))
+    circuit = finish(_run(MERGING, lowered))
+    unsearched = template_of(circuit)
     if not optimize_fidelity:
-        return plain
+        return unsearched
+    source = synthesise(measuring(lower(program, basis=basis)))
     candidates = rewritten(circuit, source, finish, outcomes=absorb, thorough=thorough)
     if not optimize_depth:
-        return template(candidates[0]) if candidates else plain
-    found = [(circuit, plain), *((new, template(new)) for new in candidates[:_TEMPLATES])]
+        return template_of(candidates[0]) if candidates else unsearched
+    templates = [(new, template_of(new)) for new in candidates[:_TEMPLATES]]
     # More pulses are no price for fewer entanglers: nothing gets worse.
-    found = [(new, made) for new, made in found if made.pulses <= plain.pulses]
-    return min(found, key=_price)[1]
+    allowed = [(new, made) for new, made in templates if made.pulses <= unsearched.pulses]
+    return min([(circuit, unsearched), *allowed], key=_price)[1]
+
+
+def _run(passes: Iterable[Pass], circuit: IRCircuit) -> IRCircuit:
+    for one_pass in passes:
+        circuit = one_pass(circuit)
+    return circuit
 
 
 def _price(candidate: tuple[IRCircuit, Template]) -> float:
-    """Error to expect, in entanglers."""
+    """Return the error to expect, in entanglers."""
     circuit, template = candidate
-    count, angle = entangling_cost(circuit.operations)
-    return count + angle + _PULSE * template.pulses + _LAYER * template.depth
-
-
-def _plain(circuit: IRCircuit) -> IRCircuit:
-    return synthesise(merge_pairs(circuit))
-
-
-def _absorbed(circuit: IRCircuit) -> IRCircuit:
-    return _trimmed(synthesise(_trimmed(merge_pairs(circuit))))
-
-
-def _trimmed(circuit: IRCircuit) -> IRCircuit:
-    """Both ends, in the better order: what one leaves can be in the other's way."""
-    orders = (
-        absorb_into_readout(simplify_initial_state(circuit)),
-        absorb_into_readout(simplify_initial_state(absorb_into_readout(circuit))),
-    )
-    return min(orders, key=lambda ends: entangling_cost(ends.operations))
+    cost = entangling_cost(circuit.operations)
+    return cost.entanglers + cost.angle + _PULSE * template.pulses + _LAYER * template.depth
 
 
 def affine_program(piece: Split, wires: Mapping[Any, int]) -> tuple[Split, Program]:
-    """A piece of one row and its program; decomposed at its values where that is not affine."""
+    """Return the program of a structure, decomposed at its values where that is not affine.
+
+    Args:
+        piece: a structure with one row of parameters.
+        wires: index of each wire label.
+
+    Returns:
+        The structure, expanded where it had to be, and its program.
+    """
     try:
         return piece, program(piece, wires)
     except NotAffine:
@@ -162,11 +182,12 @@ class IonQNativeGateCompiler:
         optimize_depth: bool = True,
         optimize_fidelity: bool = True,
     ) -> None:
-        for name, flag in (
-            ("absorb", absorb),
-            ("optimize_depth", optimize_depth),
-            ("optimize_fidelity", optimize_fidelity),
-        ):
+        flags = {
+            "absorb": absorb,
+            "optimize_depth": optimize_depth,
+            "optimize_fidelity": optimize_fidelity,
+        }
+        for name, flag in flags.items():
             if not isinstance(flag, bool):
                 raise CompileError(f"{name}={flag!r} is neither True nor False.")
         if two_qubit not in ("ms", "zz"):
@@ -175,8 +196,8 @@ class IonQNativeGateCompiler:
         self.absorb = absorb
         self.optimize_depth = optimize_depth
         self.optimize_fidelity = optimize_fidelity
-        self._lock = threading.Lock()
-        self._circuits = self._written = self._sent = 0
+        self._lock = threading.Lock()  # of the counts below: one compiler may serve many threads
+        self._circuits = self._gates_before = self._gates_after = 0
         self._took_s = 0.0
 
     def compile(self, tape: QuantumScript) -> NativeCircuit:
@@ -203,13 +224,15 @@ class IonQNativeGateCompiler:
             The ``input`` of an IonQ job in native gates, phases and angles in turns. Nothing
             is left to the readout: its outcomes are the circuit's, qubit by qubit.
         """
-        made = self._compile(tape_of(circuit), absorb=False)
-        tape_wire = {native: i for i, native in enumerate(made.permutation)}
-        gates = tuple((name, tuple(tape_wire[q] for q in on), p) for name, on, p in made.gates)
-        return replace(made, gates=gates).to_ionq()
+        compiled = self._compile(tape_of(circuit), absorb=False)
+        tape_wire = {native: i for i, native in enumerate(compiled.permutation)}
+        gates = tuple(
+            (name, tuple(tape_wire[q] for q in on), params) for name, on, params in compiled.gates
+        )
+        return replace(compiled, gates=gates).to_ionq()
 
     def get_stats(self) -> dict[str, Any]:
-        """What was compiled so far, measured.
+        """Return counts and times of what was compiled so far.
 
         Returns:
             ``total_gates_compiled`` (native gates that the tapes' gates take one by one),
@@ -217,78 +240,66 @@ class IonQNativeGateCompiler:
             ``avg_compilation_time_ms`` (per circuit), ``circuits_compiled``.
         """
         with self._lock:
-            reduced = self._written - self._sent
+            reduced = self._gates_before - self._gates_after
             return {
                 "circuits_compiled": self._circuits,
-                "total_gates_compiled": self._written,
+                "total_gates_compiled": self._gates_before,
                 "total_gates_reduced": reduced,
-                "avg_reduction_pct": 100 * reduced / self._written if self._written else 0.0,
-                "avg_compilation_time_ms": (
-                    1e3 * self._took_s / self._circuits if self._circuits else 0.0
-                ),
+                "avg_reduction_pct": 100 * reduced / max(self._gates_before, 1),
+                "avg_compilation_time_ms": 1e3 * self._took_s / max(self._circuits, 1),
             }
 
     def _compile(self, tape: QuantumScript, *, absorb: bool) -> NativeCircuit:
-        if not isinstance(tape, QuantumScript):
-            raise CompileError(
-                f"A {type(tape).__name__} is no tape. Make one of a quantum function with "
-                "qml.tape.make_qscript(function)(arguments)."
-            )
-        if not tape.wires:
-            raise CompileError("The tape is on no wire: there is nothing to compile or to measure.")
-        _refuse_traced(tape)
         start = time.perf_counter()
+        _check_tape(tape)
         (tape,), _ = qml.transforms.convert_to_numpy_parameters(tape)
-        order = wire_order(tape)
-        wires = {w: i for i, w in enumerate(order)}
+        wires = {label: i for i, label in enumerate(wire_order(tape))}
         pieces = split(tape, wires)
         if len(pieces) > 1 or len(pieces[0].parameters) > 1:
             raise CompileError("The tape is broadcast; compile its rows one by one.")
-        piece, made = affine_program(pieces[0], wires)
-        made = bind_constants(made, piece.parameters)
+        piece, constant = affine_program(pieces[0], wires)
+        constant = bind_constants(constant, piece.parameters)
         basis, measured = shared_basis(tape.measurements, wires)
-        if not measured:
-            measured = list(range(len(order)))
+        measured = measured or list(range(len(wires)))
         template = compile_program(
-            made,
-            measured=measured if absorb else range(len(order)),
+            constant,
+            measured=measured if absorb else range(len(wires)),
             basis=basis,
             family=self.two_qubit,
             absorb=absorb,
             optimize_depth=self.optimize_depth,
             optimize_fidelity=self.optimize_fidelity,
         )
-        batch = template.bind(np.zeros((1, 0)))
-        readout = batch.readout
-        permutation: tuple[int, ...] = ()
-        if not absorb:
-            permutation = tuple(batch.measured[int(i)] for i in readout.matrix.argmax(axis=1))
-            readout = Readout(readout.matrix[measured], readout.offset[measured])
-        circuit = from_row(
-            batch.blocks[0],
-            0,
-            qubits=batch.qubits,
-            frames=template.frames(np.zeros((1, 0)))[0],
-            measured=batch.measured,
-            readout=readout,
-            permutation=permutation,
-        )
+        circuit = _only_circuit(template, None if absorb else measured)
         took_s = time.perf_counter() - start
-        written = sum(_alone(gate, self.two_qubit) for gate in made.gates)
+        gates_before = sum(_native_count(gate, self.two_qubit) for gate in constant.gates)
         with self._lock:
             self._circuits += 1
-            self._written += written
-            self._sent += len(circuit.gates)
+            self._gates_before += gates_before
+            self._gates_after += len(circuit.gates)
             self._took_s += took_s
         return circuit
 
 
 def is_tracer(value: Any) -> bool:
-    """Whether a parameter stands for values that jax does not know yet, or differentiates."""
+    """Return True if a parameter stands for values that jax traces or differentiates."""
     return any(kind.__name__ == "Tracer" for kind in type(value).__mro__)
 
 
-def _refuse_traced(tape: QuantumScript) -> None:
+def wire_order(tape: QuantumScript) -> list[Any]:
+    """Return wires as the compiler numbers them: integers ascending, other labels as they come."""
+    labels = list(tape.wires)
+    return sorted(labels) if all(isinstance(w, int) for w in labels) else labels
+
+
+def _check_tape(tape: QuantumScript) -> None:
+    if not isinstance(tape, QuantumScript):
+        raise CompileError(
+            f"A {type(tape).__name__} is no tape. Make one of a quantum function with "
+            "qml.tape.make_qscript(function)(arguments)."
+        )
+    if not tape.wires:
+        raise CompileError("The tape is on no wire: there is nothing to compile or to measure.")
     for op in tape.operations:
         if any(is_tracer(value) for value in op.data):
             raise CompileError(
@@ -297,30 +308,48 @@ def _refuse_traced(tape: QuantumScript) -> None:
             )
 
 
-def _alone(gate: Gate, family: str) -> int:
-    """Native gates that one elementary gate takes by itself."""
-    on = tuple(range(len(gate.wires)))
+def _only_circuit(template: Template, measured: Sequence[int] | None) -> NativeCircuit:
+    """Return the circuit of a template without parameters.
+
+    With ``measured``, all tape wires are outputs of the template, each on a native wire of its
+    own: the circuit tells where they are, and reads only those that are measured.
+    """
+    batch = template.bind(np.zeros((1, 0)))
+    readout = batch.readout
+    permutation: tuple[int, ...] = ()
+    if measured is not None:
+        permutation = tuple(batch.measured[int(i)] for i in readout.matrix.argmax(axis=1))
+        readout = Readout(readout.matrix[measured], readout.offset[measured])
+    return from_row(
+        batch.blocks[0],
+        0,
+        qubits=batch.qubits,
+        frames=template.frames(np.zeros((1, 0)))[0],
+        measured=batch.measured,
+        readout=readout,
+        permutation=permutation,
+    )
+
+
+def _native_count(gate: Gate, family: str) -> int:
+    """Count the native gates that one elementary gate with constant angles takes by itself."""
     angles = tuple(round(angle.const, 9) for angle in gate.angles)
-    unitary = None if gate.matrix is None else gate.matrix.tobytes()
-    return _native_count(gate.name, on, angles, unitary, family)
+    unitary = b"" if gate.matrix is None else gate.matrix.tobytes()
+    return _count_alone(gate.name, len(gate.wires), angles, unitary, family)
 
 
 @functools.lru_cache(maxsize=4096)
-def _native_count(
-    name: str, on: tuple[int, ...], angles: tuple[float, ...], unitary: bytes | None, family: str
+def _count_alone(
+    name: str, wires: int, angles: tuple[float, ...], unitary: bytes, family: str
 ) -> int:
-    matrix = None
-    if unitary is not None:
-        matrix = np.frombuffer(unitary, dtype=complex).reshape(2 ** len(on), 2 ** len(on))
+    on = tuple(range(wires))
+    matrix = np.frombuffer(unitary, dtype=complex).reshape(2**wires, -1) if unitary else None
     gate = Gate(name, on, tuple(Affine((), angle) for angle in angles), matrix)
-    program = Program(len(on), (gate,), 0)
-    made = compile_program(
-        program, measured=on, family=family, absorb=False, optimize_fidelity=False
+    template = compile_program(
+        Program(wires, (gate,), 0),
+        measured=on,
+        family=family,
+        absorb=False,
+        optimize_fidelity=False,
     )
-    return made.entanglers + made.pulses
-
-
-def wire_order(tape: QuantumScript) -> list[Any]:
-    """Wires as the compiler numbers them: integers ascending, other labels as they come."""
-    labels = list(tape.wires)
-    return sorted(labels) if all(isinstance(w, int) for w in labels) else labels
+    return template.entanglers + template.pulses

@@ -13,9 +13,11 @@ Global phases are dropped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -31,12 +33,14 @@ T: ComplexArray = np.diag([1, np.exp(0.25j * np.pi)])
 SX: ComplexArray = np.array([[1 + 1j, 1 - 1j], [1 - 1j, 1 + 1j]]) / 2
 PAULI: Mapping[str, ComplexArray] = {"x": X, "y": Y, "z": Z}
 
-TO_Z: Mapping[str, ComplexArray] = {
-    "x": H,
-    "y": (Y + Z) / np.sqrt(2),
-    "z": I2,
-}
+TO_Z: Mapping[str, ComplexArray] = {"x": H, "y": (Y + Z) / np.sqrt(2), "z": I2}
 """Hermitian unitaries V with V σ V = Z."""
+
+SWAP: ComplexArray = np.eye(4, dtype=complex)[[0, 2, 1, 3]]
+CNOT: ComplexArray = np.eye(4, dtype=complex)[[0, 1, 3, 2]]
+CNOT_REVERSED: ComplexArray = np.eye(4, dtype=complex)[[0, 3, 2, 1]]
+
+_T = TypeVar("_T")
 
 
 class OneQubitUnitary(NamedTuple):
@@ -70,7 +74,9 @@ class TwoQubitUnitary(NamedTuple):
     matrix: ComplexArray
 
 
-Operation = OneQubitUnitary | Rotation | ZZRotation | TwoQubitUnitary
+OneQubitOperation = OneQubitUnitary | Rotation
+TwoQubitOperation = ZZRotation | TwoQubitUnitary
+Operation = OneQubitOperation | TwoQubitOperation
 
 
 class OutputParity(NamedTuple):
@@ -99,40 +105,92 @@ class IRCircuit:
     outputs: tuple[OutputParity, ...]
 
 
-def matrix(operation: Operation, parameters: Sequence[float] = ()) -> ComplexArray:
-    """Matrix of an operation at one row of parameters (a two-qubit one: a ⊗ b)."""
-    match operation:
-        case OneQubitUnitary(_, m) | TwoQubitUnitary(_, _, m):
-            return m
-        case Rotation(_, axis, angle):
-            half = _value(angle, parameters) / 2
-            return np.asarray(np.cos(half) * I2 - 1j * np.sin(half) * PAULI[axis])
-        case ZZRotation(_, _, angle):
-            e = np.exp(-1j * np.pi * _value(angle, parameters))
-            return np.diag([e, 1 / e, 1 / e, e])
-
-
-def pauli_pair(
-    a: int, b: int, axes: str, angle: Affine, after: Sequence[Operation] = ()
-) -> list[Operation]:
-    """exp(-iπθ σ⊗σ') as an interaction between the local bases of its axes (say "xy")."""
-    bases = [
-        OneQubitUnitary(q, TO_Z[axis]) for q, axis in zip((a, b), axes, strict=True) if axis != "z"
-    ]
-    return [*bases, ZZRotation(a, b, angle), *bases, *after]
-
-
 def wires_of(operation: Operation) -> tuple[int, ...]:
-    """The wires an operation acts on."""
-    if isinstance(operation, (OneQubitUnitary, Rotation)):
+    """Return the wires an operation acts on."""
+    if isinstance(operation, OneQubitOperation):
         return (operation.wire,)
     return operation.a, operation.b
 
 
 def is_constant(operation: Operation) -> bool:
-    """Whether an operation is independent of the parameters."""
-    return isinstance(operation, (OneQubitUnitary, TwoQubitUnitary)) or not operation.angle.terms
+    """Return True if an operation is independent of the parameters."""
+    return isinstance(operation, OneQubitUnitary | TwoQubitUnitary) or not operation.angle.terms
 
 
-def _value(angle: Affine, parameters: Sequence[float]) -> float:
-    return angle.const + sum(c * parameters[i] for i, c in angle.terms)
+def matrix(operation: Operation) -> ComplexArray:
+    """Return the matrix of a constant operation, 2x2 or 4x4 (a ⊗ b)."""
+    match operation:
+        case OneQubitUnitary(_, m) | TwoQubitUnitary(_, _, m):
+            return m
+        case Rotation(_, axis, angle):
+            half = angle.const / 2
+            return np.asarray(np.cos(half) * I2 - 1j * np.sin(half) * PAULI[axis])
+        case ZZRotation(_, _, angle):
+            e = np.exp(-1j * np.pi * angle.const)
+            return np.diag([e, 1 / e, 1 / e, e])
+
+
+def moved(operation: Operation, wires: Sequence[int]) -> Operation:
+    """Return an operation on other wires.
+
+    Args:
+        operation: the operation.
+        wires: its new wires, as many as it has.
+
+    Returns:
+        The same operation on these wires.
+    """
+    if isinstance(operation, OneQubitOperation):
+        return operation._replace(wire=wires[0])
+    return operation._replace(a=wires[0], b=wires[1])
+
+
+def rotation(wire: int, axis: str, angle: Affine) -> OneQubitOperation:
+    """Build a one-qubit rotation, as a unitary where its angle is constant.
+
+    Args:
+        wire: wire it acts on.
+        axis: ``"x"``, ``"y"`` or ``"z"``.
+        angle: radians.
+
+    Returns:
+        exp(-i angle/2 σ).
+    """
+    turn = Rotation(wire, axis, angle)
+    return turn if angle.terms else OneQubitUnitary(wire, matrix(turn))
+
+
+def pauli_pair(a: int, b: int, axes: str, angle: Affine) -> list[Operation]:
+    """Build a rotation about a product of two Pauli axes.
+
+    Args:
+        a: first wire.
+        b: second wire.
+        axes: axis on each wire, say ``"xy"``.
+        angle: θ in turns.
+
+    Returns:
+        exp(-iπθ σ⊗σ') as a ZZ rotation between the changes of basis of its axes.
+    """
+    axis_of = dict(zip((a, b), axes, strict=True))
+    bases = [OneQubitUnitary(q, TO_Z[axis]) for q, axis in axis_of.items() if axis != "z"]
+    return [*bases, ZZRotation(a, b, angle), *bases]
+
+
+def cached_by_value(function: Callable[[ComplexArray], _T]) -> Callable[[ComplexArray], _T]:
+    """Cache a function of one square complex matrix by the matrix's bytes.
+
+    The passes ask for a cost first and for the operations next, and the windows of a search
+    repeat the same few unitaries many thousand times.
+    """
+
+    @functools.lru_cache(maxsize=4096)
+    def of_bytes(buffer: bytes) -> _T:
+        size = math.isqrt(len(buffer) // np.dtype(complex).itemsize)
+        return function(np.frombuffer(buffer, dtype=complex).reshape(size, size))
+
+    @functools.wraps(function)
+    def of_matrix(matrix: ComplexArray) -> _T:
+        return of_bytes(np.ascontiguousarray(matrix, dtype=complex).tobytes())
+
+    return of_matrix

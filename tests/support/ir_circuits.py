@@ -2,14 +2,23 @@
 
 import numpy as np
 
-from pennylane_qstore.native.ir import matrix, wires_of
+from pennylane_qstore.native.frontend.program import Affine
+from pennylane_qstore.native.ir import is_constant, matrix, wires_of
+
+
+def bound(operation, parameters):
+    """An operation at one row of parameters."""
+    if is_constant(operation):
+        return operation
+    (angle,) = operation.angle.at(np.array([parameters]))
+    return operation._replace(angle=Affine((), angle))
 
 
 def evolved(circuit, parameters, states):
-    """What becomes of states, shape (2,)*wires + (...), on the circuit's own wires."""
+    """States, shape (2,)*wires + (...), after the circuit, on the circuit's own wires."""
     for op in circuit.operations:
         on = wires_of(op)
-        m = matrix(op, parameters).reshape((2,) * (2 * len(on)))
+        m = matrix(bound(op, parameters)).reshape((2,) * (2 * len(on)))
         states = np.tensordot(m, states, (range(len(on), 2 * len(on)), on))
         states = np.moveaxis(states, range(len(on)), on)
     return states

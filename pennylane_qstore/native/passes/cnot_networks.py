@@ -1,4 +1,8 @@
-"""Networks of CNOTs, resynthesised while they are still CNOTs."""
+"""Networks of CNOTs, resynthesised while they are still CNOTs.
+
+A network is a matrix over GF(2), written as rows of bits: output i is the XOR of the inputs in
+row i. A CNOT adds the control's row to the target's.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,30 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
-import numpy as np
+from pennylane_qstore.native.frontend.program import Gate, Program
+from pennylane_qstore.native.passes.lower import lower
+from pennylane_qstore.native.passes.pairs import entangling_cost, merge_pairs
 
-from pennylane_qstore.native.frontend.program import ComplexArray, Gate, Program
-from pennylane_qstore.native.passes.kak import CNOT, CNOT_REVERSED, SWAP, cheapest
+_EXACT_WIRES = 4
+"""Most wires with a table of all networks: 20,160 elements of GL(4, 2), ten million of GL(5, 2)."""
+
+Rows = tuple[int, ...]
+"""An invertible matrix over GF(2): row i as a bit mask of the inputs whose XOR is output i."""
+Cnots = tuple[tuple[int, int], ...]
+"""CNOTs (control, target) in time order; as additions of rows (source, target)."""
+
+
+class CnotNetwork(NamedTuple):
+    """CNOTs, and the wire ``where[i]`` on which output i is found."""
+
+    cnots: Cnots
+    where: tuple[int, ...]
 
 
 def resynthesise_cnots(program: Program) -> Program:
-    """Replace every region of CNOTs and SWAPs by the shortest network found for it."""
+    """Return a program whose regions of CNOTs and SWAPs are the shortest networks found."""
     level = [0] * program.wires
     others: dict[int, list[Gate]] = {}
     regions: dict[int, list[Gate]] = {}
@@ -32,8 +51,17 @@ def resynthesise_cnots(program: Program) -> Program:
     for at in range(max(level, default=0) + 1):
         gates += others.get(at, [])
         for region in _connected(regions.get(at, [])):
-            gates += _shortest(region)
+            gates += _shortest(region, program)
     return replace(program, gates=tuple(gates))
+
+
+def linear_network(rows: Sequence[int]) -> CnotNetwork:
+    """Find a short CNOT network for an invertible matrix over GF(2).
+
+    Relabelling is free, so the network is found up to a permutation: exactly the fewest CNOTs
+    up to four wires, greedily beyond.
+    """
+    return _network(tuple(rows))
 
 
 def _connected(region: Sequence[Gate]) -> list[list[Gate]]:
@@ -47,7 +75,8 @@ def _connected(region: Sequence[Gate]) -> list[list[Gate]]:
     return [gates for _, gates in parts]
 
 
-def _shortest(region: list[Gate]) -> list[Gate]:
+def _shortest(region: list[Gate], program: Program) -> list[Gate]:
+    """Return the shortest network found for a connected region, the region itself included."""
     wires = sorted({q for gate in region for q in gate.wires})
     if len(wires) < 3:
         return region
@@ -58,161 +87,139 @@ def _shortest(region: list[Gate]) -> list[Gate]:
             rows[a], rows[b] = rows[b], rows[a]
         else:
             rows[b] ^= rows[a]
-    network, where = linear_network([rows[q] for q in wires])
-    gates = [Gate("CNOT", (wires[c], wires[t])) for c, t in network]
-    if _entanglers(gates) >= _entanglers(region):
+    network = linear_network([rows[q] for q in wires])
+    gates = [Gate("CNOT", (wires[c], wires[t])) for c, t in network.cnots]
+    if _entanglers(gates, program) >= _entanglers(region, program):
         return region
-    spots = list(where)
+    where = list(network.where)
     for i in range(len(wires)):  # outputs back to their wires, by SWAPs that cost nothing
-        while spots[i] != i:
-            j = spots[i]
+        if (j := where[i]) != i:
             gates.append(Gate("SWAP", (wires[i], wires[j])))
-            k = spots.index(i)
-            spots[i], spots[k] = i, j
+            where[where.index(i)], where[i] = j, i
     return gates
 
 
-def _entanglers(region: Iterable[Gate]) -> int:
-    """Entanglers of a CNOT network when neighbours on the same pair merge."""
-    total = 0
-    last: dict[int, tuple[int, tuple[int, ...]]] = {}
-    blocks: list[ComplexArray] = []
-    for gate in region:
-        a, b = gate.wires
-        key = last.get(a)
-        if key is None or key != last.get(b):
-            blocks.append(np.eye(4, dtype=complex))
-            key = (len(blocks) - 1, (a, b))
-            last[a] = last[b] = key
-        m = SWAP if gate.name == "SWAP" else CNOT if key[1] == (a, b) else CNOT_REVERSED
-        blocks[key[0]] = m @ blocks[key[0]]
-    for m in blocks:
-        total += cheapest(m).cost[0]
-    return total
-
-
-def linear_network(rows: Sequence[int]) -> tuple[list[tuple[int, int]], list[int]]:
-    """CNOTs (control, target) in time order for an invertible matrix over GF(2).
-
-    Args:
-        rows: row i as a bit mask: output i is the XOR of these inputs.
-
-    Returns:
-        The CNOTs, and ``where``: output i is found on wire ``where[i]``. Relabelling is free,
-        so the network is found up to a permutation: exactly the fewest CNOTs up to four
-        wires, greedily beyond.
-    """
-    network, where = _network(tuple(rows))
-    return list(network), list(where)
+def _entanglers(region: Iterable[Gate], program: Program) -> int:
+    """Count entanglers of a CNOT network when neighbours on the same pair merge."""
+    merged = merge_pairs(lower(replace(program, gates=tuple(region))))
+    return entangling_cost(merged.operations).entanglers
 
 
 @functools.lru_cache(maxsize=1024)
-def _network(target: tuple[int, ...]) -> tuple[list[tuple[int, int]], list[int]]:
-    return _exact(target) if len(target) <= 4 else _greedy(target)
+def _network(target: Rows) -> CnotNetwork:
+    return _exact(target) if len(target) <= _EXACT_WIRES else _greedy(target)
 
 
-def _exact(target: tuple[int, ...]) -> tuple[list[tuple[int, int]], list[int]]:
-    n = len(target)
-    table = _all_networks(n)
-    best = min(itertools.permutations(range(n)), key=lambda w: len(table[_permuted(target, w)]))
-    return list(table[_permuted(target, best)]), list(best)
+def _exact(target: Rows) -> CnotNetwork:
+    table = _all_networks(len(target))
+    networks = (
+        CnotNetwork(table[_permuted(target, where)], where)
+        for where in itertools.permutations(range(len(target)))
+    )
+    return min(networks, key=lambda network: len(network.cnots))
 
 
-def _permuted(rows: tuple[int, ...], where: tuple[int, ...]) -> tuple[int, ...]:
-    """Rows as found on the wires when output i is on wire where[i]."""
+def _permuted(rows: Rows, where: Sequence[int]) -> Rows:
+    """Return rows as found on the wires when output i is on wire ``where[i]``."""
     out = [0] * len(rows)
-    for i, w in enumerate(where):
-        out[w] = rows[i]
+    for row, wire in zip(rows, where, strict=True):
+        out[wire] = row
     return tuple(out)
 
 
 @functools.cache
-def _all_networks(n: int) -> dict[tuple[int, ...], tuple[tuple[int, int], ...]]:
-    """Shortest CNOT network of every element of GL(n, 2), by breadth-first search."""
-    start = tuple(1 << i for i in range(n))
-    found: dict[tuple[int, ...], tuple[tuple[int, int], ...]] = {start: ()}
+def _all_networks(n: int) -> dict[Rows, Cnots]:
+    """Return a shortest CNOT network of every element of GL(n, 2), by breadth-first search."""
+    start = _identity(n)
+    networks: dict[Rows, Cnots] = {start: ()}
     layer = [start]
     while layer:
         following = []
         for rows in layer:
-            for c, t in itertools.permutations(range(n), 2):
-                moved = list(rows)
-                moved[t] ^= moved[c]
-                key = tuple(moved)
-                if key not in found:
-                    found[key] = (*found[rows], (c, t))
-                    following.append(key)
+            for cnot in itertools.permutations(range(n), 2):
+                new = _added((cnot,), rows)
+                if new not in networks:
+                    networks[new] = (*networks[rows], cnot)
+                    following.append(new)
         layer = following
-    return found
+    return networks
 
 
-def _greedy(target: tuple[int, ...]) -> tuple[list[tuple[int, int]], list[int]]:
-    """Row additions that shorten a matrix and its inverse most (after De Brugière et al.)."""
-    n = len(target)
-    candidates = [_elimination(target)]
+def _greedy(target: Rows) -> CnotNetwork:
+    """Find a network by additions that shorten a matrix and its inverse most.
+
+    After De Brugière et al., "Gaussian elimination versus greedy methods for the synthesis of
+    linear reversible circuits". A search that gets stuck is left out; elimination never does.
+    """
+    identity = tuple(range(len(target)))
+    networks = [CnotNetwork(_elimination(target)[::-1], identity)]
     # E_k…E_1·A = P gives A = E_1…E_k·P: the additions reversed, on relabelled wires.
-    if (found := _reduce(target)) is not None:
-        additions, where = found
-        candidates.append(([(where[c], where[t]) for c, t in reversed(additions)], where))
+    if (reduction := _reduce(target)) is not None:
+        additions, where = reduction
+        cnots = tuple((where[s], where[t]) for s, t in reversed(additions))
+        networks.append(CnotNetwork(cnots, where))
     # E_k…E_1·A⁻¹ = P gives A = P⁻¹·E_k…E_1: the additions as they come, relabelled after.
-    if (found := _reduce(_inverse(target))) is not None:
-        additions, where = found
-        candidates.append((additions, [where.index(i) for i in range(n)]))
-    return min(candidates, key=lambda network: len(network[0]))
+    if (reduction := _reduce(_inverse(target))) is not None:
+        additions, where = reduction
+        networks.append(CnotNetwork(additions, tuple(where.index(i) for i in identity)))
+    return min(networks, key=lambda network: len(network.cnots))
 
 
-def _reduce(target: tuple[int, ...]) -> tuple[list[tuple[int, int]], list[int]] | None:
-    """Row additions (source, target) that bring rows to a permutation, or None if stuck."""
-    n, rows, inverse = len(target), list(target), list(_inverse(target))
+def _reduce(target: Rows) -> tuple[Cnots, tuple[int, ...]] | None:
+    """Find additions that bring rows to a permutation; None where no addition shortens them."""
+    rows, inverse = target, _inverse(target)
     additions: list[tuple[int, int]] = []
-    score = _length(rows, inverse)
-    while any(x.bit_count() > 1 for x in rows):
-        best = None
-        for s, t in itertools.permutations(range(n), 2):
-            moved = list(rows)
-            moved[t] ^= moved[s]
-            undone = [x ^ (((x >> t) & 1) << s) for x in inverse]
-            value = _length(moved, undone)
-            if best is None or value < best[0] - 1e-12:
-                best = (value, s, t, moved, undone)
-        if best is None or best[0] >= score - 1e-12:
+    length = _length(rows, inverse)
+    while any(row.bit_count() > 1 for row in rows):
+        candidates = []
+        for s, t in itertools.permutations(range(len(rows)), 2):
+            shorter = _added(((s, t),), rows)
+            undone = tuple(row ^ (((row >> t) & 1) << s) for row in inverse)
+            # Lengths are sums of logarithms: rounded, so that equal ones compare as equal.
+            candidates.append((round(_length(shorter, undone), 9), (s, t), shorter, undone))
+        best = min(candidates, key=lambda candidate: candidate[0])
+        if best[0] >= length - 1e-9:
             return None
-        score, s, t, rows, inverse = best
-        additions.append((s, t))
-    return additions, [x.bit_length() - 1 for x in rows]
+        length, addition, rows, inverse = best
+        additions.append(addition)
+    return tuple(additions), tuple(row.bit_length() - 1 for row in rows)
 
 
-def _length(rows: Sequence[int], inverse: Sequence[int]) -> float:
-    """Sum of the logarithms of the weights of the rows and of the inverse's columns."""
+def _length(rows: Rows, inverse: Rows) -> float:
+    """Return the sum of the logarithms of the weights of the rows and of the inverse's columns."""
     columns = [sum(((x >> j) & 1) << i for i, x in enumerate(inverse)) for j in range(len(rows))]
     return sum(math.log2(x.bit_count()) for x in (*rows, *columns))
 
 
-def _elimination(target: tuple[int, ...]) -> tuple[list[tuple[int, int]], list[int]]:
-    """Plain Gaussian elimination, for what the greedy search gets stuck on."""
-    n, rows = len(target), list(target)
-    operations: list[tuple[int, int]] = []
-    for col in range(n):
+def _elimination(target: Rows) -> Cnots:
+    """Return the additions of Gaussian elimination, which bring rows to the identity."""
+    rows = list(target)
+    additions: list[tuple[int, int]] = []
+
+    def add(source: int, to: int) -> None:
+        rows[to] ^= rows[source]
+        additions.append((source, to))
+
+    for col in range(len(rows)):
         if not rows[col] >> col & 1:
-            pivot = next(i for i in range(col + 1, n) if rows[i] >> col & 1)
-            rows[col] ^= rows[pivot]
-            operations.append((pivot, col))
-        for i in range(n):
+            add(next(i for i in range(col + 1, len(rows)) if rows[i] >> col & 1), col)
+        for i in range(len(rows)):
             if i != col and rows[i] >> col & 1:
-                rows[i] ^= rows[col]
-                operations.append((col, i))
-    return list(reversed(operations)), list(range(n))
+                add(col, i)
+    return tuple(additions)
 
 
-def _inverse(rows: tuple[int, ...]) -> tuple[int, ...]:
-    n = len(rows)
-    left, right = list(rows), [1 << i for i in range(n)]
-    for col in range(n):
-        pivot = next(i for i in range(col, n) if left[i] >> col & 1)
-        left[col], left[pivot] = left[pivot], left[col]
-        right[col], right[pivot] = right[pivot], right[col]
-        for i in range(n):
-            if i != col and left[i] >> col & 1:
-                left[i] ^= left[col]
-                right[i] ^= right[col]
-    return tuple(right)
+def _inverse(rows: Rows) -> Rows:
+    return _added(_elimination(rows), _identity(len(rows)))
+
+
+def _identity(n: int) -> Rows:
+    return tuple(1 << i for i in range(n))
+
+
+def _added(additions: Cnots, rows: Rows) -> Rows:
+    """Return rows after additions, one after another."""
+    out = list(rows)
+    for source, target in additions:
+        out[target] ^= out[source]
+    return tuple(out)

@@ -20,7 +20,6 @@ from pennylane_qstore.native.ir import (
     OneQubitUnitary,
     Operation,
     OutputParity,
-    Rotation,
     S,
     T,
     TwoQubitUnitary,
@@ -28,13 +27,21 @@ from pennylane_qstore.native.ir import (
     Y,
     Z,
     ZZRotation,
-    matrix,
     pauli_pair,
+    rotation,
 )
 
 
-def lower(program: Program, basis: Sequence[Gate] = ()) -> IRCircuit:
-    """Lower a program, followed by the gates that turn its measurement basis to Z."""
+def lower(program: Program, *, basis: Sequence[Gate] = ()) -> IRCircuit:
+    """Lower a program to a circuit with the same unitary.
+
+    Args:
+        program: elementary gates.
+        basis: gates that follow, which turn what is measured to the Z basis.
+
+    Returns:
+        A circuit without SWAPs; the outputs say where each tape wire is found.
+    """
     at = list(range(program.wires))
     operations: list[Operation] = []
     for gate in (*program.gates, *basis):
@@ -57,23 +64,18 @@ def lower(program: Program, basis: Sequence[Gate] = ()) -> IRCircuit:
 _Lowering = Callable[[tuple[int, ...], tuple[Affine, ...]], list[Operation]]
 
 
-def _turn(axis: str) -> _Lowering:
-    return lambda on, angles: [_rotation(on[0], axis, angles[0])]
+def _rotation(axis: str) -> _Lowering:
+    return lambda on, angles: [rotation(on[0], axis, angles[0])]
 
 
-def _local(m: ComplexArray) -> _Lowering:
+def _constant(m: ComplexArray) -> _Lowering:
     return lambda on, angles: [OneQubitUnitary(on[0], m)]
-
-
-def _rotation(wire: int, axis: str, angle: Affine) -> Operation:
-    turn = Rotation(wire, axis, angle)
-    return turn if angle.terms else OneQubitUnitary(wire, matrix(turn))
 
 
 def _euler(on: tuple[int, ...], first: Affine, middle: Affine, last: Affine) -> list[Operation]:
     """RZ, RY, RZ in time order."""
     (q,) = on
-    return [_rotation(q, "z", first), _rotation(q, "y", middle), _rotation(q, "z", last)]
+    return [rotation(q, "z", first), rotation(q, "y", middle), rotation(q, "z", last)]
 
 
 def _ising(axes: str) -> _Lowering:
@@ -85,8 +87,8 @@ def _controlled_rotation(axis: str) -> _Lowering:
 
     def build(on: tuple[int, ...], angles: tuple[Affine, ...]) -> list[Operation]:
         c, t = on
-        half = _rotation(t, axis, angles[0].scaled(0.5))
-        return pauli_pair(c, t, "z" + axis, angles[0].scaled(-0.5 / TURN), [half])
+        half = rotation(t, axis, angles[0].scaled(0.5))
+        return [*pauli_pair(c, t, "z" + axis, angles[0].scaled(-0.5 / TURN)), half]
 
     return build
 
@@ -94,12 +96,12 @@ def _controlled_rotation(axis: str) -> _Lowering:
 def _controlled_phase(on: tuple[int, ...], angles: tuple[Affine, ...]) -> list[Operation]:
     """CP(t) = RZ(t/2) ⊗ RZ(t/2) · exp(i t/4 Z⊗Z), up to phase."""
     half = angles[0].scaled(0.5)
-    locals_ = [_rotation(q, "z", half) for q in on]
-    return [ZZRotation(on[0], on[1], angles[0].scaled(-0.5 / TURN)), *locals_]
+    interaction = ZZRotation(on[0], on[1], angles[0].scaled(-0.5 / TURN))
+    return [interaction, *(rotation(q, "z", half) for q in on)]
 
 
 def _controlled_pauli(axis: str) -> _Lowering:
-    """CZ between the bases of the target's axis."""
+    """CZ between the changes of basis of the target's axis."""
 
     def build(on: tuple[int, ...], angles: tuple[Affine, ...]) -> list[Operation]:
         t = on[1]
@@ -110,42 +112,42 @@ def _controlled_pauli(axis: str) -> _Lowering:
 
 
 def _gpi(on: tuple[int, ...], angles: tuple[Affine, ...]) -> list[Operation]:
-    return [_rotation(on[0], "z", angles[0].scaled(-2 * TURN)), OneQubitUnitary(on[0], X)]
+    return [rotation(on[0], "z", angles[0].scaled(-2 * TURN)), OneQubitUnitary(on[0], X)]
 
 
 def _gpi2(on: tuple[int, ...], angles: tuple[Affine, ...]) -> list[Operation]:
     phase, (q,) = angles[0].scaled(TURN), on
-    quarter = OneQubitUnitary(q, matrix(Rotation(q, "x", Affine((), np.pi / 2))))
-    return [_rotation(q, "z", phase.scaled(-1)), quarter, _rotation(q, "z", phase)]
+    quarter = rotation(q, "x", Affine((), np.pi / 2))
+    return [rotation(q, "z", phase.scaled(-1)), quarter, rotation(q, "z", phase)]
 
 
 def _ms(on: tuple[int, ...], angles: tuple[Affine, ...]) -> list[Operation]:
     frames = [(q, angle.scaled(TURN)) for q, angle in zip(on, angles, strict=False)]
     return [
-        *(_rotation(q, "z", phase.scaled(-1)) for q, phase in frames),
+        *(rotation(q, "z", phase.scaled(-1)) for q, phase in frames),
         *pauli_pair(on[0], on[1], "xx", angles[2]),
-        *(_rotation(q, "z", phase) for q, phase in frames),
+        *(rotation(q, "z", phase) for q, phase in frames),
     ]
 
 
 LOWERINGS: Mapping[str, _Lowering] = {
-    **{name: _turn("z") for name in ("RZ", "PhaseShift", "U1")},
-    "RX": _turn("x"),
-    "RY": _turn("y"),
+    **{name: _rotation("z") for name in ("RZ", "PhaseShift", "U1")},
+    "RX": _rotation("x"),
+    "RY": _rotation("y"),
     "Rot": lambda on, v: _euler(on, v[0], v[1], v[2]),
     "U2": lambda on, v: _euler(on, v[1], Affine((), np.pi / 2), v[0]),
     "U3": lambda on, v: _euler(on, v[2], v[0], v[1]),
     "Identity": lambda on, v: [],
-    "Hadamard": _local(H),
-    "PauliX": _local(X),
-    "PauliY": _local(Y),
-    "PauliZ": _local(Z),
-    "S": _local(S),
-    "T": _local(T),
-    "SX": _local(SX),
-    "Adjoint(S)": _local(S.conj().T),
-    "Adjoint(T)": _local(T.conj().T),
-    "Adjoint(SX)": _local(SX.conj().T),
+    "Hadamard": _constant(H),
+    "PauliX": _constant(X),
+    "PauliY": _constant(Y),
+    "PauliZ": _constant(Z),
+    "S": _constant(S),
+    "T": _constant(T),
+    "SX": _constant(SX),
+    "Adjoint(S)": _constant(S.conj().T),
+    "Adjoint(T)": _constant(T.conj().T),
+    "Adjoint(SX)": _constant(SX.conj().T),
     "CNOT": _controlled_pauli("x"),
     "CY": _controlled_pauli("y"),
     "CZ": _controlled_pauli("z"),
@@ -161,4 +163,4 @@ LOWERINGS: Mapping[str, _Lowering] = {
     "MS": _ms,
     "ZZ": lambda on, v: [ZZRotation(on[0], on[1], v[0])],
 }
-"""Lowering of each elementary gate. SWAP and QubitUnitary are handled by :func:`lower`."""
+"""Lowering of each elementary gate but SWAP and QubitUnitary, which :func:`lower` handles."""

@@ -1,16 +1,19 @@
-"""What the known start and the final measurement make superfluous.
+"""Readout passes: drop what the known start and the final measurement make superfluous.
 
-Both passes keep the distribution of outcomes of the wires in ``circuit.outputs``, not the unitary.
-For every measurement that is enough, shot by shot and exactly:
+They keep the distribution of outcomes of the wires in ``circuit.outputs``, not the
+unitary. For every measurement that is enough, shot by shot and exactly:
 
 - **sample, counts**: the readout maps each shot's bits before anything else looks at them,
 - **probs**: the map moves probabilities from machine outcomes to the tape's,
 - **expval, var** of what is diagonal, or was made so by the rotations to its basis, which stand
-  before the measurement and are part of the circuit: sums over outcomes. What does not commute is
-  measured in another circuit, absorbed for itself,
+  before the measurement and are part of the circuit: sums over outcomes. What does not commute
+  is measured in another circuit, absorbed for itself,
 - broadcast rows and shot vectors: the same map for every row and shot of a template.
 
 With a noise model, what was absorbed makes no noise; averages of ideal circuits do not change.
+
+Each pass walks through the operations once and gives each to the first of its rules that deals
+with it (:data:`INITIAL_STATE_RULES`, :data:`MEASUREMENT_RULES`); what no rule deals with is kept.
 """
 
 from __future__ import annotations
@@ -23,26 +26,22 @@ import numpy as np
 from pennylane_qstore.native.frontend.program import Affine, ComplexArray, FloatArray
 from pennylane_qstore.native.gates import TURN
 from pennylane_qstore.native.ir import (
+    CNOT,
+    CNOT_REVERSED,
     I2,
     IRCircuit,
     OneQubitUnitary,
     Operation,
-    OutputParity,
     Rotation,
     TwoQubitUnitary,
     X,
     ZZRotation,
     matrix,
+    rotation,
     wires_of,
 )
-from pennylane_qstore.native.passes.kak import (
-    CNOT,
-    CNOT_REVERSED,
-    before_diagonal,
-    cheapest,
-    prepared,
-)
-from pennylane_qstore.native.passes.pairs import cheaper, entangling_cost
+from pennylane_qstore.native.passes.kak import before_diagonal, cheapest, prepare_state
+from pennylane_qstore.native.passes.pairs import entangling_cost
 from pennylane_qstore.native.su2 import so3
 
 _TOL = 1e-10
@@ -50,222 +49,285 @@ _Z_AXIS = 2
 
 
 def simplify_initial_state(circuit: IRCircuit) -> IRCircuit:
-    """Drop what does nothing to |0…0⟩: controls on |0⟩, rotations about a qubit's own axis."""
-    return _Start(circuit).run()
+    """Return a circuit without what does nothing to |0…0⟩.
+
+    Controls on |0⟩, rotations about a qubit's own axis, and all but one entangler of a two-qubit
+    state's preparation go.
+    """
+    state = _InitialState(circuit.wires)
+    for op in circuit.operations:
+        state.take(op)
+    for q in range(circuit.wires):
+        state.close(q)
+    return replace(circuit, operations=tuple(state.kept))
 
 
 def absorb_into_readout(circuit: IRCircuit) -> IRCircuit:
-    """Drop what only relabels outcomes.
+    """Return a circuit whose end changes more than the labels of outcomes.
 
     Trailing diagonal operations go, trailing X, CNOT and SWAP (and what conjugates to them)
     become an affine map over GF(2) on the measured bits, and operations outside the light
-    cone of what is measured are not kept. ``circuit.outputs`` lists the measured wires only.
+    cone of what is measured are not kept.
     """
     while True:
-        shorter = _End(circuit).run()
-        if (
-            len(shorter.operations) == len(circuit.operations)
-            and shorter.outputs == circuit.outputs
-        ):
+        measurement = _Measurement(circuit)
+        for op in reversed(circuit.operations):
+            measurement.take(op)
+        shorter = measurement.remaining()
+        unchanged = shorter.outputs == circuit.outputs
+        if unchanged and len(shorter.operations) == len(circuit.operations):
             return shorter
         circuit = shorter
+
+
+def simplify_ends(circuit: IRCircuit) -> IRCircuit:
+    """Return a circuit without what its start and its measurement make superfluous.
+
+    In the better of two orders: what one end leaves can be in the other's way.
+    """
+    orders = (
+        absorb_into_readout(simplify_initial_state(circuit)),
+        absorb_into_readout(simplify_initial_state(absorb_into_readout(circuit))),
+    )
+    return min(orders, key=lambda shortened: entangling_cost(shortened.operations))
 
 
 # --- the known start -----------------------------------------------------------------------
 
 
-class _Start:
-    """Follows each wire's state while it is known and unentangled."""
+class _InitialState:
+    """Each wire's state while it is known and unentangled, followed forward in time."""
 
-    def __init__(self, circuit: IRCircuit) -> None:
-        self.circuit = circuit
-        self.gate: list[ComplexArray | None] = [I2] * circuit.wires  # takes |0⟩ to the state
-        self.out: list[Operation] = []
+    def __init__(self, wires: int) -> None:
+        self.gates: list[ComplexArray | None] = [I2] * wires  # takes |0⟩ to the state
+        self.kept: list[Operation] = []
 
-    def run(self) -> IRCircuit:
-        for op in self.circuit.operations:
-            self._take(op)
-        for q in range(self.circuit.wires):
-            self._forget(q)
-        return replace(self.circuit, operations=tuple(self.out))
+    def take(self, op: Operation) -> None:
+        """Give an operation to the first rule that deals with it, or keep it."""
+        if not any(rule(self, op) for rule in INITIAL_STATE_RULES):
+            for q in wires_of(op):
+                self.close(q)
+            self.kept.append(op)
 
-    def _take(self, op: Operation) -> None:
-        match op:
-            case OneQubitUnitary(q, m) if (gate := self.gate[q]) is not None:
-                self.gate[q] = m @ gate
-            case Rotation(q, axis, _) if (gate := self.gate[q]) is not None:
-                if _is_along(so3(gate)[:, _Z_AXIS], "xyz".index(axis)):
-                    return
-                self._forget(q)
-                self.out.append(op)
-            case ZZRotation(a, b, angle):
-                for known, other in ((a, b), (b, a)):
-                    gate = self.gate[known]
-                    if gate is not None and _is_along(bloch := so3(gate)[:, _Z_AXIS], _Z_AXIS):
-                        turned = angle.scaled(TURN * round(bloch[_Z_AXIS]))
-                        if turned.terms:
-                            self._take(Rotation(other, "z", turned))
-                        else:
-                            self._take(OneQubitUnitary(other, matrix(Rotation(other, "z", turned))))
-                        return
-                self._forget(a)
-                self._forget(b)
-                self.out.append(op)
-            case TwoQubitUnitary(a, b, m):
-                left, right = self.gate[a], self.gate[b]
-                if left is not None and right is not None:
-                    parts = prepared(m @ np.kron(left[:, 0], right[:, 0]), a, b)
-                    # At equal cost the unitary stays as it is: its locals fit what follows.
-                    if cheaper(entangling_cost(parts), cheapest(m).cost):
-                        self.gate[a] = self.gate[b] = I2
-                        for part in parts:
-                            self._take(part)
-                        return
-                self._forget(a)
-                self._forget(b)
-                self.out.append(op)
-            case _:
-                self.out.append(op)
-
-    def _forget(self, q: int) -> None:
-        """From here on the wire's state is not followed; prepare what it was."""
-        gate = self.gate[q]
+    def close(self, q: int) -> None:
+        """Follow a wire no further: prepare the state it is in."""
+        gate = self.gates[q]
         if gate is not None and abs(gate[1, 0]) > _TOL:
-            self.out.append(OneQubitUnitary(q, X if abs(gate[0, 0]) < _TOL else gate))
-        self.gate[q] = None
+            self.kept.append(OneQubitUnitary(q, X if abs(gate[0, 0]) < _TOL else gate))
+        self.gates[q] = None
+
+
+def _fold_into_state(state: _InitialState, op: Operation) -> bool:
+    """Fold a one-qubit unitary into the state of a known wire."""
+    if not isinstance(op, OneQubitUnitary) or (gate := state.gates[op.wire]) is None:
+        return False
+    state.gates[op.wire] = op.matrix @ gate
+    return True
+
+
+def _drop_rotation_about_state(state: _InitialState, op: Operation) -> bool:
+    """Drop a rotation of a known wire about the axis that its state points along."""
+    if not isinstance(op, Rotation) or (gate := state.gates[op.wire]) is None:
+        return False
+    return _is_along(so3(gate)[:, _Z_AXIS], "xyz".index(op.axis))
+
+
+def _rotate_instead_of_zz(state: _InitialState, op: Operation) -> bool:
+    """Replace a ZZ rotation by one of a single wire where the other is |0⟩ or |1⟩."""
+    if not isinstance(op, ZZRotation):
+        return False
+    for known, other in ((op.a, op.b), (op.b, op.a)):
+        gate = state.gates[known]
+        if gate is not None and _is_along(bloch := so3(gate)[:, _Z_AXIS], _Z_AXIS):
+            state.take(rotation(other, "z", op.angle.scaled(TURN * round(bloch[_Z_AXIS]))))
+            return True
+    return False
+
+
+def _prepare_pair(state: _InitialState, op: Operation) -> bool:
+    """Replace a two-qubit unitary on known wires by a cheaper preparation of its result.
+
+    At equal cost the unitary stays as it is: its one-qubit unitaries fit what follows.
+    """
+    if not isinstance(op, TwoQubitUnitary):
+        return False
+    left, right = state.gates[op.a], state.gates[op.b]
+    if left is None or right is None:
+        return False
+    parts = prepare_state(op.matrix @ np.kron(left[:, 0], right[:, 0]), op.a, op.b)
+    if not entangling_cost(parts).cheaper_than(cheapest(op.matrix).cost):
+        return False
+    state.gates[op.a] = state.gates[op.b] = I2
+    for part in parts:
+        state.take(part)
+    return True
+
+
+INITIAL_STATE_RULES: tuple[Callable[[_InitialState, Operation], bool], ...] = (
+    _fold_into_state,
+    _drop_rotation_about_state,
+    _rotate_instead_of_zz,
+    _prepare_pair,
+)
+"""Each returns True if it dealt with the operation."""
 
 
 # --- the final measurement -----------------------------------------------------------------
 
 
-class _End:
-    """Walks back from the measurement, folding what only relabels outcomes."""
+class _Measurement:
+    """Constants that stand right before the measurement, and its outcomes, backward in time."""
 
     def __init__(self, circuit: IRCircuit) -> None:
-        self.circuit = circuit
-        self.tail: list[ComplexArray | None] = [
-            I2
-        ] * circuit.wires  # constants after, if only those
-        self.bits = list(circuit.outputs)
-        self.out: list[Operation] = []  # in reverse
+        self.wires = circuit.wires
+        self.outputs = list(circuit.outputs)
+        # Product of the constants after; None once something else is kept on the wire.
+        self.tails: list[ComplexArray | None] = [I2] * circuit.wires
+        self.kept: list[Operation] = []  # in reverse
 
-    def run(self) -> IRCircuit:
-        for op in reversed(self.circuit.operations):
-            self._take(op)
-        for q in range(self.circuit.wires):
-            self._close(q)
-        operations = tuple(reversed(self.out))
-        touched = {q for op in operations for q in wires_of(op)}
-        bits = tuple(bit._replace(wires=bit.wires & touched) for bit in self.bits)  # untouched: |0⟩
-        return IRCircuit(self.circuit.wires, operations, bits)
-
-    def _take(self, op: Operation) -> None:
+    def take(self, op: Operation) -> None:
+        """Give an operation to the first rule that deals with it, or keep it."""
         on = wires_of(op)
-        tails = [self.tail[q] for q in on]
-        if any(tail is None for tail in tails):
+        at_the_end = all(self.tails[q] is not None for q in on)
+        if not (at_the_end and any(rule(self, op) for rule in MEASUREMENT_RULES)):
             for q in on:
-                self._close(q)
-            self.out.append(op)
-        elif isinstance(op, OneQubitUnitary):
-            if self._needed(op.wire):
-                self.tail[op.wire] = self._tail(op.wire) @ op.matrix
-        elif isinstance(op, Rotation):
-            if self._needed(op.wire) and not _is_along(
-                so3(self._tail(op.wire))[:, "xyz".index(op.axis)], _Z_AXIS
-            ):
-                self._close(op.wire)
-                self.out.append(op)
-        elif isinstance(op, ZZRotation):
-            self._take_interaction(op)
-        else:
-            self._take_block(op)
+                self.close(q)
+            self.kept.append(op)
 
-    def _take_interaction(self, op: ZZRotation) -> None:
-        on = (op.a, op.b)
-        needed = [self._needed(q) for q in on]
-        axes = [so3(self._tail(q))[:, _Z_AXIS] for q in on]
-        z = [not n or _is_along(axis, _Z_AXIS) for n, axis in zip(needed, axes, strict=True)]
-        if all(z) or not any(needed):
-            return
-        quarter = not op.angle.terms and abs(abs((op.angle.const % 0.5) - 0.25)) < _TOL
-        for i, j in ((0, 1), (1, 0)):
-            if quarter and z[i] and abs(axes[j][2]) < _TOL:
-                sign = (1 if op.angle.const % 1 < 0.5 else -1) * (axes[i][2] if needed[i] else 1)
-                self._fold(control=on[i], target=on[j], axis=axes[j], sign=float(np.sign(sign)))
-                return
-        for q in on:
-            self._close(q)
-        self.out.append(op)
-
-    def _fold(self, control: int, target: int, axis: FloatArray, sign: float) -> None:
-        """exp(-i sign π/4 Z⊗n) at the end, n in the equator, is a CNOT up to locals.
-
-        exp(-i s π/4 Z⊗X) = CNOT · exp(-i s π/4 Z) ⊗ exp(-i s π/4 X), up to phase; the
-        rotations about Z, of n to X and of the control, are not seen by the measurement.
-        """
-        tail = self._tail(target)
-        azimuth = Affine((), -float(np.arctan2(axis[1], axis[0])))
-        half = Affine((), sign * np.pi / 2)
-        to_x = matrix(Rotation(target, "z", azimuth))
-        self.tail[target] = matrix(Rotation(target, "x", half)) @ to_x @ tail
-        self._map_bits(lambda q: {q, control} if q == target else {q})
-
-    def _take_block(self, op: TwoQubitUnitary) -> None:
-        on = (op.a, op.b)
-        if not any(self._needed(q) for q in on):
-            return
-        unitary = np.kron(self._tail(op.a), self._tail(op.b)) @ op.matrix
-        if not all(self._needed(q) for q in on):
-            for q in on:
-                self._close(q)
-            self.out.append(op)
-            return
-        relabellings = (np.eye(4), CNOT, CNOT_REVERSED)
-        forms = [before_diagonal(relabel @ unitary) for relabel in relabellings]
-        best = min(range(3), key=lambda i: (forms[i].cost[0], round(forms[i].cost[1], 6), i))
-        a, b = on
-        if best:  # outcome of the relabelled circuit: undo the CNOT on the bits
-            control, target = (a, b) if best == 1 else (b, a)
-            self._map_bits(lambda q: {q, control} if q == target else {q})
-        if forms[best].swapped:
-            self._map_bits(lambda q: {b if q == a else a if q == b else q})
-        self.tail[a] = self.tail[b] = I2
-        for part in reversed(forms[best].operations(a, b)):
-            self._take(part)
-
-    def _map_bits(self, images: Callable[[int], set[int]]) -> None:
-        for i, bit in enumerate(self.bits):
-            wires: frozenset[int] = frozenset()
-            for q in bit.wires:
-                wires ^= frozenset(images(q))
-            self.bits[i] = OutputParity(wires, bit.flip)
-        for q, tail in enumerate(self.tail):
-            if tail is not None and not self._needed(q):
-                self.tail[q] = I2
-
-    def _needed(self, q: int) -> bool:
-        return any(q in bit.wires for bit in self.bits)
-
-    def _tail(self, q: int) -> ComplexArray:
-        tail = self.tail[q]
-        assert tail is not None  # noqa: S101 - only asked of open wires
-        return tail
-
-    def _close(self, q: int) -> None:
-        """Emit the constants at the end of a wire, less what the readout can do."""
-        tail = self.tail[q]
-        self.tail[q] = None
-        if tail is None or abs(tail[1, 0]) < _TOL or not self._needed(q):
+    def close(self, q: int) -> None:
+        """Keep the constants at the end of a wire, less a flip, which the readout can do."""
+        tail = self.tails[q]
+        self.tails[q] = None
+        if tail is None or abs(tail[1, 0]) < _TOL or not self.measures(q):
             return
         if abs(tail[0, 0]) < _TOL:
-            for i, bit in enumerate(self.bits):
-                if q in bit.wires:
-                    self.bits[i] = OutputParity(bit.wires, not bit.flip)
+            self.outputs = [bit._replace(flip=bit.flip ^ (q in bit.wires)) for bit in self.outputs]
         else:
-            self.out.append(OneQubitUnitary(q, tail))
+            self.kept.append(OneQubitUnitary(q, tail))
+
+    def remaining(self) -> IRCircuit:
+        """Return the circuit that is left once all operations are taken."""
+        for q in range(self.wires):
+            self.close(q)
+        touched = {q for op in self.kept for q in wires_of(op)}  # the others are |0⟩
+        outputs = tuple(bit._replace(wires=bit.wires & touched) for bit in self.outputs)
+        return IRCircuit(self.wires, tuple(reversed(self.kept)), outputs)
+
+    def measures(self, q: int) -> bool:
+        """Return True if an outcome depends on a wire."""
+        return any(q in bit.wires for bit in self.outputs)
+
+    def tail(self, q: int) -> ComplexArray:
+        """Return the constants at the end of a wire on which nothing else is kept."""
+        tail = self.tails[q]
+        assert tail is not None  # noqa: S101 - rules only see operations at the end
+        return tail
+
+    def reads_z(self, q: int, axis: str = "z") -> bool:
+        """Return True if σ before a wire's end is ±Z at the measurement, or not measured."""
+        return not self.measures(q) or _is_along(so3(self.tail(q))[:, "xyz".index(axis)], _Z_AXIS)
+
+    def read_cnot(self, control: int, target: int) -> None:
+        """Read outcomes as if a CNOT stood before the measurement."""
+        for i, bit in enumerate(self.outputs):
+            if target in bit.wires:
+                self.outputs[i] = bit._replace(wires=bit.wires ^ {control})
+        self._drop_unmeasured_tails()
+
+    def read_swap(self, a: int, b: int) -> None:
+        """Read outcomes as if a SWAP stood before the measurement."""
+        where = list(range(self.wires))
+        where[a], where[b] = b, a
+        self.outputs = [bit.relabelled(where) for bit in self.outputs]
+        self._drop_unmeasured_tails()
+
+    def _drop_unmeasured_tails(self) -> None:
+        for q, tail in enumerate(self.tails):
+            if tail is not None and not self.measures(q):
+                self.tails[q] = I2
+
+
+def _drop_unmeasured(measurement: _Measurement, op: Operation) -> bool:
+    """Drop an operation on wires that no outcome depends on."""
+    return not any(measurement.measures(q) for q in wires_of(op))
+
+
+def _fold_into_tail(measurement: _Measurement, op: Operation) -> bool:
+    """Fold a one-qubit unitary into the constants at the end of its wire."""
+    if not isinstance(op, OneQubitUnitary):
+        return False
+    measurement.tails[op.wire] = measurement.tail(op.wire) @ op.matrix
+    return True
+
+
+def _drop_diagonal(measurement: _Measurement, op: Operation) -> bool:
+    """Drop a rotation that only changes phases of outcomes."""
+    if isinstance(op, Rotation):
+        return measurement.reads_z(op.wire, op.axis)
+    if isinstance(op, ZZRotation):
+        return measurement.reads_z(op.a) and measurement.reads_z(op.b)
+    return False
+
+
+def _read_zz_as_cnot(measurement: _Measurement, op: Operation) -> bool:
+    """Leave a quarter turn about Z⊗n, n in the equator at the measurement, to the readout.
+
+    exp(-i s π/4 Z⊗X) = CNOT · exp(-i s π/4 Z) ⊗ exp(-i s π/4 X), up to phase; the rotations
+    about Z, of n to X and of the control, are not seen by the measurement.
+    """
+    if not isinstance(op, ZZRotation) or op.angle.terms:
+        return False
+    if abs(op.angle.const % 0.5 - 0.25) > _TOL:
+        return False
+    for control, target in ((op.a, op.b), (op.b, op.a)):
+        axis = so3(measurement.tail(target))[:, _Z_AXIS]
+        if measurement.reads_z(control) and abs(axis[_Z_AXIS]) < _TOL:
+            sign = 1 if op.angle.const % 1 < 0.5 else -1
+            if measurement.measures(control):
+                sign *= round(so3(measurement.tail(control))[_Z_AXIS, _Z_AXIS])
+            to_x = Rotation(target, "z", Affine((), -float(np.arctan2(axis[1], axis[0]))))
+            quarter = Rotation(target, "x", Affine((), sign * np.pi / 2))
+            tail = measurement.tail(target)
+            measurement.tails[target] = matrix(quarter) @ matrix(to_x) @ tail
+            measurement.read_cnot(control, target)
+            return True
+    return False
+
+
+def _relabel_two_qubit_unitary(measurement: _Measurement, op: Operation) -> bool:
+    """Replace a two-qubit unitary by its cheapest form up to phases and labels of outcomes."""
+    if not isinstance(op, TwoQubitUnitary):
+        return False
+    a, b = op.a, op.b
+    if not (measurement.measures(a) and measurement.measures(b)):
+        return False
+    unitary = np.kron(measurement.tail(a), measurement.tail(b)) @ op.matrix
+    relabellings = ((np.eye(4), None), (CNOT, (a, b)), (CNOT_REVERSED, (b, a)))
+    forms = [(before_diagonal(relabel @ unitary), cnot) for relabel, cnot in relabellings]
+    form, cnot = min(forms, key=lambda candidate: candidate[0].cost.rank)
+    if cnot is not None:
+        measurement.read_cnot(*cnot)
+    if form.swapped:
+        measurement.read_swap(a, b)
+    measurement.tails[a] = measurement.tails[b] = I2
+    for part in reversed(form.operations(a, b)):
+        measurement.take(part)
+    return True
+
+
+MEASUREMENT_RULES: tuple[Callable[[_Measurement, Operation], bool], ...] = (
+    _drop_unmeasured,
+    _fold_into_tail,
+    _drop_diagonal,
+    _read_zz_as_cnot,
+    _relabel_two_qubit_unitary,
+)
+"""Each returns True if it dealt with the operation, after which nothing else is kept."""
 
 
 def _is_along(vector: FloatArray, axis: int) -> bool:
-    """Whether a unit vector points along an axis; by what is across, its cosine is too flat."""
-    across = np.delete(vector, axis)
-    return bool(np.hypot(*across) < _TOL)
+    """Return True if a unit vector points along an axis; by what is across, not by its cosine.
+
+    The cosine is flat there: it would take 1e-5 for parallel at a tolerance of 1e-10.
+    """
+    return bool(np.hypot(*np.delete(vector, axis)) < _TOL)

@@ -6,8 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from pennylane_qstore.native.ir import IRCircuit, Operation, OutputParity, ZZRotation, wires_of
-from pennylane_qstore.native.passes.pairs import entangling_cost, moved
+from pennylane_qstore.native.ir import (
+    IRCircuit,
+    Operation,
+    OutputParity,
+    ZZRotation,
+    moved,
+    wires_of,
+)
+from pennylane_qstore.native.passes.pairs import entangling_cost
 
 _MIN_ENTANGLERS = 3
 _SIZES = (3, 4, 4, 4, 4)

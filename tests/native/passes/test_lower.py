@@ -3,33 +3,13 @@
 import numpy as np
 import pennylane as qml
 import pytest
+from support.ir_circuits import same, unitary
 
 from pennylane_qstore.native.frontend.decompose import ELEMENTARY
 from pennylane_qstore.native.frontend.structure import program, split
-from pennylane_qstore.native.ir import IRCircuit, matrix, wires_of
 from pennylane_qstore.native.passes.lower import lower
 
 rng = np.random.default_rng(5)
-
-
-def unitary(circuit: IRCircuit, parameters) -> np.ndarray:
-    """The unitary of a circuit on its tape wires."""
-    n = circuit.wires
-    total = np.eye(2**n, dtype=complex).reshape((2,) * n + (-1,))
-    for op in circuit.operations:
-        on = wires_of(op)
-        m = matrix(op, parameters).reshape((2,) * (2 * len(on)))
-        total = np.moveaxis(
-            np.tensordot(m, total, (range(len(on), 2 * len(on)), on)), range(len(on)), on
-        )
-    return np.moveaxis(total, [next(iter(bit.wires)) for bit in circuit.outputs], range(n)).reshape(
-        2**n, 2**n
-    )
-
-
-def same(a: np.ndarray, b: np.ndarray) -> bool:
-    """Equal up to a global phase."""
-    return abs(abs(np.vdot(a, b)) / len(a) - 1) < 1e-10
 
 
 @pytest.mark.parametrize("gate", [*ELEMENTARY, "S", "T", "SX"], ids=str)
