@@ -174,18 +174,19 @@ class AccountCalls(BaseClient):
     async def end_session(self, session_id: str) -> IonQSession:
         """End a session; its jobs that have not started are the service's to drop."""
         path = f"/sessions/{check_id(session_id)}/end"
-        return _session(await self._api().send("POST", path, self._traffic))
+        session = await self._api().read_object(path, "The session", self._traffic, method="POST")
+        return _session(session)
 
     @blocking
     async def backends(self) -> list[dict[str, Any]]:
         """Return the service's list of backends."""
-        return await self._api().read("/backends", _parse_backends, self._traffic)
+        return await self._api().request("/backends", _parse_backends, self._traffic)
 
     @blocking
     async def clock_ahead_s(self) -> float | None:
         """Return by how much this machine's clock is ahead of the service's, in seconds."""
         api = self._api()
-        await api.read("/backends", _parse_backends, self._traffic)
+        await api.request("/backends", _parse_backends, self._traffic)
         return api.clock_ahead_s()
 
     @blocking

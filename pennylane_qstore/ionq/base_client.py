@@ -7,10 +7,9 @@ import functools
 import os
 import random
 import threading
-import weakref
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.api_key import Secret, find_key
@@ -22,7 +21,7 @@ from pennylane_qstore.ionq.jobs.runner import Job
 from pennylane_qstore.ionq.jobs.submitter import ON_AMBIGUOUS, Submitter
 from pennylane_qstore.ionq.ledger.database import default_path
 from pennylane_qstore.ionq.ledger.ledger import Ledger
-from pennylane_qstore.ionq.shared_service import Address, SharedService, acquire
+from pennylane_qstore.ionq.shared_service import Address, SharedService, shared_service
 from pennylane_qstore.validation import check_count, check_number, check_one_of
 
 BASE_URL = "https://api.ionq.co/v0.4"
@@ -43,16 +42,10 @@ class _Options:
     retry_failed: bool
 
 
-class _Shared(NamedTuple):
-    pid: int
-    service: SharedService
-    give_back: Callable[[], object]
-
-
 class BaseClient:
     """Connections, ledger and counters of a client; arguments as for ``IonQClient``."""
 
-    _shared: _Shared | None
+    _shared: SharedService | None
 
     def __init__(
         self,
@@ -131,9 +124,7 @@ class BaseClient:
 
     def close(self) -> None:
         """Give the connections back. Jobs in flight stay in the ledger."""
-        if self._shared is not None:
-            self._shared.give_back()
-            self._shared = None
+        self._shared = None
 
     def __enter__(self) -> Self:
         return self
@@ -190,19 +181,14 @@ class BaseClient:
 
     def _service(self) -> SharedService:
         """Return the shared service; a new one after a fork."""
-        shared = self._shared
-        if shared is not None and shared.pid == os.getpid():
-            return shared.service
-        if self._key is None:
-            self._key = find_key()
-        options = self._options
-        address = Address(
-            options.connection, self._key, options.retry_policy, self._clock, self._rng
-        )
-        service, release = acquire(address)
-        give_back = weakref.finalize(self, release)
-        give_back.atexit = False  # by then the loop has closed everything
-        self._shared = _Shared(os.getpid(), service, give_back)
+        service = self._shared
+        if service is None or service.pid != os.getpid():
+            if self._key is None:
+                self._key = find_key()
+            options = self._options
+            service = self._shared = shared_service(
+                Address(options.connection, self._key, options.retry_policy, self._clock, self._rng)
+            )
         return service
 
     def _submitter(self) -> Submitter:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import random
 import threading
-from collections.abc import Callable
+import weakref
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pennylane_qstore.compat import keep_forever
@@ -27,65 +28,50 @@ class Address(NamedTuple):
     rng: random.Random | None
 
 
-class SharedService(NamedTuple):
-    """One service, for every client of the same address: its endpoints, and its watcher."""
+@dataclass(frozen=True, eq=False)
+class SharedService:
+    """One service: its endpoints and the poller of its jobs.
+
+    Clients hold it; its connections are closed when the last of them lets it go.
+    """
 
     api: Api
     poller: Poller
+    pid: int = field(default_factory=os.getpid)
 
 
-class _Entry(NamedTuple):
-    service: SharedService
-    users: set[int]
+_lock = threading.Lock()
+_services: weakref.WeakValueDictionary[Address, SharedService] = weakref.WeakValueDictionary()
 
 
-# Reentrant: a garbage collection inside may release a client's share.
-_lock = threading.RLock()
-_entries: dict[Address, _Entry] = {}
-_next_user = iter(range(2**62))
-
-
-def acquire(address: Address) -> tuple[SharedService, Callable[[], None]]:
-    """Return the shared service of an address, and a call that gives it back.
-
-    The call may be made from any thread, once.
-    """
+def shared_service(address: Address) -> SharedService:
+    """Return the service of this address, a new one if no client of this process holds it."""
     with _lock:
-        entry = _entries.get(address)
-        if entry is None:
+        service = _services.get(address)
+        if service is None:
             transport = Transport(address.connection, address.key)
             rng = address.rng or random.Random()  # noqa: S311  (jitter, no secret)
             api = Api(transport, address.retry_policy, address.clock, rng)
-            entry = _entries[address] = _Entry(SharedService(api, Poller(api)), set())
-        user = next(_next_user)
-        entry.users.add(user)
-    pid = os.getpid()
-    return entry.service, lambda: _release(address, user, pid)
+            service = _services[address] = SharedService(api, Poller(api))
+            closing = weakref.finalize(service, _close, transport, service.pid)
+            closing.atexit = False  # by then the loop has closed everything
+        return service
 
 
-def _release(address: Address, user: int, pid: int) -> None:
-    if pid != os.getpid():
-        return  # a forked child has no part in the parent's connections
-    with _lock:
-        entry = _entries.get(address)
-        if entry is None or user not in entry.users:
-            return
-        entry.users.discard(user)
-        if entry.users:
-            return
-        del _entries[address]
-    if entry.service.api.transport.is_open:
-        background_loop().submit(entry.service.api.transport.close())
+def _close(transport: Transport, pid: int) -> None:
+    # A forked child has no part in the parent's connections.
+    if pid == os.getpid() and transport.is_open:
+        background_loop().submit(transport.close())
 
 
 def _forget_after_fork() -> None:
-    global _lock
-    _lock = threading.RLock()
-    for entry in _entries.values():
+    global _lock, _services
+    _lock = threading.Lock()
+    for service in _services.values():
         # Its sockets are the parent's, and the loop's thread may have been in the midst of a
         # task: nothing of it may be closed, destroyed or complained about here.
-        keep_forever(entry.service)
-    _entries.clear()
+        keep_forever(service)
+    _services = weakref.WeakValueDictionary()
 
 
 if hasattr(os, "register_at_fork"):

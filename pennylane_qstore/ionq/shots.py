@@ -82,7 +82,7 @@ async def read_shots(
     async def read_one(index: int) -> Shots | None:
         path = f"/jobs/{ids[index]}/results/shots"
         try:
-            return await api.read(  # not patiently: the histogram is here already
+            return await api.request(  # not patiently: the histogram is here already
                 path, lambda data: parse_shots(data, qubits), traffic, max_bytes=MAX_RESULT_BYTES
             )
         except ServiceError as error:

@@ -18,7 +18,7 @@ import pytest
 from support.waiting import wait_until
 
 from pennylane_qstore.emulator import Emulator, Fault, VirtualClock
-from pennylane_qstore.ionq import shared_service as pool
+from pennylane_qstore.ionq import shared_service
 from pennylane_qstore.ionq.client import IonQClient
 from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.http.retry import RetryPolicy
@@ -250,10 +250,10 @@ def test_clients_that_are_dropped_close_their_connections(emulator, request_of):
     gc.collect()  # clients that other tests dropped
     client = IonQClient("some-key", base_url=emulator.url)
     client.run([request_of(1)])
-    before = len(pool._entries)
+    before = len(shared_service._services)
     del client
     gc.collect()
-    assert len(pool._entries) == before - 1
+    assert len(shared_service._services) == before - 1
 
 
 def test_asynchronous_contexts_close_too(emulator, request_of):

@@ -10,7 +10,7 @@ from pennylane_qstore.errors import LedgerError, QStoreError
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.transport import Traffic
 from pennylane_qstore.ionq.ledger.ledger import Ledger, Submission
-from pennylane_qstore.ionq.messages.responses import check_id, parse_object
+from pennylane_qstore.ionq.messages.responses import check_id
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +29,7 @@ class Cost(NamedTuple):
 
 async def read_cost(api: Api, job_id: str, traffic: Traffic) -> Cost:
     """Ask what a job cost."""
-    answer = await api.read(
-        f"/jobs/{check_id(job_id)}/cost", lambda data: parse_object(data, "The cost"), traffic
-    )
+    answer = await api.read_object(f"/jobs/{check_id(job_id)}/cost", "The cost", traffic)
     return Cost(_usd(answer.get("cost")), _usd(answer.get("estimated_cost")))
 
 

@@ -158,7 +158,7 @@ def test_a_list_that_goes_in_circles_ends(fake_clock):
     api, script = api_with(fake_clock, Response(200, b'{"jobs": [], "next": "same"}'))
 
     async def all_of_it():
-        return [job async for job in api.listing("limit=25", Traffic())]
+        return [page async for page in api.pages("limit=25", Traffic())]
 
     with pytest.raises(InvalidResponse, match="circles"):
         asyncio.run(all_of_it())
@@ -174,7 +174,7 @@ def test_a_list_that_does_not_end_ends(fake_clock):
     api, script = api_with(fake_clock, page)
 
     async def all_of_it():
-        return [job async for job in api.listing("limit=25", Traffic())]
+        return [page async for page in api.pages("limit=25", Traffic())]
 
     with pytest.raises(InvalidResponse, match="more than 400 pages"):
         asyncio.run(all_of_it())
@@ -189,7 +189,7 @@ def test_a_cursor_is_quoted(fake_clock):
     )
 
     async def all_of_it():
-        return [job async for job in api.listing("limit=25", Traffic())]
+        return [page async for page in api.pages("limit=25", Traffic())]
 
     asyncio.run(all_of_it())
     assert script.asked[1][1] == "/jobs?limit=25&next=a%26target%3Dx%2F..%2Fy"
