@@ -26,6 +26,7 @@ from pennylane_qstore.backends import (
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.gateset import GATESETS, NATIVE, GateSpec
 from pennylane_qstore.ionq.messages.responses import SAFE_ID, TOKEN_KEY, Histogram, JobState
+from pennylane_qstore.validation import check, check_count, check_one_of, is_whole
 
 __all__ = ["AGGREGATIONS", "Gate", "Histogram", "JobRequest", "JobState", "encode_circuits"]
 
@@ -82,9 +83,7 @@ class JobRequest:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "circuits", tuple(self.circuits))
-        fault = _fault(self)
-        if fault is not None:
-            raise ConfigurationError(fault)
+        _check_request(self)
 
     def body(self, token: str | None) -> bytes:
         """Return the body of the POST.
@@ -264,38 +263,35 @@ def _is_text_to_text(metadata: Mapping[str, str]) -> bool:
     )
 
 
-def _fault(request: JobRequest) -> str | None:
-    """Return the reason for which the service would refuse the request; None if it takes it."""
-    count = len(request.circuits)
-    if not isinstance(request.backend, str) or not _BACKEND.fullmatch(request.backend):
-        return f"Not a backend id: {request.backend!r}."
-    if request.gateset not in GATESETS:
-        return f"Unknown gateset {request.gateset!r}. Allowed: 'native', 'qis'."
-    if not _is_int(request.qubits) or not 1 <= request.qubits <= MAX_QUBITS:
-        return f"qubits must be an int in 1..{MAX_QUBITS}; got {request.qubits!r}."
-    if not _is_int(request.shots) or not 1 <= request.shots <= MAX_SHOTS:
-        return f"shots must be an int in 1..{MAX_SHOTS:,}; got {request.shots!r}."
-    if not 1 <= count <= MAX_CIRCUITS:
-        return f"A job takes 1 to {MAX_CIRCUITS:,} circuits; got {count:,}."
+def _check_request(request: JobRequest) -> None:
+    """Refuse what the service would refuse."""
+    circuits, gates = len(request.circuits), request.gate_counts
+    check("backend", request.backend, _matches(_BACKEND, request.backend), "a backend id of IonQ")
+    check_one_of("gateset", request.gateset, tuple(GATESETS))
+    check_count("qubits", request.qubits, most=MAX_QUBITS)
+    check_count("shots", request.shots, most=MAX_SHOTS)
+    check("len(circuits)", circuits, 1 <= circuits <= MAX_CIRCUITS, f"1 to {MAX_CIRCUITS:,}")
     if not all(isinstance(circuit, bytes) and circuit[:1] == b"[" for circuit in request.circuits):
-        return "circuits must be JSON arrays as bytes (see encode_circuits)."
-    if not _is_int(request.gate_counts) or (count > 1 and request.gate_counts > MAX_GATES):
-        return f"A job takes {MAX_GATES:,} gates over all circuits; got {request.gate_counts!r}."
-    if request.name is not None and not _NAME.fullmatch(request.name):
-        return f"A job name takes letters, digits, space, '-' and '_'; got {request.name!r}."
+        raise ConfigurationError("circuits must be JSON arrays as bytes (see encode_circuits).")
+    few_gates = is_whole(gates) and (circuits == 1 or gates <= MAX_GATES)
+    check("gate_counts", gates, few_gates, f"up to {MAX_GATES:,} over all circuits")
+    if request.name is not None:
+        allowed = "letters, digits, space, '-' and '_'"
+        check("job name", request.name, _matches(_NAME, request.name), allowed)
     if request.metadata and not _is_text_to_text(request.metadata):
-        return (
+        raise ConfigurationError(
             f"metadata maps text to text, up to {_MAX_METADATA_BYTES:,} characters, without the "
             f"reserved entry {TOKEN_KEY!r}."
         )
     if request.noise and request.backend != "simulator":
-        return "A noise model can be chosen on the simulator only."
-    if request.aggregation not in (None, *AGGREGATIONS):
-        return f"Unknown aggregation {request.aggregation!r}. Allowed: {', '.join(AGGREGATIONS)}."
-    if request.session_id is not None and not SAFE_ID.fullmatch(request.session_id):
-        return f"Not a session id: {request.session_id!r}."
-    return None
+        raise ConfigurationError("A noise model can be chosen on the simulator only.")
+    if request.aggregation is not None:
+        known = request.aggregation in AGGREGATIONS
+        check("aggregation", request.aggregation, known, ", ".join(AGGREGATIONS))
+    if request.session_id is not None:
+        allowed = "letters, digits, '-' and '_'"
+        check("session id", request.session_id, _matches(SAFE_ID, request.session_id), allowed)
 
 
-def _is_int(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+def _matches(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
