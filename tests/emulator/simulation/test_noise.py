@@ -10,57 +10,23 @@ import pennylane as qml
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.emulator_circuits import random_program, random_qis_program
 
 from pennylane_qstore.backends import NOISE_MODELS
 from pennylane_qstore.emulator.simulation import noise
 from pennylane_qstore.emulator.simulation.devices import gates_of
-from pennylane_qstore.emulator.simulation.noise import NoiseConfig, density_probabilities, sample
+from pennylane_qstore.emulator.simulation.fusion import FusedGate
+from pennylane_qstore.emulator.simulation.noise import (
+    NoiseConfig,
+    channel_rate,
+    density_probabilities,
+    flip_bits,
+    noise_config,
+    sample,
+)
 from pennylane_qstore.emulator.simulation.run import SimulationOptions, run
 from pennylane_qstore.server.inputs.circuits import read_circuits
 from pennylane_qstore.server.inputs.program import Program
-
-
-def random_program(seed: int, qubits: int = 3, rows: int = 2, gates: int = 12) -> Program:
-    rng = np.random.default_rng(seed)
-    circuits: list[dict[str, Any]] = [{"circuit": []} for _ in range(rows)]
-    for _ in range(gates):
-        name = str(rng.choice(["gpi", "gpi2", "gpi2", "ms", "zz"]))
-        targets = rng.permutation(qubits)[: 2 if name in ("ms", "zz") else 1].tolist()
-        for circuit in circuits:
-            gate: dict[str, Any] = {"gate": name, "targets": targets}
-            if name == "ms":
-                gate |= {"phases": rng.uniform(-1, 1, 2).tolist(), "angle": rng.uniform(0, 0.25)}
-            elif name == "zz":
-                gate["angle"] = rng.uniform(-0.25, 0.25)
-            else:
-                gate["phase"] = rng.uniform(-1, 1)
-            circuit["circuit"].append(gate)
-    (program,) = read_circuits(circuits, gateset="native", qubits=qubits)
-    return program
-
-
-def random_qis_program(seed: int, qubits: int = 3, rows: int = 2, gates: int = 12) -> Program:
-    rng = np.random.default_rng(seed)
-    circuits: list[dict[str, Any]] = [{"circuit": []} for _ in range(rows)]
-    fixed = ["x", "y", "z", "h", "s", "si", "t", "ti", "v", "vi"]
-    for _ in range(gates):
-        kind = rng.integers(5)
-        a, b = rng.permutation(qubits)[:2].tolist()
-        gate: dict[str, Any] = {"gate": str(rng.choice(fixed)), "target": a}
-        if kind == 1:
-            gate["control"] = b
-        elif kind == 2:
-            gate = {"gate": str(rng.choice(["rx", "ry", "rz", "z"])), "target": a, "rotation": 0}
-            gate |= {"controls": [b]} if rng.random() < 0.5 else {}
-        elif kind == 3:
-            gate = {"gate": str(rng.choice(["xx", "yy", "zz"])), "targets": [a, b], "rotation": 0}
-        elif kind == 4:
-            gate = {"gate": "swap", "targets": [a, b]}
-        for circuit in circuits:
-            turned = {"rotation": rng.uniform(-4, 4)} if "rotation" in gate else {}
-            circuit["circuit"].append(gate | turned)
-    (program,) = read_circuits(circuits, gateset="qis", qubits=qubits)
-    return program
 
 
 def default_mixed(program: Program, row: int, rates: NoiseConfig) -> np.ndarray:
@@ -184,29 +150,6 @@ def test_published_rates_are_recovered_by_randomized_benchmarking(name: str) -> 
     assert 1 - layer / pulses == pytest.approx(model.r2, rel=0.05)
 
 
-def test_probabilities_are_multiples_of_one_over_shots_and_seeded() -> None:
-    program = random_program(3)
-    options = SimulationOptions(NoiseConfig(0.01, 0.05), shots=137)
-    first, again, other = (run([program], options, seed) for seed in (4, 4, 5))
-    for one in first:
-        scaled = np.array(list(one.probabilities().values())) * 137
-        np.testing.assert_allclose(scaled, scaled.round(), atol=1e-9)
-        assert one.weights.sum() == 137
-    assert [r.probabilities() for r in first] == [r.probabilities() for r in again]
-    assert [r.probabilities() for r in first] != [r.probabilities() for r in other]
-
-
-def test_a_circuit_draws_the_same_whatever_is_in_the_job_beside_it() -> None:
-    program = random_program(3, rows=3)
-    alone = Program(
-        program.gateset, program.qubits, program.gates, program.params[:1], program.index[:1]
-    )
-    options = SimulationOptions(NoiseConfig(0.01, 0.05), shots=100)
-    assert (
-        run([program], options, 9)[0].probabilities() == run([alone], options, 9)[0].probabilities()
-    )
-
-
 def test_readout_errors_flip_idle_qubits_too() -> None:
     (program,) = read_circuits([{"circuit": []}], gateset="native", qubits=3)
     (result,) = run(
@@ -224,3 +167,38 @@ def test_wide_noisy_circuits_run_as_trajectories() -> None:
     (program,) = read_circuits([{"circuit": gates}], gateset="native", qubits=12)
     (result,) = run([program], SimulationOptions(NoiseConfig(0.001, 0.01), shots=200), 1)
     assert result.weights.sum() == 200
+
+
+def test_a_machines_noise_is_its_published_model_and_readout_error() -> None:
+    assert noise_config("simulator", None) is None
+    assert noise_config("simulator", {"model": "ideal"}) is None
+    model = NOISE_MODELS["aria-1"]
+    assert noise_config("simulator", {"model": "aria-1"}) == (model.r1, model.r2, 0.0)
+    r1, r2, readout_error = noise_config("qpu.forte-1", None) or (0, 0, 0)
+    assert (r1, r2) == (NOISE_MODELS["forte-1"].r1, NOISE_MODELS["forte-1"].r2)
+    assert readout_error == pytest.approx(1 - 0.9962)
+
+
+@pytest.mark.parametrize(
+    ("qubits", "gates", "channels"), [(1, 3, 3), (2, 1, 1), (3, 1, 6), (4, 1, 12), (2, 0, 0)]
+)
+def test_a_fused_gate_is_as_noisy_as_the_gates_it_is_priced_as(
+    qubits: int, gates: int, channels: int
+) -> None:
+    gate = FusedGate("1q", (), (0,), tuple(range(1, qubits)), gates)
+    single = 0.01 if qubits == 1 else 0.05
+    found = channel_rate(gate, NoiseConfig(0.01, 0.05))
+    assert found == pytest.approx(1 - (1 - single) ** channels)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.dictionaries(st.integers(0, 7), st.integers(1, 99), min_size=1))
+def test_certain_readout_errors_invert_every_bit(weights: dict[int, int]) -> None:
+    states = np.array(sorted(weights), dtype=np.uint64)
+    counts = np.array([weights[s] for s in sorted(weights)])
+    rng = np.random.default_rng(0)
+    read, shots = flip_bits(states, counts, 3, 1.0, rng)
+    flipped = {7 - state: count for state, count in weights.items()}
+    assert dict(zip(read.tolist(), shots.tolist(), strict=True)) == flipped
+    same, shots = flip_bits(states, counts, 3, 0.0, rng)
+    assert dict(zip(same.tolist(), shots.tolist(), strict=True)) == weights
