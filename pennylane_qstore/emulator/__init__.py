@@ -26,11 +26,12 @@ The page at ``http://127.0.0.1:PORT/`` shows the jobs live; ``/admin/faults``,
 aiohttp is imported when an emulator starts.
 """
 
-from pennylane_qstore.emulator.emulator import Emulator, RequestRecord, embedded
+from pennylane_qstore.emulator.emulator import Emulator, embedded
 from pennylane_qstore.emulator.faults import Fault, Faults
 from pennylane_qstore.emulator.service.billing import RateCard
 from pennylane_qstore.emulator.service.clock import VirtualClock
 from pennylane_qstore.emulator.service.latency import LatencyProfile
+from pennylane_qstore.server.access import RequestRecord
 from pennylane_qstore.server.service import ServiceBehaviour
 
 __all__ = [

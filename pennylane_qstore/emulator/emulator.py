@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import hmac
-import ipaddress
 import logging
 import os
 import threading
-import time
 import weakref
-from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pennylane_qstore.backends import backend as known_backend
 from pennylane_qstore.backends import noise_model as known_noise_model
@@ -28,6 +24,7 @@ from pennylane_qstore.emulator.service.service import Service
 from pennylane_qstore.emulator.service.state import StateFile
 from pennylane_qstore.emulator.simulation.workers import SimulationPool
 from pennylane_qstore.errors import ConfigurationError, QStoreError
+from pennylane_qstore.server.access import Access, RequestLog, RequestRecord, is_loopback
 from pennylane_qstore.server.service import ServiceBehaviour
 from pennylane_qstore.validation import check_count, check_number
 
@@ -40,14 +37,6 @@ _KEPT_REQUESTS = 100_000
 """The newest requests that are surely kept (up to twice as many are)."""
 _LOCK = threading.Lock()
 _EMBEDDED: dict[tuple[Any, ...], Emulator] = {}
-
-
-class RequestRecord(NamedTuple):
-    """One request below ``/v0.4``: its method, its path with the query, bytes of its body."""
-
-    method: str
-    path: str
-    bytes: int
 
 
 class Emulator:
@@ -109,7 +98,7 @@ class Emulator:
         processes: int | None = None,
         keep: int = 100_000,
     ) -> None:
-        if not _is_loopback(host) and not token:
+        if not is_loopback(host) and not token:
             raise ConfigurationError(
                 f"host={host!r} is reachable from other machines: give token=..., the API key "
                 "that clients must present, or listen on 127.0.0.1."
@@ -126,13 +115,10 @@ class Emulator:
         if simulator is not None:
             _check_simulator(simulator)
         self._host, self._port = host, port
-        self._token, self._state = token, state
+        self._state = state
+        self._access, self._log = Access(token), RequestLog()
         self.clock: Clock = RealClock() if clock is None else clock
         self.faults = _faults(faults, seed)
-        self.requests: list[RequestRecord] = []
-        self.times: deque[float] = deque(maxlen=50_000)
-        self._served = self._connections = self._posts = self._bytes = 0
-        self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
         self._pool = (workers, processes)
         self._simulators: SimulationPool | None = None
         self.service = Service(
@@ -147,7 +133,6 @@ class Emulator:
             budget_usd=budget_usd,
             keep=keep,
         )
-        self.hosts: frozenset[str] = frozenset()  # empty: any (the token protects)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._runner: web.AppRunner | None = None
@@ -177,6 +162,11 @@ class Emulator:
         return f"http://{host}:{self._port}"
 
     @property
+    def requests(self) -> list[RequestRecord]:
+        """The newest requests below ``/v0.4``, in the order they came."""
+        return self._log.records
+
+    @property
     def jobs(self) -> list[Job]:
         """All jobs kept, in the order they were accepted (children are inside parents)."""
         return self.service.book.all()
@@ -188,18 +178,7 @@ class Emulator:
 
     def stats(self) -> dict[str, Any]:
         """Counters: requests, connections, posts, circuits, jobs, bill, faults that happened."""
-        service = self.service
-        return {
-            "requests": self._served,
-            "connections": self._connections,
-            "posts": self._posts,
-            "bytes": self._bytes,
-            "jobs": service.book.accepted,
-            "circuits": service.book.circuits,
-            "billed_jobs": service.billed_jobs,
-            "billed_usd": round(service.billed_usd, 6),
-            "faults": len(self.faults.happened),
-        }
+        return self._log.stats() | self.service.stats()
 
     def start(self) -> Emulator:
         """Listen, on an own daemon thread. Returns itself.
@@ -235,25 +214,6 @@ class Emulator:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(_CLOSE_S)
 
-    def admits(self, key: str) -> bool:
-        """Whether an API key is the right one."""
-        sent = key.encode(errors="surrogateescape")  # headers may hold any bytes
-        return self._token is None or hmac.compare_digest(sent, self._token.encode())
-
-    def count(self, method: str, path: str, size: int, request: web.Request) -> None:
-        """Note a request (on the event loop)."""
-        if request.transport is not None and request.transport not in self._seen:
-            self._seen.add(request.transport)
-            self._connections += 1
-        self._bytes += size
-        if method == "POST" and path == "/v0.4/jobs":
-            self._posts += 1
-        self.times.append(time.monotonic())
-        self._served += 1
-        self.requests.append(RequestRecord(method, path, size))
-        if len(self.requests) > 2 * _KEPT_REQUESTS:
-            del self.requests[:_KEPT_REQUESTS]
-
     def _live(self, ready: threading.Event, problem: list[BaseException]) -> None:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
@@ -277,10 +237,15 @@ class Emulator:
     async def _listen(self) -> None:
         from aiohttp import web
 
+        from pennylane_qstore.emulator.admin import add_admin_routes
+        from pennylane_qstore.emulator.fault_injection import fault_middleware
         from pennylane_qstore.server.server import make_app
 
+        inject = fault_middleware(self.faults, self.clock)
+        app = make_app(self.service, self._access, self._log, [inject])
+        add_admin_routes(app, self.faults, self.clock)
         self._runner = web.AppRunner(
-            make_app(self),
+            app,
             handler_cancellation=False,  # a job is accepted even if its client has gone
             access_log=None,
             keepalive_timeout=75.0,
@@ -296,9 +261,7 @@ class Emulator:
         site = web.TCPSite(self._runner, self._host, self._port)
         await site.start()
         self._port = self._runner.addresses[0][1]
-        if _is_loopback(self._host):
-            names = ("127.0.0.1", "localhost", "[::1]", self._host)
-            self.hosts = frozenset(f"{name}:{self._port}" for name in names)
+        self._access.listen_on(self._host, self._port)
         _LOG.info("Emulator listens on http://%s:%s", self._host, self._port)
 
     async def _unlisten(self) -> None:
@@ -354,12 +317,3 @@ def _check_simulator(name: str) -> None:
         raise ConfigurationError(
             f"simulator={name!r} is not a PennyLane device that works here: {error}"
         ) from error
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

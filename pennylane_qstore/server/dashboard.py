@@ -1,25 +1,23 @@
-"""The page at ``/`` and what feeds it: server-sent events and one circuit at a time."""
+"""The page at ``/`` and its data: server-sent events, and one circuit at a time."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from contextlib import suppress
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import Any
 
 import orjson
 from aiohttp import web
 
-from pennylane_qstore.emulator.service.jobs import TERMINAL, Job
+from pennylane_qstore.server.access import RequestLog
 from pennylane_qstore.server.errors import BadRequest, not_found
 from pennylane_qstore.server.identity import timestamp
 from pennylane_qstore.server.render import job_json
 from pennylane_qstore.server.responses import answer
-
-if TYPE_CHECKING:
-    from pennylane_qstore.emulator.emulator import Emulator
+from pennylane_qstore.server.service import TERMINAL, JobView, Service
 
 _TICK_S = 0.25
 _SHOWN = 200
@@ -27,24 +25,31 @@ _SECONDS = 60
 _BARS = 32
 
 
-def add_page_routes(app: web.Application, emulator: Emulator) -> None:
-    """Add the routes."""
-    routes = _PageRoutes(emulator)
+def add_dashboard_routes(app: web.Application, service: Service, log: RequestLog) -> None:
+    """Add the routes.
+
+    Args:
+        app: the application.
+        service: the service behind it.
+        log: the requests answered.
+    """
+    routes = _DashboardRoutes(service, log)
     app.add_routes(
         [
             web.get("/", routes.page, allow_head=False),
+            web.get("/admin/stats", routes.stats, allow_head=False),
             web.get("/admin/events", routes.events, allow_head=False),
             web.get("/admin/jobs/{id}/{k:[0-9]{1,5}}", routes.circuit, allow_head=False),
         ]
     )
 
 
-class _PageRoutes:
-    """The handlers, over one emulator."""
+class _DashboardRoutes:
+    """The handlers."""
 
-    def __init__(self, emulator: Emulator) -> None:
-        self._emulator = emulator
-        self._service = emulator.service
+    def __init__(self, service: Service, log: RequestLog) -> None:
+        self._service = service
+        self._log = log
         self._html = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
 
     async def page(self, _: web.Request) -> web.Response:
@@ -60,14 +65,17 @@ class _PageRoutes:
             headers={"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"},
         )
 
+    async def stats(self, _: web.Request) -> web.Response:
+        return answer(self._stats())
+
     async def events(self, request: web.Request) -> web.StreamResponse:
-        """Whatever has changed, four times a second."""
+        """Send the changes four times a second."""
         stream = web.StreamResponse(headers={"Cache-Control": "no-store"})
         stream.content_type = "text/event-stream"
         await stream.prepare(request)
         sent: dict[str, tuple[int, str]] = {}
         while True:
-            data = orjson.dumps(self._news(sent))
+            data = orjson.dumps(self._changes(sent))
             try:
                 await stream.write(b"data: " + data + b"\n\n")
             except ConnectionResetError:
@@ -75,12 +83,12 @@ class _PageRoutes:
             await asyncio.sleep(_TICK_S)
 
     async def circuit(self, request: web.Request) -> web.Response:
-        job, _ = self._service.find(request.match_info["id"])
-        k = int(request.match_info["k"])
+        job_id, k = request.match_info["id"], int(request.match_info["k"])
+        job, _ = self._service.find(job_id)
         if k >= len(job.circuits):
             raise not_found()
         failure, circuit = job.failure, job.circuits[k]
-        now = self._service.clock.now()
+        now = self._service.now()
         shown, waits = job_json(job, now), job.status(now) in ("submitted", "ready")
         out: dict[str, Any] = {
             "qubits": circuit.qubits,
@@ -95,22 +103,19 @@ class _PageRoutes:
             "failure": None if failure is None else failure._asdict(),
         }
         with suppress(BadRequest):  # not kept any more, or a program that cannot be read
-            out["circuit"] = await self._service.off_loop(lambda: self._service.source(job, k))
+            out["circuit"] = await self._service.source(job_id, k)
         with suppress(BadRequest):  # not completed yet
-            one = self._service.distribution(job, k).first(circuit.qubits)
-            out["outcomes"] = len(one.states)
-            out["probabilities"] = one.likeliest(_BARS).probabilities()
+            out["outcomes"], out["probabilities"] = self._service.likeliest(job_id, k, _BARS)
         return answer(out)
 
-    def _news(self, sent: dict[str, tuple[int, str]]) -> dict[str, Any]:
-        """Statistics, and the jobs that differ from what was sent."""
-        now = self._service.clock.now()
+    def _stats(self) -> dict[str, Any]:
+        return self._log.stats() | self._service.stats()
+
+    def _changes(self, sent: dict[str, tuple[int, str]]) -> dict[str, Any]:
+        """Return statistics, and the jobs that differ from what was sent; note them as sent."""
+        now = self._service.now()
         changed = []
-        newest: list[Job] = []
-        for job in self._service.book.newest_first():
-            newest.append(job)
-            if len(newest) == _SHOWN:
-                break
+        newest = list(islice(self._service.newest_first(), _SHOWN))
         for job in newest:
             known = sent.get(job.id)
             if known is not None and known[0] == job.version and known[1] in TERMINAL:
@@ -118,40 +123,29 @@ class _PageRoutes:
             status = job.status(now)
             if known != (job.version, status):
                 sent[job.id] = (job.version, status)
-                changed.append(self._summary(job, status))
-        kept = {job.id for job in newest}
-        gone = [job_id for job_id in sent if job_id not in kept]
+                changed.append(_summary(job, status))
+        gone = sent.keys() - {job.id for job in newest}
         for job_id in gone:
             del sent[job_id]
         return {
-            "stats": self._emulator.stats(),
-            "profile": self._service.profile.name,
-            "per_second": self._per_second(),
+            "stats": self._stats(),
+            "label": self._service.label,
+            "per_second": self._log.per_second(_SECONDS),
             "changed": changed,
-            "gone": gone,
+            "gone": list(gone),
         }
 
-    def _summary(self, job: Job, status: str) -> dict[str, Any]:
-        return {
-            "id": job.id,
-            "sequence": job.sequence,
-            "version": job.version,
-            "name": job.name,
-            "status": status,
-            "backend": job.backend,
-            "noise": (job.noise or {}).get("model"),
-            "circuits": len(job.circuits),
-            "shots": job.shots,
-            "cost": job.billed_usd,
-        }
 
-    def _per_second(self) -> list[int]:
-        """Requests in each of the last seconds, oldest first."""
-        now = time.monotonic()
-        counts = [0] * _SECONDS
-        for at in reversed(self._emulator.times):
-            age = int(now - at)
-            if age >= _SECONDS:
-                break
-            counts[_SECONDS - 1 - age] += 1
-        return counts
+def _summary(job: JobView, status: str) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "sequence": job.sequence,
+        "version": job.version,
+        "name": job.name,
+        "status": status,
+        "backend": job.backend,
+        "noise": (job.noise or {}).get("model"),
+        "circuits": len(job.circuits),
+        "shots": job.shots,
+        "cost": job.billed_usd,
+    }

@@ -1,42 +1,65 @@
-"""Responses of any size: at once, from a worker thread, or piece by piece."""
+"""JSON responses: data, errors, and results of any size."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import orjson
 from aiohttp import web
 
-from pennylane_qstore.emulator.service.service import Service
-
-INLINE_ENTRIES = 20_000
-"""Results of up to so many entries (some milliseconds) are made on the event loop."""
+from pennylane_qstore.server.errors import error_body
+from pennylane_qstore.server.service import Body
 
 
 def answer(data: Any, status: int = 200) -> web.Response:
-    """A JSON response."""
+    """Return a JSON response.
+
+    Args:
+        data: what orjson can write.
+        status: HTTP status code.
+
+    Returns:
+        The response.
+    """
     return web.Response(status=status, body=orjson.dumps(data), content_type="application/json")
 
 
-async def large(service: Service, size: int, make: Callable[[], Any]) -> web.Response:
-    """A JSON response of so many entries; large ones are made off the event loop."""
-    if size <= INLINE_ENTRIES:
-        return answer(make())
-    body = await service.off_loop(lambda: orjson.dumps(make()))
-    return web.Response(body=body, content_type="application/json")
+def error_response(status: int, message: str, keys: Sequence[str] = ()) -> web.Response:
+    """Return IonQ's error body as a response.
+
+    Args:
+        status: HTTP status code.
+        message: description of the error.
+        keys: members of the request that are wrong.
+
+    Returns:
+        The response, with an ``x-request-id``.
+    """
+    response = answer(error_body(status, message, keys), status)
+    response.headers["x-request-id"] = str(uuid.uuid4())
+    return response
 
 
-async def streamed(
-    service: Service, request: web.Request, pieces: Iterator[bytes]
-) -> web.StreamResponse:
-    """A JSON response that is never whole in memory."""
+async def send(request: web.Request, body: Body) -> web.StreamResponse:
+    """Send JSON, whole or piece by piece.
+
+    Args:
+        request: the request that is answered.
+        body: the JSON; pieces are never whole in memory.
+
+    Returns:
+        The response.
+    """
+    if isinstance(body, bytes):
+        return web.Response(body=body, content_type="application/json")
     stream = web.StreamResponse()
     stream.content_type = "application/json"
     await stream.prepare(request)
     with suppress(ConnectionResetError):  # the client has gone
-        while piece := await service.off_loop(lambda: next(pieces, b"")):
+        async for piece in body:
             await stream.write(piece)
         await stream.write_eof()
     return stream

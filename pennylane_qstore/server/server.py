@@ -1,72 +1,73 @@
-"""The HTTP side: routes, authentication, IonQ's error bodies, faults of the transport.
+"""The HTTP server: access, request log and error bodies around the routes.
 
-Imported only when an emulator starts, because aiohttp is.
+Imported only when a server starts, because aiohttp is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-import struct
 import uuid
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Sequence
 
-import orjson
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from pennylane_qstore.backends import MAX_BODY_BYTES
-from pennylane_qstore.emulator.faults import Fault
-from pennylane_qstore.server.account import add_other_routes
-from pennylane_qstore.server.dashboard import add_page_routes
+from pennylane_qstore.server.access import Access, RequestLog
+from pennylane_qstore.server.account import add_account_routes
+from pennylane_qstore.server.dashboard import add_dashboard_routes
 from pennylane_qstore.server.errors import BadRequest
 from pennylane_qstore.server.jobs import add_job_routes
+from pennylane_qstore.server.responses import error_response
 from pennylane_qstore.server.results import add_result_routes
-
-if TYPE_CHECKING:
-    from pennylane_qstore.emulator.emulator import Emulator
+from pennylane_qstore.server.service import Service
 
 _LOG = logging.getLogger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _READ_S = 60.0
 """Seconds in which a request's body must have arrived."""
-_TITLES = {
-    400: "Bad Request",
-    401: "Unauthorized Error",
-    403: "Forbidden Error",
-    404: "Not Found Error",
-    405: "Method Not Allowed",
-    408: "Request Timeout",
-    413: "Request Entity Too Large",
-    429: "Too Many Requests",
-    500: "Internal Server Error",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-}
 
 
-def make_app(emulator: Emulator) -> web.Application:
-    """The application that serves an emulator."""
+def make_app(
+    service: Service, access: Access, log: RequestLog, middlewares: Sequence[Middleware] = ()
+) -> web.Application:
+    """Return the application that serves a service.
+
+    Args:
+        service: the service.
+        access: the requests that are answered.
+        log: gets every request below ``/v0.4``.
+        middlewares: run once a body has arrived, around authorization and handler.
+
+    Returns:
+        The application.
+    """
 
     @web.middleware
-    async def front(request: web.Request, handler: _Handler) -> web.StreamResponse:
-        return await _front(emulator, request, handler)
+    async def admit(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        if not access.check_origin(request):
+            return error_response(403, "This server answers to its own address only.")
+        if request.path.startswith("/v0.4"):
+            refusal = await _read_body(request, log)
+            if refusal is not None:
+                return refusal
+        return await handler(request)
 
-    app = web.Application(middlewares=[front], client_max_size=MAX_BODY_BYTES)
-    add_job_routes(app, emulator)
-    add_result_routes(app, emulator)
-    add_other_routes(app, emulator)
-    add_page_routes(app, emulator)
+    @web.middleware
+    async def guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        return await _guarded(access, request, handler)
+
+    app = web.Application(middlewares=[admit, *middlewares, guard], client_max_size=MAX_BODY_BYTES)
+    add_job_routes(app, service)
+    add_result_routes(app, service)
+    add_account_routes(app, service)
+    add_dashboard_routes(app, service, log)
     return app
 
 
-async def _front(emulator: Emulator, request: web.Request, handler: _Handler) -> web.StreamResponse:
-    if not _is_ours(emulator, request):
-        return error_response(403, "This emulator answers to its own address only.")
-    if not request.path.startswith("/v0.4"):
-        return await _guarded(emulator, request, handler)
+async def _read_body(request: web.Request, log: RequestLog) -> web.Response | None:
+    """Wait for the body and log the request; return the response where it cannot be read."""
     try:
         body = await asyncio.wait_for(request.read(), _READ_S)
     except TimeoutError:
@@ -74,23 +75,16 @@ async def _front(emulator: Emulator, request: web.Request, handler: _Handler) ->
     except (web.RequestPayloadError, ConnectionError):  # in the second case nobody reads this
         return error_response(400, "The body cannot be decoded, or is not whole.")
     except web.HTTPRequestEntityTooLarge:
-        emulator.count(request.method, request.path_qs, request.content_length or 0, request)
+        log.add(request, request.content_length or 0)
         return error_response(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
-    emulator.count(request.method, request.path_qs, len(body), request)
-    route = route_of(request.method, request.path)
-    fault = emulator.faults.transport(route)
-    if fault is None:
-        return await _guarded(emulator, request, handler)
-    _LOG.info("Fault %s at %s %s", fault.kind, request.method, request.path)
-    return await _faulty(emulator, fault, request, handler)
+    log.add(request, len(body))
+    return None
 
 
-async def _guarded(
-    emulator: Emulator, request: web.Request, handler: _Handler
-) -> web.StreamResponse:
-    """Authenticate, handle, and turn what is wrong into IonQ's error bodies."""
+async def _guarded(access: Access, request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Authenticate, handle, and turn errors into IonQ's error bodies."""
     try:
-        if not _may(emulator, request):
+        if not access.authorize(request):
             return error_response(
                 401,
                 "Invalid key provided. See https://docs.ionq.com/#authentication for details, "
@@ -109,147 +103,3 @@ async def _guarded(
     if not response.prepared:
         response.headers.setdefault("x-request-id", str(uuid.uuid4()))
     return response
-
-
-def error_response(
-    status: int, message: str, keys: tuple[str, ...] | list[str] = ()
-) -> web.Response:
-    """IonQ's error body."""
-    body: dict[str, Any] = {
-        "statusCode": status,
-        "error": _TITLES.get(status, "Error"),
-        "message": message,
-    }
-    if status == 400 and keys:
-        body["validation"] = {"keys": list(keys), "source": "payload"}
-    return web.Response(
-        status=status,
-        body=orjson.dumps(body),
-        content_type="application/json",
-        headers={"x-request-id": str(uuid.uuid4())},
-    )
-
-
-def route_of(method: str, path: str) -> str:
-    """The route's name, as faults know it."""
-    parts = path.removeprefix("/v0.4").strip("/").split("/")
-    if parts[0] in ("sessions", "backends"):
-        return {"sessions": "session", "backends": "backends"}[parts[0]]
-    if parts[0] != "jobs":
-        return "other"
-    last = parts[-1]
-    if last == "cancel":
-        return "cancel"
-    if method == "DELETE":
-        return "delete"
-    if method == "POST":
-        return "submit"
-    if last in ("cost", "estimate"):
-        return "cost"
-    if len(parts) == 1:
-        return "list"
-    return "job" if len(parts) == 2 else "results"
-
-
-def _may(emulator: Emulator, request: web.Request) -> bool:
-    """Whether a request carries the key it needs.
-
-    The API takes any key, or the emulator's token if it has one. The page and the admin
-    endpoints need no key, or the token, which a browser may give in the query.
-    """
-    path = request.path
-    if path.startswith("/v0.4/backends") or path in ("/v0.4/health", "/v0.4/api-docs"):
-        return True
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    key = key.strip() if scheme.lower() == "apikey" else ""
-    if not path.startswith("/v0.4"):
-        return emulator.admits(key or request.query.get("token", ""))
-    return bool(key) and emulator.admits(key)
-
-
-def _is_ours(emulator: Emulator, request: web.Request) -> bool:
-    """Against DNS rebinding and cross-site requests: Host and Origin must be this server."""
-    host = request.headers.get("Host", "").lower()
-    if emulator.hosts and host not in emulator.hosts:
-        return False
-    origin = request.headers.get("Origin")
-    return origin is None or origin.lower().removeprefix("http://") == host
-
-
-async def _faulty(
-    emulator: Emulator, fault: Fault, request: web.Request, handler: _Handler
-) -> web.StreamResponse:
-    kind, before = fault.kind, fault.when == "before"
-    if kind == "delay" and before:
-        await emulator.clock.sleep(fault.delay_s)
-    answer: web.StreamResponse
-    if before and kind != "delay":
-        answer = error_response(502, "Bad gateway on purpose.")
-    else:
-        answer = await _guarded(emulator, request, handler)
-    if kind == "delay" and not before:
-        await emulator.clock.sleep(fault.delay_s)
-    if kind == "status":
-        return _status(fault)
-    if kind == "redirect":
-        return web.Response(status=307, headers={"Location": fault.location})
-    if kind == "hostile":
-        headers = {"Content-Encoding": "gzip"} if fault.body == "gzip_bomb" else {}
-        return web.Response(body=fault.payload(), content_type="application/json", headers=headers)
-    if kind in ("close", "reset"):
-        _drop(request, reset=kind == "reset")
-        return answer
-    if answer.prepared:  # sent piece by piece: too late to spoil it
-        return answer
-    if kind == "content_type":
-        answer.content_type = "text/html"
-    if kind in ("truncate", "trickle"):
-        return await _partly(emulator, fault, request, answer)
-    return answer
-
-
-def _status(fault: Fault) -> web.Response:
-    if 520 <= fault.status <= 529:
-        answer = web.Response(
-            status=fault.status,
-            text=f"<!DOCTYPE html><html><title>{fault.status}: Web server is returning an unknown "
-            "error</title><body>cloudflare</body></html>",
-            content_type="text/html",
-        )
-    else:
-        answer = error_response(fault.status, f"Status {fault.status} on purpose.")
-    if fault.retry_after is not None:
-        answer.headers["Retry-After"] = str(fault.retry_after)
-    return answer
-
-
-def _drop(request: web.Request, *, reset: bool) -> None:
-    transport = request.transport
-    if transport is None:
-        return
-    if reset:
-        raw = transport.get_extra_info("socket")
-        if raw is not None:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-    else:
-        transport.close()
-
-
-async def _partly(
-    emulator: Emulator, fault: Fault, request: web.Request, answer: web.StreamResponse
-) -> web.StreamResponse:
-    body = answer.body if isinstance(answer, web.Response) else None
-    body = body if isinstance(body, bytes) else b""
-    stream = web.StreamResponse(status=answer.status)
-    stream.content_type = answer.content_type
-    stream.content_length = len(body)
-    await stream.prepare(request)
-    if fault.kind == "truncate":
-        await stream.write(body[: len(body) // 2])
-        _drop(request, reset=False)
-        return stream
-    for k in range(len(body)):
-        await emulator.clock.sleep(fault.delay_s)
-        await stream.write(body[k : k + 1])
-    return stream

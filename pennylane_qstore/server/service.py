@@ -1,10 +1,19 @@
-"""What stands behind the server: records that a service shares with it."""
+"""The service behind the server: its protocols, and the records that both sides share.
+
+The server reads requests, checks access, pages through lists and writes IonQ's JSON. What a job
+is, when it runs, what it costs and what it gives is the service's: the emulator is one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
+
+TERMINAL = ("completed", "failed", "canceled")
+"""Statuses that do not change any more."""
+Body = bytes | AsyncIterator[bytes]
+"""JSON to be sent: whole, or piece by piece."""
 
 
 class Failure(NamedTuple):
@@ -51,3 +60,151 @@ class ServiceBehaviour:
     cancel_completed: bool = False
     named_children: bool = True
     qpu_mid_circuit: bool = False
+
+
+class Estimate(NamedTuple):
+    """Cost and times of a job that is not sent.
+
+    Args:
+        cost_usd: US dollars.
+        rates: the rate card as IonQ shows it.
+        execution_s: seconds of execution.
+        queue_s: seconds in the queue.
+        compute_s: seconds of quantum compute time.
+    """
+
+    cost_usd: float
+    rates: list[dict[str, Any]]
+    execution_s: float
+    queue_s: float
+    compute_s: float
+
+
+class JobView(Protocol):
+    """A job as the server shows it. Times are seconds since the epoch.
+
+    ``sequence`` ascends with acceptance, ``version`` with every change of any job. ``outcome``
+    is the result of a job that gives a number instead of histograms. ``hidden_until`` is when
+    lists begin to show the job.
+    """
+
+    id: str
+    sequence: int
+    version: int
+    type: str
+    backend: str
+    name: str | None
+    metadata: dict[str, str] | None
+    shots: int
+    noise: dict[str, Any] | None
+    settings: dict[str, Any]
+    session_id: str | None
+    dry_run: bool
+    circuits: list[CircuitInfo]
+    child_ids: list[str]
+    failure: Failure | None
+    outcome: dict[str, Any] | None
+    submitted_at: float
+    start_at: float
+    hidden_until: float
+    cost_usd: float
+    billed_usd: float
+    cost_model: str
+    compute_us: int
+
+    @property
+    def multi(self) -> bool:
+        """Whether the job has children."""
+
+    @property
+    def sampled(self) -> bool | None:
+        """Whether results are counts rather than exact probabilities; None without results."""
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of execution."""
+
+    def status(self, now: float) -> str:
+        """Return IonQ's status at a time."""
+
+    def started_at(self, now: float) -> float | None:
+        """Return when the job started, None if it has not."""
+
+    def ended_at(self) -> float:
+        """Return when the job reached (or will reach) its terminal status."""
+
+    def output(self, child: int | None) -> dict[str, Any]:
+        """Return IonQ's ``output`` of the completed job, or of one of its circuits."""
+
+
+class Service(Protocol):
+    """What the routes ask of a service. Called on the event loop.
+
+    Methods that take the id of a job raise :class:`~pennylane_qstore.server.errors.BadRequest`
+    with status 404 where there is none, and take a child's id as well.
+    """
+
+    behaviour: ServiceBehaviour
+
+    @property
+    def label(self) -> str:
+        """A word about the service for the page."""
+
+    def now(self) -> float:
+        """Return the time, in seconds since the epoch."""
+
+    def queue_s(self) -> float:
+        """Return the average time in the queue, in seconds."""
+
+    def stats(self) -> dict[str, Any]:
+        """Return counters of jobs and money."""
+
+    async def submit(self, body: bytes) -> JobView:
+        """Accept a job from the body of a request."""
+
+    async def clone(self, job_id: str, changes: Any) -> JobView:
+        """Accept a job like another one, with some members of the request changed."""
+
+    async def refresh(self, job_id: str) -> None:
+        """Bring what is known of a job up to date."""
+
+    def find(self, job_id: str) -> tuple[JobView, int | None]:
+        """Return the job, and the position of the circuit where the id is a child's."""
+
+    def newest_first(self, before: int | None = None) -> Iterator[JobView]:
+        """Return the jobs, from the newest (or the newest before a sequence number) on."""
+
+    def lists_children(self) -> bool:
+        """Return whether this list shows children beside their parents."""
+
+    def cancel(self, *job_ids: str) -> list[str]:
+        """Cancel jobs that have not ended; return the ids that exist."""
+
+    def delete(self, *job_ids: str) -> list[str]:
+        """Forget jobs; return the ids that exist."""
+
+    async def result(self, job_id: str, artifact: str, *, vote: bool) -> Body:
+        """Return a result in one of IonQ's formats, or a part of a debiased one."""
+
+    async def source(self, job_id: str, k: int) -> list[dict[str, Any]]:
+        """Return the gates of a job's circuit as they were sent."""
+
+    def likeliest(self, job_id: str, k: int, count: int) -> tuple[int, dict[str, float]]:
+        """Return the number of outcomes of a circuit, and its likeliest ones."""
+
+    def estimate(
+        self, backend: str, n_1q: int, n_2q: int, circuits: int, shots: int, *, mitigated: bool
+    ) -> Estimate:
+        """Return cost and times of a job with so many gates in all its circuits."""
+
+    def open_session(self, data: Any) -> dict[str, Any]:
+        """Open a session, and return it in IonQ's JSON."""
+
+    def list_sessions(self) -> list[dict[str, Any]]:
+        """Return all sessions in IonQ's JSON."""
+
+    def show_session(self, session_id: str) -> dict[str, Any]:
+        """Return a session in IonQ's JSON."""
+
+    def end_session(self, session_id: str) -> dict[str, Any]:
+        """End a session, and return it in IonQ's JSON."""

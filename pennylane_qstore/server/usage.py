@@ -1,4 +1,4 @@
-"""What was used in a stretch of time, as ``GET /organizations/{org}/usage`` tells it."""
+"""The usage report of ``GET /organizations/{org}/usage``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
-from pennylane_qstore.emulator.service.jobs import Job
 from pennylane_qstore.server.identity import ORGANIZATION, PROJECT, SUBMITTER, timestamp
+from pennylane_qstore.server.service import JobView
 
 GROUPS = ("job", "project", "user")
 MODALITIES = ("daily", "weekly", "monthly")
@@ -16,9 +16,9 @@ _TOP = 5
 
 
 def usage_json(
-    jobs: Iterable[Job], start: dt.date, end: dt.date, group_by: str, modality: str
+    jobs: Iterable[JobView], start: dt.date, end: dt.date, group_by: str, modality: str
 ) -> dict[str, Any]:
-    """Totals, and a period for each day, week or month with jobs, newest first.
+    """Sum up jobs, in all and by day, week or month, newest first.
 
     Args:
         jobs: all jobs; dry runs are not counted.
@@ -26,6 +26,9 @@ def usage_json(
         end: the day after the last.
         group_by: one of :data:`GROUPS`.
         modality: one of :data:`MODALITIES`.
+
+    Returns:
+        IonQ's JSON.
     """
     periods: dict[dt.date, dict[str, dict[str, Any]]] = {}
     for job in jobs:
@@ -39,7 +42,7 @@ def usage_json(
         )
         group["job_count"] += 1
         group["amount"] += job.billed_usd
-        group["time_us"] += round((job.end_at - job.start_at + job.simulated_s) * 1e6)
+        group["time_us"] += round(job.duration_s * 1e6)
     data = [_period(day, list(groups.values())) for day, groups in sorted(periods.items())[::-1]]
     return {
         "organization": ORGANIZATION,
@@ -67,7 +70,7 @@ def _period(day: dt.date, groups: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _first(day: dt.date, modality: str) -> dt.date:
-    """First day of the period a day is in."""
+    """Return the first day of the period that a day is in."""
     if modality == "weekly":
         return day - dt.timedelta(days=day.weekday())
     return day if modality == "daily" else day.replace(day=1)

@@ -13,6 +13,7 @@ from support.emulator_wire import BELL, Wire
 
 from pennylane_qstore.backends import BACKENDS, MAX_CIRCUITS, MAX_SHOTS, NOISE_MODELS
 from pennylane_qstore.emulator import Emulator
+from pennylane_qstore.server.access import Access, RequestLog
 from pennylane_qstore.server.openapi import document, format_schemas
 from pennylane_qstore.server.render import ARTIFACTS
 from pennylane_qstore.server.server import make_app
@@ -43,8 +44,9 @@ def routes(app: web.Application) -> set[tuple[str, str]]:
 
 
 def test_every_route_is_documented_and_every_operation_has_a_route() -> None:
+    app = make_app(Emulator().service, Access(), RequestLog())
     documented = {(m, re.sub(r"\{\w+\}", "{}", path)) for m, path in OPERATIONS}
-    served = {(m, re.sub(r"\{\w+\}", "{}", path)) for m, path in routes(make_app(Emulator()))}
+    served = {(m, re.sub(r"\{\w+\}", "{}", path)) for m, path in routes(app)}
     named = {("GET", "/jobs/{}/results/histogram"), ("GET", "/jobs/{}/results/shots")}
     assert documented - named == served - {("GET", "/jobs/{}/results/{}")}
     assert len(OPERATIONS) == 29

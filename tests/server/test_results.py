@@ -13,8 +13,7 @@ import pytest
 from support.emulator_wire import BELL, Wire
 
 from pennylane_qstore.emulator import Fault, VirtualClock
-from pennylane_qstore.server import render
-from pennylane_qstore.server import results as routes_results
+from pennylane_qstore.emulator.service import results
 
 
 def test_registers_and_second_version_of_the_formats(wire: Wire) -> None:
@@ -66,8 +65,8 @@ def test_large_results_come_in_pieces(
     child = parent["child_job_ids"][1]
     whole = wire("GET", f"/jobs/{child}/{path}")
     aggregate = wire("GET", parent["results"]["probabilities"]["url"])
-    monkeypatch.setattr(routes_results, "_STREAMED", 100)
-    monkeypatch.setattr(render, "_PIECE", 7)
+    monkeypatch.setattr(results, "_STREAMED", 100)
+    monkeypatch.setattr(results, "_PIECE", 7)
     pieces = wire("GET", f"/jobs/{child}/{path}")
     assert pieces.body == whole.body
     assert "Content-Length" in whole.headers
@@ -93,8 +92,8 @@ def test_a_client_that_leaves_in_the_middle_is_no_error(
         finally:
             ended.set()
 
-    monkeypatch.setattr(routes_results, "_STREAMED", 1)
-    monkeypatch.setattr(routes_results, "probabilities_pieces", endless)
+    monkeypatch.setattr(results, "_STREAMED", 1)
+    monkeypatch.setattr(results, "probabilities_pieces", endless)
     wire.connection.request(
         "GET", f"/v0.4/jobs/{job_id}/results/probabilities", headers={"Authorization": "apiKey x"}
     )

@@ -15,8 +15,8 @@ import pytest
 from support.emulator_wire import BELL, Wire, multi, single
 
 from pennylane_qstore.emulator import Emulator, VirtualClock, embedded
-from pennylane_qstore.emulator import emulator as host
 from pennylane_qstore.errors import ConfigurationError, QStoreError
+from pennylane_qstore.server import access
 
 JOB_KEYS = {
     "id", "status", "type", "backend", "dry_run", "submitter_id", "project_id", "parent_job_id",
@@ -412,7 +412,7 @@ def test_connections_are_counted(wire: Wire) -> None:
 def test_old_requests_are_forgotten_but_counted(
     wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host, "_KEPT_REQUESTS", 5)
+    monkeypatch.setattr(access, "_KEPT_REQUESTS", 5)
     for k in range(13):
         wire("GET", f"/jobs?limit={k + 1}")
     assert [r.path for r in wire.emulator.requests][-5:] == [

@@ -15,12 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from pennylane_qstore.backends import BACKENDS
+from pennylane_qstore.emulator.simulation.debiasing import output_json
 from pennylane_qstore.emulator.simulation.run import Distribution
+from pennylane_qstore.server.errors import BadRequest, not_found
 from pennylane_qstore.server.inputs.hybrid import QAOA
-from pennylane_qstore.server.inputs.submission import MULTI
-from pennylane_qstore.server.service import CircuitInfo, Failure
-
-TERMINAL = ("completed", "failed", "canceled")
+from pennylane_qstore.server.inputs.settings import debiased
+from pennylane_qstore.server.inputs.submission import MULTI, QASM, SINGLE
+from pennylane_qstore.server.render import NATIVE_CIRCUIT, descriptor
+from pennylane_qstore.server.service import TERMINAL, CircuitInfo, Failure
 
 
 @dataclass(slots=True, eq=False)
@@ -93,10 +96,68 @@ class Job:
             return max(self.ready_at, self.finished_at or 0.0)
         return max(self.end_at, self.finished_at or 0.0)
 
+    def started_at(self, now: float) -> float | None:
+        """Return when the job started, None if it has not (or never will)."""
+        until = now if self.canceled_at is None else self.canceled_at
+        runs = self.start_at <= until and not self.dry_run and self.failure is None
+        return self.start_at if runs else None
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of execution, the simulation's own time among them."""
+        return self.end_at - self.start_at + self.simulated_s
+
     @property
     def multi(self) -> bool:
-        """Whether it has children."""
+        """Whether the job has children."""
         return self.type in (MULTI, QAOA)
+
+    @property
+    def sampled(self) -> bool | None:
+        """Whether results are counts rather than exact probabilities; None without results."""
+        return None if self.results is None else self.results[0].shots is not None
+
+    def compilable(self, child: int | None) -> bool:
+        """Return whether the circuit can be shown as the service would compile it."""
+        written = child is not None or self.type in (SINGLE, QASM)
+        return written and self.request is not None and not self.circuits[child or 0].recorded
+
+    def output(self, child: int | None) -> dict[str, Any]:
+        """Return IonQ's ``output`` of the completed job, or of one of its circuits."""
+        if child is None and self.outcome is not None and "value" in self.outcome:
+            return {"energy": self.outcome["value"]}  # where IonQ's own example looks for it
+        out: dict[str, Any] = {}
+        if self.compilable(child):
+            compiled = descriptor("compiled-native", NATIVE_CIRCUIT)
+            out["compilation"] = {"compiled_circuits": {NATIVE_CIRCUIT: compiled}}
+        written = child is not None or self.type in (SINGLE, QASM)
+        machine = BACKENDS[self.backend]
+        if machine.is_qpu and written and self.results is not None:
+            mitigation: dict[str, Any] = {"debiasing": False}
+            if debiased(self.settings):
+                qubits = self.circuits[child or 0].qubits
+                mitigation = output_json(self.results[child or 0], qubits, machine.qubits)
+            out["error_mitigation"] = mitigation
+        return out
+
+    def distribution(self, child: int | None, now: float) -> Distribution:
+        """Return the result of one circuit.
+
+        Args:
+            child: position of the circuit, ``None`` for the only one.
+            now: the time, in seconds since the epoch.
+
+        Returns:
+            The circuit's result.
+
+        Raises:
+            BadRequest: 404, the job is not completed, or its result is no histogram.
+        """
+        if self.status(now) != "completed" or self.results is None:
+            raise BadRequest("Job not found or not yet completed.", status=404)
+        if child is None and (self.multi or self.outcome is not None):
+            raise not_found()
+        return self.results[child or 0]
 
     @property
     def n_1q(self) -> int:

@@ -8,37 +8,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
 import orjson
 
-from pennylane_qstore.backends import BACKENDS
 from pennylane_qstore.emulator.faults import Faults
 from pennylane_qstore.emulator.service.billing import RATE_CARDS, RateCard
-from pennylane_qstore.emulator.service.clock import Clock
-from pennylane_qstore.emulator.service.jobs import TERMINAL, Book, Ids, Job
+from pennylane_qstore.emulator.service.clock import Clock, VirtualClock
+from pennylane_qstore.emulator.service.jobs import Book, Ids, Job
 from pennylane_qstore.emulator.service.latency import LatencyProfile
 from pennylane_qstore.emulator.service.queue import MachineQueue
+from pennylane_qstore.emulator.service.requests import (
+    circuit_source,
+    clone_request,
+    compile_circuit,
+)
+from pennylane_qstore.emulator.service.results import ResultWriter
 from pennylane_qstore.emulator.service.sessions import Session, read_session
 from pennylane_qstore.emulator.service.state import StateFile
-from pennylane_qstore.emulator.simulation.native_circuit import native_circuit
 from pennylane_qstore.emulator.simulation.noise import noise_config
-from pennylane_qstore.emulator.simulation.run import Distribution, SimulationOptions
+from pennylane_qstore.emulator.simulation.run import SimulationOptions
 from pennylane_qstore.emulator.simulation.workers import SimulationPool
-from pennylane_qstore.server.errors import BadRequest, not_found
+from pennylane_qstore.server.errors import not_found
 from pennylane_qstore.server.inputs.hybrid import FUNCTION, QAOA
 from pennylane_qstore.server.inputs.submission import (
     MULTI,
     QASM,
-    SINGLE,
     Submission,
-    parse_json,
-    read_input,
     read_submission,
 )
-from pennylane_qstore.server.service import Failure, ServiceBehaviour
+from pennylane_qstore.server.render import AGGREGATE, NATIVE_CIRCUIT
+from pennylane_qstore.server.service import TERMINAL, Body, Estimate, Failure, ServiceBehaviour
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -46,11 +48,16 @@ _INLINE_BYTES = 300_000
 """Bodies up to this size are read on the event loop: a hop to a worker costs more."""
 _SLOW_TYPES = (QASM.encode(), FUNCTION.encode())
 """Types whose programs take the parser milliseconds."""
-_MERGED = ("name", "metadata", "shots", "backend", "session_id", "settings", "dry_run", "noise")
+_SETTLE_S = 0.05
+"""A POST waits so long for its simulation where jobs complete as fast as they are simulated:
+the first GET then finds small jobs completed."""
+_VIRTUAL_SETTLE_S = 30.0
+"""Under a virtual clock a job whose time has come is waited for: the clock, not the machine
+this runs on, decides when it is done."""
 
 
 class Service:
-    """Everything but HTTP.
+    """The emulated service: everything but HTTP.
 
     Args:
         clock: time.
@@ -83,7 +90,7 @@ class Service:
         self.rng = np.random.default_rng(seed)
         self.ids = Ids(np.random.default_rng(None if seed is None else [seed, 1]))
         self.book = Book(keep=keep)
-        self.sessions: dict[str, Session] = {}
+        self._sessions: dict[str, Session] = {}
         self.rate_cards = {**RATE_CARDS, **rate_cards}
         self.budget_usd = budget_usd
         self.billed_usd = 0.0
@@ -92,17 +99,64 @@ class Service:
         self._simulators: SimulationPool
         self._noise_model, self._simulator = noise_model, simulator
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._results = ResultWriter(faults, self._new_id, self._off_loop)
         self._queues: dict[str, MachineQueue] = {}
 
-    async def read(self, body: bytes) -> Submission:
-        """A submission from a request body.
+    @property
+    def label(self) -> str:
+        """The latency profile, for the page."""
+        return f"latency: {self.profile.name}"
+
+    def now(self) -> float:
+        """Return the time, in seconds since the epoch."""
+        return self.clock.now()
+
+    def queue_s(self) -> float:
+        """Return the average time of a small job in the queue, in seconds."""
+        return self.profile.mean(1, 100).queue_s
+
+    def stats(self) -> dict[str, Any]:
+        """Return counters of jobs, money and faults."""
+        return {
+            "jobs": self.book.accepted,
+            "circuits": self.book.circuits,
+            "billed_jobs": self.billed_jobs,
+            "billed_usd": round(self.billed_usd, 6),
+            "faults": len(self.faults.happened),
+        }
+
+    async def submit(self, body: bytes) -> Job:
+        """Accept a job after the time that a request takes by the latency profile.
 
         Raises:
-            BadRequest: it is not valid.
+            BadRequest: the body is not valid, or its session does not admit the job.
         """
         if len(body) <= _INLINE_BYTES and not any(kind in body for kind in _SLOW_TYPES):
-            return self._read(body)
-        return await self.off_loop(lambda: self._read(body))
+            submission = self._read(body)
+        else:
+            submission = await self._off_loop(lambda: self._read(body))
+        if self.profile.request_s:
+            await self.clock.sleep(self.profile.draw(1, 1, self.rng).request_s)
+        job = self.accept(submission)
+        if self.profile.instant:
+            await self._settle(job, _SETTLE_S)
+        return job
+
+    async def clone(self, job_id: str, changes: Any) -> Job:
+        """Accept a job like another one.
+
+        Args:
+            job_id: id of the original.
+            changes: members of the request to put in place.
+
+        Returns:
+            The new job.
+
+        Raises:
+            BadRequest: there is no such job, its request is not kept, or the new one is not valid.
+        """
+        job, child = self.find(job_id)
+        return await self.submit(clone_request(_request(job), child, changes))
 
     def accept(self, submission: Submission) -> Job:
         """Make a job of a valid submission, and start simulating it.
@@ -125,7 +179,7 @@ class Service:
         billed = 0.0 if submission.dry_run or failure is not None else cost
         session = None
         if submission.session_id is not None:
-            session = self.session(submission.session_id)
+            session = self._session(submission.session_id)
             session.admit(submission.backend, billed, now)
         if fault := self.faults.content("fail", "submit"):
             failure, billed = Failure(fault.code, fault.message), 0.0
@@ -194,7 +248,7 @@ class Service:
         """Take up the jobs of a state file, and keep it up to date from now on."""
         now = self.clock.now()
         for session in state.sessions():
-            self.sessions[session.id] = session
+            self._sessions[session.id] = session
             self.ids.follow(session.id)
         for job in state.jobs():
             self.book.add(job, now)
@@ -214,11 +268,11 @@ class Service:
             if open_end and not job.dry_run and job.request is not None:
                 self._start(job, self._read(job.request))
 
-    async def settle(self, job: Job, seconds: float) -> None:
-        """Wait for a job's simulation, at most so long (seconds of the machine's clock)."""
-        task = self._running.get(job.id)
-        if task is not None:
-            await asyncio.wait([task], timeout=seconds)
+    async def refresh(self, job_id: str) -> None:
+        """Wait for a job whose time has come, where a virtual clock decides when it is done."""
+        job, _ = self.find(job_id)
+        if isinstance(self.clock, VirtualClock) and job.end_at <= self.clock.now():
+            await self._settle(job, _VIRTUAL_SETTLE_S)
 
     def find(self, job_id: str) -> tuple[Job, int | None]:
         """The job, and the position of the circuit where the id is a child's.
@@ -231,15 +285,179 @@ class Service:
             raise not_found()
         return found
 
-    def cancel(self, *jobs: Job) -> None:
+    def newest_first(self, before: int | None = None) -> Iterator[Job]:
+        """Return the jobs, from the newest (or the newest before a sequence number) on."""
+        return self.book.newest_first(before)
+
+    def lists_children(self) -> bool:
+        """Return whether this list shows children beside their parents."""
+        fault = self.behaviour.list_children or self.faults.content("list_children", "list")
+        return bool(fault)
+
+    def cancel(self, *job_ids: str) -> list[str]:
+        """Cancel jobs that have not ended; return the ids that exist."""
+        jobs = self._known(job_ids)
+        self._cancel(*jobs.values())
+        return list(jobs)
+
+    def delete(self, *job_ids: str) -> list[str]:
+        """Forget jobs, what was charged stays charged; return the ids that exist."""
+        now = self.clock.now()
+        jobs = self._known(job_ids)
+        self._cancel(*(job for job in jobs.values() if job.status(now) not in TERMINAL))
+        for job in jobs.values():
+            self.book.remove(job)
+            if self.state is not None:
+                self.state.remove(job)
+        return list(jobs)
+
+    async def result(self, job_id: str, artifact: str, *, vote: bool) -> Body:
+        """Write a result.
+
+        Args:
+            job_id: id of a job or of a child.
+            artifact: identifier of the format, or id of a variant or an aggregation.
+            vote: whether the variants of a debiased job vote.
+
+        Returns:
+            The JSON.
+
+        Raises:
+            BadRequest: 404, there is no such result (yet).
+        """
+        job, child = self.find(job_id)
+        now = self.clock.now()
+        if artifact == NATIVE_CIRCUIT:
+            if job.status(now) != "completed" or not job.compilable(child):
+                raise not_found()
+            body = _request(job)
+            circuit = await self._off_loop(lambda: compile_circuit(self._read(body), child or 0))
+            return orjson.dumps(circuit)
+        if artifact == AGGREGATE:
+            job.distribution(0, now)
+            return await self._results.write_aggregate(job, job.results or [], vote=vote)
+        result = job.distribution(child, now)
+        circuit_info = job.circuits[child or 0]
+        return await self._results.write(job, result, circuit_info, artifact, vote=vote)
+
+    async def source(self, job_id: str, k: int) -> list[dict[str, Any]]:
+        """Return the gates of a circuit as they were sent.
+
+        Args:
+            job_id: id of the job.
+            k: position of the circuit.
+
+        Returns:
+            The gates in IonQ's JSON.
+
+        Raises:
+            BadRequest: 404, they are not kept any more.
+        """
+        body = _request(self.find(job_id)[0])
+        return await self._off_loop(lambda: circuit_source(body, k))
+
+    def likeliest(self, job_id: str, k: int, count: int) -> tuple[int, dict[str, float]]:
+        """Return the likeliest outcomes of a circuit.
+
+        Args:
+            job_id: id of the job.
+            k: position of the circuit.
+            count: most outcomes to return.
+
+        Returns:
+            The number of all outcomes, and the probabilities of the likeliest ones.
+
+        Raises:
+            BadRequest: 404, the job is not completed.
+        """
+        job, _ = self.find(job_id)
+        result = job.distribution(k, self.clock.now()).first(job.circuits[k].qubits)
+        return len(result.states), result.likeliest(count).probabilities()
+
+    def estimate(
+        self, backend: str, n_1q: int, n_2q: int, circuits: int, shots: int, *, mitigated: bool
+    ) -> Estimate:
+        """Estimate cost and times of a job.
+
+        Args:
+            backend: name of the backend.
+            n_1q: one-qubit gates, summed over circuits.
+            n_2q: two-qubit gates, summed over circuits.
+            circuits: number of circuits.
+            shots: shots of each circuit.
+            mitigated: whether errors are mitigated.
+
+        Returns:
+            US dollars and seconds.
+        """
+        card = self.rate_cards[backend]
+        size = (n_1q, n_2q, circuits, shots)
+        mean = self.profile.mean(circuits, shots)
+        return Estimate(
+            cost_usd=card.price(*size, mitigated=mitigated),
+            rates=card.rates(backend),
+            execution_s=mean.execution_s,
+            queue_s=mean.queue_s,
+            compute_s=card.compute_seconds(*size),
+        )
+
+    def open_session(self, data: Any) -> dict[str, Any]:
+        """Open a session, and return it in IonQ's JSON.
+
+        Raises:
+            BadRequest: the body is not valid.
+        """
+        now = self.clock.now()
+        session = read_session(data, self._new_id(), now)
+        self._sessions[session.id] = session
+        if self.state is not None:
+            self.state.save_session(session)
+        return session.as_json(now)
+
+    def end_session(self, session_id: str) -> dict[str, Any]:
+        """End a session; its jobs that have not started are cancelled.
+
+        Raises:
+            BadRequest: 404, no such session.
+        """
+        now = self.clock.now()
+        session = self._session(session_id)
+        if session.status(now) != "ended":
+            session.ended_at = now
+            jobs = self._known(session.jobs).values()
+            self._cancel(*(job for job in jobs if job.status(now) in ("submitted", "ready")))
+            if self.state is not None:
+                self.state.save_session(session)
+        return session.as_json(now)
+
+    def show_session(self, session_id: str) -> dict[str, Any]:
+        """Return a session in IonQ's JSON.
+
+        Raises:
+            BadRequest: 404, no such session.
+        """
+        return self._session(session_id).as_json(self.clock.now())
+
+    def list_sessions(self) -> list[dict[str, Any]]:
+        """Return all sessions in IonQ's JSON."""
+        now = self.clock.now()
+        return [session.as_json(now) for session in self._sessions.values()]
+
+    async def close(self) -> None:
+        """Stop waiting for simulations (those that run in a worker end by themselves)."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _cancel(self, *jobs: Job) -> None:
         """Cancel jobs unless they have ended (completed ones too, where the behaviour says so)."""
         now = self.clock.now()
         left: set[str] = set()  # backends whose queues have become shorter
         for job in jobs:
             status = job.status(now)
-            if status in TERMINAL and not (
-                status == "completed" and self.behaviour.cancel_completed
-            ):
+            flips = status == "completed" and self.behaviour.cancel_completed
+            if status in TERMINAL and not flips:
                 continue
             if status in ("submitted", "ready"):  # never ran: not charged
                 self._refund(job)
@@ -250,124 +468,24 @@ class Service:
             for job in self._queues[backend].move_up(now):
                 self._changed(job)
 
-    def delete(self, *jobs: Job) -> None:
-        """Forget jobs; what was charged stays charged."""
-        now = self.clock.now()
-        self.cancel(*(job for job in jobs if job.status(now) not in TERMINAL))
-        for job in jobs:
-            self.book.remove(job)
-            if self.state is not None:
-                self.state.remove(job)
+    def _known(self, job_ids: Iterable[str]) -> dict[str, Job]:
+        """Return the jobs of the ids that exist (parents, for the ids of children)."""
+        found = {job_id: self.book.find(job_id) for job_id in job_ids}
+        return {job_id: entry[0] for job_id, entry in found.items() if entry is not None}
 
-    def clone_request(self, job: Job, child: int | None, body: Any) -> bytes:
-        """The request for a job like this one, with the members of ``body`` in place.
-
-        Raises:
-            BadRequest: the body is not an object, or the circuits are not kept any more.
-        """
-        if body is None:
-            body = {}
-        if not isinstance(body, dict):
-            raise BadRequest('"value" must be of type object.', keys=["body"])
-        if job.request is None:
+    def _session(self, session_id: str) -> Session:
+        if session_id not in self._sessions:
             raise not_found()
-        request = parse_json(job.request)
-        merged = dict(request)
-        if child is not None:
-            source = request["input"]
-            circuit = {"gateset": source.get("gateset", "qis"), "qubits": source.get("qubits")}
-            circuit |= read_input(request["type"], source).circuits[child]
-            merged["type"] = SINGLE
-            merged["input"] = {k: v for k, v in circuit.items() if v is not None}
-        merged.update({key: body[key] for key in _MERGED if key in body})
-        return orjson.dumps(merged)
+        return self._sessions[session_id]
 
-    def source(self, job: Job, k: int) -> list[dict[str, Any]]:
-        """The gates of a circuit as they were sent (OpenQASM as IonQ's JSON).
+    def _new_id(self) -> str:
+        return self.ids.take(self.clock.now())[0]
 
-        Raises:
-            BadRequest: 404, they are not kept any more.
-        """
-        if job.request is None:
-            raise not_found()
-        data = parse_json(job.request)
-        return list(read_input(data["type"], data["input"]).circuits[k]["circuit"])
-
-    async def compiled(self, job: Job, k: int) -> dict[str, Any]:
-        """A circuit as the service would compile it (``ionq.native.v1``)."""
-        body = job.request
-        if body is None:
-            raise not_found()
-
-        def work() -> dict[str, Any]:
-            submission = self._read(body)
-            for program in submission.programs:
-                for row in np.flatnonzero(program.index == k).tolist():
-                    if program.gateset == "native":
-                        circuit = self.source(job, k)
-                    else:
-                        circuit = native_circuit(program, row, submission.entangler)
-                    return {"qubits": program.qubits, "circuit": circuit}
-            raise not_found()
-
-        return await self.off_loop(work)
-
-    def open_session(self, data: Any) -> Session:
-        """A new session.
-
-        Raises:
-            BadRequest: the body is not valid.
-        """
-        now = self.clock.now()
-        session = read_session(data, self.ids.take(now)[0], now)
-        self.sessions[session.id] = session
-        if self.state is not None:
-            self.state.save_session(session)
-        return session
-
-    def end_session(self, session: Session) -> None:
-        """End a session; its jobs that have not started are cancelled."""
-        now = self.clock.now()
-        if session.status(now) == "ended":
-            return
-        session.ended_at = now
-        jobs = [found[0] for found in map(self.book.find, session.jobs) if found is not None]
-        self.cancel(*(job for job in jobs if job.status(now) in ("submitted", "ready")))
-        if self.state is not None:
-            self.state.save_session(session)
-
-    def session(self, session_id: str) -> Session:
-        """The session of this id.
-
-        Raises:
-            BadRequest: 404, no such session.
-        """
-        if session_id not in self.sessions:
-            raise not_found()
-        return self.sessions[session_id]
-
-    def distribution(self, job: Job, child: int | None) -> Distribution:
-        """The result of one circuit.
-
-        Args:
-            job: the job.
-            child: which of its circuits, ``None`` for the only one.
-
-        Raises:
-            BadRequest: 404, the job is not completed, or its result is no histogram.
-        """
-        if job.status(self.clock.now()) != "completed" or job.results is None:
-            raise BadRequest("Job not found or not yet completed.", status=404)
-        if child is None and (job.multi or job.outcome is not None):
-            raise not_found()
-        return job.results[child or 0]
-
-    async def close(self) -> None:
-        """Stop waiting for simulations (those that run in a worker end by themselves)."""
-        tasks = list(self._running.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async def _settle(self, job: Job, seconds: float) -> None:
+        """Wait for a job's simulation, at most so long (seconds of the machine's clock)."""
+        task = self._running.get(job.id)
+        if task is not None:
+            await asyncio.wait([task], timeout=seconds)
 
     def _read(self, body: bytes) -> Submission:
         return read_submission(body, self.behaviour, self._noise_model)
@@ -381,8 +499,8 @@ class Service:
 
     def _refund(self, job: Job) -> None:
         self.billed_usd -= job.billed_usd
-        if job.session_id in self.sessions:
-            self.sessions[job.session_id].spent_usd -= job.billed_usd
+        if job.session_id in self._sessions:
+            self._sessions[job.session_id].spent_usd -= job.billed_usd
         job.billed_usd = 0.0
 
     def _start(self, job: Job, submission: Submission) -> None:
@@ -397,7 +515,7 @@ class Service:
         began = loop.time()
         programs = submission.programs
         try:
-            job.results = await self.off_loop(
+            job.results = await self._off_loop(
                 lambda: self._simulators.run(programs, options, job.seed)
             )
             if submission.reduce is not None:
@@ -412,7 +530,7 @@ class Service:
         if self.book.find(job.id) is not None:  # it may have been deleted meanwhile
             self._changed(job)
 
-    async def off_loop(self, call: Callable[[], _T]) -> _T:
+    async def _off_loop(self, call: Callable[[], _T]) -> _T:
         """Make a call on a worker thread."""
         return await asyncio.get_running_loop().run_in_executor(self._simulators.threads, call)
 
@@ -421,10 +539,11 @@ class Service:
         if self.state is not None:
             self.state.save(job)
             self.state.save_bill(self.billed_usd, self.billed_jobs)
-            if job.session_id in self.sessions:
-                self.state.save_session(self.sessions[job.session_id])
+            if job.session_id in self._sessions:
+                self.state.save_session(self._sessions[job.session_id])
 
 
-def is_qpu(backend: str) -> bool:
-    """Whether a backend is a quantum computer."""
-    return BACKENDS[backend].is_qpu
+def _request(job: Job) -> bytes:
+    if job.request is None:
+        raise not_found()
+    return job.request

@@ -9,24 +9,19 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pennylane_qstore.emulator.simulation.run import Distribution
+from pennylane_qstore.server.render import ARTIFACTS, descriptor
 
-HISTOGRAM = "ionq.result.histogram.json.v2"
+HISTOGRAM = ARTIFACTS["histogram-v2"]
 """The format of a variant's and of an aggregation's result."""
 _MOST_VARIANTS = 20
 _LEAST_SHOTS = 25
 _VARIANT = re.compile(r"variant-(\d{1,2})")
-
-
-def wants_vote(query: Mapping[str, str]) -> bool:
-    """Whether a query asks for voting (``sharpen=true`` or ``aggregation=voting``)."""
-    return query.get("sharpen", "").lower() == "true" or query.get("aggregation") == "voting"
 
 
 def voted(one: Distribution) -> Distribution:
@@ -76,14 +71,15 @@ def output_json(one: Distribution, qubits: int, device_qubits: int) -> dict[str,
                     "variant_id": f"variant-{k}",
                     "qubit_map": _map(one.seed, k, qubits, device_qubits).tolist(),
                     "shots": stop - start,
-                    "results": {HISTOGRAM: _descriptor(f"variant-{k}")},
+                    "results": {HISTOGRAM: descriptor(f"variant-{k}", HISTOGRAM)},
                 }
                 for k, (start, stop) in enumerate(_stretches(one))
             ],
             "aggregation_method": "average",
         },
         "aggregations": {
-            method: _descriptor(f"aggregation-{method}") for method in ("average", "voting")
+            method: descriptor(f"aggregation-{method}", HISTOGRAM)
+            for method in ("average", "voting")
         },
     }
 
@@ -98,7 +94,3 @@ def _stretches(one: Distribution) -> list[tuple[int, int]]:
 
 def _map(seed: int, variant: int, qubits: int, device_qubits: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, 2, variant]).permutation(device_qubits)[:qubits]
-
-
-def _descriptor(name: str) -> dict[str, str]:
-    return {"id": name, "format": HISTOGRAM, "media_type": "application/json"}

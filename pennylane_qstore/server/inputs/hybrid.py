@@ -10,12 +10,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pennylane_qstore.emulator.simulation.run import Distribution
 from pennylane_qstore.server.errors import BadRequest, Preflight
 from pennylane_qstore.server.inputs.qasm import read_qasm
 
@@ -27,7 +26,24 @@ _ANGLES = 6
 _SPARSE = re.compile(r"([IXYZ])(\d{1,3})")
 _Letters = dict[int, str]
 
-Reduce = Callable[[Sequence[Distribution], int], dict[str, Any]]
+
+class Outcomes(Protocol):
+    """The result of a circuit: outcomes and their probabilities (or counts, with shots)."""
+
+    @property
+    def states(self) -> NDArray[np.uint64]:
+        """Outcomes, shape [K]; bit k is qubit k."""
+
+    @property
+    def weights(self) -> NDArray[np.float64] | NDArray[np.int64]:
+        """Probabilities or counts, shape [K]."""
+
+    @property
+    def shots(self) -> int | None:
+        """Number of shots, None where the probabilities are exact."""
+
+
+Reduce = Callable[[Sequence[Outcomes], int], dict[str, Any]]
 """A job's ``results`` from its circuits' and the number of shots."""
 
 
@@ -80,7 +96,7 @@ def read_function(source: Mapping[str, Any]) -> Hybrid:
                 keys=["input.data"],
             )
 
-    def reduce(results: Sequence[Distribution], _: int) -> dict[str, Any]:
+    def reduce(results: Sequence[Outcomes], _: int) -> dict[str, Any]:
         value = variance = 0.0
         for group, one in zip(groups, results, strict=True):
             energies = sum(c * _parity(one.states, mask) for c, mask in group.terms)
@@ -115,7 +131,7 @@ def read_maxcut(source: Mapping[str, Any]) -> Hybrid:
         gates += [{"gate": "rx", "target": q, "rotation": 2 * beta} for q in range(nodes)]
         circuits.append({"circuit": gates, "qubits": nodes})
 
-    def reduce(results: Sequence[Distribution], shots: int) -> dict[str, Any]:
+    def reduce(results: Sequence[Outcomes], shots: int) -> dict[str, Any]:
         states = np.unique(np.concatenate([_seen(one, shots, k) for k, one in enumerate(results)]))
         cut = np.zeros(len(states))
         for (a, b), weight in edges.items():
@@ -249,7 +265,7 @@ def _graph(problem: Any) -> tuple[int, dict[tuple[int, int], float]]:
     return len(nodes), edges
 
 
-def _seen(one: Distribution, shots: int, k: int) -> NDArray[np.uint64]:
+def _seen(one: Outcomes, shots: int, k: int) -> NDArray[np.uint64]:
     """Outcomes of so many shots; of exact probabilities a sample is drawn."""
     if one.shots is not None:
         return one.states
