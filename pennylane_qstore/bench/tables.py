@@ -26,8 +26,23 @@ from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.callbacks import Callback, Run
 from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.minibatches import MiniBatches
-from pennylane_qstore.training.tasks import tables
-from pennylane_qstore.training.tasks.data import Split, baseline_accuracy, constant_accuracy
+from pennylane_qstore.training.tasks.classifier import (
+    CLASSIFIERS,
+    PERTURBATION,
+    WIRES,
+    Classifier,
+    accuracy,
+    cross_entropy,
+    logits,
+)
+from pennylane_qstore.training.tasks.data import (
+    TABLES,
+    Split,
+    all_features_accuracy,
+    baseline_accuracy,
+    constant_accuracy,
+    load_table,
+)
 
 PROFILE = "q-store"
 """Service times of the published Q-Store figures; they are no measurement of IonQ's service."""
@@ -70,7 +85,7 @@ class Row:
 
 
 def compare(
-    tasks: Sequence[str] = tuple(tables.TABLES),
+    tasks: Sequence[str] = tuple(TABLES),
     *,
     steps: int = 200,
     seed: int = 1,
@@ -97,10 +112,10 @@ def compare(
         raise ConfigurationError(f"scale={scale!r}, steps={steps!r}: both have to be positive.")
     rows = []
     for task in tasks:
-        data = tables.load_table(task)
+        model, data = CLASSIFIERS[task], load_table(task)
         classical = (
             baseline_accuracy(data),
-            tables.all_features_accuracy(task),
+            all_features_accuracy(task),
             constant_accuracy(data),
         )
         for way, train in (("qstore", train_run), ("plain", train_plain)):
@@ -108,11 +123,13 @@ def compare(
             if report is not None:
                 report(f"{task}, {way}: {steps} steps")
             with Emulator(processes=0) as emulator:
-                device = qml.device("qstore.ionq", wires=tables.WIRES, seed=seed, emulator=emulator)
-                accuracy = whole(device, data, seed, steps, steps)
-            posts, circuits, step_s = _timed(train, way, data, seed, steps, scale)
+                device = qml.device("qstore.ionq", wires=WIRES, seed=seed, emulator=emulator)
+                reached = whole(device, model, data, seed, steps, steps)
+            posts, circuits, step_s = _timed(
+                train, way, CLASSIFIERS[task], data, seed, steps, scale
+            )
             tested = len(data.test_y), scale
-            rows.append(Row(task, way, posts, circuits, step_s, accuracy, *classical, *tested))
+            rows.append(Row(task, way, posts, circuits, step_s, reached, *classical, *tested))
     return rows
 
 
@@ -146,6 +163,7 @@ def text(rows: Sequence[Row]) -> str:
 
 def train_run(
     device: Any,
+    model: Classifier,
     data: Split,
     seed: int,
     planned: int,
@@ -157,6 +175,7 @@ def train_run(
 
     Args:
         device: to train on.
+        model: to train.
         data: to train and test on.
         seed: of weights, mini-batches and perturbations.
         planned: steps that the step sizes follow from.
@@ -164,7 +183,7 @@ def train_run(
         on_step: called before the first step and after each.
     """
     timed = steps < planned
-    run = tables.make_run(
+    run = model.make_run(
         device,
         data,
         seed=seed,
@@ -180,6 +199,7 @@ def train_run(
 
 def train_plain(
     device: Any,
+    model: Classifier,
     data: Split,
     seed: int,
     planned: int,
@@ -192,6 +212,7 @@ def train_plain(
 
     Args:
         device: to train on.
+        model: to train.
         data: to train and test on.
         seed: of weights, mini-batches and perturbations.
         planned: steps that the step sizes follow from.
@@ -199,17 +220,17 @@ def train_plain(
         merged: make each step in a ``deferred()`` scope.
         on_step: called before the first step and after each.
     """
-    circuit = tables.make_circuit(device, data.classes)
+    circuit = model.make_circuit(device)
 
     def found(x: Any, weights: Any, scale: Any, shift: Any) -> Any:
         rows = [np.stack(circuit(row, weights)) for row in x]
-        return tables.logits({"scale": scale, "shift": shift}, np.stack(rows))
+        return logits({"scale": scale, "shift": shift}, np.stack(rows))
 
-    start = tables.initial_params(data.classes, seed)
+    start = model.initial_params(seed)
     params = [qml.numpy.array(value, requires_grad=True) for value in start.values()]
     batches = MiniBatches(len(data.train_y), 20, seed, drop_last=True)
-    a = _calibrated(data, seed, planned)
-    optimizer = qml.SPSAOptimizer(maxiter=planned, c=tables.PERTURBATION, a=a)
+    a = _calibrated(model, data, seed, planned)
+    optimizer = qml.SPSAOptimizer(maxiter=planned, c=PERTURBATION, a=a)
     np.random.seed(seed)  # noqa: NPY002 - what the stock optimizer draws from
     on_step()
     for step in range(1, steps + 1):
@@ -217,7 +238,7 @@ def train_plain(
         x, y = data.train_x[rows], data.train_y[rows]
         with deferred() if merged else nullcontext():
             params, _ = optimizer.step_and_cost(
-                lambda *args, x=x, y=y: tables.cross_entropy(found(x, *args), y), *params
+                lambda *args, x=x, y=y: cross_entropy(found(x, *args), y), *params
             )
             params = real(params)
         on_step()
@@ -225,7 +246,7 @@ def train_plain(
         return float("nan")
     with deferred():
         tested = np.asarray(real(found(data.test_x, *params)))
-    return tables.accuracy(tested, data.test_y)
+    return accuracy(tested, data.test_y)
 
 
 class _Marks(Callback):
@@ -241,30 +262,36 @@ class _Marks(Callback):
         self._mark()
 
 
-def _calibrated(data: Split, seed: int, planned: int) -> float:
+def _calibrated(model: Classifier, data: Split, seed: int, planned: int) -> float:
     """The step size that the run calibrates, found on an exact simulator."""
-    device = qml.device("default.qubit", wires=tables.WIRES)
-    run = tables.make_run(device, data, seed=seed, steps=planned, shots=None, progress=False)
+    device = qml.device("default.qubit", wires=WIRES)
+    run = model.make_run(device, data, seed=seed, steps=planned, shots=None, progress=False)
     run.train(1)
     return float(run.optimizer.a)
 
 
 def _timed(
-    train: Callable[..., float], way: str, data: Split, seed: int, planned: int, scale: float
+    train: Callable[..., float],
+    way: str,
+    model: Classifier,
+    data: Split,
+    seed: int,
+    planned: int,
+    scale: float,
 ) -> tuple[float, float, float]:
     """POSTs, circuits and seconds of a step on the profile."""
     from pennylane_qstore.bench.v34 import scaled
 
     steps = min(_TIMED_STEPS[way], planned)
     with Emulator(profile=scaled(PROFILES[PROFILE], scale), processes=0) as emulator:
-        device = qml.device("qstore.ionq", wires=tables.WIRES, seed=seed, emulator=emulator)
+        device = qml.device("qstore.ionq", wires=WIRES, seed=seed, emulator=emulator)
         marks = []
 
         def mark() -> None:
             served = emulator.stats()
             marks.append((served["posts"], served["circuits"], time.perf_counter() / scale))
 
-        train(device, data, seed, planned + 1, steps, on_step=mark)
+        train(device, model, data, seed, planned + 1, steps, on_step=mark)
     posts, circuits, seconds = (
         (after - before) / steps for before, after in zip(marks[0], marks[-1], strict=True)
     )

@@ -153,6 +153,8 @@ class Checkpoint:
         return self._bytes + len(text)
 
     def _read_history(self, steps: int) -> list[dict[str, Any]]:
+        if steps == 0:
+            return []  # not written yet, or another run's
         try:
             with self.history_path.open("rb") as file:
                 lines = list(islice(file, steps))

@@ -10,26 +10,27 @@ from __future__ import annotations
 
 import itertools
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pennylane as qml
 
-from pennylane_qstore.training.tasks import tables
 from pennylane_qstore.training.tasks.catalogue import averaged
+from pennylane_qstore.training.tasks.classifier import CLASSIFIERS, WIRES
+from pennylane_qstore.training.tasks.data import TABLES, load_table
 
-START = {"LAYERS": 2, "_ANGLE": 0.6, "_FIRST_STEP": 0.15}
-TRIED = {"LAYERS": (1, 2, 3), "_ANGLE": (0.4, 0.6, 0.9), "_FIRST_STEP": (0.1, 0.15, 0.25)}
+START = {"layers": 2, "angle": 0.6, "first_step": 0.15}
+TRIED = {"layers": (1, 2, 3), "angle": (0.4, 0.6, 0.9), "first_step": (0.1, 0.15, 0.25)}
 FIRST_STEPS = (0.05, 0.1, 0.15)
 
 
 def accuracy(case):
     """On validation rows, of settings, a table, a seed and a number of steps."""
     settings, name, seed, steps = case
-    for setting, value in settings.items():
-        setattr(tables, setting, value)
-    data = tables.load_table(name, validation=seed)
-    device = qml.device("default.qubit", wires=tables.WIRES, seed=seed)
-    run = tables.make_run(device, data, seed=seed, steps=steps, progress=False).train(steps)
+    data = load_table(name, validation=seed)
+    device = qml.device("default.qubit", wires=WIRES, seed=seed)
+    model = replace(CLASSIFIERS[name], **settings)
+    run = model.make_run(device, data, seed=seed, steps=steps, progress=False).train(steps)
     return run.evaluate(data.test, averaged(run))["accuracy"]
 
 
@@ -49,9 +50,9 @@ def main():
     chosen = dict(START)
     with ProcessPoolExecutor(2) as pool:
         for setting, values in TRIED.items():
-            chosen[setting] = best(pool, chosen, setting, values, tables.TABLES, (1, 2, 3), (100,))
-        chosen["_FIRST_STEP"] = best(
-            pool, chosen, "_FIRST_STEP", FIRST_STEPS, ("wine",), range(1, 7), (200,)
+            chosen[setting] = best(pool, chosen, setting, values, TABLES, (1, 2, 3), (100,))
+        chosen["first_step"] = best(
+            pool, chosen, "first_step", FIRST_STEPS, ("wine",), range(1, 7), (200,)
         )
     print("best:", chosen)
 

@@ -198,6 +198,19 @@ def test_a_new_run_under_an_old_name_starts_an_empty_history(tmp_path):
     assert small_run(tmp_path / "a", resume=True).train(2).step == 2
 
 
+def test_a_run_that_ended_before_its_first_step_goes_on(tmp_path):
+    files = checkpoint.Checkpoint(tmp_path / "run.json")
+    files.save({"a": 0}, [])
+    assert checkpoint.Checkpoint(tmp_path / "run.json").load()[1] == []
+
+    def fail(record):
+        raise RuntimeError("no first step")
+
+    with pytest.raises(RuntimeError):
+        small_run(tmp_path / "a", callbacks=[fail]).train(1)
+    assert small_run(tmp_path / "a", resume=True).train(2).step == 2
+
+
 @pytest.mark.parametrize("text", [None, "", "{}\n", "no JSON\n" * 5])
 def test_a_history_that_is_not_the_state_s_is_refused(text, tmp_path):
     small_run(tmp_path / "a").train(5)

@@ -1,17 +1,25 @@
-"""The tasks by name: how to run each, and what to say of the result."""
+"""The tasks by name: their runs, and the figures of the results."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from pennylane_qstore.training.run import TrainingRun
-from pennylane_qstore.training.tasks import bars, centroid, iris, tables
-from pennylane_qstore.training.tasks.data import Split, baseline_accuracy, constant_accuracy
+from pennylane_qstore.training.tasks import bars, centroid
+from pennylane_qstore.training.tasks.classifier import CLASSIFIERS
+from pennylane_qstore.training.tasks.data import (
+    TABLES,
+    Split,
+    all_features_accuracy,
+    baseline_accuracy,
+    constant_accuracy,
+    load_iris,
+    load_table,
+)
 
 WIRES = 4
 """Of every task."""
@@ -22,7 +30,7 @@ class Task:
     """A task that is trained.
 
     Attributes:
-        title: what it is.
+        title: for people.
         steps: by default.
         make: a run on a device: ``make(device, seed=, steps=, batch_size=, shots=, **options)``.
         figures: of a run that has ended: results by name, classical ones among them.
@@ -37,52 +45,61 @@ class Task:
 
 
 def nearest_centroid(device: Any, shots: int) -> dict[str, Any]:
-    """Figures of the task that needs no training."""
-    found = centroid.classify(device, shots)
+    """Return the figures of the task that needs no training.
+
+    Args:
+        device: with four wires.
+        shots: per circuit.
+
+    Returns:
+        Accuracies, share of outcomes kept, and error of the distances (cm^2), by name.
+    """
+    result = centroid.classify(device, shots)
     return {
-        "test_accuracy": found.accuracy,
-        "baseline_accuracy": found.baseline_accuracy,
-        "constant_accuracy": found.constant_accuracy,
-        "kept": float(np.mean(found.kept)),
-        "distance_error": float(np.sqrt(np.mean((found.distances - found.exact) ** 2))),
+        "test_accuracy": result.accuracy,
+        "baseline_accuracy": result.baseline_accuracy,
+        "constant_accuracy": result.constant_accuracy,
+        "kept": float(np.mean(result.kept)),
+        "distance_error": float(np.sqrt(np.mean((result.distances - result.exact) ** 2))),
     }
 
 
 def averaged(run: TrainingRun) -> Any:
-    """What the training came to: the mean of the last iterates."""
+    """Return the outcome of a training: the mean of the last iterates."""
     return run.optimizer.averaged(run.params)
 
 
-def _make_classifier(
-    module: Any, load: Callable[[int], Split], device: Any, *, seed: int, **options: Any
-) -> TrainingRun:
-    made: TrainingRun = module.make_run(device, load(seed), seed=seed, **options)
-    return made
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Data of a classifier: iris is split anew for every seed, the others once for all."""
 
+    name: str
 
-def _classifier_figures(
-    load: Callable[[int], Split],
-    more: Callable[[int], dict[str, float]],
-    run: TrainingRun,
-    seed: int,
-    shots: int,
-) -> dict[str, float]:
-    data = load(seed)
-    return {
-        "test_accuracy": run.evaluate(data.test, averaged(run))["accuracy"],
-        "baseline_accuracy": baseline_accuracy(data),
-        "constant_accuracy": constant_accuracy(data),
-        **more(seed),
-    }
+    def load(self, seed: int) -> Split:
+        return load_iris(seed) if self.name == "iris" else load_table(self.name)
+
+    def make_run(self, device: Any, *, seed: int, **options: Any) -> TrainingRun:
+        return CLASSIFIERS[self.name].make_run(device, self.load(seed), seed=seed, **options)
+
+    def figures(self, run: TrainingRun, seed: int, shots: int) -> dict[str, float]:
+        data = self.load(seed)
+        figures = {
+            "test_accuracy": run.evaluate(data.test, averaged(run))["accuracy"],
+            "baseline_accuracy": baseline_accuracy(data),
+            "constant_accuracy": constant_accuracy(data),
+        }
+        if self.name in TABLES:
+            figures["all_features_accuracy"] = all_features_accuracy(self.name)
+        return figures
 
 
 def _classifier_lines(figures: Mapping[str, Any]) -> dict[str, str]:
-    whole = figures.get("all_features_accuracy")
-    same = "same split" if whole is None else "same 4 features"
+    all_features = figures.get("all_features_accuracy")
+    same = "same split" if all_features is None else "same 4 features"
     return {
         "Test accuracy": f"{figures['test_accuracy']:.3f}",
         "Logistic regression": f"{figures['baseline_accuracy']:.3f} ({same})",
-        **({} if whole is None else {"  on all features": f"{whole:.3f}"}),
+        **({} if all_features is None else {"  on all features": f"{all_features:.3f}"}),
         "Constant guess": f"{figures['constant_accuracy']:.3f}",
     }
 
@@ -109,30 +126,15 @@ def _bars_lines(figures: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _classifier(title: str, steps: int, module: Any, load: Any, more: Any = None) -> Task:
-    return Task(
-        title,
-        steps,
-        partial(_make_classifier, module, load),
-        partial(_classifier_figures, load, more or (lambda seed: {})),
-        _classifier_lines,
-    )
-
-
-def _table(name: str, title: str) -> Task:
-    return _classifier(
-        title,
-        200,
-        tables,
-        lambda seed: tables.load_table(name),  # the same rows for all
-        lambda seed: {"all_features_accuracy": tables.all_features_accuracy(name)},
-    )
+def _classifier(name: str, title: str, steps: int) -> Task:
+    table = _Table(name)
+    return Task(title, steps, table.make_run, table.figures, _classifier_lines)
 
 
 TASKS: Mapping[str, Task] = {
-    "iris": _classifier("two Iris species", 300, iris, iris.load_iris),
+    "iris": _classifier("iris", "two Iris species", 300),
     "bas": Task("bars and stripes", 150, _make_bars, _bars_figures, _bars_lines),
-    "wine": _table("wine", "three cultivars of wine"),
-    "cancer": _table("cancer", "benign and malignant tumours"),
+    "wine": _classifier("wine", "three cultivars of wine", 200),
+    "cancer": _classifier("cancer", "benign and malignant tumours", 200),
 }
 """Tasks that are trained, by name."""

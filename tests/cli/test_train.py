@@ -1,0 +1,116 @@
+"""``qstore train``: what it reports and writes, how it goes on, what it refuses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from pennylane_qstore.cli.main import app
+from pennylane_qstore.training.tasks.catalogue import TASKS
+
+pytest.importorskip("sklearn")
+run = CliRunner().invoke
+
+
+@pytest.mark.parametrize("task", [*TASKS, "centroid"])
+def test_train_reports_each_task_beside_its_baselines(task, tmp_path):
+    result = run(app, ["train", "--task", task, "--out", str(tmp_path), *_steps(task, 4)])
+    assert result.exit_code == 0, result.output
+    assert "Constant guess" in result.stdout
+    assert "POSTs" in result.stdout
+    assert "on the emulator" in result.stdout
+    if task != "centroid":
+        assert (tmp_path / "training.png").exists()
+        assert len(json.loads((tmp_path / "history.json").read_text())["history"]) == 4
+
+
+def _steps(task, steps):
+    return [] if task == "centroid" else ["--steps", str(steps)]
+
+
+def test_a_training_that_is_done_and_resumed_is_told_again(tmp_path):
+    def history(folder, *steps):
+        for n in steps:
+            options = ["--steps", str(n), "--seed", "2", "--resume", "--out", str(folder), "--json"]
+            result = run(app, ["train", "--task", "bas", *options])
+            assert result.exit_code == 0, result.output
+        return json.loads((folder / "history.json").read_text())["history"]
+
+    whole = history(tmp_path / "a", 6)
+    again = history(tmp_path / "a", 6)
+    assert again == whole
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(["--task", "bas", "--steps", "40"], "planned for other steps"), (["--task", "wine"], "name")],
+)
+def test_another_training_does_not_go_on_in_the_folder(change, said, tmp_path):
+    first = run(app, ["train", "--task", "bas", "--steps", "2", "--out", str(tmp_path)])
+    assert first.exit_code == 0
+    other = run(app, ["train", *change, "--resume", "--out", str(tmp_path)])
+    assert other.exit_code == 1
+    assert said in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("task", "option"),
+    [("centroid", ["--steps", "3"]), ("centroid", ["--resume"]), ("bas", ["--batch-size", "5"])],
+)
+def test_options_that_would_have_no_effect_are_refused(task, option, tmp_path):
+    result = run(app, ["train", "--task", task, *option, "--out", str(tmp_path / "new")])
+    assert result.exit_code == 1
+    assert f"{option[0]} means nothing" in result.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_budget_holds_for_the_evaluation_too_and_the_history_is_told(tmp_path, monkeypatch):
+    from pennylane_qstore.emulator import Emulator
+
+    with Emulator(profile="none") as emulator:
+        monkeypatch.setenv("IONQ_API_URL", emulator.url)
+        monkeypatch.setenv("IONQ_API_KEY", "key")
+
+        def train(budget):
+            options = ["--task", "bas", "--backend", "qpu.forte-1", "--steps", "5", "--resume"]
+            paths = ["--out", str(tmp_path), "--ledger", str(tmp_path / "ledger")]
+            return run(app, ["train", *options, *paths, "--shots", "200", "--budget-usd", budget])
+
+        early = train("40")
+        assert early.exit_code == 1
+        assert "before the first step" in early.stderr
+        result = train("100")
+        assert result.exit_code == 0, result.output
+        assert "Not evaluated" in result.stdout
+        assert "budget after 2 steps" in result.stdout
+        assert emulator.stats()["billed_usd"] <= 100
+        assert len(json.loads((tmp_path / "history.json").read_text())["history"]) == 2
+        assert (tmp_path / "training.png").exists()
+
+
+def test_an_unknown_task_is_named(tmp_path):
+    result = run(app, ["train", "--task", "mnist", "--out", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "'mnist'" in result.stderr
+    assert "'centroid'" in result.stderr
+
+
+def test_a_run_on_a_machine_is_not_replaced_by_accident(tmp_path, monkeypatch):
+    from pennylane_qstore.emulator import Emulator
+
+    with Emulator(profile="none") as emulator:
+        monkeypatch.setenv("IONQ_API_URL", emulator.url)
+        monkeypatch.setenv("IONQ_API_KEY", "key")
+        options = ["train", "--task", "bas", "--backend", "qpu.forte-1", "--steps", "1", "--seed"]
+        paths = ["1", "--out", str(tmp_path), "--ledger", str(tmp_path / "ledger")]
+        first = run(app, [*options, *paths])
+        assert first.exit_code == 0, first.output
+        assert "Billed" in first.stdout
+        second = run(app, [*options, *paths])
+        assert second.exit_code == 1
+        assert "resume=True goes on" in second.stderr
+        paid = emulator.billed_jobs
+        assert run(app, [*options, *paths, "--resume"]).exit_code == 0
+        assert emulator.billed_jobs == paid
