@@ -28,8 +28,8 @@ from pennylane_qstore.native.frontend.structure import (
     split,
     standard_order,
 )
+from pennylane_qstore.native.template.batch import NativeBatch, Readout
 from pennylane_qstore.native.template.qis import QisTemplate
-from pennylane_qstore.native.template.template import NativeBatch, Readout
 
 _SEARCHED = 64
 """With more structures and bases of one tape than this, circuits are compiled without looking

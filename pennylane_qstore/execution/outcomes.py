@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pennylane_qstore.ionq.messages.job_request import Histogram
 from pennylane_qstore.measurement.results import BitArray, Outcomes, Plan
 from pennylane_qstore.native.frontend.program import FloatArray
-from pennylane_qstore.native.template.template import Readout
+from pennylane_qstore.native.template.batch import Readout
 
 Shots = npt.NDArray[np.uint64]
 """Outcomes of one circuit in the order in which they were taken."""

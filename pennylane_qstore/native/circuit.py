@@ -15,7 +15,7 @@ from pennylane_qstore.backends import backend as known_backend
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.gateset import ENTANGLERS, FULL_ANGLE, NATIVE
 from pennylane_qstore.native.gates import NATIVE_GATES
-from pennylane_qstore.native.template.template import NativeBlock, Readout
+from pennylane_qstore.native.template.batch import NativeBlock, Readout
 
 
 class HasFigures(Protocol):

@@ -45,7 +45,8 @@ from pennylane_qstore.native.passes.pairs import (
 )
 from pennylane_qstore.native.passes.readout import simplify_ends
 from pennylane_qstore.native.search.search import rewritten
-from pennylane_qstore.native.template.template import Readout, Template
+from pennylane_qstore.native.template.batch import Readout
+from pennylane_qstore.native.template.template import Template
 
 _TEMPLATES = 8
 """Candidates whose pulses are counted."""
@@ -97,7 +98,9 @@ def compile_program(
         return replace(circuit, outputs=tuple(circuit.outputs[q] for q in measured))
 
     def template_of(circuit: IRCircuit) -> Template:
-        return Template(circuit, family, program.parameters, compact=absorb, push=optimize_depth)
+        return Template(
+            circuit, family, program.parameters, compact=absorb, commute_rotations=optimize_depth
+        )
 
     finish = functools.partial(_run, FINISHING[absorb])
     lowered = measuring(lower(resynthesise_cnots(program), basis=basis))

@@ -168,7 +168,7 @@ def test_structures_that_fit_no_template_are_counted():
 
 
 def test_a_plan_that_does_not_hold_at_a_second_sample_is_replaced_and_counted(monkeypatch):
-    from pennylane_qstore.native.template import template as room
+    from pennylane_qstore.native.template import planning as room
 
     samples = iter([np.zeros((1, 18 + 1)), np.random.default_rng(1).uniform(1, 2, (1, 18 + 1))])
     _, program = template()

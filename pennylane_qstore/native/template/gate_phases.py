@@ -1,52 +1,105 @@
-"""Gates written from runs: one skeleton, and the linear map from the runs' arguments to it."""
+r"""Gates written from runs: one skeleton, and the linear map from the runs' arguments to it.
+
+With U = [[α, -β*], [β, α*]], t = arg/2π and d = 2 atan2(|α|, |β|)/2π, and f the frame of the
+wire (in turns) before the run, RZ being virtual:
+
+- no pulse: f → f - 2 t(α),
+- one GPi2 of phase t(β) + t(α) + 1/4 - f, then f → f - 2 t(α),
+- GPi of phase t(β) + 1/4 - f/2, then f → 0,
+- GPi2 of phases t(β) + t(α) - f and that plus d, then f → f + 1/2 - 2 t(α) - d.
+
+MS takes -f from its phases; ZZ commutes with frames.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from pennylane_qstore.native.frontend.program import FloatArray
-from pennylane_qstore.native.template.runs import Bank, Entangler
+from pennylane_qstore.gateset import FULL_ANGLE
+from pennylane_qstore.native.frontend.program import Affine, ComplexArray, FloatArray
+from pennylane_qstore.native.template.batch import NativeGate
+from pennylane_qstore.native.template.run_evaluator import EPS, RunEvaluator
 
-EPS = 1e-10
-"""Amplitudes and angles (turns) below this are nothing."""
-
-NONE, HALF, FULL, FLIP = 0, 1, 2, 3
-"""What a run is left with: no pulse, one GPi2, two GPi2, one GPi."""
-
-_SMALL = 8192
-"""Entries up to which a matrix is kept in full as well: for few rows the faster one."""
+_DENSE_ENTRIES = 8192
+"""Entries up to which a matrix is kept dense as well: the faster one for few rows."""
 _MOST_PRODUCTS = 1 << 18
 """More than these OpenBLAS gives to several threads, which wait for each other, and whose number
 might decide the last bit: a run that starts again has to send the same bytes."""
 
-Gate = tuple[str, tuple[int, ...]]
 Codes = npt.NDArray[np.uint8]
 
 
+class PulseCode(IntEnum):
+    """The pulses that a run of one-qubit gates is written with."""
+
+    NONE = 0
+    GPI2 = 1
+    TWO_GPI2 = 2
+    GPI = 3
+
+
+_EDGES = (EPS, np.pi / 4 - EPS, np.pi / 4 + EPS, np.pi / 2 - EPS)
+_BETWEEN_EDGES = (
+    PulseCode.GPI,
+    PulseCode.TWO_GPI2,
+    PulseCode.GPI2,
+    PulseCode.TWO_GPI2,
+    PulseCode.NONE,
+)
+"""The code of a tilt, atan2(|α|, |β|), below, between and above the edges."""
+PULSES = (0, 1, 2, 1)
+"""Number of pulses by code."""
+_EDGES_ARRAY, _CODES_ARRAY = np.array(_EDGES), np.array(_BETWEEN_EDGES, dtype=np.uint8)
+_PULSES_ARRAY = np.array(PULSES)
+
+
+def tilts_of(columns: ComplexArray) -> FloatArray:
+    """Return atan2(|α|, |β|) of first columns (2, ...), in radians."""
+    return np.asarray(np.arctan2(*np.abs(columns)))
+
+
+def codes_of(tilts: FloatArray) -> Codes:
+    """Return the :class:`PulseCode` of each tilt."""
+    return np.asarray(_CODES_ARRAY[np.searchsorted(_EDGES_ARRAY, tilts)])
+
+
+def code_of(tilt: float) -> PulseCode:
+    """Return the code of one tilt."""
+    return _BETWEEN_EDGES[bisect_left(_EDGES, tilt)]
+
+
+def pulses_of(codes: Codes) -> npt.NDArray[np.int_]:
+    """Return the number of pulses of each code."""
+    return np.asarray(_PULSES_ARRAY[codes])
+
+
 @dataclass(frozen=True, slots=True)
-class Emission:
+class GatePhases:
     """One gate skeleton and the linear map from a row's arguments to its parameters.
 
-    The arguments are those of the runs' amplitudes (see :func:`emit`), then the angles of the
-    entanglers that turn with parameters (see :func:`turning`).
+    The arguments, in turns, are arg α of all runs, arg β, and twice atan2(|α|, |β|); then the
+    angles of the entanglers that depend on parameters, within ±1/4: of ZZ as they are; of MS,
+    which IonQ takes from 0 to 1/4, first how large each is, then 1/2 for each negative one.
 
     Args:
         gates: the skeleton, (name, wires) in time order.
         matrix: sparse, (slots, arguments): a phase depends on the runs before it on its wire.
-        full: the same, not sparse; None where that is large.
+        dense: the same as a full matrix; None where that is large.
         const: (slots, 1), turns.
         frames: sparse, (wires, arguments): the virtual Z left at the end.
         frame_const: (wires, 1), turns.
     """
 
-    gates: tuple[Gate, ...]
+    gates: tuple[NativeGate, ...]
     matrix: csr_array
-    full: FloatArray | None
+    dense: FloatArray | None
     const: FloatArray
     frames: csr_array
     frame_const: FloatArray
@@ -55,117 +108,126 @@ class Emission:
     def nbytes(self) -> int:
         """Bytes of its arrays."""
         sparse = [a for m in (self.matrix, self.frames) for a in (m.data, m.indices, m.indptr)]
-        full = [] if self.full is None else [self.full]
-        return int(sum(a.nbytes for a in (*sparse, *full, self.const, self.frame_const)))
+        dense = [] if self.dense is None else [self.dense]
+        return int(sum(a.nbytes for a in (*sparse, *dense, self.const, self.frame_const)))
 
     def parameters(self, x: FloatArray) -> FloatArray:
-        """Parameters (slots, rows), turns within ±1/2, at arguments (arguments, rows)."""
-        few = self.full is not None and self.full.size * x.shape[1] <= _MOST_PRODUCTS
-        found: FloatArray = (self.full if few else self.matrix) @ x
-        found += self.const
-        found -= np.rint(found)
-        return found
+        """Return parameters (slots, rows), in turns within ±1/2, at arguments (arguments, rows)."""
+        small = self.dense is not None and self.dense.size * x.shape[1] <= _MOST_PRODUCTS
+        turns: FloatArray = (self.dense if small else self.matrix) @ x
+        turns += self.const
+        turns -= np.rint(turns)
+        return turns
+
+    def frames_at(self, x: FloatArray) -> FloatArray:
+        """Return frames (wires, rows), in turns within ±1/2, at arguments (arguments, rows)."""
+        turns = self.frames @ x + self.frame_const
+        return np.asarray(turns - np.round(turns))
 
 
-def turning(entanglers: Sequence[Entangler]) -> list[int]:
-    """Entanglers whose angle depends on parameters.
+def write_gates(
+    runs: RunEvaluator, signs: FloatArray, codes: Codes, dropped: npt.NDArray[np.bool_]
+) -> GatePhases:
+    """Write the gates of rows that agree in the pulses of their runs.
 
-    Their angles, in turns within ±1/4, are arguments of an emission: of ZZ as they are; of MS,
-    which IonQ takes from 0 to 1/4, first how large each is, then 1/2 for each that is negative.
+    Args:
+        runs: runs and entanglers.
+        signs: ±1 for each entangler: the sign that its angle gets from what moved through it.
+        codes: pulses of each run.
+        dropped: entanglers whose angle is zero.
+
+    Returns:
+        The skeleton and its phases.
     """
-    return [i for i, entangler in enumerate(entanglers) if entangler.angle.terms]
+    writer = _GateWriter(runs, codes)
+    for e, entangler in enumerate(runs.entanglers):
+        writer.run(entangler.a)
+        writer.run(entangler.b)
+        if not dropped[e]:
+            writer.entangle(e, float(entangler.angle.const * signs[e]))
+    for q in range(len(runs.index)):
+        writer.run(q)
+    return writer.finished()
 
 
-def emit(
-    bank: Bank,
-    entanglers: Sequence[Entangler],
-    flips: FloatArray,
-    codes: Codes,
-    zero: npt.NDArray[np.bool_],
-    family: str,
-) -> Emission:
-    r"""Write the gates, with RZ kept as a frame per wire.
+class _GateWriter:
+    """Gates in time order; phases as affine functions of the arguments; a frame per wire."""
 
-    With U = [[α, -β*], [β, α*]], t = arg/2π and d = 2 atan2(|α|, |β|)/2π, and f the frame (in
-    turns) before the run:
+    def __init__(self, runs: RunEvaluator, codes: Codes) -> None:
+        self._runs, self._codes = runs, codes.tolist()
+        self._gates: list[NativeGate] = []
+        self._phases: list[Affine] = []
+        self._frames = [Affine()] * max(1, len(runs.index))
+        self._written = [0] * len(runs.index)
+        self._turning = {e: 3 * runs.size + i for i, e in enumerate(runs.turning)}
 
-    - no pulse: f → f - 2 t(α),
-    - one GPi2 of phase t(β) + t(α) + 1/4 - f, then f → f - 2 t(α),
-    - GPi of phase t(β) + 1/4 - f/2, then f → 0,
-    - GPi2 of phases t(β) + t(α) - f and that plus d, then f → f + 1/2 - 2 t(α) - d.
+    def run(self, q: int) -> None:
+        """Write the next run of a wire."""
+        runs = self._runs
+        run = runs.index[q][self._written[q]]
+        self._written[q] += 1
+        alpha, beta, d = run, runs.size + run, 2 * runs.size + run
+        frame = self._frames[q]
+        back = frame.scaled(-1.0)
+        after = frame.plus(Affine(((alpha, -2.0),)))
+        match self._codes[run]:
+            case PulseCode.GPI2:
+                phase = back.plus(Affine(((beta, 1.0), (alpha, 1.0)), 0.25))
+                self._add("gpi2", (q,), phase)
+            case PulseCode.GPI:
+                self._add("gpi", (q,), frame.scaled(-0.5).plus(Affine(((beta, 1.0),), 0.25)))
+                after = Affine()
+            case PulseCode.TWO_GPI2:
+                phase = back.plus(Affine(((beta, 1.0), (alpha, 1.0))))
+                self._add("gpi2", (q,), phase)
+                self._add("gpi2", (q,), phase.plus(Affine(((d, 1.0),))))
+                after = after.plus(Affine(((d, -1.0),), 0.5))
+        self._frames[q] = after
 
-    MS takes -f from its phases; ZZ commutes with frames.
-    """
-    r = bank.size
-    turner = {e: 3 * r + i for i, e in enumerate(turning(entanglers))}
-    one = 3 * r + len(turner) * (2 if family == "ms" else 1)
-    width = one + 1
-    gates: list[Gate] = []
-    rows: list[FloatArray] = []
-    frame = [np.zeros(width) for _ in bank.index] or [np.zeros(width)]
-    done = [0] * len(bank.index)
-
-    def unit(*entries: tuple[int, float]) -> FloatArray:
-        row = np.zeros(width)
-        for i, value in entries:
-            row[i] = value
-        return row
-
-    def flush(q: int) -> None:
-        run = bank.index[q][done[q]]
-        done[q] += 1
-        alpha, beta, d = run, r + run, 2 * r + run
-        code, f = codes[run], frame[q]
-        if code == HALF:
-            gates.append(("gpi2", (q,)))
-            rows.append(unit((beta, 1), (alpha, 1), (one, 0.25)) - f)
-        elif code == FLIP:
-            gates.append(("gpi", (q,)))
-            rows.append(unit((beta, 1), (one, 0.25)) - f / 2)
-            frame[q] = np.zeros(width)
-            return
-        elif code == FULL:
-            first = unit((beta, 1), (alpha, 1)) - f
-            gates.extend([("gpi2", (q,))] * 2)
-            rows.extend([first, first + unit((d, 1))])
-            frame[q] = f + unit((one, 0.5), (alpha, -2), (d, -1))
-            return
-        frame[q] = f + unit((alpha, -2))
-
-    for e, entangler in enumerate(entanglers):
-        a, _, b, _, angle = entangler
-        flush(a)
-        flush(b)
-        if zero[e]:
-            continue
-        value = angle.const * flips[e]
-        gates.append((family, (a, b)))
-        if family == "ms":
-            if e in turner:
-                size, half = unit((turner[e], 1)), unit((turner[e] + len(turner), 1))
+    def entangle(self, e: int, const: float) -> None:
+        """Write an entangler; ``const`` is its angle in turns where no parameter decides."""
+        a, b = on = self._runs.entanglers[e].a, self._runs.entanglers[e].b
+        turning = self._turning.get(e)
+        if self._runs.family == "ms":
+            if turning is None:
+                size = Affine((), min(abs(const), FULL_ANGLE))
+                half = Affine((), 0.5 * (const < 0))
             else:
-                size, half = unit((one, min(abs(value), 0.25))), unit((one, 0.5 * (value < 0)))
-            rows.extend([-frame[a], half - frame[b], size])
-        elif e in turner:
-            rows.append(unit((turner[e], 1)))
-        elif abs(value + 0.25) < EPS:  # ZZ(-1/4) is ZZ(1/4) · Z⊗Z
-            rows.append(unit((one, 0.25)))
+                size = Affine(((turning, 1.0),))
+                half = Affine(((turning + len(self._turning), 1.0),))
+            first, second = (self._frames[q].scaled(-1.0) for q in on)
+            self._add("ms", on, first, half.plus(second), size)
+        elif turning is not None:
+            self._add("zz", on, Affine(((turning, 1.0),)))
+        elif abs(const + FULL_ANGLE) < EPS:  # ZZ(-1/4) is ZZ(1/4) · Z⊗Z
+            self._add("zz", on, Affine((), FULL_ANGLE))
             for q in (a, b):
-                frame[q] = frame[q] + unit((one, 0.5))
+                self._frames[q] = self._frames[q].plus(0.5)
         else:
-            rows.append(unit((one, value)))
-    for q in range(len(bank.index)):
-        flush(q)
-    if not gates:  # a job wants a gate: one that undoes itself
-        gates = [("gpi2", (0,)), ("gpi2", (0,))]
-        rows = [unit(), unit((one, 0.5))]
-    table = np.array(rows)
-    frames = np.array(frame)
-    return Emission(
-        tuple(gates),
-        csr_array(table[:, :-1]),
-        table[:, :-1].copy() if table.size <= _SMALL else None,
-        table[:, -1:].copy(),
-        csr_array(frames[:, :-1]),
-        frames[:, -1:].copy(),
-    )
+            self._add("zz", on, Affine((), const))
+
+    def finished(self) -> GatePhases:
+        """Return what was written as arrays."""
+        if not self._gates:  # a job wants a gate: one that undoes itself
+            self._add("gpi2", (0,), Affine())
+            self._add("gpi2", (0,), Affine((), 0.5))
+        per_entangler = 2 if self._runs.family == "ms" else 1
+        width = 3 * self._runs.size + per_entangler * len(self._turning)
+        matrix, const = _arrays(self._phases, width)
+        small = len(self._phases) * width <= _DENSE_ENTRIES
+        dense = matrix.toarray() if small else None
+        return GatePhases(tuple(self._gates), matrix, dense, const, *_arrays(self._frames, width))
+
+    def _add(self, name: str, on: tuple[int, ...], *phases: Affine) -> None:
+        self._gates.append((name, on))
+        self._phases.extend(phases)
+
+
+def _arrays(rows: Sequence[Affine], width: int) -> tuple[csr_array, FloatArray]:
+    """Sparse matrix (rows, width) and constants (rows, 1) of affine functions."""
+    entries = [entry for row in rows for entry in sorted(row.terms)]
+    ends = np.cumsum([0, *(len(row.terms) for row in rows)])
+    columns, factors = zip(*entries, strict=True) if entries else ((), ())
+    data = np.array(factors, dtype=float), np.array(columns, dtype=np.intp), ends
+    const = np.array([[row.const] for row in rows], dtype=float)
+    return csr_array(data, shape=(len(rows), width)), const

@@ -33,15 +33,15 @@ _MAX_CANDIDATES = 240
 Kind = Literal["const", "forward", "backward", "euler"]
 
 
-class Rule(NamedTuple):
-    """How an angle c is found: its kind, and a constant (radians) that is added."""
+class PushRule(NamedTuple):
+    """How an angle c follows: its kind, and a constant (radians) that is added."""
 
     kind: Kind
     offset: float
 
 
-def plan_ms(runs: Sequence[ComplexArray], constant: Sequence[bool]) -> list[Rule]:
-    """Rules for c_0 .. c_{k+1} from one sample of a wire's runs.
+def plan_ms(runs: Sequence[ComplexArray], constant: Sequence[bool]) -> list[PushRule]:
+    """Return the rules for c_0 .. c_{k+1} that leave the fewest pulses at one sample of the runs.
 
     Args:
         runs: the k+1 runs in time order at the sample, 2x2 unitaries, entanglers about X.
@@ -55,17 +55,17 @@ def plan_ms(runs: Sequence[ComplexArray], constant: Sequence[bool]) -> list[Rule
     return _rules(rotations, angles, constant)
 
 
-def chain(k: int) -> list[Rule]:
-    """The rules that fit any runs: each run but the last is left with one pulse."""
+def chain(k: int) -> list[PushRule]:
+    """Return the rules that fit any runs: each run but the last is left with one pulse."""
     return [
-        Rule("const", 0.0),
-        *(Rule("forward", np.pi / 2) for _ in range(k)),
-        Rule("const", 0.0),
+        PushRule("const", 0.0),
+        *(PushRule("forward", np.pi / 2) for _ in range(k)),
+        PushRule("const", 0.0),
     ]
 
 
-def plan_zz(runs: Sequence[ComplexArray]) -> list[float]:
-    """Angles c_0 .. c_{k+1}, each 0 or π, that leave the fewest GPi at one sample."""
+def plan_zz(runs: Sequence[ComplexArray]) -> list[PushRule]:
+    """Return rules of constant angles, each 0 or π, that leave the fewest GPi at one sample."""
     tilts = [so3(u)[2, 2] for u in runs]
     k = len(runs) - 1
     cost = np.array([0.0, np.inf])
@@ -74,7 +74,7 @@ def plan_zz(runs: Sequence[ComplexArray]) -> list[float]:
         following, choice = [], []
         for state in (0, 1):
             options = [
-                cost[before] + tilt_cost(tilt * (1 if state == before else -1)) + 1e-6 * state
+                cost[before] + _tilt_cost(tilt * (1 if state == before else -1)) + 1e-6 * state
                 for before in (0, 1)
             ]
             if i == k and state == 1:
@@ -86,10 +86,10 @@ def plan_zz(runs: Sequence[ComplexArray]) -> list[float]:
     states = [0]
     for choice in reversed(back):
         states.append(choice[states[-1]])
-    return [np.pi * s for s in reversed(states)]
+    return [PushRule("const", np.pi * state) for state in reversed(states)]
 
 
-def tilt_cost(f: float) -> int:
+def _tilt_cost(f: float) -> int:
     """Pulses of a run by the cosine of its tilt."""
     if f > 1 - 1e-9:
         return 0
@@ -171,13 +171,13 @@ def _distinct(angles: Sequence[float]) -> list[float]:
 
 def _rules(
     rotations: Sequence[FloatArray], angles: Sequence[float], constant: Sequence[bool]
-) -> list[Rule]:
+) -> list[PushRule]:
     """Explain the planned angles by their neighbours, so that other rows can follow."""
     k = len(rotations) - 1
-    rules: list[Rule | None] = [None] * (k + 2)
-    rules[0] = rules[k + 1] = Rule("const", 0.0)
+    rules: list[PushRule | None] = [None] * (k + 2)
+    rules[0] = rules[k + 1] = PushRule("const", 0.0)
     costs = [
-        tilt_cost(float(_vector(angles[i + 1]) @ m @ _vector(angles[i])))
+        _tilt_cost(float(_vector(angles[i + 1]) @ m @ _vector(angles[i])))
         for i, m in enumerate(rotations)
     ]
     while True:
@@ -190,11 +190,11 @@ def _rules(
                 rules[i] = rule
                 break
         else:
-            rules[open_[0]] = Rule("const", angles[open_[0]])
+            rules[open_[0]] = PushRule("const", angles[open_[0]])
 
 
 def _explain(
-    rules: list[Rule | None],
+    rules: list[PushRule | None],
     rotations: Sequence[FloatArray],
     angles: Sequence[float],
     costs: Sequence[int],
@@ -213,11 +213,11 @@ def _explain(
                 quarter = np.round(offset / (np.pi / 2))
                 if abs(offset - quarter * np.pi / 2) < 1e-6:
                     snapped = float(quarter % 4 * np.pi / 2)
-                    rules[new] = Rule("forward" if kind == "forward" else "backward", snapped)
+                    rules[new] = PushRule("forward" if kind == "forward" else "backward", snapped)
                     changed = True
 
 
-def _euler(m: FloatArray, angle: float) -> Rule | None:
+def _euler(m: FloatArray, angle: float) -> PushRule | None:
     """The right X angle of the run as RX·RZ·RX, if that is what was planned."""
     if abs(m[0, 0]) > 1 - 1e-6:
         return None
@@ -225,7 +225,7 @@ def _euler(m: FloatArray, angle: float) -> Rule | None:
     halves = np.round(offset / np.pi)
     if abs(offset - halves * np.pi) > 1e-6:
         return None
-    return Rule("euler", float(halves % 2 * np.pi))
+    return PushRule("euler", float(halves % 2 * np.pi))
 
 
 def _vector(c: float) -> FloatArray:

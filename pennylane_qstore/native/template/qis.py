@@ -23,8 +23,8 @@ from pennylane_qstore.native.ir import (
 from pennylane_qstore.native.passes.kak import canonical
 from pennylane_qstore.native.passes.lower import LOWERINGS
 from pennylane_qstore.native.su2 import euler_angles, to_su2
-from pennylane_qstore.native.template.runs import AffineMap
-from pennylane_qstore.native.template.template import NativeBatch, NativeBlock, Readout
+from pennylane_qstore.native.template.batch import NativeBatch, NativeBlock, Readout
+from pennylane_qstore.native.template.run_evaluator import AffineMap
 
 _IONQ_NAMES: Mapping[str, str] = {
     **{
@@ -66,11 +66,10 @@ class QisTemplate:
         if not gates:  # a job wants a gate
             gates = [("x", (0,), ()), ("x", (0,), ())]
         self._gates = tuple(gates)
-        self._angles = AffineMap(angles, program.parameters)
+        self._angles = AffineMap(angles)
         self.qubits = program.wires
         self.measured = tuple(measured)
-        n = len(self.measured)
-        self.readout = Readout(np.eye(n, dtype=np.uint8), np.zeros(n, dtype=np.uint8))
+        self.readout = Readout.identity(len(self.measured))
         self.nbytes = 8 * len(angles) * (program.parameters + 1)
 
     def bind(self, parameters: FloatArray) -> NativeBatch:

@@ -99,6 +99,37 @@ def test_a_row_alone_has_the_numbers_it_has_among_others(family, layers):
             assert np.abs(turns - np.round(turns)).max() < 1e-12
 
 
+def test_a_row_with_undetermined_push_angles_gets_the_same_gates_alone_as_in_a_batch():
+    """An atan2 of two zeros must not follow the rounding noise of either arithmetic."""
+    turns = [0.5, 0.5, 2, 0.25, 0.25, 2, 0.5, -0.5, 4 / 3, 2, 4 / 3, -0.5, 1, 0.5, 0.5, -0.5]
+    special = np.pi * np.array(turns)
+    rows = np.stack([special, np.random.default_rng(6).uniform(-4, 4, 16)])
+    p = rows.T
+    ops = [
+        qml.Rot(*p[:3], 5),
+        qml.SingleExcitation(p[3], [4, 2]),
+        qml.Rot(*p[4:7], 1),
+        qml.IsingZZ(p[7], [5, 4]),
+        qml.SWAP([2, 4]),
+        qml.Rot(*p[8:11], 4),
+        qml.CY([1, 5]),
+        qml.SWAP([2, 4]),
+        qml.Rot(*p[11:14], 4),
+        qml.IsingXY(p[14], [4, 5]),
+        qml.CRY(p[15], [4, 0]),
+    ]
+    wires = {i: i for i in range(6)}
+    piece, program = affine_program(split(qml.tape.QuantumScript(ops), wires)[0], wires)
+    template = compile_program(
+        program, measured=[3, 2, 4, 5, 1, 0], family="ms", optimize_fidelity=False
+    )
+    assert np.array_equal(piece.parameters, rows)
+    (together,) = (block for block in template.bind(rows).blocks if 0 in block.rows)
+    (alone,) = template.bind(rows[:1]).blocks
+    assert alone.gates == together.gates
+    assert np.allclose(alone.params[0], together.params[0], atol=1e-9)
+
+
 @families
 @settings(max_examples=35, deadline=None)
 @given(made=some_tapes, search=st.booleans())
