@@ -14,9 +14,10 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.api_key import Secret, find_key
 from pennylane_qstore.ionq.http.blocking import BlockingCall
+from pennylane_qstore.ionq.http.endpoint import READ_S, Connection, Endpoint
 from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.http.retry import Clock, RetryPolicy
-from pennylane_qstore.ionq.http.transport import READ_S, Connection, Endpoint, Traffic
+from pennylane_qstore.ionq.http.transport import Traffic
 from pennylane_qstore.ionq.jobs.runner import Job
 from pennylane_qstore.ionq.jobs.submitter import ON_AMBIGUOUS, Submitter
 from pennylane_qstore.ionq.ledger.database import default_path

@@ -31,8 +31,9 @@ from pennylane_qstore.errors import (
     QStoreError,
 )
 from pennylane_qstore.ionq.http.api import Api
+from pennylane_qstore.ionq.http.endpoint import Endpoint
 from pennylane_qstore.ionq.http.retry import Clock, NotSent, ResponseLost, RetryPolicy
-from pennylane_qstore.ionq.http.transport import Endpoint, Response, Traffic
+from pennylane_qstore.ionq.http.transport import Response, Traffic
 from pennylane_qstore.ionq.jobs.call import begin_jobs, results_of, run_jobs
 from pennylane_qstore.ionq.jobs.completion import finish, ignore
 from pennylane_qstore.ionq.jobs.poller import Poller

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 from pennylane_qstore.ionq.http.api import Api
+from pennylane_qstore.ionq.http.endpoint import Endpoint
 from pennylane_qstore.ionq.http.retry import RetryPolicy
-from pennylane_qstore.ionq.http.transport import Endpoint
 
 POLICY = RetryPolicy(attempts=3, throttled_attempts=5, base_s=1.0, throttle_base_s=2.0, outage_s=60)
 

@@ -1,4 +1,4 @@
-"""The API key, in a wrapper that does not show it."""
+"""The API key: where it is read from, and how it is kept from being shown."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pennylane_qstore.errors import ConfigurationError
 KEY_VARIABLES = ("IONQ_API_KEY", "PENNYLANE_IONQ_API_KEY")
 """Environment variables an API key is read from, in this order."""
 KEYRING = "keyring:"
-"""Begins a key that is not the key itself, but the name of a service in the system's keyring,
-under which it is kept as the password of ``api_key``."""
+"""Prefix of the name of a service in the system's keyring, in place of the key itself; the key
+is the password of ``api_key`` there."""
 
 _HIDDEN = "***"
 _SHORT = 8
@@ -40,18 +40,18 @@ class Secret:
         self._value = value.strip()
 
     def reveal(self) -> str:
-        """The text itself, for the one place that sends it."""
+        """Return the text itself, for the one place that sends it."""
         return self._value
 
     def redact(self, text: str) -> str:
-        """``text`` with every occurrence of the secret hidden."""
+        """Return ``text`` with every occurrence of the secret hidden."""
         return text.replace(self._value, _HIDDEN)
 
     def redact_bytes(self, data: bytes) -> bytes:
-        """``data`` with the secret hidden, also as JSON, a URL or HTML would write it.
+        """Return ``data`` with the secret hidden, also as JSON, a URL or HTML would write it.
 
-        A secret that may be a word stays: what is read here is data, and ``"simulator"`` as
-        the key of an emulator must not change what it says of its simulator.
+        A secret that may be a word stays: ``"simulator"`` as the key of an emulator must not
+        change the name of its simulator in a response.
         """
         value = self._value
         if _is_word(value):
@@ -79,7 +79,7 @@ class Secret:
 
 
 def find_key(api_key: str | Secret | None = None) -> Secret:
-    """The key given, or the one in the environment; both may name the keyring's.
+    """Return the key given, or the one in the environment; both may name a keyring's.
 
     Raises:
         ConfigurationError: there is none, or it cannot be a key.
@@ -101,10 +101,10 @@ def find_key(api_key: str | Secret | None = None) -> Secret:
 
 
 class _KeyHider:
-    """A second net: no code here logs a key, and should one slip through, it is not shown.
+    """Log record factory that hides API keys, should one slip into a message.
 
-    It stands where records are made. A filter would see what its own logger is told, not what
-    the loggers below it are, and most loggers are made after the key was found.
+    It is installed when the first key is seen. A logging filter would not do: it sees the
+    messages of its own logger, not those of loggers below, and most loggers are made later.
     """
 
     def __init__(self) -> None:
@@ -115,10 +115,10 @@ class _KeyHider:
         """Hide this key from now on."""
         self.keys.add(key)
         # Without a lock, which a fork could leave held: two threads may both get here, and then
-        # both have found the same factory. Once only: whoever comes later may call this one.
-        found = logging.getLogRecordFactory()
-        if self.make is None and found is not self:
-            self.make = found
+        # both see the same factory. Once only: a factory that is set later may call this one.
+        factory = logging.getLogRecordFactory()
+        if self.make is None and factory is not self:
+            self.make = factory
             logging.setLogRecordFactory(self)
 
     def __call__(self, *args: Any, **options: Any) -> logging.LogRecord:
@@ -157,7 +157,7 @@ def _hide_in_logs(key: Secret) -> None:
 
 
 def _is_word(value: str) -> bool:
-    """Whether this is no key of a service, and may be a word of any other text."""
+    """Return True for a text that is no service's key and may be a word of any other text."""
     return len(value) < _SHORT or (value.isalpha() and len(value) < _LONG)
 
 

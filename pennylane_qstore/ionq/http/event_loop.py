@@ -50,15 +50,15 @@ class BackgroundLoop:
             )
 
     def at_exit(self, closer: Callable[[], Awaitable[None]]) -> None:
-        """Register what has to be closed before the loop stops."""
+        """Register a call that has to be awaited before the loop stops."""
         self._closers.add(closer)
 
     def closed(self, closer: Callable[[], Awaitable[None]]) -> None:
-        """Forget a closer whose work is done."""
+        """Forget a registered call that has been made."""
         self._closers.discard(closer)
 
     def stop(self) -> None:
-        """Close what is open and end the thread, within a second."""
+        """Close connections and end the thread, within about a second."""
         if self.pid != os.getpid() or not self._thread.is_alive():
             return
         with contextlib.suppress(TimeoutError):
@@ -90,7 +90,7 @@ _current: BackgroundLoop | None = None
 
 
 def background_loop() -> BackgroundLoop:
-    """The loop of this process, started when first asked for."""
+    """Return the loop of this process; it is started when first asked for."""
     global _current
     current = _current
     if current is not None and current.pid == os.getpid():

@@ -1,9 +1,9 @@
-"""What became of a request, and when to send it again.
+"""Outcomes of requests, and the policy by which they are sent again.
 
 A POST that creates a job may be repeated only where it surely created none: IonQ has no
-idempotency key. So an outcome is *not sent*, *rejected*, *throttled* or *ambiguous*; the
-last is never answered by sending again but by looking (see ``submission``). Reads repeat
-freely. Delays, the quota and their numbers follow AWS's standard retry mode.
+idempotency key. So its outcome is *not sent*, *rejected*, *throttled* or *ambiguous*; after the
+last, the submitter looks for the job instead of sending again. Reads repeat freely. Delays, the
+quota and their numbers follow the standard retry mode of AWS's SDKs, revision of 2026.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pennylane_qstore.validation import check_count, check_number
 
 
 class Outcome(Enum):
-    """What an answer (or the lack of one) says about a request that creates something."""
+    """Outcome of a POST that creates a job, by the status of its response."""
 
     DONE = "done"
     REJECTED = "rejected"
@@ -29,12 +29,12 @@ class Outcome(Enum):
     AMBIGUOUS = "ambiguous"
 
 
-class NotSent(Exception):  # noqa: N818  (never leaves the room)
+class NotSent(Exception):  # noqa: N818  (internal)
     """The request did not reach the service.
 
     Args:
-        reason: what happened, without headers.
-        permanent: whether another attempt would end the same way (certificates).
+        reason: the failure, without headers.
+        permanent: True where another try would end the same way (certificates).
     """
 
     def __init__(self, reason: str, *, permanent: bool = False) -> None:
@@ -42,13 +42,19 @@ class NotSent(Exception):  # noqa: N818  (never leaves the room)
         self.permanent = permanent
 
 
-class ResponseLost(Exception):  # noqa: N818  (never leaves the room)
-    """The request was sent, at least in part, and no valid answer came back."""
+class ResponseLost(Exception):  # noqa: N818  (internal)
+    """The request was sent, at least in part, and no valid response came back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Time, passed in: epoch seconds, monotonic seconds, and a way to sleep."""
+    """Source of time.
+
+    Args:
+        now: returns seconds since the epoch.
+        monotonic: returns seconds of a clock that is never set back.
+        sleep: waits for so many seconds.
+    """
 
     now: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
@@ -57,22 +63,26 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and after which delay a request is sent again.
+    """Number and delays of further tries of a request; all durations are in seconds.
+
+    The delay before try ``n + 1`` is drawn between 0 and ``base_s * 2**(n - 1)``, at most
+    ``cap_s``.
 
     Args:
-        attempts: tries in all of one request.
+        attempts: tries in all of one request, the first included.
         throttled_attempts: tries in all while the service answers 429.
-        base_s: first delay after a transient failure, doubling, in seconds.
-        throttle_base_s: the same after a 429 without ``Retry-After``.
-        cap_s: longest computed delay.
-        retry_after_cap_s: longest delay a ``Retry-After`` may ask for.
-        outage_s: how long reads about a job that is already paid for go on trying.
-        settle_s: how long after a lost answer a job may still turn up in the service's
-            list; ``None``: 2 s on loopback, else 75 s (longest POST plus list lag).
-        quota: retries are paid from a quota of this size, so that a dead service fails
-            fast: it is the circuit breaker.
-        retry_cost: what a retry after a transient failure takes from the quota.
-        throttle_cost: what a retry after a 429 takes; every success gives 1 back.
+        base_s: bound of the first delay after a transient failure, in seconds.
+        throttle_base_s: the same after a 429 without ``Retry-After``, in seconds.
+        cap_s: bound of any delay that is drawn, in seconds.
+        retry_after_cap_s: longest delay that a ``Retry-After`` may ask for, in seconds.
+        outage_s: time for which a service may be away, in seconds, before waiting for a job that
+            is already paid for ends with an error.
+        settle_s: time after a lost response in which a job may still turn up in the service's
+            list, in seconds; ``None``: 2 s on loopback, else 75 s (longest POST plus list lag).
+        quota: tokens that all retries at one service are paid from, so that a dead service
+            fails fast: it is the circuit breaker.
+        retry_cost: tokens for a retry after a transient failure.
+        throttle_cost: tokens for a retry after a 429; every success gives 1 back.
 
     Raises:
         ConfigurationError: a number out of range.
@@ -99,7 +109,16 @@ class RetryPolicy:
         check_number("RetryPolicy.settle_s", settle_s, least=0, unit="seconds", optional=True)
 
     def delay_s(self, failures: int, rng: random.Random, *, throttled: bool = False) -> float:
-        """Delay after the ``failures``-th failure in a row, with full jitter, in seconds."""
+        """Draw the delay after a failure, with full jitter.
+
+        Args:
+            failures: failures in a row.
+            rng: source of jitter.
+            throttled: True where the last response was a 429.
+
+        Returns:
+            The delay in seconds.
+        """
         base = self.throttle_base_s if throttled else self.base_s
         # 2**60 is far beyond any cap and keeps the power finite.
         return rng.random() * min(base * 2.0 ** min(failures - 1, 60), self.cap_s)
@@ -107,7 +126,7 @@ class RetryPolicy:
 
 @dataclass(slots=True)
 class RetryQuota:
-    """Tokens that retries are paid from; an empty quota means: fail at once."""
+    """Tokens that retries are paid from; with an empty quota a failure is final."""
 
     size: int = 500
     tokens: int = field(init=False)
@@ -116,39 +135,39 @@ class RetryQuota:
         self.tokens = self.size
 
     def take(self, cost: int) -> bool:
-        """Pay for a retry; ``False`` (and nothing taken) if the quota does not hold it."""
+        """Pay for a retry; False, and nothing taken, if the tokens do not suffice."""
         if cost > self.tokens:
             return False
         self.tokens -= cost
         return True
 
     def give(self, amount: int = 1) -> None:
-        """A request succeeded: give a little back."""
+        """Give tokens back after a success."""
         self.tokens = min(self.size, self.tokens + amount)
 
 
 @dataclass(slots=True)
 class Pacer:
-    """Holds every request back while the service says that there were too many."""
+    """Gate of all requests to a service, shut while the service asks for a pause."""
 
     clock: Clock
     _free_at: float = -math.inf
 
     async def wait(self) -> None:
-        """Sleep until requests are welcome again."""
+        """Sleep until the gate is open."""
         while (ahead := self._free_at - self.clock.monotonic()) > 0:
             await self.clock.sleep(ahead)
 
     def hold(self, delay_s: float) -> None:
-        """Let nobody send for ``delay_s`` seconds."""
+        """Shut the gate for ``delay_s`` seconds."""
         self._free_at = max(self._free_at, self.clock.monotonic() + delay_s)
 
 
 def classify(status: int) -> Outcome:
-    """What this status says about a POST that creates a job.
+    """Return the outcome of a POST that creates a job, by its status.
 
     A 502 or 503 may come from a gateway behind which the job was created all the same; 408
-    and 409 too. Only a plain client error is a promise that nothing was.
+    and 409 too. Only a plain client error promises that there is no job.
     """
     if 200 <= status < 300:
         return Outcome.DONE
@@ -160,17 +179,17 @@ def classify(status: int) -> Outcome:
 
 
 def is_transient(status: int) -> bool:
-    """Whether a read that got this status is worth another try."""
+    """Return True where another try may bring a read with this status to a good end."""
     return status in (408, 409, 429) or status >= 500
 
 
 def parse_retry_after(value: str | None, now: float, cap_s: float) -> float | None:
-    """Seconds to wait, from a ``Retry-After`` header.
+    """Parse a ``Retry-After`` header (RFC 9110, section 10.2.3).
 
     Args:
         value: the header, seconds or an HTTP date; anything else counts as absent.
         now: seconds since the epoch.
-        cap_s: the answer never exceeds this.
+        cap_s: upper bound of the result, in seconds.
 
     Returns:
         Seconds in [0, cap_s], or ``None``.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import ipaddress
 import ssl
 import time
 from collections.abc import Awaitable, Callable
@@ -20,8 +19,9 @@ import aiohttp
 from yarl import URL
 
 from pennylane_qstore._version import __version__
-from pennylane_qstore.errors import ConfigurationError, InvalidResponse
+from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.ionq.http.api_key import Secret
+from pennylane_qstore.ionq.http.endpoint import Connection
 from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost
 
@@ -31,8 +31,6 @@ MAX_STATUS_BYTES = 4 * 1024 * 1024
 """Decoded bytes read of a job state or a job list."""
 MAX_RESULT_BYTES = 256 * 1024 * 1024
 """Decoded bytes read of results."""
-READ_S = 30.0
-"""Longest wait for the response to a read, in seconds, unless a client has another."""
 
 _CONNECT_S = 10.0
 # A response that trickles in never exceeds the time limit between two bytes, so it would hold
@@ -74,90 +72,6 @@ class Traffic:
         """Add the counts of ``other``."""
         for name in self.__slots__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A service's base URL, checked.
-
-    Args:
-        base_url: https anywhere; http only to this machine (a literal loopback address or
-            ``localhost``). No user, query or fragment.
-
-    Raises:
-        ConfigurationError: the URL is not allowed.
-    """
-
-    base_url: str
-
-    def __post_init__(self) -> None:
-        try:
-            url = URL(self.base_url)
-        except (ValueError, TypeError):
-            raise ConfigurationError(f"Not a URL: {str(self.base_url)[:200]!r}.") from None
-        if url.user is not None or url.password is not None or "@" in self.base_url:
-            raise ConfigurationError("base_url must not carry a user or password.")
-        if "?" in self.base_url or "#" in self.base_url:
-            raise ConfigurationError("base_url must not have a query or fragment.")
-        if ".." in url.raw_path or not url.raw_host:
-            raise ConfigurationError(f"Not a base URL: {self.base_url!r}.")
-        if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.raw_host)):
-            raise ConfigurationError(
-                f"base_url {self.base_url!r}: https is required, except for http to this "
-                "machine (127.0.0.1, [::1], localhost). The API key would travel in the clear."
-            )
-        object.__setattr__(self, "base_url", str(url).rstrip("/"))
-
-    @property
-    def is_loopback(self) -> bool:
-        """True where the service runs on this machine."""
-        return _is_loopback(URL(self.base_url).raw_host or "")
-
-    @property
-    def is_https(self) -> bool:
-        """True where the connection is encrypted."""
-        return self.base_url.startswith("https:")
-
-    def own_path(self, url: str) -> str:
-        """Return the path, below the base URL, of a URL that the service named in a body.
-
-        Raises:
-            InvalidResponse: it leads to another scheme, host, port or API. It is not followed,
-                since the API key would go with it.
-        """
-        base = URL(self.base_url)
-        try:
-            target = base.join(URL(url))
-        except ValueError:
-            raise InvalidResponse(f"The service named a place, not a URL: {url[:200]!r}.") from None
-        inside = target.raw_path.startswith(f"{base.raw_path.rstrip('/')}/")
-        own_origin = (base.scheme, None, base.raw_host, base.port)
-        origin = (target.scheme, target.user, target.raw_host, target.port)
-        if origin != own_origin or not inside or "%" in target.raw_path:
-            raise InvalidResponse(
-                f"The service named results at {url[:200]!r}, outside {self.base_url}; "
-                "they were not fetched."
-            )
-        return target.raw_path_qs[len(base.raw_path.rstrip("/")) :]
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """How a service is reached; clients that agree in it and in the key share connections.
-
-    Args:
-        endpoint: the service.
-        pool_size: connections at most.
-        timeout_s: longest wait for the response to a read, in seconds.
-        ca_bundle: file of own certificate authorities, in place of the system's.
-        proxy: URL of an HTTP proxy. The environment's proxies are not used.
-    """
-
-    endpoint: Endpoint
-    pool_size: int = 5
-    timeout_s: float = READ_S
-    ca_bundle: str | None = None
-    proxy: str | None = None
 
 
 class Transport:
@@ -359,15 +273,6 @@ async def _count_opened(_session: Any, context: SimpleNamespace, _params: Any) -
 
 async def _count_reused(_session: Any, context: SimpleNamespace, _params: Any) -> None:
     context.trace_request_ctx.connections_reused += 1
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _tls_context(ca_bundle: str | None) -> ssl.SSLContext:

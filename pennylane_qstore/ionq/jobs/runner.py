@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from pennylane_qstore.errors import JobCanceled, JobFailed, LedgerError, QStoreError
 from pennylane_qstore.ionq.http.api import Api
-from pennylane_qstore.ionq.http.transport import Endpoint, Traffic, post_timeout_s
+from pennylane_qstore.ionq.http.endpoint import Endpoint
+from pennylane_qstore.ionq.http.transport import Traffic, post_timeout_s
 from pennylane_qstore.ionq.jobs.cost import book, read_cost
 from pennylane_qstore.ionq.jobs.poller import JobKind, Poller
 from pennylane_qstore.ionq.jobs.results import CircuitFailure, Harvest, harvest, pack, unpack

@@ -1,8 +1,7 @@
-"""What the service sends, validated: job states, job lists, histograms. Pure.
+"""Bodies of responses, validated: job states, job lists, histograms. Pure.
 
-Outcome integers are IonQ's: bit k of the integer is qubit k. The service is never trusted:
-an answer that is not exactly what was asked for is :class:`InvalidResponse`, never a
-plausible result.
+Outcome integers are IonQ's: bit k of the integer is qubit k. The service is never trusted: a body
+that is not exactly what was asked for is :class:`InvalidResponse`, never a plausible result.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ _STATUS_ALIASES = {"running": "started", "cancelled": "canceled"}
 
 
 class Histogram(NamedTuple):
-    """What one circuit gave.
+    """Measured distribution of one circuit.
 
     Attributes:
         states: outcomes, uint64 [K], ascending; bit k is qubit k.
@@ -53,7 +52,7 @@ class Histogram(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """What ``GET /jobs/{id}`` (or an entry of the list) says.
+    """State of a job, from ``GET /jobs/{id}`` or an entry of the job list.
 
     Times are seconds since the epoch on the service's clock; waits and durations in ms.
     """
@@ -79,7 +78,7 @@ class JobState:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the job has ended, well or badly."""
+        """True where the job has ended, well or badly."""
         return self.status in TERMINAL
 
 
@@ -91,7 +90,7 @@ class JobPage(NamedTuple):
 
 
 def check_id(value: object) -> str:
-    """The id, if it may go into a path.
+    """Return an id that may go into a path.
 
     Raises:
         InvalidResponse: it holds anything but letters, digits, ``-`` and ``_``.
@@ -102,14 +101,18 @@ def check_id(value: object) -> str:
 
 
 def ascending_uuid7(ids: Sequence[str]) -> bool:
-    """Whether every id is a UUIDv7 and they ascend: then creation order is their order."""
+    """Return True where every id is a UUIDv7 and they ascend: then they were created in order."""
     return all(_UUID7.fullmatch(i) for i in ids) and all(
         a.lower() < b.lower() for a, b in pairwise(ids)
     )
 
 
 def parse_object(data: bytes, what: str) -> dict[str, Any]:
-    """The JSON object in ``data``.
+    """Return the JSON object in a body.
+
+    Args:
+        data: the body.
+        what: name of the object, for errors.
 
     Raises:
         InvalidResponse: not JSON, or not an object.
@@ -124,16 +127,16 @@ def parse_object(data: bytes, what: str) -> dict[str, Any]:
 
 
 def parse_created(data: bytes) -> str:
-    """The job id in the answer to a POST.
+    """Return the job id in the response to a POST.
 
     Raises:
-        InvalidResponse: no valid id in it.
+        InvalidResponse: it holds no valid id.
     """
-    return check_id(parse_object(data, "The answer to POST /jobs").get("id"))
+    return check_id(parse_object(data, "The response to POST /jobs").get("id"))
 
 
 def parse_job(data: bytes | Mapping[str, Any]) -> JobState:
-    """A job state, from the body of ``GET /jobs/{id}`` or an entry of the list.
+    """Return a job's state, from the body of ``GET /jobs/{id}`` or an entry of the list.
 
     Raises:
         InvalidResponse: id or status missing or of the wrong type.
@@ -174,7 +177,7 @@ def parse_job(data: bytes | Mapping[str, Any]) -> JobState:
 
 
 def parse_jobs(data: bytes) -> JobPage:
-    """One page of the job list.
+    """Return one page of the job list.
 
     Raises:
         InvalidResponse: not a page, or an entry that is not a job.
@@ -189,11 +192,14 @@ def parse_jobs(data: bytes) -> JobPage:
 
 
 def parse_histogram(value: object, qubits: int) -> Histogram:
-    """A validated histogram.
+    """Return a validated histogram.
 
     Args:
         value: decoded JSON, ``{"<outcome>": probability, ...}``.
         qubits: outcomes must lie below ``2**qubits``.
+
+    Returns:
+        States uint64 [K], ascending, and their probabilities float64 [K].
 
     Raises:
         InvalidResponse: not an object, empty, a key that is no outcome, a value that is
@@ -227,7 +233,11 @@ def parse_histogram(value: object, qubits: int) -> Histogram:
 
 
 def parse_aggregate(data: bytes, qubits: int) -> dict[str, Histogram]:
-    """Histograms by child id, in the order in which they stand in the body.
+    """Return the histograms of a multi-circuit job by child id, in the order of the body.
+
+    Args:
+        data: the body.
+        qubits: of each circuit.
 
     Raises:
         InvalidResponse: not an object, an unsafe child id, or an invalid histogram.
@@ -252,12 +262,12 @@ def _epoch(value: object) -> float | None:
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
-        return None  # a timestamp is a hint here, never the ground of a result
+        return None  # results never depend on a timestamp
     return moment.timestamp() if moment.tzinfo is not None else None
 
 
 def _result_places(results: object) -> tuple[str | None, str | None]:
-    """Id of the probabilities artifact and the legacy url, where the job names them."""
+    """Return the id of the probabilities artifact and the legacy URL, where the job has them."""
     if not isinstance(results, Mapping):
         return None, None
     artifact = url = None

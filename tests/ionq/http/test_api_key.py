@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import pickle
+import subprocess
 import sys
 from types import SimpleNamespace
 from urllib.parse import quote
@@ -187,3 +188,16 @@ def test_a_word_is_no_key_to_hide(log):
     find_key("job")
     logging.getLogger("pennylane_qstore.ionq.client").warning("a job")
     assert log.getvalue() == "a job\n"
+
+
+def test_importing_the_package_leaves_logging_alone_until_a_key_is_seen():
+    code = """
+import logging
+before = logging.getLogRecordFactory()
+import pennylane_qstore, pennylane_qstore.ionq.client, pennylane_qstore.emulator
+assert logging.getLogRecordFactory() is before
+from pennylane_qstore.ionq.http.api_key import find_key
+find_key("a-key-of-a-service-1")
+assert logging.getLogRecordFactory() is not before
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
