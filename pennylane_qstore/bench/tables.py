@@ -280,10 +280,8 @@ def _timed(
     scale: float,
 ) -> tuple[float, float, float]:
     """POSTs, circuits and seconds of a step on the profile."""
-    from pennylane_qstore.bench.v34 import scaled
-
     steps = min(_TIMED_STEPS[way], planned)
-    with Emulator(profile=scaled(PROFILES[PROFILE], scale), processes=0) as emulator:
+    with Emulator(profile=PROFILES[PROFILE].scaled(scale), processes=0) as emulator:
         device = qml.device("qstore.ionq", wires=WIRES, seed=seed, emulator=emulator)
         marks = []
 

@@ -29,8 +29,6 @@ CIRCUITS, QUBITS, LAYERS, SHOTS = 20, 4, 3, 1000
 EPOCH_BATCHES = 11
 """392 s an epoch and 35 s a batch, both of the page, are 11.2 batches."""
 
-_TIMES = ("request_s", "verify_s", "queue_s", "queue_per_circuit_s", "execution_s",
-          "execution_per_circuit_s", "execution_per_shot_s")  # fmt: skip
 _LEARNING, _LEARNT = 14, 4  # batches of the throughput policy; the last ones count
 _QUICK = 5  # batches of variants that are not slow; the median counts
 _REPEATS, _FEW = 30, 3  # of the preparation, which takes milliseconds, or more
@@ -182,7 +180,7 @@ def v34(
         _preparation({}),
         _preparation({"enable_smart_caching": False}, repeats=_FEW),
     )
-    profile = scaled(PROFILES["q-store"], scale)
+    profile = PROFILES["q-store"].scaled(scale)
     tasks: dict[str, Callable[[], Any]] = {
         name: partial(_batch, name, settings, profile, scale) for name, settings in VARIANTS.items()
     }
@@ -198,11 +196,6 @@ def v34(
     one_job_s = sum(PROFILES["q-store"].mean(CIRCUITS, SHOTS))
     made = V34Report(scale, rows, one_job_s, epoch_s, epochs, prepare_s)
     return replace(made, notes=tuple(_notes(made)))
-
-
-def scaled(profile: LatencyProfile, scale: float) -> LatencyProfile:
-    """A profile whose times are so many times as long."""
-    return replace(profile, **{name: scale * getattr(profile, name) for name in _TIMES})
 
 
 def tapes(count: int = CIRCUITS, seed: int = 0) -> list[QuantumScript]:

@@ -18,8 +18,7 @@ from pennylane_qstore.emulator.faults import Fault, Faults, read_faults
 from pennylane_qstore.emulator.service.billing import RateCard
 from pennylane_qstore.emulator.service.clock import Clock, RealClock
 from pennylane_qstore.emulator.service.jobs import Job
-from pennylane_qstore.emulator.service.latency import LatencyProfile
-from pennylane_qstore.emulator.service.latency import profile as latency_profile
+from pennylane_qstore.emulator.service.latency import LatencyProfile, latency_profile
 from pennylane_qstore.emulator.service.service import Service
 from pennylane_qstore.emulator.service.state import StateFile
 from pennylane_qstore.emulator.simulation.workers import SimulationPool

@@ -1,4 +1,4 @@
-"""What jobs cost: rate cards, and one formula for the estimate and the bill."""
+"""Prices of jobs: rate cards, and one formula for the estimate and the bill."""
 
 from __future__ import annotations
 
@@ -35,14 +35,35 @@ class RateCard:
     seconds_per_shot: float = 0.0
 
     def compute_seconds(self, n_1q: int, n_2q: int, circuits: int, shots: int) -> float:
-        """Seconds of quantum compute time; ``n_1q`` and ``n_2q`` are summed over circuits."""
+        """Return the quantum compute time of a job.
+
+        Args:
+            n_1q: one-qubit gates, summed over circuits.
+            n_2q: two-qubit gates, summed over circuits.
+            circuits: number of circuits.
+            shots: per circuit.
+
+        Returns:
+            Seconds: gates one after the other, and reset and readout once per shot.
+        """
         per_shot = n_1q * self.seconds_1q + n_2q * self.seconds_2q
         return shots * (per_shot + circuits * self.seconds_per_shot)
 
     def price(
         self, n_1q: int, n_2q: int, circuits: int, shots: int, *, mitigated: bool = False
     ) -> float:
-        """US dollars for a job; ``n_1q`` and ``n_2q`` gates are summed over its circuits."""
+        """Return the price of a job: of its gates or compute time, or the minimum.
+
+        Args:
+            n_1q: one-qubit gates, summed over circuits.
+            n_2q: two-qubit gates, summed over circuits.
+            circuits: number of circuits.
+            shots: per circuit.
+            mitigated: error mitigation is on.
+
+        Returns:
+            US dollars.
+        """
         if self.unit == "compute_second":
             cost = self.unit_cost * self.compute_seconds(n_1q, n_2q, circuits, shots)
         else:
@@ -50,19 +71,17 @@ class RateCard:
         least = self.mitigated_minimum if mitigated else self.job_cost_minimum
         return round(max(cost, least), 6)
 
+    @property
+    def cost_model(self) -> str:
+        """IonQ's ``cost_model`` of jobs priced by this card."""
+        return "QCT" if self.unit == "compute_second" else "2QGE_operations"
+
     def rates(self, backend: str) -> list[dict[str, Any]]:
-        """The card as the estimate endpoint shows it."""
+        """Return the card of a backend as the estimate endpoint shows it."""
         if self.unit == "compute_second":
             return [{"sku": f"{backend}.qct", "unit": self.unit, "unit_cost": self.unit_cost}]
-        return [
-            {
-                "sku": f"{backend}.gates",
-                "unit": self.unit,
-                "cost_1q_gate": self.cost_1q_gate,
-                "cost_2q_gate": self.cost_2q_gate,
-                "job_cost_minimum": self.job_cost_minimum,
-            }
-        ]
+        prices = ("unit", "cost_1q_gate", "cost_2q_gate", "job_cost_minimum")
+        return [{"sku": f"{backend}.gates"} | {name: getattr(self, name) for name in prices}]
 
 
 _ARIA = RateCard(

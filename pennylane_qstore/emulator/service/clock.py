@@ -1,4 +1,4 @@
-"""Where the emulator's time comes from: the machine's clock, or one that tests advance."""
+"""Clocks of the emulator: the machine's, or one that tests advance."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _END = 1e11
 
 
 class Clock(Protocol):
-    """What the emulator asks of a clock."""
+    """A source of time."""
 
     def now(self) -> float:
-        """Seconds since the epoch."""
+        """Return the seconds since the epoch."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait for so many seconds of this clock."""
@@ -26,7 +26,7 @@ class RealClock:
     """The machine's clock."""
 
     def now(self) -> float:
-        """Seconds since the epoch."""
+        """Return the seconds since the epoch."""
         return time.time()
 
     async def sleep(self, seconds: float) -> None:
@@ -61,12 +61,12 @@ class VirtualClock:
         ] = []
 
     def now(self) -> float:
-        """Seconds since the epoch."""
+        """Return the seconds since the epoch."""
         with self._lock:
             return self._now
 
     def advance(self, seconds: float) -> None:
-        """Let so many seconds pass, from any thread; whoever slept shorter wakes.
+        """Let so many seconds pass, from any thread, and wake whose time has come.
 
         Raises:
             ValueError: the seconds are negative (a clock that goes back is a fault, see

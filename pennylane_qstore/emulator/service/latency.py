@@ -1,4 +1,4 @@
-"""How long a job takes: request, verification, queue and execution, drawn per job."""
+"""Times of a job: request, verification, queue and execution, drawn per job."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.validation import check_count, check_number
+from pennylane_qstore.validation import check, check_count, check_known, check_number
 
 
 class Durations(NamedTuple):
@@ -27,7 +26,7 @@ class LatencyProfile:
     """A model of the service's times, in seconds, for a job of ``n`` circuits.
 
     Args:
-        name: what it is called.
+        name: of the profile.
         request_s: time the POST itself takes.
         verify_s: from acceptance (``submitted``) to ``ready``.
         queue_s, queue_per_circuit_s: from ``ready`` to ``started``: queue_s + n * the other.
@@ -57,18 +56,18 @@ class LatencyProfile:
     @property
     def instant(self) -> bool:
         """Whether jobs complete as fast as they are simulated."""
-        return (
-            self.verify_s
-            + self.queue_s
-            + self.queue_per_circuit_s
-            + self.execution_s
-            + self.execution_per_circuit_s
-            + self.execution_per_shot_s
-            == 0
-        )
+        return not any(getattr(self, name) for name in _TIMES if name != "request_s")
 
     def mean(self, circuits: int, shots: int) -> Durations:
-        """The times of a job without jitter."""
+        """Return the times of a job without jitter.
+
+        Args:
+            circuits: number of circuits in the job.
+            shots: per circuit.
+
+        Returns:
+            Seconds.
+        """
         return Durations(
             self.request_s,
             self.verify_s,
@@ -79,12 +78,28 @@ class LatencyProfile:
         )
 
     def draw(self, circuits: int, shots: int, rng: np.random.Generator) -> Durations:
-        """The times of one job."""
+        """Draw the times of one job.
+
+        Args:
+            circuits: number of circuits in the job.
+            shots: per circuit.
+            rng: source of the jitter.
+
+        Returns:
+            Seconds.
+        """
         mean = self.mean(circuits, shots)
         if not self.jitter:
             return mean
         return Durations(*(t * float(rng.lognormal(0.0, self.jitter)) for t in mean))
 
+    def scaled(self, factor: float) -> LatencyProfile:
+        """Return the profile with all times multiplied by a factor."""
+        return replace(self, **{name: factor * getattr(self, name) for name in _TIMES})
+
+
+_TIMES = tuple(name for name in LatencyProfile.__slots__ if name.endswith("_s"))
+"""Fields of :class:`LatencyProfile` that are seconds."""
 
 PROFILES: Mapping[str, LatencyProfile] = MappingProxyType(
     {
@@ -127,36 +142,34 @@ PROFILES: Mapping[str, LatencyProfile] = MappingProxyType(
 of ``ionq-simulator`` are plausible figures, not measurements."""
 
 
-def profile(
+def latency_profile(
     value: str | float | Mapping[str, float] | LatencyProfile, *, concurrency: int | None = None
 ) -> LatencyProfile:
-    """A profile from its name, a number (seconds of execution), its fields, or itself.
+    """Return the profile that a user's option stands for.
+
+    Args:
+        value: a name of :data:`PROFILES`, seconds of execution per job, a mapping of
+            :class:`LatencyProfile` fields, or a profile.
+        concurrency: jobs at once per backend, in place of the profile's own number.
+
+    Returns:
+        The profile.
 
     Raises:
         ConfigurationError: no such profile or field; the message names the allowed ones.
     """
-    found: LatencyProfile
-    if isinstance(value, LatencyProfile):
-        found = value
-    elif isinstance(value, str):
-        if value not in PROFILES:
-            raise ConfigurationError(
-                f"Unknown latency profile {value!r}. Allowed: "
-                f"{', '.join(map(repr, PROFILES))}, a number of seconds, or a mapping."
-            )
-        found = PROFILES[value]
-    elif isinstance(value, Mapping):
-        unknown = set(value) - set(LatencyProfile.__slots__)
-        if unknown:
-            raise ConfigurationError(
-                f"Unknown latency fields {sorted(unknown)}. Allowed: "
-                f"{', '.join(LatencyProfile.__slots__)}."
-            )
-        found = LatencyProfile(**value)  # type: ignore[arg-type]
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        found = LatencyProfile("custom", execution_s=float(value))
-    else:
-        raise ConfigurationError(
-            f"profile={value!r}: give a name, seconds, a mapping or a LatencyProfile."
-        )
-    return found if concurrency is None else replace(found, concurrency=concurrency)
+    match value:
+        case LatencyProfile():
+            profile = value
+        case str():
+            check_known("latency profile", value, PROFILES)
+            profile = PROFILES[value]
+        case Mapping():
+            for name in value:
+                check_known("latency field", name, LatencyProfile.__slots__)
+            profile = LatencyProfile(**value)  # type: ignore[arg-type]
+        case _:
+            seconds = isinstance(value, int | float) and not isinstance(value, bool)
+            check("profile", value, seconds, "a name, seconds, a mapping or a LatencyProfile")
+            profile = LatencyProfile(execution_s=value)
+    return profile if concurrency is None else replace(profile, concurrency=concurrency)

@@ -26,7 +26,7 @@ from pennylane_qstore.emulator.service.requests import (
     compile_circuit,
 )
 from pennylane_qstore.emulator.service.results import ResultWriter
-from pennylane_qstore.emulator.service.sessions import Session, read_session
+from pennylane_qstore.emulator.service.sessions import ServiceSession, read_session
 from pennylane_qstore.emulator.service.state import StateFile
 from pennylane_qstore.emulator.simulation.noise import noise_config
 from pennylane_qstore.emulator.simulation.run import SimulationOptions
@@ -90,7 +90,7 @@ class Service:
         self.rng = np.random.default_rng(seed)
         self.ids = Ids(np.random.default_rng(None if seed is None else [seed, 1]))
         self.book = Book(keep=keep)
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, ServiceSession] = {}
         self.rate_cards = {**RATE_CARDS, **rate_cards}
         self.budget_usd = budget_usd
         self.billed_usd = 0.0
@@ -473,7 +473,7 @@ class Service:
         found = {job_id: self.book.find(job_id) for job_id in job_ids}
         return {job_id: entry[0] for job_id, entry in found.items() if entry is not None}
 
-    def _session(self, session_id: str) -> Session:
+    def _session(self, session_id: str) -> ServiceSession:
         if session_id not in self._sessions:
             raise not_found()
         return self._sessions[session_id]

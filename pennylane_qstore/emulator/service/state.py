@@ -16,7 +16,7 @@ import numpy as np
 import orjson
 
 from pennylane_qstore.emulator.service.jobs import Job
-from pennylane_qstore.emulator.service.sessions import Session
+from pennylane_qstore.emulator.service.sessions import ServiceSession
 from pennylane_qstore.emulator.simulation.run import Distribution
 from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.server.service import CircuitInfo, Failure
@@ -64,7 +64,7 @@ class StateFile:
         """Forget a job."""
         self._db.execute("DELETE FROM jobs WHERE id = ?", (job.id,))
 
-    def save_session(self, session: Session) -> None:
+    def save_session(self, session: ServiceSession) -> None:
         """Write a session as it is now."""
         self._db.execute(
             "INSERT OR REPLACE INTO sessions VALUES (?, ?)",
@@ -89,10 +89,10 @@ class StateFile:
                 **data, request=request, results=None if results is None else _unpack(results)
             )
 
-    def sessions(self) -> Iterator[Session]:
+    def sessions(self) -> Iterator[ServiceSession]:
         """All sessions."""
         for (record,) in self._db.execute("SELECT record FROM sessions ORDER BY id"):
-            yield Session(**orjson.loads(record))
+            yield ServiceSession(**orjson.loads(record))
 
     def bill(self) -> tuple[float, int]:
         """What has been billed: US dollars and jobs."""

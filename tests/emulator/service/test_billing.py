@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.emulator_wire import BELL, Wire
 
+from pennylane_qstore.backends import BACKENDS
 from pennylane_qstore.emulator import RateCard, VirtualClock
 from pennylane_qstore.emulator.service.billing import RATE_CARDS
 
@@ -97,94 +97,17 @@ def test_a_bad_estimate_is_400(wire: Wire, query: str) -> None:
     assert wire("GET", f"/jobs/estimate?{query}").status == 400
 
 
-def session(wire: Wire, **limits: Any) -> str:
-    answer = wire("POST", "/sessions", {"backend": "qpu.forte-1", "settings": limits})
-    assert answer.status == 201, answer.body
-    return str(answer.json["id"])
+def test_a_price_is_of_gates_and_shots_above_the_minimum() -> None:
+    card = RateCard(cost_1q_gate=0.001, cost_2q_gate=0.01, job_cost_minimum=2.0)
+    assert card.price(10, 5, 1, 100) == pytest.approx(100 * (10 * 0.001 + 5 * 0.01))
+    assert card.price(1, 0, 1, 100) == 2.0
+    assert card.cost_model == "2QGE_operations"
 
 
-def submit(wire: Wire, session_id: str, backend: str = "qpu.forte-1") -> int:
-    body = {
-        "type": "ionq.circuit.v1",
-        "backend": backend,
-        "session_id": session_id,
-        "input": {"gateset": "qis", "circuit": BELL},
-    }
-    return wire("POST", "/jobs", body).status
-
-
-def test_sessions_enforce_their_limits(serve: Callable[..., Wire]) -> None:
-    clock = VirtualClock()
-    wire = serve(clock=clock)
-    counted = session(wire, job_count_limit=2)
-    assert [submit(wire, counted) for _ in range(3)] == [201, 201, 400]
-    costly = session(wire, cost_limit={"unit": "usd", "value": 30})
-    assert [submit(wire, costly) for _ in range(2)] == [201, 400]
-    timed = session(wire, duration_limit_min=10)
-    assert submit(wire, timed) == 201
-    assert submit(wire, timed, "simulator") == 400
-    clock.advance(600)
-    assert submit(wire, timed) == 400
-    assert wire("GET", f"/sessions/{timed}").json["status"] == "ended"
-    assert submit(wire, "nonsense") == 404
-
-
-def test_what_is_not_charged_leaves_a_sessions_limit_alone(serve: Callable[..., Wire]) -> None:
-    wire = serve(clock=VirtualClock(), profile={"queue_s": 60.0})
-    costly = session(wire, cost_limit={"unit": "usd", "value": 30})
-    qpu = {"backend": "qpu.forte-1", "session_id": costly}
-    wire("PUT", f"/jobs/{wire.submit(**qpu)}/status/cancel")
-    wire.submit([{"gate": "x", "target": 40}], **qpu)  # fails
-    wire.submit(**qpu)
-    wire.submit(**qpu, dry_run=True)
-    assert submit(wire, costly) == 400
-
-
-def test_only_what_runs_takes_the_machines_time(serve: Callable[..., Wire]) -> None:
-    profile = {"queue_s": 10.0, "execution_s": 100.0, "concurrency": 1}
-    wire = serve(clock=VirtualClock(), profile=profile)
-    qpu = {"backend": "qpu.forte-1"}
-    wire.submit(**qpu, dry_run=True)
-    wire.submit([{"gate": "x", "target": 40}], **qpu)  # fails
-    jobs = [wire.submit(**qpu) for _ in range(3)]
-    waits = lambda: [wire.job(job)["predicted_wait_time_ms"] for job in jobs]  # noqa: E731
-    assert waits() == [10_000, 110_000, 210_000]
-    wire("PUT", "/jobs/status/cancel", {"ids": jobs[1:2]})
-    assert waits() == [10_000, None, 110_000]
-    wire("DELETE", f"/jobs/{jobs.pop(0)}")
-    assert waits() == [None, 10_000]
-
-
-def test_a_session_from_created_to_ended(serve: Callable[..., Wire]) -> None:
-    clock = VirtualClock()
-    wire = serve(clock=clock, profile={"queue_s": 60.0})
-    opened = session(wire)
-    seen = wire("GET", f"/sessions/{opened}").json
-    assert (seen["status"], seen["active"], seen["started_at"]) == ("created", True, None)
-    job_id = wire.submit(backend="qpu.forte-1", session_id=opened)
-    assert wire("GET", f"/sessions/{opened}").json["status"] == "started"
-    assert [j["id"] for j in wire("GET", f"/jobs?session_id={opened}").json["jobs"]] == [job_id]
-    assert wire("POST", f"/sessions/{opened}/end").json["status"] == "ended"
-    assert wire.job(job_id)["status"] == "canceled"
-    ended = wire("POST", f"/sessions/{opened}/end").json
-    assert ended["active"] is False
-    found = wire("GET", "/sessions?active=true").json["sessions"]
-    assert found == []
-    assert len(wire("GET", "/sessions?active=false").json["sessions"]) == 1
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        [],
-        {},
-        {"backend": "qpu.aria-2"},
-        {"backend": "qpu.forte-1", "settings": []},
-        {"backend": "qpu.forte-1", "settings": {"job_count_limit": 0}},
-        {"backend": "qpu.forte-1", "settings": {"duration_limit_min": True}},
-        {"backend": "qpu.forte-1", "settings": {"cost_limit": 3}},
-        {"backend": "qpu.forte-1", "settings": {"cost_limit": {"unit": "eur", "value": 3}}},
-    ],
-)
-def test_a_bad_session_is_400(wire: Wire, body: Any) -> None:
-    assert wire("POST", "/sessions", body).status == 400
+@pytest.mark.parametrize("backend", ["qpu.aria-1", "qpu.forte-1"])
+def test_compute_time_is_that_of_the_machines_gates_reset_and_readout(backend: str) -> None:
+    timing, card = BACKENDS[backend].timing, RATE_CARDS[backend]
+    assert timing is not None
+    expected = 3 * timing.one_qubit_s + 2 * timing.two_qubit_s
+    expected += 4 * (timing.reset_s + timing.readout_s)
+    assert card.compute_seconds(3, 2, 4, 100) == pytest.approx(100 * expected)
