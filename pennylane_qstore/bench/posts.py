@@ -217,6 +217,36 @@ def table(make_device: Callable[[], Device], posts: Callable[[Device], int]) -> 
             yield from cells
 
 
+def text(cells: Iterable[Cell]) -> str:
+    """Return the table for people.
+
+    Args:
+        cells: of :func:`table`, in its order: a row's cells, way by way.
+
+    Returns:
+        Lines of at most 120 characters.
+    """
+    lines = [
+        f"POSTs of one step_and_cost over {SAMPLES} samples, counted by the embedded emulator; in",
+        "brackets the most that the dependencies between the circuits ask for. stock: PennyLane's",
+        "optimizer, step + forward value. difference: of gradient and cost from the plain step.",
+        "",
+        f"{'objective':<25}{'interface':<10}{''.join(f'{way:>18}' for way in WAYS)}  difference",
+    ]
+    for row in zip(*[iter(cells)] * len(WAYS), strict=True):
+        counts = "".join(f"{_posts(cell):>18}" for cell in row)
+        worst = max(cell.difference for cell in row)
+        lines.append(f"{row[0].objective:<25}{row[0].interface:<10}{counts}  {worst:.0e}")
+    if missing := [name for name in INTERFACES if not installed(name)]:
+        lines += ["", f"Not installed: {', '.join(missing)}."]
+    return "\n".join(lines)
+
+
+def _posts(cell: Cell) -> str:
+    parts = f"{cell.step} + {cell.posts - cell.step}" if cell.step < cell.posts else f"{cell.posts}"
+    return f"{parts} ({cell.allowed})"
+
+
 # --------------------------------------------------------------------------- cells of one row
 
 

@@ -1,24 +1,21 @@
-"""The command line about measurements: ``qstore bench``."""
+"""The command ``qstore bench``: the tables behind the claims of README."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from pennylane_qstore.cli.jobs import typed_errors
+from pennylane_qstore.cli.errors import typed_errors
 from pennylane_qstore.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from pennylane_qstore.bench.posts import Cell
 
 
 def bench(
     only: Annotated[
         str,
         typer.Option(
-            help="What to measure. requests: POSTs per training step, by objective and "
+            help="The measurement. requests: POSTs per training step, by objective and "
             "interface. v34: Q-Store v3.4's performance table, on its own service times. tasks: "
             "wine and breast cancer, our run beside a plain PennyLane loop."
         ),
@@ -56,10 +53,8 @@ def bench(
 def _bench_v34(as_json: bool, scale: float = 1.0, epochs: int = 5) -> None:
     from pennylane_qstore.bench import v34 as measurements
 
-    found = measurements.v34(
-        scale=scale, epochs=epochs, report=lambda what: typer.echo(what, err=True)
-    )
-    typer.echo(json.dumps(found.as_dict()) if as_json else found.text())
+    measured = measurements.v34(scale=scale, epochs=epochs, report=_report)
+    typer.echo(json.dumps(measured.as_dict()) if as_json else measured.text())
 
 
 def _bench_tasks(as_json: bool, **options: Any) -> None:
@@ -67,7 +62,7 @@ def _bench_tasks(as_json: bool, **options: Any) -> None:
 
     from pennylane_qstore.bench.tables import compare, text
 
-    rows = compare(**options, report=lambda what: typer.echo(what, err=True))
+    rows = compare(**options, report=_report)
     typer.echo(json.dumps([asdict(row) for row in rows]) if as_json else text(rows))
 
 
@@ -76,30 +71,14 @@ def _bench_requests(as_json: bool) -> None:
 
     import pennylane as qml
 
-    from pennylane_qstore.bench.posts import INTERFACES, SAMPLES, WAYS, installed, table
+    from pennylane_qstore.bench import posts
 
-    cells = table(
+    cells = posts.table(
         lambda: qml.device("qstore.ionq", wires=2),
         lambda device: int(device.emulator.stats()["posts"]),
     )
-    if as_json:
-        typer.echo(json.dumps([asdict(cell) for cell in cells]))
-        return
-    typer.echo(
-        f"POSTs of one step_and_cost over {SAMPLES} samples, counted by the embedded emulator; in\n"
-        "brackets the most that the dependencies between the circuits ask for. stock: PennyLane's\n"
-        "optimizer, step + forward value. difference: of gradient and cost from the plain step.\n"
-    )
-    columns = "".join(f"{way:>18}" for way in WAYS)
-    typer.echo(f"{'objective':<25}{'interface':<10}{columns}  difference")
-    for row in zip(*[cells] * len(WAYS), strict=True):  # the table goes way by way
-        posts = "".join(f"{_posts(cell):>18}" for cell in row)
-        worst = max(cell.difference for cell in row)
-        typer.echo(f"{row[0].objective:<25}{row[0].interface:<10}{posts}  {worst:.0e}")
-    if missing := [name for name in INTERFACES if not installed(name)]:
-        typer.echo(f"\nNot installed: {', '.join(missing)}.")
+    typer.echo(json.dumps([asdict(cell) for cell in cells]) if as_json else posts.text(cells))
 
 
-def _posts(cell: Cell) -> str:
-    parts = f"{cell.step} + {cell.posts - cell.step}" if cell.step < cell.posts else f"{cell.posts}"
-    return f"{parts} ({cell.allowed})"
+def _report(text: str) -> None:
+    typer.echo(text, err=True)

@@ -1,13 +1,9 @@
-"""The command line about jobs and money: ``qstore jobs``, ``resume``, ``estimate``, ``doctor``."""
+"""Commands about jobs and money: ``qstore jobs``, ``resume`` and ``estimate``."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pennylane_qstore._version import __version__
+from pennylane_qstore.cli.errors import typed_errors
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 
 if TYPE_CHECKING:
     from pennylane_qstore.ionq.client import IonQClient
     from pennylane_qstore.ionq.ledger.ledger import Ledger, Submission
 
-jobs = typer.Typer(help="What the ledger knows of jobs.", no_args_is_help=True)
+jobs = typer.Typer(help="Jobs in the ledger.", no_args_is_help=True)
 
 LedgerFile = Annotated[
     Path | None, typer.Option("--ledger", help="Ledger file; by default in the user's data folder.")
@@ -36,21 +32,6 @@ JobId = Annotated[str, typer.Argument(help="IonQ's id of the job.")]
 AnyId = Annotated[
     str, typer.Argument(metavar="ID", help="IonQ's id of the job, or the submission's number.")
 ]
-
-
-@contextmanager
-def typed_errors() -> Iterator[None]:
-    """What is wrong, in one line, without a traceback."""
-    try:
-        yield
-    except (QStoreError, OSError) as error:
-        ids = [i for i in getattr(error, "job_ids", ()) if i not in str(error)]
-        known = f" (jobs: {', '.join(ids)})" if ids else ""
-        typer.echo(f"qstore: {error}{known}", err=True)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt as stop:
-        typer.echo(f"qstore: {stop or 'Interrupted.'}", err=True)
-        raise typer.Exit(130) from None
 
 
 @jobs.command("list")
@@ -75,10 +56,10 @@ def list_jobs(ledger: LedgerFile = None, as_json: Json = False) -> None:
 def show(job_id: AnyId, ledger: LedgerFile = None, as_json: Json = False) -> None:
     """Show one submission and everything that happened to it."""
     with typed_errors():
-        book = _ledger(ledger)
-        row = _found(book, job_id)
+        known = _ledger(ledger)
+        row = _row(known, job_id)
         events = [
-            {"at": _time(e.at), "event": e.event, "detail": e.detail} for e in book.events(row.id)
+            {"at": _time(e.at), "event": e.event, "detail": e.detail} for e in known.events(row.id)
         ]
     if as_json:
         typer.echo(json.dumps({**_described(row), "events": events}))
@@ -101,12 +82,12 @@ def results(
     from pennylane_qstore.ionq.jobs.results import unpack
 
     with typed_errors():
-        book = _ledger(ledger)
-        row = _found(book, job_id)
+        known = _ledger(ledger)
+        row = _row(known, job_id)
         if row.results is None and row.job_id is not None:
-            with _client(base_url or row.service, book) as client:
+            with _client(base_url or row.service, known) as client:
                 client.resume(max_wait=max_wait, job_id=row.job_id)
-            row = book.get(row.id)
+            row = known.get(row.id)
         if row.results is None:
             why = f" ({row.failure})" if row.failure else ""
             raise ConfigurationError(f"Job {job_id} has no results: it is {row.state}{why}.")
@@ -132,9 +113,9 @@ def cancel(
 ) -> None:
     """Cancel a job, unless it has ended: then its results are stored."""
     with typed_errors():
-        book = _ledger(ledger)
-        row = book.find(job_id)
-        with _client(base_url or (None if row is None else row.service), book) as client:
+        known = _ledger(ledger)
+        row = known.find(job_id)
+        with _client(base_url or (None if row is None else row.service), known) as client:
             state = client.cancel([job_id])[job_id]
     typer.echo(json.dumps({"job_id": job_id, "state": state}) if as_json else f"{job_id}  {state}")
     if state != "canceled":
@@ -162,10 +143,10 @@ def export(
     """Write the whole ledger, events included, as JSON."""
     del as_json
     with typed_errors():
-        book = _ledger(ledger)
+        known = _ledger(ledger)
         rows = [
-            {**_described(row), "events": [e._asdict() for e in book.events(row.id)]}
-            for row in book.submissions()
+            {**_described(row), "events": [e._asdict() for e in known.events(row.id)]}
+            for row in known.submissions()
         ]
         text = json.dumps(rows, indent=1)
         if str(out) != "-":
@@ -210,7 +191,7 @@ def estimate(
 ) -> None:
     """Ask the service what a job would cost. Nothing is submitted."""
     with typed_errors():
-        found = _client(base_url, None).estimate(
+        quote = _client(base_url, None).estimate(
             backend,
             qubits=qubits,
             shots=shots,
@@ -220,39 +201,20 @@ def estimate(
             error_mitigation=debiasing,
         )
     if as_json:
-        typer.echo(json.dumps(found._asdict()))
+        typer.echo(json.dumps(quote._asdict()))
         return
-    price = "not in US dollars" if found.cost_usd is None else f"${found.cost_usd:,.2f}"
+    price = "not in US dollars" if quote.cost_usd is None else f"${quote.cost_usd:,.2f}"
     typer.echo(f"{backend}: {price} for {circuits} circuit(s) x {shots} shots")
-    for name, value in (("execution", found.execution_s), ("queue", found.queue_s)):
+    for name, value in (("execution", quote.execution_s), ("queue", quote.queue_s)):
         if value is not None:
             typer.echo(f"predicted {name}: {value:,.1f} s")
-
-
-def doctor(ledger: LedgerFile = None, base_url: BaseUrl = None, as_json: Json = False) -> None:
-    """Check key, reachability, clock, ledger and versions."""
-    checks = {
-        "versions": _versions,
-        "ledger": lambda: _writable(ledger),
-        "key": lambda: _key(base_url),
-        "service": lambda: _reached(base_url),
-        "clock": lambda: _clock(base_url),
-    }
-    report = {name: _checked(check) for name, check in checks.items()}
-    if as_json:
-        typer.echo(json.dumps(report))
-    else:
-        for name, entry in report.items():
-            typer.echo(f"{'ok  ' if entry['ok'] else 'FAIL'} {name:<9} {entry['detail']}")
-    if not all(entry["ok"] for entry in report.values()):
-        raise typer.Exit(1)
 
 
 # --- private -------------------------------------------------------------------------------
 
 
 def _ledger(path: Path | None) -> Ledger:
-    """The ledger to read; looking into one that is not there does not make it."""
+    """Open the ledger to read; looking into one that is not there does not make it."""
     from pennylane_qstore.ionq.ledger.database import default_path
     from pennylane_qstore.ionq.ledger.ledger import Ledger
 
@@ -273,7 +235,7 @@ def _everywhere(
     base_url: str | None,
     call: Callable[[IonQClient], list[Submission]],
 ) -> tuple[list[Submission], bool]:
-    """Rows from every service that the ledger knows, and whether one could not be asked."""
+    """Return rows from every service in the ledger, and True where one could not be asked."""
     services = [base_url] if base_url else dict.fromkeys(r.service for r in ledger.submissions())
     rows: list[Submission] = []
     failed = False
@@ -287,7 +249,7 @@ def _everywhere(
     return rows, failed
 
 
-def _found(ledger: Ledger, job_id: str) -> Submission:
+def _row(ledger: Ledger, job_id: str) -> Submission:
     row = ledger.find(job_id)
     if row is None and job_id.isascii() and job_id.isdecimal():
         row = next((r for r in ledger.submissions() if r.id == int(job_id)), None)
@@ -297,7 +259,7 @@ def _found(ledger: Ledger, job_id: str) -> Submission:
 
 
 def _described(row: Submission) -> dict[str, Any]:
-    """A row without its results and without what only the ledger needs."""
+    """Return a row without its results and without what only the ledger needs."""
     kept = asdict(row)
     for name in ("results", "owner", "lease_until", "part"):
         kept.pop(name)
@@ -318,69 +280,3 @@ def _print_rows(rows: list[Submission], as_json: bool, verb: str) -> None:
     for row in rows:
         typer.echo(f"{row.job_id or row.token}  {row.state}")
     typer.echo(f"{len(rows)} submission(s) {verb}.")
-
-
-def _checked(check: Callable[[], str]) -> dict[str, Any]:
-    try:
-        return {"ok": True, "detail": check()}
-    except (QStoreError, OSError, sqlite3.Error) as error:
-        return {"ok": False, "detail": str(error)}
-
-
-def _versions() -> str:
-    from importlib.metadata import version
-
-    names = ("pennylane", "numpy", "aiohttp", "orjson")
-    found = ", ".join(f"{name} {version(name)}" for name in names)
-    return f"pennylane-qstore {__version__}, Python {sys.version.split()[0]}, {found}"
-
-
-def _writable(path: Path | None) -> str:
-    from pennylane_qstore.ionq.ledger.database import default_path
-    from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, Ledger
-
-    ledger = Ledger(path or default_path())
-    ledger.check_writable()
-    rows = ledger.submissions()
-    unsettled = sum(row.state in OPEN_STATES for row in rows)
-    return f"{ledger.path}, {len(rows)} submission(s), {unsettled} of them open"
-
-
-def _key(base_url: str | None) -> str:
-    from pennylane_qstore.ionq.client import IonQClient
-    from pennylane_qstore.ionq.ledger.ledger import Ledger
-
-    with IonQClient(base_url=base_url, ledger=Ledger(), retry_attempts=1) as client:
-        client.whoami()
-    return "found, and the service accepts it"
-
-
-def _reached(base_url: str | None) -> str:
-    with _without_key(base_url) as client:
-        start = time.perf_counter()
-        names = [str(backend.get("backend")) for backend in client.backends()]
-        took_ms = 1e3 * (time.perf_counter() - start)
-        return f"{client.base_url} answers in {took_ms:.0f} ms and offers {', '.join(names)}"
-
-
-def _clock(base_url: str | None) -> str:
-    from pennylane_qstore.ionq.jobs.submitter import SKEW_S
-
-    with _without_key(base_url) as client:
-        ahead_s = client.clock_ahead_s()
-    if ahead_s is None:
-        return "the service does not tell the time"
-    if abs(ahead_s) > SKEW_S:
-        raise ConfigurationError(
-            f"This machine's clock is {ahead_s:+,.0f} s off the service's. Set it: jobs whose "
-            "answers were lost are looked for by their time."
-        )
-    return f"{ahead_s:+.0f} s off the service's"
-
-
-def _without_key(base_url: str | None) -> IonQClient:
-    """A client for what the service tells everybody."""
-    from pennylane_qstore.ionq.client import IonQClient
-    from pennylane_qstore.ionq.ledger.ledger import Ledger
-
-    return IonQClient("none", base_url=base_url, ledger=Ledger(), retry_attempts=1)

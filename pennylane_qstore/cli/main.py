@@ -1,4 +1,4 @@
-"""The command line: ``qstore train``, ``serve``, ``jobs`` ... A thin face over the rooms."""
+"""The command line ``qstore``: its commands and ``--version``."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from typing import Annotated
 import typer
 
 from pennylane_qstore._version import __version__
-from pennylane_qstore.cli import bench as cli_bench
-from pennylane_qstore.cli import jobs as cli_jobs
-from pennylane_qstore.cli import serve as cli_serve
-from pennylane_qstore.cli import train as cli_train
+from pennylane_qstore.cli import bench, doctor, jobs, serve, train
 
 app = typer.Typer(
     name="qstore",
@@ -20,14 +17,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-
-app.command()(cli_train.train)
-app.command()(cli_serve.serve)
-app.command()(cli_bench.bench)
-app.add_typer(cli_jobs.jobs, name="jobs")
-app.command()(cli_jobs.resume)
-app.command()(cli_jobs.estimate)
-app.command()(cli_jobs.doctor)
+for command in (train.train, serve.serve, bench.bench, jobs.resume, jobs.estimate, doctor.doctor):
+    app.command()(command)
+app.add_typer(jobs.jobs, name="jobs")
 
 
 def _version(asked: bool) -> None:

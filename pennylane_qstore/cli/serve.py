@@ -1,4 +1,4 @@
-"""The command line about the emulator: ``qstore serve``."""
+"""The command ``qstore serve``: the emulator for any client."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pennylane_qstore.cli.jobs import typed_errors
+from pennylane_qstore.cli.errors import typed_errors
 from pennylane_qstore.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pennylane_qstore.emulator import Emulator
 
 
 def serve(
@@ -45,9 +48,11 @@ def serve(
             "lightning.kokkos."
         ),
     ] = None,
-    budget: Annotated[
+    budget_usd: Annotated[
         float | None,
-        typer.Option(help="US dollars; jobs beyond it fail as QuotaExhaustedError."),
+        typer.Option(
+            "--budget-usd", "--budget", help="Jobs beyond it fail as QuotaExhaustedError."
+        ),
     ] = None,
     processes: Annotated[
         int | None,
@@ -70,31 +75,35 @@ def serve(
             profile=_profile(profile),
             noise_model=noise_model,
             simulator=simulator,
-            budget_usd=budget,
+            budget_usd=budget_usd,
             processes=processes,
             seed=seed,
             faults=faults,
             state=state,
         )
-        stopped = threading.Event()
-        before = {
-            number: signal.signal(number, lambda *_: stopped.set())
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        key = "any API key" if token is None else "the token as API key"
-        try:
-            with emulator:
-                typer.echo(f"IonQ emulator on {emulator.url} ({key}). Ctrl-C stops it.")
-                sys.stdout.flush()
-                stopped.wait()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-        typer.echo("Stopped.")
+        _serve(emulator, "any API key" if token is None else "the token as API key")
+
+
+def _serve(emulator: Emulator, key: str) -> None:
+    """Serve until Ctrl-C or SIGTERM."""
+    stopped = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: stopped.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        with emulator:
+            typer.echo(f"IonQ emulator on {emulator.url} ({key}). Ctrl-C stops it.")
+            sys.stdout.flush()
+            stopped.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    typer.echo("Stopped.")
 
 
 def _profile(text: str) -> str | float | dict[str, Any]:
-    """A name, a number of seconds, or fields of a latency profile."""
+    """Read a name, a number of seconds, or fields of a latency profile."""
     if "=" not in text:
         try:
             return float(text)

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -146,3 +147,47 @@ def test_a_taken_port_is_one_line() -> None:
         assert result.exit_code == 1
         assert f"127.0.0.1:{port}" in result.stderr
         assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_serve_answers_and_stops_on_ctrl_c():
+    import signal
+    import urllib.request
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pennylane_qstore.cli.main", "serve", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    watchdog = threading.Timer(60, process.kill)
+    watchdog.start()
+    try:
+        line = process.stdout.readline()
+        url = next(word for word in line.split() if word.startswith("http"))
+        with urllib.request.urlopen(f"{url}/health") as answer:
+            assert json.load(answer) == {"status": "pass"}
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 0
+        assert "Stopped" in process.stdout.read()
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.stdout.close()
+        process.wait()
+
+
+def test_the_budget_has_one_name_everywhere_and_an_alias(monkeypatch):
+    from pennylane_qstore import emulator
+
+    budgets = []
+
+    class Noting:
+        url = "http://127.0.0.1:0"
+
+        def __init__(self, **settings):
+            budgets.append(settings["budget_usd"])
+            raise OSError("no port")
+
+    monkeypatch.setattr(emulator, "Emulator", Noting)
+    for option in ("--budget-usd", "--budget"):
+        CliRunner().invoke(app, ["serve", option, "5"])
+    assert budgets == [5.0, 5.0]

@@ -114,3 +114,108 @@ def test_a_run_on_a_machine_is_not_replaced_by_accident(tmp_path, monkeypatch):
         paid = emulator.billed_jobs
         assert run(app, [*options, *paths, "--resume"]).exit_code == 0
         assert emulator.billed_jobs == paid
+
+
+def test_train_reports_one_post_a_step(tmp_path):
+    result = run(app, ["train", "--json", "--seed", "1", "--steps", "30", "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    (report,) = json.loads(result.stdout)["runs"]
+    assert report["posts"] == report["steps"] == 30
+    assert report["circuits"] == 30 * 60
+    assert report["requests"] >= 3 * 30
+    assert report["jobs"] > report["posts"]  # calibration and evaluation
+    assert report["shots"] == 500
+    assert report["shots_total"] > 500 * report["circuits"]
+    assert report["cost_usd"] == 0
+    assert report["loss_last"] < report["loss_first"]
+    assert report["test_accuracy"] > report["constant_accuracy"] + 0.2
+    written = json.loads((tmp_path / "history.json").read_text())
+    assert len(written["history"]) == 30
+    assert (tmp_path / "training.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_train_prints_a_summary(tmp_path):
+    result = run(app, ["train", "--steps", "2", "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    for line in ("Logistic regression", "Constant guess", "Requests per step", "on the emulator"):
+        assert line in result.stdout
+
+
+def test_the_same_seed_gives_the_same_run(tmp_path):
+    arguments = ["train", "--json", "--seed", "3", "--steps", "3", "--out"]
+    one, other = (
+        json.loads((tmp_path / name / "history.json").read_text())["history"]
+        for name in ("a", "b")
+        if run(app, [*arguments, str(tmp_path / name)]).exit_code == 0
+    )
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--backend", "qpu.fort-1"], "Did you mean 'qpu.forte-1'"),
+        (["--noise-model", "aria-7"], "Unknown noise model"),
+        (["--batch-size", "1000"], "batch_size=1000"),
+        (["--backend", "simulator"], "IONQ_API_KEY"),
+    ],
+)
+def test_mistakes_are_one_line_on_stderr(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.delenv("IONQ_API_KEY", raising=False)
+    monkeypatch.delenv("PENNYLANE_IONQ_API_KEY", raising=False)
+    result = run(app, ["train", *arguments, "--out", str(tmp_path)])
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_several_seeds_are_runs_of_their_own_with_mean_and_worst(tmp_path):
+    options = ["train", "--json", "--steps", "2", "--shots", "20"]
+    several = run(app, [*options, "--seeds", "2,4", "--out", str(tmp_path)])
+    assert several.exit_code == 0, several.output
+    report = json.loads(several.stdout)
+    assert [one["seed"] for one in report["runs"]] == [2, 4]
+    accuracies = [one["test_accuracy"] for one in report["runs"]]
+    assert report["mean"]["test_accuracy"] == pytest.approx(sum(accuracies) / 2)
+    assert report["worst"]["test_accuracy"] == min(accuracies)
+    losses = [one["loss_last"] for one in report["runs"]]
+    assert report["worst"]["loss_last"] == max(losses)
+    alone = run(app, [*options, "--seed", "4", "--out", str(tmp_path / "alone")])
+    assert alone.exit_code == 0, alone.output
+    histories = [
+        json.loads((tmp_path / folder / "history.json").read_text())["history"]
+        for folder in ("seed-4", "alone")
+    ]
+    assert histories[0] == histories[1]
+
+
+def test_several_seeds_for_people(tmp_path):
+    result = run(app, ["train", "--steps", "1", "--seeds", "2", "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("Logistic regression") == 2
+    assert "Test accuracy over seeds" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seed", "1", "--seeds", "2"], "exclude each other"),
+        (["--seeds", "5-1"], "names no seeds"),
+        (["--task", "tulips"], "Unknown task 'tulips'"),
+        (["--task", "centroid", "--steps", "2"], "--steps means nothing"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_before_anything_runs(
+    arguments, message, tmp_path
+):
+    result = run(app, ["train", *arguments, "--out", str(tmp_path / "none")])
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_how_long_an_outage_may_last_reaches_the_device(monkeypatch):
+    from pennylane_qstore.cli import train
+
+    made = train._device(1, "emulator", None, None, 7.5, None)
+    assert made.client.retry_policy.outage_s == 7.5

@@ -1,0 +1,105 @@
+"""The command ``qstore doctor``: versions, ledger, key, service and clock, checked."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from pennylane_qstore._version import __version__
+from pennylane_qstore.cli.jobs import BaseUrl, Json, LedgerFile
+from pennylane_qstore.errors import ConfigurationError, QStoreError
+
+if TYPE_CHECKING:
+    from pennylane_qstore.ionq.client import IonQClient
+
+
+def doctor(ledger: LedgerFile = None, base_url: BaseUrl = None, as_json: Json = False) -> None:
+    """Check key, reachability, clock, ledger and versions."""
+    checks = {
+        "versions": _versions,
+        "ledger": lambda: _writable(ledger),
+        "key": lambda: _key(base_url),
+        "service": lambda: _reached(base_url),
+        "clock": lambda: _clock(base_url),
+    }
+    report = {name: _checked(check) for name, check in checks.items()}
+    if as_json:
+        typer.echo(json.dumps(report))
+    else:
+        for name, entry in report.items():
+            typer.echo(f"{'ok  ' if entry['ok'] else 'FAIL'} {name:<9} {entry['detail']}")
+    if not all(entry["ok"] for entry in report.values()):
+        raise typer.Exit(1)
+
+
+def _checked(check: Callable[[], str]) -> dict[str, Any]:
+    try:
+        return {"ok": True, "detail": check()}
+    except (QStoreError, OSError, sqlite3.Error) as error:
+        return {"ok": False, "detail": str(error)}
+
+
+def _versions() -> str:
+    from importlib.metadata import version
+
+    names = ("pennylane", "numpy", "aiohttp", "orjson")
+    installed = ", ".join(f"{name} {version(name)}" for name in names)
+    return f"pennylane-qstore {__version__}, Python {sys.version.split()[0]}, {installed}"
+
+
+def _writable(path: Path | None) -> str:
+    from pennylane_qstore.ionq.ledger.database import default_path
+    from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, Ledger
+
+    ledger = Ledger(path or default_path())
+    ledger.check_writable()
+    rows = ledger.submissions()
+    unsettled = sum(row.state in OPEN_STATES for row in rows)
+    return f"{ledger.path}, {len(rows)} submission(s), {unsettled} of them open"
+
+
+def _key(base_url: str | None) -> str:
+    from pennylane_qstore.ionq.client import IonQClient
+    from pennylane_qstore.ionq.ledger.ledger import Ledger
+
+    with IonQClient(base_url=base_url, ledger=Ledger(), retry_attempts=1) as client:
+        client.whoami()
+    return "found, and the service accepts it"
+
+
+def _reached(base_url: str | None) -> str:
+    with _without_key(base_url) as client:
+        start = time.perf_counter()
+        names = [str(backend.get("backend")) for backend in client.backends()]
+        took_ms = 1e3 * (time.perf_counter() - start)
+        return f"{client.base_url} answers in {took_ms:.0f} ms and offers {', '.join(names)}"
+
+
+def _clock(base_url: str | None) -> str:
+    from pennylane_qstore.ionq.jobs.submitter import SKEW_S
+
+    with _without_key(base_url) as client:
+        ahead_s = client.clock_ahead_s()
+    if ahead_s is None:
+        return "the service does not tell the time"
+    if abs(ahead_s) > SKEW_S:
+        raise ConfigurationError(
+            f"This machine's clock is {ahead_s:+,.0f} s off the service's. Set it: jobs whose "
+            "answers were lost are looked for by their time."
+        )
+    return f"{ahead_s:+.0f} s off the service's"
+
+
+def _without_key(base_url: str | None) -> IonQClient:
+    """Return a client for what the service tells everybody."""
+    from pennylane_qstore.ionq.client import IonQClient
+    from pennylane_qstore.ionq.ledger.ledger import Ledger
+
+    return IonQClient("none", base_url=base_url, ledger=Ledger(), retry_attempts=1)

@@ -1,0 +1,39 @@
+"""``qstore bench``: options that mean something for the table asked for."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from pennylane_qstore.bench import posts
+from pennylane_qstore.cli.main import app
+
+run = CliRunner().invoke
+
+
+def test_an_unknown_measurement_is_named():
+    result = run(app, ["bench", "--only", "speed"])
+    assert result.exit_code == 1
+    assert "'requests'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--only", "requests", "--scale", "1"], ["--only", "tasks", "--epochs", "2"]]
+)
+def test_options_of_another_table_are_refused(arguments):
+    result = run(app, ["bench", *arguments])
+    assert result.exit_code == 1
+    assert "is for --only" in result.stderr
+
+
+def test_the_table_of_requests(monkeypatch):
+    cells = [
+        posts.Cell("QNode direct", "numpy", way, plain=3, posts=1, step=1, allowed=1, difference=0)
+        for way in posts.WAYS
+    ]
+    monkeypatch.setattr(posts, "table", lambda make, count: iter(cells))
+    shown = run(app, ["bench", "--only", "requests"])
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout.count("1 (1)") == len(posts.WAYS)
+    as_json = json.loads(run(app, ["bench", "--only", "requests", "--json"]).stdout)
+    assert [cell["way"] for cell in as_json] == list(posts.WAYS)
