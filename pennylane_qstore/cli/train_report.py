@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pennylane_qstore.training.history import Record as StepRecord
+    from pennylane_qstore.training.history import StepRecord
     from pennylane_qstore.training.run import TrainingRun
 
 _METRICS = {"share": "share of bars and stripes", "accuracy": "mini-batch accuracy"}
