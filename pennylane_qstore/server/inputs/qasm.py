@@ -3,44 +3,23 @@
 Virtual registers, ``stdgates.inc``, IonQ's native gates (in turns, without an include), gate
 definitions, ``ctrl @``, ``inv @``, constant expressions, broadcasting over registers,
 ``barrier``, measurement anywhere and ``reset``. Physical qubits and control flow are refused.
-
-A qubit that goes on after a measurement or a reset goes on as another qubit of the circuit, so
-that every outcome is there at its end: behind the declared qubits come those that hold what was
-measured (or thrown away) on the way.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from pennylane_qstore.gateset import FULL_ANGLE, NATIVE
-from pennylane_qstore.server.errors import BadRequest, Preflight
-from pennylane_qstore.server.inputs.program import COPY
+from pennylane_qstore.server.errors import BadRequest
+from pennylane_qstore.server.inputs.qasm_gates import CircuitBuilder, check_numbers, refused
 
-_PLAIN = {
-    "x": "x",
-    "y": "y",
-    "z": "z",
-    "h": "h",
-    "s": "s",
-    "sdg": "si",
-    "t": "t",
-    "tdg": "ti",
-    "sx": "v",
-}
-_TURNING = {"rx": "rx", "ry": "ry", "rz": "rz", "p": "z", "phase": "z", "u1": "z"}
-_CONTROLLED = {"cx": "x", "CX": "x", "cy": "y", "cz": "z", "ch": "h", "ccx": "x", "cswap": "swap"}
-_CONTROLLED_TURNING = {"crx": "rx", "cry": "ry", "crz": "rz", "cp": "z", "cphase": "z"}
-_PAIRS = {"rxx": "xx", "ryy": "yy", "rzz": "zz"}
-_UNITARY = ("id", "gphase", "U", "u3", "u2", "cu")
 _MAX_QUBITS = 64
 _MAX_GATES = 200_000
 _MAX_TEXT = 1_000_000
 """Characters; the parser takes a second for every 15,000 or so."""
-_INVERSE = {"s": "si", "si": "s", "t": "ti", "ti": "t", "v": "vi", "vi": "v"}
 _CONSTANTS = {
     "pi": math.pi,
     "π": math.pi,
@@ -50,9 +29,17 @@ _CONSTANTS = {
     "ℇ": math.e,
 }
 
+_OPERATORS = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "**": operator.pow,
+}
+
 
 def read_qasm(text: str, inputs: Sequence[float] = ()) -> dict[str, Any]:
-    """A circuit in IonQ's JSON from OpenQASM 3 text.
+    """Read OpenQASM 3 text as a circuit in IonQ's JSON.
 
     Args:
         text: the program.
@@ -74,15 +61,15 @@ def read_qasm(text: str, inputs: Sequence[float] = ()) -> dict[str, Any]:
             "OpenQASM 3 jobs need the parser: pip install 'pennylane-qstore[qasm]'.", status=501
         ) from error
     if len(text) > _MAX_TEXT:
-        raise _bad(f"is longer than {_MAX_TEXT} characters, too long for this emulator's parser")
+        raise refused(f"is longer than {_MAX_TEXT} characters, too long for this emulator's parser")
     try:
         program = _parse(text)
     except Exception as error:
-        raise _bad(f"cannot be parsed: {error or type(error).__name__}") from error
+        raise refused(f"cannot be parsed: {error or type(error).__name__}") from error
     try:
         return _Reader(openqasm3.ast, inputs).read(program)
     except (RecursionError, OverflowError) as error:
-        raise _bad(f"cannot be read: {error}") from error
+        raise refused(f"cannot be read: {error}") from error
 
 
 def _parse(text: str) -> Any:
@@ -117,45 +104,24 @@ class _Reader:
         self._bits: dict[str, list[int | None]] = {}
         self._values: dict[str, float] = dict(_CONSTANTS)
         self._definitions: dict[str, Any] = {}
-        self._places: list[int] = []  # of every declared qubit: the circuit's qubit it is now
-        self._made = 0
+        self._qubit_count = 0
         self._steps = 0
-        self._touched: set[int] = set()
-        self._measured: set[int] = set()
-        self._gates: list[dict[str, Any]] = []
+        self._circuit = CircuitBuilder()
 
     def read(self, program: Any) -> dict[str, Any]:
         for statement in program.statements:
             self._statement(statement)
-        if not self._places:
-            raise _bad("declares no qubits")
+        if not self._qubits:
+            raise refused("declares no qubits")
         if self._inputs:
-            raise _bad(f"leaves {len(self._inputs)} parameter(s) without an input")
-        native = {gate["gate"] in NATIVE and "rotation" not in gate for gate in self._played()}
-        if len(native) > 1:
-            raise _bad("mixes native gates with others")
-        hidden = sorted(set(range(self._made)) - set(self._places))
-        to = {place: k for k, place in enumerate([*self._places, *hidden])}
-        return {
-            "circuit": [_moved(gate, to) for gate in self._gates],
-            "gateset": "native" if native == {True} else "qis",
-            "qubits": self._made,
-            "recorded": len(hidden),
-            "registers": {
-                name: [None if place is None else to[place] for place in bits]
-                for name, bits in self._bits.items()
-                if any(place is not None for place in bits)
-            },
-        }
-
-    def _played(self) -> list[dict[str, Any]]:
-        return [gate for gate in self._gates if gate["gate"] != COPY]
+            raise refused(f"leaves {len(self._inputs)} parameter(s) without an input")
+        return self._circuit.finish(self._bits)
 
     def _statement(self, node: Any) -> None:
         ast = self._ast
         if isinstance(node, ast.Include):
             if node.filename not in ("stdgates.inc", "qelib1.inc"):
-                raise _bad(f"includes {node.filename!r}; only stdgates.inc is known")
+                raise refused(f"includes {node.filename!r}; only stdgates.inc is known")
         elif isinstance(node, ast.QubitDeclaration):
             size = 1 if node.size is None else self._index(node.size)
             self._declare(node.qubit.name, size)
@@ -165,7 +131,9 @@ class _Reader:
             self._values[node.identifier.name] = self._number(node.init_expression)
         elif isinstance(node, ast.IODeclaration) and node.io_identifier.name == "input":
             if not self._inputs:
-                raise _bad(f"has the input {node.identifier.name!r}, for which there is no value")
+                raise refused(
+                    f"has the input {node.identifier.name!r}, for which there is no value"
+                )
             self._values[node.identifier.name] = self._inputs.pop()
         elif isinstance(node, ast.QuantumGateDefinition):
             self._definitions[node.name.name] = node
@@ -174,22 +142,17 @@ class _Reader:
         elif isinstance(node, ast.QuantumMeasurementStatement):
             self._measure(node.measure.qubit, node.target)
         elif isinstance(node, ast.QuantumReset):
-            self._reset(node.qubits)
+            self._circuit.reset(self._operand(node.qubits))
         elif not isinstance(node, ast.QuantumBarrier | ast.Pragma):
-            raise _bad(f"uses {type(node).__name__}, which is not supported")
+            raise refused(f"uses {type(node).__name__}, which is not supported")
 
     def _declare(self, name: str, size: int) -> None:
         if size < 1:
-            raise _bad(f"declares {size} qubits in {name!r}")
-        first = len(self._places)
-        if first + size > _MAX_QUBITS:
-            raise _bad(f"declares more than {_MAX_QUBITS} qubits")
-        self._qubits[name] = list(range(first, first + size))
-        self._places.extend(self._new() for _ in range(size))
-
-    def _new(self) -> int:
-        self._made += 1
-        return self._made - 1
+            raise refused(f"declares {size} qubits in {name!r}")
+        self._qubit_count += size
+        if self._qubit_count > _MAX_QUBITS:
+            raise refused(f"declares more than {_MAX_QUBITS} qubits")
+        self._qubits[name] = self._circuit.declare(size)
 
     def _classical(self, node: Any) -> None:
         ast = self._ast
@@ -197,23 +160,23 @@ class _Reader:
         if isinstance(node.type, ast.BitType):
             size = 1 if node.type.size is None else self._index(node.type.size)
             if not 1 <= size <= 4096:
-                raise _bad(f"declares {size} bits in {name!r}")
+                raise refused(f"declares {size} bits in {name!r}")
             self._bits[name] = [None] * size
             if isinstance(node.init_expression, ast.QuantumMeasurement):
                 self._measure(node.init_expression.qubit, node.identifier)
         elif isinstance(node.type, ast.FloatType | ast.IntType | ast.AngleType):
             if node.init_expression is None:
-                raise _bad(f"leaves {name!r} without a value")
+                raise refused(f"leaves {name!r} without a value")
             self._values[name] = self._number(node.init_expression)
         else:
-            raise _bad(f"declares {name!r} of a type that is not supported")
+            raise refused(f"declares {name!r} of a type that is not supported")
 
     def _broadcast(self, node: Any) -> None:
         """A gate on qubits, or on registers of one size."""
         operands = [self._operand(q) for q in node.qubits]
         length = max(map(len, operands), default=1)
         if any(len(o) not in (1, length) for o in operands):
-            raise _bad("broadcasts a gate over registers of different sizes")
+            raise refused("broadcasts a gate over registers of different sizes")
         for k in range(length):
             qubits = [o[k] if len(o) > 1 else o[0] for o in operands]
             self._apply(node, self._values, qubits, inverse=False)
@@ -225,7 +188,7 @@ class _Reader:
         ast = self._ast
         self._steps += 1
         if self._steps > _MAX_GATES:
-            raise _bad(f"has more than {_MAX_GATES} gates")
+            raise refused(f"has more than {_MAX_GATES} gates")
         controls = 0
         for modifier in node.modifiers:
             if modifier.modifier == ast.GateModifierName.ctrl:
@@ -233,17 +196,17 @@ class _Reader:
             elif modifier.modifier == ast.GateModifierName.inv:
                 inverse = not inverse
             else:
-                raise _bad(f"uses the modifier {modifier.modifier.name}, which is not supported")
+                raise refused(f"uses the modifier {modifier.modifier.name}, which is not supported")
         phase = isinstance(node, ast.QuantumPhase)
         name = "gphase" if phase else node.name.name
         arguments = [node.argument] if phase else node.arguments
         numbers = [self._number(a, values) for a in arguments]
         if not 0 <= controls <= len(qubits) or (phase and controls < len(qubits)):
-            raise _bad(f"controls {name!r} with {controls} of {len(qubits)} qubits")
+            raise refused(f"controls {name!r} with {controls} of {len(qubits)} qubits")
         if name in self._definitions:
             self._expand(name, numbers, qubits, controls, inverse=inverse)
         else:
-            self._emit(name, numbers, qubits, controls, inverse=inverse)
+            self._circuit.play(name, numbers, qubits, controls, inverse=inverse)
 
     def _expand(
         self, name: str, numbers: list[float], qubits: list[int], controls: int, *, inverse: bool
@@ -251,9 +214,9 @@ class _Reader:
         """The body of a defined gate; with controls, each gate of it has them."""
         ast, definition = self._ast, self._definitions[name]
         own = qubits[controls:]
-        _take(name, numbers, len(definition.arguments))
+        check_numbers(name, numbers, len(definition.arguments))
         if len(own) != len(definition.qubits):
-            raise _bad(f"gives {name!r} {len(own)} qubit(s), it takes {len(definition.qubits)}")
+            raise refused(f"gives {name!r} {len(own)} qubit(s), it takes {len(definition.qubits)}")
         values = dict(_CONSTANTS) | {
             a.name: v for a, v in zip(definition.arguments, numbers, strict=True)
         }
@@ -266,132 +229,41 @@ class _Reader:
             if isinstance(node, ast.QuantumBarrier):
                 continue
             if not isinstance(node, ast.QuantumGate | ast.QuantumPhase):
-                raise _bad(f"has {type(node).__name__} in the gate {name!r}")
+                raise refused(f"has {type(node).__name__} in the gate {name!r}")
             names = [getattr(q, "name", None) for q in node.qubits]
             if any(q not in places for q in names):
-                raise _bad(f"uses a qubit in the gate {name!r} that is none of its own")
+                raise refused(f"uses a qubit in the gate {name!r} that is none of its own")
             inner = qubits[:controls] + [places[q] for q in names]
             ctrl = ast.QuantumGateModifier(ast.GateModifierName.ctrl, ast.IntegerLiteral(controls))
             controlled = replace(node, modifiers=[ctrl, *node.modifiers])
             self._apply(controlled, values, inner, inverse=inverse)
         self._definitions = known
 
-    def _emit(
-        self, name: str, numbers: Sequence[float], qubits: list[int], extra: int, *, inverse: bool
-    ) -> None:
-        """One known gate as IonQ's JSON."""
-        sign = -1.0 if inverse else 1.0
-        if name in _UNITARY:
-            self._unitary(name, numbers, qubits, extra, inverse=inverse)
-            return
-        if name in NATIVE:
-            if extra or inverse:
-                raise _bad(f"has a modifier at the native gate {name!r}")
-            self._native(name, numbers, qubits)
-            return
-        own = 2 if name == "ccx" else 1 if name in _CONTROLLED or name in _CONTROLLED_TURNING else 0
-        controls, targets = qubits[: extra + own], qubits[extra + own :]
-        turning = {**_TURNING, **_CONTROLLED_TURNING, **_PAIRS}
-        if name in turning:
-            _take(name, numbers, 1)
-            self._add(turning[name], targets, controls, rotation=sign * numbers[0])
-        elif name == "swap" or name in _PLAIN or name in _CONTROLLED:
-            _take(name, numbers, 0)
-            plain = _PLAIN.get(name) or _CONTROLLED.get(name) or name
-            self._add(_INVERSE.get(plain, plain) if inverse else plain, targets, controls)
-        else:
-            raise _bad(f"uses the gate {name!r}, which is not supported")
-
-    def _native(self, name: str, numbers: Sequence[float], qubits: list[int]) -> None:
-        """IonQ's own gates; their numbers are turns."""
-        if name == "ms":
-            if len(numbers) not in (2, 3):
-                raise _bad(f"gives 'ms' {len(numbers)} parameter(s), it takes 2 or 3")
-            numbers = [*numbers, FULL_ANGLE][:3]
-        spec = NATIVE[name]
-        _take(name, numbers, spec.slots)
-        self._add(name, qubits, [], **spec.numbers_json(numbers))
-
-    def _unitary(
-        self,
-        name: str,
-        numbers: Sequence[float],
-        qubits: list[int],
-        extra: int,
-        *,
-        inverse: bool,
-    ) -> None:
-        """The gates that IonQ's JSON has no name for: rotations, and a phase that controls feel."""
-        _take(name, numbers, {"id": 0, "gphase": 1, "u2": 2, "cu": 4}.get(name, 3))
-        if name == "id":
-            return
-        if name == "gphase":
-            self._phase(-numbers[0] if inverse else numbers[0], qubits)
-            return
-        theta, phi, lam = (math.pi / 2, *numbers) if name == "u2" else numbers[:3]
-        # of OpenQASM 3's U; u2 and u3 are defined without it
-        phase = (theta + phi + lam) / 2 if name in ("U", "cu") else 0.0
-        extra += name == "cu"
-        if name == "cu":
-            phase += numbers[3] - theta / 2
-        controls, targets = qubits[:extra], qubits[extra:]
-        angles = [("rz", lam), ("ry", theta), ("rz", phi)]
-        for gate, angle in angles[::-1] if inverse else angles:
-            self._add(gate, targets, controls, rotation=-angle if inverse else angle)
-        self._phase(-phase if inverse else phase, controls)
-
-    def _phase(self, angle: float, controls: list[int]) -> None:
-        """A phase where all controls are 1; without controls nobody sees it."""
-        if controls and angle:
-            self._add("z", controls[-1:], controls[:-1], rotation=angle)
-
-    def _add(self, gate: str, targets: list[int], controls: list[int], **numbers: Any) -> None:
-        """Put a gate into the circuit; measured qubits go on as others."""
-        for qubit in (*targets, *controls):
-            place = self._places[qubit]
-            if place in self._measured:
-                self._places[qubit] = self._new()
-                self._gates.append(
-                    {"gate": COPY, "targets": [self._places[qubit]], "controls": [place]}
-                )
-            self._touched.add(self._places[qubit])
-        entry: dict[str, Any] = {"gate": gate, "targets": [self._places[q] for q in targets]}
-        if controls:
-            entry["controls"] = [self._places[q] for q in controls]
-        self._gates.append(entry | numbers)
-
     def _measure(self, qubit: Any, target: Any) -> None:
-        places = [self._places[q] for q in self._operand(qubit)]
-        self._measured.update(places)
+        places = self._circuit.measure(self._operand(qubit))
         if target is None:
             return
         name, indices = self._reference(target)
         if name not in self._bits:
-            raise _bad(f"measures into {name!r}, which is no bit register")
+            raise refused(f"measures into {name!r}, which is no bit register")
         bits = self._bits[name]
         chosen = list(range(len(bits))) if indices is None else indices
         if len(chosen) != len(places) or any(not 0 <= b < len(bits) for b in chosen):
-            raise _bad(f"measures {len(places)} qubit(s) into {len(chosen)} bit(s)")
+            raise refused(f"measures {len(places)} qubit(s) into {len(chosen)} bit(s)")
         for bit, place in zip(chosen, places, strict=True):
             bits[bit] = place
-
-    def _reset(self, qubits: Any) -> None:
-        for qubit in self._operand(qubits):
-            place = self._places[qubit]
-            if place in self._touched or place in self._measured:
-                self._places[qubit] = self._new()
 
     def _operand(self, node: Any) -> list[int]:
         name, indices = self._reference(node)
         if name.startswith("$"):
-            raise _bad("uses physical qubits, which are not supported")
+            raise refused("uses physical qubits, which are not supported")
         if name not in self._qubits:
-            raise _bad(f"uses {name!r}, which is no qubit register")
+            raise refused(f"uses {name!r}, which is no qubit register")
         register = self._qubits[name]
         if indices is None:
             return register
         if any(not -len(register) <= i < len(register) for i in indices):
-            raise _bad(f"uses a qubit of {name!r} that does not exist")
+            raise refused(f"uses a qubit of {name!r} that does not exist")
         return [register[i] for i in indices]
 
     def _reference(self, node: Any) -> tuple[str, list[int] | None]:
@@ -402,12 +274,12 @@ class _Reader:
             index = node.indices[0]
             if isinstance(index, list) and len(index) == 1:
                 return node.name.name, [self._index(index[0])]
-        raise _bad("uses an index that is not supported")
+        raise refused("uses an index that is not supported")
 
     def _index(self, node: Any) -> int:
         value = self._number(node)
         if not float(value).is_integer():
-            raise _bad(f"uses {value!r} where an integer belongs")
+            raise refused(f"uses {value!r} where an integer belongs")
         return int(value)
 
     def _number(self, node: Any, values: dict[str, float] | None = None) -> float:
@@ -422,28 +294,7 @@ class _Reader:
         if isinstance(node, ast.BinaryExpression):
             left, right = self._number(node.lhs, known), self._number(node.rhs, known)
             try:
-                return {
-                    "+": lambda: left + right,
-                    "-": lambda: left - right,
-                    "*": lambda: left * right,
-                    "/": lambda: left / right,
-                    "**": lambda: float(left**right),
-                }[node.op.name]()
+                return float(_OPERATORS[node.op.name](left, right))
             except (KeyError, ArithmeticError, TypeError) as error:
-                raise _bad(f"has an expression that cannot be evaluated: {error}") from error
-        raise _bad("has an expression that is not supported")
-
-
-def _moved(gate: dict[str, Any], to: dict[int, int]) -> dict[str, Any]:
-    """The gate on renamed qubits."""
-    named = {key: [to[q] for q in gate[key]] for key in ("targets", "controls") if key in gate}
-    return gate | named
-
-
-def _take(name: str, numbers: Sequence[float], wanted: int) -> None:
-    if len(numbers) != wanted:
-        raise _bad(f"gives {name!r} {len(numbers)} parameter(s), it takes {wanted}")
-
-
-def _bad(what: str) -> Preflight:
-    return Preflight(f'"input.data" {what}.', keys=["input.data"])
+                raise refused(f"has an expression that cannot be evaluated: {error}") from error
+        raise refused("has an expression that is not supported")
