@@ -7,10 +7,10 @@ rest with a :class:`BadRequest` that names the circuit and the gate.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ PAULIEXP_MAX_QUBITS = 10
 
 _NAMES = {"qis": [*QIS, "pauliexp"], "native": [*NATIVE, "nop"]}
 _NUMERIC = ("phase", "phases", "angle", "rotation", "time", "coefficients")
+_Numbers = NDArray[np.float64]
 
 
 def read_circuits(
@@ -40,128 +41,150 @@ def read_circuits(
 
     Args:
         circuits: mappings with ``circuit`` and optionally ``gateset``, ``qubits``.
-        gateset: what applies to circuits without their own.
+        gateset: applies to circuits without their own.
         qubits: the same; ``None``: as many as the gates need.
-        strict_ranges: refuse native phases outside [-1, 1] and angles outside what the
-            machine takes.
+        strict_ranges: refuse native phases outside [-1, 1] and angles outside the machine's
+            range.
         copies: take :data:`COPY` for a gate.
+
+    Returns:
+        The programs; ``Program.index`` holds the positions of its circuits.
 
     Raises:
         BadRequest: a circuit is not valid; the message says which and why.
     """
     groups: dict[Any, list[int]] = {}
     for position, circuit in enumerate(circuits):
-        if not isinstance(circuit, Mapping):
-            raise BadRequest(f'"circuits[{position}]" must be an object.', keys=["input.circuits"])
-        gates = circuit.get("circuit")
-        if not isinstance(gates, list):
-            raise BadRequest(
-                f'"circuits[{position}].circuit" must be an array of gates.', keys=["input.circuit"]
-            )
+        names = _gate_names(circuit, position)
+        key = (circuit.get("gateset", gateset), circuit.get("qubits", qubits), names)
         try:
-            names = tuple(map(itemgetter("gate"), gates))
-            key = (circuit.get("gateset", gateset), circuit.get("qubits", qubits), names)
             groups.setdefault(key, []).append(position)
-        except (KeyError, TypeError) as error:
-            raise BadRequest(
-                f'"circuits[{position}]": every gate must be an object with a "gate" name.',
-                keys=["input.circuit"],
-            ) from error
+        except TypeError as error:  # a name that cannot be hashed
+            raise _nameless(position) from error
     programs: list[Program] = []
     for (own_gateset, own_qubits, names), members in groups.items():
         _check_head(own_gateset, own_qubits, names, members[0], copies=copies)
         rows = [circuits[i]["circuit"] for i in members]
-        try:
-            skeleton, params = _columns(own_gateset, names, rows)
-        except _NotUniform:
-            for same in _split(rows):
-                picked = [rows[i] for i in same]
-                try:
-                    skeleton, params = _columns(own_gateset, names, picked)
-                except _NotUniform as error:
-                    raise BadRequest(
-                        f'"circuits[{members[same[0]]}]" has a malformed gate: {error}.',
-                        keys=["input.circuit"],
-                    ) from error
-                programs.append(
-                    _program(
-                        own_gateset,
-                        own_qubits,
-                        skeleton,
-                        params,
-                        [members[i] for i in same],
-                        strict_ranges,
-                    )
-                )
-            continue
-        programs.append(_program(own_gateset, own_qubits, skeleton, params, members, strict_ranges))
+        for index, gates, params in _uniform(own_gateset, names, rows, members):
+            own = _count_qubits(gates, own_qubits, index[0])
+            if not np.isfinite(params).all():
+                raise _refuse("Gate parameters must be finite numbers.")
+            if own_gateset == "native" and strict_ranges:
+                _check_ranges(gates, params, index)
+            programs.append(
+                Program(own_gateset, own, gates, params, np.asarray(index, dtype=np.intp))
+            )
     return programs
 
 
-class _NotUniform(Exception):  # noqa: N818
-    """The rows of a group differ in more than numbers, or a number is not one."""
+def _gate_names(circuit: Any, position: int) -> tuple[Any, ...]:
+    if not isinstance(circuit, Mapping):
+        raise _refuse(f'"circuits[{position}]" must be an object.', "input.circuits")
+    gates = circuit.get("circuit")
+    if not isinstance(gates, list):
+        raise _refuse(f'"circuits[{position}].circuit" must be an array of gates.')
+    try:
+        return tuple(map(itemgetter("gate"), gates))
+    except (KeyError, TypeError) as error:
+        raise _nameless(position) from error
 
 
 def _check_head(
     gateset: Any, qubits: Any, names: tuple[Any, ...], where: int, *, copies: bool
 ) -> None:
     if gateset not in _NAMES:
-        raise BadRequest(
-            f'"gateset" must be "qis" or "native", not {gateset!r}.', keys=["input.gateset"]
-        )
+        raise _refuse(f'"gateset" must be "qis" or "native", not {gateset!r}.', "input.gateset")
     if qubits is not None and (type(qubits) is not int or qubits < 1):
-        raise BadRequest(
-            f'"qubits" must be an integer of at least 1, not {qubits!r}.', keys=["input.qubits"]
-        )
+        raise _refuse(f'"qubits" must be an integer of at least 1, not {qubits!r}.', "input.qubits")
     allowed = _NAMES[gateset]
     for j, name in enumerate(names):
         if name not in allowed and not (copies and name == COPY):
-            raise BadRequest(
+            raise _refuse(
                 f'"circuits[{where}].circuit[{j}].gate" must be one of [{", ".join(allowed)}] '
-                f"for gateset {gateset}, not {name!r}.",
-                keys=["input.circuit"],
+                f"for gateset {gateset}, not {name!r}."
             )
 
 
-def _columns(
+def _count_qubits(gates: tuple[Gate, ...], qubits: int | None, where: int) -> int:
+    used = 1 + max(chain([-1], *(gate.targets + gate.controls for gate in gates)))
+    if qubits is None:
+        return max(1, used)
+    if used > qubits:
+        raise _refuse(
+            f'"circuits[{where}]" uses qubit {used - 1}, but "qubits" is {qubits}.', "input.qubits"
+        )
+    return qubits
+
+
+class _NotUniform(Exception):  # noqa: N818
+    """The rows of a group differ in more than numbers, or a number is not one."""
+
+
+class _Column(NamedTuple):
+    """One gate of all rows: the members of its JSON that are the same, and the numbers."""
+
+    where: str
+    rows: int
+    fixed: dict[str, Any]
+    numbers: dict[str, _Numbers]
+
+
+def _uniform(
+    gateset: str, names: tuple[str, ...], rows: list[list[dict[str, Any]]], members: list[int]
+) -> Iterator[tuple[list[int], tuple[Gate, ...], _Numbers]]:
+    """Yield position, skeleton and numbers of rows that differ in numbers only."""
+    try:
+        skeleton = _skeleton(gateset, names, rows)
+    except _NotUniform:
+        for same in _split(rows):
+            index = [members[i] for i in same]
+            try:
+                skeleton = _skeleton(gateset, names, [rows[i] for i in same])
+            except _NotUniform as error:
+                raise _refuse(f'"circuits[{index[0]}]" has a malformed gate: {error}.') from error
+            yield index, *skeleton
+    else:
+        yield members, *skeleton
+
+
+def _skeleton(
     gateset: str, names: tuple[str, ...], rows: list[list[dict[str, Any]]]
-) -> tuple[tuple[Gate, ...], NDArray[np.float64]]:
-    """The skeleton and the numbers of rows that differ in numbers only.
+) -> tuple[tuple[Gate, ...], _Numbers]:
+    """Return the skeleton and the numbers of rows that differ in numbers only.
 
     The loops run over columns (one gate of all rows) so that the work per gate and row
     happens in C.
     """
     count = len(rows)
     gates: list[Gate] = []
-    columns: list[NDArray[np.float64]] = []
+    params: list[_Numbers] = []
     for j, (name, column) in enumerate(zip(names, zip(*rows, strict=True), strict=True)):
         first = column[0]
         size = len(first)
         if list(map(len, column)).count(size) != count:
             raise _NotUniform(f"gate {j}")
-        fixed: dict[str, Any] = {}
-        numbers: dict[str, NDArray[np.float64]] = {}
+        parts = _Column(f"circuit[{j}] ({name})", count, {}, {})
         for key in first:
             try:
                 values = list(map(itemgetter(key), column))
             except KeyError:
                 raise _NotUniform(f"gate {j}, {key!r}") from None
             if key in _NUMERIC and values[0] is not None:
-                numbers[key] = _numbers(key, values, j)
+                parts.numbers[key] = _numbers(key, values, j)
             elif values.count(values[0]) != count:
                 raise _NotUniform(f"gate {j}, {key!r}")
             else:
-                fixed[key] = values[0]
-        gate, params = _gate(gateset, name, fixed, numbers, count, j)
-        if gate is not None:
+                parts.fixed[key] = values[0]
+        if name != "nop":
+            gate, numbers = _gate(gateset, name, parts)
             gates.append(gate)
-            columns.extend(params)
-    table = np.stack(columns, axis=1) if columns else np.zeros((count, 0))
+            params.extend(numbers)
+    table = np.stack(params, axis=1) if params else np.zeros((count, 0))
     return tuple(gates), table
 
 
-def _numbers(key: str, values: list[Any], j: int) -> NDArray[np.float64]:
-    """A column of numbers [rows], or of equally long lists of numbers [rows, length]."""
+def _numbers(key: str, values: list[Any], j: int) -> _Numbers:
+    """Return a column of numbers [rows], or of equally long lists of numbers [rows, length]."""
     kinds = set(map(type, values))
     if kinds <= {int, float}:
         return np.asarray(values, dtype=np.float64)
@@ -174,7 +197,7 @@ def _numbers(key: str, values: list[Any], j: int) -> NDArray[np.float64]:
 
 
 def _split(rows: list[list[dict[str, Any]]]) -> list[list[int]]:
-    """Rows of one sequence of names, grouped by everything that is not a number."""
+    """Group rows of one sequence of names by everything that is not a number."""
     groups: dict[Any, list[int]] = {}
     for i, row in enumerate(rows):
         groups.setdefault(tuple(map(_form, row)), []).append(i)
@@ -190,144 +213,91 @@ def _form(gate: Mapping[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def _gate(
-    gateset: str,
-    name: str,
-    fixed: Mapping[str, Any],
-    numbers: dict[str, NDArray[np.float64]],
-    count: int,
-    j: int,
-) -> tuple[Gate | None, list[NDArray[np.float64]]]:
-    where = f"circuit[{j}] ({name})"
-    if name == "nop":
-        return None, []
-    targets = _qubits(fixed, "target", "targets", where)
-    controls = _qubits(fixed, "control", "controls", where)
+def _gate(gateset: str, name: str, column: _Column) -> tuple[Gate, list[_Numbers]]:
+    targets = _qubits(column, "target", "targets")
+    controls = _qubits(column, "control", "controls")
     if len(set(targets + controls)) != len(targets) + len(controls):
-        raise BadRequest(f'"{where}" uses a qubit twice.', keys=["input.circuit"])
+        raise _refuse(f'"{column.where}" uses a qubit twice.')
     if name == COPY:
         return Gate(name, targets, controls, 0), []
     if gateset == "native":
         if controls:
-            raise BadRequest(f'"{where}": native gates take no controls.', keys=["input.circuit"])
-        return _native(name, targets, numbers, count, where)
+            raise _refuse(f'"{column.where}": native gates take no controls.')
+        return _native(name, targets, column)
     if name == "pauliexp":
-        return _pauliexp(targets, controls, fixed, numbers, count, where)
+        return _pauliexp(targets, controls, column)
     if name == "cnot" and not controls:
-        raise BadRequest(f'"{where}" needs "control" or "controls".', keys=["input.circuit"])
+        raise _refuse(f'"{column.where}" needs "control" or "controls".')
     name = {"not": "x", "cnot": "x"}.get(name, name)
-    rotation = numbers.get("rotation")
+    rotation = column.numbers.get("rotation")
     spec = QIS[name]
     if name == "z" and rotation is not None:
         name, spec = "p", QIS["rz"]
-    _arity(targets, spec.targets, where)
+    _check_targets(targets, spec.targets, column.where)
     if not spec.slots:
         return Gate(name, targets, controls, 0), []
     if rotation is None or rotation.ndim != 1:
-        raise BadRequest(f'"{where}" needs a "rotation" in radians.', keys=["input.circuit"])
+        raise _refuse(f'"{column.where}" needs a "rotation" in radians.')
     return Gate(name, targets, controls, 1), [rotation]
 
 
-def _qubits(fixed: Mapping[str, Any], one: str, many: str, where: str) -> tuple[int, ...]:
-    found: list[Any] = []
+def _qubits(column: _Column, one: str, many: str) -> tuple[int, ...]:
+    qubits: list[Any] = []
     for key in (one, many):
-        value = fixed.get(key)
+        value = column.fixed.get(key)
         if value is not None:
-            found.extend(value if isinstance(value, list) else [value])
-    for qubit in found:
+            qubits.extend(value if isinstance(value, list) else [value])
+    for qubit in qubits:
         if type(qubit) is not int or qubit < 0:
-            raise BadRequest(
-                f'"{where}.{many}" must hold integers of at least 0, not {qubit!r}.',
-                keys=["input.circuit"],
+            raise _refuse(
+                f'"{column.where}.{many}" must hold integers of at least 0, not {qubit!r}.'
             )
-    return tuple(found)
+    return tuple(qubits)
 
 
-def _arity(targets: tuple[int, ...], wanted: int, where: str) -> None:
+def _check_targets(targets: tuple[int, ...], wanted: int, where: str) -> None:
     if len(targets) != wanted:
-        raise BadRequest(
-            f'"{where}" acts on {wanted} target(s), not {len(targets)}.', keys=["input.circuit"]
-        )
+        raise _refuse(f'"{where}" acts on {wanted} target(s), not {len(targets)}.')
 
 
-def _native(
-    name: str,
-    targets: tuple[int, ...],
-    numbers: dict[str, NDArray[np.float64]],
-    count: int,
-    where: str,
-) -> tuple[Gate, list[NDArray[np.float64]]]:
-    spec = NATIVE[name]
-    _arity(targets, spec.targets, where)
-    if spec.parameters == ("phase",):
-        phase = numbers.get("phase")
-        if phase is None or phase.ndim != 1:
-            raise BadRequest(f'"{where}" needs a "phase" in turns.', keys=["input.circuit"])
-        return Gate(name, targets, (), 1), [phase]
-    if spec.parameters == ("angle",):
-        angle = numbers.get("angle", numbers.get("phase"))
-        if angle is None or angle.ndim != 1:
-            raise BadRequest(f'"{where}" needs an "angle" in turns.', keys=["input.circuit"])
-        return Gate(name, targets, (), 1), [angle]
+def _native(name: str, targets: tuple[int, ...], column: _Column) -> tuple[Gate, list[_Numbers]]:
+    where, numbers, spec = column.where, column.numbers, NATIVE[name]
+    _check_targets(targets, spec.targets, where)
+    if spec.slots == 1:
+        (member,) = spec.parameters
+        value = numbers.get(member, numbers.get("phase"))  # zz has its angle under either name
+        if value is None or value.ndim != 1:
+            article = "an" if member == "angle" else "a"
+            raise _refuse(f'"{where}" needs {article} "{member}" in turns.')
+        return Gate(name, targets, (), 1), [value]
     phases = numbers.get("phases")
-    if phases is None or phases.shape != (count, 2):
-        raise BadRequest(f'"{where}" needs two "phases" in turns.', keys=["input.circuit"])
-    angle = numbers.get("angle", np.full(count, FULL_ANGLE))
+    if phases is None or phases.shape != (column.rows, 2):
+        raise _refuse(f'"{where}" needs two "phases" in turns.')
+    angle = numbers.get("angle", np.full(column.rows, FULL_ANGLE))
     if angle.ndim != 1:
-        raise BadRequest(f'"{where}.angle" must be a number of turns.', keys=["input.circuit"])
+        raise _refuse(f'"{where}.angle" must be a number of turns.')
     return Gate(name, targets, (), 3), [phases[:, 0], phases[:, 1], angle]
 
 
 def _pauliexp(
-    targets: tuple[int, ...],
-    controls: tuple[int, ...],
-    fixed: Mapping[str, Any],
-    numbers: dict[str, NDArray[np.float64]],
-    count: int,
-    where: str,
-) -> tuple[Gate, list[NDArray[np.float64]]]:
-    terms, time = fixed.get("terms"), numbers.get("time")
-    coefficients = numbers.get("coefficients")
+    targets: tuple[int, ...], controls: tuple[int, ...], column: _Column
+) -> tuple[Gate, list[_Numbers]]:
+    where, time = column.where, column.numbers.get("time")
+    terms, coefficients = column.fixed.get("terms"), column.numbers.get("coefficients")
     if not isinstance(terms, list) or not all(
         isinstance(t, str) and len(t) == len(targets) and set(t) <= set("IXYZ") for t in terms
     ):
-        raise BadRequest(
-            f'"{where}.terms" must be Pauli strings, one letter of I, X, Y, Z per target.',
-            keys=["input.circuit"],
+        raise _refuse(
+            f'"{where}.terms" must be Pauli strings, one letter of I, X, Y, Z per target.'
         )
-    if coefficients is None or coefficients.shape != (count, len(terms)):
-        raise BadRequest(
-            f'"{where}.coefficients" must hold one real number per term.', keys=["input.circuit"]
-        )
+    if coefficients is None or coefficients.shape != (column.rows, len(terms)):
+        raise _refuse(f'"{where}.coefficients" must hold one real number per term.')
     if time is None or time.ndim != 1 or np.any(time < 0):
-        raise BadRequest(f'"{where}.time" must be a number >= 0.', keys=["input.circuit"])
+        raise _refuse(f'"{where}.time" must be a number >= 0.')
     if not targets:
-        raise BadRequest(f'"{where}" needs "targets".', keys=["input.circuit"])
+        raise _refuse(f'"{where}" needs "targets".')
     gate = Gate("pauliexp", targets, controls, len(terms), tuple(terms))
     return gate, [time * coefficients[:, k] for k in range(len(terms))]
-
-
-def _program(
-    gateset: str,
-    qubits: int | None,
-    gates: tuple[Gate, ...],
-    params: NDArray[np.float64],
-    index: list[int],
-    strict_ranges: bool,
-) -> Program:
-    used = 1 + max(chain([-1], *(gate.targets + gate.controls for gate in gates)))
-    if qubits is None:
-        qubits = max(1, used)
-    elif used > qubits:
-        raise BadRequest(
-            f'"circuits[{index[0]}]" uses qubit {used - 1}, but "qubits" is {qubits}.',
-            keys=["input.qubits"],
-        )
-    if not np.isfinite(params).all():
-        raise BadRequest("Gate parameters must be finite numbers.", keys=["input.circuit"])
-    if gateset == "native" and strict_ranges:
-        _check_ranges(gates, params, index)
-    return Program(gateset, qubits, gates, params, np.asarray(index, dtype=np.intp))
 
 
 def _check_ranges(gates: Iterable[Gate], params: NDArray[np.float64], index: Sequence[int]) -> None:
@@ -342,8 +312,15 @@ def _check_ranges(gates: Iterable[Gate], params: NDArray[np.float64], index: Seq
     wrong = (params < low - margin) | (params > high + margin)
     if wrong.any():
         row, column = map(int, np.argwhere(wrong)[0])
-        raise BadRequest(
+        raise _refuse(
             f'"circuits[{index[row]}]" has a native parameter {float(params[row, column])}: phases '
-            "are turns in [-1, 1], the angle of ms is 0 to 0.25 turns, of zz -1 to 1.",
-            keys=["input.circuit"],
+            "are turns in [-1, 1], the angle of ms is 0 to 0.25 turns, of zz -1 to 1."
         )
+
+
+def _nameless(position: int) -> BadRequest:
+    return _refuse(f'"circuits[{position}]": every gate must be an object with a "gate" name.')
+
+
+def _refuse(message: str, key: str = "input.circuit") -> BadRequest:
+    return BadRequest(message, keys=[key])
