@@ -19,11 +19,6 @@ from pennylane_qstore.gateset import FULL_ANGLE, NATIVE, QIS
 from pennylane_qstore.server.errors import BadRequest
 from pennylane_qstore.server.inputs.program import COPY, Gate, Program
 
-MAX_CONTROLS = 7
-"""Most controls on one QIS gate."""
-PAULIEXP_MAX_QUBITS = 10
-"""Most qubits of one ``pauliexp`` whose terms do not commute."""
-
 _NAMES = {"qis": [*QIS, "pauliexp"], "native": [*NATIVE, "nop"]}
 _NUMERIC = ("phase", "phases", "angle", "rotation", "time", "coefficients")
 _Numbers = NDArray[np.float64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -18,7 +18,7 @@ from pennylane_qstore.backends import (
 )
 from pennylane_qstore.gateset import ENTANGLERS
 from pennylane_qstore.server.errors import BadRequest, Preflight
-from pennylane_qstore.server.inputs.circuits import MAX_CONTROLS, PAULIEXP_MAX_QUBITS, read_circuits
+from pennylane_qstore.server.inputs.circuits import read_circuits
 from pennylane_qstore.server.inputs.hybrid import (
     FUNCTION,
     QAOA,
@@ -27,12 +27,12 @@ from pennylane_qstore.server.inputs.hybrid import (
     read_function,
     read_maxcut,
 )
-from pennylane_qstore.server.inputs.program import COPY, Program, commute
+from pennylane_qstore.server.inputs.preflight import preflight
+from pennylane_qstore.server.inputs.program import Program
 from pennylane_qstore.server.inputs.qasm import read_qasm
 from pennylane_qstore.server.inputs.settings import (
     debiased,
     entangler,
-    model_of,
     native_gates,
     read_settings,
 )
@@ -45,7 +45,7 @@ _PREFLIGHT = (QASM, FUNCTION)
 _NAME = re.compile(r"[A-Za-z0-9 _-]*")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Submission:
     """A valid request for a job."""
 
@@ -97,15 +97,24 @@ class Submission:
 
 
 def parse_json(body: bytes) -> Any:
-    """The JSON of a request body.
+    """Return the JSON of a request body.
 
     Raises:
-        BadRequest: it is not JSON.
+        BadRequest: the body is not JSON.
     """
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"Invalid request payload JSON format: {error}", keys=["body"]) from None
+
+
+class _Contents(NamedTuple):
+    """An ``input`` as read; without programs where there is a failure."""
+
+    circuits: list[CircuitInfo]
+    programs: list[Program]
+    reduce: Reduce | None = None
+    failure: Failure | None = None
 
 
 def read_submission(
@@ -129,43 +138,26 @@ def read_submission(
         raise BadRequest('"value" must be of type object.', keys=["body"])
     kind = data.get("type")
     if kind not in _TYPES:
-        raise BadRequest(f'"type" must be one of [{", ".join(_TYPES)}].', keys=["type"])
+        raise _wrong("type", f"must be one of [{', '.join(_TYPES)}]")
     backend = _backend(data.get("backend"))
     source = data.get("input")
     if not isinstance(source, dict):
-        raise BadRequest('"input" is required and must be an object.', keys=["input"])
+        raise _wrong("input", "is required and must be an object")
     if kind == QASM and not isinstance(source.get("data"), str):
-        raise BadRequest('"input.data" must be OpenQASM 3 text.', keys=["input.data"])
+        raise _wrong("input.data", "must be OpenQASM 3 text")
     shots = _shots(data.get("shots"))
     noise = _noise(data.get("noise"), backend, noise_model)
-    if kind == QAOA:
-        body = _without_credentials(data)
-    raw: list[Any] = []
-    reduce = failure = None
-    try:
-        raw, reduce = read_input(kind, source)
-        programs = read_circuits(
-            raw,
-            gateset=source.get("gateset") if kind in (SINGLE, MULTI) else "qis",
-            qubits=source.get("qubits") if kind in (SINGLE, MULTI) else None,
-            strict_ranges=behaviour.strict_ranges,
-            copies=kind == QASM,
-        )
-        circuits = _infos(raw, programs, copies=kind == QASM)
-    except BadRequest as error:
-        if kind not in _PREFLIGHT or not (raw or isinstance(error, Preflight)):
-            raise
-        raw, reduce, programs = [], None, []
-        circuits = [CircuitInfo(None, 0, 0, 0, None)]
-        failure = Failure("PreflightError", error.message)
-    gates = sum(len(c["circuit"]) for c in raw)
-    if kind == MULTI and gates > MAX_GATES:
-        raise BadRequest(
-            f'"input.circuits" must have at most {MAX_GATES} gates in all, not {gates}.',
-            keys=["input.circuits"],
-        )
-    gateset = programs[0].gateset if programs else "qis"
-    submission = Submission(
+    request = _without_credentials(data) if kind == QAOA else body
+    contents = _read_contents(kind, source, behaviour)
+    gateset = contents.programs[0].gateset if contents.programs else "qis"
+    compiled = kind not in (FUNCTION, QAOA)
+    settings = read_settings(
+        data.get("settings"), backend, noise, gateset, shots, compiled=compiled
+    )
+    failure = contents.failure or preflight(
+        BACKENDS[backend], noise, shots, contents.circuits, contents.programs, behaviour
+    )
+    return Submission(
         type=kind,
         backend=backend,
         gateset=gateset,
@@ -173,35 +165,47 @@ def read_submission(
         name=_name(data.get("name"), behaviour),
         metadata=_metadata(data.get("metadata")),
         noise=noise,
-        settings=read_settings(
-            data.get("settings"),
-            backend,
-            noise,
-            gateset,
-            shots,
-            compiled=kind not in (FUNCTION, QAOA),
-        ),
+        settings=settings,
         session_id=_optional(data, "session_id", str),
         dry_run=bool(_optional(data, "dry_run", bool)),
-        circuits=circuits,
-        programs=programs,
-        request=body,
+        circuits=contents.circuits,
+        programs=contents.programs,
+        request=request,
         failure=failure,
-        reduce=reduce,
+        reduce=contents.reduce,
     )
-    if failure is None:
-        submission.failure = _failure(submission, behaviour)
-    return submission
+
+
+def _read_contents(kind: str, source: Mapping[str, Any], behaviour: ServiceBehaviour) -> _Contents:
+    copies, plain = kind == QASM, kind in (SINGLE, MULTI)
+    raw: list[Any] = []
+    try:
+        raw, reduce = read_input(kind, source)
+        programs = read_circuits(
+            raw,
+            gateset=source.get("gateset") if plain else "qis",
+            qubits=source.get("qubits") if plain else None,
+            strict_ranges=behaviour.strict_ranges,
+            copies=copies,
+        )
+        circuits = _infos(raw, programs, copies=copies)
+    except BadRequest as error:
+        if kind not in _PREFLIGHT or not (raw or isinstance(error, Preflight)):
+            raise
+        failure = Failure("PreflightError", error.message)
+        return _Contents([CircuitInfo(None, 0, 0, 0, None)], [], None, failure)
+    gates = sum(len(circuit["circuit"]) for circuit in raw)
+    if kind == MULTI and gates > MAX_GATES:
+        raise _wrong("input.circuits", f"must have at most {MAX_GATES} gates in all, not {gates}")
+    return _Contents(circuits, programs, reduce)
 
 
 def _without_credentials(data: Mapping[str, Any]) -> bytes:
-    """The request as it is kept: without the key of another service."""
+    """Return the request as it is kept: without the key of another service."""
     external = data.get("external_settings")
     key = external.get("api_credentials") if isinstance(external, dict) else None
     if not isinstance(key, str) or not key:
-        raise BadRequest(
-            '"external_settings.api_credentials" is required.', keys=["external_settings"]
-        )
+        raise _wrong("external_settings.api_credentials", "is required")
     return orjson.dumps({**data, "external_settings": {"api_credentials": "not kept"}})
 
 
@@ -212,7 +216,7 @@ def _backend(value: Any) -> str:
     if known is None or known.retired:
         allowed = ", ".join(b.name for b in BACKENDS.values() if not b.retired)
         wrong = f"not {value!r}" if known is None else f"{value} is retired"
-        raise BadRequest(f'"backend" must be one of [{allowed}], {wrong}.', keys=["backend"])
+        raise _wrong("backend", f"must be one of [{allowed}], {wrong}")
     return known.name
 
 
@@ -224,7 +228,7 @@ def _shots(value: Any) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if type(value) is not int or not 1 <= value <= MAX_SHOTS:
-        raise BadRequest(f'"shots" must be an integer from 1 to {MAX_SHOTS}.', keys=["shots"])
+        raise _wrong("shots", f"must be an integer from 1 to {MAX_SHOTS}")
     return value
 
 
@@ -234,18 +238,18 @@ def _noise(value: Any, backend: str, default: str | None) -> dict[str, Any] | No
     if value is None:
         return None if fallback == "ideal" else {"model": fallback}
     if not isinstance(value, dict):
-        raise BadRequest('"noise" must be an object.', keys=["noise"])
+        raise _wrong("noise", "must be an object")
     model, seed = value.get("model", fallback), value.get("seed")
     if not isinstance(model, str) or model not in NOISE_MODELS:
-        raise BadRequest(
-            f'"noise.model" must be one of [{", ".join(NOISE_MODELS)}] (others have no published '
-            f"rates, so the emulator has no physics for them), not {model!r}.",
-            keys=["noise.model"],
+        raise _wrong(
+            "noise.model",
+            f"must be one of [{', '.join(NOISE_MODELS)}] (others have no published rates, so the "
+            f"emulator has no physics for them), not {model!r}",
         )
     if seed is not None and (type(seed) is not int or not -(2**31) <= seed < 2**31):
-        raise BadRequest('"noise.seed" must be a 32-bit integer.', keys=["noise.seed"])
+        raise _wrong("noise.seed", "must be a 32-bit integer")
     if qpu and model != "ideal":
-        raise BadRequest('"noise" is for the simulator only.', keys=["noise"])
+        raise _wrong("noise", "is for the simulator only")
     return {"model": model} if seed is None else {"model": model, "seed": seed}
 
 
@@ -253,10 +257,7 @@ def _name(value: Any, behaviour: ServiceBehaviour) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or (behaviour.strict_names and not _NAME.fullmatch(value)):
-        raise BadRequest(
-            '"name" may only contain letters, digits, spaces, hyphens and underscores.',
-            keys=["name"],
-        )
+        raise _wrong("name", "may only contain letters, digits, spaces, hyphens and underscores")
     return value
 
 
@@ -264,22 +265,29 @@ def _metadata(value: Any) -> dict[str, str] | None:
     if value is None:
         return None
     if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
-        raise BadRequest('"metadata" must be an object of strings.', keys=["metadata"])
+        raise _wrong("metadata", "must be an object of strings")
     return value
 
 
 def _optional(data: Mapping[str, Any], key: str, kind: type) -> Any:
     value = data.get(key)
     if value is not None and not isinstance(value, kind):
-        raise BadRequest(f'"{key}" must be a {kind.__name__}.', keys=[key])
+        raise _wrong(key, f"must be a {kind.__name__}")
     return value
 
 
 def read_input(kind: str, source: Mapping[str, Any]) -> Hybrid:
-    """The circuits of an ``input``, whatever the type of the job.
+    """Return the circuits of an ``input``.
+
+    Args:
+        kind: type of the job.
+        source: the ``input``.
+
+    Returns:
+        The circuits in IonQ's JSON, and how their results become the job's.
 
     Raises:
-        BadRequest: they are not where the type wants them, or cannot be read.
+        BadRequest: the circuits are not where the type wants them, or cannot be read.
     """
     if kind == FUNCTION:
         return read_function(source)
@@ -293,22 +301,20 @@ def _circuits_of(kind: str, source: Mapping[str, Any]) -> list[Any]:
         return [read_qasm(source["data"])]
     if kind == SINGLE:
         if "circuits" in source:
-            raise BadRequest('"input.circuits" is not allowed.', keys=["input.circuits"])
+            raise _wrong("input.circuits", "is not allowed")
         if not isinstance(source.get("circuit"), list):
-            raise BadRequest(
-                '"input.circuit" is required and must be an array.', keys=["input.circuit"]
-            )
+            raise _wrong("input.circuit", "is required and must be an array")
         return [source]
     circuits = source.get("circuits")
     if "circuit" in source or not isinstance(circuits, list) or not circuits:
-        raise BadRequest(
-            '"input.circuits" is required and must be a non-empty array, "input.circuit" absent.',
-            keys=["input.circuits"],
+        raise _wrong(
+            "input.circuits",
+            'is required and must be a non-empty array, "input.circuit" absent',
         )
     if len(circuits) > MAX_CIRCUITS:
-        raise BadRequest(
-            f'"input.circuits" must contain at most {MAX_CIRCUITS} circuits, not {len(circuits)}.',
-            keys=["input.circuits"],
+        raise _wrong(
+            "input.circuits",
+            f"must contain at most {MAX_CIRCUITS} circuits, not {len(circuits)}",
         )
     return circuits
 
@@ -341,51 +347,5 @@ def _check_registers(registers: Any, qubits: int, i: int) -> None:
         )
 
 
-def _failure(submission: Submission, behaviour: ServiceBehaviour) -> Failure | None:
-    """What the service finds wrong only after it has accepted the job."""
-    backend = BACKENDS[submission.backend]
-    limit, native = backend.qubits, native_gates(submission.backend, submission.noise)
-    if not backend.is_qpu:
-        limit = min(limit, model_of(submission.noise).qubits)
-    if submission.qubits > limit:
-        return Failure(
-            "NotEnoughQubits",
-            f"The circuit needs {submission.qubits} qubits, this backend has {limit}.",
-        )
-    recorded = max(c.recorded for c in submission.circuits)
-    if recorded and backend.is_qpu and not behaviour.qpu_mid_circuit:
-        return Failure(
-            "PreflightError",
-            f"Mid-circuit measurement and reset are not supported on {backend.name}.",
-        )
-    if recorded and submission.qubits + recorded > BACKENDS["simulator"].qubits:
-        return Failure(
-            "QuantumCircuitComplexityError",
-            f"The circuit measures or resets {recorded} times on the way, beside "
-            f"{submission.qubits} qubits: too much to be simulated.",
-        )
-    names = {
-        gate.name
-        for program in submission.programs
-        if program.gateset == "native"
-        for gate in program.gates
-        if gate.name != COPY
-    }
-    if wrong := sorted(names - set(native)):
-        return Failure(
-            "UnsupportedGate",
-            f"Gate types [{', '.join(wrong)}] are not supported by this backend",
-        )
-    gates = [gate for program in submission.programs for gate in program.gates]
-    if any(len(gate.controls) > MAX_CONTROLS for gate in gates):
-        return Failure("TooManyControls", f"A gate takes at most {MAX_CONTROLS} controls.")
-    if any(len(gate.targets) > PAULIEXP_MAX_QUBITS and not commute(gate.terms) for gate in gates):
-        return Failure(
-            "QuantumCircuitComplexityError",
-            f"A pauliexp of terms that do not commute takes at most {PAULIEXP_MAX_QUBITS} qubits.",
-        )
-    if backend.is_qpu and submission.shots > behaviour.qpu_max_shots:
-        return Failure(
-            "TooManyShots", f"This backend takes at most {behaviour.qpu_max_shots} shots."
-        )
-    return None
+def _wrong(key: str, problem: str) -> BadRequest:
+    return BadRequest(f'"{key}" {problem}.', keys=[key])
