@@ -19,13 +19,12 @@ from pennylane_qstore.measurement.plan import analyse, measurement_key
 from pennylane_qstore.measurement.results import Basis, Plan
 from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.native.compiler import compile_program
+from pennylane_qstore.native.frontend.affine_fit import NotAffine, program_of
 from pennylane_qstore.native.frontend.program import FloatArray, Program
 from pennylane_qstore.native.frontend.structure import (
-    NotAffine,
-    Split,
-    expand,
-    program,
-    split,
+    StructuredTape,
+    expand_by_value,
+    extract_structure,
     standard_order,
 )
 from pennylane_qstore.native.template.batch import NativeBatch, Readout
@@ -74,7 +73,7 @@ class Work:
 
     tape: int
     basis: Basis
-    pieces: list[Split]
+    pieces: list[StructuredTape]
     searched: bool = True
     first: int = 0
     readouts: list[tuple[tuple[int, ...], Readout, int]] = field(default_factory=list)
@@ -113,7 +112,7 @@ class Prepared(NamedTuple):
     """A tape's bases and recipes, its rows, and its wires' indices."""
 
     plan: Plan
-    pieces: list[Split]
+    pieces: list[StructuredTape]
     wires: dict[Any, int]
 
     @property
@@ -160,7 +159,7 @@ def _prepared(tape: QuantumScript, wires: dict[Any, int], cache: SmartCircuitCac
             ("measure", key, finite, len(wires)),
             lambda: analyse(tape.measurements, wires, finite),
         )
-    return Prepared(plan, split(tape, wires), wires)
+    return Prepared(plan, extract_structure(tape, wires), wires)
 
 
 def works_of(prepared: Sequence[Prepared]) -> list[Work]:
@@ -217,7 +216,7 @@ def _templates(
         if made is not None:
             yield _template(piece, made, work, wires, target, cache), piece.parameters
             continue
-        for part in expand(piece, wires):  # decomposed at its values, which the key then holds
+        for part in expand_by_value(piece, wires):  # the key then holds the values
             made = _program(part, wires, cache)
             if made is None:
                 raise NotAffine(part.key)
@@ -225,7 +224,7 @@ def _templates(
 
 
 def _template(
-    piece: Split,
+    piece: StructuredTape,
     elementary: Program,
     work: Work,
     wires: Mapping[Any, int],
@@ -252,10 +251,12 @@ def _template(
     return cache.get(key, made_now)
 
 
-def _program(piece: Split, wires: Mapping[Any, int], cache: SmartCircuitCache) -> Program | None:
+def _program(
+    piece: StructuredTape, wires: Mapping[Any, int], cache: SmartCircuitCache
+) -> Program | None:
     def made_now() -> Program | None:
         try:
-            return program(piece, wires)
+            return program_of(piece, wires)
         except NotAffine:
             return None
 

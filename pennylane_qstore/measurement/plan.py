@@ -37,7 +37,7 @@ from pennylane_qstore.measurement.results import (
 )
 from pennylane_qstore.native.compiler import affine_program
 from pennylane_qstore.native.frontend.program import ComplexArray, Gate, bind_constants
-from pennylane_qstore.native.frontend.structure import split
+from pennylane_qstore.native.frontend.structure import extract_structure
 
 _MAX_EIGEN_WIRES = 6
 """Observables on more wires are not diagonalised as a matrix."""
@@ -288,7 +288,7 @@ class _Analysis:
         self, on: tuple[int, ...], gates: Sequence[Operator]
     ) -> tuple[tuple[int, ...], Hashable]:
         """Label of a group of wires measured after some gates: what these gates are."""
-        (piece,) = split(QuantumScript(list(gates)), self.wires)
+        (piece,) = extract_structure(QuantumScript(list(gates)), self.wires)
         label = ("gates", on, piece.key, piece.parameters.tobytes())
         if label not in self.gates:
             piece, program = affine_program(piece, self.wires)

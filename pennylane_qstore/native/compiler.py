@@ -30,10 +30,15 @@ from pennylane.tape import QuantumScript
 
 from pennylane_qstore.errors import CompileError
 from pennylane_qstore.native.circuit import NativeCircuit, from_row
+from pennylane_qstore.native.frontend.affine_fit import NotAffine, program_of
 from pennylane_qstore.native.frontend.json_circuit import tape_of
 from pennylane_qstore.native.frontend.program import Affine, Gate, Program, bind_constants
 from pennylane_qstore.native.frontend.shared_basis import shared_basis
-from pennylane_qstore.native.frontend.structure import NotAffine, Split, expand, program, split
+from pennylane_qstore.native.frontend.structure import (
+    StructuredTape,
+    expand_by_value,
+    extract_structure,
+)
 from pennylane_qstore.native.ir import IRCircuit
 from pennylane_qstore.native.passes.cnot_networks import resynthesise_cnots
 from pennylane_qstore.native.passes.lower import lower
@@ -131,7 +136,9 @@ def _price(candidate: tuple[IRCircuit, Template]) -> float:
     return cost.entanglers + cost.angle + _PULSE * template.pulses + _LAYER * template.depth
 
 
-def affine_program(piece: Split, wires: Mapping[Any, int]) -> tuple[Split, Program]:
+def affine_program(
+    piece: StructuredTape, wires: Mapping[Any, int]
+) -> tuple[StructuredTape, Program]:
     """Return the program of a structure, decomposed at its values where that is not affine.
 
     Args:
@@ -142,10 +149,10 @@ def affine_program(piece: Split, wires: Mapping[Any, int]) -> tuple[Split, Progr
         The structure, expanded where it had to be, and its program.
     """
     try:
-        return piece, program(piece, wires)
+        return piece, program_of(piece, wires)
     except NotAffine:
-        (piece,) = expand(piece, wires)
-        return piece, program(piece, wires)
+        (piece,) = expand_by_value(piece, wires)
+        return piece, program_of(piece, wires)
 
 
 class IonQNativeGateCompiler:
@@ -257,7 +264,7 @@ class IonQNativeGateCompiler:
         _check_tape(tape)
         (tape,), _ = qml.transforms.convert_to_numpy_parameters(tape)
         wires = {label: i for i, label in enumerate(wire_order(tape))}
-        pieces = split(tape, wires)
+        pieces = extract_structure(tape, wires)
         if len(pieces) > 1 or len(pieces[0].parameters) > 1:
             raise CompileError("The tape is broadcast; compile its rows one by one.")
         piece, constant = affine_program(pieces[0], wires)

@@ -19,7 +19,7 @@ from pennylane_qstore.gateset import NATIVE
 from pennylane_qstore.ionq.messages.job_request import encode_circuits
 from pennylane_qstore.native.compiler import affine_program, compile_program
 from pennylane_qstore.native.frontend.program import bind_constants
-from pennylane_qstore.native.frontend.structure import split
+from pennylane_qstore.native.frontend.structure import extract_structure
 
 pytestmark = pytest.mark.benchmark
 WIRES, LAYERS = 4, 2
@@ -31,7 +31,7 @@ def template(family, absorb):
     wires = {i: i for i in range(WIRES)}
     weights = np.ones((LAYERS, WIRES, 3))
     tape = qml.tape.QuantumScript([qml.StronglyEntanglingLayers(weights, range(WIRES))])
-    _, program = affine_program(split(tape, wires)[0], wires)
+    _, program = affine_program(extract_structure(tape, wires)[0], wires)
     made = compile_program(program, measured=range(WIRES), family=family, absorb=absorb)
     return made, program
 

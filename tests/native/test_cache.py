@@ -10,13 +10,13 @@ from support.circuits import distribution
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.native.compiler import affine_program, compile_program
-from pennylane_qstore.native.frontend.structure import split
+from pennylane_qstore.native.frontend.structure import extract_structure
 
 
 def template(family="ms"):
     wires = {i: i for i in range(3)}
     ops = [qml.StronglyEntanglingLayers(np.ones((2, 3, 3)), range(3)), qml.IsingXX(0.3, [0, 2])]
-    _, program = affine_program(split(qml.tape.QuantumScript(ops), wires)[0], wires)
+    _, program = affine_program(extract_structure(qml.tape.QuantumScript(ops), wires)[0], wires)
     return compile_program(program, measured=range(3), family=family, absorb=False), program
 
 

@@ -1,4 +1,4 @@
-"""What stays the same from step to step: the structure of a tape, apart from its parameters.
+"""The part of a tape that stays the same from step to step: its structure, without parameters.
 
 A tape is split into a hashable *key* and a matrix of *parameters* ``[rows, P]``: one row, or
 one per element of the batch. Tapes with equal keys have the same :class:`Program`, a list of
@@ -11,7 +11,6 @@ are not always hashable, and from 0.46 on pytree structures no longer hold the w
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -37,9 +36,8 @@ from pennylane_qstore.native.frontend.decompose import (
     dense,
     elementary,
     rebound,
-    unitary,
 )
-from pennylane_qstore.native.frontend.program import Affine, ComplexArray, FloatArray, Gate, Program
+from pennylane_qstore.native.frontend.program import FloatArray
 
 _PLAIN = frozenset(
     (
@@ -80,8 +78,15 @@ _SNAP = 96
 """Denominator of the rational factors in PennyLane's decompositions (halves, thirds, ...)."""
 
 
-class Split(NamedTuple):
-    """Rows of one structure: its key, parameters ``[rows, P]``, and the operations behind it."""
+class StructuredTape(NamedTuple):
+    """Rows of one structure.
+
+    Attributes:
+        key: the structure; equal keys have the same elementary gates.
+        parameters: numbers of each row, ``[rows, P]``, in the tape's units.
+        operations: the tape's operations, with the parameters of all rows.
+        batched: whether the tape is broadcast.
+    """
 
     key: Hashable
     parameters: FloatArray
@@ -90,7 +95,7 @@ class Split(NamedTuple):
 
 
 def standard_order(tape: QuantumScript) -> Sequence[Any]:
-    """Wires in the order in which PennyLane's devices without wires of their own measure all.
+    """Return wires in the order in which PennyLane's devices without own wires measure all.
 
     Wires 0, 1, 2, ... ascend, those of operations first; other labels come as they come.
     """
@@ -100,7 +105,7 @@ def standard_order(tape: QuantumScript) -> Sequence[Any]:
     return every  # type: ignore[no-any-return]
 
 
-def split(tape: QuantumScript, wires: Mapping[Any, int]) -> list[Split]:
+def extract_structure(tape: QuantumScript, wires: Mapping[Any, int]) -> list[StructuredTape]:
     """Split a tape into structure and parameters.
 
     Args:
@@ -108,55 +113,33 @@ def split(tape: QuantumScript, wires: Mapping[Any, int]) -> list[Split]:
         wires: index of each wire label.
 
     Returns:
-        One piece, or, where a broadcast operation decomposes differently for each element of
-        the batch, one piece per element, in order.
+        One item, or, where a broadcast operation decomposes differently for each element of
+        the batch, one item per element, in order.
 
     Raises:
         CompileError: a parameter is not finite, or an operation is unknown and PennyLane
             cannot decompose it.
     """
-    piece = _split(tape.operations, wires)
-    return [piece] if piece is not None else _decomposed(tape.operations, wires)
+    structured = _structured(tape.operations, wires)
+    return [structured] if structured is not None else _decomposed(tape.operations, wires)
 
 
-def program(piece: Split, wires: Mapping[Any, int]) -> Program:
-    """The elementary gates of a structure, angles affine in its parameters.
+def expand_by_value(structured: StructuredTape, wires: Mapping[Any, int]) -> list[StructuredTape]:
+    """Decompose every composite operation at its own values.
 
-    Composite operations are expanded by PennyLane at probe points (one for the constant, one
-    per parameter) and checked at a random one.
-
-    Raises:
-        CompileError: an operation has no decomposition.
-        NotAffine: an angle is not affine in the parameters.
-    """
-    gates: list[Gate] = []
-    first = 0
-    for op in piece.operations:
-        shapes = _row_shapes(op)
-        count = sum(int(np.prod(shape)) for shape in shapes)
-        if isinstance(op, qml.QubitUnitary):
-            count = 0
-        gates += _gates(op, shapes, first, count, wires)
-        first += count
-    return Program(len(wires), tuple(gates), first)
-
-
-class NotAffine(Exception):  # noqa: N818
-    """An operation whose decomposition is not affine in its parameters."""
-
-
-def expand(piece: Split, wires: Mapping[Any, int]) -> list[Split]:
-    """The same rows with every composite operation decomposed at its own values.
+    Args:
+        structured: rows of one structure.
+        wires: index of each wire label.
 
     Returns:
-        As :func:`split`: one piece, or one per row.
+        As :func:`extract_structure`: one item, or one per row.
     """
-    pieces = _decomposed(piece.operations, wires)
-    return [found._replace(batched=piece.batched) for found in pieces]
+    parts = _decomposed(structured.operations, wires)
+    return [part._replace(batched=structured.batched) for part in parts]
 
 
-def _decomposed(operations: Sequence[Operator], wires: Mapping[Any, int]) -> list[Split]:
-    """Pieces of the decomposition, row by row where there is none of the whole batch."""
+def _decomposed(operations: Sequence[Operator], wires: Mapping[Any, int]) -> list[StructuredTape]:
+    """The structure of the decomposition, row by row where the batch as a whole has none."""
     batch: int | None = None
     operations = [dense(op) for op in operations]
     for op in operations:
@@ -164,18 +147,18 @@ def _decomposed(operations: Sequence[Operator], wires: Mapping[Any, int]) -> lis
             if np.ndim(value) > ndim:
                 batch = _same_batch(batch, len(value))
     try:
-        piece = _split(tuple(elementary(operations)), wires, batch)
+        together = _structured(tuple(elementary(operations)), wires, batch)
     except Exception:
         if batch is None:
             raise
-        piece = None  # whatever PennyLane raises where a decomposition by values meets a batch
-    if piece is not None:
-        return [piece]
+        together = None  # whatever PennyLane raises where a decomposition by values meets a batch
+    if together is not None:
+        return [together]
     rows = ([_row(op, i) for op in operations] for i in range(batch or 0))
-    pieces = [_split(tuple(elementary(row)), wires) for row in rows]
-    if not pieces or any(found is None for found in pieces):
+    parts = [_structured(tuple(elementary(row)), wires) for row in rows]
+    if not parts or any(part is None for part in parts):
         raise CompileError("An operation decomposes into gates that cannot be batched.")
-    return [found._replace(batched=True) for found in pieces if found is not None]
+    return [part._replace(batched=True) for part in parts if part is not None]
 
 
 def _row(op: Operator, i: int) -> Operator:
@@ -188,9 +171,10 @@ def _row(op: Operator, i: int) -> Operator:
 # --- keys and parameters -------------------------------------------------------------------
 
 
-def _split(
+def _structured(
     operations: Sequence[Operator], wires: Mapping[Any, int], batch: int | None = None
-) -> Split | None:
+) -> StructuredTape | None:
+    """Rows of the operations; None where one cannot be keyed without its values."""
     keys: list[Hashable] = []
     kept: list[Operator] = []
     rows = _Rows(batch)
@@ -215,7 +199,7 @@ def _split(
     parameters = rows.matrix()
     if not np.isfinite(parameters).all():
         _refuse_not_finite(kept)
-    return Split(tuple(keys), parameters, tuple(kept), rows.batch is not None)
+    return StructuredTape(tuple(keys), parameters, tuple(kept), rows.batch is not None)
 
 
 class _Rows:
@@ -281,7 +265,7 @@ def _key(op: Operator, wires: Mapping[Any, int]) -> Hashable | None:
     if kind in ELEMENTARY or kind in _PLAIN or kind in _NAMED:
         names = _NAMED.get(kind, ())
         named = tuple([_frozen(op.hyperparameters[name]) for name in names])
-        return kind, on, named, _row_shapes(op)
+        return kind, on, named, row_shapes(op)
     if isinstance(op, qml.QubitUnitary):
         matrix = np.asarray(op.data[0])
         if matrix.ndim == 2 and len(on) <= 2:
@@ -315,8 +299,8 @@ def _frozen(value: Any) -> Hashable:
     return value  # type: ignore[no-any-return]
 
 
-def _row_shapes(op: Operator) -> tuple[tuple[int, ...], ...]:
-    """Shapes of an operation's parameters without the batch dimension."""
+def row_shapes(op: Operator) -> tuple[tuple[int, ...], ...]:
+    """Return the shapes of an operation's parameters without the batch dimension."""
     shapes = [(np.shape(d), n) for d, n in zip(op.data, _ndims(op), strict=True)]
     return tuple([shape[len(shape) - n :] for shape, n in shapes])
 
@@ -346,138 +330,3 @@ def _refuse_not_finite(operations: Sequence[Operator]) -> None:
                     f"{op.name} on wires {op.wires.tolist()} has a parameter that is not finite "
                     "(NaN or infinite). Nothing was sent; look at where the value comes from."
                 )
-
-
-# --- expansion -----------------------------------------------------------------------------
-
-
-def _gates(
-    op: Operator,
-    shapes: Sequence[tuple[int, ...]],
-    first: int,
-    count: int,
-    wires: Mapping[Any, int],
-) -> list[Gate]:
-    if type(op) in ELEMENTARY:
-        on = tuple(wires[w] for w in op.wires)
-        angles = tuple(Affine(((first + i, 1.0),)) for i in range(count))
-        return [Gate(op.name, on, angles)]
-    if not count:
-        return [_constant(inner, wires) for inner in elementary([op])]
-    return _probed(op, shapes, first, count, wires)
-
-
-def _constant(op: Operator, wires: Mapping[Any, int]) -> Gate:
-    on = tuple(wires[w] for w in op.wires)
-    if isinstance(op, qml.QubitUnitary):
-        return Gate("QubitUnitary", on, (), unitary(op))
-    return Gate(op.name, on, tuple(Affine((), float(np.asarray(d))) for d in op.data))
-
-
-def _probed(
-    op: Operator,
-    shapes: Sequence[tuple[int, ...]],
-    first: int,
-    count: int,
-    wires: Mapping[Any, int],
-) -> list[Gate]:
-    check = np.random.default_rng(17).uniform(-3, 3, (1, count))
-    probes = np.concatenate([np.zeros((1, count)), np.eye(count), check])
-    names, values, matrices = _expand_at(op, shapes, probes, wires)
-    constant = values[0]
-    factors = values[1:-1] - constant
-    snapped = np.round(factors * _SNAP) / _SNAP
-    factors = np.where(np.abs(factors - snapped) < 1e-11, snapped, factors)
-    if not np.allclose(constant + (check @ factors)[0], values[-1], rtol=0, atol=1e-9):
-        raise NotAffine(op.name)
-    gates, k = [], 0
-    for (name, on, n), matrix in zip(names, matrices, strict=True):
-        angles = tuple(
-            Affine(
-                tuple(
-                    (first + int(i), float(factors[i, s])) for i in np.flatnonzero(factors[:, s])
-                ),
-                float(constant[s]),
-            )
-            for s in range(k, k + n)
-        )
-        k += n
-        gates.append(Gate(name, on, angles, matrix))
-    return gates
-
-
-def _expand_at(
-    op: Operator,
-    shapes: Sequence[tuple[int, ...]],
-    probes: FloatArray,
-    wires: Mapping[Any, int],
-) -> tuple[list[tuple[str, tuple[int, ...], int]], FloatArray, list[ComplexArray | None]]:
-    """Names, angles ``[probes, slots]`` and constant matrices of the expansion at each probe."""
-    expanded = _expanded_at(op, shapes, probes)
-    described = [
-        [(inner.name, tuple(wires[w] for w in inner.wires)) for inner in operations]
-        for operations in expanded
-    ]
-    if any(d != described[0] for d in described):
-        raise NotAffine(op.name)
-    matrices: list[ComplexArray | None] = []
-    names, columns = [], []
-    for i, inner in enumerate(expanded[0]):
-        values = [[np.asarray(d) for d in operations[i].data] for operations in expanded]
-        matrix = None
-        if isinstance(inner, qml.QubitUnitary):
-            matrix = np.asarray(values[0][0], dtype=complex)
-            if not all(np.allclose(v[0], matrix, rtol=0, atol=1e-12) for v in values):
-                raise NotAffine(op.name)
-        n = 0 if matrix is not None else len(inner.data)
-        for slot in range(n):
-            column = np.array([v[slot] for v in values], dtype=float).reshape(-1)
-            columns.append(np.broadcast_to(column, (len(probes),)))
-        names.append((*described[0][i], n))
-        matrices.append(matrix)
-    table = np.stack(columns, axis=1) if columns else np.zeros((len(probes), 0))
-    return names, table, matrices
-
-
-def _expanded_at(
-    op: Operator, shapes: Sequence[tuple[int, ...]], probes: FloatArray
-) -> list[list[Operator]]:
-    """The expansion at all probes at once, or, where the operation does not batch, at each."""
-    with QueuingManager.stop_recording():
-        try:
-            together = list(elementary([_rebind(op, shapes, probes)]))
-        except Exception:  # noqa: BLE001 - whatever it raises: it does not batch
-            together = []
-        if _batches(together, list(elementary([_rebind(op, shapes, probes[-1:])]))):
-            return [together]
-        return [list(elementary([_rebind(op, shapes, row[None])])) for row in probes]
-
-
-def _batches(together: Sequence[Operator], alone: Sequence[Operator]) -> bool:
-    """Whether a batched expansion has, in its last row, what the operation has there alone.
-
-    Some operations take a leading dimension for something else than a batch.
-    """
-    if [(o.name, o.wires) for o in together] != [(o.name, o.wires) for o in alone]:
-        return False
-    pairs = [
-        (np.asarray(d), np.asarray(e))
-        for o, p in zip(together, alone, strict=True)
-        if not isinstance(o, qml.QubitUnitary)
-        for d, e in zip(o.data, p.data, strict=True)
-    ]
-    if not any(d.ndim == 1 for d, _ in pairs):
-        return False
-    return all(d.ndim <= 1 and np.allclose(d if d.ndim == 0 else d[-1], e) for d, e in pairs)
-
-
-def _rebind(op: Operator, shapes: Sequence[tuple[int, ...]], rows: FloatArray) -> Operator:
-    """The operation with parameters from ``rows``; batched if there is more than one row."""
-    ends = list(itertools.accumulate((int(np.prod(s)) for s in shapes), initial=0))
-    data = [
-        rows[:, a:b].reshape((len(rows), *shape))
-        for (a, b), shape in zip(itertools.pairwise(ends), shapes, strict=True)
-    ]
-    if len(rows) == 1:
-        data = [d[0] for d in data]
-    return rebound(op, data)

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.circuits import angles
 
+from pennylane_qstore.native.frontend.affine_fit import program_of
 from pennylane_qstore.native.frontend.controlled import controlled, double_excitation
-from pennylane_qstore.native.frontend.structure import program, split
+from pennylane_qstore.native.frontend.structure import extract_structure
 
 BASES = {
     "RX": lambda v, on: qml.RX(v[0], on[0]),
@@ -48,8 +49,8 @@ def test_the_gates_are_the_controlled_rotation(op):
 @given(rotations())
 def test_angles_are_affine_in_the_rotation_s(op):
     wires = {w: i for i, w in enumerate(op.wires)}
-    (piece,) = split(qml.tape.QuantumScript([op]), wires)
-    made = program(piece, wires)  # raises NotAffine where the gates depend on the values
+    (piece,) = extract_structure(qml.tape.QuantumScript([op]), wires)
+    made = program_of(piece, wires)  # raises NotAffine where the gates depend on the values
     assert made.parameters == len(op.data)
     assert any(angle.terms for gate in made.gates for angle in gate.angles)
 
@@ -63,8 +64,8 @@ def test_double_excitations_with_phases(kind, angle):
         for thing in (op, qml.tape.QuantumScript(double_excitation(op)))
     )
     assert abs(np.vdot(want, got)) / 16 == pytest.approx(1, abs=1e-9)
-    (piece,) = split(qml.tape.QuantumScript([op]), {i: i for i in range(4)})
-    assert program(piece, {i: i for i in range(4)}).parameters == 1
+    (piece,) = extract_structure(qml.tape.QuantumScript([op]), {i: i for i in range(4)})
+    assert program_of(piece, {i: i for i in range(4)}).parameters == 1
 
 
 def test_what_is_no_rotation_is_left_to_pennylane():

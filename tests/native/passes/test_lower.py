@@ -5,8 +5,9 @@ import pennylane as qml
 import pytest
 from support.ir_circuits import same, unitary
 
+from pennylane_qstore.native.frontend.affine_fit import program_of
 from pennylane_qstore.native.frontend.decompose import ELEMENTARY
-from pennylane_qstore.native.frontend.structure import program, split
+from pennylane_qstore.native.frontend.structure import extract_structure
 from pennylane_qstore.native.passes.lower import lower
 
 rng = np.random.default_rng(5)
@@ -21,8 +22,8 @@ def test_each_gate(gate):
         op = gate(*rng.uniform(-3, 3, ELEMENTARY[gate]), wires=wires)
     tape = qml.tape.QuantumScript([qml.RY(0.3, 0), op, qml.CNOT([0, 1])])
     wires = {0: 0, 1: 1}
-    (piece,) = split(tape, wires)
-    circuit = lower(program(piece, wires))
+    (piece,) = extract_structure(tape, wires)
+    circuit = lower(program_of(piece, wires))
     assert same(unitary(circuit, piece.parameters[0]), qml.matrix(tape, wire_order=[0, 1]))
 
 
@@ -48,14 +49,15 @@ def test_each_gate(gate):
 def test_composite_operations(op):
     tape = qml.tape.QuantumScript([op])
     wires = {0: 0, 1: 1, 2: 2}
-    from pennylane_qstore.native.frontend.structure import NotAffine, expand
+    from pennylane_qstore.native.frontend.affine_fit import NotAffine
+    from pennylane_qstore.native.frontend.structure import expand_by_value
 
-    (piece,) = split(tape, wires)
+    (piece,) = extract_structure(tape, wires)
     try:
-        p = program(piece, wires)
+        p = program_of(piece, wires)
     except NotAffine:
-        (piece,) = expand(piece, wires)
-        p = program(piece, wires)
+        (piece,) = expand_by_value(piece, wires)
+        p = program_of(piece, wires)
     got = unitary(lower(p), piece.parameters[0])
     want = qml.matrix(tape, wire_order=range(3))
     if op.name == "StatePrep":

@@ -9,7 +9,7 @@ from support.circuits import SPECIAL, marginal, tapes, unitary_of
 from support.ir_circuits import outcomes, same, unitary
 
 from pennylane_qstore.native.compiler import affine_program
-from pennylane_qstore.native.frontend.structure import split
+from pennylane_qstore.native.frontend.structure import extract_structure
 from pennylane_qstore.native.ir import IRCircuit, OutputParity, ZZRotation, wires_of
 from pennylane_qstore.native.passes.cnot_networks import resynthesise_cnots
 from pennylane_qstore.native.passes.lower import lower
@@ -26,7 +26,7 @@ some_tapes = st.one_of(tapes(), tapes(max_wires=6, max_operations=30))
 
 def program_of(tape, wires):
     labels = {i: i for i in range(wires)}
-    piece, program = affine_program(split(tape, labels)[0], labels)
+    piece, program = affine_program(extract_structure(tape, labels)[0], labels)
     rng = np.random.default_rng(len(tape.operations))
     p = piece.parameters.shape[1]
     return program, [piece.parameters[0], rng.uniform(-4, 4, p), rng.choice(SPECIAL, p)]

@@ -9,7 +9,7 @@ from support.circuits import SPECIAL, tapes
 from support.ir_circuits import outcomes, same, unitary
 
 from pennylane_qstore.native.compiler import affine_program, compile_program
-from pennylane_qstore.native.frontend.structure import split
+from pennylane_qstore.native.frontend.structure import extract_structure
 from pennylane_qstore.native.ir import PAULI, IRCircuit, ZZRotation, wires_of
 from pennylane_qstore.native.passes.lower import lower
 from pennylane_qstore.native.passes.pairs import entangling_cost, merge_pairs, synthesise
@@ -34,7 +34,7 @@ some_tapes = tapes(max_wires=5, max_operations=24)
 
 def flow_of(tape, wires):
     labels = {i: i for i in range(wires)}
-    piece, program = affine_program(split(tape, labels)[0], labels)
+    piece, program = affine_program(extract_structure(tape, labels)[0], labels)
     return synthesise(lower(program)), piece.parameters
 
 
@@ -231,7 +231,7 @@ def test_search_finds_a_product_of_exponentials_for_what_it_is():
         ]
     tape = qml.tape.QuantumScript([inner for op in ops for inner in op.decomposition()])
     labels = {i: i for i in range(4)}
-    _, program = affine_program(split(tape, labels)[0], labels)
+    _, program = affine_program(extract_structure(tape, labels)[0], labels)
     plain, quick = (
         compile_program(
             program,

@@ -25,7 +25,7 @@ from pennylane_qstore.errors import CompileError
 from pennylane_qstore.gateset import NATIVE
 from pennylane_qstore.native.compiler import affine_program, compile_program
 from pennylane_qstore.native.frontend.program import bind_constants
-from pennylane_qstore.native.frontend.structure import split
+from pennylane_qstore.native.frontend.structure import extract_structure
 
 families = pytest.mark.parametrize("family", ["ms", "zz"])
 some_tapes = st.one_of(tapes(), wide_tapes(), tapes(max_wires=6, max_operations=26))
@@ -46,7 +46,7 @@ def rows_around(piece, seed):
 def test_template_equals_the_tape_at_every_row(family, made, data):
     tape, n = made
     wires = {i: i for i in range(n)}
-    piece, program = affine_program(split(tape, wires)[0], wires)
+    piece, program = affine_program(extract_structure(tape, wires)[0], wires)
     measured = data.draw(st.lists(st.sampled_from(range(n)), min_size=1, unique=True))
     thorough = data.draw(st.sampled_from([False, False, True]))
     template = compile_program(program, measured=measured, family=family, thorough=thorough)
@@ -88,7 +88,7 @@ def test_a_row_alone_has_the_numbers_it_has_among_others(family, layers):
         qml.StronglyEntanglingLayers(rng.uniform(-3, 3, (300, layers, 5, 3)), range(5)),
         *(qml.IsingXX(rng.uniform(-7, 7, 300), [i, (i + 2) % 5]) for i in range(5)),
     ]
-    piece, program = affine_program(split(qml.tape.QuantumScript(ops), wires)[0], wires)
+    piece, program = affine_program(extract_structure(qml.tape.QuantumScript(ops), wires)[0], wires)
     template = compile_program(program, measured=range(5), family=family, thorough=False)
     together = template.bind(piece.parameters)
     for block in together.blocks:
@@ -119,7 +119,7 @@ def test_a_row_with_undetermined_push_angles_gets_the_same_gates_alone_as_in_a_b
         qml.CRY(p[15], [4, 0]),
     ]
     wires = {i: i for i in range(6)}
-    piece, program = affine_program(split(qml.tape.QuantumScript(ops), wires)[0], wires)
+    piece, program = affine_program(extract_structure(qml.tape.QuantumScript(ops), wires)[0], wires)
     template = compile_program(
         program, measured=[3, 2, 4, 5, 1, 0], family="ms", optimize_fidelity=False
     )
@@ -155,7 +155,7 @@ def test_without_absorption_the_unitary_is_kept(family, made, search):
 def test_binding_equals_a_fresh_compile(family, made):
     tape, n = made
     wires = {i: i for i in range(n)}
-    piece, program = affine_program(split(tape, wires)[0], wires)
+    piece, program = affine_program(extract_structure(tape, wires)[0], wires)
     options = {"measured": range(n), "family": family, "thorough": False}
     bound = compile_program(program, **options).bind(piece.parameters)
     fresh = compile_program(bind_constants(program, piece.parameters), **options).bind(
@@ -178,7 +178,7 @@ def test_equal_keys_and_parameters_mean_equal_circuits(name):
     for order in itertools.islice(itertools.permutations(range(needed)), 12):
         for variant in range(16):
             tape = qml.tape.QuantumScript([made(values, list(order), variant)])
-            (piece,) = split(tape, wires)
+            (piece,) = extract_structure(tape, wires)
             kind = piece.key, piece.parameters.tobytes()
             found.setdefault(kind, []).append(unitary_of(tape, needed))
     assert found
@@ -210,14 +210,14 @@ def test_equal_keys_and_parameters_mean_equal_circuits(name):
 )
 def test_different_structures_have_different_keys(one, other):
     wires = {0: 0, 1: 1, 2: 2}
-    keys = [split(qml.tape.QuantumScript([op]), wires)[0].key for op in (one, other)]
+    keys = [extract_structure(qml.tape.QuantumScript([op]), wires)[0].key for op in (one, other)]
     assert keys[0] != keys[1]
 
 
 def test_parameters_are_no_part_of_the_key():
     wires = {0: 0, 1: 1}
     tapes_ = [qml.tape.QuantumScript([qml.RX(x, 0), qml.CRY(x + 1, [0, 1])]) for x in (0.1, 0.2)]
-    assert split(tapes_[0], wires)[0].key == split(tapes_[1], wires)[0].key
+    assert extract_structure(tapes_[0], wires)[0].key == extract_structure(tapes_[1], wires)[0].key
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -273,7 +273,7 @@ def test_no_angle_of_an_ms_is_beyond_a_quarter(full, excess):
     tape = qml.tape.QuantumScript([qml.IsingXX(full + excess, [0, 1])])
     constant = IonQNativeGateCompiler("ms", absorb=False).compile(tape)
     wires = {0: 0, 1: 1}
-    piece, program = affine_program(split(tape, wires)[0], wires)
+    piece, program = affine_program(extract_structure(tape, wires)[0], wires)
     batch = compile_program(program, measured=[0, 1], family="ms").bind(piece.parameters)
     (bound,) = ([p[n] for p in b.params for n in _angles_of_ms(b.gates)] for b in batch.blocks)
     for angle in (*bound, *(p[2] for name, _, p in constant.gates if name == "ms")):
@@ -300,7 +300,7 @@ def test_a_constant_near_a_special_angle_is_not_taken_for_it(family, small):
 
 def test_the_zero_state_survives_an_empty_circuit():
     wires = {0: 0}
-    piece, program = affine_program(split(qml.tape.QuantumScript([]), wires)[0], wires)
+    piece, program = affine_program(extract_structure(qml.tape.QuantumScript([]), wires)[0], wires)
     batch = compile_program(program, measured=[0]).bind(piece.parameters)
     (block,) = batch.blocks
     assert block.gates
@@ -313,7 +313,9 @@ def test_special_angles_cost_no_more_than_generic_ones(value):
     """A plan for generic angles degenerates there; other plans stand by."""
     wires = {i: i for i in range(6)}
     layers = qml.BasicEntanglerLayers(np.ones((4, 6)), range(6))
-    _, program = affine_program(split(qml.tape.QuantumScript([layers]), wires)[0], wires)
+    _, program = affine_program(
+        extract_structure(qml.tape.QuantumScript([layers]), wires)[0], wires
+    )
     template = compile_program(program, measured=range(6), family="ms", absorb=False)
     batch = template.bind(np.full((3, program.parameters), value))
     for block in batch.blocks:
