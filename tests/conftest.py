@@ -4,7 +4,12 @@ import signal
 
 import pytest
 
-pytest_plugins = ["support.browser", "support.emulator_wire", "support.ionq_fixtures"]
+pytest_plugins = [
+    "support.browser",
+    "support.emulator_wire",
+    "support.ionq_fixtures",
+    "support.skips",
+]
 
 
 def pytest_configure():
