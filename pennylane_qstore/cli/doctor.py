@@ -83,7 +83,7 @@ def _reached(base_url: str | None) -> str:
 
 
 def _clock(base_url: str | None) -> str:
-    from pennylane_qstore.ionq.jobs.submitter import SKEW_S
+    from pennylane_qstore.ionq.jobs.job_finder import SKEW_S
 
     with _without_key(base_url) as client:
         ahead_s = client.clock_ahead_s()

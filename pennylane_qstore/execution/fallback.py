@@ -19,7 +19,7 @@ from pennylane_qstore.execution.partial_results import arrived
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 
 if TYPE_CHECKING:
-    from pennylane_qstore.ionq.jobs.runner import JobResult
+    from pennylane_qstore.ionq.jobs.request_runner import JobResult
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pennylane_qstore.execution.options import Options
     from pennylane_qstore.ionq.client import IonQClient
-    from pennylane_qstore.ionq.jobs.runner import JobResult
+    from pennylane_qstore.ionq.jobs.request_runner import JobResult
     from pennylane_qstore.ionq.messages.job_request import JobRequest
 
 logger = logging.getLogger(__name__)

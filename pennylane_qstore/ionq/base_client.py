@@ -18,8 +18,10 @@ from pennylane_qstore.ionq.http.endpoint import READ_S, Connection, Endpoint
 from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.http.retry import Clock, RetryPolicy
 from pennylane_qstore.ionq.http.transport import Traffic
-from pennylane_qstore.ionq.jobs.runner import Job
-from pennylane_qstore.ionq.jobs.submitter import ON_AMBIGUOUS, Submitter
+from pennylane_qstore.ionq.jobs.decisions import ON_AMBIGUOUS
+from pennylane_qstore.ionq.jobs.request_runner import PendingRequest
+from pennylane_qstore.ionq.jobs.runner import JobRunner
+from pennylane_qstore.ionq.jobs.submitter import Submitter
 from pennylane_qstore.ionq.ledger.database import default_path
 from pennylane_qstore.ionq.ledger.ledger import Ledger
 from pennylane_qstore.ionq.shared_service import Address, SharedService, shared_service
@@ -158,16 +160,18 @@ class BaseClient:
         """Run a coroutine on the background loop; block this thread until it has ended."""
         return BlockingCall(coroutine).wait()
 
-    def count(self, jobs: list[Job]) -> None:
-        """Add the counts of jobs that have ended."""
+    def count(self, requests: list[PendingRequest]) -> None:
+        """Add the counts of these requests."""
         with self._counting:
-            for job in jobs:
-                self._traffic.add(job.traffic)
-                self._jobs += job.posted
-                self._adopted += not job.sent and bool(job.job_ids)
-                self._circuits += len(job.request.circuits) if job.posted else 0
-                self._submit_s += (job.submit_s or 0.0) if job.posted else 0.0
-                self._billed_usd += (job.cost_usd or 0.0) if job.posted else 0.0
+            for pending in requests:
+                record = pending.record
+                self._traffic.add(record.traffic)
+                self._adopted += not pending.own_rows and bool(record.job_ids)
+                if record.posted:
+                    self._jobs += record.posted
+                    self._circuits += record.circuits
+                    self._submit_s += record.submit_s or 0.0
+                    self._billed_usd += record.cost_usd or 0.0
 
     def _prepare(self) -> None:
         self._traffic = Traffic()
@@ -194,6 +198,10 @@ class BaseClient:
 
     def _submitter(self) -> Submitter:
         return Submitter(self._api(), self.ledger, self._options.on_ambiguous)
+
+    def _runner(self, **options: Any) -> JobRunner:
+        """Return a runner of jobs; ``options`` as for :class:`JobRunner`."""
+        return JobRunner(self._submitter(), self._service().poller, **options)
 
 
 def blocking(

@@ -16,10 +16,16 @@ from pennylane_qstore.ionq.account import AccountCalls
 from pennylane_qstore.ionq.base_client import BASE_URL, URL_VARIABLE
 from pennylane_qstore.ionq.http.blocking import BlockingCall, ProgressQueue
 from pennylane_qstore.ionq.http.event_loop import background_loop
-from pennylane_qstore.ionq.jobs.call import Keys, begin_jobs, farewell, results_of, run_jobs
-from pennylane_qstore.ionq.jobs.completion import finish, ignore
-from pennylane_qstore.ionq.jobs.cost import book
-from pennylane_qstore.ionq.jobs.runner import JobResult, JobRunner
+from pennylane_qstore.ionq.jobs.call import (
+    Keys,
+    begin_requests,
+    collect_results,
+    interrupt_message,
+    run_requests,
+)
+from pennylane_qstore.ionq.jobs.cost import record_cost
+from pennylane_qstore.ionq.jobs.request_runner import JobResult, RequestRunner
+from pennylane_qstore.ionq.jobs.runner import JobRecord
 from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, UNSENT_STATES, State, Submission
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 from pennylane_qstore.ionq.progress import Progress
@@ -95,29 +101,25 @@ class IonQClient(AccountCalls):
         if not requests:
             return []
         background_loop().check_may_wait()  # before anything is written down
-        service = self._service()  # so does this: no intent of a client that cannot send
-        jobs = begin_jobs(self.ledger, self.base_url, requests, keys, estimates)
+        self._service()  # so does this: no intent of a client that cannot send
+        pending = begin_requests(self.ledger, self.base_url, requests, keys, estimates)
         events = ProgressQueue(progress)
-        runner = JobRunner(
-            service.api,
-            service.poller,
-            self.ledger,
-            self._submitter(),
-            retry_failed=self._options.retry_failed,
-            max_wait_s=max_wait_s,
-            report=events.put,
-        )
+        jobs = self._runner(max_wait_s=max_wait_s, report=events.put)
+        runner = RequestRunner(jobs, retry_failed=self._options.retry_failed)
         try:
             ends = BlockingCall(
-                run_jobs(runner, jobs), events, lambda at_once: farewell(jobs, self.ledger, at_once)
+                run_requests(runner, pending),
+                events,
+                lambda at_once: interrupt_message(pending, self.ledger, at_once),
             ).wait()
         finally:
-            self.count(jobs)
-        results = results_of(jobs, ends, self.ledger)
+            self.count(pending)
+        results = collect_results(pending, ends, self.ledger)
+        records = [entry.record for entry in pending]
         try:
-            self.ledger.consumed([row for job in jobs for row in job.row_ids])
+            self.ledger.consumed([row for record in records for row in record.row_ids])
         except LedgerError as error:
-            ids = ", ".join(job_id for job in jobs for job_id in job.job_ids)
+            ids = ", ".join(job_id for record in records for job_id in record.job_ids)
             logger.warning("The results of %s are here; the ledger does not know: %s", ids, error)
         return results
 
@@ -183,7 +185,7 @@ class IonQClient(AccountCalls):
             JobCanceled: the service does not know one of the jobs. None was cancelled.
         """
         api, ledger = self._api(), self.ledger
-        submitter, poller = self._submitter(), self._service().poller
+        runner = self._runner()
         states = {job_id: await api.job(job_id, self._traffic) for job_id in job_ids}
         gone = [job_id for job_id, state in states.items() if state.status == "deleted"]
         if gone:
@@ -203,7 +205,7 @@ class IonQClient(AccountCalls):
             row = await ledger.off_loop(ledger.find, job_id)
             if row is not None and row.state is State.SUBMITTED and state.is_terminal:
                 with contextlib.suppress(JobCanceled):
-                    await finish(submitter, poller, row, self._traffic, None, ignore, 0)
+                    await runner.complete(row, JobRecord(traffic=self._traffic))
         return {job_id: state.status for job_id, state in states.items()}
 
     def _rows(self, states: Sequence[State]) -> list[Submission]:
@@ -213,10 +215,10 @@ class IonQClient(AccountCalls):
     async def _resume_all(
         self, rows: list[Submission], max_wait_s: float | None, events: ProgressQueue
     ) -> None:
-        submitter, poller = self._submitter(), self._service().poller
+        runner = self._runner(max_wait_s=max_wait_s, report=events.put)
         ends = await asyncio.gather(
             *(
-                finish(submitter, poller, row, self._traffic, max_wait_s, events.put, number)
+                runner.complete(row, JobRecord(number, row.circuits, traffic=self._traffic))
                 for number, row in enumerate(rows)
             ),
             return_exceptions=True,
@@ -236,4 +238,4 @@ class IonQClient(AccountCalls):
                 logger.warning("Submission %d: %s", row.id, error)
         for row in unpriced:
             if row.job_id is not None:
-                await book(self._api(), self.ledger, row, row.job_id, self._traffic)
+                await record_cost(self._api(), self.ledger, row, row.job_id, self._traffic)

@@ -22,10 +22,10 @@ from pennylane_qstore.errors import (
 )
 from pennylane_qstore.gateset import NATIVE
 from pennylane_qstore.ionq.client import IonQClient
-from pennylane_qstore.ionq.http.transport import Traffic
-from pennylane_qstore.ionq.jobs.call import begin_jobs
-from pennylane_qstore.ionq.jobs.completion import JobEnd, finish, finish_foreign, ignore
-from pennylane_qstore.ionq.jobs.submitter import taken
+from pennylane_qstore.ionq.jobs.call import begin_requests
+from pennylane_qstore.ionq.jobs.results import JobOutcome
+from pennylane_qstore.ionq.jobs.runner import JobRecord
+from pennylane_qstore.ionq.jobs.submitter import taken_over_error
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 from pennylane_qstore.validation import check_number
 
@@ -110,24 +110,24 @@ class IonQBatchClient(IonQClient):
         submitter = self._submitter()  # before the intent: a client that cannot send leaves none
         loop = asyncio.get_running_loop()
         # The ledger waits for the disk: not on the caller's loop.
-        (job,) = await loop.run_in_executor(None, begin_jobs, self.ledger, self.base_url, [request])
-        row, _ = job.rows.popleft()
-        job.sent += 1
+        (pending,) = await loop.run_in_executor(
+            None, begin_requests, self.ledger, self.base_url, [request]
+        )
+        (row, _), record = pending.rows.popleft(), pending.record
+        pending.own_rows += 1
         try:
-            body = job.body or request.body(row.token)
             started = self._clock.monotonic()
-            made = await self.on_loop(submitter.submit(row, body, job.traffic))
-            if made is not None:
-                job_id = made[0]
+            job = await self.on_loop(submitter.submit(row, pending.take_body(row), record.traffic))
+            if job is not None:
+                job_id: str | None = job.id
             else:  # another process took it over
-                row = await loop.run_in_executor(None, self.ledger.get, row.id)
-                if row.job_id is None:
-                    raise taken(row)
-                job_id = row.job_id
-            job.submit_s = self._clock.monotonic() - started
-            job.posted += 1
+                job_id = (await loop.run_in_executor(None, self.ledger.get, row.id)).job_id
+            if job_id is None:
+                raise taken_over_error(row)
+            record.submit_s = self._clock.monotonic() - started
+            record.posted += 1
         finally:
-            self.count([job])
+            self.count([pending])
         return [CircuitId(job_id, index) for index in range(len(circuits))]
 
     async def get_results_parallel(
@@ -176,25 +176,21 @@ class IonQBatchClient(IonQClient):
 
     async def _finish_all(
         self, job_ids: list[str], max_wait_s: float | None, max_delay_s: float | None
-    ) -> dict[str, JobEnd | QStoreError]:
-        submitter, poller = self._submitter(), self._service().poller
+    ) -> dict[str, JobOutcome | QStoreError]:
+        runner = self._runner(max_wait_s=max_wait_s, max_delay_s=max_delay_s)
 
-        async def one(job_id: str) -> JobEnd | QStoreError:
-            traffic = Traffic()
+        async def one(job_id: str) -> JobOutcome | QStoreError:
+            record = JobRecord()
             try:
                 row = await self.ledger.off_loop(self.ledger.find, job_id)
                 if row is None:
-                    return await finish_foreign(
-                        submitter, poller, job_id, traffic, max_wait_s, max_delay_s
-                    )
-                return await finish(
-                    submitter, poller, row, traffic, max_wait_s, ignore, 0, max_delay_s=max_delay_s
-                )
+                    return await runner.read_foreign(job_id, record)
+                return await runner.complete(row, record)
             except QStoreError as error:
                 return error
             finally:
                 with self._counting:
-                    self._traffic.add(traffic)
+                    self._traffic.add(record.traffic)
 
         return dict(zip(job_ids, await asyncio.gather(*map(one, job_ids)), strict=True))
 
@@ -264,7 +260,7 @@ def _gateset(operations: list[dict[str, Any]]) -> str | None:
     return None if not native else "native" if all(native) else "qis"
 
 
-def _result(job_id: str, end: JobEnd | QStoreError, index: int) -> BatchJobResult:
+def _result(job_id: str, end: JobOutcome | QStoreError, index: int) -> BatchJobResult:
     if isinstance(end, JobCanceled):
         return BatchJobResult(job_id, "canceled", error=str(end))
     if isinstance(end, JobTimeout):

@@ -11,7 +11,7 @@ import pytest
 from pennylane_qstore.emulator import Emulator, Fault, VirtualClock
 from pennylane_qstore.errors import JobFailed, ServiceError
 from pennylane_qstore.execution.fallback import Fallback
-from pennylane_qstore.ionq.jobs.runner import JobResult
+from pennylane_qstore.ionq.jobs.request_runner import JobResult
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 
 X = np.linspace(0, 1, 6)

@@ -33,11 +33,11 @@ from pennylane_qstore.errors import (
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.endpoint import Endpoint
 from pennylane_qstore.ionq.http.retry import Clock, NotSent, ResponseLost, RetryPolicy
-from pennylane_qstore.ionq.http.transport import Response, Traffic
-from pennylane_qstore.ionq.jobs.call import begin_jobs, results_of, run_jobs
-from pennylane_qstore.ionq.jobs.completion import finish, ignore
+from pennylane_qstore.ionq.http.transport import Response
+from pennylane_qstore.ionq.jobs.call import begin_requests, collect_results, run_requests
 from pennylane_qstore.ionq.jobs.poller import Poller
-from pennylane_qstore.ionq.jobs.runner import JobRunner
+from pennylane_qstore.ionq.jobs.request_runner import RequestRunner
+from pennylane_qstore.ionq.jobs.runner import JobRecord, JobRunner
 from pennylane_qstore.ionq.jobs.submitter import Submitter
 from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, Ledger, State
 from pennylane_qstore.ionq.messages.job_request import JobRequest
@@ -217,28 +217,17 @@ def request_for(number, circuits=1, backend="simulator"):
     return JobRequest(backend, "native", 8, bodies, 1, 10)
 
 
-def run(service, time, ledger, requests, keys=None, on_ambiguous="raise", **options):
+def run(service, time, ledger, requests, keys=None, on_ambiguous="raise"):
     policy = RetryPolicy(settle_s=SETTLE_S, attempts=4)
     api = Api(service, policy, time.clock(), random.Random(0))
-    jobs = begin_jobs(ledger, service.endpoint.base_url, requests, keys)
+    pending = begin_requests(ledger, service.endpoint.base_url, requests, keys)
 
     async def main():
-        runner = JobRunner(
-            api,
-            Poller(api),
-            ledger,
-            Submitter(api, ledger, on_ambiguous),
-            **{
-                "retry_failed": True,
-                "max_wait_s": None,
-                "report": lambda _: None,
-                **options,
-            },
-        )
-        return await run_jobs(runner, jobs)
+        jobs = JobRunner(Submitter(api, ledger, on_ambiguous), Poller(api))
+        return await run_requests(RequestRunner(jobs, retry_failed=True), pending)
 
-    results = results_of(jobs, asyncio.run(main()), ledger)
-    ledger.consumed([row for job in jobs for row in job.row_ids])
+    results = collect_results(pending, asyncio.run(main()), ledger)
+    ledger.consumed([row for entry in pending for row in entry.record.row_ids])
     return results
 
 
@@ -248,7 +237,7 @@ def resume(service, time, ledger):
     posts = service.posts
 
     async def main(row):
-        await finish(Submitter(api, ledger), Poller(api), row, Traffic(), None, ignore, 0)
+        await JobRunner(Submitter(api, ledger), Poller(api)).complete(row, JobRecord())
 
     for row in ledger.submissions(OPEN_STATES):
         try:

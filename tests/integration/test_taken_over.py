@@ -13,7 +13,7 @@ from pennylane_qstore.emulator import Emulator, Fault, VirtualClock
 from pennylane_qstore.errors import AmbiguousSubmission, JobCanceled
 from pennylane_qstore.ionq.http.retry import RetryPolicy
 from pennylane_qstore.ionq.http.transport import Traffic
-from pennylane_qstore.ionq.jobs.call import begin_jobs
+from pennylane_qstore.ionq.jobs.call import begin_requests
 from pennylane_qstore.ionq.ledger.ledger import JobKey, Ledger, State
 
 KEY = ("r", 0, 0)
@@ -172,7 +172,7 @@ def test_after_a_clock_was_set_back_the_search_is_not_long(
 ):
     ahead = Ledger(tmp_path / "ledger", now=lambda: fake_clock.began + 3600.0)
     with Emulator(clock=fake_clock.services) as emulator:
-        begin_jobs(ahead, emulator.url, [request_of(1, QPU)], [KEY])
+        begin_requests(ahead, emulator.url, [request_of(1, QPU)], [KEY])
         lose(ahead)
         ahead.close()
         clock = fake_clock.clock()

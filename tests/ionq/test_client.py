@@ -25,9 +25,9 @@ from pennylane_qstore.errors import (
 from pennylane_qstore.ionq.client import IonQClient
 from pennylane_qstore.ionq.http.retry import RetryPolicy
 from pennylane_qstore.ionq.http.transport import Traffic
-from pennylane_qstore.ionq.jobs.call import begin_jobs
-from pennylane_qstore.ionq.jobs.results import harvest, pack
-from pennylane_qstore.ionq.jobs.runner import JobRunner
+from pennylane_qstore.ionq.jobs.call import begin_requests
+from pennylane_qstore.ionq.jobs.request_runner import PendingRequest
+from pennylane_qstore.ionq.jobs.results import fetch_results, pack
 from pennylane_qstore.ionq.ledger.ledger import Ledger, State
 from pennylane_qstore.ionq.messages.responses import JobState
 
@@ -209,14 +209,14 @@ def test_one_failure_does_not_lose_the_others(emulator, client, marked_request):
 def test_an_unforeseen_failure_does_not_lose_the_others(
     emulator, client, marked_request, monkeypatch
 ):
-    take = JobRunner._take
+    add = PendingRequest.add
 
-    def broken(self, job, row, got):
-        if job.index == 1:
+    def broken(self, row, outcome):
+        if self.record.index == 1:
             raise ZeroDivisionError("in the midst of it")
-        take(self, job, row, got)
+        add(self, row, outcome)
 
-    monkeypatch.setattr(JobRunner, "_take", broken)
+    monkeypatch.setattr(PendingRequest, "add", broken)
     with pytest.raises(QStoreError, match="ZeroDivisionError: in the midst") as failed:
         client.run([marked_request(2), marked_request(3), marked_request(1)])
     details = failed.value.details
@@ -419,7 +419,7 @@ def test_a_row_that_ends_elsewhere_while_it_is_given_up_keeps_its_results(
 
     (first,) = client_for(emulator.url).run([request_of(1)])
     ledger = Late(tmp_path / "ledger.sqlite3")
-    begin_jobs(ledger, "http://127.0.0.1:1/v0.4", [request_of(1)], [("r", 0, 0)])
+    begin_requests(ledger, "http://127.0.0.1:1/v0.4", [request_of(1)], [("r", 0, 0)])
     client = client_for(emulator.url, ledger=ledger)
     (second,) = client.run([request_of(1)], keys=[("r", 0, 0)])
     assert second.job_ids == ("elsewhere",)
@@ -432,7 +432,7 @@ def test_a_job_in_flight_elsewhere_is_not_paid_again(tmp_path, client_for, reque
     ledger = Ledger(tmp_path / "ledger.sqlite3")
     with Emulator() as emulator:
         client = client_for(emulator.url, ledger=ledger)
-        (job,) = begin_jobs(ledger, "https://api.ionq.co/v0.4", [request_of(1)], [("r", 0, 0)])
+        (job,) = begin_requests(ledger, "https://api.ionq.co/v0.4", [request_of(1)], [("r", 0, 0)])
         ledger.submitted(job.rows[0][0].id, "some-job")
         with pytest.raises(LedgerError, match=r"api\.ionq\.co"):
             client.run([request_of(1)], keys=[("r", 0, 0)])
@@ -596,7 +596,7 @@ def test_what_came_of_a_job_that_failed_in_part_is_aggregated_too():
     paths = []
     state = JobState("j", "failed")
     got = asyncio.run(
-        harvest(Service(), state, Traffic(), circuits=2, qubits=1, aggregation="voting")
+        fetch_results(Service(), state, Traffic(), circuits=2, qubits=1, aggregation="voting")
     )
     assert paths == ["/jobs/a/results/probabilities?aggregation=voting"]
     assert list(got.failures) == [1]

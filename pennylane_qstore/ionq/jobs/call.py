@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections import deque
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -14,7 +13,13 @@ from pennylane_qstore.errors import (
     JobTimeout,
     QStoreError,
 )
-from pennylane_qstore.ionq.jobs.runner import Job, JobResult, JobRunner, intent_for
+from pennylane_qstore.ionq.jobs.request_runner import (
+    JobResult,
+    PendingRequest,
+    RequestRunner,
+    intent_for,
+)
+from pennylane_qstore.ionq.jobs.runner import JobRecord
 from pennylane_qstore.ionq.ledger.database import default_path
 from pennylane_qstore.ionq.ledger.ledger import JobKey, Ledger, State, key_conflict
 from pennylane_qstore.ionq.messages.job_request import JobRequest
@@ -22,79 +27,106 @@ from pennylane_qstore.ionq.messages.job_request import JobRequest
 Keys = Sequence[JobKey | tuple[str, int, int] | None]
 
 
-def begin_jobs(
+def begin_requests(
     ledger: Ledger,
     service: str,
     requests: Sequence[JobRequest],
     keys: Keys | None = None,
     estimates: Sequence[float | None] | None = None,
-) -> list[Job]:
-    """Intents of all requests, in one transaction, and what the ledger has for their keys.
+) -> list[PendingRequest]:
+    """Write the intents of all requests down, in one transaction; look up those with a key.
 
     Runs in the calling thread, so that the loop does not wait for the disk.
+
+    Args:
+        ledger: where the intents go.
+        service: base URL.
+        requests: the requests of a call.
+        keys: for each request ``(run, step, chunk)`` or ``None``.
+        estimates: expected price of each request in US dollars, or ``None``.
+
+    Returns:
+        One pending request for each, with the rows that the ledger has for it.
 
     Raises:
         ConfigurationError: keys or estimates do not fit, or a body is too large.
         LedgerError: a key was used with another payload.
     """
     count = len(requests)
-    wanted = [None if key is None else _key(key) for key in keys or [None] * count]
+    checked = [None if key is None else _checked_key(key) for key in keys or [None] * count]
     prices = list(estimates or [None] * count)
-    if len(wanted) != count or len(prices) != count:
+    if len(checked) != count or len(prices) != count:
         raise ConfigurationError(
             f"{count} requests take {count} keys and estimates; "
-            f"got {len(wanted)} and {len(prices)}."
+            f"got {len(checked)} and {len(prices)}."
         )
-    given = [key for key in wanted if key is not None]
+    given = [key for key in checked if key is not None]
     if len(set(given)) != len(given):
         raise ConfigurationError("Two requests of one call have the same key.")
-    jobs = [
-        Job(i, request, request.payload_sha256, key, price, deque())
-        for i, (request, key, price) in enumerate(zip(requests, wanted, prices, strict=True))
-    ]
-    fresh = []
-    for job in jobs:
-        job.request.check_size()
-        if job.key is not None:
-            for row in ledger.history(job.key):
-                if row.payload_sha256 != job.sha256:
-                    raise key_conflict(job.key)
-                job.rows.append((row, False))
-        if not job.rows:
-            fresh.append(job)
+    pending = [
+        PendingRequest(
+            request, request.payload_sha256, key, price,
+            JobRecord(i, len(request.circuits), request.dry_run),
+        )
+        for i, (request, key, price) in enumerate(zip(requests, checked, prices, strict=True))
+    ]  # fmt: skip
+    for entry in pending:
+        entry.request.check_size()
+        if entry.key is not None:
+            for row in ledger.history(entry.key):
+                if row.payload_sha256 != entry.sha256:
+                    raise key_conflict(entry.key)
+                entry.rows.append((row, False))
+    fresh = [entry for entry in pending if not entry.rows]
     intents = [
-        intent_for(job.request, job.sha256, service, key=job.key, estimated_usd=job.estimated_usd)
-        for job in fresh
+        intent_for(e.request, e.sha256, service, key=e.key, estimated_usd=e.estimated_usd)
+        for e in fresh
     ]
     rows = ledger.begin(intents) if intents else []
-    for job, (row, own) in zip(fresh, rows, strict=True):
-        job.rows.append((row, own))
+    for entry, (row, own) in zip(fresh, rows, strict=True):
+        entry.rows.append((row, own))
         if own:
-            job.body = job.request.body(row.token)
-    return jobs
+            entry.body = entry.request.body(row.token)
+    return pending
 
 
-async def run_jobs(runner: JobRunner, jobs: list[Job]) -> list[JobResult | BaseException]:
-    """Run all jobs at the same time, each to its end. On the loop."""
-    tasks = [asyncio.create_task(runner.run(job)) for job in jobs]
+async def run_requests(
+    runner: RequestRunner, pending: list[PendingRequest]
+) -> list[JobResult | BaseException]:
+    """Run all requests at the same time, each to its end. On the loop.
+
+    Args:
+        runner: of the call.
+        pending: from :func:`begin_requests`.
+
+    Returns:
+        A result or an error for each.
+    """
+    tasks = [asyncio.create_task(runner.run(entry)) for entry in pending]
     try:
         return await asyncio.gather(*tasks, return_exceptions=True)
     except asyncio.CancelledError:
         # Whoever has a POST on its way finishes it; the others stop at once.
         await asyncio.gather(*tasks, return_exceptions=True)
-        for job in jobs:
-            for row, own in job.rows:
-                if own and not job.started:
-                    call = runner.ledger.rejected
-                    reason = "interrupted before it was sent"
-                    await runner.ledger.off_loop(call, row.id, reason)
+        unsent = [row for e in pending if not e.started for row, own in e.rows if own]
+        for row in unsent:
+            reason = "interrupted before it was sent"
+            await runner.ledger.off_loop(runner.ledger.rejected, row.id, reason)
         raise
 
 
-def results_of(
-    jobs: list[Job], ends: list[JobResult | BaseException], ledger: Ledger
+def collect_results(
+    pending: list[PendingRequest], ends: list[JobResult | BaseException], ledger: Ledger
 ) -> list[JobResult]:
-    """The results, or one error that carries everything that did arrive.
+    """Return the results, or raise one error that carries everything that did arrive.
+
+    Args:
+        pending: the requests of a call.
+        ends: a result or an error for each.
+        ledger: for the hint how to go on.
+
+    Returns:
+        One result per request.
 
     Raises:
         QStoreError: of the kind of the first failure; a plain one, with its cause, for an
@@ -106,21 +138,27 @@ def results_of(
         if isinstance(end, QStoreError):
             errors[index] = end
         elif isinstance(end, Exception):
-            errors[index] = _unexpected(jobs[index], end)
+            errors[index] = _unexpected(pending[index], end)
         elif isinstance(end, BaseException):
             raise end
         results.append(end if isinstance(end, JobResult) else None)
     if errors:
-        _raise_one(jobs, results, errors, ledger)
+        _raise_one(pending, results, errors, ledger)
     return [result for result in results if result is not None]
 
 
-def farewell(jobs: list[Job], ledger: Ledger, at_once: bool) -> str:
-    """What to say to whom interrupts."""
-    rows = [ledger.get(job.row_ids[-1]) for job in jobs if job.row_ids]
+def interrupt_message(pending: list[PendingRequest], ledger: Ledger, at_once: bool) -> str:
+    """Return the message for KeyboardInterrupt.
+
+    Args:
+        pending: the requests of a call.
+        ledger: where their jobs are.
+        at_once: whether a POST on its way was not waited for.
+    """
+    rows = [ledger.get(entry.record.row_ids[-1]) for entry in pending if entry.record.row_ids]
     in_flight = [row.job_id for row in rows if row.state is State.SUBMITTED and row.job_id]
     parts = ["Interrupted."]
-    where = where_is(ledger)
+    where = ledger_option(ledger)
     if at_once and ledger.path is not None:
         parts.append(
             f"A POST may have been cut off: `qstore resume{where}` looks for its job, too."
@@ -132,7 +170,7 @@ def farewell(jobs: list[Job], ledger: Ledger, at_once: bool) -> str:
         )
     elif in_flight:
         # Only a job with a key is found by the same program; without one it would be paid again.
-        again = "The same command again or " if all(job.key for job in jobs) else ""
+        again = "The same command again or " if all(entry.key for entry in pending) else ""
         parts.append(
             f"In flight: {', '.join(in_flight)}. {again}`qstore resume{where}` gets the results, "
             f"`qstore jobs cancel {in_flight[0]}{where}` cancels."
@@ -140,29 +178,29 @@ def farewell(jobs: list[Job], ledger: Ledger, at_once: bool) -> str:
     return " ".join(parts)
 
 
-def where_is(ledger: Ledger) -> str:
-    """The option that a command needs to find this ledger."""
+def ledger_option(ledger: Ledger) -> str:
+    """Return the option that a command needs to find this ledger."""
     if ledger.path is None or ledger.path == default_path():
         return ""
     return f" --ledger {shlex.quote(str(ledger.path))}"
 
 
-def _unexpected(job: Job, error: Exception) -> QStoreError:
-    """A fault of ours, or of a disk: what the other jobs gave must not go down with it."""
+def _unexpected(entry: PendingRequest, error: Exception) -> QStoreError:
+    """Wrap a fault of ours, or of a disk: the results of other jobs must not go down with it."""
     wrapped = QStoreError(
-        f"Request {job.index} ended with an unexpected {type(error).__name__}: {error}",
-        job_ids=job.job_ids,
+        f"Request {entry.record.index} ended with an unexpected {type(error).__name__}: {error}",
+        job_ids=entry.record.job_ids,
     )
     wrapped.__cause__ = error
     return wrapped
 
 
-def _came(job: Job) -> JobResult | None:
-    return job.result() if any(h is not None for h in job.histograms) else None
+def _partial(entry: PendingRequest) -> JobResult | None:
+    return entry.result() if any(h is not None for h in entry.histograms) else None
 
 
 def _raise_one(
-    jobs: list[Job],
+    pending: list[PendingRequest],
     results: list[JobResult | None],
     errors: dict[int, QStoreError],
     ledger: Ledger,
@@ -171,21 +209,23 @@ def _raise_one(
     index = min(errors, key=lambda i: (not isinstance(errors[i], AmbiguousSubmission), i))
     first = errors[index]
     for number, error in errors.items():
-        results[number] = error.details.get("partial") or _came(jobs[number])
-    more = f" ({len(errors)} of {len(jobs)} jobs failed.)" if len(jobs) > 1 else ""
-    how = "The client's resume()" if ledger.path is None else f"`qstore resume{where_is(ledger)}`"
-    hint = f" {how} fetches it later." if isinstance(first, JobTimeout) else ""
-    ids = [job_id for job in jobs for job_id in job.job_ids]
+        results[number] = error.details.get("partial") or _partial(pending[number])
+    many = f" ({len(errors)} of {len(pending)} jobs failed.)" if len(pending) > 1 else ""
+    way = "The client's resume()"
+    if ledger.path is not None:
+        way = f"`qstore resume{ledger_option(ledger)}`"
+    hint = f" {way} fetches it later." if isinstance(first, JobTimeout) else ""
+    ids = [job_id for entry in pending for job_id in entry.record.job_ids]
     # Where the ledger could not write an id down, only the error knows it.
     ids += [job_id for error in errors.values() for job_id in error.job_ids if job_id not in ids]
     details = {name: value for name, value in first.details.items() if name != "partial"}
     details.update(
-        results=results, failed=sorted(errors), errors=[errors.get(i) for i in range(len(jobs))]
+        results=results, failed=sorted(errors), errors=[errors.get(i) for i in range(len(pending))]
     )
-    raise type(first)(f"{first}{more}{hint}", job_ids=ids, **details) from first.__cause__
+    raise type(first)(f"{first}{many}{hint}", job_ids=ids, **details) from first.__cause__
 
 
-def _key(key: JobKey | tuple[str, int, int]) -> JobKey:
+def _checked_key(key: JobKey | tuple[str, int, int]) -> JobKey:
     run, step, chunk = key
     if not isinstance(run, str) or not run:
         raise ConfigurationError(f"A key is (run name, step, chunk); got {tuple(key)!r}.")

@@ -28,15 +28,34 @@ class Cost(NamedTuple):
 
 
 async def read_cost(api: Api, job_id: str, traffic: Traffic) -> Cost:
-    """Ask what a job cost."""
+    """Ask the service for the price of a job.
+
+    Args:
+        api: the service.
+        job_id: IonQ's id.
+        traffic: counters.
+
+    Returns:
+        Bill and estimate.
+
+    Raises:
+        QStoreError: the price cannot be read.
+    """
     answer = await api.read_object(f"/jobs/{check_id(job_id)}/cost", "The cost", traffic)
     return Cost(_usd(answer.get("cost")), _usd(answer.get("estimated_cost")))
 
 
-async def book(
+async def record_cost(
     api: Api, ledger: Ledger, row: Submission, job_id: str, traffic: Traffic
 ) -> float | None:
     """Read the bill of a job that ended and write it down; a failure to do so is logged.
+
+    Args:
+        api: the service.
+        ledger: where the bill goes.
+        row: of the job.
+        job_id: IonQ's id.
+        traffic: counters.
 
     Returns:
         The bill in US dollars; ``None`` on simulators, which cost nothing and are not asked,
@@ -49,15 +68,15 @@ async def book(
     except QStoreError as error:
         logger.warning("The cost of job %s could not be read: %s", job_id, error)
         return None
-    if cost.billed_usd is not None:
-        try:
-            await ledger.off_loop(ledger.billed, row.id, cost.billed_usd)
-        except LedgerError as error:
-            # The results are here; `qstore jobs reconcile` asks for missing bills.
-            logger.warning("The bill of job %s, %s USD, is not written down: %s",
-                           job_id, cost.billed_usd, error)  # fmt: skip
-    else:
+    if cost.billed_usd is None:
         logger.info("Job %s has no bill yet; `qstore jobs reconcile` asks again.", job_id)
+        return None
+    try:
+        await ledger.off_loop(ledger.billed, row.id, cost.billed_usd)
+    except LedgerError as error:
+        # The results are here; `qstore jobs reconcile` asks for missing bills.
+        logger.warning("The bill of job %s, %s USD, is not written down: %s",
+                       job_id, cost.billed_usd, error)  # fmt: skip
     return cost.billed_usd
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -32,22 +32,38 @@ _T = TypeVar("_T")
 
 
 class CircuitFailure(NamedTuple):
-    """Why a circuit has no result: IonQ's code and message, and the job that says so."""
+    """The reason why a circuit has no result.
+
+    Attributes:
+        code: IonQ's code, or the state of the job.
+        message: IonQ's message.
+        job_id: the job that failed.
+    """
 
     code: str
     message: str
     job_id: str
 
 
-@dataclass(slots=True)
-class Harvest:
-    """What a job gave, by index of circuit: a histogram, or a failure."""
+@dataclass(frozen=True, slots=True)
+class JobOutcome:
+    """Results of one job that ended.
+
+    Attributes:
+        histograms: in the order of the circuits sent; ``None`` for those that failed, empty
+            for a dry run.
+        failures: by index of circuit, for every circuit without a histogram.
+        qubits: of each circuit.
+        run_s: run time on the service's clock, in seconds, where it tells.
+    """
 
     histograms: list[Histogram | None]
-    failures: dict[int, CircuitFailure] = field(default_factory=dict)
+    failures: dict[int, CircuitFailure]
+    qubits: int
+    run_s: float | None = None
 
 
-async def harvest(
+async def fetch_results(
     api: Api,
     state: JobState,
     traffic: Traffic,
@@ -56,51 +72,44 @@ async def harvest(
     qubits: int,
     aggregation: str | None = None,
     ordered: bool = True,
-) -> Harvest:
+) -> JobOutcome:
     """Fetch and validate the results of a job that completed or failed.
 
     Args:
         api: the service.
         state: the job, terminal.
         traffic: counters.
-        circuits: how many were sent.
-        qubits: of each.
-        aggregation: asked of the service, where the job was debiased.
+        circuits: number of circuits sent.
+        qubits: of each circuit.
+        aggregation: way in which a debiased job's results are combined, asked of the service.
         ordered: whether the order of ids may be believed at all (never on a QPU).
+
+    Returns:
+        A histogram or a failure for each circuit.
 
     Raises:
         InvalidResponse: a histogram is invalid, or circuits are missing, too many, or cannot
             be told apart.
+        ServiceError, ConnectionFailed: the results cannot be read.
     """
+    fetcher = _Fetcher(api, state, traffic, circuits, qubits, aggregation)
     if circuits == 1:
-        if state.status != "completed":
-            return Harvest([None], {0: failure_of(state)})
-        path = f"/jobs/{state.id}/results/probabilities"
-        return Harvest(
-            [
-                await _fetch(
-                    api, state, path, traffic, aggregation,
-                    lambda data: parse_histogram(parse_object(data, "The results"), qubits),
-                )
-            ]
-        )  # fmt: skip
-    if state.status == "completed":
-        aggregate = await _fetch(
-            api, state, f"/jobs/{state.id}/results/probabilities/aggregated", traffic, aggregation,
-            lambda data: _of_this_job(parse_aggregate(data, qubits), state),
-        )  # fmt: skip
-        if ordered and in_order(state.child_ids, list(aggregate), circuits):
-            return Harvest(list(aggregate.values()))
+        histograms, failures = await fetcher.single()
     else:
-        aggregate = {}
-    return await _by_child(api, state, aggregate, traffic, circuits, qubits, aggregation)
+        histograms, failures = await fetcher.multiple(ordered)
+    return JobOutcome(histograms, failures, qubits, state.run_s)
 
 
 def in_order(child_ids: Sequence[str], keys: Sequence[str], circuits: int) -> bool:
-    """Whether ids prove the order of circuits.
+    """Return whether ids prove the order of circuits.
 
     They do if the children are as many as the circuits, were created in this order (UUIDv7,
     ascending), and the results stand in it too.
+
+    Args:
+        child_ids: ids of the children, as the job lists them.
+        keys: ids by which the results come.
+        circuits: number of circuits sent.
     """
     return (
         len(child_ids) == circuits and list(child_ids) == list(keys) and ascending_uuid7(child_ids)
@@ -108,19 +117,19 @@ def in_order(child_ids: Sequence[str], keys: Sequence[str], circuits: int) -> bo
 
 
 def failure_of(state: JobState) -> CircuitFailure:
-    """Why a job has no results."""
+    """Return why a job has no results."""
     code = state.failure_code or state.status
     return CircuitFailure(code, state.failure_message or f"the job is {state.status}", state.id)
 
 
 def pack(histograms: Sequence[Histogram | None]) -> bytes:
-    """Histograms as compact JSON, exact to the last bit (see :func:`unpack`)."""
+    """Return histograms as compact JSON, exact to the last bit (see :func:`unpack`)."""
     value = [None if h is None else [h.states, h.probabilities] for h in histograms]
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def unpack(data: bytes) -> list[Histogram | None]:
-    """What :func:`pack` packed."""
+    """Return the histograms that :func:`pack` packed."""
     return [
         None
         if entry is None
@@ -129,59 +138,24 @@ def unpack(data: bytes) -> list[Histogram | None]:
     ]
 
 
-def _of_this_job(aggregate: dict[str, Histogram], state: JobState) -> dict[str, Histogram]:
-    # Inside the decoding, so that a body that was garbled on the way is read again.
-    strangers = set(aggregate) - set(state.child_ids)
-    if state.child_ids and strangers:
-        raise InvalidResponse(
-            f"Job {state.id} has results of {len(strangers)} circuits that were not sent.",
-            job_ids=[state.id],
-        )
-    return aggregate
-
-
-async def _by_child(
-    api: Api,
-    state: JobState,
-    aggregate: dict[str, Histogram],
-    traffic: Traffic,
-    circuits: int,
-    qubits: int,
-    aggregation: str | None,
-) -> Harvest:
-    children = await api.children(state.id, traffic)
-    if not children and state.status != "completed":
-        # The job failed as a whole, before it was split.
-        return Harvest([None] * circuits, dict.fromkeys(range(circuits), failure_of(state)))
-    ids = await circuit_order(api, state, children, traffic, circuits)
-    _of_this_job(aggregate, replace(state, child_ids=tuple(ids)))
-    by_id = {child.id: child for child in children}
-    result = Harvest([None] * circuits)
-    for index, child_id in enumerate(ids):
-        child = by_id.get(child_id)
-        if child_id in aggregate:
-            result.histograms[index] = aggregate[child_id]
-        elif child is not None and child.status == "completed":
-            single = await harvest(
-                api, child, traffic, circuits=1, qubits=qubits, aggregation=aggregation
-            )
-            result.histograms[index] = single.histograms[0]
-        elif child is not None and child.is_terminal:
-            result.failures[index] = failure_of(child)
-        elif state.status != "completed":
-            result.failures[index] = failure_of(state)
-        else:
-            raise InvalidResponse(
-                f"Job {state.id} is completed, but circuit {index} has no result.",
-                job_ids=[state.id],
-            )
-    return result
-
-
 async def circuit_order(
     api: Api, state: JobState, children: list[JobState], traffic: Traffic, circuits: int
 ) -> list[str]:
-    """Child ids in the order of circuits: by name, or else as the parent lists them."""
+    """Return child ids in the order of circuits: by name, or else as the parent lists them.
+
+    Args:
+        api: the service.
+        state: the parent job.
+        children: its children, in any order.
+        traffic: counters.
+        circuits: number of circuits sent.
+
+    Returns:
+        One id per circuit.
+
+    Raises:
+        InvalidResponse: the children do not fit the circuits.
+    """
     names: dict[str, str] = {}
     for child in children:
         if child.name is not None and names.setdefault(child.name, child.id) != child.id:
@@ -211,29 +185,101 @@ async def circuit_order(
     return list(child_ids)
 
 
-async def _fetch(
-    api: Api,
-    state: JobState,
-    path: str,
-    traffic: Traffic,
-    aggregation: str | None,
-    decode: Callable[[bytes], _T],
-) -> _T:
-    """Read results at the fixed place; where there is nothing, at the places the job names."""
-    places = [path]
-    if state.artifact_id is not None:
-        places.append(f"/jobs/{state.id}/artifacts/{state.artifact_id}")
-    query = f"?aggregation={aggregation}" if aggregation else ""
-    for place in places:
-        try:
-            return await api.read_results(place + query, decode, traffic)
-        except ServiceError as error:
-            if error.details.get("status") != 404:
-                raise
-    if state.results_url is not None:
-        named = api.transport.endpoint.own_path(state.results_url)
-        if named not in places:
-            return await api.read_results(named, decode, traffic)
-    raise InvalidResponse(
-        f"Job {state.id} is completed, but the service has no results for it.", job_ids=[state.id]
-    )
+@dataclass(frozen=True, slots=True)
+class _Fetcher:
+    """Reads the results of one job."""
+
+    api: Api
+    state: JobState
+    traffic: Traffic
+    circuits: int
+    qubits: int
+    aggregation: str | None
+
+    async def single(self) -> tuple[list[Histogram | None], dict[int, CircuitFailure]]:
+        """Return the histogram of a job of one circuit, or its failure."""
+        if self.state.status != "completed":
+            return [None], {0: failure_of(self.state)}
+        return [await self._histogram(self.state)], {}
+
+    async def multiple(
+        self, ordered: bool
+    ) -> tuple[list[Histogram | None], dict[int, CircuitFailure]]:
+        """Return what a multi-circuit job gave, in one request where the order is certain."""
+        aggregate: dict[str, Histogram] = {}
+        if self.state.status == "completed":
+            path = f"/jobs/{self.state.id}/results/probabilities/aggregated"
+            aggregate = await self._read(
+                self.state, path,
+                lambda data: self._own(parse_aggregate(data, self.qubits), self.state.child_ids),
+            )  # fmt: skip
+            if ordered and in_order(self.state.child_ids, list(aggregate), self.circuits):
+                return [*aggregate.values()], {}
+        return await self._by_child(aggregate)
+
+    async def _by_child(
+        self, aggregate: dict[str, Histogram]
+    ) -> tuple[list[Histogram | None], dict[int, CircuitFailure]]:
+        state = self.state
+        histograms: list[Histogram | None] = [None] * self.circuits
+        children = await self.api.children(state.id, self.traffic)
+        if not children and state.status != "completed":
+            # The job failed as a whole, before it was split.
+            return histograms, dict.fromkeys(range(self.circuits), failure_of(state))
+        failures: dict[int, CircuitFailure] = {}
+        ids = await circuit_order(self.api, state, children, self.traffic, self.circuits)
+        self._own(aggregate, ids)
+        by_id = {child.id: child for child in children}
+        for index, child_id in enumerate(ids):
+            child = by_id.get(child_id)
+            if child_id in aggregate:
+                histograms[index] = aggregate[child_id]
+            elif child is not None and child.status == "completed":
+                histograms[index] = await self._histogram(child)
+            elif child is not None and child.is_terminal:
+                failures[index] = failure_of(child)
+            elif state.status != "completed":
+                failures[index] = failure_of(state)
+            else:
+                raise InvalidResponse(
+                    f"Job {state.id} is completed, but circuit {index} has no result.",
+                    job_ids=[state.id],
+                )
+        return histograms, failures
+
+    def _own(self, aggregate: dict[str, Histogram], ids: Sequence[str]) -> dict[str, Histogram]:
+        # Called inside the decoding, so that a body that was garbled on the way is read again.
+        strangers = set(aggregate) - set(ids)
+        if ids and strangers:
+            raise InvalidResponse(
+                f"Job {self.state.id} has results of {len(strangers)} circuits that were not sent.",
+                job_ids=[self.state.id],
+            )
+        return aggregate
+
+    async def _histogram(self, state: JobState) -> Histogram:
+        return await self._read(
+            state, f"/jobs/{state.id}/results/probabilities",
+            lambda data: parse_histogram(parse_object(data, "The results"), self.qubits),
+        )  # fmt: skip
+
+    async def _read(self, state: JobState, path: str, decode: Callable[[bytes], _T]) -> _T:
+        """Read results at the fixed place; where there is nothing, at the places the job names."""
+        places = [path]
+        if state.artifact_id is not None:
+            places.append(f"/jobs/{state.id}/artifacts/{state.artifact_id}")
+        query = f"?aggregation={self.aggregation}" if self.aggregation else ""
+        for place in places:
+            try:
+                return await self.api.read_results(place + query, decode, self.traffic)
+            except ServiceError as error:
+                if error.details.get("status") != 404:
+                    raise
+        if state.results_url is not None:
+            named = self.api.transport.endpoint.own_path(state.results_url)
+            if named not in places:
+                return await self.api.read_results(named, decode, self.traffic)
+        raise InvalidResponse(
+            f"Job {state.id} is completed, but the service has no results for it.",
+            job_ids=[state.id],
+        )

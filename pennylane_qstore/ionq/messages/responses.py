@@ -81,6 +81,20 @@ class JobState:
         """True where the job has ended, well or badly."""
         return self.status in TERMINAL
 
+    @property
+    def queue_s(self) -> float | None:
+        """Time in the queue on the service's clock, in seconds, where it tells."""
+        if self.submitted_at is None or self.started_at is None:
+            return None
+        return max(self.started_at - self.submitted_at, 0.0)
+
+    @property
+    def run_s(self) -> float | None:
+        """Run time on the service's clock, in seconds, where it tells."""
+        if self.started_at is None or self.completed_at is None:
+            return None
+        return max(self.completed_at - self.started_at, 0.0)
+
 
 class JobPage(NamedTuple):
     """One page of ``GET /jobs``: entries and the cursor of the next page."""

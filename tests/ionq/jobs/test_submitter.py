@@ -17,7 +17,7 @@ from pennylane_qstore.errors import (
 )
 from pennylane_qstore.ionq.http import transport
 from pennylane_qstore.ionq.http.retry import RetryPolicy
-from pennylane_qstore.ionq.jobs.call import begin_jobs
+from pennylane_qstore.ionq.jobs.call import begin_requests
 from pennylane_qstore.ionq.ledger.lease import new_owner
 from pennylane_qstore.ionq.ledger.ledger import JobKey, Ledger, State
 
@@ -260,7 +260,7 @@ def test_an_intent_left_by_a_dead_process_is_adopted(tmp_path, client_for, reque
     with Emulator() as emulator:
         ledger = Ledger(tmp_path / "ledger.sqlite3")
         client = client_for(emulator.url, ledger=ledger, retry_policy=POLICY)
-        (job,) = begin_jobs(ledger, emulator.url, [request_of(2)], [("r", 0, 0)])
+        (job,) = begin_requests(ledger, emulator.url, [request_of(2)], [("r", 0, 0)])
         row = job.rows[0][0]
 
         async def post():
@@ -283,7 +283,7 @@ def test_a_living_owner_is_waited_for(tmp_path, client_for, request_of):
         ledger = Ledger(tmp_path / "ledger.sqlite3")
         other = client_for(emulator.url, ledger=ledger)
         (job_result,) = other.run([request_of(2)])
-        (job,) = begin_jobs(ledger, emulator.url, [request_of(2)], [("r", 0, 0)])
+        (job,) = begin_requests(ledger, emulator.url, [request_of(2)], [("r", 0, 0)])
         row = job.rows[0][0]
         got = []
         client = client_for(emulator.url, ledger=Ledger(ledger.path), retry_policy=POLICY)
@@ -343,7 +343,7 @@ def test_a_row_that_gets_its_job_just_before_its_lease_is_taken_is_not_sent_agai
         ledger = Late(tmp_path / "ledger")
         client = client_for(emulator.url, ledger=ledger, retry_policy=RetryPolicy(settle_s=0))
         (first,) = client.run([request_of(2)])
-        begin_jobs(ledger, emulator.url, [request_of(2)], [("r", 0, 0)])
+        begin_requests(ledger, emulator.url, [request_of(2)], [("r", 0, 0)])
         (second,) = client.run([request_of(2)], keys=[("r", 0, 0)])
         assert second.job_id == first.job_id
         assert emulator.stats()["posts"] == 1
