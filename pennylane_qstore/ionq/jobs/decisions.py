@@ -1,4 +1,4 @@
-"""The rules of a submission as a table: what is known x what happened -> entry and action.
+"""The rules of a submission as a table: doubt x outcome -> entry in the ledger and action.
 
 IonQ's API has no idempotency key, so that a POST may be repeated only where it surely created
 no job. The table is the whole policy; :class:`Submitter` only carries it out.
@@ -7,6 +7,7 @@ no job. The table is the whole policy; :class:`Submitter` only carries it out.
 from __future__ import annotations
 
 from enum import Enum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from pennylane_qstore.ionq.ledger.ledger import State
@@ -15,13 +16,6 @@ FREE = frozenset({"simulator"})
 """Backends on which a job too many costs nothing."""
 ON_AMBIGUOUS = ("raise", "resubmit")
 """Allowed values of the option of this name."""
-
-
-class Standing(Enum):
-    """Knowledge about the earlier POSTs of a row."""
-
-    CLEAR = "no POST of this row can have created a job"
-    DOUBTFUL = "the answer to an earlier POST was lost: there may be a job"
 
 
 class SubmissionOutcome(Enum):
@@ -58,49 +52,44 @@ class Action(Enum):
 
 
 class Decision(NamedTuple):
-    """A cell of the table.
+    """What follows from an outcome.
 
     Attributes:
-        entry: state written to the ledger, before the action; ``None`` writes nothing.
-        action: next step.
+        clear: state written to the ledger if no earlier POST of the row can have created a
+            job; ``None`` writes nothing.
+        doubtful: the same if the answer to an earlier POST was lost. "Surely no job from this
+            POST" says nothing of that one: the row stays ambiguous.
+        action: next step, after the entry.
     """
 
-    entry: State | None
+    clear: State | None
+    doubtful: State | None
     action: Action
 
-
-_POST_DECISIONS: dict[SubmissionOutcome, Decision] = {
-    SubmissionOutcome.ACCEPTED: Decision(State.SUBMITTED, Action.RETURN),
-    SubmissionOutcome.REFUSED: Decision(State.REJECTED, Action.RAISE),
-    SubmissionOutcome.BUSY: Decision(None, Action.PAUSE),
-    SubmissionOutcome.TOO_BUSY: Decision(State.REJECTED, Action.RAISE),
-    SubmissionOutcome.NOT_SENT: Decision(None, Action.PAUSE),
-    SubmissionOutcome.UNREACHABLE: Decision(State.REJECTED, Action.RAISE),
-    SubmissionOutcome.LOST: Decision(State.AMBIGUOUS, Action.SEARCH),
-    SubmissionOutcome.INTERRUPTED: Decision(State.REJECTED, Action.RAISE),
-    SubmissionOutcome.READY: Decision(None, Action.SEND),
-    SubmissionOutcome.TAKEN_OVER: Decision(None, Action.ADOPT),
-}
-_SEARCH_DECISIONS: dict[SubmissionOutcome, Decision] = {
-    SubmissionOutcome.FOUND: Decision(State.SUBMITTED, Action.RETURN),
-    SubmissionOutcome.ABSENT: Decision(None, Action.SEND),
-    SubmissionOutcome.ABSENT_TOO_OFTEN: Decision(None, Action.RAISE),
-    SubmissionOutcome.ABSENT_UNSENDABLE: Decision(None, Action.LEAVE),
-    SubmissionOutcome.ABSENT_COSTLY: Decision(None, Action.RAISE),
-    SubmissionOutcome.UNREADABLE: Decision(None, Action.RAISE),
-}
+    def entry(self, doubtful: bool) -> State | None:
+        """Return the state to write."""
+        return self.doubtful if doubtful else self.clear
 
 
-def _in_doubt(decision: Decision) -> Decision:
-    # "Surely no job from this POST" says nothing of the earlier one: the row stays ambiguous.
-    if decision.entry is State.REJECTED:
-        return decision._replace(entry=State.AMBIGUOUS)
-    return decision
-
-
-DECISIONS: dict[tuple[Standing, SubmissionOutcome], Decision] = {
-    **{(Standing.CLEAR, outcome): cell for outcome, cell in _POST_DECISIONS.items()},
-    **{(Standing.DOUBTFUL, outcome): _in_doubt(cell) for outcome, cell in _POST_DECISIONS.items()},
-    **{(Standing.DOUBTFUL, outcome): cell for outcome, cell in _SEARCH_DECISIONS.items()},
-}
-"""Every case that can occur; a row is searched for only once it is doubtful."""
+DECISIONS = MappingProxyType(
+    {
+        SubmissionOutcome.ACCEPTED: Decision(State.SUBMITTED, State.SUBMITTED, Action.RETURN),
+        SubmissionOutcome.REFUSED: Decision(State.REJECTED, State.AMBIGUOUS, Action.RAISE),
+        SubmissionOutcome.BUSY: Decision(None, None, Action.PAUSE),
+        SubmissionOutcome.TOO_BUSY: Decision(State.REJECTED, State.AMBIGUOUS, Action.RAISE),
+        SubmissionOutcome.NOT_SENT: Decision(None, None, Action.PAUSE),
+        SubmissionOutcome.UNREACHABLE: Decision(State.REJECTED, State.AMBIGUOUS, Action.RAISE),
+        SubmissionOutcome.LOST: Decision(State.AMBIGUOUS, State.AMBIGUOUS, Action.SEARCH),
+        SubmissionOutcome.INTERRUPTED: Decision(State.REJECTED, State.AMBIGUOUS, Action.RAISE),
+        SubmissionOutcome.READY: Decision(None, None, Action.SEND),
+        SubmissionOutcome.TAKEN_OVER: Decision(None, None, Action.ADOPT),
+        # A row is searched for only once it is doubtful.
+        SubmissionOutcome.FOUND: Decision(None, State.SUBMITTED, Action.RETURN),
+        SubmissionOutcome.ABSENT: Decision(None, None, Action.SEND),
+        SubmissionOutcome.ABSENT_TOO_OFTEN: Decision(None, None, Action.RAISE),
+        SubmissionOutcome.ABSENT_UNSENDABLE: Decision(None, None, Action.LEAVE),
+        SubmissionOutcome.ABSENT_COSTLY: Decision(None, None, Action.RAISE),
+        SubmissionOutcome.UNREADABLE: Decision(None, None, Action.RAISE),
+    }
+)
+"""Entry and action for every outcome."""

@@ -25,7 +25,6 @@ from pennylane_qstore.ionq.jobs.decisions import (
     FREE,
     ON_AMBIGUOUS,
     Action,
-    Standing,
     SubmissionOutcome,
 )
 from pennylane_qstore.ionq.jobs.job_finder import JobFinder, ambiguous_error
@@ -81,7 +80,7 @@ class _Sending:
     body: bytes | None
     traffic: Traffic
     owner: str
-    standing: Standing
+    doubtful: bool  # the answer to an earlier POST was lost
     settle_s: float
     posts: int = 0  # of this row, another process's included
     failures: int = 0  # own POSTs that were lost or did not reach the service
@@ -125,7 +124,7 @@ class Submitter:
             LedgerError: the job exists, but could not be written down; the error names it.
         """
         owner = row.owner or new_owner()
-        sending = _Sending(row, body, traffic, owner, Standing.CLEAR, self.api.settle_s)
+        sending = _Sending(row, body, traffic, owner, False, self.api.settle_s)
         try:
             return await self._drive(sending, Action.SEND)
         except BaseException:
@@ -160,7 +159,7 @@ class Submitter:
             longest_s = (1 + _STALE) * self.api.settle_s
             left_s = row.updated_at + longest_s - self.api.clock.now()
             left_s = min(left_s, longest_s)  # a clock may be set back
-            sending = _Sending(row, body, traffic, owner, Standing.DOUBTFUL, left_s, posts=1)
+            sending = _Sending(row, body, traffic, owner, True, left_s, posts=1)
             return await self._drive(sending, Action.SEARCH)
         finally:
             await self._release(row, owner)
@@ -198,8 +197,7 @@ class Submitter:
             elif action is Action.SEARCH:
                 result = await self._search(sending)
             elif action is Action.RETURN:
-                doubtful = sending.standing is Standing.DOUBTFUL
-                return CreatedJob(result.job_id, doubtful and sending.posts > 1)
+                return CreatedJob(result.job_id, sending.doubtful and sending.posts > 1)
             elif action is Action.ADOPT:
                 return await self.adopt(sending.row, sending.body, sending.traffic)
             elif action is Action.LEAVE:
@@ -207,13 +205,11 @@ class Submitter:
             else:
                 assert result.error is not None  # noqa: S101  (every outcome that raises has one)
                 raise result.error
-            action = DECISIONS[sending.standing, result.outcome].action
-            if result.outcome is SubmissionOutcome.LOST:
-                sending.standing = Standing.DOUBTFUL
+            action = DECISIONS[result.outcome].action
 
     async def _record(self, sending: _Sending, result: _Result) -> None:
         """Write down what the table says about an outcome."""
-        entry = DECISIONS[sending.standing, result.outcome].entry
+        entry = DECISIONS[result.outcome].entry(sending.doubtful)
         if entry is State.SUBMITTED:
             await self._record_job(sending.row, result.job_id)
         elif entry is not None:
@@ -248,8 +244,7 @@ class Submitter:
             if not post.done():
                 await asyncio.wait({post})
             if post.cancelled() or (
-                post.exception() is None
-                and DECISIONS[sending.standing, post.result().outcome].action is Action.PAUSE
+                post.exception() is None and DECISIONS[post.result().outcome].action is Action.PAUSE
             ):
                 await self._record_interrupt(sending, "interrupted before it was accepted")
             raise
@@ -269,6 +264,7 @@ class Submitter:
 
         result = await self._post_once(sending, before)
         await self._record(sending, result)
+        sending.doubtful |= result.outcome is SubmissionOutcome.LOST
         return result
 
     async def _post_once(self, sending: _Sending, before: Callable[[], Awaitable[None]]) -> _Result:
