@@ -166,12 +166,3 @@ def interrupt(thread: threading.Thread) -> None:
     """Raise KeyboardInterrupt in another thread, at its next Python instruction."""
     ident = ctypes.c_ulong(thread.ident or 0)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(KeyboardInterrupt))
-
-
-def keep_forever(thing: Any) -> None:
-    """Keep an object from being destroyed, whatever happens to its references.
-
-    A forked child inherits the parent's sockets and selector. Destroying its copies would
-    take the sockets out of the selector that the parent still uses.
-    """
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))

@@ -252,21 +252,6 @@ def test_another_thread_is_interrupted():
     assert ended == ["KeyboardInterrupt"]
 
 
-def test_what_is_kept_forever_is_not_destroyed():
-    code = """
-from pennylane_qstore import compat
-class Loud:
-    def __del__(self):
-        print("destroyed")
-kept, dropped = Loud(), Loud()
-compat.keep_forever(kept)
-del kept
-del dropped
-"""
-    run = [sys.executable, "-c", code]
-    assert subprocess.run(run, capture_output=True, text=True, check=True).stdout == "destroyed\n"
-
-
 PRIVATE = ("_src", "_getframe", "_current_frames", "_DummyThread", "pythonapi", "_qfunc_output")
 
 
