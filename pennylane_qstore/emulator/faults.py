@@ -1,4 +1,4 @@
-"""What can go wrong, on demand.
+"""Faults on demand.
 
 A :class:`Fault` says what goes wrong (``kind``), at which requests (``route``), how often
 (``times``, after ``skip`` matching requests, with probability ``chance``). Hand them to
@@ -30,7 +30,7 @@ they spoil a 502, and nothing was accepted. The others come ``"before"``:
                    the client has gone; with ``"after"`` it is accepted at once and answered late
 ``redirect``       answer 307 to ``location``
 ``content_type``   the right body as ``text/html``
-``hostile``        a body no client should swallow, see :data:`HOSTILE` (``body=`` its name)
+``hostile``        a body no client should swallow, ``body=`` its name (see the module hostile)
 =================  ================================================================
 
 Kinds of the content:
@@ -60,88 +60,35 @@ Routes: ``submit`` (POST /jobs, clone, move), ``job`` (GET /jobs/{id}), ``list``
 
 from __future__ import annotations
 
-import struct
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from pennylane_qstore.emulator.hostile import hostile_body
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.validation import check_count, check_known, check_number, check_one_of
 
-TRANSPORT = (
-    "status",
-    "close",
-    "reset",
-    "truncate",
-    "trickle",
-    "delay",
-    "redirect",
-    "content_type",
-    "hostile",
-)
 _SPOILING = ("truncate", "trickle", "content_type")
 """Kinds that need an answer to spoil."""
-_DEFAULT_ROUTES: Mapping[str, str] = MappingProxyType(
+TRANSPORT = ("status", "close", "reset", "delay", "redirect", "hostile", *_SPOILING)
+_CONTENT: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "fail": "submit",
-        "list_lag": "submit",
-        "shuffle_children": "submit",
-        "list_shuffle": "list",
-        "list_repeat": "list",
-        "list_duplicates": "list",
-        "list_children": "list",
-        "unnamed_children": "any",
-        "regress": "job",
-        "job_status": "job",
-        "null_results": "job",
-        "clock_skew": "any",
-        "missing_result": "results",
-        "extra_result": "results",
+        "submit": ("fail", "list_lag", "shuffle_children"),
+        "job": ("regress", "job_status", "null_results"),
+        "list": ("list_shuffle", "list_repeat", "list_duplicates", "list_children"),
+        "results": ("missing_result", "extra_result"),
+        "any": ("unnamed_children", "clock_skew"),
     }
 )
+"""Kinds of the content by their default route."""
+_DEFAULT_ROUTES = {kind: route for route, kinds in _CONTENT.items() for kind in kinds}
 KINDS = (*TRANSPORT, *_DEFAULT_ROUTES)
-ROUTES = (
-    "submit",
-    "job",
-    "list",
-    "results",
-    "cancel",
-    "delete",
-    "cost",
-    "backends",
-    "session",
-    "other",
-    "any",
-)
-
-HOSTILE: Mapping[str, bytes] = MappingProxyType(
-    {
-        "empty": b"",
-        "null": b"null",
-        "array": b"[]",
-        "not_json": b"\x00\xff{]",
-        "html": b"<!DOCTYPE html><html><body><h1>Bad gateway</h1></body></html>",
-        "nan": b'{"0": NaN, "1": 0.5}',
-        "infinity": b'{"0": 1e999}',
-        "negative": b'{"0": 1.5, "1": -0.5}',
-        "sum": b'{"0": 0.5, "1": 0.1}',
-        "key": b'{"spam": 1.0}',
-        "range": b'{"340282366920938463463374607431768211456": 1.0}',
-        "types": b'{"0": "1.0"}',
-        "nested": b'{"0": {"0": 1.0}}',
-        "surrogate": b'{"\\ud800": 1.0}',
-        "duplicate": b'{"0": 0.5, "0": 1.0}',
-        "deep": b"[" * 100_000 + b"]" * 100_000,
-        "huge": b'{"0": 1.0, "x": "' + b"a" * 1_000_000 + b'"}',
-    }
-)
-"""Bodies by name; ``gzip_bomb`` (a gigabyte of zeros in one megabyte) is made when asked for."""
+ROUTES = (*_CONTENT, "cancel", "delete", "cost", "backends", "session", "other")
 
 _LONGEST_S = 1e9
 """The longest delay: 30 years, and timestamps can still be written."""
@@ -159,7 +106,7 @@ _KINDS_OF: Mapping[str, Any] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that goes wrong. See the module's documentation for kinds and routes.
+    """One fault. See the module's documentation for kinds and routes.
 
     Args:
         kind: what goes wrong.
@@ -223,14 +170,25 @@ class Fault:
 
     @property
     def transport(self) -> bool:
-        """Whether it befalls the request rather than the content of the answer."""
+        """Whether the fault befalls the request rather than the content of the answer."""
         return self.kind in TRANSPORT
 
     def payload(self) -> bytes:
-        """The bytes of a hostile body."""
-        if self.body == "gzip_bomb":
-            return _bomb()
-        return HOSTILE.get(self.body, self.body.encode())
+        """Return the bytes of a hostile body."""
+        return hostile_body(self.body)
+
+
+@dataclass(slots=True)
+class _Planned:
+    """A fault of a plan: how many requests have matched it, and how often it has happened."""
+
+    fault: Fault
+    matches: int = 0
+    happened: int = 0
+
+    @property
+    def pending(self) -> bool:
+        return self.fault.times is None or self.happened < self.fault.times
 
 
 class Faults:
@@ -246,7 +204,7 @@ class Faults:
     ) -> None:
         check_count("seed", seed, least=0, optional=True)
         self._lock = threading.Lock()
-        self._entries: list[list[Any]] = []  # [fault, matches seen, times happened]
+        self._entries: list[_Planned] = []
         self.rng = np.random.default_rng(seed)
         self.happened: list[tuple[str, str]] = []
         self.add(*faults)
@@ -259,54 +217,60 @@ class Faults:
         """
         made = [_fault(fault) for fault in faults]
         with self._lock:
-            self._entries.extend([fault, 0, 0] for fault in made)
+            self._entries.extend(map(_Planned, made))
 
     def clear(self) -> None:
-        """Nothing goes wrong any more."""
+        """Drop all faults."""
         with self._lock:
             self._entries.clear()
 
     def pending(self) -> list[Fault]:
-        """The faults that can still happen."""
+        """Return the faults that can still happen."""
         with self._lock:
-            return [f for f, _, done in self._entries if f.times is None or done < f.times]
+            return [entry.fault for entry in self._entries if entry.pending]
 
     def transport(self, route: str) -> Fault | None:
-        """The transport fault that befalls a request now, if any. Counts it as happened."""
+        """Return the transport fault that befalls a request now, if any; it has happened."""
         return self._take(route, lambda fault: fault.transport)
 
     def content(self, kind: str, route: str) -> Fault | None:
-        """The content fault of this kind that applies now, if any. Counts it as happened."""
+        """Take the fault of the content that applies now, if any; it has happened.
+
+        Args:
+            kind: kind of the fault.
+            route: route of the request.
+
+        Returns:
+            The fault.
+        """
         if not self._entries:
             return None
         return self._take(route, lambda fault: fault.kind == kind)
 
-    def _take(self, route: str, wanted: Any) -> Fault | None:
+    def _take(self, route: str, wanted: Callable[[Fault], bool]) -> Fault | None:
         with self._lock:
             for entry in self._entries:
-                fault: Fault = entry[0]
-                if not wanted(fault) or fault.route not in (route, "any"):
+                fault = entry.fault
+                if not (wanted(fault) and fault.route in (route, "any") and entry.pending):
                     continue
-                if fault.times is not None and entry[2] >= fault.times:
-                    continue
-                entry[1] += 1
-                if entry[1] <= fault.skip:
+                entry.matches += 1
+                if entry.matches <= fault.skip:
                     continue
                 if fault.chance < 1 and self.rng.random() >= fault.chance:
                     continue
-                entry[2] += 1
+                entry.happened += 1
                 self.happened.append((fault.kind, route))
                 return fault
         return None
 
     def as_json(self) -> list[dict[str, Any]]:
-        """The plan, with how often each has happened."""
+        """Return the plan, and how often each fault has happened."""
         with self._lock:
-            return [asdict(fault) | {"happened": done} for fault, _, done in self._entries]
+            return [asdict(entry.fault) | {"happened": entry.happened} for entry in self._entries]
 
 
 def read_faults(path: str | Path) -> Faults:
-    """A plan from a TOML or JSON file: ``faults`` (a list of tables) and ``seed``.
+    """Read a plan from a TOML or JSON file: ``faults`` (a list of tables) and ``seed``.
 
     Raises:
         ConfigurationError: the file is not such a plan; the message says why.
@@ -340,17 +304,3 @@ def _fault(value: Fault | Mapping[str, Any]) -> Fault:
             f"{value!r} is no fault: it takes 'kind' and any of {', '.join(names[1:])}."
         )
     return Fault(**value)
-
-
-@lru_cache(maxsize=1)
-def _bomb() -> bytes:
-    import zlib
-
-    zeros, count = bytes(1 << 20), 1 << 10
-    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    block = packer.compress(zeros) + packer.flush(zlib.Z_FULL_FLUSH)  # may follow itself
-    check = 0
-    for _ in range(count):
-        check = zlib.crc32(zeros, check)
-    head = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
-    return head + block * count + packer.flush() + struct.pack("<II", check, len(zeros) * count)

@@ -15,7 +15,8 @@ from support.emulator_wire import BELL, Wire, single
 from support.waiting import wait_until
 
 from pennylane_qstore.emulator import Emulator, Fault, Faults, VirtualClock
-from pennylane_qstore.emulator.faults import HOSTILE, KINDS, read_faults
+from pennylane_qstore.emulator.faults import KINDS, read_faults
+from pennylane_qstore.emulator.hostile import HOSTILE
 from pennylane_qstore.errors import ConfigurationError
 
 
