@@ -1,4 +1,4 @@
-"""The circuit that a :class:`TrainingConfig` describes: depth, entanglement, kind of gates."""
+"""The circuit that v3.4's settings describe: depth, entanglement, kind of gates."""
 
 from __future__ import annotations
 
@@ -11,48 +11,72 @@ from numpy.typing import NDArray
 
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.v34.optimizers import diff_method
+from pennylane_qstore.v34.settings import Settings
 
 if TYPE_CHECKING:
     from pennylane.devices import Device
 
-    from pennylane_qstore.v34.config import TrainingConfig
 
+def weights_shape(settings: Settings, wires: int | None = None) -> tuple[int, int, int]:
+    """Return the shape of the model's weights.
 
-def weights_shape(config: TrainingConfig, wires: int | None = None) -> tuple[int, int, int]:
-    """Layers, wires, angles per wire and layer."""
-    angles = 2 if config.hardware_efficient_ansatz else 3
-    return config.circuit_depth, wires or config.n_qubits, angles
+    Args:
+        settings: ``circuit_depth``, ``n_qubits`` and ``hardware_efficient_ansatz``.
+        wires: number of wires, instead of ``n_qubits``.
+
+    Returns:
+        Layers, wires, angles per wire and layer.
+    """
+    angles = 2 if settings.hardware_efficient_ansatz else 3
+    return settings.circuit_depth, wires or settings.n_qubits, angles
 
 
 def initial_weights(
-    config: TrainingConfig, rng: np.random.Generator, wires: int | None = None
+    settings: Settings, rng: np.random.Generator, wires: int | None = None
 ) -> NDArray[np.float64]:
-    """Small random angles, in radians, of :func:`weights_shape`."""
-    return rng.normal(0.0, 0.1, weights_shape(config, wires))
+    """Return small random angles.
+
+    Args:
+        settings: fields of the model.
+        rng: random generator.
+        wires: number of wires, instead of ``n_qubits``.
+
+    Returns:
+        Radians, of :func:`weights_shape`.
+    """
+    return rng.normal(0.0, 0.1, weights_shape(settings, wires))
 
 
-def ansatz(config: TrainingConfig, weights: Any, wires: Sequence[Any]) -> None:
+def ansatz(settings: Settings, weights: Any, wires: Sequence[Any]) -> None:
     """Queue the layers.
 
     Args:
-        config: ``entanglement`` and ``hardware_efficient_ansatz``.
+        settings: ``entanglement`` and ``hardware_efficient_ansatz``.
         weights: of :func:`weights_shape`, radians.
         wires: as many as the weights have.
     """
     for layer in weights:
         for angles, wire in zip(layer, wires, strict=True):
-            if config.hardware_efficient_ansatz:
+            if settings.hardware_efficient_ansatz:
                 qml.RY(angles[0], wire)
                 qml.RZ(angles[1], wire)
             else:
                 qml.Rot(angles[0], angles[1], angles[2], wire)
-        for pair in pairs(config.entanglement, len(wires)):
-            gate = qml.CZ if config.hardware_efficient_ansatz else qml.CNOT
+        for pair in pairs(settings.entanglement, len(wires)):
+            gate = qml.CZ if settings.hardware_efficient_ansatz else qml.CNOT
             gate([wires[i] for i in pair])
 
 
 def pairs(entanglement: str, wires: int) -> list[tuple[int, int]]:
-    """Which wires are entangled."""
+    """Return the pairs of wires that are entangled.
+
+    Args:
+        entanglement: ``"linear"``, ``"circular"``, ``"full"`` or ``"none"``.
+        wires: number of wires.
+
+    Returns:
+        Pairs of wire numbers.
+    """
     line = [(i, i + 1) for i in range(wires - 1)]
     if entanglement == "linear":
         return line
@@ -63,12 +87,21 @@ def pairs(entanglement: str, wires: int) -> list[tuple[int, int]]:
     return []
 
 
-def make_circuit(config: TrainingConfig, device: Device) -> Callable[..., Any]:
-    """A QNode of ``(x, weights)``: features as angles, the layers, the expectation of Z.
+def make_circuit(settings: Settings, device: Device) -> Callable[..., Any]:
+    """Return a QNode: features as angles, the layers, the expectation of Z.
 
-    ``x`` has one row or many (``[B, features]``, at most as many features as wires).
+    Args:
+        settings: fields of the model.
+        device: to run on.
+
+    Returns:
+        A QNode of ``(x, weights)``. ``x`` has one row or many (``[B, features]``, at most as many
+        features as wires); the expectations are a number or ``[B]``.
+
+    Raises:
+        ConfigurationError: when called with more features than wires.
     """
-    wires = device.wires if device.wires is not None else range(config.n_qubits)
+    wires = device.wires if device.wires is not None else range(settings.n_qubits)
     labels = list(wires)
 
     def circuit(x: Any, weights: Any) -> Any:
@@ -77,22 +110,35 @@ def make_circuit(config: TrainingConfig, device: Device) -> Callable[..., Any]:
                 f"{np.shape(x)[-1]} features do not fit on {len(labels)} wires; set n_qubits."
             )
         qml.AngleEmbedding(x, wires=labels[: np.shape(x)[-1]], rotation="Y")
-        ansatz(config, weights, labels)
+        ansatz(settings, weights, labels)
         return qml.expval(qml.Z(labels[0]))
 
-    node = qml.QNode(circuit, device, diff_method=diff_method(config))
-    shots: Callable[..., Any] = qml.set_shots(node, shots=config.shots_per_circuit)
+    node = qml.QNode(circuit, device, diff_method=diff_method(settings))
+    shots: Callable[..., Any] = qml.set_shots(node, shots=settings.shots_per_circuit)
     return shots
 
 
-def squared_error(config: TrainingConfig, circuit: Callable[..., Any]) -> Callable[..., Any]:
-    """The mean squared error of a circuit of :func:`make_circuit` over rows of data."""
+def squared_error_model(
+    settings: Settings, device: Device, rng: np.random.Generator
+) -> tuple[Callable[..., Any], NDArray[np.float64]]:
+    """Return the mean squared error of the model over rows of data, and weights to start from.
+
+    Args:
+        settings: fields of the model.
+        device: to run on.
+        rng: random generator of the weights.
+
+    Returns:
+        A function of ``(weights, x, y)``, and weights in radians.
+    """
+    circuit, by_rows = make_circuit(settings, device), diff_method(settings) is not None
 
     def cost(weights: Any, x: Any, y: Any) -> Any:
-        if diff_method(config) is None:
+        if not by_rows:
             return np.mean((circuit(x, weights) - y) ** 2)
         # PennyLane does not shift parameters of broadcast tapes.
         errors = [(circuit(row, weights) - label) ** 2 for row, label in zip(x, y, strict=True)]
         return sum(errors) / len(errors)
 
-    return cost
+    wires = None if device.wires is None else len(device.wires)
+    return cost, initial_weights(settings, rng, wires)

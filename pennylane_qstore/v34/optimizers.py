@@ -1,9 +1,12 @@
-"""From a gradient to a step: the optimizers a :class:`TrainingConfig` can name."""
+"""Optimizers that v3.4's settings can name: SPSA's or PennyLane's gradient, several rules.
+
+Adam is that of Kingma and Ba, arXiv:1412.6980, with its usual constants.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pennylane as qml
@@ -12,9 +15,8 @@ from numpy.typing import ArrayLike
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.parameters import Arrays, from_plain, to_plain
 from pennylane_qstore.training.spsa import SPSAOptimizer
-
-if TYPE_CHECKING:
-    from pennylane_qstore.v34.config import TrainingConfig
+from pennylane_qstore.v34.settings import Settings
+from pennylane_qstore.validation import check_one_of
 
 _RULES = ("adam", "sgd", "gd", "spsa")
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's usual ones, which Q-Store has too
@@ -42,11 +44,7 @@ class RuleOptimizer(SPSAOptimizer):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        if rule not in _RULES:
-            raise ConfigurationError(
-                f"rule={rule!r} is not allowed; allowed are {', '.join(_RULES)}."
-            )
-        self.rule = rule
+        self.rule = check_one_of("rule", rule, _RULES)
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.weight_decay = weight_decay
@@ -55,7 +53,15 @@ class RuleOptimizer(SPSAOptimizer):
         """Euclidean, of the last step, after clipping."""
 
     def apply_grad(self, grad: Sequence[ArrayLike], args: tuple[Any, ...]) -> list[Any]:
-        """Move the trainable arguments by the rule."""
+        """Move the trainable arguments by the rule.
+
+        Args:
+            grad: one array per trainable array, of its shape.
+            args: the objective's arguments.
+
+        Returns:
+            The new arguments.
+        """
         slopes = [np.asarray(g, dtype=np.float64) for g in grad]
         self.last_gradient_norm = float(np.sqrt(sum(float(np.sum(g * g)) for g in slopes)))
         self.ak = self.a / (self.A + self.k) ** self.alpha
@@ -68,7 +74,7 @@ class RuleOptimizer(SPSAOptimizer):
         return self._projected(parameters, new)
 
     def state_dict(self) -> dict[str, Any]:
-        """As :meth:`SPSAOptimizer.state_dict`, with the moments of the rule."""
+        """Return the state of :meth:`SPSAOptimizer.state_dict`, with the moments of the rule."""
         moments = [[to_plain(m) for m in kind] for kind in self._moments]
         return {**super().state_dict(), "moments": moments}
 
@@ -90,7 +96,7 @@ class RuleOptimizer(SPSAOptimizer):
         return {**super()._settings(), **{name: getattr(self, name) for name in names}}
 
     def _directions(self, grad: Arrays) -> Arrays:
-        """What the parameters move against, per unit of the rate."""
+        """Return the directions that parameters move against, per unit of the rate."""
         if self.rule in ("gd", "spsa"):
             return grad
         if not self._moments:
@@ -146,62 +152,62 @@ class GradientDescent(_Regularised, qml.GradientDescentOptimizer):  # type: igno
     """``qml.GradientDescentOptimizer`` with clipping and weight decay."""
 
 
-def is_natural(config: TrainingConfig) -> bool:
-    """Whether steps are PennyLane's natural gradient's."""
-    return "natural_gradient" in (config.gradient_method, config.optimizer)
+def is_natural(settings: Settings) -> bool:
+    """Return True where steps are PennyLane's natural gradient's."""
+    return "natural_gradient" in (settings.gradient_method, settings.optimizer)
 
 
-def diff_method(config: TrainingConfig) -> str | None:
-    """How QNodes are differentiated: not at all where SPSA does it."""
+def diff_method(settings: Settings) -> str | None:
+    """Return how QNodes are differentiated; None where SPSA needs no derivative."""
     methods = {"parameter_shift": "parameter-shift", "finite_diff": "finite-diff"}
-    if is_natural(config):
+    if is_natural(settings):
         return "parameter-shift"
-    return methods.get(config.gradient_method)
+    return methods.get(settings.gradient_method)
 
 
-def make_optimizer(config: TrainingConfig, **options: Any) -> Any:
-    """The optimizer that a configuration names.
+def make_optimizer(settings: Settings, **options: Any) -> Any:
+    """Return the optimizer that settings name.
 
     Args:
-        config: its fields of the kinds ``"optimizer"``.
+        settings: their fields of the kind ``"optimizer"``.
         **options: further arguments of the optimizer (``seed``, ``maxiter``, ``bounds``, ...).
+
+    Returns:
+        An optimizer with ``step_and_cost``.
 
     Raises:
         ConfigurationError: ``optimizer="spsa"`` with a gradient that is not SPSA's.
     """
-    name, rate = str(config.optimizer), config.learning_rate
-    max_norm = config.gradient_clip_value if config.use_gradient_clipping else None
-    if is_natural(config):
+    rate = settings.learning_rate
+    if is_natural(settings):
         return qml.QNGOptimizer(stepsize=rate, **options)
-    rule = "gd" if name == "gradient_descent" else name
-    if config.gradient_method not in ("parameter_shift", "finite_diff"):
-        mode = "deferred" if config.enable_circuit_batching else "tasks"
+    rule = str(settings.optimizer).replace("gradient_descent", "gd")
+    max_norm = settings.gradient_clip_value if settings.use_gradient_clipping else None
+    if diff_method(settings) is None:
+        mode = "deferred" if settings.enable_circuit_batching else "tasks"
+        defaults = {
+            "maxiter": None if "A" in options else settings.epochs,
+            "c": settings.spsa_c_initial,
+            "a": settings.spsa_a_initial,
+            "max_norm": max_norm,
+            "blocking": settings.gradient_method == "adaptive",
+            "mode": mode if settings.enable_batch_execution else "serial",
+        }
         return RuleOptimizer(
             rule=rule,
             learning_rate=rate,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            **{
-                "maxiter": None if "A" in options else config.epochs,
-                "c": config.spsa_c_initial,
-                "a": config.spsa_a_initial,
-                "max_norm": max_norm,
-                "blocking": config.gradient_method == "adaptive",
-                "mode": mode if config.enable_batch_execution else "serial",
-                **options,
-            },
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+            **{**defaults, **options},
         )
     if rule == "spsa":
         raise ConfigurationError(
             f"optimizer='spsa' takes SPSA's gradient, not gradient_method="
-            f"{config.gradient_method!r}. Use 'adam', 'sgd' or 'gd', or gradient_method='spsa'."
+            f"{settings.gradient_method!r}. Use 'adam', 'sgd' or 'gd', or gradient_method='spsa'."
         )
-    stock: Any
-    if rule == "adam":
-        stock = Adam(stepsize=rate, **options)
-    elif rule == "sgd":
-        stock = Momentum(stepsize=rate, momentum=config.momentum, **options)
-    else:
-        stock = GradientDescent(stepsize=rate, **options)
-    stock.max_norm, stock.weight_decay = max_norm, config.weight_decay
-    return stock
+    if rule == "sgd":
+        options = {"momentum": settings.momentum, **options}
+    kinds = {"adam": Adam, "sgd": Momentum, "gd": GradientDescent}
+    optimizer = kinds[rule](stepsize=rate, **options)
+    optimizer.max_norm, optimizer.weight_decay = max_norm, settings.weight_decay
+    return optimizer

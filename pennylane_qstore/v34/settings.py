@@ -1,15 +1,24 @@
-"""The table of Q-Store v3.4's settings: default, what is allowed, what each does here.
+"""Q-Store v3.4's settings: their defaults, the values they take, and their effects here.
 
 Fields of the kind ``"nothing"`` are accepted, and a debug log line says that they do nothing.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+import json
+import logging
+import tomllib
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
 
-from pennylane_qstore.ionq.http.api_key import Secret
+from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.v34 import fields
+from pennylane_qstore.v34.fields import KINDS, OptimizerName, Setting
+from pennylane_qstore.validation import check_count, check_flag, unknown
+
+logger = logging.getLogger(__name__)
 
 GRADIENTS = (
     *("spsa", "spsa_parallel", "spsa_subsampled", "adaptive"),
@@ -17,237 +26,269 @@ GRADIENTS = (
 )
 OPTIMIZERS = ("adam", "sgd", "gd", "gradient_descent", "spsa", "natural_gradient")
 ENTANGLEMENTS = ("linear", "circular", "full", "none")
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 SWITCHED = (
     *("use_batch_api", "use_native_gates", "enable_smart_caching", "adaptive_batch_sizing"),
     *("enable_circuit_cache", "enable_batch_execution", "hardware_efficient_ansatz"),
 )
-"""What ``enable_all_v34_features`` turns on; an explicit False beside it wins."""
+"""Fields that ``enable_all_v34_features`` turns on; an explicit False beside it wins."""
 
-_CACHE = 1000
+# One for each kind of fields. Any: a field stands in the class where its value is typed.
+_all: Any
+_device: Any
+_optimizer: Any
+_model: Any
+_run: Any
+_log: Any
+_nothing: Any
+_all, _device, _optimizer, _model, _run, _log, _nothing = (partial(Setting, k) for k in KINDS)
 
 
-class Setting(NamedTuple):
-    """One field.
+class Settings:
+    """Fields of Q-Store v3.4, all optional, that may be assigned at any time.
 
-    Attributes:
-        default: its value when it is not given.
-        check: whether a value is allowed.
-        allowed: in words.
-        kind: who reads it: ``"device"``, ``"optimizer"``, ``"model"``, ``"run"``, ``"log"``,
-            ``"all"`` or ``"nothing"``.
-        meaning: what it does.
+    API keys are kept from ``repr``, ``to_dict`` and pickles.
+
+    Args:
+        **settings: any of the fields.
+
+    Raises:
+        ConfigurationError: an unknown field (the nearest is named) or a value not allowed.
     """
 
-    default: Any
-    check: Callable[[Any], bool]
-    allowed: str
-    kind: str
-    meaning: str
+    pinecone_api_key: Any = _nothing(None, fields.secret, "Nothing is sent to Pinecone.")
+    pinecone_environment: str = _nothing("us-east-1", fields.text, "As above.")
+    pinecone_index_name: str = _nothing("quantum-ml-training", fields.text, "As above.")
+    quantum_sdk: str | None = _device(
+        None,
+        fields.one_of(None, "mock", "ionq"),
+        "'mock': the embedded emulator. 'ionq': IonQ's service. None: the service if a key or "
+        "a target is given, else the emulator.",
+    )
+    quantum_api_key: Any = _device(
+        None, fields.secret, "`api_key`; else the environment's IONQ_API_KEY."
+    )
+    quantum_target: str = _device(
+        "simulator",
+        fields.text,
+        "`backend`. With quantum_sdk='mock', the machine whose noise the emulator imitates.",
+    )
+    learning_rate: float = _optimizer(
+        0.01, fields.positive, "Step of adam, sgd, gd and natural_gradient."
+    )
+    batch_size: int = _run(32, check_count, "Samples of a mini-batch.")
+    epochs: int = _run(
+        100,
+        check_count,
+        "Passes over the data; steps where there is none, and what SPSA's gains expect.",
+    )
+    n_qubits: int = _model(10, check_count, "Wires of `device()` and of the model.")
+    circuit_depth: int = _model(4, check_count, "Layers of the model.")
+    entanglement: str = _model(
+        "linear", fields.one_of(*ENTANGLEMENTS), "Pairs of wires that the model entangles."
+    )
+    optimizer: OptimizerName = _optimizer(
+        "adam",
+        fields.one_of(*OPTIMIZERS),
+        "How a gradient becomes a step; 'spsa': by the gain sequence of SPSA itself.",
+    )
+    gradient_method: str = _optimizer(
+        "spsa_subsampled",
+        fields.one_of(*GRADIENTS),
+        "'spsa', 'spsa_parallel': all samples at two points, one batch. 'spsa_subsampled': "
+        "gradient_subsample_size of them. 'adaptive': steps that raise the loss are not "
+        "taken. 'parameter_shift', 'finite_diff': PennyLane's. 'natural_gradient': "
+        "qml.QNGOptimizer, for an objective that is a QNode, without data.",
+    )
+    momentum: float = _optimizer(0.9, fields.share, "Of sgd.")
+    weight_decay: float = _optimizer(
+        0.0, fields.share, "Share, times learning_rate, by which weights shrink each step."
+    )
+    shots_per_circuit: int = _model(1000, check_count, "Shots of the model's circuits.")
+    max_concurrent_circuits: int = _device(
+        5, check_count, "`pool_size`, where connection_pool_size is not given."
+    )
+    use_gradient_clipping: bool = _optimizer(
+        True, check_flag, "False: gradient_clip_value has no effect."
+    )
+    gradient_clip_value: float = _optimizer(
+        1.0, fields.positive, "Longer gradients (Euclidean) are shortened to this."
+    )
+    checkpoint_interval: int = _run(10, check_count, "Epochs between checkpoints.")
+    checkpoint_directory: str = _run("./checkpoints", fields.text, "Where they are written.")
+    log_interval: int = _run(10, check_count, "Steps between log lines.")
+    track_gradients: bool = _run(True, check_flag, "Record gradient norms in the history.")
+    enable_circuit_cache: bool = _device(
+        True, check_flag, "False: `cache=False`, as enable_smart_caching."
+    )
+    enable_batch_execution: bool = _optimizer(
+        True, check_flag, "False: SPSA's points one after another (`mode='serial'`)."
+    )
+    enable_circuit_batching: bool = _optimizer(
+        True,
+        check_flag,
+        "False: circuits called in a loop are not collected (`mode='tasks'`): a batch per call.",
+    )
+    cache_size: int = _device(
+        1000, check_count, "`cache`: templates kept, in a cache of the device's own."
+    )
+    batch_timeout: float = _device(60.0, fields.seconds, "`max_wait`, where it is the shortest.")
+    max_parallel_circuits: int = _device(
+        50, check_count, "Most circuits per job, where given: `batch_size`."
+    )
+    hardware_efficient_ansatz: bool = _model(
+        True,
+        check_flag,
+        "True: RY, RZ and CZ, one native gate each. False: general rotations and CNOT.",
+    )
+    spsa_c_initial: float = _optimizer(0.1, fields.positive, "`c` of SPSA: its first perturbation.")
+    spsa_a_initial: float = _optimizer(0.01, fields.positive, "`a` of optimizer='spsa'.")
+    gradient_subsample_size: int = _run(
+        5, check_count, "Samples of gradient_method='spsa_subsampled'."
+    )
+    batch_submission_timeout: float = _device(60.0, fields.seconds, "As batch_timeout.")
+    enable_performance_tracking: bool = _run(
+        True, check_flag, "Keep a PerformanceTracker with the history."
+    )
+    performance_log_dir: str | None = _run(None, fields.optional_text, "Where it writes.")
+    use_batch_api: bool = _device(
+        True, check_flag, "`batch`: one job for many circuits, or one each, in sequence."
+    )
+    use_native_gates: bool = _device(
+        True, check_flag, "`gateset`: compiled here to GPi, GPi2, MS or ZZ, or by IonQ."
+    )
+    enable_smart_caching: bool = _device(True, check_flag, "`cache`: templates by structure.")
+    adaptive_batch_sizing: bool = _device(
+        False, check_flag, "`batch_size='adaptive'`: 20, 10 or 5 circuits per job."
+    )
+    connection_pool_size: int = _device(5, check_count, "`pool_size`: HTTP connections.")
+    max_queue_wait_time: float = _device(
+        120.0,
+        fields.seconds,
+        "`max_wait`: then JobTimeout with the job's id; the job goes on. Not given, a QPU's "
+        "queue is waited for without limit.",
+    )
+    enable_all_v34_features: bool = _all(
+        False, check_flag, "True: " + ", ".join(SWITCHED) + "; an explicit False wins."
+    )
+    retry_failed_circuits: bool = _device(
+        True, check_flag, "`retry_failed`: circuits that failed are sent again, once."
+    )
+    debug_mode: bool = _log(
+        False, check_flag, "log_level 'DEBUG' where none is given, and every change of a job."
+    )
+    log_level: str | None = _log(
+        None,
+        fields.level,
+        "Level of this package's log, shown on stderr if the program has no log of its own.",
+    )
 
+    def __init__(self, **settings: Any) -> None:
+        object.__setattr__(self, "_given", {})
+        for name, value in settings.items():
+            setattr(self, name, value)
 
-def _flag(value: Any) -> bool:
-    return isinstance(value, bool)
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in SETTINGS:
+            raise ConfigurationError(_unknown(name))
+        super().__setattr__(name, value)
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name if name.startswith("_") else _unknown(name))
 
-def _count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    def __repr__(self) -> str:
+        shown = (f"{name}={value!r}" for name, value in self.given.items())
+        return f"{type(self).__name__}({', '.join(shown)})"
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Settings) and other.given == self.given
 
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    __hash__ = None  # type: ignore[assignment]
 
+    def __copy__(self) -> Self:
+        return type(self)(**self.given)
 
-def _positive(value: Any) -> bool:
-    return _number(value) and value > 0
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.__copy__()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return self.to_dict()
 
-def _share(value: Any) -> bool:
-    return _number(value) and 0 <= value < 1
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """Values of the fields that were given or assigned."""
+        values: dict[str, Any] = self.__dict__["_given"]
+        return values
 
-def _text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
+    def value_of(self, name: str) -> Any:
+        """Return a field's value as it counts."""
+        if name in SWITCHED and name not in self.given and self.given.get(_ALL):
+            return True
+        return self.given.get(name, SETTINGS[name].default)
 
+    def is_given(self, name: str) -> bool:
+        """Return True for a field that was given or assigned, rather than left at its default."""
+        return name in self.given
 
-def _secret(value: Any) -> bool:
-    return value is None or isinstance(value, str | Secret)
+    def to_dict(self, *, complete: bool = False) -> dict[str, Any]:
+        """Return the given fields, without API keys; ``from_dict`` makes them settings again.
 
+        Args:
+            complete: all fields, as they count; to look at. Made settings again, every default
+                would be something that was asked for.
+        """
+        names = SETTINGS if complete else self.given
+        return {name: Settings.value_of(self, name) for name in names if name not in SECRETS}
 
-def _one_of(*allowed: str) -> tuple[Callable[[Any], bool], str]:
-    words = "one of " + ", ".join(map(repr, allowed))
-    return lambda value: isinstance(value, str) and value in allowed, words
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Self:
+        """Make settings of a mapping of fields.
 
+        Raises:
+            ConfigurationError: it is no mapping, or a field is not allowed.
+        """
+        if not isinstance(settings, Mapping):
+            raise ConfigurationError(f"{settings!r} is no table of fields.")
+        return cls(**{str(name): value for name, value in settings.items()})
 
-_FLAG = (_flag, "True or False")
-_COUNT = (_count, "a whole number, 1 or more")
-_SECONDS = (_positive, "seconds, more than 0")
-_PLUS = (_positive, "a number above 0")
-_SHARE = (_share, "a number from 0, below 1")
-_TEXT = (_text, "a text")
-_SECRET = (_secret, "a text, or None")
+    @classmethod
+    def from_file(cls, path: str | Path) -> Self:
+        """Read settings from a TOML or JSON file of fields; a table ``training`` is enough.
+
+        Raises:
+            ConfigurationError: the file cannot be read, or a field is not allowed.
+        """
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+            table = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"Cannot read {str(path)!r}: {error}") from error
+        if not isinstance(table, dict):
+            raise ConfigurationError(f"{str(path)!r} is no table of fields.")
+        return cls.from_dict(table.get("training", table))
+
 
 SETTINGS: Mapping[str, Setting] = {
-    "pinecone_api_key": Setting(None, *_SECRET, "nothing", "Nothing is sent to Pinecone."),
-    "pinecone_environment": Setting("us-east-1", *_TEXT, "nothing", "As above."),
-    "pinecone_index_name": Setting("quantum-ml-training", *_TEXT, "nothing", "As above."),
-    "quantum_sdk": Setting(
-        None,
-        lambda v: v in (None, "mock", "ionq"),
-        "'mock' (the embedded emulator), 'ionq', or None",
-        "device",
-        "'mock': the embedded emulator. 'ionq': IonQ's service. None: the service if a key or a "
-        "target is given, else the emulator.",
-    ),
-    "quantum_api_key": Setting(
-        None, *_SECRET, "device", "`api_key`; else the environment's IONQ_API_KEY."
-    ),
-    "quantum_target": Setting(
-        "simulator",
-        *_TEXT,
-        "device",
-        "`backend`. With quantum_sdk='mock', the machine whose noise the emulator imitates.",
-    ),
-    "learning_rate": Setting(
-        0.01, *_PLUS, "optimizer", "Step of adam, sgd, gd and natural_gradient."
-    ),
-    "batch_size": Setting(32, *_COUNT, "run", "Samples of a mini-batch."),
-    "epochs": Setting(
-        100,
-        *_COUNT,
-        "run",
-        "Passes over the data; steps where there is none, and what SPSA's gains expect.",
-    ),
-    "n_qubits": Setting(10, *_COUNT, "model", "Wires of `device()` and of the model."),
-    "circuit_depth": Setting(4, *_COUNT, "model", "Layers of the model."),
-    "entanglement": Setting(
-        "linear", *_one_of(*ENTANGLEMENTS), "model", "Which wires of the model are entangled."
-    ),
-    "optimizer": Setting(
-        "adam",
-        *_one_of(*OPTIMIZERS),
-        "optimizer",
-        "How a gradient becomes a step; 'spsa': by the gain sequence of SPSA itself.",
-    ),
-    "gradient_method": Setting(
-        "spsa_subsampled",
-        *_one_of(*GRADIENTS),
-        "optimizer",
-        "'spsa', 'spsa_parallel': all samples at two points, one batch. 'spsa_subsampled': "
-        "gradient_subsample_size of them. 'adaptive': steps that raise the loss are not taken. "
-        "'parameter_shift', 'finite_diff': PennyLane's. 'natural_gradient': "
-        "qml.QNGOptimizer, for an objective that is a QNode, without data.",
-    ),
-    "momentum": Setting(0.9, *_SHARE, "optimizer", "Of sgd."),
-    "weight_decay": Setting(
-        0.0, *_SHARE, "optimizer", "Share, times learning_rate, by which weights shrink each step."
-    ),
-    "shots_per_circuit": Setting(1000, *_COUNT, "model", "Shots of the model's circuits."),
-    "max_concurrent_circuits": Setting(
-        5, *_COUNT, "device", "`pool_size`, where connection_pool_size is not given."
-    ),
-    "use_gradient_clipping": Setting(
-        True, *_FLAG, "optimizer", "Whether gradient_clip_value counts."
-    ),
-    "gradient_clip_value": Setting(
-        1.0, *_PLUS, "optimizer", "Longer gradients (Euclidean) are shortened to this."
-    ),
-    "checkpoint_interval": Setting(10, *_COUNT, "run", "Epochs between checkpoints."),
-    "checkpoint_directory": Setting("./checkpoints", *_TEXT, "run", "Where they are written."),
-    "log_interval": Setting(10, *_COUNT, "run", "Steps between log lines."),
-    "track_gradients": Setting(True, *_FLAG, "run", "Whether the history has gradient norms."),
-    "enable_circuit_cache": Setting(
-        True, *_FLAG, "device", "False: `cache=False`, as enable_smart_caching."
-    ),
-    "enable_batch_execution": Setting(
-        True, *_FLAG, "optimizer", "False: SPSA's points one after another (`mode='serial'`)."
-    ),
-    "enable_circuit_batching": Setting(
-        True,
-        *_FLAG,
-        "optimizer",
-        "False: circuits called in a loop are not collected (`mode='tasks'`): a batch per call.",
-    ),
-    "cache_size": Setting(
-        _CACHE, *_COUNT, "device", "`cache`: templates kept, in a cache of the device's own."
-    ),
-    "batch_timeout": Setting(60.0, *_SECONDS, "device", "`max_wait`, where it is the shortest."),
-    "max_parallel_circuits": Setting(
-        50, *_COUNT, "device", "Most circuits per job, where given: `batch_size`."
-    ),
-    "hardware_efficient_ansatz": Setting(
-        True,
-        *_FLAG,
-        "model",
-        "True: RY, RZ and CZ, one native gate each. False: general rotations and CNOT.",
-    ),
-    "spsa_c_initial": Setting(0.1, *_PLUS, "optimizer", "`c` of SPSA: its first perturbation."),
-    "spsa_a_initial": Setting(0.01, *_PLUS, "optimizer", "`a` of optimizer='spsa'."),
-    "gradient_subsample_size": Setting(
-        5, *_COUNT, "run", "Samples of gradient_method='spsa_subsampled'."
-    ),
-    "batch_submission_timeout": Setting(60.0, *_SECONDS, "device", "As batch_timeout."),
-    "enable_performance_tracking": Setting(
-        True, *_FLAG, "run", "Whether the history has a PerformanceTracker."
-    ),
-    "performance_log_dir": Setting(
-        None, lambda v: v is None or _text(v), "a text, or None", "run", "Where it writes."
-    ),
-    "use_batch_api": Setting(
-        True, *_FLAG, "device", "`batch`: one job for many circuits, or one each, in sequence."
-    ),
-    "use_native_gates": Setting(
-        True, *_FLAG, "device", "`gateset`: compiled here to GPi, GPi2, MS or ZZ, or by IonQ."
-    ),
-    "enable_smart_caching": Setting(True, *_FLAG, "device", "`cache`: templates by structure."),
-    "adaptive_batch_sizing": Setting(
-        False, *_FLAG, "device", "`batch_size='adaptive'`: 20, 10 or 5 circuits per job."
-    ),
-    "connection_pool_size": Setting(5, *_COUNT, "device", "`pool_size`: HTTP connections."),
-    "max_queue_wait_time": Setting(
-        120.0,
-        *_SECONDS,
-        "device",
-        "`max_wait`: then JobTimeout with the job's id; the job goes on. Not given, a QPU's queue "
-        "is waited for without limit.",
-    ),
-    "enable_all_v34_features": Setting(
-        False, *_FLAG, "all", "True: " + ", ".join(SWITCHED) + "; an explicit False wins."
-    ),
-    "retry_failed_circuits": Setting(
-        True, *_FLAG, "device", "`retry_failed`: circuits that failed are sent again, once."
-    ),
-    "debug_mode": Setting(
-        False, *_FLAG, "log", "log_level 'DEBUG' where none is given, and every change of a job."
-    ),
-    "log_level": Setting(
-        None,
-        lambda v: v is None or (isinstance(v, str) and v.upper() in LEVELS),
-        "one of " + ", ".join(map(repr, LEVELS)) + ", or None",
-        "log",
-        "Level of this package's log, shown on stderr if the program has no log of its own.",
-    ),
+    name: setting for name, setting in vars(Settings).items() if isinstance(setting, Setting)
 }
 """Every field of Q-Store v3.4, and the three that its documentation uses beside them."""
 
-KINDS: Mapping[str, str] = {
-    "all": "turns others on",
-    "device": "read by device()",
-    "optimizer": "read by optimizer()",
-    "model": "read by the model of run()",
-    "run": "read by run()",
-    "log": "read by device() and run(), for the log",
-    "nothing": "accepted, without meaning here",
-}
-"""Who reads the fields of a kind."""
-
-SECRETS = tuple(name for name, setting in SETTINGS.items() if setting.check is _secret)
+SECRETS = tuple(name for name, setting in SETTINGS.items() if setting.check is fields.secret)
 """Fields that are never shown."""
+
+_ALL = "enable_all_v34_features"
+
+
+def _unknown(name: str) -> str:
+    return unknown("field", name, SETTINGS, of="TrainingConfig")
 
 
 def table() -> str:
-    """All fields in a Markdown table: by who reads them, with default and meaning."""
+    """Return all fields in a Markdown table: by their readers, with default and meaning."""
     lines = ["| field | default | what it does |", "|---|---|---|"]
     for kind, reader in KINDS.items():
         lines.append(f"| **{reader}** | | |")

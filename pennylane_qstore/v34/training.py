@@ -1,14 +1,13 @@
-"""A training run as a :class:`TrainingConfig` describes it: epochs, mini-batches, history."""
+"""A training run as v3.4's settings describe it: epochs, mini-batches, history."""
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pennylane as qml
@@ -16,19 +15,20 @@ from pennylane import numpy as pnp
 
 from pennylane_qstore.backends import backend
 from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.training import checkpoint
 from pennylane_qstore.training.callbacks import Callback, Run
+from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.minibatches import checked
 from pennylane_qstore.training.run import TrainingRun
 from pennylane_qstore.v34 import model
-from pennylane_qstore.v34.optimizers import diff_method, is_natural
+from pennylane_qstore.v34.device import device_options, make_device
+from pennylane_qstore.v34.optimizers import diff_method, is_natural, make_optimizer
 from pennylane_qstore.v34.performance import PerformanceTracker
-
-if TYPE_CHECKING:
-    from pennylane_qstore.device import IonQDevice
-    from pennylane_qstore.training.history import StepRecord
-    from pennylane_qstore.v34.config import TrainingConfig
+from pennylane_qstore.v34.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+Cost = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Step:
     Attributes:
         step, epoch: counted from 1.
         loss: of the step's samples, before it.
-        seconds: it took.
+        seconds: duration of the step.
         gradient_norm: Euclidean; None unless ``track_gradients``.
         circuits: executed by the device in this step.
     """
@@ -53,13 +53,13 @@ class Step:
 
 @dataclass(slots=True)
 class History:
-    """What a run came to.
+    """The outcome of a run.
 
     Attributes:
         params: the trained parameters.
-        steps: a record of each step.
         optimizer: as it ended.
         device: it ran on; None where the objective brought its own.
+        steps: a record of each step.
         performance: figures by step and epoch, if they were asked for.
         checkpoints: files written.
     """
@@ -73,13 +73,13 @@ class History:
 
     @property
     def losses(self) -> list[float]:
-        """Of every step."""
+        """Loss of every step."""
         return [step.loss for step in self.steps]
 
 
 def run(
-    config: TrainingConfig,
-    cost: Callable[..., Any] | None = None,
+    settings: Settings,
+    cost: Cost | None = None,
     params: Any = None,
     *,
     data: tuple[Any, Any] | None = None,
@@ -91,74 +91,51 @@ def run(
     """Train, by a :class:`TrainingRun`; Ctrl-C ends it after the step it is in.
 
     Args:
-        config: its fields of the kinds ``"run"`` and ``"optimizer"``, and of the kind
-            ``"model"`` where no objective is given.
+        settings: v3.4's fields; those of the model count where no objective is given.
         cost: objective of ``(params, x, y)``, or of ``(params)`` where there are no data; by
             default the squared error of the configured model.
         params: where to start; by default small random weights of that model.
         data: features ``[N, F]`` and labels ``[N]``.
-        device: whose circuits are counted, and on which the model runs; by default
-            ``config.device()`` for the model.
-        seed: of mini-batches, perturbations and initial weights; and of the shots of a simulator
-            that is made here.
+        device: its circuits are counted, and the model runs on it; by default a new one.
+        seed: of mini-batches, perturbations, initial weights, and the shots of a new simulator.
         on_step: called after every step.
-        progress: whether a bar is shown; None for terminals and notebooks only.
+        progress: show a bar; None for terminals and notebooks only.
+
+    Returns:
+        The history of the run.
 
     Raises:
         ConfigurationError: neither an objective nor data, or no parameters for an objective.
     """
-    if data is not None:
-        data = _features_and_labels(data)
-    if is_natural(config) and (data is not None or not isinstance(cost, qml.QNode)):
-        raise ConfigurationError(
-            "'natural_gradient' is qml.QNGOptimizer: it needs a QNode of the parameters alone as "
-            "its objective, and no data. Use gradient_method='parameter_shift' or 'spsa' else."
-        )
+    data = None if data is None else _features_and_labels(data)
+    _check_natural_gradient(settings, cost, data)
     streams = np.random.SeedSequence(seed).spawn(3)
     rng, spsa_rng, weights_rng = (np.random.default_rng(s) for s in streams)
     if cost is None:
-        if data is None:
-            raise ConfigurationError("run() needs an objective, or data for the built-in model.")
-        device = _seeded_device(config, seed) if device is None else device
-        wires = None if device.wires is None else len(device.wires)
-        cost = model.squared_error(config, model.make_circuit(config, device))
-        if params is None:
-            params = model.initial_weights(config, weights_rng, wires)
+        cost, weights, device = _built_in_model(settings, data, device, seed, weights_rng)
+        params = weights if params is None else params
     if params is None:
         raise ConfigurationError("run() needs parameters to start from.")
     rows = 1 if data is None else len(data[1])
-    per_epoch = math.ceil(rows / config.batch_size)
-    if diff_method(config) is None:
-        optimizer = config.optimizer(seed=spsa_rng, maxiter=config.epochs * per_epoch)
-    else:
-        optimizer, params = config.optimizer(), pnp.array(params, requires_grad=True)
+    per_epoch = math.ceil(rows / settings.batch_size)
+    optimizer, params = _optimizer(settings, params, spsa_rng, settings.epochs * per_epoch)
+    batch_seed = int(rng.integers(2**32))
+    if data is not None and settings.gradient_method == "spsa_subsampled":
+        count = settings.gradient_subsample_size
+        cost = _subsampled(cost, count, batch_seed, lambda: training.step)
     history = History(params, optimizer, device)
-    if config.enable_performance_tracking:
-        history.performance = PerformanceTracker(config.performance_log_dir, config.log_interval)
-    few, batch_seed = config.gradient_subsample_size, int(rng.integers(2**32))
-
-    def objective(params: Any, *samples: Any) -> Any:
-        if samples and config.gradient_method == "spsa_subsampled" and len(samples[1]) > few:
-            # The same ones at both points of a step.
-            draw = np.random.default_rng([batch_seed, training.step])
-            chosen = draw.choice(len(samples[1]), few, replace=False)
-            samples = tuple(part[chosen] for part in samples)
-        return cost(params, *samples)
-
     training = TrainingRun(
-        objective if data is not None else cost,
+        cost,
         params,
         optimizer,
         data=data,
-        batch_size=None if data is None else min(config.batch_size, rows),
+        batch_size=None if data is None else min(settings.batch_size, rows),
         seed=batch_seed,
         device=() if device is None else device,
-        callbacks=[_Watcher(config, history, per_epoch, on_step)],
+        callbacks=[_Recorder(settings, history, per_epoch, on_step)],
         progress=progress,
     )
-    training.train(epochs=config.epochs)
-    if history.performance is not None:
-        history.performance.save()
+    training.train(epochs=settings.epochs)
     return history
 
 
@@ -169,89 +146,123 @@ def _features_and_labels(data: Any) -> tuple[Any, Any]:
     return np.asarray(parts[0]), np.asarray(parts[1])
 
 
-def _seeded_device(config: TrainingConfig, seed: int | None) -> IonQDevice:
-    target = config.device_options()["backend"]
-    is_qpu = target != "emulator" and backend(target).is_qpu
-    return config.device(seed=None if is_qpu else seed)
+def _check_natural_gradient(settings: Settings, cost: Cost | None, data: Any) -> None:
+    if is_natural(settings) and (data is not None or not isinstance(cost, qml.QNode)):
+        raise ConfigurationError(
+            "'natural_gradient' is qml.QNGOptimizer: it needs a QNode of the parameters alone as "
+            "its objective, and no data. Use gradient_method='parameter_shift' or 'spsa' else."
+        )
 
 
-class _Watcher(Callback):
-    """Keeps v3.4's records of a run: steps, tracker, log lines, a checkpoint every few epochs."""
+def _optimizer(
+    settings: Settings, params: Any, rng: np.random.Generator, steps: int
+) -> tuple[Any, Any]:
+    """Return the optimizer, and the parameters as it trains them."""
+    if diff_method(settings) is None:
+        return make_optimizer(settings, seed=rng, maxiter=steps), params
+    return make_optimizer(settings), pnp.array(params, requires_grad=True)
+
+
+def _built_in_model(
+    settings: Settings, data: Any, device: Any, seed: int | None, rng: np.random.Generator
+) -> tuple[Cost, Any, Any]:
+    """Return the model's objective, weights to start from, and the device that it runs on."""
+    if data is None:
+        raise ConfigurationError("run() needs an objective, or data for the built-in model.")
+    if device is None:
+        target = device_options(settings)["backend"]
+        is_qpu = target != "emulator" and backend(target).is_qpu
+        device = make_device(settings, seed=None if is_qpu else seed)
+    return *model.squared_error_model(settings, device, rng), device
+
+
+def _subsampled(cost: Cost, count: int, seed: int, step: Callable[[], int]) -> Cost:
+    """Return an objective of some of the samples, the same ones at all points of a step."""
+
+    def subsampled(params: Any, *samples: Any) -> Any:
+        if len(samples[1]) > count:
+            draw = np.random.default_rng([seed, step()])
+            chosen = draw.choice(len(samples[1]), count, replace=False)
+            samples = tuple(part[chosen] for part in samples)
+        return cost(params, *samples)
+
+    return subsampled
+
+
+class _Recorder(Callback):
+    """v3.4's records of a run: steps, tracker, log lines, a checkpoint every few epochs."""
 
     def __init__(
         self,
-        config: TrainingConfig,
+        settings: Settings,
         history: History,
         per_epoch: int,
         on_step: Callable[[Step], None] | None,
     ) -> None:
-        self._config, self._history, self._per_epoch = config, history, per_epoch
-        self._told = on_step
+        self._settings, self._history, self._per_epoch = settings, history, per_epoch
+        self._observer = on_step
+        if settings.enable_performance_tracking:
+            history.performance = PerformanceTracker(
+                settings.performance_log_dir, settings.log_interval
+            )
 
     def on_step(self, run: Run, record: StepRecord) -> None:
-        """Keep a step."""
-        config, history = self._config, self._history
+        settings, history = self._settings, self._history
         history.params = run.params
         norm = getattr(run.optimizer, "last_gradient_norm", None)
+        tracked = norm if settings.track_gradients else None
         step = Step(
-            record.step,
-            record.epoch,
-            record.loss,
-            record.seconds,
-            norm if config.track_gradients else None,
-            record.circuits,
+            *(record.step, record.epoch, record.loss, record.seconds), tracked, record.circuits
         )
         history.steps.append(step)
-        self._track(step, norm)
-        if step.step % config.log_interval == 0:
+        ends_epoch = step.step % self._per_epoch == 0
+        self._track(step, norm, ends_epoch)
+        if step.step % settings.log_interval == 0:
             logger.info("Step %d, epoch %d: loss %.6g.", step.step, step.epoch, step.loss)
-        if self._told is not None:
-            self._told(step)
-        if step.step % self._per_epoch == 0 and step.epoch % config.checkpoint_interval == 0:
-            history.checkpoints.append(_checkpoint(config, history, step.epoch))
+        if self._observer is not None:
+            self._observer(step)
+        if ends_epoch and step.epoch % settings.checkpoint_interval == 0:
+            history.checkpoints.append(self._checkpoint(step))
 
-    def _track(self, step: Step, norm: float | None) -> None:
-        config, history = self._config, self._history
-        if history.performance is None:
+    def on_stop(self, run: Run) -> None:
+        if self._history.performance is not None:
+            self._history.performance.save()
+
+    def _track(self, step: Step, norm: float | None, ends_epoch: bool) -> None:
+        tracker, cache = self._history.performance, getattr(self._history.device, "cache", None)
+        if tracker is None:
             return
-        cache = getattr(history.device, "cache", None)
-        history.performance.log_batch(
+        tracker.log_batch(
             batch_idx=step.step - 1,
             epoch=step.epoch,
             loss=step.loss,
             gradient_norm=norm or 0.0,
             n_circuits=step.circuits,
             time_ms=1e3 * step.seconds,
-            learning_rate=config.learning_rate,
+            learning_rate=self._settings.learning_rate,
             cache_stats=None if cache is None else cache.get_stats(),
-            method_used=config.gradient_method,
+            method_used=self._settings.gradient_method,
         )
-        if step.step % self._per_epoch == 0:
-            history.performance.log_epoch(step.epoch)
+        if ends_epoch:
+            tracker.log_epoch(step.epoch)
+
+    def _checkpoint(self, step: Step) -> Path:
+        """Write parameters and optimizer."""
+        path = Path(self._settings.checkpoint_directory) / f"epoch_{step.epoch:05d}.json"
+        state = {
+            "epoch": step.epoch,
+            "step": step.step,
+            "params": _as_lists(self._history.params),
+            "optimizer": getattr(self._history.optimizer, "state_dict", dict)(),
+            "config": self._settings.to_dict(),
+        }
+        checkpoint.write(path, state)
+        return path
 
 
-def _checkpoint(config: TrainingConfig, history: History, epoch: int) -> Path:
-    """Write parameters and optimizer; a half-written file never takes a whole one's place."""
-    folder = Path(config.checkpoint_directory)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"epoch_{epoch:05d}.json"
-    state: dict[str, Any] = getattr(history.optimizer, "state_dict", dict)()
-    content = {
-        "epoch": epoch,
-        "step": len(history.steps),
-        "params": _plain(history.params),
-        "optimizer": state,
-        "config": config.to_dict(),
-    }
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(content), encoding="utf-8")
-    part.replace(path)
-    return path
-
-
-def _plain(tree: Any) -> Any:
+def _as_lists(tree: Any) -> Any:
     if isinstance(tree, dict):
-        return {name: _plain(value) for name, value in tree.items()}
+        return {name: _as_lists(value) for name, value in tree.items()}
     if isinstance(tree, tuple | list):
-        return [_plain(value) for value in tree]
+        return [_as_lists(value) for value in tree]
     return np.asarray(tree).tolist()

@@ -134,7 +134,6 @@ class Classifier:
             seed=np.random.default_rng([seed, 2]),
             average=_AVERAGED,
         )
-        calibration = [Calibrate(self.first_step, self.pairs)] if calibrated else []
         return TrainingRun(
             model,
             self.initial_params(seed),
@@ -147,7 +146,7 @@ class Classifier:
             seed=seed,
             device=device,
             name=name,
-            callbacks=[*calibration, *callbacks],
+            callbacks=[Calibrate(self.first_step, self.pairs)] * calibrated + list(callbacks),
             **options,
         )
 
