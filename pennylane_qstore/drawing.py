@@ -11,7 +11,7 @@ from pennylane.tape import QuantumScript
 
 from pennylane_qstore.device import IonQDevice
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.native.frontend.json_circuit import tape_of
+from pennylane_qstore.native.frontend.json_circuit import tape_from_json
 
 
 class _Drawn(NamedTuple):
@@ -123,7 +123,7 @@ def _circuits(
 
 
 def _drawn(i: int, count: int, gates: list[dict[str, Any]], qubits: int) -> _Drawn:
-    tape = tape_of({"qubits": qubits, "circuit": gates})
+    tape = tape_from_json({"qubits": qubits, "circuit": gates})
     wires = sorted(qml.wires.Wires.all_wires([op.wires for op in tape.operations]).tolist())
     pairs = sum(len(op.wires) > 1 for op in tape.operations)
     title = (

@@ -30,7 +30,7 @@ class GateSpec(NamedTuple):
 
     @property
     def slots(self) -> int:
-        """Numbers that the gate takes."""
+        """Number of numbers that the gate takes."""
         return len(self.parameters)
 
     def to_json(
@@ -42,6 +42,9 @@ class GateSpec(NamedTuple):
             targets: qubits it acts on.
             values: its numbers, one per slot; turns for native gates, radians for QIS.
             controls: qubits that must be 1.
+
+        Returns:
+            The JSON object; members in IonQ's order.
         """
         gate: dict[str, Any] = {"gate": self.name}
         for key, qubits in (("control", controls), ("target", targets)):

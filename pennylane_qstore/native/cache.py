@@ -1,4 +1,4 @@
-"""Templates by structure: compiled once, bound ever after."""
+"""A cache of templates by structure: compiled once, bound ever after."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy as np
 from pennylane_qstore.errors import ConfigurationError
 
 _SHARED = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, type(None), bool)
-"""What an object points at but does not hold."""
+"""Types of objects that are pointed at but not held."""
 
 
 @dataclass(slots=True)
@@ -62,11 +62,14 @@ class SmartCircuitCache:
         return f"<SmartCircuitCache: {len(self)} of at most {self.max_templates} templates>"
 
     def get(self, key: Hashable, build: Callable[[], Any]) -> Any:
-        """The value under a key, built (outside the lock) when it is not there.
+        """Return the value under a key, built (outside the lock) when it is not there.
 
         Args:
             key: hashable.
-            build: called on a miss; what it raises is not remembered.
+            build: called on a miss; an exception from it is not remembered.
+
+        Returns:
+            The value.
         """
         if not self.max_templates:
             return self._build_and_keep(key, build)
@@ -87,9 +90,10 @@ class SmartCircuitCache:
                     self._building.pop(key, None)
 
     def of_batch(self) -> SmartCircuitCache:
-        """Where one batch of circuits finds its templates: here, if anything is kept here.
+        """Return the cache in which one batch of circuits finds its templates.
 
-        A cache that keeps nothing still compiles a structure once a batch, not once a circuit.
+        That is this one if it keeps anything. A cache that keeps nothing still compiles a
+        structure once a batch, not once a circuit.
         """
         return self if self.max_templates else _OfBatch(self)
 
@@ -126,12 +130,12 @@ class SmartCircuitCache:
             self._entries.clear()
 
     def get_stats(self) -> dict[str, Any]:
-        """What the cache did, measured.
+        """Return what the cache did, measured.
 
         Returns:
             ``template_cache_size``, ``template_hits``, ``template_misses``,
             ``template_hit_rate`` (0 to 1), ``evictions``, ``build_time_ms`` (spent compiling),
-            ``total_time_saved_ms`` (what each hit's entry once took to compile),
+            ``total_time_saved_ms`` (compile time of the entry of each hit),
             ``estimated_memory_kb`` (bytes of keys and values / 1000), ``off_plan_rows`` (rows
             of the templates held that were bound with other pulses than planned, special
             angles mostly), ``plan_fallbacks`` (wires whose plan for moving pulses did not
@@ -165,7 +169,7 @@ class SmartCircuitCache:
 
 
 class _OfBatch(SmartCircuitCache):
-    """Keeps for one batch what its owner does not keep; the owner counts."""
+    """A cache for one batch, of an owner that keeps nothing; the owner counts."""
 
     def __init__(self, owner: SmartCircuitCache) -> None:
         super().__init__()

@@ -1,41 +1,22 @@
-"""One compiled circuit: native gates, and how to read its outcomes."""
+"""One compiled circuit: native gates, and the readout of its outcomes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pennylane as qml
 from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
+from pennylane_qstore.backends import Backend
 from pennylane_qstore.backends import backend as known_backend
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.gateset import ENTANGLERS, FULL_ANGLE, NATIVE
 from pennylane_qstore.native.gates import NATIVE_GATES
 from pennylane_qstore.native.template.batch import NativeBlock, Readout
-
-
-class HasFigures(Protocol):
-    """A backend with published figures, or None for those that are not."""
-
-    @property
-    def name(self) -> str:
-        """IonQ's id."""
-
-    @property
-    def native_gates(self) -> tuple[str, ...]:
-        """Names of the gates it takes."""
-
-    @property
-    def timing(self) -> Any:
-        """``one_qubit_s``, ``two_qubit_s``, ``reset_s``, ``readout_s`` in seconds."""
-
-    @property
-    def fidelity(self) -> Any:
-        """``one_qubit``, ``two_qubit``, ``spam``: median fidelities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +60,11 @@ class NativeCircuit:
         """Gates on the longest path."""
         return int(max(self._path(lambda on: 1.0), default=0))
 
-    def duration(self, backend: str | HasFigures) -> float:
-        """Seconds of one shot: reset, the longest path of gates, readout.
+    def duration(self, backend: str | Backend) -> float:
+        """Return the seconds of one shot: reset, the longest path of gates, readout.
 
         Args:
-            backend: IonQ's id, such as ``"qpu.forte-1"``, or an object with ``timing``.
+            backend: IonQ's id, such as ``"qpu.forte-1"``, or a backend with ``timing``.
 
         Raises:
             ConfigurationError: the id is not IonQ's, the backend does not have the circuit's
@@ -93,14 +74,14 @@ class NativeCircuit:
         path = self._path(lambda on: timing.one_qubit_s if len(on) == 1 else timing.two_qubit_s)
         return float(timing.reset_s + max(path, default=0.0) + timing.readout_s)
 
-    def fidelity_estimate(self, backend: str | HasFigures) -> float:
-        """Product of the published median fidelities of all gates and measured qubits.
+    def fidelity_estimate(self, backend: str | Backend) -> float:
+        """Return the product of the published median fidelities of gates and measured qubits.
 
         Every entangler counts as one of full angle: how much better smaller angles are is
         not published.
 
         Args:
-            backend: IonQ's id, such as ``"qpu.forte-1"``, or an object with ``fidelity``.
+            backend: IonQ's id, such as ``"qpu.forte-1"``, or a backend with ``fidelity``.
 
         Raises:
             ConfigurationError: the id is not IonQ's, the backend does not have the circuit's
@@ -110,13 +91,12 @@ class NativeCircuit:
         gates = published.one_qubit**self.n_1q * published.two_qubit**self.n_2q
         return float(gates * published.spam ** len(self.measured))
 
-    def _published(self, backend: str | HasFigures, what: str) -> Any:
+    def _published(self, backend: str | Backend, what: str) -> Any:
         machine = known_backend(backend) if isinstance(backend, str) else backend
-        for known in ("name", "native_gates", what):
-            if not hasattr(machine, known):
-                raise ConfigurationError(
-                    f"{backend!r} is no backend: give IonQ's id, such as 'qpu.forte-1'."
-                )
+        if not isinstance(machine, Backend):
+            raise ConfigurationError(
+                f"{backend!r} is no backend: give IonQ's id, such as 'qpu.forte-1'."
+            )
         missing = sorted({name for name, _, _ in self.gates} - set(machine.native_gates))
         if missing:
             family = next(name for name in ENTANGLERS if name in machine.native_gates)
@@ -138,12 +118,12 @@ class NativeCircuit:
         return at
 
     def to_ionq(self) -> dict[str, Any]:
-        """The ``input`` member of an ``ionq.circuit.v1`` job."""
+        """Return the ``input`` member of an ``ionq.circuit.v1`` job."""
         circuit = [NATIVE[name].to_json(on, params) for name, on, params in self.gates]
         return {"gateset": "native", "qubits": self.qubits, "circuit": circuit}
 
     def to_tape(self) -> QuantumScript:
-        """A tape of GPI, GPI2, MS and ZZ operations that measures the measured wires."""
+        """Return a tape of GPI, GPI2, MS and ZZ operations that measures the measured wires."""
         with QueuingManager.stop_recording():
             ops = [NATIVE_GATES[name](*params, wires=list(on)) for name, on, params in self.gates]
             return QuantumScript(ops, [qml.probs(wires=list(self.measured))])
@@ -159,7 +139,20 @@ def from_row(
     readout: Readout,
     permutation: tuple[int, ...],
 ) -> NativeCircuit:
-    """The circuit of one row of a bound block."""
+    """Return the circuit of one row of a bound block.
+
+    Args:
+        block: rows of one gate skeleton.
+        row: which of them.
+        qubits: number of native wires.
+        frames: virtual Z left on each native wire, in turns, (qubits,).
+        measured: native wires measured.
+        readout: from measured bits to the tape's bits.
+        permutation: native wire of each tape wire; empty where the readout relabels.
+
+    Returns:
+        The circuit.
+    """
     gates, slot = [], 0
     for name, on in block.gates:
         n = NATIVE[name].slots

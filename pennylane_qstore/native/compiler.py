@@ -31,7 +31,7 @@ from pennylane.tape import QuantumScript
 from pennylane_qstore.errors import CompileError
 from pennylane_qstore.native.circuit import NativeCircuit, from_row
 from pennylane_qstore.native.frontend.affine_fit import NotAffine, program_of
-from pennylane_qstore.native.frontend.json_circuit import tape_of
+from pennylane_qstore.native.frontend.json_circuit import tape_from_json
 from pennylane_qstore.native.frontend.program import Affine, Gate, Program, bind_constants
 from pennylane_qstore.native.frontend.shared_basis import shared_basis
 from pennylane_qstore.native.frontend.structure import (
@@ -228,13 +228,13 @@ class IonQNativeGateCompiler:
 
         Args:
             circuit: ``{"qubits": n, "circuit": [gates]}``
-                (:func:`~.tape_of`), rotations in radians.
+                (:func:`~.tape_from_json`), rotations in radians.
 
         Returns:
             The ``input`` of an IonQ job in native gates, phases and angles in turns. Nothing
             is left to the readout: its outcomes are the circuit's, qubit by qubit.
         """
-        compiled = self._compile(tape_of(circuit), absorb=False)
+        compiled = self._compile(tape_from_json(circuit), absorb=False)
         tape_wire = {native: i for i, native in enumerate(compiled.permutation)}
         gates = tuple(
             (name, tuple(tape_wire[q] for q in on), params) for name, on, params in compiled.gates

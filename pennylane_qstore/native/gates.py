@@ -1,4 +1,4 @@
-r"""IonQ's native gates as PennyLane operations. Their matrices stand here and nowhere else.
+r"""IonQ's gates as PennyLane operations. Matrices of native gates stand here and nowhere else.
 
 All parameters are in **turns** (1 turn = 2π radians). With
 :math:`G(\phi) = \cos(2\pi\phi) X + \sin(2\pi\phi) Y`:
@@ -27,7 +27,7 @@ TURN = 2 * np.pi
 
 
 def _phase(turns: Any) -> Any:
-    """exp(2πi · turns), complex."""
+    """Return exp(2πi · turns), complex."""
     angle = qml.math.cast(TURN * turns, "complex128") if _is_tensor(turns) else TURN * turns + 0j
     return qml.math.exp(1j * angle)
 
@@ -69,18 +69,26 @@ class GPI(Operation):  # type: ignore[misc]
 
     @staticmethod
     def compute_matrix(phase: Any) -> Any:
-        """The matrix, shape (2, 2) or (batch, 2, 2)."""
+        """Return the matrix, shape (2, 2) or (batch, 2, 2); ``phase`` in turns."""
         e = _phase(phase)
         zero = 0 * e
         return _matrix([[zero, qml.math.conj(e)], [e, zero]])
 
     @staticmethod
     def compute_decomposition(phase: Any, wires: WiresLike) -> list[Operation]:
-        """RZ(-4πφ), then X."""
+        """Decompose into RZ(-4πφ), then X.
+
+        Args:
+            phase: azimuth of the axis in turns; shape () or (batch,).
+            wires: the wire.
+
+        Returns:
+            Operations in time order.
+        """
         return [qml.RZ(-2 * TURN * phase, wires=wires), qml.X(wires)]
 
     def adjoint(self) -> GPI:
-        """Itself: a π rotation is its own inverse here."""
+        """Return the same gate: a π rotation is its own inverse, up to a global phase."""
         return GPI(self.data[0], wires=self.wires)
 
 
@@ -103,14 +111,22 @@ class GPI2(Operation):  # type: ignore[misc]
 
     @staticmethod
     def compute_matrix(phase: Any) -> Any:
-        """The matrix, shape (2, 2) or (batch, 2, 2)."""
+        """Return the matrix, shape (2, 2) or (batch, 2, 2); ``phase`` in turns."""
         e = _phase(phase)
         one = qml.math.ones_like(e)
         return _matrix([[one, -1j * qml.math.conj(e)], [-1j * e, one]]) / np.sqrt(2)
 
     @staticmethod
     def compute_decomposition(phase: Any, wires: WiresLike) -> list[Operation]:
-        """RX(π/2) in the frame turned by the phase."""
+        """Decompose into RX(π/2) in the frame turned by the phase.
+
+        Args:
+            phase: azimuth of the axis in turns; shape () or (batch,).
+            wires: the wire.
+
+        Returns:
+            Operations in time order.
+        """
         return [
             qml.RZ(-TURN * phase, wires=wires),
             qml.RX(np.pi / 2, wires=wires),
@@ -118,7 +134,7 @@ class GPI2(Operation):  # type: ignore[misc]
         ]
 
     def adjoint(self) -> GPI2:
-        """The same rotation about the opposite axis."""
+        """Return the rotation about the opposite axis."""
         return GPI2(self.data[0] + 0.5, wires=self.wires)
 
 
@@ -146,7 +162,16 @@ class MS(Operation):  # type: ignore[misc]
 
     @staticmethod
     def compute_matrix(phase0: Any, phase1: Any, angle: Any = 0.25) -> Any:
-        """The matrix, shape (4, 4) or (batch, 4, 4)."""
+        """Return the matrix.
+
+        Args:
+            phase0: azimuth on the first wire in turns; shape () or (batch,).
+            phase1: azimuth on the second wire in turns; shape () or (batch,).
+            angle: interaction angle in turns; shape () or (batch,).
+
+        Returns:
+            Shape (4, 4) or (batch, 4, 4).
+        """
         both, between = _phase(phase0 + phase1), _phase(phase0 - phase1)
         turn = _phase(angle / 2)
         c = (turn + qml.math.conj(turn)) / 2
@@ -165,7 +190,17 @@ class MS(Operation):  # type: ignore[misc]
     def compute_decomposition(
         phase0: Any, phase1: Any, angle: Any = 0.25, wires: WiresLike = None
     ) -> list[Operation]:
-        """IsingXX in the frames turned by the phases."""
+        """Decompose into IsingXX in the frames turned by the phases.
+
+        Args:
+            phase0: azimuth on the first wire in turns; shape () or (batch,).
+            phase1: azimuth on the second wire in turns; shape () or (batch,).
+            angle: interaction angle in turns; shape () or (batch,).
+            wires: the two wires.
+
+        Returns:
+            Operations in time order.
+        """
         a, b = qml.wires.Wires(wires)
         return [
             qml.RZ(-TURN * phase0, wires=a),
@@ -176,7 +211,7 @@ class MS(Operation):  # type: ignore[misc]
         ]
 
     def adjoint(self) -> MS:
-        """The same interaction about the opposite axis of the first ion."""
+        """Return the interaction about the opposite axis of the first ion."""
         phase0, phase1, angle = self.data
         return MS(phase0 + 0.5, phase1, angle, wires=self.wires)
 
@@ -200,7 +235,7 @@ class ZZ(Operation):  # type: ignore[misc]
 
     @staticmethod
     def compute_matrix(angle: Any = 0.25) -> Any:
-        """The matrix, shape (4, 4) or (batch, 4, 4)."""
+        """Return the matrix, shape (4, 4) or (batch, 4, 4); ``angle`` in turns."""
         e = _phase(angle / 2)
         minus, zero = qml.math.conj(e), 0 * e
         return _matrix(
@@ -214,11 +249,19 @@ class ZZ(Operation):  # type: ignore[misc]
 
     @staticmethod
     def compute_decomposition(angle: Any = 0.25, wires: WiresLike = None) -> list[Operation]:
-        """IsingZZ with the angle in radians."""
+        """Decompose into IsingZZ.
+
+        Args:
+            angle: interaction angle in turns; shape () or (batch,).
+            wires: the two wires.
+
+        Returns:
+            One operation.
+        """
         return [qml.IsingZZ(TURN * angle, wires=wires)]
 
     def adjoint(self) -> ZZ:
-        """The opposite angle."""
+        """Return the gate of the opposite angle."""
         return ZZ(-self.data[0], wires=self.wires)
 
 

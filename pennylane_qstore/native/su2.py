@@ -33,6 +33,9 @@ def from_first_column(alpha: complex, beta: complex) -> ComplexArray:
     Args:
         alpha: upper left entry.
         beta: lower left entry.
+
+    Returns:
+        Shape (2, 2).
     """
     return np.array([[alpha, -np.conj(beta)], [beta, np.conj(alpha)]])
 

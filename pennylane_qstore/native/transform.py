@@ -110,14 +110,14 @@ def _native(tape: QuantumScript, compiler: IonQNativeGateCompiler) -> QuantumScr
 
 
 def _is_traced(value: Any) -> bool:
-    """Whether a parameter is a box of autograd or jax, or a torch tensor with a gradient."""
+    """Return whether a parameter is a box of autograd or jax, or a torch tensor with a gradient."""
     if is_tracer(value) or type(value).__name__ == "ArrayBox":
         return True
     return qml.math.get_interface(value) == "torch" and bool(value.requires_grad)
 
 
 def _seen_frames(measurements: Sequence[MeasurementProcess], labels: Sequence[Any]) -> set[Any]:
-    """Wires that are measured otherwise than in the computational basis."""
+    """Return the wires that are measured in another basis than the computational one."""
     seen: set[Any] = set()
     for m in measurements:
         if not isinstance(m, _DIAGONAL):

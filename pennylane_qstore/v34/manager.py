@@ -22,7 +22,7 @@ from pennylane_qstore.device import IonQDevice
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.execution.job_size import AdaptiveQueueManager
 from pennylane_qstore.execution.report import Measured
-from pennylane_qstore.native.frontend.json_circuit import tape_of
+from pennylane_qstore.native.frontend.json_circuit import tape_from_json
 from pennylane_qstore.v34.cache import SmartCircuitCache, stats_text
 
 _SECTIONS = (
@@ -285,7 +285,7 @@ def _run(device: IonQDevice, tapes: list[QuantumScript]) -> list[tuple[Any, tupl
 def _tape(circuit: Any, shots: int | None) -> QuantumScript | None:
     """The tape of a circuit, with shots; None for a function."""
     if isinstance(circuit, Mapping):
-        tape = tape_of(circuit)
+        tape = tape_from_json(circuit)
         if shots is not None:  # a wide circuit has fewer outcomes than there might be
             tape = tape.copy(measurements=[qml.counts(wires=tape.measurements[0].wires)])
     elif isinstance(circuit, QuantumScript):

@@ -229,9 +229,9 @@ def test_a_dictionary_compiles_to_a_dictionary_with_the_same_outcomes(family):
         assert all(-1 <= v <= 1 for v in values)
         params += values
     got = np.abs(run(3, gates, params, zero(3)).reshape(-1)) ** 2
-    from pennylane_qstore.native.frontend.json_circuit import tape_of
+    from pennylane_qstore.native.frontend.json_circuit import tape_from_json
 
-    want = exact(tape_of(circuit))
+    want = exact(tape_from_json(circuit))
     assert np.allclose(got, want, atol=1e-9)
 
 

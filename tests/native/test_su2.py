@@ -51,7 +51,7 @@ def test_a_quaternion_gives_the_unitary_back(u):
     assert np.allclose(again, to_su2(u))
 
 
-@pytest.mark.parametrize(("outer", "inner"), itertools.permutations("xyz", 2))
+@pytest.mark.parametrize(("outer", "inner"), list(itertools.permutations("xyz", 2)))
 @given(u=unitaries())
 def test_euler_angles_give_the_unitary_back(outer, inner, u):
     turns = euler_angles(to_su2(u), outer, inner)

@@ -34,6 +34,9 @@ def program_of(structured: StructuredTape, wires: Mapping[Any, int]) -> Program:
         structured: rows of the structure.
         wires: index of each wire label.
 
+    Returns:
+        The program.
+
     Raises:
         CompileError: an operation has no decomposition.
         NotAffine: an angle is not affine in the parameters.
@@ -159,7 +162,7 @@ class _AffineFit:
 
 
 def _batches(together: Sequence[Operator], alone: Sequence[Operator]) -> bool:
-    """Whether a batched expansion has, in its last row, the same as the operation has there alone.
+    """Return whether a batched expansion agrees, in its last row, with the operation there alone.
 
     Some operations take a leading dimension for something else than a batch.
     """

@@ -34,7 +34,7 @@ _WORDS: Mapping[type, str] = {
 
 
 def controlled(op: Controlled) -> list[Operator] | None:
-    """Gates of a controlled rotation, angles linear in its parameters; None for others."""
+    """Return gates of a controlled rotation, angles linear in its parameters; None for others."""
     if type(op) not in (Controlled, ControlledOp):
         return None
     base = op.base
@@ -54,7 +54,7 @@ def controlled(op: Controlled) -> list[Operator] | None:
 
 
 def double_excitation(op: Operator) -> list[Operator]:
-    """Gates of DoubleExcitationPlus or Minus, for which PennyLane has a matrix only.
+    """Return gates of DoubleExcitationPlus or Minus, for which PennyLane has a matrix only.
 
     They are a DoubleExcitation and, up to a global phase, exp(∓iφ/2 Π) with Π on |0011⟩ and
     |1100⟩: an eighth of all products of an even number of Z.
@@ -89,7 +89,7 @@ def _products(
 
 
 def _phase(angle: Any, signs: Mapping[Any, int], target: Any) -> Iterator[Operator]:
-    """exp(iθ |1…1⟩⟨1…1|): what is left of it on no wire is a global phase."""
+    """exp(iθ |1…1⟩⟨1…1|) by products of Z; the one on no wire is a global phase."""
     *others, last = signs
     if len(signs) < _MOST:
         every = {**signs, target: -1}

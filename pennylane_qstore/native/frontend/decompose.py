@@ -1,4 +1,4 @@
-"""Any operation as elementary gates, which the compiler knows by itself."""
+"""Decomposition of any operation into elementary gates, which the compiler knows by itself."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def elementary(operations: Sequence[Operator]) -> Iterator[Operator]:
 
 
 def unitary(op: Operator) -> npt.NDArray[np.complex128]:
-    """The matrix of a QubitUnitary, or the diagonal of a DiagonalQubitUnitary, looked at.
+    """Return the checked matrix of a QubitUnitary, or diagonal of a DiagonalQubitUnitary.
 
     Raises:
         CompileError: it is not unitary (or not finite).
@@ -72,7 +72,7 @@ def unitary(op: Operator) -> npt.NDArray[np.complex128]:
 
 
 def dense(op: Operator) -> Operator:
-    """The operation with full matrices and vectors in place of SciPy's sparse ones."""
+    """Return the operation with full matrices and vectors in place of SciPy's sparse ones."""
     if not any(issparse(value) for value in op.data):
         return op
     with QueuingManager.stop_recording():
@@ -85,7 +85,15 @@ def dense(op: Operator) -> Operator:
 
 
 def rebound(op: Operator, data: Sequence[Any]) -> Operator:
-    """The operation with other parameters."""
+    """Return the operation with other parameters.
+
+    Args:
+        op: the operation.
+        data: its parameters, in the order of ``op.data``.
+
+    Returns:
+        A new operation.
+    """
     if isinstance(op, Evolution):  # where PennyLane takes its parameter for one of the generator
         return Evolution(op.base, *data)
     if isinstance(op, Adjoint):
@@ -139,7 +147,7 @@ def _decompose(op: Operator, depth: int) -> Iterator[Operator]:
 
 
 def _is_phase(op: Operator) -> bool:
-    """Whether it is exp(i c) of the identity, of which PennyLane decomposes no batch."""
+    """Return whether it is exp(i c) of the identity, of which PennyLane decomposes no batch."""
     return (
         isinstance(op, Exp) and isinstance(op.base, qml.Identity) and not np.any(np.real(op.scalar))
     )

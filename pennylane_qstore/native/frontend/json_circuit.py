@@ -20,8 +20,8 @@ from pennylane_qstore.validation import is_whole
 _ALLOWED = sorted([*QIS_GATES, "cnot", "cz"])
 
 
-def tape_of(circuit: Mapping[str, Any]) -> QuantumScript:
-    """The tape of ``{"qubits": n, "circuit": [gates]}``.
+def tape_from_json(circuit: Mapping[str, Any]) -> QuantumScript:
+    """Return the tape of ``{"qubits": n, "circuit": [gates]}``.
 
     A gate is ``{"gate": "ry", "target": 0, "rotation": 0.3}`` (radians),
     ``{"gate": "cnot", "control": 0, "target": 1}``, ``{"gate": "swap", "targets": [0, 1]}``,
@@ -113,7 +113,7 @@ def _wires(gate: Mapping[str, Any], one: str, many: str) -> list[Any]:
 
 
 def _listed(value: Any) -> list[Any]:
-    """A list as it is, one thing as a list, None as nothing."""
+    """Return a list as it is, one value as a list of it, None as an empty one."""
     if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str):
         return list(value)
     return [] if value is None else [value]

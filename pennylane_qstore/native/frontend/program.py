@@ -1,4 +1,4 @@
-"""What is compiled: elementary gates whose angles are affine in parameters."""
+"""Programs: elementary gates whose angles are affine in parameters."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Affine:
     const: float = 0.0
 
     def scaled(self, factor: float) -> Affine:
-        """This angle times a number."""
+        """Return this angle times a number."""
         return Affine(tuple((i, c * factor) for i, c in self.terms), self.const * factor)
 
     def plus(self, other: Affine | float) -> Affine:
-        """The sum of two angles."""
+        """Return the sum of two angles."""
         if not isinstance(other, Affine):
             return Affine(self.terms, self.const + other)
         total = dict(self.terms)
@@ -35,7 +35,7 @@ class Affine:
         return Affine(tuple((i, c) for i, c in total.items() if c), self.const + other.const)
 
     def at(self, parameters: FloatArray) -> FloatArray:
-        """Values for parameters ``[rows, P]``; shape (rows,)."""
+        """Return the values for parameters ``[rows, P]``; shape (rows,)."""
         out = np.full(len(parameters), self.const)
         for i, c in self.terms:
             out += c * parameters[:, i]
@@ -61,7 +61,15 @@ class Program:
 
 
 def bind_constants(program: Program, parameters: FloatArray) -> Program:
-    """The program at one row of parameters ``[1, P]``: every angle a constant."""
+    """Return the program at one row of parameters: every angle a constant.
+
+    Args:
+        program: the program.
+        parameters: the row, ``[1, P]``.
+
+    Returns:
+        A program without parameters.
+    """
     gates = tuple(
         gate._replace(angles=tuple(Affine((), float(a.at(parameters)[0])) for a in gate.angles))
         for gate in program.gates

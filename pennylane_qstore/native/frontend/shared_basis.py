@@ -24,11 +24,14 @@ _MEASURED = (CountsMP, ExpectationMP, ProbabilityMP, SampleMP, VarianceMP)
 def shared_basis(
     measurements: Sequence[MeasurementProcess], wires: Mapping[Any, int]
 ) -> tuple[list[Gate], list[int]]:
-    """Gates that turn what is measured to Z, and the wires measured as they first appear.
+    """Return gates that turn all measurements to the Z basis, and the wires measured.
 
     Args:
         measurements: expval, var, probs, counts or sample, of wires or of Pauli words.
         wires: index of each wire label.
+
+    Returns:
+        The gates, and the indices of the wires in the order in which they first appear.
 
     Raises:
         CompileError: two measurements need one wire in two bases, or an observable is not

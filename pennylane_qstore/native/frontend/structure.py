@@ -1,4 +1,4 @@
-"""The part of a tape that stays the same from step to step: its structure, without parameters.
+"""The structure of a tape, which stays the same from step to step, apart from its parameters.
 
 A tape is split into a hashable *key* and a matrix of *parameters* ``[rows, P]``: one row, or
 one per element of the batch. Tapes with equal keys have the same :class:`Program`, a list of

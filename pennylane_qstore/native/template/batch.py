@@ -61,6 +61,9 @@ class Readout:
         Args:
             outputs: for each tape wire measured, the XOR of wires that holds its bit.
             wires: circuit wire of each native wire.
+
+        Returns:
+            The wires, and the readout.
         """
         native = {q: i for i, q in enumerate(wires)}
         measured = tuple(sorted({native[q] for bit in outputs for q in bit.wires}))

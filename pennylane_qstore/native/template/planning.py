@@ -1,4 +1,4 @@
-"""The plan of a template: which rotations move through entanglers, and the pulses left then.
+"""The plan of a template: rotations that move through entanglers, and the pulses left then.
 
 A plan is made for generic parameters, from one sample, and checked at a second one.
 """
@@ -24,7 +24,7 @@ _SPECIAL = np.array([0.0, np.pi / 2, np.pi])
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that is decided before parameters are known.
+    """The decisions that are made before parameters are known.
 
     Args:
         push: rotations that move through entanglers.
@@ -51,6 +51,9 @@ def make_plan(runs: RunEvaluator, *, commute_rotations: bool) -> Plan:
     Args:
         runs: the runs.
         commute_rotations: whether rotations may move through entanglers.
+
+    Returns:
+        The plan.
     """
     rng = np.random.default_rng(20)
     sample = random_rows(rng, 1, runs.parameters)
@@ -85,6 +88,9 @@ def random_rows(rng: np.random.Generator, rows: int, parameters: int) -> FloatAr
         rng: where they come from.
         rows: number of rows.
         parameters: number of parameters P.
+
+    Returns:
+        Numbers of size 0.2 to 2.9, of either sign.
     """
     shape = rows, parameters
     return np.asarray(rng.uniform(0.2, 2.9, shape) * rng.choice([-1.0, 1.0], shape))
@@ -129,6 +135,9 @@ def depth_of(runs: RunEvaluator, pulses: Sequence[int]) -> int:
     Args:
         runs: the runs.
         pulses: pulses of each run.
+
+    Returns:
+        The depth.
     """
     at = [pulses[index[0]] for index in runs.index]
     for e, (after_a, after_b) in zip(runs.entanglers, runs.after.T.tolist(), strict=True):

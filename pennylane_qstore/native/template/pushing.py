@@ -45,7 +45,7 @@ def plan_ms(runs: Sequence[ComplexArray], constant: Sequence[bool]) -> list[Push
 
     Args:
         runs: the k+1 runs in time order at the sample, 2x2 unitaries, entanglers about X.
-        constant: whether each run is independent of the parameters.
+        constant: for each run, whether it is independent of the parameters.
 
     Returns:
         k+2 rules.

@@ -73,7 +73,7 @@ class QisTemplate:
         self.nbytes = 8 * len(angles) * (program.parameters + 1)
 
     def bind(self, parameters: FloatArray) -> NativeBatch:
-        """Circuits for parameters ``[rows, P]``; rotations in radians."""
+        """Return the circuits for parameters ``[rows, P]``; rotations in radians."""
         rows = len(parameters)
         params = np.ascontiguousarray(self._angles(parameters).T)
         block = NativeBlock(np.arange(rows), self._gates, params.reshape(rows, -1))  # type: ignore[arg-type]

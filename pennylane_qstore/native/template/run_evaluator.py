@@ -1,4 +1,4 @@
-"""All runs and entangling angles of a circuit, evaluated for any number of rows of parameters.
+"""Runs and entangling angles of a circuit, evaluated for any number of rows of parameters.
 
 A run of one-qubit gates is a unitary of determinant 1, [[α, -β*], [β, α*]], and is kept as its
 first column (α, β). Runs of the same shape are multiplied together, stacked, over all rows.
@@ -113,6 +113,9 @@ class RunEvaluator:
         Args:
             a: α before, an array or a number.
             b: β before.
+
+        Returns:
+            (α, β) after.
         """
         if self.family == "zz":  # times -iZ on the right
             return -1j * a, -1j * b
@@ -216,6 +219,9 @@ def multiplied(steps: Sequence[Step], cos: Any, sin: Any) -> Any:
         steps: the steps.
         cos: cosines of the half angles, by slot.
         sin: sines of the half angles, by slot.
+
+    Returns:
+        (α, β); ``a`` is 1.0 and ``b`` 0.0 where there are no steps.
     """
     a: Any = 1.0
     b: Any = 0.0

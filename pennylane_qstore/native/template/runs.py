@@ -1,8 +1,7 @@
 """A circuit as runs of one-qubit operations between entanglers.
 
 A wire with k entanglers has k+1 runs. Each run is a product of constants and rotations; as a
-unitary of determinant 1, [[α, -β*], [β, α*]], it is kept as its first column (α, β). Runs of
-the same shape are multiplied together, stacked, over all rows of parameters.
+unitary of determinant 1, [[α, -β*], [β, α*]], it is known by its first column (α, β).
 """
 
 from __future__ import annotations
@@ -58,13 +57,16 @@ class Runs:
 
 
 def runs_of(circuit: IRCircuit, family: str, *, compact: bool = True) -> Runs:
-    """Split a circuit without blocks into runs.
+    """Split a circuit without two-qubit unitaries into runs.
 
     Args:
         circuit: the circuit.
         family: ``"zz"`` keeps interactions about Z; ``"ms"`` has them about X, with the
             changes of basis in the runs.
         compact: whether wires without operations are left out.
+
+    Returns:
+        Runs and entanglers.
     """
     used = {q for op in circuit.operations for q in wires_of(op)}
     wires = sorted(used) if compact else list(range(circuit.wires))
