@@ -1,4 +1,4 @@
-"""What each IonQ backend has: qubits, native gates, limits, timing, noise.
+"""Qubits, native gates, limits, timing and noise of every IonQ backend.
 
 Figures are IonQ's published ones: the guide "Simulation with noise models" for the
 depolarizing rates, the backend and characterization pages for qubits, gate times and
@@ -115,7 +115,7 @@ class Backend:
 
     @property
     def is_qpu(self) -> bool:
-        """Whether this is a quantum computer (which costs money)."""
+        """True for a quantum computer, which costs money."""
         return self.name.startswith("qpu")
 
 
@@ -147,7 +147,7 @@ BACKENDS: Mapping[str, Backend] = MappingProxyType(
 
 
 def backend(name: str) -> Backend:
-    """The backend of this id.
+    """Return the backend of an id.
 
     Raises:
         ConfigurationError: the id is not one of IonQ's; the message names the nearest.
@@ -156,7 +156,7 @@ def backend(name: str) -> Backend:
 
 
 def noise_model(name: str) -> NoiseModel:
-    """The noise model of this name.
+    """Return the noise model of a name.
 
     Raises:
         ConfigurationError: no published model has the name; the message names the nearest.

@@ -6,6 +6,7 @@ import pytest
 
 pytest_plugins = [
     "support.browser",
+    "support.canned",
     "support.emulator_wire",
     "support.ionq_fixtures",
     "support.skips",

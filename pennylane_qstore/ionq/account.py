@@ -16,6 +16,7 @@ from pennylane_qstore.ionq.jobs.cost import read_cost
 from pennylane_qstore.ionq.messages.job_request import job_type
 from pennylane_qstore.ionq.messages.responses import (
     check_id,
+    parse_number,
     parse_object,
 )
 from pennylane_qstore.validation import check_count, check_number
@@ -216,8 +217,5 @@ def _session(value: dict[str, Any]) -> IonQSession:
 
 
 def _number(value: dict[str, Any], *names: str) -> float | None:
-    for name in names:
-        number = value.get(name)
-        if isinstance(number, (int, float)) and not isinstance(number, bool):
-            return float(number)
-    return None
+    numbers = (parse_number(value.get(name)) for name in names)
+    return next((number for number in numbers if number is not None), None)

@@ -22,7 +22,6 @@ from pennylane_qstore.errors import (
     QStoreError,
     ServiceError,
 )
-from pennylane_qstore.ionq.client import IonQClient
 from pennylane_qstore.ionq.http.retry import RetryPolicy
 from pennylane_qstore.ionq.http.transport import Traffic
 from pennylane_qstore.ionq.jobs.call import begin_requests
@@ -85,12 +84,6 @@ def test_no_requests_no_work(emulator, client):
     assert emulator.requests == []
 
 
-def test_two_clients_share_the_connections(emulator, client_for, request_of):
-    for _ in range(2):
-        client_for(emulator.url).run([request_of(1)])
-    assert emulator.stats()["connections"] == 1
-
-
 def test_many_threads_may_use_one_client(emulator, client, marked_request):
     found = {}
 
@@ -104,14 +97,6 @@ def test_many_threads_may_use_one_client(emulator, client, marked_request):
         thread.join()
     assert found == {n: list(range(n)) for n in range(1, 9)}
     assert emulator.billed_jobs == 8
-
-
-def test_blocking_calls_work_inside_a_running_loop(client, request_of):
-    async def cell():
-        return client.run([request_of(2)])
-
-    (result,) = asyncio.run(cell())
-    assert len(result.histograms) == 2
 
 
 def test_a_refused_key_is_an_authentication_error_and_nothing_is_retried(client_for, request_of):
@@ -266,25 +251,6 @@ def test_a_blocking_call_on_the_clients_own_loop_is_refused(client, request_of):
 
     with pytest.raises(QStoreError, match="own event loop"):
         background_loop().submit(inside()).result(10)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"pool_size": 0},
-        {"timeout": -1},
-        {"timeout": float("nan")},
-        {"on_ambiguous": "maybe"},
-        {"retry_attempts": 0},
-        {"base_url": "http://api.ionq.co/v0.4"},
-        {"ca_bundle": "/nowhere.pem", "base_url": "https://127.0.0.1:1/v0.4"},
-    ],
-)
-def test_options_out_of_range_are_refused(options, request_of):
-    with pytest.raises(ConfigurationError):
-        IonQClient(
-            "key", **{"base_url": "http://127.0.0.1:1/v0.4", "ledger": Ledger(), **options}
-        ).run([request_of(1)])
 
 
 def test_a_client_that_cannot_send_writes_no_intent(
@@ -464,15 +430,6 @@ def test_resume_brings_open_jobs_to_an_end(tmp_path, client_for, marked_request)
 # ---- money ------------------------------------------------------------------------------
 
 
-def test_estimate_submits_nothing(emulator, client):
-    estimate = client.estimate("qpu.forte-1", qubits=2, shots=500, gates_1q=10, gates_2q=4)
-    assert estimate.cost_usd > 0
-    assert estimate.execution_s >= 0
-    assert estimate.queue_s >= 0
-    assert emulator.billed_jobs == 0
-    assert [r.path.partition("?")[0] for r in emulator.requests] == ["/v0.4/jobs/estimate"]
-
-
 def test_the_cost_of_a_qpu_job_is_read_back_and_kept(client_for, request_of):
     with Emulator() as emulator:
         client = client_for(emulator.url)
@@ -510,35 +467,6 @@ def test_a_dry_run_is_priced_and_not_run(client_for, request_of):
         assert result.histograms == []
         assert result.status == "completed"
         assert emulator.billed_jobs == 0
-
-
-def test_a_session_bounds_its_jobs(emulator, client, request_of):
-    session = client.create_session("qpu.forte-1", job_limit=5, cost_limit_usd=1e6)
-    assert session.active
-    (result,) = client.run([request_of(2, "qpu.forte-1", session_id=session.id)])
-    assert result.status == "completed"
-    assert not client.end_session(session.id).active
-    with pytest.raises(QStoreError):
-        client.run([request_of(2, "qpu.forte-1", session_id=session.id)])
-
-
-@pytest.mark.parametrize("limit", ["job_limit", "minutes", "cost_limit_usd"])
-@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), True, "5"])
-def test_a_session_without_a_real_bound_is_refused(emulator, client, limit, value):
-    with pytest.raises(ConfigurationError, match=limit):
-        client.create_session("qpu.forte-1", **{limit: value})
-    assert emulator.requests == []
-
-
-def test_a_session_takes_whole_jobs_only(emulator, client):
-    with pytest.raises(ConfigurationError, match=r"job_limit=2.5 is .* a whole number, 1 or more"):
-        client.create_session("qpu.forte-1", job_limit=2.5)
-    assert emulator.requests == []
-
-
-def test_the_account_can_be_asked(client):
-    assert any(b["backend"] == "qpu.forte-1" for b in client.backends())
-    assert "key_id" in client.whoami()
 
 
 # ---- matching children --------------------------------------------------------------------

@@ -138,7 +138,15 @@ class Api(Requester):
         return states
 
     async def children(self, job_id: str, traffic: Traffic) -> list[JobState]:
-        """Return the children of a multi-circuit job, in the order of the list."""
+        """Read the children of a multi-circuit job.
+
+        Args:
+            job_id: IonQ's id of the parent.
+            traffic: counters.
+
+        Returns:
+            Their states, each once, in the order of the list.
+        """
         query = f"parent_job_id={check_id(job_id)}&limit={PAGE}"
         states: dict[str, JobState] = {}
         async for page in self.pages(query, traffic, patient=True):
@@ -154,6 +162,9 @@ class Api(Requester):
             query: filters and page size, quoted.
             traffic: counters.
             patient: see :meth:`request`.
+
+        Yields:
+            Pages.
 
         Raises:
             InvalidResponse: a cursor is repeated, or the pages do not end.
@@ -174,7 +185,12 @@ class Api(Requester):
         raise InvalidResponse(f"The job list has more than {MAX_PAGES} pages.")
 
     async def cancel(self, job_ids: Iterable[str], traffic: Traffic) -> None:
-        """Cancel jobs, in one request."""
+        """Cancel jobs, in one request.
+
+        Args:
+            job_ids: IonQ's ids.
+            traffic: counters.
+        """
         ids = [check_id(job_id) for job_id in job_ids]
         if len(ids) == 1:
             path = f"/jobs/{ids[0]}/status/cancel"

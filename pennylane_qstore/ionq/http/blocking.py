@@ -65,7 +65,7 @@ class ProgressQueue:
 
 
 class CallState(enum.Enum):
-    """How far a blocking call is. Only the loop's thread changes it."""
+    """Progress of a blocking call. Only the loop's thread changes it."""
 
     SUBMITTED = "handed to the loop, which may not have begun it"
     RUNNING = "its task runs"

@@ -80,7 +80,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How a service is reached; clients that agree in it and in the key share connections.
+    """Way to a service; clients that agree in it and in the key share connections.
 
     Args:
         endpoint: the service.

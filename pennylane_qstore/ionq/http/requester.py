@@ -193,11 +193,14 @@ class Requester:
         return await self.request(path, decode, traffic, method=method, body=body)
 
     def may_retry(self, failures: int, *, throttled: bool) -> bool:
-        """Return True if the policy allows another try, and take it from the quota.
+        """Decide on another try by the policy, and take its cost from the quota.
 
         Args:
             failures: failed tries so far.
             throttled: True where the last try was answered by 429.
+
+        Returns:
+            True if the request is to be sent again.
         """
         policy = self.policy
         attempts = policy.throttled_attempts if throttled else policy.attempts
@@ -246,6 +249,9 @@ class Requester:
         Args:
             response: the response.
             what: method and path, for the message.
+
+        Returns:
+            An error with the service's message, the API key hidden.
         """
         text = self.transport.redact(response.body.decode("utf-8", "replace"))[:2000]
         message = _message(response.body)
@@ -267,6 +273,9 @@ class Requester:
         Args:
             reason: how the request failed.
             what: method and path, for the message.
+
+        Returns:
+            An error that names the service and the reason.
         """
         return ConnectionFailed(
             f"{what} at {self.transport.endpoint.base_url} failed: {reason}. "

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import math
 from typing import Any, NamedTuple
 
 from pennylane_qstore.errors import LedgerError, QStoreError
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.transport import Traffic
 from pennylane_qstore.ionq.ledger.ledger import Ledger, Submission
-from pennylane_qstore.ionq.messages.responses import check_id
+from pennylane_qstore.ionq.messages.responses import check_id, parse_number
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +82,4 @@ async def record_cost(
 def _usd(value: Any) -> float | None:
     if not isinstance(value, dict) or value.get("unit") != "usd":
         return None
-    amount = value.get("value")
-    if isinstance(amount, bool) or not isinstance(amount, (int, float)):
-        return None
-    return float(amount) if math.isfinite(amount) and amount >= 0 else None
+    return parse_number(value.get("value"))

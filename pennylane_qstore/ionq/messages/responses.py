@@ -128,6 +128,9 @@ def parse_object(data: bytes, what: str) -> dict[str, Any]:
         data: the body.
         what: name of the object, for errors.
 
+    Returns:
+        The decoded object.
+
     Raises:
         InvalidResponse: not JSON, or not an object.
     """
@@ -179,8 +182,8 @@ def parse_job(data: bytes | Mapping[str, Any]) -> JobState:
         submitted_at=_epoch(job.get("submitted_at")),
         started_at=_epoch(job.get("started_at")),
         completed_at=_epoch(job.get("completed_at")),
-        predicted_wait_ms=_duration(job.get("predicted_wait_time_ms")),
-        predicted_execution_ms=_duration(job.get("predicted_execution_duration_ms")),
+        predicted_wait_ms=parse_number(job.get("predicted_wait_time_ms")),
+        predicted_execution_ms=parse_number(job.get("predicted_execution_duration_ms")),
         failure_code=_text(failure.get("code")),
         failure_message=_text(failure.get("message")) or _text(failure.get("error")),
         dry_run=job.get("dry_run") is True,
@@ -253,6 +256,9 @@ def parse_aggregate(data: bytes, qubits: int) -> dict[str, Histogram]:
         data: the body.
         qubits: of each circuit.
 
+    Returns:
+        Histograms by child id.
+
     Raises:
         InvalidResponse: not an object, an unsafe child id, or an invalid histogram.
     """
@@ -264,7 +270,8 @@ def _text(value: object) -> str | None:
     return value[:4096] if isinstance(value, str) else None
 
 
-def _duration(value: object) -> float | None:
+def parse_number(value: object) -> float | None:
+    """Return a number of a body, a duration or a price, if it is finite and not negative."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if math.isfinite(value) and value >= 0 else None

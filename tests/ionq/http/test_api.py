@@ -1,151 +1,28 @@
-"""The retry loop of reads, and lists that do not end, against answers from a script."""
+"""IonQ's endpoints: what each response to a POST means, job states, lists that do not end."""
 
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
+import aiohttp
 import orjson
 import pytest
 from support.scripted_service import api_with
 
 from pennylane_qstore.errors import (
     AuthenticationError,
-    ConnectionFailed,
     InvalidResponse,
     ServiceError,
 )
-from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost, RetryPolicy
+from pennylane_qstore.ionq.http.api import Throttled
+from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost
 from pennylane_qstore.ionq.http.transport import Response, Traffic
-
-OK = Response(200, b'{"id": "a", "status": "ready"}')
 
 
 def read_job(api, **options):
     return asyncio.run(api.job("a", Traffic(), **options))
-
-
-@pytest.mark.parametrize("status", [408, 409, 500, 502, 503, 504, 520, 524])
-def test_reads_repeat_after_transient_answers(fake_clock, status):
-    api, script = api_with(fake_clock, Response(status, b"x"), Response(status, b"x"), OK)
-    assert read_job(api).status == "ready"
-    assert len(script.asked) == 3
-    assert len(fake_clock.sleeps) == 2
-
-
-@pytest.mark.parametrize(
-    "failure", [NotSent("refused"), ResponseLost("cut"), Response(200, b"<html>")]
-)
-def test_reads_repeat_after_lost_answers(fake_clock, failure):
-    api, _ = api_with(fake_clock, failure, OK)
-    assert read_job(api).status == "ready"
-
-
-def test_reads_end_after_the_last_attempt(fake_clock):
-    api, script = api_with(fake_clock, Response(503, b"x"))
-    with pytest.raises(ServiceError, match="503"):
-        read_job(api)
-    assert len(script.asked) == 3
-
-
-def test_patient_reads_try_as_long_as_the_outage_may_last(fake_clock):
-    api, script = api_with(fake_clock, NotSent("refused"))
-    with pytest.raises(ConnectionFailed, match="refused"):
-        read_job(api, patient=True)
-    assert fake_clock.ahead >= 60
-    assert len(script.asked) > 3
-
-
-def test_patient_reads_give_up_on_bodies_that_stay_invalid(fake_clock):
-    api, script = api_with(fake_clock, Response(200, b"nonsense"))
-    with pytest.raises(InvalidResponse):
-        read_job(api, patient=True)
-    assert len(script.asked) == 3
-
-
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        (400, ServiceError),
-        (401, AuthenticationError),
-        (403, AuthenticationError),
-        (410, ServiceError),
-    ],
-)
-def test_refusals_are_not_repeated(fake_clock, status, kind):
-    api, script = api_with(fake_clock, Response(status, b'{"message": "no canary here."}'))
-    with pytest.raises(kind, match=r"no \*\*\* here") as refused:
-        read_job(api)
-    assert len(script.asked) == 1
-    assert "canary" not in repr(refused.value.details)
-
-
-@pytest.mark.parametrize("start", range(190, 202))
-@pytest.mark.parametrize("form", ["{}", '{{"message": "{}"}}', "{{}}"])
-def test_a_key_is_hidden_before_a_message_is_cut(fake_clock, start, form):
-    for more in (0, 300, 1800):  # the three lengths at which something is cut
-        body = form.format("x" * (start + more) + "canary").encode()
-        api, _ = api_with(fake_clock, Response(400, body))
-        with pytest.raises(ServiceError) as refused:
-            read_job(api)
-        assert "xc" not in f"{refused.value} {refused.value.details}"
-
-
-@pytest.mark.parametrize(
-    "date",
-    [
-        "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
-        "Mon, 01 Jan 2024 00:00:00 +9999999999999999999999",
-        "yesterday",
-        "",
-    ],
-)
-def test_a_date_that_is_none_tells_nothing(fake_clock, date):
-    api, script = api_with(fake_clock, OK)
-    script.last_date = date, 0.0
-    assert api.clock_ahead_s() is None
-    assert api.retry_after_s(Response(429, b"", date)) is None
-
-
-def test_redirects_are_refused(fake_clock):
-    api, script = api_with(fake_clock, Response(307, b""))
-    with pytest.raises(ServiceError, match="Redirects are not followed"):
-        read_job(api)
-    assert len(script.asked) == 1
-
-
-def test_certificate_errors_are_not_repeated(fake_clock):
-    api, script = api_with(fake_clock, NotSent("certificate", permanent=True))
-    with pytest.raises(ConnectionFailed, match="certificate"):
-        read_job(api, patient=True)
-    assert len(script.asked) == 1
-
-
-@pytest.mark.parametrize(
-    ("header", "at_least", "at_most"),
-    [("7", 7, 7.01), ("nan", 0, 2), ("-3", 0, 2), ("999999", 300, 300.01)],
-)
-def test_429_waits_as_it_is_told(fake_clock, header, at_least, at_most):
-    api, _ = api_with(fake_clock, Response(429, b"x", header), OK)
-    assert read_job(api).status == "ready"
-    assert at_least - 0.01 <= fake_clock.ahead <= at_most
-
-
-def test_429_has_its_own_number_of_attempts(fake_clock):
-    api, script = api_with(fake_clock, Response(429, b"x", "1"))
-    with pytest.raises(ServiceError, match="429"):
-        read_job(api)
-    assert len(script.asked) == 5
-
-
-def test_an_empty_quota_fails_fast(fake_clock):
-    policy = RetryPolicy(attempts=100, quota=30, retry_cost=14)
-    api, script = api_with(fake_clock, Response(503, b"x"), policy=policy)
-    with pytest.raises(ServiceError):
-        read_job(api)
-    assert len(script.asked) == 3  # two retries are paid for by 30 tokens
-    with pytest.raises(ServiceError):
-        read_job(api)
-    assert len(script.asked) == 4
 
 
 def test_a_job_that_is_another_is_refused(fake_clock):
@@ -200,3 +77,138 @@ def test_a_list_of_jobs_is_read_until_they_are_found(fake_clock):
     api, script = api_with(fake_clock, Response(200, orjson.dumps(found)))
     assert set(asyncio.run(api.jobs(["a"], Traffic()))) == {"a"}
     assert len(script.asked) == 1
+
+
+# ---- one canned response to one request ---------------------------------------------------
+
+
+def create(api):
+    return api.create(b'{"backend": "simulator"}', Traffic())
+
+
+def test_an_accepted_job_has_its_id(canned):
+    canned.add("POST", "/jobs", b'{"id": "job-1", "status": "submitted"}', status=201)
+    assert canned.ask(create) == "job-1"
+    assert canned.sent == [("POST", "/jobs")]
+    assert canned.body("POST", "/jobs") == b'{"backend": "simulator"}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"[]", b'"job-1"', b"{}", b'{"id": 7}', b'{"id": "../x"}', b'{"id": "job-1"'],
+)
+def test_an_accepted_job_without_a_readable_id_is_lost_and_not_sent_again(canned, body):
+    canned.add("POST", "/jobs", body, status=201, repeat=True)
+    with pytest.raises(ResponseLost):
+        canned.ask(create)
+    assert len(canned.sent) == 1
+
+
+@pytest.mark.parametrize("status", [307, 408, 409, 500, 502, 503, 504, 524])
+def test_a_post_whose_outcome_is_open_is_lost_and_not_sent_again(canned, status):
+    canned.add("POST", "/jobs", b'{"message": "oh"}', status=status, repeat=True)
+    with pytest.raises(ResponseLost, match=str(status)):
+        canned.ask(create)
+    assert len(canned.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, ServiceError), (401, AuthenticationError), (403, AuthenticationError),
+        (404, ServiceError), (413, ServiceError), (422, ServiceError),
+    ],
+)  # fmt: skip
+def test_a_refused_post_says_why_and_by_which_request(canned, status, kind):
+    canned.add(
+        "POST", "/jobs", b'{"message": "Too many qubits."}', status=status,
+        headers={"x-request-id": "r-1"},
+    )  # fmt: skip
+    with pytest.raises(
+        kind, match=rf"status {status}: Too many qubits\..*\(request id r-1\)"
+    ) as no:
+        canned.ask(create)
+    assert no.value.details["status"] == status
+    assert no.value.details["request_id"] == "r-1"
+    assert len(canned.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "hint_s"),
+    [("7", 7.0), ("2.5", 2.5), ("1e9", 300.0), ("-1", None), ("soon", None), (None, None)],
+)
+def test_a_throttled_post_tells_the_pause_that_the_service_asks_for(canned, header, hint_s):
+    headers = {} if header is None else {"Retry-After": header}
+    canned.add("POST", "/jobs", status=429, headers=headers)
+    with pytest.raises(Throttled) as busy:
+        canned.ask(create)
+    assert busy.value.hint_s == hint_s
+    assert isinstance(busy.value.error, ServiceError)
+
+
+def test_the_pause_may_be_a_date(canned, fake_clock):
+    date = format_datetime(datetime.fromtimestamp(fake_clock.began + 20, UTC), usegmt=True)
+    canned.add("POST", "/jobs", status=429, headers={"Retry-After": date})
+    with pytest.raises(Throttled) as busy:
+        canned.ask(create)
+    assert busy.value.hint_s == pytest.approx(20, abs=1.01)  # a date has whole seconds
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (aiohttp.ConnectionTimeoutError("connect"), NotSent),
+        (aiohttp.ServerDisconnectedError(), ResponseLost),
+        (aiohttp.ClientPayloadError("cut"), ResponseLost),
+        (aiohttp.SocketTimeoutError("read"), ResponseLost),
+        (TimeoutError(), ResponseLost),
+        (ConnectionResetError(), ResponseLost),
+    ],
+)
+def test_a_post_that_breaks_off_is_lost_unless_nothing_was_sent(canned, failure, kind):
+    canned.add("POST", "/jobs", exception=failure, repeat=True)
+    with pytest.raises(kind):
+        canned.ask(create)
+    assert len(canned.sent) == 1
+
+
+def test_a_job_that_the_service_does_not_know_is_deleted(canned):
+    canned.add("GET", "/jobs/job-1", b'{"message": "no such job"}', status=404)
+    assert canned.ask(lambda api: api.job("job-1", Traffic())).status == "deleted"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b'{"id": "job-1"}', b'{"id": "job-1", "status": 3}', b'{"status": ""}'],
+)
+def test_a_job_state_that_is_none_is_asked_for_again_and_refused(canned, body):
+    canned.add("GET", "/jobs/job-1", body, repeat=True)
+    with pytest.raises(InvalidResponse):
+        canned.ask(lambda api: api.job("job-1", Traffic()))
+    assert len(canned.sent) == 3
+
+
+def test_one_job_and_many_are_cancelled_in_one_request_each(canned):
+    canned.add("PUT", "/jobs/a/status/cancel", b"{}")
+    canned.add("PUT", "/jobs/status/cancel", b"{}")
+
+    async def cancel(api):
+        await api.cancel(["a"], Traffic())
+        await api.cancel(["a", "b"], Traffic())
+        await api.cancel([], Traffic())
+
+    canned.ask(cancel)
+    assert sorted(canned.sent) == [("PUT", "/jobs/a/status/cancel"), ("PUT", "/jobs/status/cancel")]
+    assert canned.body("PUT", "/jobs/status/cancel") == b'{"ids":["a","b"]}'
+
+
+def test_the_clocks_are_compared_by_the_services_date(canned):
+    behind = format_datetime(datetime.now(UTC) - timedelta(seconds=90), usegmt=True)
+    canned.add("GET", "/jobs/a", b'{"id": "a", "status": "ready"}', headers={"Date": behind})
+
+    async def ahead_s(api):
+        assert api.clock_ahead_s() is None
+        await api.job("a", Traffic())
+        return api.clock_ahead_s()
+
+    assert canned.ask(ahead_s) == pytest.approx(90, abs=5)

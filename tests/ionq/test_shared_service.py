@@ -1,0 +1,49 @@
+"""Connections that clients share, and when they are closed."""
+
+from __future__ import annotations
+
+import random
+
+from support.waiting import wait_until
+
+from pennylane_qstore.ionq import shared_service as module
+from pennylane_qstore.ionq.http.api_key import Secret
+from pennylane_qstore.ionq.http.endpoint import Connection, Endpoint
+from pennylane_qstore.ionq.http.event_loop import background_loop
+from pennylane_qstore.ionq.http.retry import Clock, RetryPolicy
+from pennylane_qstore.ionq.http.transport import Traffic
+from pennylane_qstore.ionq.shared_service import Address, shared_service
+
+
+def address(url="http://127.0.0.1:9/v0.4", key="key", **options):
+    policy = options.pop("policy", RetryPolicy())
+    return Address(Connection(Endpoint(url), **options), Secret(key), policy, Clock(), None)
+
+
+def test_equal_addresses_have_one_service():
+    service = shared_service(address())
+    assert shared_service(address()) is service
+    assert service.poller._api is service.api
+
+
+def test_whatever_differs_is_another_service():
+    others = [
+        address("http://127.0.0.1:8/v0.4"), address(key="other"), address(pool_size=2),
+        address(timeout_s=1.0), address(policy=RetryPolicy(attempts=2)),
+        address()._replace(rng=random.Random(1)),
+    ]  # fmt: skip
+    services = [shared_service(other) for other in (address(), *others)]
+    assert len({id(service) for service in services}) == 7
+
+
+def test_the_last_to_let_go_closes_the_connections(emulator):
+    first = shared_service(address(emulator.url))
+    second = shared_service(address(emulator.url))
+    background_loop().submit(first.api.request("/backends", bytes, Traffic())).result(10)
+    transport = first.api.transport
+    del first
+    assert transport.is_open
+    assert address(emulator.url) in module._services
+    del second
+    assert address(emulator.url) not in module._services
+    wait_until(lambda: not transport.is_open)
