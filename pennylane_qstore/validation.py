@@ -273,10 +273,12 @@ def _limits(
     if low is None and high is None:
         return ""
     if high is None:
-        return f" above {low:g}" if above is not None else f", {low:g} or more"
-    upper = f"below {high:g}" if below is not None else f"at most {high:g}"
+        return f" above {low:,.15g}" if above is not None else f", {low:,.15g} or more"
+    upper = f"below {high:,.15g}" if below is not None else f"at most {high:,.15g}"
     if low is None:
         return f", {upper}"
     if above is not None:
-        return f" above {low:g}, {upper}"
-    return f" from {low:g}, {upper}" if below is not None else f" from {low:g} to {high:g}"
+        return f" above {low:,.15g}, {upper}"
+    return (
+        f" from {low:,.15g}, {upper}" if below is not None else f" from {low:,.15g} to {high:,.15g}"
+    )
