@@ -107,7 +107,7 @@ def canonical(unitary: ComplexArray) -> Canonical:
     In the magic basis one-qubit unitaries are real and the interaction is diagonal, so M^T M is
     diagonalised by a real rotation (Kraus and Cirac, quant-ph/0011050).
     """
-    u = unitary / np.linalg.det(unitary) ** 0.25
+    u = _to_su4(unitary)
     m = _MAGIC.conj().T @ u @ _MAGIC
     p = _real_eigenbasis(m.T @ m)
     if np.linalg.det(p) < 0:
@@ -158,12 +158,17 @@ def before_diagonal(unitary: ComplexArray) -> Canonical:
     The angle is the one that makes tr(U YY Uᵀ YY) real (Shende, Bullock and Markov,
     quant-ph/0308045).
     """
-    u = unitary / np.linalg.det(unitary) ** 0.25
+    u = _to_su4(unitary)
     gamma = u @ _YY @ u.T @ _YY
     angle = np.arctan2(np.trace(gamma).imag, float(np.sum(_ZZ * np.diag(gamma)).real))
     candidates = (0.0, angle, angle + np.pi, np.pi / 2)
     forms = [cheapest(np.exp(-0.5j * psi * _ZZ)[:, None] * unitary) for psi in candidates]
     return min(forms, key=lambda form: form.cost.rank)
+
+
+def _to_su4(unitary: ComplexArray) -> ComplexArray:
+    """Return a 4x4 unitary divided by a fourth root of its determinant."""
+    return np.asarray(unitary / (np.linalg.det(unitary) + 0j) ** 0.25)
 
 
 def _one_qubit_pair(

@@ -8,7 +8,6 @@ and those by quarter turns join the Clifford.
 
 from __future__ import annotations
 
-import functools
 import itertools
 from dataclasses import dataclass, replace
 
@@ -20,26 +19,28 @@ from pennylane_qstore.native.gates import TURN
 from pennylane_qstore.native.ir import (
     IRCircuit,
     OneQubitUnitary,
+    Operation,
     Rotation,
     TwoQubitUnitary,
     ZZRotation,
+    cached_by_value,
 )
 from pennylane_qstore.native.search.pauli import (
     AXES,
-    Rows,
-    Signs,
+    GENERATORS,
+    PauliTable,
     all_cliffords,
     anticommuting,
     is_clifford,
-    turn_all,
-    turn_pair,
-    turn_wire,
 )
 from pennylane_qstore.native.su2 import euler_angles, quaternion, to_su2, wrapped
 
 _TOL = 1e-10
-_ZZ = 8
-"""Index of Z⊗Z among the generators."""
+_ZZ = GENERATORS.index((3, 3))
+
+_Step = OneQubitUnitary | Rotation | ZZRotation
+_Angles = tuple[tuple[str, float], ...]
+"""Rotations of one wire in time order: axis and radians."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,76 +48,81 @@ class Gadgets:
     """Rotations in time order, then a Clifford C.
 
     Args:
-        paulis: strings of the rotations, (rotations, wires).
-        signs: their signs.
+        strings: P of each rotation, with its sign.
         angles: α of exp(-iα/2 P), radians.
-        rows: C† P C for what is wanted of C, (rows, wires): all X_q, then all Z_q where C is
-            wanted as it is; the measured products of Z where only outcomes are.
-        row_signs: their signs.
+        frame: C† P C for what is wanted of C: all X_q, then all Z_q where C is wanted as it
+            is; the measured products of Z where only outcomes are.
     """
 
-    paulis: Rows
-    signs: Signs
+    strings: PauliTable
     angles: tuple[Affine, ...]
-    rows: Rows
-    row_signs: Signs
+    frame: PauliTable
+
+    def kept(self, rotations: list[int]) -> Gadgets:
+        """Return the gadgets with these rotations only."""
+        angles = tuple(self.angles[j] for j in rotations)
+        return replace(self, strings=self.strings.rows(rotations), angles=angles)
 
 
 def gadgets_of(circuit: IRCircuit, *, outcomes: bool = False) -> Gadgets:
-    """Write a circuit without blocks as Pauli gadgets.
+    """Write a circuit as Pauli gadgets.
 
     Args:
-        circuit: operations without two-qubit blocks.
-        outcomes: whether only the outcomes of ``circuit.outputs`` from |0…0⟩ are wanted, not
-            the unitary: what they do not show is dropped.
+        circuit: operations without two-qubit unitaries.
+        outcomes: keep only the outcomes of ``circuit.outputs`` from |0…0⟩, not the unitary:
+            what they do not show is dropped.
+
+    Returns:
+        Gadgets without two rotations about one string that could meet.
     """
     n = circuit.wires
     steps = [step for op in circuit.operations for step in _steps(op)]
-    count = sum(isinstance(step, Rotation | ZZRotation) for step in steps)
-    wanted = len(circuit.outputs) if outcomes else 2 * n
-    rows = np.zeros((wanted + count, n), dtype=np.int8)
-    signs = np.ones(wanted + count, dtype=np.int8)
+    frame_rows = len(circuit.outputs) if outcomes else 2 * n
+    table = PauliTable.identities(frame_rows + len(steps), n)
     if outcomes:
         for i, bit in enumerate(circuit.outputs):
-            rows[i, list(bit.wires)] = 3
+            table.codes[i, list(bit.wires)] = 3
     else:
-        rows[range(n), range(n)], rows[range(n, 2 * n), range(n)] = 1, 3
-    used = wanted
+        table.codes[range(n), range(n)] = 1
+        table.codes[range(n, 2 * n), range(n)] = 3
+    used = frame_rows
     angles: list[Affine] = []
     # From the end: what comes before conjugates all that follows.
     for step in reversed(steps):
         if isinstance(step, OneQubitUnitary):
-            turn_wire(rows[:used], signs[:used], step.wire, step.matrix)
+            table.rows(slice(used)).pull_back(step.wire, step.matrix)
         elif isinstance(step, Rotation):
-            rows[used, step.wire] = AXES.index(step.axis)
+            table.codes[used, step.wire] = AXES.index(step.axis)
             angles.append(step.angle)
             used += 1
         elif (quarters := _quarters(step.angle)) is None:
-            rows[used, step.a] = rows[used, step.b] = 3
+            table.codes[used, [step.a, step.b]] = 3
             angles.append(step.angle.scaled(TURN))
             used += 1
         else:
             for _ in range(-quarters % 4):  # g† R g is three times g R g†, signs included
-                turn_pair(rows[:used], signs[:used], step.a, step.b, _ZZ)
-    paulis, its_signs = rows[wanted:used][::-1].copy(), signs[wanted:used][::-1].copy()
-    gadgets = Gadgets(
-        paulis, its_signs, tuple(reversed(angles)), rows[:wanted].copy(), signs[:wanted].copy()
-    )
-    gadgets = simplified(gadgets)
+                table.rows(slice(used)).conjugate_by_entangler(step.a, step.b, _ZZ)
+    # Copies: windows are many, and a view would keep its whole table.
+    strings = PauliTable(*(part[frame_rows:used][::-1].copy() for part in table))
+    frame = PauliTable(*(part[:frame_rows].copy() for part in table))
+    gadgets = simplified(Gadgets(strings, tuple(reversed(angles)), frame))
     return simplified(_seen(gadgets)) if outcomes else gadgets
 
 
 def simplified(gadgets: Gadgets) -> Gadgets:
-    """Rotations about equal strings merged where they meet, quarter turns moved to C."""
+    """Merge rotations about equal strings where they meet, and move quarter turns to C."""
     while True:
-        shorter = _absorbed(_merged(gadgets))
+        shorter = _without_quarter_turns(_merged(gadgets))
         if len(shorter.angles) == len(gadgets.angles):
             return shorter
         gadgets = shorter
 
 
 def layers(anti: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
-    """Depth of each rotation: one more than the deepest earlier one it does not commute with."""
+    """Return the depth of each rotation, shape (rotations,).
+
+    It is one more than that of the deepest earlier rotation that does not commute with it.
+    """
     depth = np.zeros(len(anti), dtype=int)
     for j in range(1, len(anti)):
         before = depth[:j][anti[j, :j]]
@@ -126,31 +132,29 @@ def layers(anti: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
 
 
 def _seen(gadgets: Gadgets) -> Gadgets:
-    """Without rotations that nothing measured can tell, or that leave |0…0⟩ as it is."""
-    anti = anticommuting(gadgets.paulis, gadgets.paulis)
-    shown = np.asarray(anticommuting(gadgets.paulis, gadgets.rows).any(axis=1))
+    """Drop rotations that nothing measured depends on, or that leave |0…0⟩ as it is."""
+    codes = gadgets.strings.codes
+    anti = anticommuting(codes, codes)
+    measured = np.asarray(anticommuting(codes, gadgets.frame.codes).any(axis=1))
     kept: list[int] = []
     for j in range(len(anti) - 1, -1, -1):
-        if shown[j] or anti[j, kept].any():
+        if measured[j] or anti[j, kept].any():
             kept.append(j)
-    every_z = 3 * np.eye(gadgets.paulis.shape[1], dtype=np.int8)
-    diagonal = np.asarray(~anticommuting(gadgets.paulis, every_z).any(axis=1))
+    every_z = 3 * np.eye(codes.shape[1], dtype=np.int8)
+    diagonal = np.asarray(~anticommuting(codes, every_z).any(axis=1))
     moving: list[int] = []
     for j in reversed(kept):
         if not diagonal[j] or anti[j, moving].any():
             moving.append(j)
-    return replace(
-        gadgets,
-        paulis=gadgets.paulis[moving],
-        signs=gadgets.signs[moving],
-        angles=tuple(gadgets.angles[j] for j in moving),
-    )
+    return gadgets.kept(moving)
 
 
 def _merged(gadgets: Gadgets) -> Gadgets:
-    paulis, signs, angles = gadgets.paulis, gadgets.signs, list(gadgets.angles)
-    anti = anticommuting(paulis, paulis)
-    equal = (paulis[:, None] == paulis[None]).all(axis=2)
+    """Add angles of equal strings that only commuting rotations stand between."""
+    codes, signs = gadgets.strings
+    angles = list(gadgets.angles)
+    anti = anticommuting(codes, codes)
+    equal = (codes[:, None] == codes[None]).all(axis=2)
     kept: list[int] = []
     for j in range(len(angles)):
         for i in reversed(kept):
@@ -162,16 +166,13 @@ def _merged(gadgets: Gadgets) -> Gadgets:
                 break
         else:
             kept.append(j)
-    return replace(
-        gadgets, paulis=paulis[kept], signs=signs[kept], angles=tuple(angles[i] for i in kept)
-    )
+    return replace(gadgets, angles=tuple(angles)).kept(kept)
 
 
-def _absorbed(gadgets: Gadgets) -> Gadgets:
-    """Constant quarter turns conjugate what follows and join the Clifford."""
-    r = len(gadgets.angles)
-    rows = np.concatenate([gadgets.paulis, gadgets.rows])
-    signs = np.concatenate([gadgets.signs, gadgets.row_signs])
+def _without_quarter_turns(gadgets: Gadgets) -> Gadgets:
+    """Let constant quarter turns conjugate what follows and join the Clifford."""
+    count = len(gadgets.angles)
+    table = gadgets.strings.joined(gadgets.frame)
     angles = list(gadgets.angles)
     kept: list[int] = []
     for j, angle in enumerate(angles):
@@ -182,51 +183,48 @@ def _absorbed(gadgets: Gadgets) -> Gadgets:
                 quarters = 2 * round(angle.const / np.pi)
                 rest = angle.const - quarters * np.pi / 2
             for _ in range(quarters % 4):  # R → g† R g
-                turn_all(rows[j + 1 :], signs[j + 1 :], rows[j], -int(signs[j]))
+                following = table.rows(slice(j + 1, None))
+                following.conjugate_by_quarter_turn(table.codes[j], -int(table.signs[j]))
             if abs(rest) < _TOL:
                 continue
             angles[j] = Affine((), rest)
         kept.append(j)
-    return Gadgets(
-        rows[:r][kept], signs[:r][kept], tuple(angles[i] for i in kept), rows[r:], signs[r:]
-    )
+    gadgets = Gadgets(table.rows(slice(count)), tuple(angles), table.rows(slice(count, None)))
+    return gadgets.kept(kept)
 
 
 def _quarters(angle: Affine) -> int | None:
-    """Quarter turns in an interaction's angle, if it is a whole number of them."""
-    if angle.terms:
-        return None
+    """Return the quarter turns in a ZZ rotation's angle, if it is a whole number of them."""
     quarters = round(4 * angle.const)
-    return quarters if abs(4 * angle.const - quarters) < _TOL else None
+    return None if angle.terms or abs(4 * angle.const - quarters) > _TOL else quarters
 
 
-def _steps(op: object) -> list[OneQubitUnitary | Rotation | ZZRotation]:
-    """An operation as Cliffords (locals), rotations and interactions in time order."""
+def _steps(op: Operation) -> list[_Step]:
+    """Split an operation into rotations, ZZ rotations and one-qubit Cliffords, in time order."""
     assert not isinstance(op, TwoQubitUnitary)  # noqa: S101 - synthesised before
-    if isinstance(op, OneQubitUnitary):
-        last, turns = _turns(np.ascontiguousarray(op.matrix, dtype=complex).tobytes())
-        rotations = [Rotation(op.wire, axis, Affine((), angle)) for axis, angle in turns]
-        return [*rotations, OneQubitUnitary(op.wire, last)]
-    assert isinstance(op, Rotation | ZZRotation)  # noqa: S101 - nothing else is left
-    return [op]
+    if not isinstance(op, OneQubitUnitary):
+        return [op]
+    rotations, last = _rotations(op.matrix)
+    return [
+        *(Rotation(op.wire, axis, Affine((), angle)) for axis, angle in rotations),
+        OneQubitUnitary(op.wire, last),
+    ]
 
 
-@functools.lru_cache(maxsize=4096)  # windows have the same ones again and again
-def _turns(buffer: bytes) -> tuple[ComplexArray, tuple[tuple[str, float], ...]]:
-    """A one-qubit unitary as the fewest rotations by other than quarter turns, then a Clifford."""
-    u = np.frombuffer(buffer, dtype=complex).reshape(2, 2)
-    u = to_su2(u)
+@cached_by_value
+def _rotations(unitary: ComplexArray) -> tuple[_Angles, ComplexArray]:
+    """Split a one-qubit unitary into the fewest non-Clifford rotations and a last Clifford."""
+    u = to_su2(unitary)
     if is_clifford(u):
-        return u, ()
-    fits = (_one_turn, _two_turns)
-    for fit in fits:
+        return (), u
+    for fit in (_one_rotation, _two_rotations):
         for g in all_cliffords():
-            if (turns := fit(g.conj().T @ u)) is not None:  # u = g · turns
-                return g, turns
-    return all_cliffords()[0], tuple(euler_angles(u, "z", "x"))
+            if (rotations := fit(g.conj().T @ u)) is not None:  # u = g · rotations
+                return rotations, g
+    return tuple(euler_angles(u, "z", "x")), all_cliffords()[0]
 
 
-def _one_turn(u: ComplexArray) -> tuple[tuple[str, float], ...] | None:
+def _one_rotation(u: ComplexArray) -> _Angles | None:
     w, *axis = quaternion(u)
     for i, name in enumerate("xyz"):
         if abs(axis[i - 1]) < _TOL and abs(axis[i - 2]) < _TOL:
@@ -234,14 +232,19 @@ def _one_turn(u: ComplexArray) -> tuple[tuple[str, float], ...] | None:
     return None
 
 
-def _two_turns(u: ComplexArray) -> tuple[tuple[str, float], ...] | None:
+def _two_rotations(u: ComplexArray) -> _Angles | None:
+    """Return the Euler angles about two axes where the last of the three vanishes.
+
+    Of R_outer(c) R_inner(b) R_outer(a), the quaternion's parts are products of functions of half
+    angles: 2 (w z ± x y) = sin b sin c, x about the outer axis, y the inner and z the third.
+    """
     w, *axis = quaternion(u)
-    for one, other in itertools.permutations(range(3), 2):
-        third = 3 - one - other
-        parity = 1 if (one, other, third) in ((0, 1, 2), (1, 2, 0), (2, 0, 1)) else -1
-        if abs(w * axis[third] * parity + axis[one] * axis[other]) < _TOL:
-            turns = euler_angles(u, "xyz"[one], "xyz"[other])
-            kept = tuple((name, angle) for name, angle in turns if abs(angle) > _TOL)
+    for outer, inner in itertools.permutations(range(3), 2):
+        third = 3 - outer - inner
+        parity = 1 if (inner - outer) % 3 == 1 else -1
+        if abs(w * axis[third] * parity + axis[outer] * axis[inner]) < _TOL:
+            rotations = euler_angles(u, "xyz"[outer], "xyz"[inner])
+            kept = tuple((name, angle) for name, angle in rotations if abs(angle) > _TOL)
             if len(kept) <= 2:
                 return kept
     return None

@@ -1,7 +1,7 @@
-"""Pauli strings as rows of small integers, and how Cliffords move them.
+"""Pauli strings as rows of small integers, and how Cliffords conjugate them.
 
 A row has one code per wire: 0 for I, 1 for X, 2 for Y, 3 for Z; its sign (+1 or -1) stands in
-an array beside it. All functions work on many rows at once and change them in place.
+an array beside it.
 """
 
 from __future__ import annotations
@@ -14,24 +14,26 @@ import numpy as np
 import numpy.typing as npt
 
 from pennylane_qstore.native.frontend.program import ComplexArray
-from pennylane_qstore.native.ir import I2, PAULI, H, S
+from pennylane_qstore.native.ir import I2, PAULI, H, S, cached_by_value
+from pennylane_qstore.native.su2 import to_su2
 
-Rows = npt.NDArray[Any]
-"""Codes, int8, shape (rows, wires)."""
+Codes = npt.NDArray[Any]
+"""Codes, int8, shape (rows, wires) or (wires,)."""
 Signs = npt.NDArray[Any]
 """+1 or -1, int8, shape (rows,)."""
+Image = tuple[int, int]
+"""A Pauli matrix with its sign: (code, sign)."""
 
-_MATRICES = (I2, *PAULI.values())
 AXES = "ixyz"
 """Names of the codes."""
+GENERATORS = tuple(itertools.product((1, 2, 3), repeat=2))
+"""The nine entangling generators on a pair of wires, as pairs of codes."""
+
+_MATRICES = (I2, *PAULI.values())
 
 
-class _Product(NamedTuple):
-    code: npt.NDArray[Any]
-    power: npt.NDArray[Any]  # of i
-
-
-def _products() -> _Product:
+def _products() -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return the code of the product of two codes, and the power of i before it."""
     code, power = np.zeros((4, 4), dtype=np.int8), np.zeros((4, 4), dtype=np.int8)
     for a, b in itertools.product(range(4), repeat=2):
         product = _MATRICES[a] @ _MATRICES[b]
@@ -40,17 +42,14 @@ def _products() -> _Product:
             if abs(phase) > 0.5:
                 code[a, b] = c
                 power[a, b] = round(np.angle(phase) / (np.pi / 2)) % 4
-    return _Product(code, power)
+    return code, power
 
 
-_PRODUCT = _products()
-
-GENERATORS = tuple(itertools.product((1, 2, 3), repeat=2))
-"""The nine entangling generators on a pair of wires, as pairs of codes."""
+_PRODUCT, _POWER = _products()
 
 
 def _pair_tables() -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
-    """By generator and codes on the pair (4a + b): new codes, sign, and weight lost."""
+    """Return new codes, sign and weight lost by generator and codes on the pair (4a + b)."""
     code = np.zeros((9, 16), dtype=np.int8)
     sign = np.ones((9, 16), dtype=np.int8)
     lost = np.zeros((16, 9), dtype=np.int8)
@@ -58,11 +57,10 @@ def _pair_tables() -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]
         for a, b in itertools.product(range(4), repeat=2):
             at = 4 * a + b
             code[g, at] = at
-            if ((a not in (0, p)) + (b not in (0, q))) % 2:
-                c, d = _PRODUCT.code[p, a], _PRODUCT.code[q, b]
-                power = int(_PRODUCT.power[p, a] + _PRODUCT.power[q, b])
+            if ((a not in (0, p)) + (b not in (0, q))) % 2:  # anticommuting: R → -i (P⊗Q) R
+                c, d = _PRODUCT[p, a], _PRODUCT[q, b]
                 code[g, at] = 4 * c + d
-                sign[g, at] = round((-1j * 1j**power).real)
+                sign[g, at] = round((-1j * 1j ** int(_POWER[p, a] + _POWER[q, b])).real)
                 lost[at, g] = (a > 0) + (b > 0) - (c > 0) - (d > 0)
     return code, sign, lost
 
@@ -71,67 +69,137 @@ _PAIR_CODE, _PAIR_SIGN, LOST = _pair_tables()
 """``LOST[4a + b, g]``: weight a row with codes a, b loses under generator g."""
 
 
-def turn_pair(rows: Rows, signs: Signs, a: int, b: int, generator: int) -> None:
-    """R → g R g† with g = exp(-iπ/4 P⊗Q) on wires a and b."""
-    at = 4 * rows[:, a] + rows[:, b]
-    signs *= _PAIR_SIGN[generator, at]
-    moved = _PAIR_CODE[generator, at]
-    rows[:, a], rows[:, b] = moved >> 2, moved & 3
+class PauliTable(NamedTuple):
+    """Pauli strings with their signs; conjugations change them in place, all rows at once.
+
+    Attributes:
+        codes: (rows, wires).
+        signs: (rows,).
+    """
+
+    codes: Codes
+    signs: Signs
+
+    @classmethod
+    def identities(cls, rows: int, wires: int) -> PauliTable:
+        """Create a table of strings that act on nothing.
+
+        Args:
+            rows: number of strings.
+            wires: number of wires.
+
+        Returns:
+            A table with positive signs.
+        """
+        return cls(np.zeros((rows, wires), dtype=np.int8), np.ones(rows, dtype=np.int8))
+
+    def rows(self, index: Any) -> PauliTable:
+        """Return some rows; a slice of them shares this table's memory."""
+        return PauliTable(self.codes[index], self.signs[index])
+
+    def joined(self, other: PauliTable) -> PauliTable:
+        """Return a new table of this one's rows and another's."""
+        return PauliTable(
+            np.concatenate([self.codes, other.codes]), np.concatenate([self.signs, other.signs])
+        )
+
+    def conjugate_by_entangler(self, a: int, b: int, generator: int) -> None:
+        """Conjugate R → g R g† with g = exp(-iπ/4 P⊗Q).
+
+        Args:
+            a: wire of P.
+            b: wire of Q.
+            generator: index of (P, Q) in :data:`GENERATORS`.
+        """
+        at = 4 * self.codes[:, a] + self.codes[:, b]
+        np.multiply(self.signs, _PAIR_SIGN[generator, at], out=self.signs)
+        new = _PAIR_CODE[generator, at]
+        self.codes[:, a], self.codes[:, b] = new >> 2, new & 3
+
+    def conjugate_by_quarter_turn(self, pauli: Codes, sign: int) -> None:
+        """Conjugate R → g R g† with g = exp(-i sign π/4 P).
+
+        Args:
+            pauli: string P, shape (wires,), of any weight.
+            sign: +1 or -1.
+        """
+        turned = np.flatnonzero(anticommuting(self.codes, pauli[None])[:, 0])
+        power = _POWER[pauli, self.codes[turned]].sum(axis=1) + 3
+        self.signs[turned] *= sign * (1 - power % 4).astype(np.int8)
+        self.codes[turned] = _PRODUCT[pauli, self.codes[turned]]
+
+    def pull_back(self, wire: int, unitary: ComplexArray) -> None:
+        """Conjugate R → g† R g with a one-qubit Clifford g.
+
+        Args:
+            wire: wire of g.
+            unitary: 2x2 matrix of g.
+        """
+        code, sign = _conjugation(unitary)
+        np.multiply(self.signs, sign[self.codes[:, wire]], out=self.signs)
+        self.codes[:, wire] = code[self.codes[:, wire]]
 
 
-def turn_all(rows: Rows, signs: Signs, pauli: npt.NDArray[Any], sign: int) -> None:
-    """R → g R g† with g = exp(-i sign π/4 P), P of any weight."""
-    moved = np.flatnonzero(anticommuting(rows, pauli[None])[:, 0])
-    power = _PRODUCT.power[pauli, rows[moved]].sum(axis=1) + 3
-    signs[moved] *= sign * (1 - power % 4).astype(np.int8)
-    rows[moved] = _PRODUCT.code[pauli, rows[moved]]
+def product(one: Codes, other: Codes) -> tuple[Codes, int]:
+    """Multiply two commuting strings.
+
+    Args:
+        one: codes, shape (wires,).
+        other: codes, shape (wires,).
+
+    Returns:
+        Codes of the product, shape (wires,), and its sign.
+    """
+    return _PRODUCT[one, other], 1 - int(_POWER[one, other].sum()) % 4
 
 
-def turn_wire(rows: Rows, signs: Signs, wire: int, unitary: ComplexArray) -> None:
-    """R → g† R g with a one-qubit Clifford g."""
-    code, sign = _conjugation(unitary.tobytes())
-    signs *= sign[rows[:, wire]]
-    rows[:, wire] = code[rows[:, wire]]
+def anticommuting(one: Codes, other: Codes) -> npt.NDArray[np.bool_]:
+    """Compare each string of one table with each of another.
 
+    Args:
+        one: codes, shape (rows, wires).
+        other: codes, shape (others, wires).
 
-def product(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int]:
-    """Product of two commuting strings, and its sign."""
-    power = int(_PRODUCT.power[one, other].sum()) % 4
-    return _PRODUCT.code[one, other], 1 - power
-
-
-def anticommuting(one: Rows, other: Rows) -> npt.NDArray[np.bool_]:
-    """Whether each string of one anticommutes with each of the other; (rows, others)."""
+    Returns:
+        True where two strings anticommute, shape (rows, others).
+    """
     x, z = (one == 1) | (one == 2), one >= 2
     u, v = (other == 1) | (other == 2), other >= 2
     crossed = x.astype(np.int32) @ v.T.astype(np.int32) + z.astype(np.int32) @ u.T.astype(np.int32)
     return np.asarray(crossed % 2 == 1)
 
 
-def weight(rows: Rows) -> npt.NDArray[np.intp]:
-    """Number of wires each string acts on."""
-    return np.asarray((rows > 0).sum(axis=1))
+def weight(codes: Codes) -> npt.NDArray[np.intp]:
+    """Return the number of wires that each string acts on, shape (rows,)."""
+    return np.asarray((codes > 0).sum(axis=1))
 
 
 def is_clifford(unitary: ComplexArray) -> bool:
-    """Whether a 2x2 unitary maps Paulis to Paulis."""
-    return _conjugation(unitary.tobytes()) is not None
+    """Return True if a 2x2 unitary maps Paulis to Paulis."""
+    return _conjugation(unitary) is not None
 
 
-def clifford(x: tuple[int, int], z: tuple[int, int]) -> ComplexArray:
-    """The 2x2 unitary g with g† X g and g† Z g the given (code, sign)."""
+def clifford(x: Image, z: Image) -> ComplexArray:
+    """Find a one-qubit Clifford by what it does.
+
+    Args:
+        x: code and sign of g† X g.
+        z: code and sign of g† Z g.
+
+    Returns:
+        The 2x2 unitary g.
+    """
     return _cliffords()[x, z]
 
 
 def all_cliffords() -> tuple[ComplexArray, ...]:
-    """The 24 one-qubit Cliffords with determinant 1, the identity first."""
+    """Return the 24 one-qubit Cliffords with determinant 1, the identity first."""
     return tuple(_cliffords().values())
 
 
-@functools.lru_cache(maxsize=4096)
-def _conjugation(buffer: bytes) -> Any:
-    """Codes and signs of g† P g for P = I, X, Y, Z; None where g is not Clifford."""
-    g = np.frombuffer(buffer, dtype=complex).reshape(2, 2)
+@cached_by_value
+def _conjugation(g: ComplexArray) -> Any:
+    """Return codes and signs of g† P g for P = I, X, Y, Z; None where g is not Clifford."""
     code, sign = np.zeros(4, dtype=np.int8), np.ones(4, dtype=np.int8)
     for c, p in enumerate(_MATRICES):
         turned = g.conj().T @ p @ g
@@ -144,16 +212,17 @@ def _conjugation(buffer: bytes) -> Any:
 
 
 @functools.cache
-def _cliffords() -> dict[tuple[tuple[int, int], tuple[int, int]], ComplexArray]:
-    found: dict[tuple[tuple[int, int], tuple[int, int]], ComplexArray] = {}
+def _cliffords() -> dict[tuple[Image, Image], ComplexArray]:
+    """Return the Cliffords by their images of X and Z: all products of H and S."""
+    cliffords: dict[tuple[Image, Image], ComplexArray] = {}
     layer = [I2]
     while layer:
         following = []
         for g in layer:
-            code, sign = _conjugation(np.ascontiguousarray(g).tobytes())
-            key = (int(code[1]), int(sign[1])), (int(code[3]), int(sign[3]))
-            if key not in found:
-                found[key] = g / np.sqrt(np.linalg.det(g))
+            code, sign = _conjugation(g)
+            images = (int(code[1]), int(sign[1])), (int(code[3]), int(sign[3]))
+            if images not in cliffords:
+                cliffords[images] = to_su2(g)
                 following += [H @ g, S @ g]
         layer = following
-    return found
+    return cliffords

@@ -1,62 +1,48 @@
 r"""Pauli gadgets back to gates, with partial interactions: :func:`resynthesise`.
 
-A rotation about a string on one wire is a turn, one about a string on two wires is a single
-partial interaction. Longer strings are shortened by full interactions
+A rotation about a string on one wire is a rotation of that wire, one about a string on two wires
+is a single partial interaction. Longer strings are shortened by full interactions
 :math:`\exp(-i\frac{\pi}{4} P \otimes Q)`, each chosen to shorten what follows most: near
 rotations count more than far ones, and what is left of the Clifford counts too. A Toffoli
 becomes five interactions of 3.5 full angles altogether this way, against six of 6.
 
-The choice is greedy and made in several styles; the caller picks among the results.
+The choice is greedy and made with several weights; the caller picks among the results.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pennylane_qstore.native.frontend.program import Affine
 from pennylane_qstore.native.gates import TURN
-from pennylane_qstore.native.ir import (
-    TO_Z,
-    IRCircuit,
-    OneQubitUnitary,
-    Operation,
-    OutputParity,
-    Rotation,
-    matrix,
-    pauli_pair,
-)
+from pennylane_qstore.native.ir import IRCircuit, Operation, OutputParity, pauli_pair, rotation
+from pennylane_qstore.native.search.frames import Frame, OutcomeFrame, UnitaryFrame, Weights
 from pennylane_qstore.native.search.gadgets import Gadgets, gadgets_of, layers
 from pennylane_qstore.native.search.pauli import (
     AXES,
     GENERATORS,
     LOST,
-    Rows,
+    Codes,
     anticommuting,
-    clifford,
-    product,
-    turn_pair,
     weight,
 )
-
-Weights = npt.NDArray[Any]
-"""float64 or small integers."""
 
 _QUARTER = Affine((), 0.25)
 _PATIENCE = 4
 """Full interactions per wire that may pass without a rotation getting done."""
-
-
 _CHOICE = 20_000
 """Elementary steps of a choice, however few there are to choose from."""
+_TIE = 1e-6
+"""Largest random gain, which orders equals."""
 
 
 class GreedyWeights(NamedTuple):
-    """How the greedy choice weighs things.
+    """Weights of the greedy choice.
 
     Args:
         fading: weight of a rotation per layer of depth.
@@ -71,7 +57,7 @@ class GreedyWeights(NamedTuple):
     seed: int = 0
 
 
-STYLES = tuple(
+GREEDY_WEIGHTS = tuple(
     GreedyWeights(*weights)
     for weights in (
         *((0.5, 0.1, 1.01), (0.15, 0.4, 1.01), (0.3, 0.2, 1.01), (0.7, 0.05, 1.01)),
@@ -79,67 +65,57 @@ STYLES = tuple(
         *((0.7, 0.2, 1.01), (0.7, 0.4, 0.0), (0.85, 0.4, 1.01), (0.7, 0.1, 0.0)),
     )
 )
-"""Styles that together came nearest to the best of sixty on forty circuits, each the one that
-adds most to those before it: the first alone is within 4 % of all on average."""
+"""Weights that together came nearest to the best of sixty on forty circuits, each the ones that
+add most to those before: the first alone are within 4 % of all on average."""
 
 
 def resynthesise(
     circuit: IRCircuit,
-    styles: Sequence[GreedyWeights] = STYLES,
+    weights: Sequence[GreedyWeights] = GREEDY_WEIGHTS,
     *,
     most: int,
     outcomes: bool = False,
     work: float | None = None,
 ) -> list[IRCircuit]:
-    """The circuit in other words, one for each style that needs few enough entanglers.
+    """Write a circuit anew from its Pauli gadgets.
 
     Args:
-        circuit: operations without two-qubit blocks.
-        styles: styles of the greedy choice.
-        most: entanglers beyond which a style is given up.
-        outcomes: whether only the outcomes of ``circuit.outputs`` from |0…0⟩ are kept, not the
-            unitary.
-        work: elementary steps that all styles may take together, some nanoseconds each; of a
-            large circuit only the first styles are tried, or none.
+        circuit: operations without two-qubit unitaries.
+        weights: weights of the greedy choice to try.
+        most: entanglers beyond which a try is given up.
+        outcomes: keep only the outcomes of ``circuit.outputs`` from |0…0⟩, not the unitary.
+        work: elementary steps that all tries may take together, some nanoseconds each; of a
+            large circuit only the first weights are tried, or none.
+
+    Returns:
+        A circuit for each of the weights that needs few enough entanglers.
     """
     if work is not None and len(circuit.operations) ** 2 > work:
         return []
     gadgets = gadgets_of(circuit, outcomes=outcomes)
     if work is not None:
-        styles = styles[: int(work / _work(gadgets, most))]
+        weights = weights[: int(work / _work(gadgets, most))]
     order = _Order.of(gadgets)
-    kind = _OutcomeRun if outcomes else _Run
-    found = []
-    for style in styles:
-        run = kind(gadgets, order, style, most)
-        bits = run.finish() if run.rotate() else None
-        if bits is not None:
-            if outcomes:
-                outputs = tuple(
-                    OutputParity(bit.wires, bit.flip ^ before.flip)
-                    for bit, before in zip(bits, circuit.outputs, strict=True)
-                )
-            else:
-                where = [next(iter(bit.wires)) for bit in bits]
-                outputs = tuple(bit.relabelled(where) for bit in circuit.outputs)
-            found.append(IRCircuit(circuit.wires, tuple(run.out), outputs))
-    return found
+    frame_of: type[Frame] = OutcomeFrame if outcomes else UnitaryFrame
+    runs = (_GreedyRun(gadgets, order, frame_of, one, most) for one in weights)
+    return [new for run in runs if (new := run.circuit(circuit.outputs)) is not None]
 
 
 def _work(gadgets: Gadgets, most: int) -> float:
-    """Elementary steps of one style: each choice weighs all generators on all pairs."""
-    rotations, wires = (int(size) for size in gadgets.paulis.shape)
-    generators = len(GENERATORS) * wires * (wires - 1) / 2
-    return (rotations + most) * (_CHOICE + (rotations + len(gadgets.rows)) * generators)
+    """Return the elementary steps of one try: each choice weighs all generators on all pairs."""
+    rotations, wires = (int(size) for size in gadgets.strings.codes.shape)
+    candidates = len(GENERATORS) * wires * (wires - 1) / 2
+    rows = rotations + len(gadgets.frame.codes)
+    return (rotations + most) * (_CHOICE + rows * candidates)
 
 
 class _Order(NamedTuple):
-    """What every style's run starts from.
+    """Order of the rotations, and candidates of a choice: the same for all weights.
 
     Attributes:
-        anti: which rotations do not commute.
+        anti: True where two rotations do not commute.
         depth: their layers.
-        blockers: how many rotations each has to wait for.
+        blockers: number of earlier rotations that each has to wait for.
         left, right: all pairs of wires.
     """
 
@@ -151,194 +127,137 @@ class _Order(NamedTuple):
 
     @classmethod
     def of(cls, gadgets: Gadgets) -> _Order:
-        anti = anticommuting(gadgets.paulis, gadgets.paulis)
-        pairs = np.array(list(itertools.combinations(range(gadgets.paulis.shape[1]), 2)), dtype=int)
+        codes = gadgets.strings.codes
+        anti = anticommuting(codes, codes)
+        pairs = np.array(list(itertools.combinations(range(codes.shape[1]), 2)), dtype=int)
         left, right = pairs.reshape(-1, 2).T
         return cls(anti, layers(anti), np.triu(anti).sum(axis=0), left, right)
 
 
-class _Run:
-    """One greedy run; the Clifford that remains is kept as a unitary."""
+class _GreedyRun:
+    """One greedy run: rotations first, then the frame.
 
-    def __init__(self, gadgets: Gadgets, order: _Order, style: GreedyWeights, most: int) -> None:
-        self.gadgets, self.style, self.most = gadgets, style, most
-        self.out: list[Operation] = []
+    Attributes:
+        table: strings of the rotations, then rows of the frame; conjugated together.
+        alive: True for rotations that are still to be emitted.
+        circling: entanglers at which choosing by gain is given up for sure progress.
+    """
+
+    def __init__(
+        self,
+        gadgets: Gadgets,
+        order: _Order,
+        frame_of: type[Frame],
+        weights: GreedyWeights,
+        most: int,
+    ) -> None:
+        self.angles, self.weights, self.most = gadgets.angles, weights, most
+        self.table = gadgets.strings.joined(gadgets.frame)
+        self.rotations = self.table.rows(slice(len(self.angles)))
+        self.frame_codes = self.table.codes[len(self.angles) :]
+        self.frame = frame_of(self.table.rows(slice(len(self.angles), None)))
+        self.order = order
+        self.blockers = order.blockers.copy()
+        self.alive = np.ones(len(self.angles), dtype=bool)
+        self.rng = np.random.default_rng(weights.seed)
+        self.operations: list[Operation] = []
         self.used = self.circling = 0
-        self.count = len(gadgets.angles)
-        self.wires = gadgets.paulis.shape[1]
-        self.rows = np.concatenate([gadgets.paulis, gadgets.rows])
-        self.signs = np.concatenate([gadgets.signs, gadgets.row_signs])
-        self.frame, self.frame_signs = self.rows[self.count :], self.signs[self.count :]
-        self.anti, self.depth, blockers, self.left, self.right = order
-        self.blockers = blockers.copy()
-        self.alive = np.ones(self.count, dtype=bool)
-        self.rng = np.random.default_rng(style.seed)
 
-    def rotate(self) -> bool:
+    def circuit(self, outputs: Sequence[OutputParity]) -> IRCircuit | None:
+        """Return the circuit with these outputs; None where it takes too many entanglers."""
+        if not (self._emit_rotations() and self._shorten_frame()):
+            return None
+        last, new_outputs = self.frame.finish(outputs)
+        wires = self.table.codes.shape[1]
+        return IRCircuit(wires, (*self.operations, *last), new_outputs)
+
+    def _emit_rotations(self) -> bool:
         """Emit all rotations; False where that takes too many entanglers."""
-        self._progress()
-        while (front := self._front()) is not None:
-            weights = self._weights()
-            lost = self._lost(self.rows)
-            gain = self._gain(weights, lost)
+        self._note_progress()
+        while front := self._front():
+            row_weights = self._row_weights()
+            lost = self._lost(self.table.codes)
+            gain = self._gain(row_weights, lost)
             score = np.where((lost[front] > 0).any(axis=0), gain, -np.inf)
-            ready = [j for j in front if np.count_nonzero(self.rows[j]) == 2]
-            if ready and (not self.style.eager or score.max() <= self.style.eager):
+            ready = [j for j in front if np.count_nonzero(self.rotations.codes[j]) == 2]
+            eager = self.weights.eager
+            if ready and (not eager or score.max() <= eager):
                 # First the one that is most in the way of the best full interaction.
-                without = gain - weights[ready, None, None] * lost[ready]
+                without = gain - row_weights[ready, None, None] * lost[ready]
                 self._emit(ready[int(without.max(axis=(1, 2)).argmax())])
                 self.used += 1
             else:
-                if self.used >= self.circling:  # what each turn gains another loses: one to its end
-                    shortest = min(front, key=lambda j: int(np.count_nonzero(self.rows[j])))
-                    score = np.where(lost[shortest] > 0, gain, -np.inf)
-                self._turn(score)
+                if self.used >= self.circling:
+                    # No net progress: shorten one rotation to completion.
+                    lengths = weight(self.rotations.codes[front])
+                    score = np.where(lost[front[int(lengths.argmin())]] > 0, gain, -np.inf)
+                self._entangle(score)
             if self.used > self.most:
                 return False
         return True
 
-    def finish(self) -> list[OutputParity] | None:
-        """Emit the Clifford; where each wire is found, or None where it takes too many."""
-        if not self._shortened():
-            return None
-        n = self.wires
-        where = [int(np.flatnonzero(row)[0]) for row in self.frame[:n]]
-        for q, w in enumerate(where):
-            x = int(self.frame[q, w]), int(self.frame_signs[q])
-            z = int(self.frame[n + q, w]), int(self.frame_signs[n + q])
-            self.out.append(OneQubitUnitary(w, clifford(x, z)))
-        return [OutputParity(frozenset((w,))) for w in where]
-
-    def _shortened(self) -> bool:
-        """Turn until no row of the frame is longer than one; False where it takes too many."""
-        self._progress()
-        while (weight(self.frame) > 1).any():
-            lost = self._lost(self.frame)
+    def _shorten_frame(self) -> bool:
+        """Entangle until no row of the frame acts on two wires; False where it takes too many."""
+        self._note_progress()
+        while (weight(self.frame_codes) > 1).any():
+            lost = self._lost(self.frame_codes)
             gain = self._gain(np.ones(len(lost)), lost)
             if gain.max() < 0.5 or self.used >= self.circling:
-                gain = np.where(self._certain(lost), gain, -np.inf)
-            self._turn(gain)
+                gain = np.where(self.frame.certain(lost), gain, -np.inf)
+            self._entangle(gain)
             if self.used > self.most:
                 return False
         return True
 
-    def _progress(self) -> None:
-        """Something got done: turns may again be chosen by what they gain."""
-        self.circling = self.used + _PATIENCE * self.wires
+    def _note_progress(self) -> None:
+        """Choose by gain again, now that something got done."""
+        self.circling = self.used + _PATIENCE * self.table.codes.shape[1]
 
-    def _certain(self, lost: Weights) -> npt.NDArray[np.bool_]:
-        """Candidates that bring one wire to its end: its Z first, then X leaving Z alone."""
-        n = self.wires
-        lengths = weight(self.frame)
-        both = lengths[:n] + lengths[n:]
-        q = int(np.where(both > 2, both, 10 * n).argmin())
-        if lengths[n + q] > 1:
-            return np.asarray(lost[n + q] > 0)
-        return np.asarray((lost[q] > 0) & (lost[n + q] >= 0))
-
-    def _front(self) -> list[int] | None:
-        """Rotations that may come next, those on one wire emitted; None when all are done."""
+    def _front(self) -> list[int]:
+        """Return the rotations that may come next, those of one wire emitted."""
         while True:
             front = [int(j) for j in np.flatnonzero(self.alive & (self.blockers == 0))]
-            if not front:
-                return None
-            short = [j for j in front if np.count_nonzero(self.rows[j]) == 1]
+            short = [j for j in front if np.count_nonzero(self.rotations.codes[j]) == 1]
             if not short:
                 return front
             for j in short:
                 self._emit(j)
 
-    def _weights(self) -> Weights:
-        """How much each row's length counts."""
-        out = np.full(len(self.rows), self.style.frame)
-        depth = self.depth - self.depth[self.alive].min()
-        out[: self.count] = np.where(self.alive, self.style.fading**depth, 0.0)
-        return out
+    def _row_weights(self) -> Weights:
+        """Return how much each row's length counts, (rows,)."""
+        depth = self.order.depth - self.order.depth[self.alive].min()
+        fading = np.where(self.alive, self.weights.fading**depth, 0.0)
+        return np.concatenate([fading, np.full(len(self.frame_codes), self.weights.frame)])
 
-    def _lost(self, rows: Rows) -> Weights:
-        """Weight each row loses by each candidate, (rows, pairs, generators)."""
-        return np.asarray(LOST[4 * rows[:, self.left] + rows[:, self.right]])
+    def _lost(self, codes: Codes) -> Weights:
+        """Return the weight each row loses by each candidate, (rows, pairs, generators)."""
+        return np.asarray(LOST[4 * codes[:, self.order.left] + codes[:, self.order.right]])
 
-    def _gain(self, weights: Weights, lost: Weights) -> Weights:
-        """Weight lost altogether, (pairs, generators), in a random order among equals."""
-        gain = (weights @ lost.reshape(len(lost), -1)).reshape(lost.shape[1:])
-        return np.asarray(gain + 1e-6 * self.rng.random(gain.shape))
+    def _gain(self, row_weights: Weights, lost: Weights) -> Weights:
+        """Return the weight lost altogether, (pairs, generators), equals in a random order."""
+        gain = (row_weights @ lost.reshape(len(lost), -1)).reshape(lost.shape[1:])
+        return np.asarray(gain + _TIE * self.rng.random(gain.shape))
 
     def _emit(self, j: int) -> None:
-        """The rotation as a turn or an interaction."""
-        on = [int(q) for q in np.flatnonzero(self.rows[j])]
-        axes = "".join(AXES[self.rows[j, q]] for q in on)
-        angle = self.gadgets.angles[j].scaled(float(self.signs[j]))
+        """Emit a rotation about a string on one or two wires."""
+        codes, signs = self.rotations
+        on = [int(q) for q in np.flatnonzero(codes[j])]
+        axes = "".join(AXES[codes[j, q]] for q in on)
+        angle = self.angles[j].scaled(float(signs[j]))
         if len(on) == 2:
-            self.out += pauli_pair(on[0], on[1], axes, angle.scaled(1 / TURN))
-        elif on:
-            turn = Rotation(on[0], axes, angle)
-            self.out.append(turn if angle.terms else OneQubitUnitary(turn.wire, matrix(turn)))
-        self._progress()
+            self.operations += pauli_pair(on[0], on[1], axes, angle.scaled(1 / TURN))
+        else:
+            self.operations.append(rotation(on[0], axes, angle))
         self.alive[j] = False
-        self.blockers[j + 1 :] -= self.anti[j, j + 1 :]
+        self.blockers[j + 1 :] -= self.order.anti[j, j + 1 :]
+        self._note_progress()
 
-    def _turn(self, score: Weights) -> None:
-        """The full interaction with the highest score."""
-        pair, generator = np.unravel_index(int(score.argmax()), score.shape)
-        a, b = int(self.left[pair]), int(self.right[pair])
-        axes = "".join(AXES[c] for c in GENERATORS[generator])
-        self.out += pauli_pair(a, b, axes, _QUARTER)
-        turn_pair(self.rows, self.signs, a, b, int(generator))
+    def _entangle(self, score: Weights) -> None:
+        """Emit the full interaction with the highest score."""
+        pair, generator = (int(i) for i in np.unravel_index(int(score.argmax()), score.shape))
+        a, b = int(self.order.left[pair]), int(self.order.right[pair])
+        axes = "".join(AXES[code] for code in GENERATORS[generator])
+        self.operations += pauli_pair(a, b, axes, _QUARTER)
+        self.table.conjugate_by_entangler(a, b, generator)
+        self.frame.shorten()
         self.used += 1
-
-
-class _OutcomeRun(_Run):
-    """One greedy run; of the Clifford only the measured products of Z are kept.
-
-    They commute and may be multiplied by each other: outcome i is the XOR of ``parts[i]``.
-    """
-
-    def __init__(self, gadgets: Gadgets, order: _Order, style: GreedyWeights, most: int) -> None:
-        super().__init__(gadgets, order, style, most)
-        self.parts = [{i} for i in range(len(self.frame))]
-        self._shorten()
-
-    def finish(self) -> list[OutputParity] | None:
-        """Emit what is left; each outcome as an XOR of wires, or None where too many."""
-        if not self._shortened():
-            return None
-        at: list[set[int]] = []
-        for row in self.frame:
-            on = [int(q) for q in np.flatnonzero(row)]
-            at.append(set(on))
-            if on and row[on[0]] != 3:
-                self.out.append(OneQubitUnitary(on[0], TO_Z[AXES[row[on[0]]]]))
-        bits = []
-        for parts in self.parts:
-            wires: set[int] = set()
-            for i in parts:
-                wires ^= at[i]
-            sign = np.prod([int(self.frame_signs[i]) for i in parts])
-            bits.append(OutputParity(frozenset(wires), bool(sign < 0)))
-        return bits
-
-    def _certain(self, lost: Weights) -> npt.NDArray[np.bool_]:
-        """Candidates that shorten the shortest row."""
-        lengths = weight(self.frame)
-        shortest = int(np.where(lengths > 1, lengths, 10 * self.wires).argmin())
-        return np.asarray(lost[shortest] > 0)
-
-    def _turn(self, score: Weights) -> None:
-        super()._turn(score)
-        self._shorten()
-
-    def _shorten(self) -> None:
-        """Multiply rows by others where that makes them shorter."""
-        changed = True
-        while changed:
-            changed = False
-            for i, j in itertools.permutations(range(len(self.frame)), 2):
-                row, sign = product(self.frame[i], self.frame[j])
-                if np.count_nonzero(row) < np.count_nonzero(self.frame[i]):
-                    self.frame[i] = row
-                    self.frame_signs[i] *= sign * self.frame_signs[j]
-                    for parts in self.parts:
-                        if i in parts:
-                            parts ^= {j}
-                    changed = True

@@ -1,4 +1,8 @@
-"""Small windows of a circuit, rewritten one after another where that is cheaper."""
+"""Small windows of a circuit, rewritten one after another where that is cheaper.
+
+A window is a set of operations on few wires that can stand together in time: nothing that is
+left out has to come between two of them.
+"""
 
 from __future__ import annotations
 
@@ -14,26 +18,32 @@ from pennylane_qstore.native.ir import (
     moved,
     wires_of,
 )
+from pennylane_qstore.native.passes.kak import EntanglingCost
 from pennylane_qstore.native.passes.pairs import entangling_cost
 
 _MIN_ENTANGLERS = 3
+"""Entanglers of a window worth rewriting: pairs are synthesised exactly already."""
 _SIZES = (3, 4, 4, 4, 4)
-"""Wires of a window chosen by chance."""
+"""Wires of a random window."""
+_LENGTHS = (4, 14)
+"""Most entanglers of a random window: from the first to less than the second."""
 
-Rewrite = Callable[[IRCircuit, tuple[int, float]], IRCircuit | None]
-"""A circuit, and its entanglers and their angle, to one that has fewer or less, or None."""
+Rewrite = Callable[[IRCircuit, EntanglingCost], IRCircuit | None]
+"""From a circuit and its cost to a cheaper circuit, or None."""
 
 
 def rewrite_windows(circuit: IRCircuit, size: int, rewrite: Rewrite) -> IRCircuit:
-    """Rewrite every window of ``size`` wires that gets cheaper.
+    """Rewrite every window that gets cheaper.
 
-    A window is a set of operations on few wires that can stand together in time. Windows
-    start at each interaction in turn and reach as far as nothing comes between.
+    Windows start at each ZZ rotation in turn and reach as far as nothing comes between.
 
     Args:
-        circuit: operations without two-qubit blocks.
+        circuit: operations without two-qubit unitaries.
         size: wires of a window.
         rewrite: called with each window (outputs: its wires) and its cost.
+
+    Returns:
+        A circuit with the same unitary.
     """
     tried: dict[tuple[int, ...], list[Operation]] = {}
     start = 0
@@ -47,7 +57,16 @@ def rewrite_windows(circuit: IRCircuit, size: int, rewrite: Rewrite) -> IRCircui
 
 
 def rewrite_at_random(circuit: IRCircuit, rng: np.random.Generator, rewrite: Rewrite) -> IRCircuit:
-    """Rewrite one window, chosen by chance: its start, its three or four wires, its length."""
+    """Rewrite one window: its start, its three or four wires and its length at random.
+
+    Args:
+        circuit: operations without two-qubit unitaries.
+        rng: random number generator.
+        rewrite: called with the window (outputs: its wires) and its cost.
+
+    Returns:
+        A circuit with the same unitary; the very same where the window stays.
+    """
     operations = circuit.operations
     starts = [i for i, op in enumerate(operations) if isinstance(op, ZZRotation)]
     if not starts:
@@ -59,20 +78,41 @@ def rewrite_at_random(circuit: IRCircuit, rng: np.random.Generator, rewrite: Rew
     while neighbours and len(wires) < size:
         wires |= {neighbours[int(rng.integers(len(neighbours)))]}
         members, neighbours = _reach(operations, start, wires)
-    longest = int(rng.integers(4, 14))
+    remaining = int(rng.integers(*_LENGTHS))
     kept: list[int] = []
     for m in members:
-        longest -= isinstance(operations[m], ZZRotation)
-        if longest < 0:
+        remaining -= isinstance(operations[m], ZZRotation)
+        if remaining < 0:
             break
         kept.append(m)
-    on = sorted(wires)
-    window = _window(operations, on, kept)
-    cost = entangling_cost(window.operations)
-    new = rewrite(window, cost) if cost[0] >= _MIN_ENTANGLERS else None
-    if new is None:
-        return circuit
-    return _replaced(circuit, on, kept, new)
+    return _window_rewritten(circuit, sorted(wires), kept, rewrite) or circuit
+
+
+def windows(
+    operations: Sequence[Operation], start: int, size: int
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Iterate over the windows that start at a ZZ rotation, large ones first.
+
+    Args:
+        operations: operations in time order.
+        start: index of the ZZ rotation.
+        size: wires of a window.
+
+    Yields:
+        Wires of a window, ascending, and the indices of its operations.
+    """
+    reached: dict[frozenset[int], list[int]] = {}
+    todo = [frozenset(wires_of(operations[start]))]
+    while todo:
+        wires = todo.pop()
+        if wires in reached:
+            continue
+        reached[wires], neighbours = _reach(operations, start, wires)
+        if len(wires) < size:
+            todo += [wires | {q} for q in neighbours]
+    for wires, members in sorted(reached.items(), key=lambda item: -len(item[1])):
+        if len(wires) == size:
+            yield sorted(wires), members
 
 
 def _rewritten(
@@ -82,41 +122,38 @@ def _rewritten(
     rewrite: Rewrite,
     tried: dict[tuple[int, ...], list[Operation]],
 ) -> IRCircuit | None:
-    """The circuit with one window from ``start`` rewritten, or None where none gets cheaper."""
+    """Rewrite the first window from ``start`` that gets cheaper; None where none does."""
     operations = circuit.operations
     if not isinstance(operations[start], ZZRotation):
         return None
     for wires, members in windows(operations, start, size):
         inside = [operations[m] for m in members]
-        cost = entangling_cost(inside)
         key = tuple(id(op) for op in inside if isinstance(op, ZZRotation))
-        if cost[0] < _MIN_ENTANGLERS or key in tried:
+        if key in tried:
             continue
         tried[key] = inside  # kept, so that no other operation gets its identity
-        new = rewrite(_window(operations, wires, members), cost)
+        new = _window_rewritten(circuit, wires, members, rewrite)
         if new is not None:
-            return _replaced(circuit, wires, members, new)
+            return new
     return None
 
 
-def _window(operations: Sequence[Operation], wires: list[int], members: list[int]) -> IRCircuit:
-    """The members as a circuit of their own, wire k of it being ``wires[k]``."""
-    at = {q: k for k, q in enumerate(wires)}
-    inside = [operations[m] for m in members]
-    small = tuple(moved(op, [at[q] for q in wires_of(op)]) for op in inside)
-    outputs = tuple(OutputParity(frozenset((k,))) for k in range(len(wires)))
-    return IRCircuit(len(wires), small, outputs)
-
-
-def _replaced(
-    circuit: IRCircuit, wires: list[int], members: list[int], new: IRCircuit
-) -> IRCircuit:
-    """The circuit with the members replaced, and what follows moved to where their wires went."""
+def _window_rewritten(
+    circuit: IRCircuit, wires: list[int], members: list[int], rewrite: Rewrite
+) -> IRCircuit | None:
+    """Rewrite one window; what follows moves to where its wires went. None where it stays."""
+    operations, start = circuit.operations, members[0]
+    cost = entangling_cost([operations[m] for m in members])
+    if cost.entanglers < _MIN_ENTANGLERS:
+        return None
+    new = rewrite(_window(operations, wires, members), cost)
+    if new is None:
+        return None
     where = list(range(circuit.wires))
     for q, output in zip(wires, new.outputs, strict=True):
         where[q] = wires[next(iter(output.wires))]
-    operations, taken, start = circuit.operations, set(members), members[0]
-    rest = (op for j, op in enumerate(operations[start:], start) if j not in taken)
+    inside = set(members)
+    rest = (op for j, op in enumerate(operations[start:], start) if j not in inside)
     out = (
         *operations[:start],
         *(moved(op, [wires[k] for k in wires_of(op)]) for op in new.operations),
@@ -126,28 +163,22 @@ def _replaced(
     return IRCircuit(circuit.wires, out, outputs)
 
 
-def windows(
-    operations: Sequence[Operation], start: int, size: int
-) -> Iterator[tuple[list[int], list[int]]]:
-    """Windows of ``size`` wires that start at an interaction: (wires, operations), large first."""
-    found: dict[frozenset[int], list[int]] = {}
-    todo = [frozenset(wires_of(operations[start]))]
-    while todo:
-        wires = todo.pop()
-        if wires in found:
-            continue
-        found[wires], neighbours = _reach(operations, start, wires)
-        if len(wires) < size:
-            todo += [wires | {q} for q in neighbours]
-    for wires, members in sorted(found.items(), key=lambda item: -len(item[1])):
-        if len(wires) == size:
-            yield sorted(wires), members
+def _window(operations: Sequence[Operation], wires: list[int], members: list[int]) -> IRCircuit:
+    """Return the members as a circuit of their own, wire k of it being ``wires[k]``."""
+    at = {q: k for k, q in enumerate(wires)}
+    inside = (operations[m] for m in members)
+    small = tuple(moved(op, [at[q] for q in wires_of(op)]) for op in inside)
+    outputs = tuple(OutputParity(frozenset((k,))) for k in range(len(wires)))
+    return IRCircuit(len(wires), small, outputs)
 
 
 def _reach(
     operations: Sequence[Operation], start: int, wires: frozenset[int]
 ) -> tuple[list[int], list[int]]:
-    """Operations on these wires before anything else comes between, and wires that do."""
+    """Return the operations on these wires before anything else comes between, and wires that do.
+
+    A wire is closed once an operation on it is left out.
+    """
     closed: set[int] = set()
     members: list[int] = []
     neighbours: list[int] = []

@@ -1,17 +1,23 @@
-"""Each pass alone keeps what it promises to keep, and gains what it is there for."""
+"""Two-qubit passes keep the unitary, and gain what each is there for."""
 
 import numpy as np
 import pennylane as qml
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.circuits import SPECIAL, marginal, tapes, unitary_of
-from support.ir_circuits import outcomes, same, unitary
+from support.circuits import tapes
+from support.ir_circuits import (
+    circuit_with,
+    has_two_qubit_unitaries,
+    is_entangler,
+    program_of,
+    random_unitary,
+    same,
+    unitary,
+)
 
-from pennylane_qstore.native.compiler import affine_program
-from pennylane_qstore.native.frontend.structure import extract_structure
-from pennylane_qstore.native.ir import IRCircuit, OutputParity, ZZRotation, wires_of
-from pennylane_qstore.native.passes.cnot_networks import resynthesise_cnots
+from pennylane_qstore.native.frontend.program import Affine
+from pennylane_qstore.native.ir import CNOT, SWAP, OneQubitUnitary, TwoQubitUnitary, ZZRotation
 from pennylane_qstore.native.passes.lower import lower
 from pennylane_qstore.native.passes.pairs import (
     entangling_cost,
@@ -19,17 +25,13 @@ from pennylane_qstore.native.passes.pairs import (
     merge_pairs,
     synthesise,
 )
-from pennylane_qstore.native.passes.readout import absorb_into_readout, simplify_initial_state
 
 some_tapes = st.one_of(tapes(), tapes(max_wires=6, max_operations=30))
 
 
-def program_of(tape, wires):
-    labels = {i: i for i in range(wires)}
-    piece, program = affine_program(extract_structure(tape, labels)[0], labels)
-    rng = np.random.default_rng(len(tape.operations))
-    p = piece.parameters.shape[1]
-    return program, [piece.parameters[0], rng.uniform(-4, 4, p), rng.choice(SPECIAL, p)]
+def lowered(*ops, wires):
+    program, rows = program_of(qml.tape.QuantumScript(ops), wires)
+    return lower(program), rows
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,7 @@ def program_of(tape, wires):
         synthesise,
         lambda circuit: synthesise(merge_pairs(merge_diagonal(merge_pairs(circuit)))),
     ],
-    ids=["gather", "merge_diagonal", "synthesise", "all"],
+    ids=["merge_pairs", "merge_diagonal", "synthesise", "all"],
 )
 @settings(max_examples=40, deadline=None)
 @given(made=some_tapes)
@@ -52,32 +54,6 @@ def test_the_unitary_is_kept(pass_, made):
     assert entangling_cost(new.operations)[0] <= entangling_cost(circuit.operations)[0]
     for row in rows:
         assert same(unitary(circuit, row), unitary(new, row))
-
-
-@settings(max_examples=40, deadline=None)
-@given(made=some_tapes)
-def test_cnot_regions_keep_the_unitary(made):
-    tape, n = made
-    program, rows = program_of(tape, n)
-    new = lower(resynthesise_cnots(program))
-    for row in rows:
-        assert same(unitary(lower(program), row), unitary(new, row))
-
-
-@pytest.mark.parametrize("pass_", [simplify_initial_state, absorb_into_readout])
-@settings(max_examples=40, deadline=None)
-@given(made=some_tapes, data=st.data())
-def test_the_ends_keep_the_distribution(pass_, made, data):
-    tape, n = made
-    measured = data.draw(st.lists(st.sampled_from(range(n)), min_size=1, unique=True))
-    program, rows = program_of(tape, n)
-    circuit = merge_pairs(lower(program))
-    circuit = IRCircuit(n, circuit.operations, tuple(circuit.outputs[q] for q in measured))
-    new = pass_(circuit)
-    for row in rows:
-        assert np.allclose(outcomes(circuit, row), outcomes(new, row), atol=1e-9)
-    want = marginal(np.abs(unitary_of(tape, n)[:, 0]) ** 2, measured)
-    assert np.allclose(outcomes(new, rows[0]), want, atol=1e-9)
 
 
 def test_interactions_merge_across_diagonal_ones():
@@ -99,16 +75,67 @@ def test_interactions_merge_across_diagonal_ones():
     assert [i for i, _ in circuit.operations[0].angle.terms] == [0, 3]
 
 
-def test_a_full_layer_of_cnots_takes_one_less_than_its_wires():
-    ops = [qml.CNOT([i, j]) for i in range(6) for j in range(i + 1, 6)]
-    program, _ = program_of(qml.tape.QuantumScript(ops), 6)
-    assert sum(g.name == "CNOT" for g in resynthesise_cnots(program).gates) == 5
+def test_constant_neighbours_on_a_pair_become_one_unitary():
+    circuit, _ = lowered(
+        qml.CNOT([0, 1]), qml.Hadamard(0), qml.CNOT([1, 0]), qml.T(1), qml.CNOT([0, 1]), wires=2
+    )
+    (op,) = merge_pairs(circuit).operations
+    assert isinstance(op, TwoQubitUnitary)
 
 
-def test_trailing_relabelling_is_left_to_the_readout():
-    ops = [qml.RY(0.3, 0), qml.CNOT([0, 1]), qml.X(1), qml.CZ([0, 1]), qml.SWAP([0, 1])]
-    program, _ = program_of(qml.tape.QuantumScript(ops), 2)
-    circuit = absorb_into_readout(merge_pairs(lower(program)))
-    assert not any(len(wires_of(op)) == 2 for op in circuit.operations)
-    # Wire 1 is never touched: only wire 0 is read, and tape wire 0 is its complement.
-    assert circuit.outputs == (OutputParity(frozenset((0,)), True), OutputParity(frozenset((0,))))
+def test_a_single_interaction_stays_what_it_is():
+    circuit, _ = lowered(qml.Hadamard(0), qml.IsingZZ(0.3, [0, 1]), qml.T(1), wires=2)
+    assert merge_pairs(circuit).operations == circuit.operations
+
+
+def test_a_third_wire_ends_a_pair():
+    circuit, _ = lowered(qml.CNOT([0, 1]), qml.CNOT([1, 2]), qml.CNOT([0, 1]), wires=3)
+    assert entangling_cost(merge_pairs(circuit).operations).entanglers == 3
+
+
+def test_conjugated_rotations_become_interactions_of_their_angle():
+    """CNOT·RZ·CNOT is exp(-i t/2 Z⊗Z): one interaction, and no constant is left."""
+    circuit, rows = lowered(qml.CNOT([0, 1]), qml.RZ(0.3, 1), qml.CNOT([0, 1]), wires=2)
+    merged = synthesise(merge_pairs(circuit))
+    (interaction,) = (op for op in merged.operations if is_entangler(op))
+    assert [i for i, _ in interaction.angle.terms] == [0]
+    for row in rows:
+        assert same(unitary(circuit, row), unitary(merged, row))
+
+
+def test_rotations_about_one_axis_merge_through_constants():
+    circuit, _ = lowered(
+        qml.CNOT([0, 1]),
+        qml.RZ(0.3, 1),
+        qml.CNOT([0, 1]),
+        qml.S(0),
+        qml.IsingZZ(0.5, [0, 1]),
+        wires=2,
+    )
+    entanglers = [op for op in merge_pairs(circuit).operations if isinstance(op, ZZRotation)]
+    assert [[i for i, _ in op.angle.terms] for op in entanglers] == [[0, 1]]
+
+
+def test_synthesis_leaves_no_two_qubit_unitaries_and_relabels_swaps():
+    rng = np.random.default_rng(2)
+    operations = [
+        TwoQubitUnitary(0, 1, random_unitary(4, rng)),
+        TwoQubitUnitary(1, 2, SWAP),
+        TwoQubitUnitary(0, 2, SWAP @ CNOT),
+        OneQubitUnitary(1, random_unitary(2, rng)),
+    ]
+    circuit = circuit_with(3, *operations)
+    new = synthesise(circuit)
+    assert not has_two_qubit_unitaries(new)
+    assert sum(map(is_entangler, new.operations)) <= 4
+    assert new.outputs != circuit.outputs
+    assert same(unitary(circuit), unitary(new))
+
+
+def test_cost_counts_angles_as_they_are_least():
+    half = ZZRotation(0, 1, Affine((), 0.5))  # Z⊗Z
+    unknown = ZZRotation(0, 1, Affine(((0, 1.0),), 0.1))
+    quarter = ZZRotation(0, 1, Affine((), -0.75))
+    assert entangling_cost([half]) == (1, 0)
+    assert entangling_cost([quarter]) == (1, 0.25)
+    assert entangling_cost([unknown, TwoQubitUnitary(0, 1, SWAP)]) == (1, 0.125)
