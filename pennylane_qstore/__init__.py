@@ -4,69 +4,63 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pennylane_qstore._version import __version__
-from pennylane_qstore.deferral.scope import deferred, gather, map, run_tasks  # noqa: A004
-from pennylane_qstore.device import IonQDevice
-from pennylane_qstore.drawing import draw, draw_mpl
-from pennylane_qstore.execution.sender import session
-from pennylane_qstore.native.compiler import IonQNativeGateCompiler
-from pennylane_qstore.native.transform import compile_native
-from pennylane_qstore.training.spsa import SPSAOptimizer
+from pennylane_qstore._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from pennylane_qstore.training.run import TrainingRun
-    from pennylane_qstore.v34 import (
-        AdaptiveQueueManager,
-        CircuitBatchManagerV34,
-        IonQBatchClient,
-        PerformanceTracker,
-        SmartCircuitCache,
-        TrainingConfig,
-    )
+    from pennylane_qstore.deferral.scope import deferred as deferred
+    from pennylane_qstore.deferral.scope import gather as gather
+    from pennylane_qstore.deferral.scope import map as map  # noqa: A004
+    from pennylane_qstore.deferral.scope import run_tasks as run_tasks
+    from pennylane_qstore.device import IonQDevice as IonQDevice
+    from pennylane_qstore.drawing import draw as draw
+    from pennylane_qstore.drawing import draw_mpl as draw_mpl
+    from pennylane_qstore.execution.job_size import AdaptiveQueueManager as AdaptiveQueueManager
+    from pennylane_qstore.execution.sender import session as session
+    from pennylane_qstore.native.compiler import IonQNativeGateCompiler as IonQNativeGateCompiler
+    from pennylane_qstore.native.transform import compile_native as compile_native
+    from pennylane_qstore.training.run import TrainingRun as TrainingRun
+    from pennylane_qstore.training.spsa import SPSAOptimizer as SPSAOptimizer
+    from pennylane_qstore.v34.cache import SmartCircuitCache as SmartCircuitCache
+    from pennylane_qstore.v34.client import IonQBatchClient as IonQBatchClient
+    from pennylane_qstore.v34.config import TrainingConfig as TrainingConfig
+    from pennylane_qstore.v34.manager import CircuitBatchManagerV34 as CircuitBatchManagerV34
+    from pennylane_qstore.v34.performance import PerformanceTracker as PerformanceTracker
 
 LOG_CONFIG = str(Path(__file__).parent / "log_config.toml")
 """For ``qml.logging.enable_logging(config_file=...)``: PennyLane's loggers and ours."""
 
-__all__ = [
-    "LOG_CONFIG",
-    "AdaptiveQueueManager",
-    "CircuitBatchManagerV34",
-    "IonQBatchClient",
-    "IonQDevice",
-    "IonQNativeGateCompiler",
-    "PerformanceTracker",
-    "SPSAOptimizer",
-    "SmartCircuitCache",
-    "TrainingConfig",
-    "TrainingRun",
-    "__version__",
-    "compile_native",
-    "deferred",
-    "draw",
-    "draw_mpl",
-    "gather",
-    "map",
-    "run_tasks",
-    "session",
-]
-
-_LATE = {
-    "AdaptiveQueueManager": "v34",
-    "CircuitBatchManagerV34": "v34",
-    "IonQBatchClient": "v34",
-    "PerformanceTracker": "v34",
-    "SmartCircuitCache": "v34",
-    "TrainingConfig": "v34",
+_MODULES = {
+    "AdaptiveQueueManager": "execution.job_size",
+    "CircuitBatchManagerV34": "v34.manager",
+    "IonQBatchClient": "v34.client",
+    "IonQDevice": "device",
+    "IonQNativeGateCompiler": "native.compiler",
+    "PerformanceTracker": "v34.performance",
+    "SPSAOptimizer": "training.spsa",
+    "SmartCircuitCache": "v34.cache",
+    "TrainingConfig": "v34.config",
     "TrainingRun": "training.run",
+    "compile_native": "native.transform",
+    "deferred": "deferral.scope",
+    "draw": "drawing",
+    "draw_mpl": "drawing",
+    "gather": "deferral.scope",
+    "map": "deferral.scope",
+    "run_tasks": "deferral.scope",
+    "session": "execution.sender",
 }
-"""Imported when asked for: what ``import pennylane_qstore`` should not cost everybody."""
+"""Public names and their modules, imported when first asked for."""
+
+__all__ = ["LOG_CONFIG", "__version__", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LATE:
-        return getattr(import_module(f"pennylane_qstore.{_LATE[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_LATE]
+    return sorted({*globals(), *__all__})
