@@ -17,9 +17,9 @@ from pennylane_qstore.backends import noise_model as known_noise_model
 from pennylane_qstore.emulator.faults import Fault, Faults, read_faults
 from pennylane_qstore.emulator.service.billing import RateCard
 from pennylane_qstore.emulator.service.clock import Clock, RealClock
-from pennylane_qstore.emulator.service.jobs import Job
+from pennylane_qstore.emulator.service.jobs import StoredJob
 from pennylane_qstore.emulator.service.latency import LatencyProfile, latency_profile
-from pennylane_qstore.emulator.service.service import Service
+from pennylane_qstore.emulator.service.service import EmulatedService
 from pennylane_qstore.emulator.service.state import StateFile
 from pennylane_qstore.emulator.simulation.workers import SimulationPool
 from pennylane_qstore.errors import ConfigurationError, QStoreError
@@ -120,7 +120,7 @@ class Emulator:
         self.faults = _faults(faults, seed)
         self._pool = (workers, processes)
         self._simulators: SimulationPool | None = None
-        self.service = Service(
+        self.service = EmulatedService(
             clock=self.clock,
             profile=latency_profile(profile, concurrency=concurrency),
             faults=self.faults,
@@ -138,7 +138,7 @@ class Emulator:
 
     def __repr__(self) -> str:
         where = self.url if self._thread is not None else "not started"
-        return f"<Emulator {where}, {len(self.service.book)} jobs>"
+        return f"<Emulator {where}, {len(self.service.jobs)} jobs>"
 
     def __enter__(self) -> Emulator:
         return self.start()
@@ -166,14 +166,14 @@ class Emulator:
         return self._log.records
 
     @property
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> list[StoredJob]:
         """All jobs kept, in the order they were accepted (children are inside parents)."""
-        return self.service.book.all()
+        return self.service.jobs.all()
 
     @property
     def billed_jobs(self) -> int:
         """Jobs accepted that a service would bill: all parents and singles but dry runs."""
-        return self.service.billed_jobs
+        return self.service.bill.jobs
 
     def stats(self) -> dict[str, Any]:
         """Counters: requests, connections, posts, circuits, jobs, bill, faults that happened."""
@@ -250,12 +250,9 @@ class Emulator:
             keepalive_timeout=75.0,
             shutdown_timeout=0.2,
         )
-        if self._state is not None and not self.service.book.accepted:
-            self.service.restore(StateFile(self._state))
-        elif self._state is not None:
-            self.service.state = StateFile(self._state)
+        state = None if self._state is None else StateFile(self._state)
         self._simulators = SimulationPool(*self._pool)
-        self.service.resume(self._simulators)
+        self.service.start(self._simulators, state)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port)
         await site.start()
@@ -270,9 +267,6 @@ class Emulator:
         await self.service.close()
         if self._simulators is not None:
             self._simulators.close()
-        if self.service.state is not None:
-            self.service.state.close()
-            self.service.state = None
 
 
 def embedded(**settings: Any) -> Emulator:

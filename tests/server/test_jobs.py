@@ -112,8 +112,8 @@ def test_ten_thousand_jobs_are_listed_in_linear_time(serve: Callable[..., Wire])
         for _ in range(count):
             job = copy(template)
             (job.id,) = service.ids.take(now)
-            job.sequence = service.book.next_sequence
-            service.book.add(job, now)
+            job.sequence = service.jobs.next_sequence
+            service.jobs.add(job, now)
 
     def list_all() -> tuple[int, float]:
         began = time.process_time()  # a machine that is busy with others is not counted

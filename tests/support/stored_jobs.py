@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from pennylane_qstore.emulator.service.jobs import Book, Job
+from pennylane_qstore.emulator.service.job_store import JobStore
+from pennylane_qstore.emulator.service.jobs import StoredJob
 from pennylane_qstore.server.service import CircuitInfo
 
 
-def make_job(book: Book, **changes: Any) -> Job:
+def make_job(store: JobStore, **changes: Any) -> StoredJob:
     fields: dict[str, Any] = {
-        "id": f"job {book.next_sequence}",
-        "sequence": book.next_sequence,
+        "id": f"job {store.next_sequence}",
+        "sequence": store.next_sequence,
         "type": "ionq.circuit.v1",
         "backend": "simulator",
         "gateset": "qis",
@@ -34,4 +35,4 @@ def make_job(book: Book, **changes: Any) -> Job:
         "cost_model": "QCT",
         "request": b"{}",
     }
-    return Job(**fields | changes)
+    return StoredJob(**fields | changes)

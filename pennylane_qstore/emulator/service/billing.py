@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from pennylane_qstore.backends import ARIA_TIMING, FORTE_TIMING
+from pennylane_qstore.server.inputs.submission import Submission
+from pennylane_qstore.server.service import Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,62 @@ class RateCard:
             return [{"sku": f"{backend}.qct", "unit": self.unit, "unit_cost": self.unit_cost}]
         prices = ("unit", "cost_1q_gate", "cost_2q_gate", "job_cost_minimum")
         return [{"sku": f"{backend}.gates"} | {name: getattr(self, name) for name in prices}]
+
+
+class Charge(NamedTuple):
+    """The price of a job.
+
+    Args:
+        cost_usd: the estimate, in US dollars.
+        billed_usd: the amount charged: nothing for dry runs and for jobs that fail.
+        compute_us: quantum compute time in microseconds.
+        cost_model: IonQ's name of the way it is priced.
+        failure: the reason why the job will not run.
+    """
+
+    cost_usd: float
+    billed_usd: float
+    compute_us: int
+    cost_model: str
+    failure: Failure | None = None
+
+    def failed(self, failure: Failure) -> Charge:
+        """Return the charge of the job if it fails."""
+        return self._replace(billed_usd=0.0, failure=failure)
+
+
+class Bill:
+    """Charges so far, and the limit to them.
+
+    Args:
+        rate_cards: prices by backend, over the list prices.
+        budget_usd: most to be charged, in US dollars; ``None``: no limit.
+    """
+
+    def __init__(self, rate_cards: Mapping[str, RateCard], budget_usd: float | None) -> None:
+        self.rate_cards = {**RATE_CARDS, **rate_cards}
+        self.budget_usd = budget_usd
+        self.usd = 0.0
+        self.jobs = 0
+
+    def charge_for(self, submission: Submission) -> Charge:
+        """Price a submission."""
+        card = self.rate_cards[submission.backend]
+        circuits = len(submission.circuits)
+        size = (submission.n_1q, submission.n_2q, circuits, submission.shots)
+        cost = card.price(*size, mitigated=submission.mitigated)
+        free = submission.dry_run or submission.failure is not None
+        compute_us = round(card.compute_seconds(*size) * 1e6)
+        billed = 0.0 if free else cost
+        return Charge(cost, billed, compute_us, card.cost_model, submission.failure)
+
+    def within_budget(self, charge: Charge) -> Charge:
+        """Return a charge, failed if the budget does not cover it."""
+        if self.budget_usd is None or self.usd + charge.billed_usd <= self.budget_usd:
+            return charge
+        left = self.budget_usd - self.usd
+        message = f"The job costs {charge.cost_usd:.2f} usd, {left:.2f} usd are left."
+        return charge.failed(Failure("QuotaExhaustedError", message))
 
 
 _ARIA = RateCard(

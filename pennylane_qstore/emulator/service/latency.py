@@ -12,6 +12,16 @@ import numpy as np
 from pennylane_qstore.validation import check, check_count, check_known, check_number
 
 
+class Schedule(NamedTuple):
+    """Times of a job, in seconds since the epoch; ``start_at`` and ``end_at`` may be put off."""
+
+    submitted_at: float
+    ready_at: float
+    turn_at: float
+    start_at: float
+    end_at: float
+
+
 class Durations(NamedTuple):
     """Seconds a job spends in each stretch of its life."""
 
@@ -19,6 +29,12 @@ class Durations(NamedTuple):
     verify_s: float
     queue_s: float
     execution_s: float
+
+    def from_time(self, now: float) -> Schedule:
+        """Return the schedule of a job that is accepted now, on a machine that is free for it."""
+        ready = now + self.verify_s
+        turn = ready + self.queue_s
+        return Schedule(now, ready, turn, turn, turn + self.execution_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import orjson
 from numpy.typing import NDArray
 
 from pennylane_qstore.emulator.faults import Faults
-from pennylane_qstore.emulator.service.jobs import Job
+from pennylane_qstore.emulator.service.jobs import StoredJob
 from pennylane_qstore.emulator.simulation.debiasing import HISTOGRAM, part, voted
 from pennylane_qstore.emulator.simulation.run import Distribution
 from pennylane_qstore.server.errors import not_found
@@ -46,7 +46,13 @@ class ResultWriter:
         self._off_loop = off_loop
 
     async def write(
-        self, job: Job, result: Distribution, circuit: CircuitInfo, artifact: str, *, vote: bool
+        self,
+        job: StoredJob,
+        result: Distribution,
+        circuit: CircuitInfo,
+        artifact: str,
+        *,
+        vote: bool,
     ) -> Body:
         """Write the result of one circuit.
 
@@ -74,7 +80,9 @@ class ResultWriter:
         make = self._perhaps_less(lambda: artifact_json(result, artifact, circuit))
         return await self._whole(_shots(result), make)
 
-    async def write_aggregate(self, job: Job, results: list[Distribution], *, vote: bool) -> Body:
+    async def write_aggregate(
+        self, job: StoredJob, results: list[Distribution], *, vote: bool
+    ) -> Body:
         """Write ``ionq.result.probabilities-aggregate.json.v1``: all circuits by child id.
 
         Args:

@@ -1,4 +1,4 @@
-"""Jobs and sessions in a file, so that an emulator takes up where the last one stopped.
+"""A file of jobs and sessions, so that an emulator takes up where the last one stopped.
 
 SQLite, JSON inside; nothing that is executed when read. Used on the event loop only.
 """
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from pennylane_qstore.emulator.service.jobs import Job
+from pennylane_qstore.emulator.service.jobs import StoredJob
 from pennylane_qstore.emulator.service.sessions import ServiceSession
 from pennylane_qstore.emulator.simulation.run import Distribution
 from pennylane_qstore.errors import QStoreError
@@ -23,6 +23,8 @@ from pennylane_qstore.server.service import CircuitInfo, Failure
 
 _FORMAT = 1
 _APART = ("request", "results")
+"""Fields of a job that have a column of their own."""
+_RECORD = tuple(f.name for f in fields(StoredJob) if f.name not in _APART)
 _SCHEMA = """
 CREATE TABLE jobs (id TEXT PRIMARY KEY, sequence INTEGER, record BLOB, request BLOB, results BLOB);
 CREATE TABLE sessions (id TEXT PRIMARY KEY, record BLOB);
@@ -35,7 +37,7 @@ class StateFile:
     """One file of jobs.
 
     Args:
-        path: where; made, readable by its owner only, if it does not exist.
+        path: of the file; made, readable by its owner only, if it does not exist.
 
     Raises:
         QStoreError: the file cannot be opened, or is no state of an emulator.
@@ -50,9 +52,9 @@ class StateFile:
         except (OSError, sqlite3.Error) as error:
             raise QStoreError(f"Cannot use {str(path)!r} as state: {error}") from error
 
-    def save(self, job: Job) -> None:
+    def save(self, job: StoredJob) -> None:
         """Write a job as it is now."""
-        record = {f.name: getattr(job, f.name) for f in fields(Job) if f.name not in _APART}
+        record = {name: getattr(job, name) for name in _RECORD}
         results = None if job.results is None else _pack(job.results)
         self._db.execute(
             "INSERT INTO jobs VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
@@ -60,7 +62,7 @@ class StateFile:
             (job.id, job.sequence, orjson.dumps(record, default=list), job.request, results),
         )
 
-    def remove(self, job: Job) -> None:
+    def remove(self, job: StoredJob) -> None:
         """Forget a job."""
         self._db.execute("DELETE FROM jobs WHERE id = ?", (job.id,))
 
@@ -72,30 +74,35 @@ class StateFile:
         )
 
     def save_bill(self, usd: float, jobs: int) -> None:
-        """Write what has been billed."""
+        """Write the bill.
+
+        Args:
+            usd: US dollars charged.
+            jobs: jobs charged.
+        """
         self._db.execute("UPDATE bill SET usd = ?, jobs = ?", (usd, jobs))
 
-    def jobs(self) -> Iterator[Job]:
-        """All jobs, in the order they were accepted."""
+    def jobs(self) -> Iterator[StoredJob]:
+        """Yield all jobs, in the order they were accepted."""
         for record, request, results in self._db.execute(
             "SELECT record, request, results FROM jobs ORDER BY sequence"
         ):
-            data = orjson.loads(record)
+            data = {k: v for k, v in orjson.loads(record).items() if k in _RECORD}
             data["circuits"] = [CircuitInfo(*c) for c in data["circuits"]]
             data["shuffle"] = tuple(data["shuffle"])
             if data["failure"] is not None:
                 data["failure"] = Failure(*data["failure"])
-            yield Job(
+            yield StoredJob(
                 **data, request=request, results=None if results is None else _unpack(results)
             )
 
     def sessions(self) -> Iterator[ServiceSession]:
-        """All sessions."""
+        """Yield all sessions."""
         for (record,) in self._db.execute("SELECT record FROM sessions ORDER BY id"):
             yield ServiceSession(**orjson.loads(record))
 
     def bill(self) -> tuple[float, int]:
-        """What has been billed: US dollars and jobs."""
+        """Return what has been billed: US dollars and jobs."""
         usd, jobs = self._db.execute("SELECT usd, jobs FROM bill").fetchone()
         return float(usd), int(jobs)
 
@@ -111,9 +118,10 @@ class StateFile:
             self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_FORMAT}; COMMIT;")
         elif version != _FORMAT:
             self._db.close()
+            what = f"has format {version}" if version else "is no state of an emulator"
             raise QStoreError(
-                f"{str(self._path)!r} is no state of this version of the emulator: choose another "
-                "file, or delete it."
+                f"{str(self._path)!r} {what}, and this version reads format {_FORMAT}: choose "
+                "another file, or delete it."
             )
         self._db.execute("PRAGMA synchronous = NORMAL")
 
@@ -121,13 +129,7 @@ class StateFile:
 def _pack(results: list[Distribution]) -> bytes:
     return orjson.dumps(
         [
-            (
-                np.ascontiguousarray(r.states),
-                np.ascontiguousarray(r.weights),
-                r.shots,
-                r.qubits,
-                r.seed,
-            )
+            (np.ascontiguousarray(r.states), np.ascontiguousarray(r.weights), *r[2:])
             for r in results
         ],
         option=orjson.OPT_SERIALIZE_NUMPY,
@@ -135,16 +137,9 @@ def _pack(results: list[Distribution]) -> bytes:
 
 
 def _unpack(packed: bytes) -> list[Distribution]:
-    out = []
+    results = []
     for states, weights, shots, qubits, seed in orjson.loads(packed):
         kind: Any = np.float64 if shots is None else np.int64
-        out.append(
-            Distribution(
-                np.array(states, dtype=np.uint64),
-                np.array(weights, dtype=kind),
-                shots,
-                qubits,
-                seed,
-            )
-        )
-    return out
+        arrays = np.array(states, dtype=np.uint64), np.array(weights, dtype=kind)
+        results.append(Distribution(*arrays, shots, qubits, seed))
+    return results

@@ -1,4 +1,4 @@
-"""Ids, statuses, and what the book forgets."""
+"""IdGenerator, statuses, and what the store forgets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.stored_jobs import make_job
 
-from pennylane_qstore.emulator.service.jobs import Book, Ids
+from pennylane_qstore.emulator.service.job_store import IdGenerator, JobStore
 from pennylane_qstore.emulator.simulation.run import Distribution
 from pennylane_qstore.server.service import Failure
 
@@ -22,21 +22,21 @@ def outcomes(count: int) -> list[Distribution]:
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 2**33), st.integers(1, 50)), min_size=1, max_size=20))
 def test_ids_are_version_7_unique_and_ascending(takes: list[tuple[float, int]]) -> None:
-    ids = Ids(np.random.default_rng(0))
+    ids = IdGenerator(np.random.default_rng(0))
     times = sorted(now for now, _ in takes)
     found = [i for now, (_, count) in zip(times, takes, strict=True) for i in ids.take(now, count)]
     assert found == sorted(set(found))
     parsed = [uuid.UUID(i) for i in found]
     assert {(u.version, u.variant) for u in parsed} == {(7, uuid.RFC_4122)}
     assert parsed[0].int >> 80 == int(times[0] * 1000) or times[0] == 0
-    after = Ids(np.random.default_rng(0))
+    after = IdGenerator(np.random.default_rng(0))
     after.follow(found[-1])
     assert after.take(times[0])[0] > found[-1]
 
 
 def test_a_status_is_a_function_of_the_time() -> None:
-    book = Book()
-    job = make_job(book)
+    store = JobStore()
+    job = make_job(store)
     assert [job.status(t) for t in (0, 1, 2, 3, 99)] == ["submitted", "ready"] + ["started"] * 3
     job.results = outcomes(1)
     assert [job.status(t) for t in (0, 1, 2, 2.9, 3)] == [
@@ -49,26 +49,26 @@ def test_a_status_is_a_function_of_the_time() -> None:
 
 
 def test_what_was_sent_is_forgotten_before_the_results() -> None:
-    book = Book(keep_requests=2)
-    jobs = [make_job(book)]
+    store = JobStore(keep_requests=2)
+    jobs = [make_job(store)]
     for _ in range(3):
-        book.add(jobs[-1], 0.0)
-        jobs.append(make_job(book))
+        store.add(jobs[-1], 0.0)
+        jobs.append(make_job(store))
     assert [job.request is None for job in jobs[:3]] == [True, False, False]
-    assert len(book) == 3
+    assert len(store) == 3
 
 
 def test_too_many_outcomes_push_the_oldest_jobs_out() -> None:
-    book = Book(keep_outcomes=100)
+    store = JobStore(keep_outcomes=100)
     for _ in range(5):
-        job = make_job(book, results=outcomes(40))
-        book.add(job, 99.0)
-    assert [job.id for job in book.all()] == ["job 3", "job 4"]
-    assert book.find("job 0") is None
+        job = make_job(store, results=outcomes(40))
+        store.add(job, 99.0)
+    assert [job.id for job in store.all()] == ["job 3", "job 4"]
+    assert store.find("job 0") is None
 
 
 def test_unfinished_jobs_are_never_pushed_out() -> None:
-    book = Book(keep=2, keep_outcomes=1)
+    store = JobStore(keep=2, keep_outcomes=1)
     for _ in range(4):
-        book.add(make_job(book), 0.0)
-    assert len(book) == 4
+        store.add(make_job(store), 0.0)
+    assert len(store) == 4
