@@ -1,15 +1,15 @@
-"""The door to PennyLane: ``qml.device("qstore.ionq", wires=n)``."""
+"""PennyLane's interface: ``qml.device("qstore.ionq", wires=n)``."""
 
 from __future__ import annotations
 
-import logging
+import copy
+import itertools
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from pennylane.devices import Device, ExecutionConfig
 from pennylane.devices.modifiers import single_tape_support
 from pennylane.exceptions import DeviceError
@@ -19,29 +19,18 @@ from pennylane.typing import Result, ResultBatch
 from pennylane.wires import WiresLike
 
 from pennylane_qstore._version import __version__
-from pennylane_qstore.deferral import scope as deferred
-from pennylane_qstore.deferral.turns import waiting
-from pennylane_qstore.errors import ConfigurationError, QStoreError
+from pennylane_qstore.deferral import scope
+from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.execution import gradients
-from pennylane_qstore.execution.batch import execute, requests_of
 from pennylane_qstore.execution.circuits import Target
-from pennylane_qstore.execution.fallback import Fallback
+from pennylane_qstore.execution.executor import Executor
 from pennylane_qstore.execution.options import Options
-from pennylane_qstore.execution.partial_results import About
-from pennylane_qstore.execution.report import Measured
-from pennylane_qstore.execution.sender import Quote, Service
-from pennylane_qstore.execution.shot_reader import ShotReader
-from pennylane_qstore.execution.stats import Stats
-from pennylane_qstore.ionq.messages.job_request import JobRequest
+from pennylane_qstore.execution.report import StatsReport
+from pennylane_qstore.execution.sender import Quote, RunScope
+from pennylane_qstore.execution.stats import BatchRecord
 from pennylane_qstore.measurement.prepare import prepare
 from pennylane_qstore.measurement.results import NotSupported
-from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.native.frontend.decompose import UnsupportedOperation
-
-logger = logging.getLogger(__name__)
-
-_SHARED_CACHE = SmartCircuitCache()
-"""The default cache: devices of one process share their templates."""
 
 
 @single_tape_support
@@ -78,13 +67,15 @@ class IonQDevice(Device):  # type: ignore[misc]
         batch (bool): False sends one job per circuit, one after another.
         cache (bool, int or SmartCircuitCache): True shares templates with the process's other
             devices, False keeps none, a number keeps that many, a cache is used as it is.
-        batch_size (int or str): most circuits per job; by default as many as IonQ takes.
-            ``"adaptive"`` follows the queue (20, 10 or 5), ``"throughput"`` learns which size
-            has the most circuits per second; or an :class:`AdaptiveQueueManager`.
+        max_circuits_per_job (int or str): by default as many as IonQ takes. ``"adaptive"``
+            follows the queue (20, 10 or 5), ``"throughput"`` learns which size has the most
+            circuits per second; or an :class:`AdaptiveQueueManager`. ``batch_size=`` is its old
+            name.
         pool_size (int): HTTP connections.
         max_wait (float): seconds a job may take before :class:`JobTimeout` is raised (the job
             goes on); by default without limit on a QPU and 120 elsewhere.
         retry_failed (bool): send circuits that failed on the service again, once.
+        retry_policy (RetryPolicy): when a request that was not answered is sent again.
         noise_model (str): ``"aria-1"``, ``"aria-2"`` or ``"forte-1"``, on simulators.
         seed (int): of sampling and of the noise.
         error_mitigation (Mapping): passed on, for example ``{"debiasing": True}``.
@@ -106,8 +97,8 @@ class IonQDevice(Device):  # type: ignore[misc]
             each change of a job's state (its id, state, predicted wait).
         run (str): name of a run. A restarted run with the same name finds the jobs it has
             already paid for, in flight or done, batch by batch; it has to be the same run (the
-            same seeds, circuits and sizes of jobs, so ``batch_size="adaptive"`` is refused), or
-            :class:`LedgerError` says where it differs.
+            same seeds, circuits and sizes of jobs, so ``max_circuits_per_job="adaptive"`` is
+            refused), or :class:`LedgerError` says where it differs.
         budget_usd (float): a batch whose estimate exceeds what is left is not sent
             (:class:`BudgetExceeded`). Jobs on simulators cost nothing.
         confirm (Callable): called with the :class:`Quote` of every paid batch; False stops it.
@@ -137,43 +128,55 @@ class IonQDevice(Device):  # type: ignore[misc]
     author = "The pennylane-qstore team"
 
     def __init__(self, wires: WiresLike = None, shots: int | None = None, **options: Any) -> None:
-        self._options = Options.of(options)
-        most = self._options.target.backend.qubits
+        checked = Options.of(options)
+        qubits = checked.target.backend.qubits
         super().__init__(wires=wires, shots=shots)
-        if self.wires is not None and len(self.wires) > most:
+        if self.wires is not None and len(self.wires) > qubits:
             raise ConfigurationError(
-                f"wires={len(self.wires)}, but {self._options.backend!r} has {most} qubits."
+                f"wires={len(self.wires)}, but {checked.backend!r} has {qubits} qubits."
             )
-        self._prepare()
+        self.executor = Executor(checked, None if self.wires is None else self.wires.labels)
+        """The part of the device that sends batches."""
+        self._pipelines = self._new_pipelines()
 
     @property
-    def stats(self) -> Measured:
-        """What was sent and where the time went since the device was made, as it stands now.
+    def stats(self) -> StatsReport:
+        """Statistics of what was sent and where the time went, as they stand now.
 
         A dictionary (:meth:`Stats.as_dict` names its entries) with ``report()`` and
         ``figure()``; a notebook shows it as a table.
         """
-        return self._stats.as_dict()
+        return self.executor.report()
+
+    @property
+    def last_batch(self) -> BatchRecord:
+        """Time, requests and money of the last batch."""
+        return self.executor.stats.last
 
     @property
     def spent_usd(self) -> float:
         """Billed by this device's jobs, in US dollars; estimates where the bill is not known."""
-        return self._service.spent_usd
+        return self.executor.sender.spent_usd
 
     @property
     def left_usd(self) -> float | None:
-        """Left of ``budget_usd``, in US dollars; None without a budget."""
-        return self._service.left_usd()
+        """Rest of ``budget_usd``, in US dollars; None without a budget."""
+        return self.executor.sender.left_usd
 
     @property
     def client(self) -> Any:
         """The :class:`IonQClient` behind the device: its ledger, sessions, jobs."""
-        return self._service.client
+        return self.executor.sender.client
 
     @property
     def emulator(self) -> Any:
         """The emulator behind the device; None where there is a service."""
-        return self._service.emulator
+        return self.executor.sender.emulator
+
+    @property
+    def cache(self) -> Any:
+        """The :class:`SmartCircuitCache` of the device's templates."""
+        return self.executor.cache
 
     @property
     def target(self) -> Target:
@@ -181,22 +184,17 @@ class IonQDevice(Device):  # type: ignore[misc]
 
         With the gates of IonQ's abstract set once the service has refused native ones.
         """
-        return self._fallback.target(self._options.target)
+        return self.executor.target
 
     @property
     def sends_batches(self) -> bool:
         """True unless ``batch=False``, or the service has refused multi-circuit jobs."""
-        return self._options.batch and not self._fallback.single
+        return self.executor.options.batch and not self.executor.fallback.single
 
     @property
     def adaptive_job_size(self) -> bool:
         """True where the sizes of jobs follow what earlier jobs took."""
-        return self._options.queue is not None
-
-    @property
-    def tape_jobs(self) -> list[tuple[str, float | None]]:
-        """Job id and seconds on the machine of each tape of the last batch."""
-        return list(self._stats.last.get("jobs_of_tapes", ()))
+        return self.executor.options.queue is not None
 
     def totals(self) -> dict[str, float]:
         """Return the sums over all batches so far; quicker than :attr:`stats`.
@@ -205,9 +203,8 @@ class IonQDevice(Device):  # type: ignore[misc]
             ``circuits``, ``jobs``, ``requests``, ``queue_s``, ``run_s`` (seconds), ``cost_usd``
             (US dollars) and the other counters of :attr:`stats`.
         """
-        return self._stats.totals()
+        return self.executor.stats.totals()
 
-    @contextmanager
     def run_scope(
         self,
         run: str,
@@ -215,7 +212,7 @@ class IonQDevice(Device):  # type: ignore[misc]
         part: str = "",
         budget_usd: float | None = None,
         progress: Callable[[Any], None] | None = None,
-    ) -> Iterator[None]:
+    ) -> AbstractContextManager[None]:
         """Lend the device to a run: jobs sent inside belong to it.
 
         Options that were given to the device itself (``run=``, ``budget_usd=``, ``progress=``)
@@ -227,54 +224,30 @@ class IonQDevice(Device):  # type: ignore[misc]
             part: name of what is executed beside the run's steps, an evaluation for example.
             budget_usd: limit of the run's spending, in US dollars.
             progress: called with each change of a job's state.
-        """
-        options, service = self._options, self._service
-        before = {name: getattr(options, name) for name in ("run", "budget_usd", "progress")}
-        service.part = part
-        if options.run is None and self.client.ledger.path is not None:
-            spent_usd = self.spent_usd
-            options.run = run
-            if options.budget_usd is not None:
-                # From here on only the run's spending is looked at: the rest is set aside.
-                options.budget_usd -= max(spent_usd - self.spent_usd, 0.0)
-        if options.budget_usd is None:
-            options.budget_usd = budget_usd
-        if options.progress is None:
-            options.progress = progress
-        try:
-            yield
-        finally:
-            service.part = ""
-            # The ledger knows what earlier starts of the run have spent.
-            service.counted_usd = max(service.counted_usd, service.spent_usd)
-            for name, value in before.items():
-                setattr(options, name, value)
 
-    @contextmanager
+        Returns:
+            A context manager.
+        """
+        return self.executor.sender.in_run(RunScope(run, part, budget_usd, progress))
+
     def job_scope(
         self,
         *,
         session_id: str | None = None,
         job_name: str | None = None,
         gateset: str | None = None,
-    ) -> Iterator[None]:
+    ) -> AbstractContextManager[None]:
         """Send the jobs inside with other settings than the device's own.
 
         Args:
             session_id: IonQ session that they join.
             job_name: name of each job.
             gateset: ``"native"`` or ``"qis"``.
+
+        Returns:
+            A context manager.
         """
-        options = self._options
-        before = {name: getattr(options, name) for name in ("session_id", "job_name", "target")}
-        options.session_id = session_id or options.session_id
-        options.job_name = job_name or options.job_name
-        options.target = replace(options.target, gateset=gateset or options.target.gateset)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                setattr(options, name, value)
+        return self.executor.job_scope(session_id, job_name, gateset)
 
     @contextmanager
     def isolated(self) -> Iterator[None]:
@@ -286,12 +259,7 @@ class IonQDevice(Device):  # type: ignore[misc]
         try:
             yield
         finally:
-            self.load_state_dict({**before, "spent_usd": self._service.counted_usd})
-
-    @property
-    def _order(self) -> tuple[Any, ...] | None:
-        """Labels of the wires, None where each circuit brings its own."""
-        return None if self.wires is None else self.wires.labels
+            self.load_state_dict({**before, "spent_usd": self.executor.stats.spent_usd})
 
     def preprocess_transforms(
         self, execution_config: ExecutionConfig | None = None
@@ -316,7 +284,7 @@ class IonQDevice(Device):  # type: ignore[misc]
         """
         config = config or ExecutionConfig()
         for option in config.device_options:
-            if option != deferred.DEFERRED:
+            if option != scope.DEFERRED:
                 raise ConfigurationError(
                     f"Unknown device option {option!r}; options of qstore.ionq are given to "
                     "qml.device."
@@ -330,7 +298,7 @@ class IonQDevice(Device):  # type: ignore[misc]
                 stacklevel=2,
             )
             config = replace(config, mcm_config=replace(config.mcm_config, mcm_method="deferred"))
-        return deferred.adjust_config(gradients.adjust_config(config, circuit), circuit)
+        return scope.adjust_config(gradients.adjust_config(config, circuit), circuit)
 
     def execute(
         self,
@@ -353,8 +321,11 @@ class IonQDevice(Device):  # type: ignore[misc]
                 ``run``, the same call again sends only the circuits that failed.
             DeviceError: an operation or a measurement is not supported. Nothing was sent.
         """
+        tapes = tuple(circuits)
         try:
-            return deferred.execute(self, tuple(circuits), execution_config, self._send)
+            if scope.parks(tapes):
+                return scope.park(self, tapes, execution_config)
+            return self.executor.run(tapes, self.tracker)
         except (NotSupported, UnsupportedOperation) as error:
             # PennyLane's tools (its device tests' --skip-ops) look for this very type.
             raise DeviceError(str(error)) from error
@@ -370,25 +341,40 @@ class IonQDevice(Device):  # type: ignore[misc]
         circuits: QuantumScriptOrBatch,
         execution_config: ExecutionConfig | None = None,
     ) -> tuple[Any, Any]:
-        """Results and gradients of tapes, in one batch: one POST for a step forward and back."""
-        return gradients.execute_and_compute_derivatives(
-            circuits, execution_config, self.execute, self._gradient
-        )
+        """Execute and differentiate tapes in one batch: one POST for a step forward and back.
+
+        Args:
+            circuits: tapes with ``trainable_params`` set and NumPy parameters.
+            execution_config: from :meth:`setup_execution_config`.
+
+        Returns:
+            Results and Jacobians, one entry per tape, in PennyLane's form.
+        """
+        tapes, jacobians = self.executor.gradient.tapes(circuits, execution_config)
+        results = tuple(self.execute((*circuits, *tapes), execution_config))
+        return results[: len(circuits)], jacobians(results[len(circuits) :])
 
     def compute_derivatives(
         self,
         circuits: QuantumScriptOrBatch,
         execution_config: ExecutionConfig | None = None,
     ) -> Any:
-        """Gradients of tapes, in one batch."""
-        return gradients.compute_derivatives(
-            circuits, execution_config, self.execute, self._gradient
-        )
+        """Differentiate tapes in one batch.
+
+        Args:
+            circuits: tapes with ``trainable_params`` set and NumPy parameters.
+            execution_config: from :meth:`setup_execution_config`.
+
+        Returns:
+            Jacobians, one entry per tape, in PennyLane's form.
+        """
+        tapes, jacobians = self.executor.gradient.tapes(circuits, execution_config)
+        return jacobians(self.execute(tapes, execution_config) if tapes else ())
 
     def estimate(
         self, circuits: QuantumScript | Sequence[QuantumScript], backend: str | None = None
     ) -> Quote:
-        """What executing tapes would cost, by the service's own estimate. Nothing is submitted.
+        """Return the service's own estimate of what executing tapes costs. Nothing is submitted.
 
         Args:
             circuits: tapes, with shots; ``qml.workflow.construct_batch(qnode)(*args)`` has them.
@@ -399,210 +385,51 @@ class IonQDevice(Device):  # type: ignore[misc]
         """
         tapes = (circuits,) if isinstance(circuits, QuantumScript) else tuple(circuits)
         prepared, _ = self.preprocess_transforms()(tapes)
-        return self._service.quote(self.job_requests(prepared, backend), backend)
+        return self.executor.quote(prepared, backend)
 
-    def job_requests(
-        self, tapes: Sequence[QuantumScript], backend: str | None = None
-    ) -> list[JobRequest]:
+    def job_requests(self, tapes: Sequence[QuantumScript], backend: str | None = None) -> list[Any]:
         """Return the jobs that executing tapes would send. Nothing is sent.
 
         Args:
             tapes: preprocessed by :meth:`preprocess_transforms`.
             backend: compile for this backend instead of the device's own.
         """
-        return requests_of(
-            tapes,
-            order=self._order,
-            target=self.target if backend is None else self._options.target_of(backend),
-            packing=self._options.packing,
-            cache=self.cache,
-        )
+        return self.executor.requests(tapes, backend)
 
     def batch_execute(self, circuits: Sequence[QuantumScript]) -> ResultBatch:
         """Execute tapes as one batch: :meth:`execute` without a configuration."""
         return self.execute(tuple(circuits))
 
     def state_dict(self) -> dict[str, Any]:
-        """What the next results depend on beside the circuits: where chance and the run are."""
-        generators = {"rng": self._rng, "noise": self._noise_rng, "gradient": self._gradient.rng}
-        return {
-            **{name: rng.bit_generator.state for name, rng in generators.items()},
-            "batch": self._service.batch,
-            "spent_usd": self._service.counted_usd,
-        }
+        """Return what the next results depend on beside the circuits: random states, the run."""
+        return self.executor.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from :meth:`state_dict`, also of another process: the same results follow.
 
         With ``run``, batches sent since then are found in the ledger instead of sent again.
         """
-        self._rng.bit_generator.state = state["rng"]
-        self._noise_rng.bit_generator.state = state["noise"]
-        self._gradient.rng.bit_generator.state = state["gradient"]
-        self._service.batch, self._service.counted_usd = state["batch"], state["spent_usd"]
+        self.executor.load_state_dict(state)
 
     def __repr__(self) -> str:
         wires = "" if self.wires is None else f" wires={len(self.wires)}"
-        return f"<qstore.ionq device:{wires} backend={self._options.backend!r}>"
+        return f"<qstore.ionq device:{wires} backend={self.executor.options.backend!r}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = {k: v for k, v in vars(self).items() if k not in _REBUILT}
-        return {**kept, "_rng_state": self._rng.bit_generator.state}
+        kept = {name: value for name, value in vars(self).items() if name != "_pipelines"}
+        return {**kept, "executor": copy.copy(self.executor)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        rng_state = state.pop("_rng_state")
         self.__dict__.update(state)
-        self._prepare()
-        self._rng.bit_generator.state = rng_state
+        self._pipelines = self._new_pipelines()
 
-    def _prepare(self) -> None:
-        """What is made anew in every process and copy."""
-        options = self._options
-        self._rng = np.random.default_rng(options.seed)
-        self._noise_rng = np.random.default_rng(None if options.seed is None else [options.seed, 1])
-        self._service = Service(options)
-        self._fallback = Fallback(self._service.send, options.described)
-        self._reader = ShotReader(lambda: self._service.client)
-        self.cache = options.cache_of(_SHARED_CACHE)
-        self._stats = Stats(cache=self.cache.get_stats, client=self._service.client_stats)
-        if options.queue is not None and options.queue.reported_queue_s is None:
-            options.queue.reported_queue_s = self._service.reported_queue_s
-        self._gradient = gradients.Gradient(
-            options.gradient,
-            num_directions=options.num_directions,
-            h=options.h,
-            rng=np.random.default_rng(None if options.seed is None else [options.seed, 2]),
-        )
-        self._pipelines = {
-            (differentiated, fill): self._new_pipeline(differentiated, fill)
-            for differentiated in (False, True)
-            for fill in (False, True)
-        }
-
-    def _new_pipeline(self, differentiated: bool, fill: bool) -> CompilePipeline:
-        pipeline = CompilePipeline()
-        pipeline.add_transform(prepare, wires=self.wires, fill=fill)
-        if differentiated:
-            gradients.add_expansion(pipeline, self._gradient)
-        return pipeline
-
-    def _send(
-        self, circuits: Sequence[QuantumScript], config: ExecutionConfig | None
-    ) -> tuple[Any, ...]:
-        """Execute for real."""
-        circuits = self._with_shots(circuits)
-        for i, tape in enumerate(circuits):
-            with About(i):
-                self._check_shots(tape)
-        chance = self._rng.bit_generator.state, self._noise_rng.bit_generator.state
-        batch = self._service.batch
-        try:
-            try:
-                found = self._execute(circuits)
-            except QStoreError as error:
-                if self._fallback.qis or not self._fallback.refuses_native(error):
-                    raise
-                found = self._execute(circuits)
-        except BaseException:
-            # Asked for again, the batch is the same one: the ledger knows it by its number and
-            # its content. Jobs that are sent one by one have numbers of their own.
-            self._service.batch = batch
-            self._rng.bit_generator.state, self._noise_rng.bit_generator.state = chance
-            raise
-        rows = self._stats.last["circuits_by_tape"]
-        operations = sum(len(t.operations) * n for t, n in zip(circuits, rows, strict=False))
-        self._stats.record_batch(len(circuits), operations)
-        if self.tracker.active:
-            self._track(circuits)
-        if logger.isEnabledFor(logging.DEBUG):
-            last = self._stats.last
-            logger.debug(
-                "%d tape(s) were %d circuit(s) in %d job(s): %s",
-                *(len(circuits), last["circuits"], last["jobs"], ", ".join(last["job_ids"])),
-            )
-        return found
-
-    def _execute(self, circuits: Sequence[QuantumScript]) -> tuple[Any, ...]:
-        options = self._options
-        return execute(
-            circuits,
-            order=self._order,
-            target=self.target,
-            packing=options.packing,
-            cache=self.cache,
-            send=self._send_jobs,
-            rng=self._rng,
-            noise_seed=self._noise_seed,
-            stats=self._stats,
-            read=self._reader if options.shot_order else None,
-        )
-
-    def _send_jobs(self, requests: Sequence[JobRequest]) -> Sequence[Any]:
-        # Other threads may go on meanwhile, but not where batches are counted or share a budget,
-        # nor beside the embedded emulator: it builds PennyLane operators in threads of its own.
-        options = self._options
-        alone = options.is_emulated or options.run is not None or options.budget_usd is not None
-        found: Sequence[Any] = ()
-        try:
-            with waiting(keep=alone):
-                found = self._fallback.send(requests)
-        except QStoreError as error:
-            if found:  # paid for, but the turn did not come back
-                error.job_ids = tuple(job_id for job in found for job_id in job.job_ids)
-            raise
-        return found
-
-    def _with_shots(self, circuits: Sequence[QuantumScript]) -> Sequence[QuantumScript]:
-        """On a backend that samples, tapes without shots take those of their batch.
-
-        QNSPSAOptimizer, for one, forgets the shots of some of its tapes.
-        """
-        most = max((tape.shots.total_shots or 0 for tape in circuits), default=0)
-        if self._options.target.exact or not most or all(tape.shots for tape in circuits):
-            return circuits
-        warnings.warn(
-            f"Some circuits of this batch have no shots, and {self._options.described} samples: "
-            f"they are run with {most} shots, as others of the batch.",
-            UserWarning,
-            stacklevel=2,
-        )
-        return [tape if tape.shots else tape.copy(shots=most) for tape in circuits]
-
-    def _check_shots(self, tape: QuantumScript) -> None:
-        """What samples needs shots."""
-        if not tape.shots and not self._options.target.exact:
-            raise NotSupported(
-                f"Analytic execution (shots=None) not supported on qstore.ionq with "
-                f"{self._options.described}: it samples. Give the QNode shots, "
-                "qml.set_shots(qnode, shots=1000), or use an ideal simulator."
-            )
-
-    def _track(self, circuits: Sequence[QuantumScript]) -> None:
-        last = self._stats.last
-        shots = sum(
-            (tape.shots.total_shots or 0) * n
-            for tape, n in zip(circuits, last["circuits_by_tape"], strict=True)
-        )
-        *others, job_id = last["job_ids"] or (None,)
-        for other in others:
-            self.tracker.update(job_id=other)
-        self.tracker.update(  # the last, so that ``latest`` has all of it
-            batches=1,
-            executions=last["circuits"],
-            shots=shots,
-            job_ids=last["job_ids"],
-            job_id=job_id,
-            **self._stats.increments(),
-        )
-        self.tracker.record()
-
-    def _noise_seed(self) -> int | None:
-        if self._options.seed is None:
-            return None
-        return int(self._noise_rng.integers(1, 2**31 - 1))
-
-
-_REBUILT = (
-    *("_rng", "_noise_rng", "_stats", "_service", "_fallback", "_reader", "cache"),
-    *("_gradient", "_pipelines"),
-)
+    def _new_pipelines(self) -> dict[tuple[bool, bool], CompilePipeline]:
+        """Make the pipeline for each ``(use_device_gradient, fill-shots)``."""
+        pipelines = {}
+        for differentiated, fill in itertools.product((False, True), repeat=2):
+            pipeline = CompilePipeline()
+            pipeline.add_transform(prepare, wires=self.wires, fill=fill)
+            if differentiated:
+                gradients.add_expansion(pipeline, self.executor.gradient)
+            pipelines[differentiated, fill] = pipeline
+        return pipelines

@@ -84,3 +84,7 @@ class BudgetExceeded(QStoreError):  # noqa: N818
 
 class LedgerError(QStoreError):
     """The ledger cannot be opened, or a key was used again with another payload."""
+
+
+class QStoreDeprecationWarning(UserWarning):
+    """An option or a name of this package that goes in a later release."""

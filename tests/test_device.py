@@ -320,7 +320,7 @@ def test_devices_copy_and_pickle(device):
         ({"pool_size": 0}, "1 or more"),
         ({"seed": 1.5}, "whole number"),
         ({"max_wait": -1}, "seconds"),
-        ({"run": "mine", "batch_size": "adaptive"}, "Give a fixed batch_size"),
+        ({"run": "mine", "max_circuits_per_job": "adaptive"}, "Give a fixed max_circuits_per_job"),
         ({"backend": "qpu.forte-1", "noise_model": "aria-1", "api_key": "k"}, "for simulators"),
         ({"error_mitigation": {"debiasing": True}}, "not offered"),
         ({"wires": 40}, "29 qubits"),
@@ -332,8 +332,8 @@ def test_bad_options_are_named(options, message):
 
 
 def test_whole_numbers_may_be_numpys():
-    numpys = qml.device("qstore.ionq", wires=4, seed=np.int64(3), batch_size=np.int32(2))
-    pythons = qml.device("qstore.ionq", wires=4, seed=3, batch_size=2)
+    numpys = qml.device("qstore.ionq", wires=4, seed=np.int64(3), max_circuits_per_job=np.int32(2))
+    pythons = qml.device("qstore.ionq", wires=4, seed=3, max_circuits_per_job=2)
     one, other = (
         qml.QNode(circuit, dev, shots=50)(X, W, MEASUREMENTS["expval of a word"])
         for dev in (numpys, pythons)
@@ -384,7 +384,7 @@ def test_the_key_is_nowhere_to_be_seen():
     with Emulator() as emulator:
         dev = qml.device("qstore.ionq", wires=1, base_url=emulator.url, api_key=key)
         qml.QNode(lambda: qml.expval(qml.Z(0)), dev)()
-        shown = [repr(dev), repr(vars(dev)), repr(dev._options), str(dev.stats)]
+        shown = [repr(dev), repr(vars(dev)), repr(dev.executor.options), str(dev.stats)]
         assert not any(key in text for text in shown)
         assert key.encode() not in pickle.dumps(dev)
 
@@ -412,7 +412,7 @@ def test_logging_is_switched_on_as_pennylane_does_it(tmp_path):
     out = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
     )
-    assert "pennylane_qstore.device: 1 tape(s) were 1 circuit(s) in 1 job(s)" in out.stderr
+    assert "pennylane_qstore.execution.executor: 1 tape(s) were 1 circuit(s) in 1 job(s)" in out.stderr
     assert out.stdout == ""
 
 
@@ -465,14 +465,14 @@ def test_a_run_borrows_the_device_and_its_jobs_are_found_again(tmp_path):
     states = []
     with device.run_scope("mine", progress=states.append):
         one_circuit(device)
-        job_id, _ = device.tape_jobs[0]
+        job_id, _ = device.last_batch.tape_jobs[0]
     assert states
     assert device.totals()["jobs"] == 1
     one_circuit(device)  # outside it is no part of the run
     again = qml.device("qstore.ionq", wires=1, ledger=tmp_path / "ledger.sqlite3", seed=1)
     with again.run_scope("mine"):
         one_circuit(again)
-        assert again.tape_jobs[0][0] == job_id
+        assert again.last_batch.tape_jobs[0][0] == job_id
     keys = [row.key for row in device.client.ledger.submissions()]
     assert [key and key.run for key in keys] == ["mine", None]
 

@@ -250,7 +250,7 @@ def _batch(name: str, settings: Mapping[str, Any], profile: LatencyProfile, scal
 
 def _throughput(profile: LatencyProfile, scale: float) -> Row:
     with Emulator(profile=profile, processes=0) as emulator:
-        device = _device({}, emulator, batch_size="throughput")
+        device = _device({}, emulator, max_circuits_per_job="throughput")
         seconds = []
         for seed in range(_LEARNING):
             before, gates = emulator.stats(), device.stats["gates"]

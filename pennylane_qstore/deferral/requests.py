@@ -5,21 +5,34 @@ from __future__ import annotations
 import copy
 import itertools
 import threading
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Hashable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
-from pennylane.devices import Device, ExecutionConfig
+from pennylane.devices import ExecutionConfig
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.deferral.array import DeferredArray
 from pennylane_qstore.deferral.operands import is_deferred, real
 from pennylane_qstore.errors import InvalidResponse, QStoreError
 
-Send: TypeAlias = Callable[[tuple[QuantumScript, ...], ExecutionConfig | None], Sequence[Any]]
-
 DEFERRED = "qstore_deferred"
 """Key in ``ExecutionConfig.device_options`` that marks a call whose results may come late."""
+
+
+class Executor(Protocol):
+    """The part of a device that sends batches."""
+
+    def run(self, tapes: Sequence[QuantumScript], tracker: Any) -> Sequence[Any]:
+        """Execute tapes as one batch; return one result per tape."""
+
+
+class BatchDevice(Protocol):
+    """A device whose calls can be parked."""
+
+    name: str
+    executor: Executor
+    tracker: Any
 
 
 class Request:
@@ -29,7 +42,6 @@ class Request:
         device: the device that was called.
         circuits: its tapes.
         config: its execution configuration.
-        send: executes tapes on the device for real.
         origin: the QNode call they come from, for error messages.
         scope: the scope in which their results are deferred, if they are.
     """
@@ -44,22 +56,19 @@ class Request:
         "needs",
         "origin",
         "scope",
-        "send",
     )
 
     def __init__(
         self,
-        device: Device,
+        device: BatchDevice,
         circuits: tuple[QuantumScript, ...],
         config: ExecutionConfig | None,
-        send: Send,
         origin: str | None = None,
         scope: object = None,
     ) -> None:
         self.device = device
         self.circuits = tuple(_own_parameters(circuit) for circuit in circuits)
         self.config = config
-        self.send = send
         self.origin = origin
         self.scope = scope
         self.needs = tuple(p for circuit in circuits for p in _deferred_parameters(circuit))
@@ -194,7 +203,7 @@ def _share(error: Exception, group: Sequence[Request], parts: Sequence[slice]) -
 
 
 def _execute(first: Request, circuits: tuple[QuantumScript, ...]) -> tuple[Any, ...]:
-    results = tuple(first.send(circuits, first.config))
+    results = tuple(first.device.executor.run(circuits, first.device.tracker))
     if len(results) != len(circuits):
         raise InvalidResponse(
             f"{first.device.name} returned {len(results)} results for a batch of "

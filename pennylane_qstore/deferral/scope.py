@@ -14,7 +14,7 @@ import functools
 import itertools
 import os
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -27,7 +27,7 @@ from pennylane.tape import QuantumScript
 from pennylane_qstore.compat import QNODE_CALL, current_frame, stack
 from pennylane_qstore.deferral.autograd_traces import stale_traces, tracing
 from pennylane_qstore.deferral.operands import Deferred, real
-from pennylane_qstore.deferral.requests import DEFERRED, Request, Send
+from pennylane_qstore.deferral.requests import DEFERRED, BatchDevice, Request
 from pennylane_qstore.deferral.results import deferred_results, is_deferrable
 from pennylane_qstore.deferral.tasks import (
     TaskGroup,
@@ -43,9 +43,10 @@ __all__ = [
     "adjust_config",
     "deferred",
     "evaluate",
-    "execute",
     "gather",
     "map",
+    "park",
+    "parks",
     "run_tasks",
 ]
 
@@ -53,34 +54,34 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 
-def execute(
-    device: Device,
-    circuits: tuple[QuantumScript, ...],
-    config: ExecutionConfig | None,
-    send: Send,
-) -> tuple[Any, ...]:
-    """Execute circuits now, with others, or when their results are looked at.
+def parks(circuits: Sequence[QuantumScript]) -> bool:
+    """Tell whether a call waits for others, in a task or a scope, or is to be executed at once."""
+    if not circuits or (_SCOPE.get() is None and running_task() is None):
+        return False
+    # While a quantum function is being recorded, no other task may run.
+    return not QueuingManager.recording()
 
-    Called by ``device.execute``. Outside of every task and scope this is
-    ``send(circuits, config)``.
+
+def park(
+    device: BatchDevice, circuits: tuple[QuantumScript, ...], config: ExecutionConfig | None
+) -> tuple[Any, ...]:
+    """Execute circuits with others, or when their results are looked at.
+
+    Called by ``device.execute`` where :func:`parks` says so.
 
     Args:
-        device: the device that was called.
+        device: the device that was called; its ``executor`` runs the batch.
         circuits: its tapes, preprocessed.
         config: its execution configuration, as :func:`adjust_config` left it.
-        send: executes any tapes on the device for real.
 
     Returns:
         One entry per circuit, in PennyLane's form.
     """
     scope = _SCOPE.get()
-    if not circuits or QueuingManager.recording() or (scope is None and running_task() is None):
-        # While a quantum function is being recorded, no other task may run.
-        return tuple(send(circuits, config))
     deferrable = scope is not None and config is not None and DEFERRED in config.device_options
     if deferrable and scope is not None and all(is_deferrable(circuit) for circuit in circuits):
-        return scope.defer(Request(device, circuits, config, send, _origin(), scope))
-    request = Request(device, circuits, config, send, _origin())
+        return scope.defer(Request(device, circuits, config, _origin(), scope))
+    request = Request(device, circuits, config, _origin())
     for need in request.needs:
         need.fetch()
     dispatch_all([request], [] if scope is None else scope.pending)

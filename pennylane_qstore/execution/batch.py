@@ -7,49 +7,45 @@ shots travel in one job, or in as few as the service's limits allow.
 from __future__ import annotations
 
 import itertools
-import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.backends import MAX_BODY_BYTES, MAX_CIRCUITS, MAX_GATES, MAX_SHOTS
-from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.execution.circuits import (
     Circuits,
-    Prepared,
+    TapePlan,
     Target,
-    Work,
-    build,
-    prepare,
-    works_of,
+    compile_circuits,
+    plan_tape,
 )
-from pennylane_qstore.execution.outcomes import Shots, agree, gathered
-from pennylane_qstore.execution.partial_results import About, arrived, by_position, one_by_one
-from pennylane_qstore.execution.stats import Stats
+from pennylane_qstore.execution.job_size import AdaptiveQueueManager
+from pennylane_qstore.execution.outcomes import Shots, gather_outcomes
+from pennylane_qstore.execution.partial_results import TapeContext, by_position
+from pennylane_qstore.execution.stats import BatchMeter
 from pennylane_qstore.ionq.messages.job_request import Histogram, JobRequest
 from pennylane_qstore.measurement.results import NotSupported, results
 from pennylane_qstore.native.cache import SmartCircuitCache
 
 _ENVELOPE_BYTES = 20_000
 """Room left in a body for everything but the circuits."""
+_CIRCUIT_BYTES = 40
+"""Bytes around each circuit in a body."""
 
 
-class Packing(NamedTuple):
-    """How circuits are put into jobs.
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """Size of jobs, and what goes with every job.
 
-    Args:
-        batch: False sends one circuit per job, one after another.
-        size: told how many circuits there are, most of them per job; None for as many as
-            allowed.
-        observe: told results, requests and seconds of every batch.
-        name, metadata, settings, session_id, aggregation: go with every job.
+    Attributes:
+        max_circuits: most circuits per job, or who chooses it; None for as many as allowed.
+        name, metadata, settings, session_id, aggregation: of :class:`.JobRequest`.
     """
 
-    batch: bool = True
-    size: Callable[[int], int | None] = lambda circuits: None
-    observe: Callable[[Sequence[Any], Sequence[JobRequest], float], None] | None = None
+    max_circuits: int | AdaptiveQueueManager | None = None
     name: str | None = None
     metadata: Mapping[str, str] | None = None
     settings: Mapping[str, Any] | None = None
@@ -57,124 +53,149 @@ class Packing(NamedTuple):
     aggregation: str | None = None
 
 
-class Jobs(Protocol):
-    """Sends job requests and returns their results, in order."""
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Tapes and the jobs that they become.
 
-    def __call__(self, requests: Sequence[JobRequest]) -> Sequence[Any]: ...
-
-
-class Reader(Protocol):
-    """Reads the shots of some circuits of a job in the order taken; None where there are none.
-
-    The second thing returned is how many requests that took.
+    Attributes:
+        tapes: the tapes.
+        plans: how each tape becomes circuits.
+        circuits: the circuits of all tapes.
+        target: backend and gates they are compiled for.
+        chunks: for each job the positions of its circuits.
+        requests: the jobs.
     """
 
-    def __call__(
-        self, job: Any, request: JobRequest, wanted: Sequence[int]
-    ) -> tuple[Sequence[Shots | None], int]: ...
+    tapes: Sequence[QuantumScript]
+    plans: Sequence[TapePlan]
+    circuits: Circuits
+    target: Target
+    chunks: list[list[int]]
+    requests: list[JobRequest]
+
+    @property
+    def circuits_by_tape(self) -> list[int]:
+        """Number of circuits of each tape."""
+        counts = [0] * len(self.tapes)
+        for tape in self.circuits.measured:
+            counts[tape.number] += len(tape.positions)
+        return counts
+
+    @property
+    def ordered_positions(self) -> set[int]:
+        """Positions of circuits with a result that depends on the order of shots."""
+        positions: set[int] = set()
+        for tape in self.circuits.measured:
+            plan = self.plans[tape.number].measurement
+            if any(
+                recipe.is_ordered and plan.bases[recipe.basis] is tape.basis
+                for recipe in plan.recipes
+            ):
+                positions.update(tape.positions)
+        return positions
+
+    def tape_jobs(self, jobs: Sequence[Any]) -> list[tuple[str, float | None]]:
+        """Return id and seconds on the machine of the job with each tape's first circuit.
+
+        Args:
+            jobs: results, one per request.
+        """
+        job_of = {position: i for i, chunk in enumerate(self.chunks) for position in chunk}
+        first = {tape.number: tape.positions.start for tape in reversed(self.circuits.measured)}
+        there = [job_of[first[tape]] for tape in sorted(first) if first[tape] in job_of]
+        return [(jobs[i].job_id, jobs[i].run_s) for i in there]
+
+    def histograms(self, jobs: Sequence[Any]) -> list[Histogram]:
+        """Return the histogram of each circuit by position, None where there is none."""
+        return by_position(self.chunks, jobs, len(self.circuits.encoded))
+
+    def results(
+        self,
+        histograms: Sequence[Histogram],
+        rng: np.random.Generator,
+        shots: Mapping[int, Shots] | None = None,
+    ) -> tuple[Any, ...]:
+        """Return each tape's results in PennyLane's order and shape.
+
+        Args:
+            histograms: by position.
+            rng: samples exact probabilities, shuffles samples.
+            shots: single shots by position, where their order is known.
+
+        Returns:
+            One entry per tape; None where a histogram is missing.
+        """
+        out: list[Any] = []
+        # Tape by tape, drawing and shuffling in turn: a batch equals its tapes one by one.
+        for i, group in itertools.groupby(self.circuits.measured, key=lambda tape: tape.number):
+            plan, parts = self.plans[i], list(group)
+            if any(histograms[p] is None for part in parts for p in part.positions):
+                out.append(None)
+                continue
+            outcomes = [
+                gather_outcomes(
+                    plan.measurement,
+                    part.basis.wires,
+                    part.read(histograms, shots or {}),
+                    shots=self.tapes[i].shots.total_shots,
+                    exact=self.target.exact,
+                    rng=rng,
+                )
+                for part in parts
+            ]
+            out.append(results(plan.measurement, outcomes, self.tapes[i], batched=plan.batched))
+        return tuple(out)
 
 
-def execute(
+def make_batch(
     tapes: Sequence[QuantumScript],
     *,
     order: Sequence[Any] | None,
     target: Target,
-    packing: Packing,
+    settings: JobSettings,
     cache: SmartCircuitCache,
-    send: Jobs,
-    rng: np.random.Generator,
-    noise_seed: Callable[[], int | None],
-    stats: Stats,
-    read: Reader | None = None,
-) -> tuple[Any, ...]:
-    """Execute a batch.
+    meter: BatchMeter | None = None,
+    noise_rng: np.random.Generator | None = None,
+) -> Batch:
+    """Compile tapes and pack their circuits into jobs.
 
     Args:
         tapes: any tapes; broadcast ones are rows of one structure.
-        order: the device's wires, or None.
-        target: what to compile for.
-        packing: how circuits are put into jobs.
+        order: labels of the device's wires, or None.
+        target: backend and gates to compile for.
+        settings: size of jobs, and what goes with each.
         cache: of templates.
-        send: sends the jobs.
-        rng: samples exact probabilities, shuffles samples.
-        noise_seed: seed of a job's noise, or None.
-        stats: what is measured is added here.
-        read: reads the single shots of circuits whose samples are asked for; None leaves
-            samples in random order.
+        meter: measures the stages.
+        noise_rng: gives each job the seed of its noise; None leaves it to the service.
 
     Returns:
-        One result per tape, in PennyLane's order and shape.
+        The batch, ready to be sent.
+
+    Raises:
+        NotSupported: a tape that the backend cannot run.
     """
-    cache = cache.of_batch()
-    with stats.timer("structure"):
-        prepared = []
+    cache, meter = cache.of_batch(), meter or BatchMeter()
+    plans: list[TapePlan] = []
+    with meter.stage("structure"):
         for i, tape in enumerate(tapes):
-            with About(i):
-                prepared.append(prepare(tape, order, cache))
-                _refuse(prepared[i], tape, target)
-        works = works_of(prepared)
-    circuits = build(works, prepared, target, cache, stats)
-    chunks, requests = _jobs(works, tapes, circuits, target, packing, noise_seed)
-    count = len(circuits.encoded)
-    try:
-        jobs = _run(chunks, requests, works, packing, send, stats)
-    except QStoreError as error:
-        there = by_position(chunks, arrived(error, len(chunks)), count)
-        found = _results(works, prepared, tapes, there, {}, target, rng)
-        failed = [i for i, result in enumerate(found) if result is None]
-        error.details.update(tape_results=found, failed_tapes=failed)
-        raise
-    histograms = by_position(chunks, jobs, count)
-    shots: dict[int, Shots] = {}
-    if read is not None and not target.exact:
-        wanted = _sampled(works, prepared)
-        shots = _ordered(wanted, chunks, requests, jobs, histograms, read, stats)
-    with stats.timer("results"):
-        return _results(works, prepared, tapes, histograms, shots, target, rng)
+            with TapeContext(i):
+                plan = plan_tape(tape, order, cache)
+                _check_supported(plan, tape, target)
+            plans.append(plan)
+    circuits = compile_circuits(plans, target, cache, meter)
+    chunks, requests = _pack(tapes, circuits, target, settings, noise_rng)
+    return Batch(tapes, plans, circuits, target, chunks, requests)
 
 
-def _results(
-    works: Sequence[Work],
-    prepared: Sequence[Prepared],
-    tapes: Sequence[QuantumScript],
-    histograms: Sequence[Any],
-    shots: Mapping[int, Shots],
-    target: Target,
-    rng: np.random.Generator,
-) -> tuple[Any, ...]:
-    """Each tape's results; None where a histogram is missing."""
-    out: list[Any] = []
-    # Tape by tape, drawing and shuffling in turn: a batch equals its tapes one by one.
-    for i, group in itertools.groupby(works, key=lambda work: work.tape):
-        plan = prepared[i].plan
-        parts = list(group)
-        if any(histograms[p] is None for w in parts for p in range(w.first, w.first + w.rows)):
-            out.append(None)
-            continue
-        found = [
-            gathered(
-                plan,
-                work.basis.wires,
-                work.results(histograms, shots),
-                shots=tapes[i].shots.total_shots,
-                exact=target.exact,
-                rng=rng,
-            )
-            for work in parts
-        ]
-        out.append(results(plan, found, tapes[i], batched=prepared[i].batched))
-    return tuple(out)
-
-
-def _refuse(prepared: Prepared, tape: QuantumScript, target: Target) -> None:
-    """What must not reach the service."""
-    most = target.backend.qubits
-    if len(prepared.wires) > most and len(tape.wires) > most:
+def _check_supported(plan: TapePlan, tape: QuantumScript, target: Target) -> None:
+    """Refuse a tape that must not reach the service."""
+    qubits = target.backend.qubits
+    if len(plan.wires) > qubits and len(tape.wires) > qubits:
         raise NotSupported(
             f"A circuit on {len(tape.wires)} wires is not supported on qstore.ionq with "
-            f"{target.described}: it has {most} qubits."
+            f"{target.described}: it has {qubits} qubits."
         )
-    if prepared.plan.fill and tape.shots and not target.exact:
+    if plan.measurement.fill and tape.shots and not target.exact:
         raise NotSupported(
             "postselect_mode='fill-shots' is not supported on qstore.ionq with a backend that "
             "samples: what is not selected has been measured already. Use 'hw-like', which keeps "
@@ -182,158 +203,68 @@ def _refuse(prepared: Prepared, tape: QuantumScript, target: Target) -> None:
         )
 
 
-def requests_of(
-    tapes: Sequence[QuantumScript],
-    *,
-    order: Sequence[Any] | None,
-    target: Target,
-    packing: Packing,
-    cache: SmartCircuitCache,
-) -> list[JobRequest]:
-    """The jobs that executing these tapes would send."""
-    cache = cache.of_batch()
-    prepared = [prepare(tape, order, cache) for tape in tapes]
-    works = works_of(prepared)
-    circuits = build(works, prepared, target, cache, Stats())
-    return _jobs(works, tapes, circuits, target, packing, lambda: None)[1]
-
-
-# --- jobs ----------------------------------------------------------------------------------
-
-
-def _jobs(
-    works: Sequence[Work],
+def _pack(
     tapes: Sequence[QuantumScript],
     circuits: Circuits,
     target: Target,
-    packing: Packing,
-    noise_seed: Callable[[], int | None],
+    settings: JobSettings,
+    noise_rng: np.random.Generator | None,
 ) -> tuple[list[list[int]], list[JobRequest]]:
-    """Requests, and the positions of each one's circuits."""
+    """Return positions and request of each job."""
     by_shots: dict[int, list[int]] = {}
-    for work in works:
-        shots = tapes[work.tape].shots.total_shots or 1
-        rows = work.rows
+    most_shots = 1
+    for tape in circuits.measured:
+        shots = tapes[tape.number].shots.total_shots or 1
+        most_shots = max(most_shots, shots)
         # An ideal simulator ignores shots: everything may share one job.
-        by_shots.setdefault(0 if target.exact else shots, []).extend(
-            range(work.first, work.first + rows)
-        )
-    most = max((tapes[w.tape].shots.total_shots or 1 for w in works), default=1)
+        by_shots.setdefault(0 if target.exact else shots, []).extend(tape.positions)
     chunks: list[list[int]] = []
     requests: list[JobRequest] = []
     for shots, positions in by_shots.items():
-        for chunk in _chunks(positions, circuits, packing):
-            seed = noise_seed() if target.noise else None
+        for chunk in _chunks(positions, circuits, settings.max_circuits):
+            noise = None
+            if target.noise:
+                seed = None if noise_rng is None else int(noise_rng.integers(1, 2**31 - 1))
+                noise = {"model": target.noise, "seed": seed}
             chunks.append(chunk)
             requests.append(
                 JobRequest(
                     backend=target.backend.name,
                     gateset=target.gateset,
                     qubits=circuits.qubits,
-                    circuits=tuple(circuits.encoded[i] for i in chunk),
-                    gate_counts=sum(circuits.gates[i] for i in chunk),
-                    shots=shots or min(most, MAX_SHOTS),
-                    name=packing.name,
-                    metadata=packing.metadata,
-                    noise={"model": target.noise, "seed": seed} if target.noise else None,
-                    settings=packing.settings,
-                    session_id=packing.session_id,
-                    aggregation=packing.aggregation,
+                    circuits=tuple([circuits.encoded[i] for i in chunk]),
+                    gate_counts=sum([circuits.gates[i] for i in chunk]),
+                    shots=shots or min(most_shots, MAX_SHOTS),
+                    name=settings.name,
+                    metadata=settings.metadata,
+                    noise=noise,
+                    settings=settings.settings,
+                    session_id=settings.session_id,
+                    aggregation=settings.aggregation,
                 )
             )
     return chunks, requests
 
 
-def _run(
-    chunks: Sequence[Sequence[int]],
-    requests: Sequence[JobRequest],
-    works: Sequence[Work],
-    packing: Packing,
-    send: Jobs,
-    stats: Stats,
-) -> Sequence[Any]:
-    """Send every job; their results."""
-    start = time.perf_counter()
-    try:
-        together = packing.batch and requests
-        jobs = send(requests) if together else one_by_one(requests, send)
-    except QStoreError as error:
-        came = [(j, r) for j, r in zip(arrived(error, len(requests)), requests, strict=True) if j]
-        if came:  # what was paid is counted, whatever became of the rest
-            seconds = time.perf_counter() - start
-            stats.record_jobs([j for j, _ in came], [r for _, r in came], [], seconds)
-        raise
-    by_tape = [0] * (1 + max((work.tape for work in works), default=-1))
-    for work in works:
-        by_tape[work.tape] += work.rows
-    seconds = time.perf_counter() - start
-    chunk_of = {position: i for i, chunk in enumerate(chunks) for position in chunk}
-    first = {work.tape: work.first for work in reversed(works)}
-    stats.record_jobs(
-        jobs,
-        requests,
-        by_tape,
-        seconds,
-        sequential=not packing.batch,
-        job_of_tape=[chunk_of[first[tape]] for tape in sorted(first) if first[tape] in chunk_of],
-    )
-    if packing.observe is not None:
-        packing.observe(jobs, requests, seconds)
-    return jobs
-
-
-def _sampled(works: Sequence[Work], prepared: Sequence[Prepared]) -> set[int]:
-    """Positions of circuits whose shots are asked for one by one, in their order."""
-    wanted: set[int] = set()
-    for work in works:
-        plan = prepared[work.tape].plan
-        if any(recipe.is_ordered and plan.bases[recipe.basis] is work.basis
-               for recipe in plan.recipes):  # fmt: skip
-            wanted.update(range(work.first, work.first + work.rows))
-    return wanted
-
-
-def _ordered(
-    wanted: set[int],
-    chunks: Sequence[Sequence[int]],
-    requests: Sequence[JobRequest],
-    jobs: Sequence[Any],
-    histograms: Sequence[Histogram],
-    read: Reader,
-    stats: Stats,
-) -> dict[int, Shots]:
-    """Shots by position, where the service gives those that the histogram was made of."""
-    found: dict[int, Shots] = {}
-    for chunk, request, job in zip(chunks, requests, jobs, strict=True):
-        which = [k for k, position in enumerate(chunk) if position in wanted]
-        if not which:
-            continue
-        taken, count = read(job, request, which)
-        stats.record_requests(count)
-        for k, shots in zip(which, taken, strict=True):
-            if shots is not None and agree(shots, histograms[chunk[k]], request.shots):
-                found[chunk[k]] = shots
-    return found
-
-
-def _chunks(positions: Sequence[int], circuits: Circuits, packing: Packing) -> list[list[int]]:
-    """Positions cut so that each job stays within the service's limits."""
-    most = min(packing.size(len(positions)) or MAX_CIRCUITS, MAX_CIRCUITS) if packing.batch else 1
+def _chunks(
+    positions: Sequence[int], circuits: Circuits, max_circuits: int | AdaptiveQueueManager | None
+) -> list[list[int]]:
+    """Cut positions so that each job stays within the service's limits."""
+    if isinstance(max_circuits, AdaptiveQueueManager):
+        max_circuits = max_circuits.get_optimal_batch_size(len(positions))
+    most = min(max_circuits or MAX_CIRCUITS, MAX_CIRCUITS)
     chunks: list[list[int]] = []
     gates = size = 0
     for i in positions:
-        g, b = circuits.gates[i], len(circuits.encoded[i]) + 40
+        circuit_gates, circuit_size = circuits.gates[i], len(circuits.encoded[i]) + _CIRCUIT_BYTES
         full = chunks and (
             len(chunks[-1]) >= most
-            or gates + g > MAX_GATES
-            or size + b > MAX_BODY_BYTES - _ENVELOPE_BYTES
+            or gates + circuit_gates > MAX_GATES
+            or size + circuit_size > MAX_BODY_BYTES - _ENVELOPE_BYTES
         )
         if full or not chunks:
             chunks.append([])
             gates = size = 0
         chunks[-1].append(i)
-        gates, size = gates + g, size + b
+        gates, size = gates + circuit_gates, size + circuit_size
     return chunks
-
-
-__all__ = ["Packing", "Target", "execute", "prepare"]

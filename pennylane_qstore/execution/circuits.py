@@ -1,9 +1,10 @@
-"""Tapes to circuits: rows of one structure are stacked, bound at once, and written as bytes."""
+"""Tapes to circuits: rows of one structure are stacked, bound at once, and encoded."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,10 +12,9 @@ from pennylane.tape import QuantumScript
 
 from pennylane_qstore.backends import Backend
 from pennylane_qstore.execution.outcomes import Rows, Shots
-from pennylane_qstore.execution.partial_results import About
-from pennylane_qstore.execution.stats import Stats
-from pennylane_qstore.ionq.messages import job_request as wire
-from pennylane_qstore.ionq.messages.job_request import Histogram
+from pennylane_qstore.execution.partial_results import TapeContext
+from pennylane_qstore.execution.stats import BatchMeter
+from pennylane_qstore.ionq.messages.job_request import Histogram, encode_circuits
 from pennylane_qstore.measurement.plan import analyse, measurement_key
 from pennylane_qstore.measurement.results import Basis, Plan
 from pennylane_qstore.native.cache import SmartCircuitCache
@@ -37,9 +37,9 @@ for better ones: each would be searched by itself."""
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the circuits are compiled for and sent to.
+    """The backend and gates that circuits are compiled for.
 
-    Args:
+    Attributes:
         backend: figures of the backend.
         gateset: ``"native"`` or ``"qis"``.
         family: entangling gate, ``"ms"`` or ``"zz"``.
@@ -58,39 +58,59 @@ class Target:
     described: str = ""
 
 
-@dataclass(slots=True)
-class Work:
-    """One tape in one basis: which circuits it became.
+class TapePlan(NamedTuple):
+    """How a tape becomes circuits.
 
-    Args:
-        tape: its number in the batch.
-        basis: what is measured.
-        pieces: the tape's rows.
-        searched: whether the compiler may look for better circuits.
-        first: position of the first circuit.
-        readouts: measured qubits, readout and number of circuits, piece by piece.
+    Attributes:
+        measurement: bases to run and a recipe for each result.
+        pieces: rows of parameters by structure.
+        wires: index of each wire label.
     """
 
-    tape: int
-    basis: Basis
+    measurement: Plan
     pieces: list[StructuredTape]
-    searched: bool = True
-    first: int = 0
-    readouts: list[tuple[tuple[int, ...], Readout, int]] = field(default_factory=list)
+    wires: dict[Any, int]
 
     @property
-    def rows(self) -> int:
-        """Circuits it became."""
-        return sum(len(piece.parameters) for piece in self.pieces)
+    def batched(self) -> bool:
+        """Whether results have a leading dimension of rows."""
+        return any(piece.batched for piece in self.pieces)
 
-    def results(
-        self, histograms: Sequence[Histogram], shots: Mapping[int, Shots]
-    ) -> Iterator[Rows]:
-        """What came of it, by readout."""
-        position = self.first
+    @property
+    def searched(self) -> bool:
+        """Whether the compiler may look for better circuits."""
+        structures = 1
+        if len(self.pieces) > 1:  # rows of unitaries have one each
+            structures = len({piece.key for piece in self.pieces})
+        return structures * len(self.measurement.bases) <= _SEARCHED
+
+
+class MeasuredTape(NamedTuple):
+    """The circuits of one tape in one basis.
+
+    Attributes:
+        number: of the tape in the batch.
+        basis: gates before the measurement and wires measured.
+        positions: the circuits, among those of the batch.
+        readouts: measured qubits, readout and number of circuits, in order.
+    """
+
+    number: int
+    basis: Basis
+    positions: range
+    readouts: list[tuple[tuple[int, ...], Readout, int]]
+
+    def read(self, histograms: Sequence[Histogram], shots: Mapping[int, Shots]) -> Iterator[Rows]:
+        """Yield the results by readout.
+
+        Args:
+            histograms: by position, of the whole batch.
+            shots: single shots by position, where they are known.
+        """
+        first = self.positions.start
         for measured, readout, rows in self.readouts:
-            where = range(position, position + rows)
-            position += rows
+            where = range(first, first + rows)
+            first += rows
             yield Rows(
                 measured,
                 readout,
@@ -99,57 +119,47 @@ class Work:
             )
 
 
-@dataclass(slots=True)
-class Circuits:
-    """All circuits of a batch, by position."""
+class Circuits(NamedTuple):
+    """All circuits of a batch.
+
+    Attributes:
+        encoded: JSON of each circuit's gates, by position.
+        gates: number of gates of each circuit, by position.
+        qubits: number of qubits of the widest one.
+        measured: which tape and basis they are for, in order.
+    """
 
     encoded: list[bytes]
     gates: list[int]
-    qubits: int = 1
+    qubits: int
+    measured: list[MeasuredTape]
 
 
-class Prepared(NamedTuple):
-    """A tape's bases and recipes, its rows, and its wires' indices."""
-
-    plan: Plan
-    pieces: list[StructuredTape]
-    wires: dict[Any, int]
-
-    @property
-    def structures(self) -> int:
-        """How many structures its rows have: rows of unitaries have one each."""
-        if len(self.pieces) == 1:
-            return 1
-        return len({piece.key for piece in self.pieces})
-
-    @property
-    def batched(self) -> bool:
-        """Whether results have a leading dimension of rows."""
-        return any(piece.batched for piece in self.pieces)
-
-
-def prepare(tape: QuantumScript, order: Sequence[Any] | None, cache: SmartCircuitCache) -> Prepared:
-    """Look at a tape.
+def plan_tape(
+    tape: QuantumScript, order: Sequence[Any] | None, cache: SmartCircuitCache
+) -> TapePlan:
+    """Analyse a tape: its bases, and its parameters by structure.
 
     Args:
         tape: the tape.
-        order: the device's wires, or None to number the tape's own.
+        order: labels of the device's wires, or None to number the tape's own.
         cache: keeps the analysis of measurements.
+
+    Returns:
+        The plan.
     """
     wires = {w: i for i, w in enumerate(order or ())}
-    if order is None:
-        others = standard_order(tape)
-    else:
+    if order is not None:
         try:  # quicker than to look first: a tape has to gather its wires
-            return _prepared(tape, wires, cache)
-        except KeyError:
-            others = standard_order(tape)  # ancillas
-    for w in others:
+            return _planned(tape, wires, cache)
+        except KeyError:  # ancillas
+            pass
+    for w in standard_order(tape):
         wires.setdefault(w, len(wires))
-    return _prepared(tape, wires, cache)
+    return _planned(tape, wires, cache)
 
 
-def _prepared(tape: QuantumScript, wires: dict[Any, int], cache: SmartCircuitCache) -> Prepared:
+def _planned(tape: QuantumScript, wires: dict[Any, int], cache: SmartCircuitCache) -> TapePlan:
     finite = bool(tape.shots)
     key = measurement_key(tape.measurements, wires)
     if key is None:
@@ -159,106 +169,96 @@ def _prepared(tape: QuantumScript, wires: dict[Any, int], cache: SmartCircuitCac
             ("measure", key, finite, len(wires)),
             lambda: analyse(tape.measurements, wires, finite),
         )
-    return Prepared(plan, extract_structure(tape, wires), wires)
+    return TapePlan(plan, extract_structure(tape, wires), wires)
 
 
-def works_of(prepared: Sequence[Prepared]) -> list[Work]:
-    """What is to be run: every tape in each of its bases."""
-    works: list[Work] = []
-    for i, tape in enumerate(prepared):
-        searched = tape.structures * len(tape.plan.bases) <= _SEARCHED
-        works += [Work(i, basis, tape.pieces, searched) for basis in tape.plan.bases]
-    return works
-
-
-def build(
-    works: Sequence[Work],
-    prepared: Sequence[Prepared],
-    target: Target,
-    cache: SmartCircuitCache,
-    stats: Stats,
+def compile_circuits(
+    plans: Sequence[TapePlan], target: Target, cache: SmartCircuitCache, meter: BatchMeter
 ) -> Circuits:
-    """Stack rows of one template over the batch, bind them once, encode them."""
-    groups: dict[int, tuple[Any, list[FloatArray], list[tuple[Work, int, int]]]] = {}
+    """Stack the rows of each template over the whole batch, bind them once, encode them.
+
+    Args:
+        plans: one per tape.
+        target: backend and gates to compile for.
+        cache: of templates and programs.
+        meter: measures the stages ``compile``, ``bind`` and ``encode``.
+
+    Returns:
+        The circuits, tape by tape, basis by basis.
+    """
+    groups: dict[int, tuple[Any, list[FloatArray], list[int]]] = {}
+    measured: list[MeasuredTape] = []
     position = 0
-    for work in works:
-        work.first = position
-        with stats.timer("compile"), About(work.tape):
-            templates = list(_templates(work, prepared[work.tape].wires, target, cache))
-        for template, rows in templates:
-            _, stacked, members = groups.setdefault(id(template), (template, [], []))
-            stacked.append(rows)
-            members.append((work, position, len(rows)))
-            position += len(rows)
-            work.readouts.append((template.measured, template.readout, len(rows)))
-    circuits = Circuits([b""] * position, [0] * position)
-    for template, stacked, members in groups.values():
-        with stats.timer("bind"):
-            rows = stacked[0] if len(stacked) == 1 else np.concatenate(stacked)
-            batch: NativeBatch = template.bind(rows)
-        where = [position for _, at, n in members for position in range(at, at + n)]
-        circuits.qubits = max(circuits.qubits, batch.qubits)
-        with stats.timer("encode"):
+    for i, plan in enumerate(plans):
+        searched = plan.searched
+        for basis in plan.measurement.bases:
+            first, readouts = position, []
+            with meter.stage("compile"), TapeContext(i):
+                for template, rows in _templates(plan, basis, searched, target, cache):
+                    _, stacked, positions = groups.setdefault(id(template), (template, [], []))
+                    stacked.append(rows)
+                    positions.extend(range(position, position + len(rows)))
+                    position += len(rows)
+                    readouts.append((template.measured, template.readout, len(rows)))
+            measured.append(MeasuredTape(i, basis, range(first, position), readouts))
+    encoded, gates, qubits = [b""] * position, [0] * position, 1
+    for template, stacked, positions in groups.values():
+        with meter.stage("bind"):
+            batch: NativeBatch = template.bind(
+                stacked[0] if len(stacked) == 1 else np.concatenate(stacked)
+            )
+        qubits = max(qubits, batch.qubits)
+        with meter.stage("encode"):
             for block in batch.blocks:
-                encoded = wire.encode_circuits(block.gates, block.params)
-                for row, text in zip(block.rows.tolist(), encoded, strict=True):
-                    circuits.encoded[where[row]] = text
-                    circuits.gates[where[row]] = len(block.gates)
-    return circuits
+                texts = encode_circuits(block.gates, block.params)
+                for row, text in zip(block.rows.tolist(), texts, strict=True):
+                    encoded[positions[row]] = text
+                    gates[positions[row]] = len(block.gates)
+    return Circuits(encoded, gates, qubits, measured)
 
 
 def _templates(
-    work: Work, wires: Mapping[Any, int], target: Target, cache: SmartCircuitCache
+    plan: TapePlan, basis: Basis, searched: bool, target: Target, cache: SmartCircuitCache
 ) -> Iterator[tuple[Any, FloatArray]]:
-    """Templates of a tape in a basis, each with the rows of parameters it is for, in order."""
-    for piece in work.pieces:
-        made = _program(piece, wires, cache)
-        if made is not None:
-            yield _template(piece, made, work, wires, target, cache), piece.parameters
-            continue
-        for part in expand_by_value(piece, wires):  # the key then holds the values
-            made = _program(part, wires, cache)
-            if made is None:
+    """Yield the templates of a tape in a basis, each with the rows it is for, in order."""
+    options = (target.gateset, target.family, target.absorb, searched)
+    for piece in plan.pieces:
+        elementary = _program(piece, plan.wires, cache)
+        if elementary is not None:
+            programs: list[tuple[StructuredTape, Program | None]] = [(piece, elementary)]
+        else:  # decomposed at its values, which the key then holds
+            parts = expand_by_value(piece, plan.wires)
+            programs = [(part, _program(part, plan.wires, cache)) for part in parts]
+        for part, elementary in programs:
+            if elementary is None:
                 raise NotAffine(part.key)
-            yield _template(part, made, work, wires, target, cache), part.parameters
+            key: Hashable = ("template", part.key, len(plan.wires), basis.key, options)
+            build = functools.partial(_template, elementary, basis, searched, target)
+            yield cache.get(key, build), part.parameters
 
 
-def _template(
-    piece: StructuredTape,
-    elementary: Program,
-    work: Work,
-    wires: Mapping[Any, int],
-    target: Target,
-    cache: SmartCircuitCache,
-) -> Any:
-    basis = work.basis
-    options = (target.gateset, target.family, target.absorb, work.searched)
-    key: Hashable = ("template", piece.key, len(wires), basis.key, options)
-
-    def made_now() -> Any:
-        if target.gateset == "qis":
-            return QisTemplate(elementary, basis.gates, basis.wires)
-        return compile_program(
-            elementary,
-            measured=basis.wires,
-            basis=basis.gates,
-            family=target.family,
-            absorb=target.absorb,
-            optimize_fidelity=work.searched,
-            thorough=False,
-        )
-
-    return cache.get(key, made_now)
+def _template(elementary: Program, basis: Basis, searched: bool, target: Target) -> Any:
+    if target.gateset == "qis":
+        return QisTemplate(elementary, basis.gates, basis.wires)
+    return compile_program(
+        elementary,
+        measured=basis.wires,
+        basis=basis.gates,
+        family=target.family,
+        absorb=target.absorb,
+        optimize_fidelity=searched,
+        thorough=False,
+    )
 
 
-def _program(
-    piece: StructuredTape, wires: Mapping[Any, int], cache: SmartCircuitCache
-) -> Program | None:
-    def made_now() -> Program | None:
+def _program(piece: StructuredTape, wires: Mapping[Any, int], cache: SmartCircuitCache) -> Program | None:
+    """Return the elementary gates of a structure, None if they are not affine."""
+
+    def build() -> Program | None:
         try:
             return program_of(piece, wires)
         except NotAffine:
             return None
 
-    found: Program | None = cache.get(("program", piece.key, len(wires)), made_now)
-    return found
+    elementary: Program | None = cache.get(("program", piece.key, len(wires)), build)
+    return elementary

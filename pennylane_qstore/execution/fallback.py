@@ -1,6 +1,6 @@
-"""What to do where a service does less than IonQ's: one circuit per job, abstract gates.
+"""Services that take less than IonQ's: one circuit per job, abstract gates.
 
-Asked once, warned once, remembered as long as the device lives. Nothing that was accepted is
+Tried once, warned once, remembered as long as the device lives. Nothing that was accepted is
 sent again.
 """
 
@@ -11,14 +11,16 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pennylane_qstore.errors import JobFailed, QStoreError, ServiceError
-from pennylane_qstore.execution.batch import Target
+from pennylane_qstore.execution.circuits import Target
 from pennylane_qstore.execution.partial_results import arrived
+from pennylane_qstore.execution.stats import BatchMeter
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 
 if TYPE_CHECKING:
+    from pennylane_qstore.execution.sender import Sender
     from pennylane_qstore.ionq.jobs.request_runner import JobResult
 
 logger = logging.getLogger(__name__)
@@ -28,15 +30,8 @@ SINGLE_CHUNKS, QIS_CHUNKS = 100_000, 1_000_000
 circuit, or one in other gates, for the job that was refused."""
 
 
-class Sender(Protocol):
-    """Sends jobs; ``first_chunk`` numbers them in the ledger."""
-
-    def __call__(self, requests: Sequence[JobRequest], first_chunk: int = 0) -> Sequence[JobResult]:
-        """Their results, in order."""
-
-
 class Fallback:
-    """Sends what a service takes.
+    """Send what a service takes.
 
     Args:
         sender: sends jobs.
@@ -52,11 +47,15 @@ class Fallback:
         """Whether native gates were refused."""
 
     def target(self, target: Target) -> Target:
-        """What to compile for: QIS gates where native ones were refused."""
+        """Return the target with QIS gates where native ones were refused."""
         return replace(target, gateset="qis") if self.qis else target
 
-    def send(self, requests: Sequence[JobRequest]) -> Sequence[JobResult]:
+    def send(self, requests: Sequence[JobRequest], meter: BatchMeter) -> list[JobResult]:
         """Send jobs; where multi-circuit jobs are refused, their circuits one by one.
+
+        Args:
+            requests: the jobs; one after another if the meter is sequential.
+            meter: counts what they cost.
 
         Returns:
             One result per request, merged from several jobs where need be.
@@ -64,48 +63,71 @@ class Fallback:
         Raises:
             QStoreError: as the client raises it.
         """
+        if meter.sequential and len(requests) > 1:
+            return self._send_in_turn(requests, meter)
         first = QIS_CHUNKS if self.qis else 0
         if self.single:
-            return self._singly(requests, first)
+            return self._send_circuits(requests, meter, first)
         try:
-            return self._sender(requests, first_chunk=first)
+            return self._sender.send(requests, meter, first)
         except QStoreError as error:
             results = list(error.details.get("results") or [None] * len(requests))
             errors = error.details.get("errors") or [error] * len(requests)
             refused = [i for i, e in enumerate(errors) if e is not None]
-            if not all(_refuses_many(errors[i], requests[i]) for i in refused):
+            if not all(_refuses_multi_circuit(errors[i], requests[i]) for i in refused):
                 raise
         self.single = True
         self._warn("multi-circuit jobs", "each circuit travels as a job of its own")
         try:
-            again = self._singly([requests[i] for i in refused], first)
+            again = self._send_circuits([requests[i] for i in refused], meter, first)
         except QStoreError as error:
-            came = arrived(error, len(refused))
-            error.details["results"] = _placed(came, refused, results)
+            error.details["results"] = _placed(arrived(error, len(refused)), refused, results)
             raise
         return _placed(again, refused, results)
 
+    def _send_in_turn(self, requests: Sequence[JobRequest], meter: BatchMeter) -> list[JobResult]:
+        """Send jobs one after another; the first that fails is the last."""
+        jobs: list[JobResult] = []
+        for request in requests:
+            try:
+                jobs += self.send([request], meter)
+            except QStoreError as error:
+                not_sent = len(requests) - len(jobs) - 1
+                error.details.update(
+                    results=[*jobs, *arrived(error, 1), *[None] * not_sent],
+                    failed=[len(jobs), *range(len(jobs) + 1, len(requests))],
+                    errors=[*[None] * len(jobs), error, *[None] * not_sent],
+                )
+                raise
+        return jobs
+
     def refuses_native(self, error: QStoreError) -> bool:
-        """Whether it was native gates that were refused, and nothing else came of the batch."""
+        """Tell whether native gates were refused and nothing else came of the batch.
+
+        From then on :meth:`target` has QIS gates.
+        """
         if self.qis:
             return False
         errors = [e for e in error.details.get("errors") or [error] if e is not None]
         results = [r for r in error.details.get("results") or () if r is not None]
-        arrived = any(h is not None for r in results for h in r.histograms)
-        if arrived or not all(_refuses_native(e) for e in errors):
+        some_arrived = any(h is not None for r in results for h in r.histograms)
+        if some_arrived or not all(_refuses_native(e) for e in errors):
             return False
         self.qis = True
         self._warn("native gates", "circuits are sent in IonQ's abstract gates (QIS)")
         return True
 
-    def _singly(self, requests: Sequence[JobRequest], first: int) -> list[JobResult]:
+    def _send_circuits(
+        self, requests: Sequence[JobRequest], meter: BatchMeter, first: int
+    ) -> list[JobResult]:
+        """Send each circuit as a job of its own, all at the same time."""
         parts = [part for request in requests for part in _parts(request)]
         bounds = list(accumulate((len(request.circuits) for request in requests), initial=0))
         try:
-            jobs = self._sender(parts, first_chunk=first + SINGLE_CHUNKS)
+            jobs = self._sender.send(parts, meter, first + SINGLE_CHUNKS)
         except QStoreError as error:
-            came = arrived(error, len(parts))
-            error.details["results"] = [_incomplete(came[a:b]) for a, b in pairwise(bounds)]
+            results = arrived(error, len(parts))
+            error.details["results"] = [_incomplete(results[a:b]) for a, b in pairwise(bounds)]
             raise
         return [_merged(jobs[a:b]) for a, b in pairwise(bounds)]
 
@@ -115,10 +137,10 @@ class Fallback:
         warnings.warn(message, UserWarning, stacklevel=2)
 
 
-def _placed(found: Sequence[Any], where: Sequence[int], among: Sequence[Any]) -> list[Any]:
-    """Results put where they belong among others."""
+def _placed(results: Sequence[Any], where: Sequence[int], among: Sequence[Any]) -> list[Any]:
+    """Return results put where they belong among others."""
     placed = list(among)
-    for i, result in zip(where, found, strict=True):
+    for i, result in zip(where, results, strict=True):
         placed[i] = result
     return placed
 
@@ -131,7 +153,7 @@ def _parts(request: JobRequest) -> list[JobRequest]:
 
 
 def _merged(jobs: Sequence[JobResult]) -> JobResult:
-    """Jobs that travelled together, as the one they stand for."""
+    """Return jobs that travelled together as the one they stand for."""
     if len(jobs) == 1:
         return jobs[0]
     costs = [job.cost_usd for job in jobs]
@@ -149,16 +171,16 @@ def _merged(jobs: Sequence[JobResult]) -> JobResult:
 
 
 def _incomplete(jobs: Sequence[JobResult | None]) -> JobResult | None:
-    """The same, of jobs that did not all arrive."""
-    there = [job for job in jobs if job is not None]
-    if not there:
+    """Return the same of jobs that did not all arrive."""
+    complete = [job for job in jobs if job is not None]
+    if not complete:
         return None
     histograms: list[Any] = [None if job is None else job.histograms[0] for job in jobs]
-    return replace(_merged(there), histograms=histograms, status="partial")
+    return replace(_merged(complete), histograms=histograms, status="partial")
 
 
-def _refuses_many(error: Any, request: JobRequest) -> bool:
-    """404 or 405 for the kind of job, or 400 that names it."""
+def _refuses_multi_circuit(error: Any, request: JobRequest) -> bool:
+    """Recognise 404 or 405 for the kind of job, or 400 that names it."""
     if not _is_refusal(error) or len(request.circuits) < 2:
         return False
     status, text = error.details.get("status"), _text(error)
@@ -168,7 +190,7 @@ def _refuses_many(error: Any, request: JobRequest) -> bool:
 
 
 def _refuses_native(error: Any) -> bool:
-    """The failure code, or 400 that names the gateset."""
+    """Recognise the failure code, or 400 that names the gateset."""
     if isinstance(error, JobFailed):
         return error.details.get("code") == "UnsupportedGate"
     if not _is_refusal(error) or error.details.get("status") not in (400, 422):
@@ -177,7 +199,7 @@ def _refuses_native(error: Any) -> bool:
 
 
 def _is_refusal(error: Any) -> bool:
-    """Whether a job was refused. One with an id exists, and is paid: that was something else."""
+    """Tell whether a job was refused: one with an id exists and is paid."""
     return isinstance(error, ServiceError) and not error.job_ids
 
 

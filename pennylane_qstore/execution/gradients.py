@@ -25,7 +25,8 @@ from pennylane_qstore.deferral.autograd_traces import traced_here, tracing
 from pennylane_qstore.deferral.tasks import running_task
 from pennylane_qstore.validation import check_count, check_number, check_one_of
 
-Execute: TypeAlias = Callable[[tuple[QuantumScript, ...], ExecutionConfig | None], Sequence[Any]]
+Jacobians: TypeAlias = Callable[[Sequence[Any]], tuple[Any, ...]]
+"""From the results of gradient tapes to one Jacobian per circuit, in PennyLane's form."""
 
 METHODS = ("parameter-shift", "spsa")
 
@@ -75,6 +76,33 @@ class Gradient:
         if config is not None:
             chosen.update(config.gradient_keyword_arguments)
         return chosen
+
+    def tapes(
+        self, circuits: Sequence[QuantumScript], config: ExecutionConfig | None
+    ) -> tuple[tuple[QuantumScript, ...], Jacobians]:
+        """Return the tapes whose results give the Jacobians of circuits.
+
+        Args:
+            circuits: tapes with ``trainable_params`` set and NumPy parameters.
+            config: their configuration.
+
+        Returns:
+            The tapes, and the function that makes one Jacobian per circuit of their results.
+        """
+        tapes: list[QuantumScript] = []
+        parts: list[tuple[int, int, Callable[[Any], Any]]] = []
+        for circuit in circuits:
+            batch: Sequence[QuantumScript] = ()
+            process: Callable[[Any], Any] = _no_jacobian
+            if circuit.trainable_params:
+                batch, process = self.transform(circuit, **self.options(circuit, config))
+            parts.append((len(tapes), len(tapes) + len(batch), process))
+            tapes.extend(batch)
+
+        def jacobians(results: Sequence[Any]) -> tuple[Any, ...]:
+            return tuple(process(tuple(results[start:stop])) for start, stop, process in parts)
+
+        return tuple(tapes), jacobians
 
 
 def spsa_step(shots: int | None) -> float:
@@ -143,63 +171,7 @@ def add_expansion(pipeline: CompilePipeline, gradient: Gradient) -> None:
     pipeline.add_transform(qml.transform(gradient.transform.expand_transform))
 
 
-def execute_and_compute_derivatives(
-    circuits: Sequence[QuantumScript],
-    config: ExecutionConfig | None,
-    execute: Execute,
-    gradient: Gradient,
-) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Results and Jacobians of circuits, in one batch.
-
-    Args:
-        circuits: tapes with ``trainable_params`` set and NumPy parameters.
-        config: their configuration.
-        execute: the device's ``execute``.
-        gradient: how to differentiate.
-
-    Returns:
-        Results and Jacobians, one entry per tape, in PennyLane's form.
-    """
-    tapes, jacobians = _gradient_tapes(circuits, config, gradient)
-    results = tuple(execute((*circuits, *tapes), config))
-    return results[: len(circuits)], jacobians(results[len(circuits) :])
-
-
-def compute_derivatives(
-    circuits: Sequence[QuantumScript],
-    config: ExecutionConfig | None,
-    execute: Execute,
-    gradient: Gradient,
-) -> tuple[Any, ...]:
-    """Jacobians of circuits alone, in one batch; see :func:`execute_and_compute_derivatives`."""
-    tapes, jacobians = _gradient_tapes(circuits, config, gradient)
-    return jacobians(tuple(execute(tuple(tapes), config)) if tapes else ())
-
-
-def _gradient_tapes(
-    circuits: Sequence[QuantumScript], config: ExecutionConfig | None, gradient: Gradient
-) -> tuple[list[QuantumScript], Callable[[tuple[Any, ...]], tuple[Any, ...]]]:
-    batches: list[tuple[int, Callable[[Any], Any]]] = []
-    tapes: list[QuantumScript] = []
-    for circuit in circuits:
-        if not circuit.trainable_params:
-            batches.append((0, _nothing))
-            continue
-        batch, process = gradient.transform(circuit, **gradient.options(circuit, config))
-        tapes.extend(batch)
-        batches.append((len(batch), process))
-
-    def jacobians(results: tuple[Any, ...]) -> tuple[Any, ...]:
-        found, start = [], 0
-        for size, process in batches:
-            found.append(process(results[start : start + size]))
-            start += size
-        return tuple(found)
-
-    return tapes, jacobians
-
-
-def _nothing(_: Any) -> tuple[()]:
+def _no_jacobian(_: Any) -> tuple[()]:
     return ()
 
 

@@ -1,13 +1,15 @@
-"""The device's options, validated once, and what follows from them."""
+"""The device's options, checked once, and what follows from them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pennylane import default_config
 
 from pennylane_qstore.backends import (
@@ -17,12 +19,24 @@ from pennylane_qstore.backends import (
     backend,
     noise_model,
 )
-from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.execution.batch import Packing, Target
+from pennylane_qstore.errors import ConfigurationError, QStoreDeprecationWarning
+from pennylane_qstore.execution.batch import JobSettings
+from pennylane_qstore.execution.circuits import Target
+from pennylane_qstore.execution.gradients import Gradient
 from pennylane_qstore.execution.job_size import AdaptiveQueueManager
 from pennylane_qstore.ionq.http.api_key import find_key
+from pennylane_qstore.ionq.http.retry import RetryPolicy
 from pennylane_qstore.native.cache import SmartCircuitCache
-from pennylane_qstore.validation import check_count, check_known, check_number, check_one_of
+from pennylane_qstore.validation import (
+    check,
+    check_count,
+    check_known,
+    check_number,
+    check_one_of,
+)
+
+_JOB_SIZES = {"adaptive": "tiers", "throughput": "throughput"}
+"""Names of ``max_circuits_per_job``, and the policies of :class:`AdaptiveQueueManager`."""
 
 
 @dataclass
@@ -37,10 +51,11 @@ class Options:
     absorb: bool = True
     batch: bool = True
     cache: bool | int | SmartCircuitCache = True
-    batch_size: int | str | AdaptiveQueueManager | None = None
+    max_circuits_per_job: int | str | AdaptiveQueueManager | None = None
     pool_size: int = 5
     max_wait: float | None = None
     retry_failed: bool = True
+    retry_policy: RetryPolicy | None = None
     noise_model: str | None = None
     seed: int | None = None
     error_mitigation: Mapping[str, bool] | None = None
@@ -64,16 +79,27 @@ class Options:
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Options:
-        """Options from keywords.
+        """Return options from keywords.
 
         Raises:
             ConfigurationError: an unknown keyword (the nearest known one is named) or a value
                 that is not allowed.
         """
+        given = dict(options)
+        if "batch_size" in given:
+            check("batch_size", given["batch_size"], "max_circuits_per_job" not in given,
+                  "max_circuits_per_job= alone, which is its new name")  # fmt: skip
+            warnings.warn(
+                "The device option batch_size= is called max_circuits_per_job= now; the old name "
+                "will be removed.",
+                QStoreDeprecationWarning,
+                stacklevel=4,
+            )
+            given["max_circuits_per_job"] = given.pop("batch_size")
         known = [f.name for f in fields(cls)]
-        for name in options:
+        for name in given:
             check_known("option", name, known, of="qstore.ionq")
-        return cls(**options)
+        return cls(**given)
 
     def __post_init__(self) -> None:
         if self.backend is None:
@@ -83,34 +109,28 @@ class Options:
             _check_config_file(self.api_key)
             self.api_key = find_key(self.api_key)
         check_one_of("gateset", self.gateset, ("native", "qis"))
-        check_one_of("gradient", self.gradient, ("parameter-shift", "spsa"))
-        self.num_directions = check_count("num_directions", self.num_directions)
         check_one_of("two_qubit", self.two_qubit, (None, "ms", "zz"))
         check_one_of("on_ambiguous", self.on_ambiguous, ("raise", "resubmit"))
         check_one_of("aggregation", self.aggregation, (None, "average", "voting", "dnl"))
         for name in ("absorb", "batch", "retry_failed", "shot_order"):
             check_one_of(name, getattr(self, name), (True, False))
+        policy = self.retry_policy
+        check("retry_policy", policy, policy is None or isinstance(policy, RetryPolicy),
+              "a RetryPolicy, or None")  # fmt: skip
         self.pool_size = check_count("pool_size", self.pool_size)
-        if self.batch_size is not None and not isinstance(
-            self.batch_size, (str, AdaptiveQueueManager)
-        ):
-            self.batch_size = check_count("batch_size", self.batch_size)
         self.queue = self._queue()
-        if self.run is not None and self.queue is not None:
-            raise ConfigurationError(
-                f"run={self.run!r} with batch_size={self.batch_size!r}: a batch that is repeated "
-                "after a crash would be other jobs than those that were paid for. Give a fixed "
-                "batch_size, or no run."
-            )
+        """Who chooses the sizes of jobs; None where they are fixed."""
         self.seed = check_count("seed", self.seed, least=0, optional=True)
+        self.num_directions = check_count("num_directions", self.num_directions)
+        self.gradient_settings()
         check_number("max_wait", self.max_wait, above=0, unit="seconds", optional=True)
         check_number("budget_usd", self.budget_usd, least=0, unit="US dollars", optional=True)
         self.target = self.target_of()
         self._check_mitigation()
         if not isinstance(self.cache, SmartCircuitCache):
             self.cache_of(SmartCircuitCache())
-        if not self.is_emulated:
-            self._check_key()
+        if not self.is_emulated:  # a cloud backend without a key is refused at once
+            find_key(self.api_key)
 
     @property
     def is_emulated(self) -> bool:
@@ -124,15 +144,15 @@ class Options:
         return f"backend={self.backend!r}{noise}"
 
     @property
-    def packing(self) -> Packing:
-        """How circuits are put into jobs."""
+    def job_settings(self) -> JobSettings:
+        """Size of jobs, and what goes with each."""
         settings = None
         if self.error_mitigation is not None:
             settings = {"error_mitigation": dict(self.error_mitigation)}
-        return Packing(
-            batch=self.batch,
-            size=self._size,
-            observe=None if self.queue is None else self._observe,
+        size = self.max_circuits_per_job
+        fixed = size if isinstance(size, int) else None
+        return JobSettings(
+            max_circuits=(self.queue or fixed) if self.batch else 1,
             name=self.job_name,
             metadata=self.metadata,
             settings=settings,
@@ -140,8 +160,22 @@ class Options:
             aggregation=self.aggregation,
         )
 
+    def gradient_settings(self) -> Gradient:
+        """Return how ``diff_method="device"`` differentiates, with a random generator of its own.
+
+        Raises:
+            ConfigurationError: an unknown method, or a number out of range.
+        """
+        seed = None if self.seed is None else [self.seed, 2]
+        return Gradient(
+            self.gradient,
+            num_directions=self.num_directions,
+            h=self.h,
+            rng=np.random.default_rng(seed),
+        )
+
     def cache_of(self, shared: SmartCircuitCache) -> SmartCircuitCache:
-        """The template cache that was asked for."""
+        """Return the template cache of the option ``cache``; ``shared`` if that is True."""
         if isinstance(self.cache, SmartCircuitCache):
             return self.cache
         if self.cache is True:
@@ -156,7 +190,14 @@ class Options:
         return Options(**given)
 
     def target_of(self, name: str | None = None) -> Target:
-        """What circuits are compiled for: the device's backend, or another one."""
+        """Return backend and gates to compile for.
+
+        Args:
+            name: of another backend than the device's own.
+
+        Raises:
+            ConfigurationError: no such backend, or options that do not go with it.
+        """
         name = name or ("simulator" if self.is_emulated else str(self.backend))
         try:
             figures: Backend = backend(name)
@@ -184,30 +225,22 @@ class Options:
         )
 
     def _queue(self) -> AdaptiveQueueManager | None:
-        """Who chooses the size of jobs, if it is not fixed."""
-        if isinstance(self.batch_size, AdaptiveQueueManager):
-            return self.batch_size
-        if self.batch_size == "adaptive":
-            return AdaptiveQueueManager(connections=self.pool_size)
-        if self.batch_size == "throughput":
-            return AdaptiveQueueManager("throughput", connections=self.pool_size)
-        if isinstance(self.batch_size, str):
-            check_one_of("batch_size", self.batch_size, ("adaptive", "throughput"))
-        return None
-
-    def _size(self, circuits: int) -> int | None:
-        if self.queue is not None:
-            return self.queue.get_optimal_batch_size(circuits)
-        return self.batch_size if isinstance(self.batch_size, int) else None
-
-    def _observe(self, jobs: Sequence[Any], requests: Sequence[Any], seconds: float) -> None:
-        if self.queue is not None and jobs:
-            self.queue.record_batch(
-                [len(request.circuits) for request in requests],
-                [job.queue_s for job in jobs],
-                [job.run_s for job in jobs],
-                seconds,
+        name, size = "max_circuits_per_job", self.max_circuits_per_job
+        if isinstance(size, str):
+            policy = _JOB_SIZES[check_one_of(name, size, tuple(_JOB_SIZES))]
+            queue = AdaptiveQueueManager(policy, connections=self.pool_size)
+        elif isinstance(size, AdaptiveQueueManager):
+            queue = size
+        else:
+            self.max_circuits_per_job = check_count(name, size, optional=True)
+            return None
+        if self.run is not None:
+            raise ConfigurationError(
+                f"run={self.run!r} with {name}={size!r}: a batch that is repeated after a crash "
+                f"would be other jobs than those that were paid for. Give a fixed {name}, or no "
+                "run."
             )
+        return queue
 
     def _check_mitigation(self) -> None:
         allowed = self.target.backend.error_mitigations
@@ -219,13 +252,9 @@ class Options:
                     f"Allowed: {known} (debiasing needs {DEBIASING_MIN_SHOTS} shots)."
                 )
 
-    def _check_key(self) -> None:
-        """A cloud backend without a key is refused when the device is made."""
-        find_key(self.api_key)
-
 
 def _check_config_file(key: str) -> None:
-    """A key that came from PennyLane's configuration file must be for its owner's eyes only."""
+    """Refuse a key from a configuration file of PennyLane that others may read."""
     sections = [default_config[name] for name in ("main", "qstore.global", "qstore.ionq")]
     if os.name != "posix" or key not in [section.get("api_key") for section in sections]:
         return

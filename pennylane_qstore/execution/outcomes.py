@@ -38,7 +38,7 @@ class Rows(NamedTuple):
         return self.readout.apply(((states[:, None] >> places) & np.uint64(1)).astype(np.uint8))
 
 
-def gathered(
+def gather_outcomes(
     plan: Plan,
     wires: tuple[int, ...],
     parts: Iterable[Rows],

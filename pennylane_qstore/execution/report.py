@@ -1,4 +1,4 @@
-"""What was measured, shown: as text, in a notebook, as a figure."""
+"""A report of statistics: as text, in a notebook, as a figure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LABELS: Mapping[str, tuple[str, str]] = {
     "run_s": ("Execution, all jobs", "{:.3f} s"),
     "cost_usd": ("Billed", "${:,.2f}"),
 }
-"""What is shown, in order: its label and its form."""
+"""Statistics in the order shown, each with its label and format."""
 NAMES: Mapping[str, str] = {
     "build": "building circuits",
     "bind": "binding parameters",
@@ -45,7 +45,7 @@ NAMES: Mapping[str, str] = {
     "fetch": "noticing and fetching",
     "results": "computing results",
 }
-"""Stretches of a batch, as they are shown."""
+"""Stages of a batch, as they are shown."""
 
 _COLOURS = (
     "#1b9e77",
@@ -61,7 +61,7 @@ _COLOURS = (
 
 
 class Breakdown(NamedTuple):
-    """Where the time of a batch went: names and mean seconds of its stretches, in order."""
+    """Mean time of a batch: names and seconds of its stages, in order."""
 
     names: tuple[str, ...]
     seconds: tuple[float, ...]
@@ -72,8 +72,8 @@ class Breakdown(NamedTuple):
         return sum(self.seconds)
 
 
-class Measured(dict[str, Any]):
-    """Figures by name; see :meth:`Stats.as_dict`. Shows itself in a notebook."""
+class StatsReport(dict[str, Any]):
+    """Statistics by name, see :meth:`Stats.as_dict`; shows itself in a notebook."""
 
     def breakdown(self, since: Mapping[str, Any] | None = None) -> Breakdown:
         """Where the time of a batch went, on average.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pennylane_qstore.errors import (
@@ -13,10 +14,10 @@ from pennylane_qstore.errors import (
     ConfigurationError,
     QStoreError,
 )
+from pennylane_qstore.execution.partial_results import arrived
+from pennylane_qstore.execution.stats import BatchMeter, Stats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pennylane_qstore.execution.options import Options
     from pennylane_qstore.ionq.client import IonQClient
     from pennylane_qstore.ionq.jobs.request_runner import JobResult
@@ -53,19 +54,38 @@ class Quote(NamedTuple):
     gates_2q: int
 
 
-class Service:
-    """Sends jobs, and asks before it spends.
+@dataclass(frozen=True, slots=True)
+class RunScope:
+    """The run that jobs belong to.
+
+    Attributes:
+        run: its name in the ledger; None for jobs of their own.
+        part: name of what is executed beside the run's steps.
+        budget_usd: limit of its spending, in US dollars.
+        progress: called with each change of a job's state; True shows a bar of each batch.
+    """
+
+    run: str | None = None
+    part: str = ""
+    budget_usd: float | None = None
+    progress: bool | Callable[[Any], None] | None = None
+
+
+class Sender:
+    """Send jobs by the client, within the budget.
 
     Args:
         options: of the device.
+        stats: the device's tally, which knows what was spent.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, stats: Stats) -> None:
         self.options = options
-        self.counted_usd = 0.0  # billed by what was executed here
+        self.scope = RunScope(options.run, "", options.budget_usd, options.progress)
+        self.batch = 0
+        """Number of the run's next batch."""
+        self._stats = stats
         self._client: IonQClient | None = None
-        self.batch = 0  # of the run: the next one's number
-        self.part = ""  # of the run: what is executed beside its steps
 
     @property
     def emulator(self) -> Any:
@@ -81,9 +101,16 @@ class Service:
     @property
     def spent_usd(self) -> float:
         """Billed, or else estimated: by this device, or by its run over all its starts."""
-        if self.options.run is None:
-            return self.counted_usd
-        return self.client.ledger.spent_usd(self.options.run)
+        if self.scope.run is None:
+            return self._stats.spent_usd
+        return self.client.ledger.spent_usd(self.scope.run)
+
+    @property
+    def left_usd(self) -> float | None:
+        """Rest of the budget; None without one."""
+        if self.scope.budget_usd is None:
+            return None
+        return float(self.scope.budget_usd) - self.spent_usd
 
     @property
     def client(self) -> IonQClient:
@@ -99,17 +126,49 @@ class Service:
                 ledger=self._ledger(),
                 on_ambiguous=options.on_ambiguous,
                 retry_failed=options.retry_failed,
+                retry_policy=options.retry_policy,
                 ca_bundle=options.ca_bundle,
                 proxy=options.proxy,
             )
         return self._client
 
-    def send(self, requests: Sequence[JobRequest], first_chunk: int = 0) -> Sequence[Any]:
+    @contextmanager
+    def in_run(self, scope: RunScope) -> Iterator[None]:
+        """Send the jobs inside as part of a run.
+
+        What the device was told itself (``run=``, ``budget_usd=``, ``progress=``) stays. A
+        device whose ledger ends with the process has no jobs to find again and takes no run's
+        name.
+        """
+        own, before_usd = self.scope, self.spent_usd
+        if own.run is not None or self.client.ledger.path is None:
+            scope = replace(scope, run=own.run)
+        if own.progress is not None:
+            scope = replace(scope, progress=own.progress)
+        self.scope = scope
+        if own.budget_usd is not None:
+            # From here on only the run's spending is looked at: the rest is set aside.
+            aside_usd = max(before_usd - self.spent_usd, 0.0)
+            self.scope = replace(scope, budget_usd=own.budget_usd - aside_usd)
+        try:
+            yield
+        finally:
+            # The ledger knows what earlier starts of the run have spent.
+            self._stats.spent_usd = max(self._stats.spent_usd, self.spent_usd)
+            self.scope = own
+
+    def send(
+        self, requests: Sequence[JobRequest], meter: BatchMeter, first_chunk: int = 0
+    ) -> list[JobResult]:
         """Send jobs and wait for their results.
 
         Args:
             requests: the jobs.
+            meter: counts what they cost.
             first_chunk: number of the first one in a named run's ledger.
+
+        Returns:
+            One result per job.
 
         Raises:
             BudgetExceeded: they would cost more than is left. Nothing was sent.
@@ -117,25 +176,25 @@ class Service:
         """
         options = self.options
         keys = self._keys(len(requests), first_chunk)
-        estimates = self._agreed(requests, keys)
+        estimates = self._agreed_estimates(requests, keys, meter)
         max_wait = options.max_wait
         if max_wait is None and not options.target.backend.is_qpu:
             max_wait = _DEFAULT_MAX_WAIT_S
         try:
-            with _progress(options.progress) as progress:
+            with _progress(self.scope.progress) as progress:
                 jobs = self.client.run(
                     requests, max_wait=max_wait, progress=progress, keys=keys, estimates=estimates
                 )
         except QStoreError as error:
-            self._count_failed(error, estimates)
+            _count_failed(meter, error, requests, estimates)
             raise
         except BaseException:  # an interrupt: what may have been sent may be billed
-            self.counted_usd += sum(estimate or 0.0 for estimate in estimates)
+            meter.spent_usd += sum(estimate or 0.0 for estimate in estimates)
             raise
         self.batch += 1
-        for job, estimate in zip(jobs, estimates, strict=True):
-            self._count(job, estimate)
-        return jobs
+        for job, request, estimate in zip(jobs, requests, estimates, strict=True):
+            meter.count(job, request, estimate)
+        return list(jobs)
 
     def client_stats(self) -> Mapping[str, Any]:
         """The client's figures; empty before it is made."""
@@ -169,12 +228,6 @@ class Service:
             sum(entangling),
         )
 
-    def left_usd(self) -> float | None:
-        """What is left of the budget; None without one."""
-        if self.options.budget_usd is None:
-            return None
-        return float(self.options.budget_usd) - self.spent_usd
-
     def _ledger(self) -> Any:
         """Where jobs are written down; None leaves it to the client."""
         options = self.options
@@ -185,36 +238,40 @@ class Service:
             return default_path()
         return options.ledger
 
-    def _agreed(self, requests: Sequence[JobRequest], keys: Keys | None) -> list[float | None]:
-        """Estimates of what is not paid yet, within the budget and confirmed."""
+    def _agreed_estimates(
+        self, requests: Sequence[JobRequest], keys: Keys | None, meter: BatchMeter
+    ) -> list[float | None]:
+        """Return estimates of what is not paid yet, within the budget and confirmed."""
         options = self.options
         if not options.target.backend.is_qpu:
             return [0.0] * len(requests)
         new = [i for i in range(len(requests)) if keys is None or not self._is_paid(keys[i])]
-        fresh = [requests[i] for i in new]
-        must_know = options.budget_usd is not None or options.confirm is not None
-        prices = [self._price(request, must_know) for request in fresh]
-        if fresh:
-            self._check(fresh, _total(prices))
+        must_know = self.scope.budget_usd is not None or options.confirm is not None
         estimates: list[float | None] = [None] * len(requests)
-        for i, price in zip(new, prices, strict=True):
-            estimates[i] = price
+        for i in new:
+            estimates[i] = self._price(requests[i], must_know)
+        if new:
+            total = _total([estimates[i] for i in new])
+            self._check([requests[i] for i in new], total, meter)
         return estimates
 
-    def _check(self, requests: Sequence[JobRequest], total: float | None) -> None:
+    def _check(
+        self, requests: Sequence[JobRequest], total: float | None, meter: BatchMeter
+    ) -> None:
         """Refuse what the budget does not hold, or the user does not want."""
-        options = self.options
-        if options.budget_usd is not None:
+        options, left = self.options, self.left_usd
+        if left is not None:
             if total is None:
                 raise ConfigurationError(
                     f"budget_usd cannot be kept: the service gives no price in US dollars for "
                     f"{options.target.backend.name}. Use a session with a cost limit instead."
                 )
-            left = float(options.budget_usd) - self.spent_usd
+            if self.scope.run is None:  # else the ledger has the jobs of this batch, too
+                left -= meter.spent_usd
             if total > left:
                 raise BudgetExceeded(
                     f"This batch of {len(requests)} job(s) is estimated at ${total:,.2f}, and "
-                    f"${left:,.2f} of the budget of ${options.budget_usd:,.2f} is left. Nothing "
+                    f"${left:,.2f} of the budget of ${self.scope.budget_usd:,.2f} is left. Nothing "
                     "was sent. Raise budget_usd, or send fewer circuits or shots.",
                     estimate_usd=total,
                     left_usd=left,
@@ -242,19 +299,6 @@ class Service:
         paid = (*OPEN_STATES, State.DONE, State.CONSUMED)
         return any(row.state in paid for row in self.client.ledger.history(JobKey(*key)))
 
-    def _count(self, job: JobResult, estimate: float | None) -> None:
-        self.counted_usd += estimate or 0.0 if job.cost_usd is None else job.cost_usd
-
-    def _count_failed(self, error: QStoreError, estimates: Sequence[float | None]) -> None:
-        """What a batch that failed cost all the same: a job that exists may be billed."""
-        results = error.details.get("results") or [None] * len(estimates)
-        errors = error.details.get("errors") or [error] * len(estimates)
-        for result, failure, estimate in zip(results, errors, estimates, strict=True):
-            if result is not None:
-                self._count(result, estimate)
-            elif failure.job_ids or isinstance(failure, AmbiguousSubmission):
-                self.counted_usd += estimate or 0.0
-
     def _estimate(self, request: JobRequest, backend: str | None = None) -> Any:
         entangling = _entangling(request)
         mitigation = (request.settings or {}).get("error_mitigation") or {}
@@ -269,12 +313,12 @@ class Service:
         )
 
     def _keys(self, count: int, first: int) -> Keys | None:
-        """What a restarted run knows its jobs by: its name, the batch, the job in it."""
-        if self.options.run is None:
+        """Return the names by which a restarted run finds its jobs: run, batch, job in it."""
+        if self.scope.run is None:
             return None
         from pennylane_qstore.ionq.ledger.ledger import part_of
 
-        run = part_of(self.options.run, self.part)
+        run = part_of(self.scope.run, self.scope.part)
         return [(run, self.batch, first + chunk) for chunk in range(count)]
 
 
@@ -316,6 +360,24 @@ def session(
             logger.warning("Session %s could not be ended: %s", opened.id, error)
         raise
     device.client.end_session(opened.id)
+
+
+def _count_failed(
+    meter: BatchMeter,
+    error: QStoreError,
+    requests: Sequence[JobRequest],
+    estimates: Sequence[float | None],
+) -> None:
+    """Count what a batch that failed cost all the same: a job that exists may be billed."""
+    results = arrived(error, len(requests))
+    errors = error.details.get("errors") or [error] * len(requests)
+    for result, failure, request, estimate in zip(
+        results, errors, requests, estimates, strict=True
+    ):
+        if result is not None:
+            meter.count(result, request, estimate)
+        elif failure.job_ids or isinstance(failure, AmbiguousSubmission):
+            meter.spent_usd += estimate or 0.0
 
 
 @contextmanager

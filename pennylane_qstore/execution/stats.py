@@ -1,171 +1,247 @@
-"""What was measured: where the time of a batch went, what it sent and what it cost."""
+"""The tally of a device: one record per batch, from which every sum is derived."""
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pennylane_qstore.execution.report import Measured
+from pennylane_qstore.execution.report import StatsReport
+
+if TYPE_CHECKING:
+    from pennylane_qstore.ionq.jobs.request_runner import JobResult
+    from pennylane_qstore.ionq.messages.job_request import JobRequest
+
+STAGES = ("build", "bind", "encode", "start", "submit", "queue", "run", "fetch", "results")
+"""Parts of a batch, in order. ``build`` makes structures and templates. ``start`` is what comes
+before the first POST (once a process: making the client, starting the embedded emulator).
+``queue`` and ``run`` are the service's figures of the job that took longest (of all jobs, where
+they were sent one after another); ``fetch`` is what remains: noticing that it is done, and
+bringing the results."""
 
 PHASES = ("structure", "compile", "bind", "encode", "service", "results")
-"""Parts of a batch, in order: ``service`` is everything from the POST to the results."""
-STRETCHES = ("build", "bind", "encode", "start", "submit", "queue", "run", "fetch", "results")
-"""The same, with the service's time divided. ``start`` is what comes before the first POST (once
-a process: making the client, starting the embedded emulator). ``queue`` and ``run`` are the
-service's figures of the job that took longest (of all jobs, where they were sent one after
-another); ``fetch`` is what remains: noticing that it is done, and bringing the results."""
+"""Parts of a batch as its meter takes them: ``service`` is all from the POST to the results."""
 
+_JOINED = {"build": ("structure", "compile"), "service": STAGES[3:8]}
 _REMEMBERED = 10_000  # batches whose distribution is known
-_COUNTED = ("retries", "reconciled", "bytes_sent", "bytes_received")  # by the client
-_CLIENT = (*_COUNTED, "connection_reuse_rate")
-_OF_JOBS = ("jobs", "circuits", "gates", "requests", "polls", "queue_s", "run_s", "cost_usd")
+_CLIENT_COUNTERS = ("retries", "reconciled", "bytes_sent", "bytes_received")
+_JOB_COUNTERS = ("jobs", "circuits", "gates", "requests", "polls", "queue_s", "run_s", "cost_usd")
+_TOTALS = ("batches", "executions", "operations", *_JOB_COUNTERS)
+_SUMS = (*_TOTALS, "spent_usd", "circuit_s")
+
+
+class BatchRecord(NamedTuple):
+    """Time, requests and money of one batch.
+
+    Attributes:
+        batches: 1, or 0 for a batch that failed: its jobs count all the same.
+        executions: tapes.
+        operations: gates before compilation, summed over circuits.
+        circuits_by_tape: circuits of each tape.
+        tape_jobs: id of each tape's job and its seconds on the machine.
+        job_ids: every job that contributed.
+        jobs, circuits, gates, requests, polls: sums over jobs; ``gates`` are those sent,
+            ``requests`` HTTP requests, ``polls`` the looks at jobs among them.
+        queue_s, run_s: seconds waiting and running at the service, summed over jobs.
+        circuit_s: seconds in flight, summed over circuits.
+        cost_usd: billed, in US dollars.
+        spent_usd: billed, or estimated where the bill is not known.
+        client: retries, reconciled jobs and bytes of the client during the batch.
+        seconds: by stage, with ``build`` divided into ``structure`` and ``compile``.
+    """
+
+    batches: int
+    executions: int
+    operations: int
+    circuits_by_tape: Sequence[int]
+    tape_jobs: Sequence[tuple[str, float | None]]
+    job_ids: tuple[str, ...]
+    jobs: int
+    circuits: int
+    gates: int
+    requests: int
+    polls: int
+    queue_s: float
+    run_s: float
+    circuit_s: float
+    cost_usd: float
+    spent_usd: float
+    client: Mapping[str, int]
+    seconds: Mapping[str, float]
+
+    def increments(self) -> dict[str, float]:
+        """Return the batch's counters, times and cost for a ``qml.Tracker``."""
+        return {**{name: getattr(self, name) for name in _JOB_COUNTERS}, **self.client}
+
+    def stage_s(self, stage: str) -> float:
+        """Return the seconds of one of :data:`STAGES` or :data:`PHASES`."""
+        return _sum_of(self.seconds, stage)
+
+
+class BatchMeter:
+    """Measurements of the batch that is being executed; belongs to one thread.
+
+    Args:
+        sequential: each job waits for the one before it.
+    """
+
+    __slots__ = ("jobs", "requests", "seconds", "sequential", "sizes", "spent_usd")
+
+    def __init__(self, *, sequential: bool = False) -> None:
+        self.sequential = sequential
+        self.jobs: list[JobResult] = []
+        self.sizes: list[tuple[int, int]] = []  # circuits and gates of each job
+        self.requests = 0
+        """HTTP requests beside those of the jobs."""
+        self.seconds: dict[str, float] = {}
+        self.spent_usd = 0.0
+        """Billed so far; estimated where the bill is not known."""
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """Add the seconds spent inside to a stage; ``service`` is divided later."""
+        return _Stopwatch(self.seconds, name)
+
+    def count(self, job: JobResult, request: JobRequest, estimate_usd: float | None) -> None:
+        """Count a job that has results.
+
+        Args:
+            job: the results.
+            request: its request.
+            estimate_usd: expected price in US dollars, used if the bill is not known.
+        """
+        self.jobs.append(job)
+        self.sizes.append((len(request.circuits), request.gate_counts))
+        self.spent_usd += estimate_usd or 0.0 if job.cost_usd is None else job.cost_usd
+
+    def record(
+        self,
+        *,
+        complete: bool = True,
+        operations: int = 0,
+        circuits_by_tape: Sequence[int] = (),
+        tape_jobs: Sequence[tuple[str, float | None]] = (),
+        client: Mapping[str, int] | None = None,
+    ) -> BatchRecord:
+        """Return the finished measurements.
+
+        Args:
+            complete: whether the batch has all its results.
+            operations: gates before compilation, summed over circuits.
+            circuits_by_tape: circuits of each tape.
+            tape_jobs: id of each tape's job and its seconds on the machine.
+            client: counters of the client during the batch.
+        """
+        jobs, seconds = self.jobs, dict(self.seconds)
+        service_s = seconds.pop("service", 0.0)
+        if complete or jobs:
+            seconds.update(_service_stages(jobs, service_s, self.sequential))
+        ids = [job_id for job in jobs for job_id in (job.job_ids or (job.job_id,))]
+        return BatchRecord(
+            batches=int(complete),
+            executions=len(circuits_by_tape),
+            operations=operations,
+            circuits_by_tape=circuits_by_tape,
+            tape_jobs=tape_jobs,
+            job_ids=tuple(ids),
+            jobs=len(ids),
+            circuits=sum(circuits for circuits, _ in self.sizes),
+            gates=sum(gates for _, gates in self.sizes),
+            requests=self.requests + sum(job.requests for job in jobs),
+            polls=sum(job.polls for job in jobs),
+            queue_s=sum(job.queue_s or 0.0 for job in jobs),
+            run_s=sum(job.run_s or 0.0 for job in jobs),
+            circuit_s=sum(
+                circuits * min(job.total_s, service_s)
+                for (circuits, _), job in zip(self.sizes, jobs, strict=True)
+            ),
+            cost_usd=sum(job.cost_usd or 0.0 for job in jobs),
+            spent_usd=self.spent_usd,
+            client=client or {},
+            seconds=seconds,
+        )
 
 
 class Stats:
-    """Counters of one device; thread-safe.
+    """The records of one device and their sums; thread-safe.
 
     Args:
-        cache: the template cache's figures.
-        client: the client's figures.
+        cache: statistics of the template cache as the device found it.
     """
 
-    def __init__(
-        self,
-        *,
-        cache: Callable[[], Mapping[str, Any]] = dict,
-        client: Callable[[], Mapping[str, Any]] = dict,
-    ) -> None:
-        self._cache, self._client = cache, client
-        self._looks = _looks(cache())  # others may have used the cache before
+    def __init__(self, cache: Mapping[str, Any] | None = None) -> None:
+        self._lookups = _lookups(cache or {})  # others may have used the cache before
         self._lock = threading.Lock()
-        self._now = threading.local()  # the batch that this thread is at
-        self._seconds = dict.fromkeys(PHASES, 0.0)
-        self._stretches = dict.fromkeys(STRETCHES, 0.0)
-        self._totals = dict.fromkeys(
-            (
-                *("batches", "executions", "circuits", "operations", "gates"),
-                *("jobs", "requests", "polls"),
-            ),
-            0,
-        )
-        self._queue_s = self._run_s = self._cost_usd = self._in_flight_s = 0.0
-        self._batches: deque[dict[str, float]] = deque(maxlen=_REMEMBERED)
-        self.job_ids: deque[str] = deque(maxlen=_REMEMBERED)
-        self.last: dict[str, Any] = {}
-        self._counted = dict.fromkeys(_COUNTED, 0)  # up to the last batch
+        self._records: deque[BatchRecord] = deque(maxlen=_REMEMBERED)
+        self._sums: dict[str, float] = dict.fromkeys(_SUMS, 0)
+        self._seconds: dict[str, float] = {}
+        self._stages = dict.fromkeys(STAGES, 0.0)
+        self._client: Mapping[str, int] = {}
 
-    def timer(self, phase: str) -> contextlib.AbstractContextManager[None]:
-        """Adds the time spent inside to a phase."""
-        if phase == PHASES[0]:  # what a batch that failed left behind
-            self._now.__dict__.clear()
-        return _Timer(self, phase)
+    @property
+    def last(self) -> BatchRecord:
+        """The last batch's record; an empty one before the first batch."""
+        return self._records[-1] if self._records else BatchMeter().record(complete=False)
 
-    def _took(self, phase: str, seconds: float) -> None:
-        self._spend("build" if phase in ("structure", "compile") else phase, seconds)
-        with self._lock:
-            self._seconds[phase] += seconds
+    @property
+    def spent_usd(self) -> float:
+        """Billed by all batches, in US dollars; estimated where the bill is not known."""
+        return self._sums["spent_usd"]
 
-    def record_jobs(
-        self,
-        jobs: Sequence[Any],
-        requests: Sequence[Any],
-        circuits_by_tape: Sequence[int],
-        seconds: float,
-        *,
-        sequential: bool = False,
-        job_of_tape: Sequence[int] = (),
-    ) -> None:
-        """Count the jobs of one batch.
+    @spent_usd.setter
+    def spent_usd(self, usd: float) -> None:
+        self._sums["spent_usd"] = usd
+
+    @property
+    def job_ids(self) -> list[str]:
+        """Ids of the jobs of the last batches."""
+        return [job_id for record in self._records for job_id in record.job_ids]
+
+    def add(
+        self, meter: BatchMeter, client: Mapping[str, Any] | None = None, **known: Any
+    ) -> BatchRecord:
+        """Add a batch.
 
         Args:
-            jobs: results, as the client gives them.
-            requests: one per job.
-            circuits_by_tape: rows of each tape.
-            seconds: from the first POST to the last result.
-            sequential: whether each job waited for the one before it.
-            job_of_tape: for each tape, which request has its first circuit.
+            meter: its measurements.
+            client: the client's counters as they stand now.
+            **known: further arguments of :meth:`BatchMeter.record`.
+
+        Returns:
+            Its record.
         """
-        ids = [job_id for job in jobs for job_id in (job.job_ids or (job.job_id,))]
-        sizes = [len(request.circuits) for request in requests]
-        last = {
-            "circuits_by_tape": list(circuits_by_tape),
-            "jobs": len(ids),
-            "job_ids": ids,
-            "jobs_of_tapes": [(jobs[i].job_id, jobs[i].run_s) for i in job_of_tape],
-            "circuits": sum(sizes),
-            "gates": sum(request.gate_counts for request in requests),
-            "requests": sum(job.requests for job in jobs),
-            "polls": sum(job.polls for job in jobs),
-            "queue_s": sum(job.queue_s or 0.0 for job in jobs),
-            "run_s": sum(job.run_s or 0.0 for job in jobs),
-            "cost_usd": sum(job.cost_usd or 0.0 for job in jobs),
-            "seconds": seconds,
-        }
-        for name, took in _service_stretches(jobs, seconds, sequential).items():
-            self._spend(name, took)
-        self._spend("service", seconds)
-        self._spend("circuits", float(last["circuits"]))
-        in_flight_s = sum(n * min(job.total_s, seconds) for n, job in zip(sizes, jobs, strict=True))
-        client = self._client()
-        counted = {name: client.get(name, 0) for name in _COUNTED}
+        now = {name: (client or {}).get(name, 0) for name in _CLIENT_COUNTERS}
         with self._lock:
-            last.update({name: counted[name] - self._counted[name] for name in _COUNTED})
-            self._counted = counted
-            self._seconds["service"] += seconds
-            for name in ("jobs", "circuits", "gates", "requests", "polls"):
-                self._totals[name] += last[name]
-            self._queue_s += last["queue_s"]
-            self._run_s += last["run_s"]
-            self._cost_usd += last["cost_usd"]
-            self._in_flight_s += in_flight_s
-            self.job_ids.extend(ids)
-            self.last = last
-
-    def record_requests(self, count: int) -> None:
-        """Count HTTP requests made after the results of the last jobs were there."""
-        with self._lock:
-            self.last["requests"] += count
-            self._totals["requests"] += count
-
-    def record_batch(self, executions: int, operations: int = 0) -> None:
-        """Count one batch, which is over.
-
-        Args:
-            executions: tapes.
-            operations: gates of these tapes, for each circuit they became.
-        """
-        batch = dict(self._now.__dict__)
-        self._now.__dict__.clear()
-        with self._lock:
-            self._totals["batches"] += 1
-            self._totals["executions"] += executions
-            self._totals["operations"] += operations
-            for name in STRETCHES:
-                self._stretches[name] += batch.get(name, 0.0)
-            self._batches.append(batch)
-
-    def count(self, name: str) -> int:
-        """One of the totals; quicker than all of :meth:`as_dict`."""
-        return self._totals[name]
-
-    def increments(self) -> dict[str, float]:
-        """What the last batch added, for a ``qml.Tracker``: jobs, requests, bytes, times, cost."""
-        return {name: self.last[name] for name in (*_OF_JOBS, *_COUNTED)}
+            during = {name: value - self._client.get(name, 0) for name, value in now.items()}
+            record = meter.record(client=during, **known)
+            self._client = now
+            self._records.append(record)
+            for name in _SUMS:
+                self._sums[name] += getattr(record, name)
+            for name, seconds in record.seconds.items():
+                self._seconds[name] = self._seconds.get(name, 0.0) + seconds
+            if record.batches:
+                for stage in STAGES:
+                    self._stages[stage] += record.stage_s(stage)
+        return record
 
     def totals(self) -> dict[str, float]:
-        """The totals, ``queue_s``, ``run_s`` and ``cost_usd`` among them; quick."""
+        """Return the sums over all batches: counters, seconds, US dollars."""
         with self._lock:
-            times = {"queue_s": self._queue_s, "run_s": self._run_s, "cost_usd": self._cost_usd}
-            return {**self._totals, **times}
+            return {name: self._sums[name] for name in _TOTALS}
 
-    def as_dict(self) -> Measured:
-        """Everything, as it stands now.
+    def as_dict(
+        self, cache: Mapping[str, Any] | None = None, client: Mapping[str, Any] | None = None
+    ) -> StatsReport:
+        """Return everything, as it stands now.
+
+        Args:
+            cache: statistics of the template cache.
+            client: statistics of the client.
 
         Returns:
             A dictionary that also prints, shows and draws itself. Beside the totals:
@@ -173,7 +249,7 @@ class Stats:
             - ``batch_submission_time_ms``, ``batch_execution_time_ms`` (from the first POST to
               the last result), ``circuit_build_time_ms`` (structures and templates),
               ``parameter_bind_time_ms``: medians over batches; ``distribution`` has mean,
-              median, 90th and 99th percentile and maximum of these and of every stretch.
+              median, 90th and 99th percentile and maximum of these and of every stage.
             - ``circuits_per_second`` (also as ``throughput_circuits_per_sec``): circuits over
               the time of all batches, preparation and results included.
             - ``effective_parallelization``: how many circuits were in flight on average: 1 for
@@ -184,26 +260,21 @@ class Stats:
             - ``api_calls_saved``: POSTs that one job per circuit would have taken more;
               ``connection_reuse_rate`` (0 to 1), ``retries``, ``bytes_sent``, ...
             - ``queue_s``, ``run_s``: of all jobs; ``cost_usd``: billed.
-            - ``seconds``: by phase; ``breakdown_s``: by stretch, over all batches.
+            - ``seconds``: by phase (``service`` is everything from the POST to the results);
+              ``breakdown_s``: by stage, over all batches.
         """
+        cache, client = cache or {}, client or {}
         with self._lock:
-            totals = dict(self._totals)
-            seconds, stretches = dict(self._seconds), dict(self._stretches)
-            batches = list(self._batches)
-            sums = {
-                "queue_s": self._queue_s,
-                "run_s": self._run_s,
-                "cost_usd": self._cost_usd,
-            }
-            in_flight_s = self._in_flight_s
-        cache, client = dict(self._cache()), dict(self._client())
-        looks = _looks(cache)
-        distribution = _distribution(batches)
+            sums, stages = dict(self._sums), dict(self._stages)
+            records = [record for record in self._records if record.batches]
+            seconds = {phase: _sum_of(self._seconds, phase) for phase in PHASES}
+        distribution = _distribution(records)
         spent_s, service_s = sum(seconds.values()), seconds["service"]
-        rate = totals["circuits"] / spent_s if spent_s else 0.0
-        return Measured(
+        circuit_s = sums.pop("circuit_s")
+        rate = sums["circuits"] / spent_s if spent_s else 0.0
+        hits, misses = (b - a for a, b in zip(self._lookups, _lookups(cache), strict=True))
+        return StatsReport(
             {
-                **totals,
                 **sums,
                 "batch_submission_time_ms": distribution["submit"]["median"],
                 "batch_execution_time_ms": distribution["service"]["median"],
@@ -211,42 +282,42 @@ class Stats:
                 "parameter_bind_time_ms": distribution["bind"]["median"],
                 "circuits_per_second": rate,
                 "throughput_circuits_per_sec": rate,
-                "effective_parallelization": in_flight_s / service_s if service_s else 0.0,
-                "cache_hit_rate": _rate(*(b - a for a, b in zip(self._looks, looks, strict=True))),
+                "effective_parallelization": circuit_s / service_s if service_s else 0.0,
+                "cache_hit_rate": hits / (hits + misses) if hits + misses else 0.0,
                 "cache_memory_mb": cache.get("estimated_memory_kb", 0.0) / 1e3,
-                "api_calls_saved": max(totals["circuits"] - totals["jobs"], 0),
-                **{name: client.get(name, 0) for name in _CLIENT},
+                "api_calls_saved": max(sums["circuits"] - sums["jobs"], 0),
+                **{name: client.get(name, 0) for name in _CLIENT_COUNTERS},
+                "connection_reuse_rate": client.get("connection_reuse_rate", 0),
                 "seconds": seconds,
-                "breakdown_s": stretches,
+                "breakdown_s": stages,
                 "distribution": distribution,
-                "circuit_cache": cache,
+                "circuit_cache": dict(cache),
             }
         )
 
-    def _spend(self, name: str, seconds: float) -> None:
-        now = self._now.__dict__
-        now[name] = now.get(name, 0.0) + seconds
 
-
-class _Timer:
+class _Stopwatch:
     """One stretch of time; a class, since it stands several times in every call."""
 
-    __slots__ = ("_phase", "_start", "_stats")
+    __slots__ = ("_name", "_seconds", "_start")
 
-    def __init__(self, stats: Stats, phase: str) -> None:
-        self._stats, self._phase = stats, phase
+    def __init__(self, seconds: dict[str, float], name: str) -> None:
+        self._seconds, self._name = seconds, name
 
     def __enter__(self) -> None:
         self._start = time.perf_counter()
 
     def __exit__(self, *error: object) -> None:
-        self._stats._took(self._phase, time.perf_counter() - self._start)
+        spent_s = time.perf_counter() - self._start
+        self._seconds[self._name] = self._seconds.get(self._name, 0.0) + spent_s
 
 
-def _service_stretches(jobs: Sequence[Any], seconds: float, sequential: bool) -> dict[str, float]:
-    """Where the time between POST and results went; adds up to ``seconds``."""
+def _service_stages(
+    jobs: Sequence[JobResult], seconds: float, sequential: bool
+) -> dict[str, float]:
+    """Divide the time between POST and results; the parts add up to ``seconds``."""
     if not jobs:
-        return {}
+        return {"start": seconds}
     path = jobs if sequential else [max(jobs, key=lambda job: job.total_s)]
     left = min(sum(job.total_s for job in path), seconds)
     spent = {"start": seconds - left}
@@ -257,22 +328,22 @@ def _service_stretches(jobs: Sequence[Any], seconds: float, sequential: bool) ->
     return {**spent, "fetch": left}
 
 
-def _looks(cache: Mapping[str, Any]) -> tuple[int, int]:
-    """Hits and misses."""
+def _sum_of(seconds: Mapping[str, float], stage: str) -> float:
+    return sum([seconds.get(part, 0.0) for part in _JOINED.get(stage, (stage,))])
+
+
+def _lookups(cache: Mapping[str, Any]) -> tuple[int, int]:
+    """Return hits and misses."""
     return cache.get("template_hits", 0), cache.get("template_misses", 0)
 
 
-def _rate(hits: int, misses: int) -> float:
-    return hits / (hits + misses) if hits + misses else 0.0
-
-
-def _distribution(batches: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    """Of each stretch and of the service's time, in ms."""
+def _distribution(records: Sequence[BatchRecord]) -> dict[str, dict[str, float]]:
+    """Return statistics of each stage and of the service's time, in ms."""
     out = {}
-    for name in (*STRETCHES, "service"):
-        values = 1e3 * np.array([batch.get(name, 0.0) for batch in batches] or [0.0])
+    for stage in (*STAGES, "service"):
+        values = 1e3 * np.array([record.stage_s(stage) for record in records] or [0.0])
         median, p90, p99 = np.percentile(values, [50, 90, 99])
-        out[name] = {
+        out[stage] = {
             "mean": float(values.mean()),
             "median": float(median),
             "p90": float(p90),

@@ -119,7 +119,7 @@ class Devices:
         for device in self._ours:
             if device.adaptive_job_size and device.client.ledger.path is not None:
                 raise ConfigurationError(
-                    "The device's batch_size follows the queue, so that a step that is repeated "
+                    "The device's max_circuits_per_job follows the queue, so that a step repeated "
                     "after a crash would be other jobs than those that were paid for. Give the "
-                    "device a fixed batch_size, or the run no checkpoint."
+                    "device a fixed max_circuits_per_job, or the run no checkpoint."
                 )

@@ -36,7 +36,7 @@ class TrainingConfig(Settings):
     >>> config = TrainingConfig(enable_all_v34_features=True, n_qubits=4)
     >>> config.adaptive_batch_sizing
     True
-    >>> config.device_options()["batch_size"]
+    >>> config.device_options()["max_circuits_per_job"]
     'adaptive'
     """
 

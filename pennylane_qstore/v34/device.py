@@ -25,7 +25,7 @@ def device_options(settings: Settings) -> dict[str, Any]:
         "batch": settings.use_batch_api,
         "gateset": "native" if settings.use_native_gates else "qis",
         "cache": size if cached else False,
-        "batch_size": _job_size(settings),
+        "max_circuits_per_job": _job_size(settings),
         "pool_size": _connections(settings),
         "max_wait": min(waits_s, default=None),
         "retry_failed": settings.retry_failed_circuits,

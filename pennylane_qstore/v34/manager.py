@@ -21,7 +21,7 @@ from pennylane_qstore.deferral.scope import gather
 from pennylane_qstore.device import IonQDevice
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.execution.job_size import AdaptiveQueueManager
-from pennylane_qstore.execution.report import Measured
+from pennylane_qstore.execution.report import StatsReport
 from pennylane_qstore.native.frontend.json_circuit import tape_from_json
 from pennylane_qstore.v34.cache import SmartCircuitCache, stats_text
 
@@ -81,7 +81,7 @@ class CircuitBatchManagerV34:
                 "batch": use_batch_api,
                 "gateset": "native" if use_native_gates else "qis",
                 "cache": self.cache if self.cache is not None else False,
-                "batch_size": self.queue if self.queue is not None else max_batch_size,
+                "max_circuits_per_job": self.queue if self.queue is not None else max_batch_size,
                 "pool_size": connection_pool_size,
                 **options,
             }
@@ -154,7 +154,7 @@ class CircuitBatchManagerV34:
             lambda: self._execute(len(circuits), tapes, calls, compile_to_native, name_prefix)
         )
 
-    def get_performance_stats(self) -> Measured:
+    def get_performance_stats(self) -> StatsReport:
         """What was measured: ``device.stats``, and v3.4's names beside.
 
         Returns:
@@ -279,7 +279,7 @@ def _run(device: IonQDevice, tapes: list[QuantumScript]) -> list[tuple[Any, tupl
     """Results, each with its job and the job's time."""
     results = real(qml.execute(tapes, device, diff_method=None))
     # Nobody else has run since: tasks change over only where circuits are executed.
-    return list(zip(results, device.tape_jobs[: len(tapes)], strict=True))
+    return list(zip(results, device.last_batch.tape_jobs[: len(tapes)], strict=True))
 
 
 def _tape(circuit: Any, shots: int | None) -> QuantumScript | None:

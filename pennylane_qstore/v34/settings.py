@@ -134,7 +134,7 @@ class Settings:
     )
     batch_timeout: float = _device(60.0, fields.seconds, "`max_wait`, where it is the shortest.")
     max_parallel_circuits: int = _device(
-        50, check_count, "Most circuits per job, where given: `batch_size`."
+        50, check_count, "Most circuits per job, where given: `max_circuits_per_job`."
     )
     hardware_efficient_ansatz: bool = _model(
         True,
@@ -159,7 +159,7 @@ class Settings:
     )
     enable_smart_caching: bool = _device(True, check_flag, "`cache`: templates by structure.")
     adaptive_batch_sizing: bool = _device(
-        False, check_flag, "`batch_size='adaptive'`: 20, 10 or 5 circuits per job."
+        False, check_flag, "`max_circuits_per_job='adaptive'`: 20, 10 or 5 circuits per job."
     )
     connection_pool_size: int = _device(5, check_count, "`pool_size`: HTTP connections.")
     max_queue_wait_time: float = _device(

@@ -95,8 +95,8 @@ def test_step_of_the_stock_optimizer_in_a_scope_is_one_post(table):
 class Inexact(CountingDevice):
     """Results that depend on what travels with them, a little."""
 
-    def _send(self, circuits, config):
-        results = super()._send(circuits, config)
+    def run(self, circuits, tracker):
+        results = super().run(circuits, tracker)
         return tuple(r + 1e-10 * (len(circuits) - 1) for r in results) if self.posts else results
 
 

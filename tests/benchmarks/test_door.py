@@ -24,7 +24,7 @@ import pennylane as qml
 import pytest
 
 from pennylane_qstore import IonQDevice
-from pennylane_qstore.execution.sender import Service
+from pennylane_qstore.execution.sender import Sender
 
 pytestmark = pytest.mark.benchmark
 ROUNDS, IN_A_ROW, SHOTS, ROWS = 6, 50, 100, 200
@@ -77,12 +77,12 @@ def installed(name: str) -> bool:
 
 
 def ours(monkeypatch: pytest.MonkeyPatch) -> qml.devices.Device:
-    def write(self, requests, first_chunk=0):
+    def write(self, requests, meter, first_chunk=0):
         for request in requests:
             request.body("0" * 32)
         raise BodyWritten
 
-    monkeypatch.setattr(Service, "send", write)
+    monkeypatch.setattr(Sender, "send", write)
     return IonQDevice(**SERVICE)
 
 

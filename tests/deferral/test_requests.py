@@ -14,12 +14,12 @@ from pennylane_qstore.errors import InvalidResponse, JobFailed, QStoreError
 class Device:
     """Executes a tape to its first parameter; notes each batch."""
 
-    name = "noting"
+    name, tracker = "noting", None
 
     def __init__(self, fail=None):
-        self.batches, self.fail = [], fail
+        self.batches, self.fail, self.executor = [], fail, self
 
-    def send(self, circuits, config):
+    def run(self, circuits, tracker):
         self.batches.append(len(circuits))
         if self.fail is not None:
             raise self.fail
@@ -28,7 +28,7 @@ class Device:
 
 def request(device, *angles, config=None, origin=None):
     tapes = tuple(qml.tape.QuantumScript([qml.RX(a, 0)], [qml.expval(qml.Z(0))]) for a in angles)
-    return Request(device, tapes, config, device.send, origin)
+    return Request(device, tapes, config, origin)
 
 
 def test_requests_of_one_device_travel_in_one_batch():
@@ -103,7 +103,8 @@ def test_a_batch_refused_for_one_circuit_names_that_call():
 
 def test_a_device_that_returns_too_few_results_is_refused():
     device = Device()
-    broken = Request(device, request(device, 0.1, 0.2).circuits, None, lambda c, _: (1.0,))
+    device.run = lambda circuits, tracker: (1.0,)
+    broken = request(device, 0.1, 0.2)
     send_all([broken])
     with pytest.raises(InvalidResponse, match="returned 1 results for a batch of 2"):
         broken.result()

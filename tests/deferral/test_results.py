@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pennylane as qml
 import pytest
@@ -30,7 +32,7 @@ class Scope:
         pass
 
     def obtain(self, request):
-        request.succeed(tuple(request.send(request.circuits, request.config)))
+        request.succeed(tuple(request.device.executor.run(request.circuits, None)))
         return request.result()
 
 
@@ -40,9 +42,10 @@ def tape(measurements, shots=None, batch=None):
     return qml.tape.QuantumScript(operations, measurements, shots=shots)
 
 
-def make(circuit, send=None):
+def make(circuit, run=None):
     device = qml.device("default.qubit", wires=2, seed=1)
-    return Request(device, (circuit,), None, send or (lambda c, _: device.execute(c)))
+    device.executor = SimpleNamespace(run=run or (lambda circuits, _: device.execute(circuits)))
+    return Request(device, (circuit,), None)
 
 
 def shapes(tree):

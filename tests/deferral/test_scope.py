@@ -259,7 +259,7 @@ def test_kernel_matrices_are_one_batch(dev):
 
 @pytest.mark.parametrize(("size", "posts"), [(None, 1), (4, 2)])
 def test_kernel_matrices_are_the_fewest_posts_that_the_limits_allow(size, posts):
-    dev = qml.device("qstore.ionq", wires=2, batch_size=size)
+    dev = qml.device("qstore.ionq", wires=2, max_circuits_per_job=size)
 
     @qml.qnode(dev)
     def overlap(a, b):
@@ -490,7 +490,7 @@ def test_inner_scope_left_by_an_error_takes_only_its_own_with_it(dev):
 
 
 def test_result_of_another_shape_than_expected_is_refused(dev):
-    dev._send = lambda circuits, config: tuple(np.zeros(3) for _ in circuits)
+    dev.run = lambda circuits, tracker: tuple(np.zeros(3) for _ in circuits)
     with deferred.deferred():
         value = rotation(dev)(X)
         with pytest.raises(InvalidResponse, match=r"shape \(3,\) where \(\) was expected"):

@@ -328,7 +328,7 @@ def test_error_of_one_device_leaves_the_others_alone(dev, circuit):
 
 
 def test_wrong_number_of_results_is_refused(circuit, dev):
-    dev._send = lambda circuits, config: (1.0,)
+    dev.run = lambda circuits, tracker: (1.0,)
     with pytest.raises(InvalidResponse, match="1 results for a batch of 2"):
         deferred.run_tasks(lambda: circuit(X), lambda: circuit(X))
 
@@ -577,13 +577,13 @@ def test_others_go_on_while_a_device_waits_unless_batches_have_an_order(
         qml.RX(x, 0)
         return qml.expval(qml.Z(0))
 
-    free, send = [], dev._fallback.send
+    free, send = [], dev.executor.fallback.send
 
-    def watched(requests):
+    def watched(requests, meter):
         free.append(turns.turn_lock().is_free)
-        return send(requests)
+        return send(requests, meter)
 
-    dev._fallback.send = watched
+    dev.executor.fallback.send = watched
     assert deferred.run_tasks(lambda: circuit(X)) == [pytest.approx(np.cos(X))]
     assert free == [others_go_on]
 
@@ -622,7 +622,7 @@ def test_results_that_were_paid_for_are_named_if_the_turn_does_not_come_back(tmp
     )
     circuit = qml.QNode(lambda x: (qml.RX(x, 0), qml.expval(qml.Z(0)))[1], dev)
     taken, over = threading.Event(), threading.Event()
-    send = dev._fallback.send
+    send = dev.executor.fallback.send
 
     def hold():
         with deferred.deferred():
@@ -631,14 +631,14 @@ def test_results_that_were_paid_for_are_named_if_the_turn_does_not_come_back(tmp
 
     other = threading.Thread(target=hold)
 
-    def interrupted(requests):
-        found = send(requests)
+    def interrupted(requests, meter):
+        found = send(requests, meter)
         other.start()
         taken.wait(30)
         monkeypatch.setattr(turns, "TIMEOUT_S", 0.01)
         return found
 
-    dev._fallback.send = interrupted
+    dev.executor.fallback.send = interrupted
     try:
         with pytest.raises(QStoreError, match="in the middle of a step") as late:
             deferred.run_tasks(lambda: circuit(X))

@@ -3,6 +3,7 @@
 import threading
 import time
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pennylane as qml
@@ -11,6 +12,7 @@ import pytest
 from pennylane_qstore.emulator import Emulator, Fault, VirtualClock
 from pennylane_qstore.errors import JobFailed, ServiceError
 from pennylane_qstore.execution.fallback import Fallback
+from pennylane_qstore.execution.stats import BatchMeter
 from pennylane_qstore.ionq.jobs.request_runner import JobResult
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 
@@ -73,7 +75,7 @@ def test_jobs_of_one_circuit_travel_at_the_same_time():
 
 def test_what_was_accepted_is_not_sent_again():
     with Emulator(faults=[Fault("status", "submit", status=404)]) as emulator:
-        run = circuit(emulator, batch_size=3)  # two jobs, one of them refused
+        run = circuit(emulator, max_circuits_per_job=3)  # two jobs, one of them refused
         with pytest.warns(UserWarning, match="multi-circuit"):
             assert np.allclose(run(X), np.cos(X))
         assert sorted(len(job.circuits) for job in emulator.jobs) == [1, 1, 1, 3]
@@ -104,7 +106,12 @@ def test_what_arrived_before_a_refusal_is_in_the_error():
     faults = [Fault("status", "submit", status=404), Fault("fail", "submit", skip=2)]
     with Emulator(faults=faults) as emulator:
         dev = qml.device(
-            "qstore.ionq", wires=1, emulator=emulator, batch_size=3, retry_failed=False, pool_size=1
+            "qstore.ionq",
+            wires=1,
+            emulator=emulator,
+            max_circuits_per_job=3,
+            retry_failed=False,
+            pool_size=1,
         )
         tapes = [qml.tape.QuantumScript([qml.RX(x, 0)], [qml.expval(qml.Z(0))]) for x in X]
         with pytest.warns(UserWarning, match="multi-circuit"), pytest.raises(JobFailed) as raised:
@@ -135,23 +142,24 @@ def refusal(status, body):
     ],
 )
 def test_what_counts_as_a_refusal_of_many(error, falls_back):
-    sent = []
+    class Sender:
+        sent: ClassVar = []
 
-    def sender(requests, first_chunk=0):
-        sent.append(requests)
-        if len(sent) == 1:
-            raise error
-        return [result(r) for r in requests]
+        def send(self, requests, meter, first_chunk=0):
+            self.sent.append(requests)
+            if len(self.sent) == 1:
+                raise error
+            return [result(r) for r in requests]
 
     request = JobRequest("simulator", "native", 1, (b"[]", b"[]"), 0, 100)
-    fallback = Fallback(sender, "a service")
+    fallback = Fallback(Sender(), "a service")
     if not falls_back:
         with pytest.raises(ServiceError):
-            fallback.send([request])
+            fallback.send([request], BatchMeter())
         return
     with pytest.warns(UserWarning, match="a service refuses multi-circuit jobs"):
-        assert len(fallback.send([request])[0].histograms) == 2
-    assert [len(r.circuits) for r in sent[1]] == [1, 1]
+        assert len(fallback.send([request], BatchMeter())[0].histograms) == 2
+    assert [len(r.circuits) for r in Sender.sent[1]] == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +175,7 @@ def test_what_counts_as_a_refusal_of_many(error, falls_back):
     ],
 )
 def test_what_counts_as_a_refusal_of_native_gates(error, refused):
-    fallback = Fallback(lambda requests, first_chunk=0: [], "a service")
+    fallback = Fallback(None, "a service")
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         assert fallback.refuses_native(error) is refused

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.emulator.service.latency import PROFILES
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.execution.job_size import AdaptiveQueueManager, BatchRecord, best_size
+from pennylane_qstore.execution.job_size import AdaptiveQueueManager, BatchTime, best_size
 
 CONNECTIONS = 5
 
@@ -102,7 +102,7 @@ def test_the_cost_of_a_job_and_of_a_circuit_is_fitted():
 @given(
     st.integers(1, 500),
     st.lists(
-        st.builds(BatchRecord, st.integers(1, 500), st.integers(1, 60), st.floats(1e-3, 1e4)),
+        st.builds(BatchTime, st.integers(1, 500), st.integers(1, 60), st.floats(1e-3, 1e4)),
         max_size=30,
     ),
     st.integers(1, 8),
@@ -147,7 +147,7 @@ def test_throughput_is_within_five_percent_of_the_best_fixed_size(profile, machi
 @pytest.mark.parametrize(("policy", "posts"), [("adaptive", 3), (None, 1), (10, 6)])
 def test_the_device_sends_jobs_of_the_chosen_size(policy, posts):
     with Emulator() as emulator:
-        dev = qml.device("qstore.ionq", wires=1, emulator=emulator, batch_size=policy)
+        dev = qml.device("qstore.ionq", wires=1, emulator=emulator, max_circuits_per_job=policy)
         circuit(dev)(np.linspace(0, 1, 60))
         assert emulator.stats()["posts"] == posts
 
@@ -156,7 +156,7 @@ def test_the_device_asks_the_backend_and_then_measures():
     slow = {"queue_s": 0.004, "execution_s": 0.001}
     with Emulator(profile=slow) as emulator:
         queue = AdaptiveQueueManager()
-        dev = qml.device("qstore.ionq", wires=1, emulator=emulator, batch_size=queue)
+        dev = qml.device("qstore.ionq", wires=1, emulator=emulator, max_circuits_per_job=queue)
         run = circuit(dev)
         run(np.linspace(0, 1, 40))
         asked = [r for r in emulator.requests if r.path.endswith("/backends")]
@@ -169,7 +169,7 @@ def test_the_device_asks_the_backend_and_then_measures():
 
 def test_an_unknown_policy_of_the_device_is_refused():
     with pytest.raises(ConfigurationError, match="throughput"):
-        qml.device("qstore.ionq", wires=1, batch_size="adaptiv")
+        qml.device("qstore.ionq", wires=1, max_circuits_per_job="adaptiv")
 
 
 def circuit(dev):

@@ -18,7 +18,7 @@ def tape(x, shots=None):
 
 
 def device(emulator, **options):
-    options = {"backend": "simulator", "batch_size": 3, "retry_failed": False, **options}
+    options = {"backend": "simulator", "max_circuits_per_job": 3, "retry_failed": False, **options}
     return qml.device("qstore.ionq", wires=1, base_url=emulator.url, api_key="k", **options)
 
 
@@ -87,8 +87,8 @@ def test_one_by_one_in_a_named_run_the_same_call_again_sends_only_what_is_missin
 
 def test_where_jobs_take_one_circuit_what_came_is_kept_too():
     with Emulator(seed=1) as emulator:
-        dev = device(emulator, batch_size=None)
-        dev._fallback.single = True
+        dev = device(emulator, max_circuits_per_job=None)
+        dev.executor.fallback.single = True
         emulator.faults.add(*failing())
         with pytest.raises(QStoreError) as failed:
             dev.execute([tape(x) for x in ANGLES[:4]])

@@ -8,7 +8,7 @@ import pytest
 
 from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.execution import stats as stats_module
-from pennylane_qstore.execution.stats import STRETCHES, Stats
+from pennylane_qstore.execution.stats import STAGES, BatchMeter, Stats
 
 PROMISED = (
     "throughput_circuits_per_sec", "batch_submission_time_ms", "batch_execution_time_ms",
@@ -33,18 +33,21 @@ def request(circuits):
     return SimpleNamespace(circuits=(b"",) * circuits, gate_counts=3 * circuits)
 
 
-def batch(stats, jobs, requests, seconds, **options):
-    with stats.timer("structure"):
+def batch(stats, jobs, requests, seconds, sequential=False):
+    meter = BatchMeter(sequential=sequential)
+    with meter.stage("structure"):
         pass
-    stats.record_jobs(jobs, requests, [1], seconds, **options)
-    stats.record_batch(1)
+    meter.seconds["service"] = seconds
+    for job_, request_ in zip(jobs, requests, strict=True):
+        meter.count(job_, request_, None)
+    stats.add(meter, circuits_by_tape=[1])
     return stats.as_dict()
 
 
 def test_the_times_of_a_batch_add_up():
     found = batch(Stats(), [job()], [request(20)], 4.0)
     parts = found["breakdown_s"]
-    assert tuple(parts) == STRETCHES
+    assert tuple(parts) == STAGES
     assert (parts["submit"], parts["queue"], parts["run"]) == (0.5, 1.5, 1.85)
     assert parts["start"] == pytest.approx(0.15), "4.0 s, and 3.85 s of the job"
     assert parts["fetch"] == pytest.approx(0.0)
@@ -87,11 +90,48 @@ def test_medians_and_percentiles_are_over_batches():
 def test_a_batch_that_failed_leaves_nothing_behind(monkeypatch):
     read = iter([0.0, 0.02, 1.0, 1.001])
     monkeypatch.setattr(stats_module, "time", SimpleNamespace(perf_counter=lambda: next(read)))
-    stats = Stats()
-    with stats.timer("structure"):
+    stats, failed = Stats(), BatchMeter()
+    with failed.stage("structure"):
         pass
+    stats.add(failed, complete=False)
     found = batch(stats, [job()], [request(1)], 4.0)
     assert found["distribution"]["build"]["max"] == pytest.approx(1.0)
+    assert found["batches"] == 1
+
+
+def test_every_sum_is_that_of_the_records():
+    stats = Stats()
+    for cost_usd, estimate_usd in ((2.0, 9.0), (None, 3.0), (None, None)):
+        meter = BatchMeter()
+        meter.count(job(cost_usd=cost_usd), request(20), estimate_usd)
+        meter.requests += 2
+        stats.add(meter, circuits_by_tape=[15, 5], operations=100)
+    totals = stats.totals()
+    assert totals["cost_usd"] == 2.0, "billed"
+    assert stats.spent_usd == 5.0, "billed or estimated"
+    assert totals["requests"] == 3 * (3 + 2)
+    assert (totals["batches"], totals["executions"], totals["circuits"]) == (3, 6, 60)
+    assert stats.last.increments()["circuits"] == 20
+    assert stats.last.spent_usd == 0.0
+
+
+def test_what_a_failed_batch_cost_is_counted():
+    stats, meter = Stats(), BatchMeter()
+    meter.count(job(cost_usd=1.5), request(3), None)
+    meter.spent_usd += 0.5  # a job that exists, but gave no results
+    record = stats.add(meter, complete=False)
+    assert (record.batches, record.jobs, record.cost_usd, record.spent_usd) == (0, 1, 1.5, 2.0)
+    assert stats.totals()["batches"] == 0
+    assert stats.totals()["cost_usd"] == 1.5
+    assert stats.spent_usd == 2.0
+
+
+def test_bytes_and_retries_are_those_since_the_batch_before():
+    stats = Stats()
+    for sent in (100, 250):
+        stats.add(BatchMeter(), {"bytes_sent": sent, "retries": 1})
+    assert stats.last.client["bytes_sent"] == 150
+    assert stats.last.client["retries"] == 0
 
 
 def test_every_promised_name_is_measured_on_the_device():
@@ -139,7 +179,7 @@ def test_a_report_of_nothing_is_possible():
     assert "<table>" in found._repr_html_()
 
 
-def test_the_figure_draws_every_stretch():
+def test_the_figure_draws_every_stage():
     plt = pytest.importorskip("matplotlib")
     plt.use("Agg")
     import matplotlib.pyplot as pyplot

@@ -43,14 +43,16 @@ def sampled(device, x=0.4):
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_a_copy_goes_on_as_the_original_would(way, monkeypatch, emulator):
     monkeypatch.setenv("IONQ_API_KEY", "k")
-    device = remote(emulator, wires=["a", 3], noise_model="aria-1", absorb=False, batch_size=7)
+    device = remote(
+        emulator, wires=["a", 3], noise_model="aria-1", absorb=False, max_circuits_per_job=7
+    )
     sampled(device)
     other = way(device)
     assert other.wires == device.wires
     assert repr(other) == repr(device)
-    kept = vars(device._options).keys() - {"api_key", "queue"}
-    assert {k: getattr(other._options, k) for k in kept} == {
-        k: getattr(device._options, k) for k in kept
+    kept = vars(device.executor.options).keys() - {"api_key", "queue"}
+    assert {k: getattr(other.executor.options, k) for k in kept} == {
+        k: getattr(device.executor.options, k) for k in kept
     }
     assert sampled(other) == sampled(device)
 
@@ -149,7 +151,7 @@ def test_the_tracker_has_everything(emulator):
 
 
 def test_the_tracker_tells_every_job_of_a_batch(emulator):
-    device = remote(emulator, batch_size=2)
+    device = remote(emulator, max_circuits_per_job=2)
     with qml.Tracker(device, persistent=True) as tracker:
         sampled(device, np.linspace(0, 1, 5))
     assert tracker.totals["jobs"] == 3

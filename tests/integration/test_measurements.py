@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pennylane.measurements import SampleMeasurement, StateMeasurement
 
 from pennylane_qstore.emulator import Emulator
-from pennylane_qstore.execution.circuits import prepare, works_of
+from pennylane_qstore.execution.circuits import plan_tape
 from pennylane_qstore.measurement.plan import analyse
 from pennylane_qstore.native.cache import SmartCircuitCache
 
@@ -199,11 +199,10 @@ def test_many_unitaries_are_compiled_without_a_search_for_each(rows, searched):
     angles = np.linspace(0, 1, rows)
     unitaries = qml.IsingXX(angles, [0, 1]).matrix()
     tape = qml.tape.QuantumScript([qml.QubitUnitary(unitaries, [0, 1])], [qml.expval(qml.Z(0))])
-    works = works_of([prepare(tape, [0, 1], SmartCircuitCache())])
-    assert [work.searched for work in works] == [searched]
+    plan = plan_tape(tape, [0, 1], SmartCircuitCache())
+    assert plan.searched == searched
     same_structure = qml.tape.QuantumScript([qml.RX(angles, 0)], [qml.expval(qml.Z(0))])
-    (work,) = works_of([prepare(same_structure, [0], SmartCircuitCache())])
-    assert work.searched
+    assert plan_tape(same_structure, [0], SmartCircuitCache()).searched
 
 
 def test_terms_share_bases():

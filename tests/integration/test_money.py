@@ -130,7 +130,7 @@ def test_a_session_that_cannot_be_ended_does_not_hide_what_went_wrong_in_it(emul
     monkeypatch.setattr(dev.client, "end_session", refuse)
     with pytest.raises(JobTimeout), qstore.session(dev, job_limit=5):
         raise JobTimeout("late", job_ids=["a"])
-    assert dev._options.session_id is None
+    assert dev.executor.job_settings.session_id is None
     with pytest.raises(ServiceError), qstore.session(dev, job_limit=5):
         circuit(dev)(0.1)
 
@@ -174,7 +174,7 @@ def test_results_come_from_the_ledger_once_they_are_there(emulator, tmp_path, mo
     monkeypatch.setenv("IONQ_API_KEY", "k")
     dev = device(emulator, ledger=path, run="kept")
     circuit(dev)(0.4)
-    (job_id,) = dev._stats.job_ids
+    (job_id,) = dev.last_batch.job_ids
     result = run(app, ["jobs", "results", job_id, "--ledger", str(path), "--json"])
     assert result.exit_code == 0, result.output
     circuits = json.loads(result.stdout)["probabilities"]

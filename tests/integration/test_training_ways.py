@@ -117,14 +117,14 @@ def run(dev, steps, measure, after=200):
 def test_two_thousand_steps_keep_neither_objects_nor_memory_nor_threads():
     dev = CountingDevice(wires=1)
 
-    def send(circuits, config):
+    def send(circuits, tracker):
         return tuple(np.float64(0.5) for _ in circuits)
 
     def measure():
         megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         return len(gc.get_objects()), megabytes, threading.active_count()
 
-    dev._send = send
+    dev.run = send
     before, after = run(dev, 2000, measure)
     assert after[0] - before[0] < 100
     assert after[1] - before[1] < 10

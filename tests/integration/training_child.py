@@ -16,7 +16,7 @@ def main(url, ledger, seed, steps, out):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
     dev = qml.device(
         "qstore.ionq", wires=2, backend="simulator", base_url=url, api_key="crash-key",
-        ledger=ledger, run="training", seed=seed, noise_model="aria-1", batch_size=7,
+        ledger=ledger, run="training", seed=seed, noise_model="aria-1", max_circuits_per_job=7,
     )  # fmt: skip
     inputs = np.random.default_rng(0).uniform(0, np.pi, 5)
 

@@ -9,7 +9,7 @@ from pennylane.devices.preprocess import decompose
 from pennylane.transforms import diagonalize_measurements, split_non_commuting
 from pennylane.transforms.core import CompilePipeline
 
-from pennylane_qstore.deferral import scope as deferred
+from pennylane_qstore.deferral import scope
 from pennylane_qstore.execution import gradients
 
 GATES = {"RX", "RY", "RZ", "CNOT", "Hadamard", "PauliX", "PauliY", "PauliZ", "S", "GlobalPhase"}
@@ -31,7 +31,7 @@ class CountingDevice(Device):
 
     def setup_execution_config(self, config=None, circuit=None):
         config = config or qml.devices.ExecutionConfig()
-        return deferred.adjust_config(config, circuit)
+        return scope.adjust_config(config, circuit)
 
     def preprocess_transforms(self, execution_config=None):
         pipeline = CompilePipeline()
@@ -46,11 +46,18 @@ class CountingDevice(Device):
         return pipeline
 
     def execute(self, circuits, execution_config=None):
-        return deferred.execute(self, tuple(circuits), execution_config, self._send)
+        self.configs.append(execution_config)
+        if scope.parks(circuits):
+            return scope.park(self, tuple(circuits), execution_config)
+        return self.run(circuits, self.tracker)
 
-    def _send(self, circuits, config):
+    @property
+    def executor(self):
+        """The device runs its batches itself."""
+        return self
+
+    def run(self, circuits, tracker):
         self.posts.append(sum(c.batch_size or 1 for c in circuits))
-        self.configs.append(config)
         if self.fail is not None:
             self.fail(self)
         tapes, _ = qml.transforms.convert_to_numpy_parameters(circuits)
@@ -68,7 +75,7 @@ class GradientDevice(CountingDevice):
 
     def setup_execution_config(self, config=None, circuit=None):
         config = gradients.adjust_config(config or qml.devices.ExecutionConfig(), circuit)
-        return deferred.adjust_config(config, circuit)
+        return scope.adjust_config(config, circuit)
 
     def preprocess_transforms(self, execution_config=None):
         pipeline = super().preprocess_transforms(execution_config)
@@ -80,11 +87,10 @@ class GradientDevice(CountingDevice):
         return gradients.supports_derivatives(execution_config, circuit)
 
     def execute_and_compute_derivatives(self, circuits, execution_config=None):
-        return gradients.execute_and_compute_derivatives(
-            circuits, execution_config, self.execute, self.gradient
-        )
+        tapes, jacobians = self.gradient.tapes(circuits, execution_config)
+        results = tuple(self.execute((*circuits, *tapes), execution_config))
+        return results[: len(circuits)], jacobians(results[len(circuits) :])
 
     def compute_derivatives(self, circuits, execution_config=None):
-        return gradients.compute_derivatives(
-            circuits, execution_config, self.execute, self.gradient
-        )
+        tapes, jacobians = self.gradient.tapes(circuits, execution_config)
+        return jacobians(self.execute(tapes, execution_config) if tapes else ())

@@ -273,7 +273,7 @@ def test_adaptive_batch_sizing(emulator):
 def test_max_parallel_circuits(emulator):
     assert posts(emulator, small(max_parallel_circuits=30), 60) == 2
     both = small(max_parallel_circuits=6, adaptive_batch_sizing=True)
-    assert isinstance(both.device_options()["batch_size"], AdaptiveQueueManager)
+    assert isinstance(both.device_options()["max_circuits_per_job"], AdaptiveQueueManager)
     assert posts(emulator, both, 60) == 10
 
 
