@@ -22,12 +22,12 @@ from pennylane_qstore._version import __version__
 from pennylane_qstore.deferral import scope
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.execution import gradients
+from pennylane_qstore.execution.budget import Quote
 from pennylane_qstore.execution.circuits import Target
 from pennylane_qstore.execution.executor import Executor
 from pennylane_qstore.execution.options import Options
 from pennylane_qstore.execution.report import StatsReport
-from pennylane_qstore.execution.sender import Quote, RunScope
-from pennylane_qstore.execution.stats import BatchRecord
+from pennylane_qstore.execution.sender import RunScope
 from pennylane_qstore.measurement.prepare import prepare
 from pennylane_qstore.measurement.results import NotSupported
 from pennylane_qstore.native.frontend.decompose import UnsupportedOperation
@@ -149,11 +149,6 @@ class IonQDevice(Device):  # type: ignore[misc]
         return self.executor.report()
 
     @property
-    def last_batch(self) -> BatchRecord:
-        """Time, requests and money of the last batch."""
-        return self.executor.stats.last
-
-    @property
     def spent_usd(self) -> float:
         """Billed by this device's jobs, in US dollars; estimates where the bill is not known."""
         return self.executor.sender.spent_usd
@@ -185,11 +180,6 @@ class IonQDevice(Device):  # type: ignore[misc]
         With the gates of IonQ's abstract set once the service has refused native ones.
         """
         return self.executor.target
-
-    @property
-    def sends_batches(self) -> bool:
-        """True unless ``batch=False``, or the service has refused multi-circuit jobs."""
-        return self.executor.options.batch and not self.executor.fallback.single
 
     @property
     def adaptive_job_size(self) -> bool:
@@ -230,25 +220,6 @@ class IonQDevice(Device):  # type: ignore[misc]
         """
         return self.executor.sender.in_run(RunScope(run, part, budget_usd, progress))
 
-    def job_scope(
-        self,
-        *,
-        session_id: str | None = None,
-        job_name: str | None = None,
-        gateset: str | None = None,
-    ) -> AbstractContextManager[None]:
-        """Send the jobs inside with other settings than the device's own.
-
-        Args:
-            session_id: IonQ session that they join.
-            job_name: name of each job.
-            gateset: ``"native"`` or ``"qis"``.
-
-        Returns:
-            A context manager.
-        """
-        return self.executor.job_scope(session_id, job_name, gateset)
-
     @contextmanager
     def isolated(self) -> Iterator[None]:
         """Keep what is executed inside from changing later results; its cost counts.
@@ -264,7 +235,7 @@ class IonQDevice(Device):  # type: ignore[misc]
     def preprocess_transforms(
         self, execution_config: ExecutionConfig | None = None
     ) -> CompilePipeline:
-        """One transform: :func:`~pennylane_qstore.measurement.prepare.prepare`.
+        """Return a pipeline of one transform, :func:`~.measurement.prepare.prepare`.
 
         Splitting, diagonalising and compiling are remembered per structure and belong to
         :meth:`execute`.
@@ -278,6 +249,13 @@ class IonQDevice(Device):  # type: ignore[misc]
         self, config: ExecutionConfig | None = None, circuit: QuantumScript | None = None
     ) -> ExecutionConfig:
         """Complete a configuration.
+
+        Args:
+            config: as PennyLane made it.
+            circuit: the tape it is for, if known.
+
+        Returns:
+            The configuration for :meth:`execute`.
 
         Raises:
             ConfigurationError: a device option that this device does not have.
@@ -333,7 +311,15 @@ class IonQDevice(Device):  # type: ignore[misc]
     def supports_derivatives(
         self, execution_config: ExecutionConfig | None = None, circuit: QuantumScript | None = None
     ) -> bool:
-        """Whether ``diff_method="device"`` differentiates this; see ``gradient``."""
+        """Tell whether ``diff_method="device"`` differentiates a circuit; see ``gradient``.
+
+        Args:
+            execution_config: its configuration.
+            circuit: the tape.
+
+        Returns:
+            True for first derivatives of expectation values, variances and probabilities.
+        """
         return gradients.supports_derivatives(execution_config, circuit)
 
     def execute_and_compute_derivatives(
@@ -380,6 +366,9 @@ class IonQDevice(Device):  # type: ignore[misc]
             circuits: tapes, with shots; ``qml.workflow.construct_batch(qnode)(*args)`` has them.
             backend: compile and price for this backend instead of the device's own.
 
+        Returns:
+            The sum over the jobs that it would take.
+
         Raises:
             DeviceError: an operation or a measurement is not supported.
         """
@@ -387,17 +376,8 @@ class IonQDevice(Device):  # type: ignore[misc]
         prepared, _ = self.preprocess_transforms()(tapes)
         return self.executor.quote(prepared, backend)
 
-    def job_requests(self, tapes: Sequence[QuantumScript], backend: str | None = None) -> list[Any]:
-        """Return the jobs that executing tapes would send. Nothing is sent.
-
-        Args:
-            tapes: preprocessed by :meth:`preprocess_transforms`.
-            backend: compile for this backend instead of the device's own.
-        """
-        return self.executor.requests(tapes, backend)
-
     def batch_execute(self, circuits: Sequence[QuantumScript]) -> ResultBatch:
-        """Execute tapes as one batch: :meth:`execute` without a configuration."""
+        """Execute tapes as one batch, without a configuration; see :meth:`execute`."""
         return self.execute(tuple(circuits))
 
     def state_dict(self) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def _circuits(
     ours = isinstance(device, IonQDevice)
     level = "device" if ours else "user"
     tapes, _ = qml.workflow.construct_batch(qnode, level=level)(*args, **kwargs)
-    requests = device.job_requests(tapes) if ours else IonQDevice().job_requests(tapes)
+    requests = (device if ours else IonQDevice()).executor.requests(tapes)
     if not requests:
         raise ConfigurationError("The call sends no circuit.")
     texts = [text for request in requests for text in request.circuits]

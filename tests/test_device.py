@@ -412,7 +412,9 @@ def test_logging_is_switched_on_as_pennylane_does_it(tmp_path):
     out = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
     )
-    assert "pennylane_qstore.execution.executor: 1 tape(s) were 1 circuit(s) in 1 job(s)" in out.stderr
+    assert (
+        "pennylane_qstore.execution.executor: 1 tape(s) were 1 circuit(s) in 1 job(s)" in out.stderr
+    )
     assert out.stdout == ""
 
 
@@ -465,14 +467,14 @@ def test_a_run_borrows_the_device_and_its_jobs_are_found_again(tmp_path):
     states = []
     with device.run_scope("mine", progress=states.append):
         one_circuit(device)
-        job_id, _ = device.last_batch.tape_jobs[0]
+        job_id, _ = device.executor.stats.last.tape_jobs[0]
     assert states
     assert device.totals()["jobs"] == 1
     one_circuit(device)  # outside it is no part of the run
     again = qml.device("qstore.ionq", wires=1, ledger=tmp_path / "ledger.sqlite3", seed=1)
     with again.run_scope("mine"):
         one_circuit(again)
-        assert again.last_batch.tape_jobs[0][0] == job_id
+        assert again.executor.stats.last.tape_jobs[0][0] == job_id
     keys = [row.key for row in device.client.ledger.submissions()]
     assert [key and key.run for key in keys] == ["mine", None]
 
@@ -502,7 +504,7 @@ def test_what_runs_in_isolation_changes_no_later_result():
 def test_jobs_in_a_scope_have_its_gates_and_name():
     with Emulator() as emulator:
         device = qml.device("qstore.ionq", wires=1, emulator=emulator)
-        with device.job_scope(job_name="shown", gateset="qis"):
+        with device.executor.job_scope(job_name="shown", gateset="qis"):
             one_circuit(device)
             assert device.target.gateset == "qis"
         assert device.target.gateset == "native"

@@ -16,13 +16,14 @@ from pennylane.tape import QuantumScript
 from pennylane_qstore.deferral.turns import waiting
 from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.execution.batch import Batch, JobSettings, make_batch
+from pennylane_qstore.execution.budget import Quote, quote
 from pennylane_qstore.execution.circuits import Target
 from pennylane_qstore.execution.fallback import Fallback
 from pennylane_qstore.execution.options import Options
 from pennylane_qstore.execution.outcomes import Shots
 from pennylane_qstore.execution.partial_results import TapeContext, arrived
 from pennylane_qstore.execution.report import StatsReport
-from pennylane_qstore.execution.sender import Quote, Sender
+from pennylane_qstore.execution.sender import Sender
 from pennylane_qstore.execution.shot_reader import read_ordered
 from pennylane_qstore.execution.stats import BatchMeter, BatchRecord, Stats
 from pennylane_qstore.ionq.messages.job_request import JobRequest
@@ -63,6 +64,11 @@ class Executor:
     def target(self) -> Target:
         """Backend, gates and noise model that circuits are compiled for at present."""
         return self.fallback.target(self._target)
+
+    @property
+    def sends_batches(self) -> bool:
+        """True unless ``batch=False``, or the service has refused multi-circuit jobs."""
+        return self.options.batch and not self.fallback.single
 
     def run(
         self, tapes: Sequence[QuantumScript], tracker: Tracker | None = None
@@ -113,6 +119,9 @@ class Executor:
         Args:
             tapes: preprocessed tapes.
             backend: compile for this backend instead of the device's own.
+
+        Returns:
+            The jobs, in order.
         """
         target = self.target if backend is None else self.options.target_of(backend)
         return make_batch(
@@ -125,8 +134,11 @@ class Executor:
         Args:
             tapes: preprocessed tapes.
             backend: compile and price for this backend instead of the device's own.
+
+        Returns:
+            The sum over the jobs.
         """
-        return self.sender.quote(self.requests(tapes, backend), backend)
+        return quote(self.sender.client, self.requests(tapes, backend), backend)
 
     def report(self) -> StatsReport:
         """Return all statistics as they stand now."""
@@ -134,14 +146,21 @@ class Executor:
 
     @contextmanager
     def job_scope(
-        self, session_id: str | None, job_name: str | None, gateset: str | None
+        self,
+        *,
+        session_id: str | None = None,
+        job_name: str | None = None,
+        gateset: str | None = None,
     ) -> Iterator[None]:
-        """Send the jobs inside with other settings; None leaves a setting as it is.
+        """Send the jobs inside with other settings than the device's own.
 
         Args:
             session_id: IonQ session that they join.
             job_name: name of each job.
             gateset: ``"native"`` or ``"qis"``.
+
+        Yields:
+            None.
         """
         settings, target = self.job_settings, self._target
         self.job_settings = replace(

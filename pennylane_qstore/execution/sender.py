@@ -1,4 +1,4 @@
-"""The service behind a device: its client, what jobs cost, and how a run knows its jobs."""
+"""The way to the service: the client, the run that jobs belong to, what they cost."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from pennylane_qstore.errors import (
-    AmbiguousSubmission,
-    BudgetExceeded,
-    ConfigurationError,
-    QStoreError,
-)
+from pennylane_qstore.errors import AmbiguousSubmission, QStoreError
+from pennylane_qstore.execution.budget import agreed_prices
 from pennylane_qstore.execution.partial_results import arrived
 from pennylane_qstore.execution.stats import BatchMeter, Stats
 
@@ -29,29 +25,6 @@ _EMULATOR_KEY = "emulator"
 _DEFAULT_MAX_WAIT_S = 120.0
 
 Keys = list[tuple[str, int, int]]
-
-
-class Quote(NamedTuple):
-    """What a batch would cost and take, as the service estimates it.
-
-    Attributes:
-        cost_usd: in US dollars; None if the service names another unit.
-        execution_s: on the machine, in seconds, summed over jobs; None if not told.
-        queue_s: longest predicted wait of a job, in seconds; None if not told.
-        jobs: POSTs it would take.
-        circuits: circuits, summed over jobs.
-        shots: shots, summed over circuits.
-        gates_1q, gates_2q: native gates, summed over circuits.
-    """
-
-    cost_usd: float | None
-    execution_s: float | None
-    queue_s: float | None
-    jobs: int
-    circuits: int
-    shots: int
-    gates_1q: int
-    gates_2q: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +149,7 @@ class Sender:
         """
         options = self.options
         keys = self._keys(len(requests), first_chunk)
-        estimates = self._agreed_estimates(requests, keys, meter)
+        estimates = self._estimates(requests, keys, meter)
         max_wait = options.max_wait
         if max_wait is None and not options.target.backend.is_qpu:
             max_wait = _DEFAULT_MAX_WAIT_S
@@ -201,7 +174,7 @@ class Sender:
         return {} if self._client is None else self._client.get_stats()
 
     def reported_queue_s(self) -> float | None:
-        """How long jobs wait now, as the service says, in seconds; None if it does not."""
+        """Return the service's own figure of the wait for the backend, in seconds, or None."""
         try:
             backends = self.client.backends()
         except QStoreError as error:  # without it, the queue is not known yet: no reason to stop
@@ -213,23 +186,8 @@ class Sender:
         )
         return wait_ms / 1e3 if isinstance(wait_ms, int | float) else None
 
-    def quote(self, requests: Sequence[JobRequest], backend: str | None = None) -> Quote:
-        """What requests would cost, by the service's own estimate; nothing is submitted."""
-        estimates = [self._estimate(request, backend) for request in requests]
-        entangling = [_entangling(request) for request in requests]
-        return Quote(
-            _total([e.cost_usd for e in estimates]),
-            _total([e.execution_s for e in estimates]),
-            max((e.queue_s for e in estimates if e.queue_s is not None), default=None),
-            len(requests),
-            sum(len(r.circuits) for r in requests),
-            sum(len(r.circuits) * r.shots for r in requests),
-            sum(r.gate_counts for r in requests) - sum(entangling),
-            sum(entangling),
-        )
-
     def _ledger(self) -> Any:
-        """Where jobs are written down; None leaves it to the client."""
+        """Return the ledger to keep jobs in; None leaves it to the client."""
         options = self.options
         if options.ledger is None and options.run is not None and not options.is_emulated:
             # A run that is to be found again needs a file, also for a service on this machine.
@@ -238,79 +196,32 @@ class Sender:
             return default_path()
         return options.ledger
 
-    def _agreed_estimates(
+    def _estimates(
         self, requests: Sequence[JobRequest], keys: Keys | None, meter: BatchMeter
     ) -> list[float | None]:
-        """Return estimates of what is not paid yet, within the budget and confirmed."""
-        options = self.options
-        if not options.target.backend.is_qpu:
+        """Return prices of what is not paid yet, within the budget and confirmed."""
+        if not self.options.target.backend.is_qpu:
             return [0.0] * len(requests)
         new = [i for i in range(len(requests)) if keys is None or not self._is_paid(keys[i])]
-        must_know = self.scope.budget_usd is not None or options.confirm is not None
         estimates: list[float | None] = [None] * len(requests)
-        for i in new:
-            estimates[i] = self._price(requests[i], must_know)
-        if new:
-            total = _total([estimates[i] for i in new])
-            self._check([requests[i] for i in new], total, meter)
+        if not new:
+            return estimates
+        left_usd = self.left_usd
+        if left_usd is not None and self.scope.run is None:
+            left_usd -= meter.spent_usd  # a run's ledger has the jobs of this batch, too
+        fresh = [requests[i] for i in new]
+        budget_usd = self.scope.budget_usd
+        prices = agreed_prices(self.client, fresh, self.options, budget_usd, left_usd)
+        for i, price in zip(new, prices, strict=True):
+            estimates[i] = price
         return estimates
 
-    def _check(
-        self, requests: Sequence[JobRequest], total: float | None, meter: BatchMeter
-    ) -> None:
-        """Refuse what the budget does not hold, or the user does not want."""
-        options, left = self.options, self.left_usd
-        if left is not None:
-            if total is None:
-                raise ConfigurationError(
-                    f"budget_usd cannot be kept: the service gives no price in US dollars for "
-                    f"{options.target.backend.name}. Use a session with a cost limit instead."
-                )
-            if self.scope.run is None:  # else the ledger has the jobs of this batch, too
-                left -= meter.spent_usd
-            if total > left:
-                raise BudgetExceeded(
-                    f"This batch of {len(requests)} job(s) is estimated at ${total:,.2f}, and "
-                    f"${left:,.2f} of the budget of ${self.scope.budget_usd:,.2f} is left. Nothing "
-                    "was sent. Raise budget_usd, or send fewer circuits or shots.",
-                    estimate_usd=total,
-                    left_usd=left,
-                )
-        if options.confirm is not None and not options.confirm(self.quote(requests)):
-            raise BudgetExceeded(
-                "The batch was not confirmed. Nothing was sent.", estimate_usd=total
-            )
-
-    def _price(self, request: JobRequest, must_know: bool) -> float | None:
-        """The service's estimate, which the ledger keeps as well; None if it gives none."""
-        try:
-            estimate: float | None = self._estimate(request).cost_usd
-        except QStoreError as error:
-            if must_know:
-                raise
-            logger.info("A batch is sent without an estimate of its cost: %s", error)
-            return None
-        return estimate
-
     def _is_paid(self, key: tuple[str, int, int]) -> bool:
-        """Whether the ledger has a job under this key, which is adopted."""
+        """Tell whether the ledger has a job under this key, which is adopted."""
         from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, JobKey, State
 
         paid = (*OPEN_STATES, State.DONE, State.CONSUMED)
         return any(row.state in paid for row in self.client.ledger.history(JobKey(*key)))
-
-    def _estimate(self, request: JobRequest, backend: str | None = None) -> Any:
-        entangling = _entangling(request)
-        mitigation = (request.settings or {}).get("error_mitigation") or {}
-        return self.client.estimate(
-            backend or request.backend,
-            qubits=request.qubits,
-            shots=request.shots,
-            gates_1q=request.gate_counts - entangling,
-            gates_2q=entangling,
-            circuits=len(request.circuits),
-            error_mitigation=bool(mitigation.get("debiasing")),
-        )
 
     def _keys(self, count: int, first: int) -> Keys | None:
         """Return the names by which a restarted run finds its jobs: run, batch, job in it."""
@@ -351,7 +262,7 @@ def session(
         cost_limit_usd=cost_limit,
     )
     try:
-        with device.job_scope(session_id=opened.id):
+        with device.executor.job_scope(session_id=opened.id):
             yield opened
     except BaseException:
         try:
@@ -382,7 +293,7 @@ def _count_failed(
 
 @contextmanager
 def _progress(asked: Any) -> Iterator[Any]:
-    """The callback that was given, or a bar of this batch."""
+    """Yield the callback that was given, or a bar of this batch."""
     if asked is not True:
         yield asked or None
         return
@@ -390,15 +301,3 @@ def _progress(asked: Any) -> Iterator[Any]:
 
     with ProgressBar(leave=False) as bar:
         yield bar
-
-
-def _entangling(request: JobRequest) -> int:
-    """Two-qubit gates of a request: those that name targets, or controls."""
-    return sum(
-        text.count(b'"targets":') + text.count(b'"control":') + text.count(b'"controls":')
-        for text in request.circuits
-    )
-
-
-def _total(values: Sequence[float | None]) -> float | None:
-    return None if any(v is None for v in values) else sum(v for v in values if v is not None)

@@ -178,8 +178,7 @@ class Stats:
         self._lock = threading.Lock()
         self._records: deque[BatchRecord] = deque(maxlen=_REMEMBERED)
         self._sums: dict[str, float] = dict.fromkeys(_SUMS, 0)
-        self._seconds: dict[str, float] = {}
-        self._stages = dict.fromkeys(STAGES, 0.0)
+        self._seconds: tuple[dict[str, float], ...] = ({}, {})  # of failed and complete batches
         self._client: Mapping[str, int] = {}
 
     @property
@@ -222,11 +221,9 @@ class Stats:
             self._records.append(record)
             for name in _SUMS:
                 self._sums[name] += getattr(record, name)
+            total_s = self._seconds[record.batches]
             for name, seconds in record.seconds.items():
-                self._seconds[name] = self._seconds.get(name, 0.0) + seconds
-            if record.batches:
-                for stage in STAGES:
-                    self._stages[stage] += record.stage_s(stage)
+                total_s[name] = total_s.get(name, 0.0) + seconds
         return record
 
     def totals(self) -> dict[str, float]:
@@ -265,9 +262,10 @@ class Stats:
         """
         cache, client = cache or {}, client or {}
         with self._lock:
-            sums, stages = dict(self._sums), dict(self._stages)
+            sums = dict(self._sums)
             records = [record for record in self._records if record.batches]
-            seconds = {phase: _sum_of(self._seconds, phase) for phase in PHASES}
+            seconds = {p: sum(_sum_of(kept, p) for kept in self._seconds) for p in PHASES}
+            stages = {stage: _sum_of(self._seconds[True], stage) for stage in STAGES}
         distribution = _distribution(records)
         spent_s, service_s = sum(seconds.values()), seconds["service"]
         circuit_s = sums.pop("circuit_s")

@@ -209,7 +209,7 @@ class CircuitBatchManagerV34:
 
     def _features(self) -> dict[str, bool]:
         return {
-            "batch_api": self.device.sends_batches,
+            "batch_api": self.device.executor.sends_batches,
             "native_gates": self.device.target.gateset == "native",
             "smart_caching": self.cache is not None,
             "adaptive_batch_sizing": self.queue is not None,
@@ -229,7 +229,7 @@ class CircuitBatchManagerV34:
             thunks.insert(0, lambda: _run(device, list(tapes.values())))
         entries: list[dict[str, Any]] = [{} for _ in range(count)]
         gateset = None if native is None else "native" if native else "qis"
-        with self._busy, device.job_scope(job_name=name, gateset=gateset):
+        with self._busy, device.executor.job_scope(job_name=name, gateset=gateset):
             values = gather(device, *thunks) if thunks else []
         found = values.pop(0) if tapes else []
         for (i, tape), (value, (job_id, run_s)) in zip(tapes.items(), found, strict=True):
@@ -279,7 +279,7 @@ def _run(device: IonQDevice, tapes: list[QuantumScript]) -> list[tuple[Any, tupl
     """Results, each with its job and the job's time."""
     results = real(qml.execute(tapes, device, diff_method=None))
     # Nobody else has run since: tasks change over only where circuits are executed.
-    return list(zip(results, device.last_batch.tape_jobs[: len(tapes)], strict=True))
+    return list(zip(results, device.executor.stats.last.tape_jobs[: len(tapes)], strict=True))
 
 
 def _tape(circuit: Any, shots: int | None) -> QuantumScript | None:

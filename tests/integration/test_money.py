@@ -174,7 +174,7 @@ def test_results_come_from_the_ledger_once_they_are_there(emulator, tmp_path, mo
     monkeypatch.setenv("IONQ_API_KEY", "k")
     dev = device(emulator, ledger=path, run="kept")
     circuit(dev)(0.4)
-    (job_id,) = dev.last_batch.job_ids
+    (job_id,) = dev.executor.stats.last.job_ids
     result = run(app, ["jobs", "results", job_id, "--ledger", str(path), "--json"])
     assert result.exit_code == 0, result.output
     circuits = json.loads(result.stdout)["probabilities"]

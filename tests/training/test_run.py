@@ -566,8 +566,10 @@ def test_how_far_to_train_has_to_be_said(total):
 
 
 def test_sizes_that_follow_the_queue_do_not_go_with_a_checkpoint(tmp_path):
-    device = qml.device("qstore.ionq", wires=2, batch_size="adaptive", ledger=tmp_path / "ledger")
-    with pytest.raises(ConfigurationError, match="fixed batch_size"):
+    device = qml.device(
+        "qstore.ionq", wires=2, max_circuits_per_job="adaptive", ledger=tmp_path / "ledger"
+    )
+    with pytest.raises(ConfigurationError, match="fixed max_circuits_per_job"):
         make(device=device, checkpoint=tmp_path / "a").train(1)
 
 
