@@ -251,7 +251,9 @@ def _template(elementary: Program, basis: Basis, searched: bool, target: Target)
     )
 
 
-def _program(piece: StructuredTape, wires: Mapping[Any, int], cache: SmartCircuitCache) -> Program | None:
+def _program(
+    piece: StructuredTape, wires: Mapping[Any, int], cache: SmartCircuitCache
+) -> Program | None:
     """Return the elementary gates of a structure, None if they are not affine."""
 
     def build() -> Program | None:
