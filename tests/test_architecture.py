@@ -88,18 +88,10 @@ def allowed(room: str, module: str) -> bool:
     )
 
 
-OPEN = {
-    "device",
-}  # fmt: skip
-"""Files whose imports are still to be mended: taken out one by one."""
-
 INSIDE = [name for name in FILES if name and room_of(name) not in GROUND | {"__main__"}]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=pytest.mark.xfail) if n in OPEN else n for n in INSIDE],
-)
+@pytest.mark.parametrize("name", INSIDE)
 def test_a_room_imports_only_what_is_below_it(name: str) -> None:
     room = room_of(name)
     wrong = [module for module, _ in imported(name) if not allowed(room, module)]
