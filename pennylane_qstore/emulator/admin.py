@@ -19,6 +19,9 @@ def add_admin_routes(app: web.Application, faults: Faults, clock: Clock) -> None
         app: the application.
         faults: the plan that is shown and changed.
         clock: the clock; only a virtual one is advanced.
+
+    Raises:
+        BadRequest: from the handlers, where a request is not valid.
     """
 
     async def show_faults(_: web.Request) -> web.Response:

@@ -153,7 +153,11 @@ class Emulator:
 
     @property
     def address(self) -> str:
-        """Scheme, host and port."""
+        """Scheme, host and port.
+
+        Raises:
+            QStoreError: the emulator is not running.
+        """
         if self._thread is None:
             raise QStoreError("The emulator is not running: call start(), or use it in a with.")
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104
@@ -270,19 +274,19 @@ class Emulator:
 
 
 def embedded(**settings: Any) -> Emulator:
-    """The emulator of this process with these settings, started when first asked for.
+    """Return the emulator of this process with these settings; start it when first asked for.
 
     Args:
         settings: as :class:`Emulator` takes them.
     """
     key = (os.getpid(), tuple(sorted((k, repr(v)) for k, v in settings.items())))
     with _LOCK:
-        found = _EMBEDDED.get(key)
-        if found is None or found._thread is None:
-            found = Emulator(**settings).start()
-            _EMBEDDED[key] = found
-            atexit.register(_close_at_exit, os.getpid(), weakref.ref(found))
-    return found
+        emulator = _EMBEDDED.get(key)
+        if emulator is None or emulator._thread is None:
+            emulator = Emulator(**settings).start()
+            _EMBEDDED[key] = emulator
+            atexit.register(_close_at_exit, os.getpid(), weakref.ref(emulator))
+    return emulator
 
 
 def _close_at_exit(pid: int, ref: weakref.ref[Emulator]) -> None:

@@ -15,12 +15,15 @@ _NAMESPACE = uuid.UUID("b1c5b3a0-6d8e-4e0f-9d6c-2f0a3c1d5e7f")
 
 
 def backend_json(backend: Backend, now: float, queue_s: float) -> dict[str, Any]:
-    """A backend as ``GET /backends/{backend}`` shows it.
+    """Return a backend as ``GET /backends/{backend}`` shows it.
 
     Args:
-        backend: which.
+        backend: the backend.
         now: seconds since the epoch.
-        queue_s: average time in the queue.
+        queue_s: average time in the queue, in seconds.
+
+    Returns:
+        IonQ's JSON.
     """
     out: dict[str, Any] = {
         "backend": backend.name,
@@ -45,7 +48,15 @@ def backend_json(backend: Backend, now: float, queue_s: float) -> dict[str, Any]
 
 
 def characterizations(backend: Backend, now: float) -> list[dict[str, Any]]:
-    """A record for each of the last days, newest first; none for the simulator."""
+    """Return a characterization for each of the last days, newest first.
+
+    Args:
+        backend: the backend.
+        now: seconds since the epoch.
+
+    Returns:
+        IonQ's JSON of each; none for the simulator.
+    """
     timing, fidelity = backend.timing, backend.fidelity
     if timing is None or fidelity is None:
         return []

@@ -163,7 +163,15 @@ class Service(Protocol):
         """Accept a job from the body of a request."""
 
     async def clone(self, job_id: str, changes: Any) -> JobView:
-        """Accept a job like another one, with some members of the request changed."""
+        """Accept a job like another one.
+
+        Args:
+            job_id: id of the original; a child's id clones its circuit alone.
+            changes: members of the request to put in place.
+
+        Returns:
+            The new job.
+        """
 
     async def refresh(self, job_id: str) -> None:
         """Bring what is known of a job up to date."""
@@ -184,18 +192,57 @@ class Service(Protocol):
         """Forget jobs; return the ids that exist."""
 
     async def result(self, job_id: str, artifact: str, *, vote: bool) -> Body:
-        """Return a result in one of IonQ's formats, or a part of a debiased one."""
+        """Return a result of a completed job.
+
+        Args:
+            job_id: id of the job.
+            artifact: identifier of one of IonQ's formats, or id of a variant or an aggregation
+                of a debiased job.
+            vote: whether the variants of a debiased job vote.
+
+        Returns:
+            The JSON.
+        """
 
     async def source(self, job_id: str, k: int) -> list[dict[str, Any]]:
-        """Return the gates of a job's circuit as they were sent."""
+        """Return the gates of a circuit as they were sent.
+
+        Args:
+            job_id: id of the job.
+            k: position of the circuit.
+
+        Returns:
+            The gates in IonQ's JSON.
+        """
 
     def likeliest(self, job_id: str, k: int, count: int) -> tuple[int, dict[str, float]]:
-        """Return the number of outcomes of a circuit, and its likeliest ones."""
+        """Return the likeliest outcomes of a circuit.
+
+        Args:
+            job_id: id of the job.
+            k: position of the circuit.
+            count: most outcomes to return.
+
+        Returns:
+            The number of all outcomes, and the probabilities of the likeliest ones.
+        """
 
     def estimate(
         self, backend: str, n_1q: int, n_2q: int, circuits: int, shots: int, *, mitigated: bool
     ) -> Estimate:
-        """Return cost and times of a job with so many gates in all its circuits."""
+        """Estimate cost and times of a job.
+
+        Args:
+            backend: name of the backend.
+            n_1q: one-qubit gates, summed over circuits.
+            n_2q: two-qubit gates, summed over circuits.
+            circuits: number of circuits.
+            shots: shots of each circuit.
+            mitigated: whether errors are mitigated.
+
+        Returns:
+            US dollars and seconds.
+        """
 
     def open_session(self, data: Any) -> dict[str, Any]:
         """Open a session, and return it in IonQ's JSON."""

@@ -1,1 +1,1 @@
-"""What a submission may hold, checked and read."""
+"""Submissions, checked and read."""

@@ -62,7 +62,7 @@ class _Measured(NamedTuple):
 
 
 def read_function(source: Mapping[str, Any]) -> Hybrid:
-    """The ``input`` of a ``quantum-function``: the energy of an ansatz.
+    """Read the ``input`` of a ``quantum-function``: the energy of an ansatz.
 
     Pauli strings are dense (``"IZ"``, the last letter acts on qubit 0) or sparse (``"Z0 Z1"``);
     those of identities only are ignored, as IonQ ignores them.
@@ -111,7 +111,7 @@ def read_function(source: Mapping[str, Any]) -> Hybrid:
 
 
 def read_maxcut(source: Mapping[str, Any]) -> Hybrid:
-    """The ``input`` of a ``qctrl.qaoa.v1`` job: a graph to cut, as NetworkX writes it.
+    """Read the ``input`` of a ``qctrl.qaoa.v1`` job: a graph to cut, as NetworkX writes it.
 
     Raises:
         BadRequest: it is not valid; the message says what.
@@ -207,7 +207,7 @@ def _groups(terms: list[tuple[float, _Letters]]) -> list[_Measured]:
 
 
 def _measuring(circuit: Mapping[str, Any], basis: _Letters) -> dict[str, Any]:
-    """The circuit with the basis turned to Z at its end."""
+    """Return the circuit with the basis turned to Z at its end."""
     native = circuit["gateset"] == "native"
     turns: dict[str, dict[str, Any]] = {
         "X": {"gate": "gpi2", "phase": -0.25} if native else {"gate": "h"},

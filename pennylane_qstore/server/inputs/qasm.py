@@ -73,7 +73,7 @@ def read_qasm(text: str, inputs: Sequence[float] = ()) -> dict[str, Any]:
 
 
 def _parse(text: str) -> Any:
-    """As ``openqasm3.parse``, without its printing what is wrong to standard error."""
+    """Parse a program; unlike ``openqasm3.parse``, print no errors to standard error."""
     from antlr4 import CommonTokenStream, InputStream
     from antlr4.error.ErrorListener import ErrorListener
     from antlr4.error.ErrorStrategy import BailErrorStrategy
@@ -172,7 +172,7 @@ class _Reader:
             raise refused(f"declares {name!r} of a type that is not supported")
 
     def _broadcast(self, node: Any) -> None:
-        """A gate on qubits, or on registers of one size."""
+        """Play a gate on qubits, or on registers of one size."""
         operands = [self._operand(q) for q in node.qubits]
         length = max(map(len, operands), default=1)
         if any(len(o) not in (1, length) for o in operands):
@@ -184,7 +184,7 @@ class _Reader:
     def _apply(
         self, node: Any, values: dict[str, float], qubits: list[int], *, inverse: bool
     ) -> None:
-        """A gate or a ``gphase``, defined or known, on single qubits."""
+        """Play a gate or a ``gphase``, defined or known, on single qubits."""
         ast = self._ast
         self._steps += 1
         if self._steps > _MAX_GATES:
@@ -211,7 +211,7 @@ class _Reader:
     def _expand(
         self, name: str, numbers: list[float], qubits: list[int], controls: int, *, inverse: bool
     ) -> None:
-        """The body of a defined gate; with controls, each gate of it has them."""
+        """Play the body of a defined gate; with controls, each gate of it has them."""
         ast, definition = self._ast, self._definitions[name]
         own = qubits[controls:]
         check_numbers(name, numbers, len(definition.arguments))

@@ -26,7 +26,7 @@ def read_settings(
     *,
     compiled: bool,
 ) -> dict[str, Any]:
-    """The settings in force: what was asked for as far as it is known, and the defaults.
+    """Return the settings in force: those asked for that are known, and the defaults.
 
     Args:
         value: ``settings`` of the request.
@@ -35,6 +35,9 @@ def read_settings(
         gateset: of the job.
         shots: of the job.
         compiled: whether jobs of this type take settings of the compiler.
+
+    Returns:
+        ``settings`` in IonQ's JSON.
 
     Raises:
         BadRequest: a known setting has a value it cannot have.
@@ -54,19 +57,27 @@ def read_settings(
 
 
 def native_gates(backend: str, noise: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """What the machine takes that a job is for, or that its noise model stands for."""
+    """Return the native gates of a job's machine, or of the one its noise model stands for.
+
+    Args:
+        backend: name of the backend.
+        noise: ``noise`` of the job, as IonQ's JSON has it.
+
+    Returns:
+        Names of the gates.
+    """
     if BACKENDS[backend].is_qpu:
         return BACKENDS[backend].native_gates
     return model_of(noise).native_gates
 
 
 def model_of(noise: Mapping[str, Any] | None) -> NoiseModel:
-    """The noise model of a simulator's job, as IonQ's JSON has it."""
+    """Return the noise model of a simulator's job from its ``noise`` in IonQ's JSON."""
     return NOISE_MODELS[(noise or {}).get("model", "ideal")]
 
 
 def entangler(native: tuple[str, ...]) -> str:
-    """The two-qubit gate to compile to; ZZ where both work."""
+    """Return the two-qubit gate to compile to; ZZ where both work."""
     return next(name for name in ENTANGLERS if name in native)
 
 
@@ -76,7 +87,7 @@ def debiased(settings: Mapping[str, Any]) -> bool:
 
 
 def _known(settings: Any, name: str, kinds: Mapping[str, Any]) -> dict[str, Any]:
-    """The members of one kind of settings that are known; others are ignored."""
+    """Return the known members of one kind of settings; others are ignored."""
     settings = {} if settings is None else settings
     if not isinstance(settings, dict):
         raise BadRequest('"settings" must be an object.', keys=["settings"])
