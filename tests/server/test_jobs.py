@@ -142,3 +142,11 @@ def test_old_finished_jobs_are_forgotten_beyond_keep(serve: Callable[..., Wire])
     ids = [wire.done(wire.submit())["id"] for _ in range(5)]
     assert [wire("GET", f"/jobs/{i}").status for i in ids] == [404, 404, 200, 200, 200]
     assert wire.emulator.stats()["jobs"] == 5
+
+
+def test_estimates_take_what_jobs_take(wire: Wire) -> None:
+    path = "/jobs/estimate?backend=simulator&"
+    for query in ("shots=0", "shots=1000001", "qubits=0", "1q_gates=-1", "2q_gates=x"):
+        answer = wire("GET", path + query)
+        assert answer.status == 400
+        assert answer.json["validation"]["keys"] == [query.split("=")[0]]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pennylane_qstore.emulator import Emulator
+from pennylane_qstore.emulator import Emulator, Fault
 
 BELL = [{"gate": "h", "target": 0}, {"gate": "cnot", "control": 0, "target": 1}]
 
@@ -90,6 +90,10 @@ def multi(circuits: list[Any], gateset: str = "qis", **more: Any) -> dict[str, A
     wrapped = [c if isinstance(c, dict) else {"circuit": c} for c in circuits]
     source = {"gateset": gateset, "circuits": wrapped}
     return {"type": "ionq.multi-circuit.v1", "backend": "simulator", "input": source} | more
+
+
+def faulty(serve: Callable[..., Wire], *faults: Fault, **settings: Any) -> Wire:
+    return serve(faults=list(faults), **settings)
 
 
 @pytest.fixture

@@ -1,0 +1,175 @@
+"""The emulator as an object: options, life, latency, many clients."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from support.emulator_wire import BELL, Wire
+
+from pennylane_qstore.emulator import Emulator, RateCard, VirtualClock, embedded
+from pennylane_qstore.errors import ConfigurationError, QStoreError
+
+
+def test_other_machines_need_a_token() -> None:
+    for host in ("0.0.0.0", "192.168.1.1", "example.org"):
+        with pytest.raises(ConfigurationError, match="token"):
+            Emulator(host=host)
+    with pytest.raises(ConfigurationError, match="profile"):
+        Emulator(profile="fast")
+    with pytest.raises(ConfigurationError, match="noise model"):
+        Emulator(noise_model="loud")
+    with pytest.raises(ConfigurationError, match=r"Did you mean 'qpu\.forte-1'"):
+        Emulator(rate_cards={"qpu.forte1": RateCard()})
+
+
+def test_results_are_404_until_completed(serve: Callable[..., Wire]) -> None:
+    clock = VirtualClock()
+    wire = serve(clock=clock, profile=60.0)
+    job_id = wire.submit_many([BELL, BELL])
+    for path in ("results/probabilities/aggregated", "artifacts/probabilities-aggregate"):
+        assert wire("GET", f"/jobs/{job_id}/{path}").status == 404
+    clock.advance(60)
+    wire.job(job_id)
+    assert wire("GET", f"/jobs/{job_id}/results/probabilities/aggregated").status == 200
+
+
+def test_jobs_wait_for_each_other_where_concurrency_is_limited(serve: Callable[..., Wire]) -> None:
+    clock = VirtualClock()
+    wire = serve(clock=clock, profile=10.0, concurrency=2)
+    ids = [wire.submit() for _ in range(4)]
+    waits = [wire.job(i)["predicted_wait_time_ms"] for i in ids]
+    assert waits == [0, 0, 10_000, 10_000]
+    clock.advance(10)
+    assert [wire.job(i)["status"] for i in ids] == ["completed"] * 2 + ["started"] * 2
+
+
+def test_q_store_profile_takes_the_published_times(serve: Callable[..., Wire]) -> None:
+    clock = VirtualClock(auto=True)
+    wire = serve(clock=clock, profile="q-store")
+    start = clock.now()
+    job_id = wire.submit_many([BELL] * 20)
+    assert clock.now() - start == pytest.approx(0.5)
+    clock.advance(3.349 - 0.01)
+    assert wire.job(job_id)["status"] == "started"
+    clock.advance(0.011)
+    assert wire.job(job_id)["status"] == "completed"
+
+
+def test_a_day_of_virtual_time(serve: Callable[..., Wire]) -> None:
+    clock = VirtualClock(auto=True)
+    wire = serve(clock=clock, profile="qpu")
+    ids = []
+    for _ in range(24):
+        ids.append(wire.submit(backend="qpu.forte-1"))
+        clock.advance(3600)
+    assert wire.job(ids[0])["status"] == "completed"
+    clock.advance(24 * 3600)
+    jobs = [wire.job(i) for i in ids]
+    assert [job["status"] for job in jobs] == ["completed"] * 24
+    starts = [job["started_at"] for job in jobs]
+    assert starts == sorted(starts)
+
+
+def test_a_request_takes_the_clocks_time(serve: Callable[..., Wire]) -> None:
+    clock = VirtualClock()
+    wire = serve(clock=clock, profile={"request_s": 5.0})
+    sent = threading.Thread(target=wire.submit)
+    sent.start()
+    while not wire.emulator.requests:
+        time.sleep(0)
+    sent.join(0.05)
+    assert sent.is_alive()
+    while sent.is_alive():
+        clock.advance(5.0)
+        sent.join(0.01)
+    assert len(wire.emulator.jobs) == 1
+
+
+def test_dry_runs_are_priced_and_compiled_but_not_run(wire: Wire) -> None:
+    job = wire.done(wire.submit(backend="qpu.forte-1", dry_run=True))
+    assert (job["status"], job["results"]) == ("completed", None)
+    entry = job["output"]["compilation"]["compiled_circuits"]["ionq.native.v1"]
+    compiled = wire("GET", f"/jobs/{job['id']}/artifacts/{entry['id']}").json
+    assert compiled["qubits"] == 2
+    assert wire("GET", f"/jobs/{job['id']}/results/probabilities").status == 404
+    stats = wire.emulator.stats()
+    assert (stats["jobs"], stats["billed_jobs"], stats["billed_usd"]) == (1, 0, 0)
+
+
+def test_simulator_can_be_chosen(serve: Callable[..., Wire]) -> None:
+    wire = serve(simulator="default.qubit")
+    assert wire.probabilities(wire.submit()) == pytest.approx({"0": 0.5, "3": 0.5})
+    with pytest.raises(ConfigurationError, match="not a PennyLane device"):
+        Emulator(simulator="lightning.nonsense")
+
+
+def test_sixty_four_clients_at_once(wire: Wire) -> None:
+    found: dict[int, dict[str, float]] = {}
+
+    def work(k: int) -> None:
+        own = Wire(wire.emulator)
+        found[k] = own.probabilities(
+            own.submit([{"gate": "ry", "target": 0, "rotation": 0.04 * k}])
+        )
+        own.connection.close()
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    from math import cos
+
+    assert {k: p["0"] for k, p in found.items()} == pytest.approx(
+        {k: cos(0.02 * k) ** 2 for k in range(64)}
+    )
+
+
+def test_embedded_is_one_per_settings_and_survives_a_close() -> None:
+    one = embedded(seed=123)
+    assert embedded(seed=123) is one
+    other = embedded(seed=124)
+    assert other is not one
+    one.close()
+    again = embedded(seed=123)
+    assert again is not one
+    fresh = Wire(again)
+    assert fresh("GET", "/health").status == 200
+    fresh.connection.close()
+    again.close()
+    other.close()
+
+
+def test_a_stopped_emulator_can_start_again_on_its_port(wire: Wire) -> None:
+    job_id = wire.done(wire.submit())["id"]
+    gates = [{"gate": "h", "target": q} for q in range(22)] * 30
+    unfinished = wire.submit(gates)
+    address = wire.emulator.address
+    wire.connection.close()
+    wire.emulator.close()
+    with pytest.raises(ConnectionRefusedError):
+        wire("GET", "/health")
+    wire.connection.close()
+    wire.emulator.start()
+    assert wire.emulator.address == address
+    assert wire.job(job_id)["status"] == "completed"
+    assert wire.done(unfinished)["status"] == "completed"
+
+
+def test_a_port_in_use_is_a_clear_error(wire: Wire) -> None:
+    port = int(wire.emulator.address.rsplit(":", 1)[1])
+    with pytest.raises(QStoreError, match="cannot listen"):
+        Emulator(port=port).start()
+    with pytest.raises(QStoreError, match="not running"):
+        _ = Emulator().url
+
+
+def test_importing_the_emulator_does_not_import_aiohttp() -> None:
+    import subprocess
+
+    code = "import pennylane_qstore.emulator, sys; sys.exit('aiohttp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

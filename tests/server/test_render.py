@@ -1,0 +1,86 @@
+"""Jobs in IonQ's JSON, over a life from submission to results."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from support.emulator_wire import Wire, single
+
+from pennylane_qstore.emulator import VirtualClock
+
+JOB_KEYS = {
+    "id", "status", "type", "backend", "dry_run", "submitter_id", "project_id", "parent_job_id",
+    "child_job_ids", "session_id", "metadata", "name", "submitted_at", "started_at", "completed_at",
+    "predicted_wait_time_ms", "predicted_execution_duration_ms", "execution_duration_ms", "failure",
+    "settings", "stats", "output", "results",
+}  # fmt: skip
+
+
+def test_a_job_from_post_to_result(wire: Wire) -> None:
+    answer = wire("POST", "/jobs", single(metadata={"k": "v"}, name="a job"))
+    assert answer.status == 201
+    assert answer.json == {"id": answer.json["id"], "status": "submitted", "session_id": None}
+    job = wire.done(answer.json["id"])
+    assert set(job) >= JOB_KEYS
+    assert (job["status"], job["name"], job["metadata"]) == ("completed", "a job", {"k": "v"})
+    assert job["noise"] == {"model": "ideal"}
+    assert job["stats"]["gate_counts"] == {"1q": 1, "2q": 1}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", job["completed_at"])
+    url = job["results"]["probabilities"]["url"]
+    assert url == f"/v0.4/jobs/{job['id']}/results/probabilities"
+    assert wire("GET", url).json == pytest.approx({"0": 0.5, "3": 0.5})
+    for entry in ("ionq.result.probabilities.json.v1", "probabilities"):
+        found = wire("GET", f"/jobs/{job['id']}/artifacts/{entry}")
+        assert found.json == pytest.approx({"0": 0.5, "3": 0.5})
+    assert wire("GET", f"/jobs/{job['id']}/results/histogram").status == 404
+    assert [(r.method, r.path) for r in wire.emulator.requests[:2]] == [
+        ("POST", "/v0.4/jobs"),
+        ("GET", f"/v0.4/jobs/{job['id']}"),
+    ]
+
+
+def test_a_multi_circuit_job_keeps_the_order_of_its_circuits(wire: Wire) -> None:
+    circuits = [
+        {"name": f"c{k}", "circuit": [{"gate": "rx", "target": 0, "rotation": 0.1 * k}]}
+        for k in range(60)
+    ]
+    job = wire.done(wire.submit_many(circuits))
+    children = job["child_job_ids"]
+    assert children == sorted(children)
+    assert all(re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab].*", c) for c in children)
+    url = job["results"]["probabilities"]["url"]
+    assert url.endswith("/results/probabilities/aggregated")
+    aggregate = wire("GET", url).json
+    assert list(aggregate) == children
+    assert aggregate == wire("GET", f"/jobs/{job['id']}/artifacts/probabilities-aggregate").json
+    child = wire.job(children[7])
+    assert (child["parent_job_id"], child["name"]) == (job["id"], "c7")
+    assert set(child) >= JOB_KEYS
+    assert wire.probabilities(children[7]) == aggregate[children[7]]
+    listed = wire("GET", f"/jobs?parent_job_id={job['id']}&limit=20").json
+    names = [j["name"] for j in listed["jobs"]]
+    while listed["next"] is not None:
+        path = f"/jobs?parent_job_id={job['id']}&limit=20&next={listed['next']}"
+        listed = wire("GET", path).json
+        names += [j["name"] for j in listed["jobs"]]
+    assert names == [f"c{k}" for k in range(60)]
+    assert wire("GET", f"/jobs/{job['id']}/results/probabilities").status == 404
+
+
+def test_life_cycle_on_a_virtual_clock(serve: Callable[..., Wire]) -> None:
+    clock = VirtualClock()
+    profile = {"verify_s": 1.0, "queue_s": 3600.0, "execution_s": 10.0}
+    wire = serve(clock=clock, profile=profile)
+    job_id = wire.submit(backend="qpu.forte-1", shots=200)
+    seen = [wire.job(job_id)]
+    for seconds in (1, 1800, 1800, 10):
+        clock.advance(seconds)
+        seen.append(wire.job(job_id))
+    assert [j["status"] for j in seen] == ["submitted", "ready", "ready", "started", "completed"]
+    waits = [j["predicted_wait_time_ms"] for j in seen]
+    assert waits == [3_601_000, 3_600_000, 1_800_000, 0, None]
+    assert [j["results"] is None for j in seen] == [True] * 4 + [False]
+    assert seen[-1]["execution_duration_ms"] >= 10_000
+    assert sum(wire("GET", f"/jobs/{job_id}/results/histogram").json.values()) == 200
