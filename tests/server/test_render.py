@@ -7,8 +7,11 @@ from collections.abc import Callable
 
 import pytest
 from support.emulator_wire import Wire, single
+from support.stub_service import StubJob
 
 from pennylane_qstore.emulator import VirtualClock
+from pennylane_qstore.server.render import ARTIFACTS, job_json
+from pennylane_qstore.server.service import Failure
 
 JOB_KEYS = {
     "id", "status", "type", "backend", "dry_run", "submitter_id", "project_id", "parent_job_id",
@@ -84,3 +87,50 @@ def test_life_cycle_on_a_virtual_clock(serve: Callable[..., Wire]) -> None:
     assert [j["results"] is None for j in seen] == [True] * 4 + [False]
     assert seen[-1]["execution_duration_ms"] >= 10_000
     assert sum(wire("GET", f"/jobs/{job_id}/results/histogram").json.values()) == 200
+
+
+def test_times_that_have_not_come_are_null() -> None:
+    shown = job_json(StubJob(state="submitted", sampled=None), now=0.5)
+    assert shown["started_at"] is shown["completed_at"] is shown["results"] is None
+    assert shown["predicted_wait_time_ms"] == 1500
+    assert shown["output"] == {}
+    done = job_json(StubJob(), now=9.0)
+    assert done["started_at"] == "1970-01-01T00:00:02.000Z"
+    assert done["completed_at"] == "1970-01-01T00:00:05.000Z"
+    assert (done["execution_duration_ms"], done["predicted_wait_time_ms"]) == (3000, None)
+
+
+def test_children_have_ids_and_names_of_their_own() -> None:
+    job = StubJob(type="ionq.multi-circuit.v1", name="all", child_ids=["a"])
+    parent, child = job_json(job, 9.0), job_json(job, 9.0, child=0)
+    assert (parent["id"], parent["name"], parent["child_job_ids"]) == ("job", "all", ["a"])
+    assert parent["results"]["probabilities"]["url"].endswith(
+        "/job/results/probabilities/aggregated"
+    )
+    assert (child["id"], child["type"], child["name"]) == ("a", "ionq.circuit.v1", "c")
+    assert (child["parent_job_id"], child["child_job_ids"]) == ("job", None)
+    assert child["results"]["probabilities"]["url"] == "/v0.4/jobs/a/results/probabilities"
+    assert job_json(job, 9.0, child=0, named=False)["name"] is None
+    assert "child_job_ids" not in job_json(job, 9.0, listed=True)
+
+
+def test_only_counts_have_histograms_and_shots() -> None:
+    exact, sampled = (job_json(StubJob(sampled=s), 9.0)["results"] for s in (False, True))
+    assert "histogram" not in exact
+    assert sampled["shots"] == {"url": "/v0.4/jobs/job/results/shots"}
+    assert {name for name in sampled if name.startswith("ionq.")} == {
+        ARTIFACTS[kind + version]
+        for kind in ("probabilities", "histogram", "shots")
+        for version in ("", "-v2")
+    }
+
+
+def test_money_and_failures_are_shown_where_they_belong() -> None:
+    qpu = job_json(StubJob(backend="qpu.forte-1"), 9.0)
+    assert qpu["stats"]["billed_quantum_compute_time_us"] == 7
+    assert "noise" not in qpu
+    failed = job_json(StubJob(state="failed", failure=Failure("Code", "message")), 9.0)
+    assert failed["failure"] == {"code": "Code", "message": "message", "error": "message"}
+    assert failed["results"] is None
+    number = job_json(StubJob(outcome={"value": 1.5}), 9.0)
+    assert number["results"] == {"value": 1.5}
