@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from pennylane_qstore.errors import AmbiguousSubmission, JobCanceled, LedgerError, QStoreError
 from pennylane_qstore.ionq.account import AccountCalls
-from pennylane_qstore.ionq.base_client import BASE_URL, URL_VARIABLE
+from pennylane_qstore.ionq.base_client import BASE_URL, URL_VARIABLE, blocking
 from pennylane_qstore.ionq.http.blocking import BlockingCall, ProgressQueue
 from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.jobs.call import (
@@ -132,7 +132,7 @@ class IonQClient(AccountCalls):
     ) -> list[Submission]:
         """Bring everything that the ledger holds open for this service to an end.
 
-        Jobs in flight are waited for and their results stored; jobs whose answer was lost are
+        Jobs in flight are waited for and their results stored; jobs whose response was lost are
         looked for. Nothing is sent again.
 
         Args:
@@ -149,20 +149,29 @@ class IonQClient(AccountCalls):
         BlockingCall(self._resume_all(rows, max_wait_s, events), events).wait()
         return [self.ledger.get(row.id) for row in rows]
 
-    def reconcile(self) -> list[Submission]:
-        """Look for the jobs of lost answers, without waiting for them, and for missing bills.
+    @blocking
+    async def reconcile(self) -> list[Submission]:
+        """Look for the jobs of lost responses, without waiting for them, and for missing bills.
 
         Returns:
             The rows looked for, as they stand afterwards.
         """
-        rows = self._rows(UNSENT_STATES)
+        ledger, submitter = self.ledger, self._submitter()
+        unsent = await ledger.off_loop(self._rows, UNSENT_STATES)
+        for row in unsent:
+            try:
+                await submitter.adopt(row, None, self._traffic)
+            except AmbiguousSubmission as error:
+                logger.warning("Submission %d: %s", row.id, error)
+        ended = (State.DONE, State.CONSUMED, State.FAILED, State.CANCELED)
         unpriced = [
             row
-            for row in self._rows((State.DONE, State.CONSUMED, State.FAILED, State.CANCELED))
+            for row in await ledger.off_loop(self._rows, ended)
             if row.billed_usd is None and row.job_id is not None and row.backend.startswith("qpu")
         ]
-        self.call(self._reconcile_all(rows, unpriced))
-        return [self.ledger.get(row.id) for row in (*rows, *unpriced)]
+        for row in unpriced:
+            await record_cost(self._api(), ledger, row, row.job_id or "", self._traffic)
+        return [await ledger.off_loop(ledger.get, row.id) for row in (*unsent, *unpriced)]
 
     def cancel(self, job_ids: Sequence[str]) -> dict[str, str]:
         """Cancel the jobs that have not ended; of those that have, the results are stored.
@@ -228,14 +237,3 @@ class IonQClient(AccountCalls):
                 logger.warning("Submission %d: %s", row.id, end)
             elif isinstance(end, BaseException):
                 raise end
-
-    async def _reconcile_all(self, rows: list[Submission], unpriced: list[Submission]) -> None:
-        submitter = self._submitter()
-        for row in rows:
-            try:
-                await submitter.adopt(row, None, self._traffic)
-            except AmbiguousSubmission as error:
-                logger.warning("Submission %d: %s", row.id, error)
-        for row in unpriced:
-            if row.job_id is not None:
-                await record_cost(self._api(), self.ledger, row, row.job_id, self._traffic)

@@ -14,7 +14,7 @@ import orjson
 
 from pennylane_qstore.errors import InvalidResponse, ServiceError
 from pennylane_qstore.ionq.http.requester import Requester
-from pennylane_qstore.ionq.http.retry import Outcome, ResponseLost, classify
+from pennylane_qstore.ionq.http.retry import ResponseLost, is_refusal
 from pennylane_qstore.ionq.http.transport import Traffic
 from pennylane_qstore.ionq.messages.responses import (
     JobPage,
@@ -75,17 +75,16 @@ class Api(Requester):
         """
         await self.pacer.wait()
         response = await self.transport.request("POST", "/jobs", traffic, body=body, before=before)
-        outcome = classify(response.status)
-        if outcome is Outcome.DONE:
+        if 200 <= response.status < 300:
             try:
                 job_id = parse_created(response.body)
             except InvalidResponse as error:
                 raise ResponseLost(str(error)) from None
             self.quota.give()
             return job_id
-        if outcome is Outcome.THROTTLED:
+        if response.status == 429:
             raise Throttled(self.retry_after_s(response), self.error(response, "POST /jobs"))
-        if outcome is Outcome.REJECTED:
+        if is_refusal(response.status):
             raise self.error(response, "POST /jobs")
         raise ResponseLost(f"status {response.status}")
 

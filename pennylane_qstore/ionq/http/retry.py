@@ -1,8 +1,8 @@
 """Outcomes of requests, and the policy by which they are sent again.
 
 A POST that creates a job may be repeated only where it surely created none: IonQ has no
-idempotency key. So its outcome is *not sent*, *rejected*, *throttled* or *ambiguous*; after the
-last, the submitter looks for the job instead of sending again. Reads repeat freely. Delays, the
+idempotency key. So a POST was *not sent*, *refused*, *throttled*, or its response is *lost*; after
+the last, the submitter looks for the job instead of sending again. Reads repeat freely. Delays, the
 quota and their numbers follow the standard retry mode of AWS's SDKs, revision of 2026.
 """
 
@@ -15,18 +15,8 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from enum import Enum
 
 from pennylane_qstore.validation import check_count, check_number
-
-
-class Outcome(Enum):
-    """Outcome of a POST that creates a job, by the status of its response."""
-
-    DONE = "done"
-    REJECTED = "rejected"
-    THROTTLED = "throttled"
-    AMBIGUOUS = "ambiguous"
 
 
 class NotSent(Exception):  # noqa: N818  (internal)
@@ -163,19 +153,13 @@ class Pacer:
         self._free_at = max(self._free_at, self.clock.monotonic() + delay_s)
 
 
-def classify(status: int) -> Outcome:
-    """Return the outcome of a POST that creates a job, by its status.
+def is_refusal(status: int) -> bool:
+    """Return True where a response promises that the request created nothing.
 
-    A 502 or 503 may come from a gateway behind which the job was created all the same; 408
-    and 409 too. Only a plain client error promises that there is no job.
+    A 502 or 503 may come from a gateway behind which a job was created all the same; 408 and
+    409 too. Only a plain client error is a promise.
     """
-    if 200 <= status < 300:
-        return Outcome.DONE
-    if status == 429:
-        return Outcome.THROTTLED
-    if 400 <= status < 500 and status not in (408, 409):
-        return Outcome.REJECTED
-    return Outcome.AMBIGUOUS
+    return 400 <= status < 500 and status not in (408, 409)
 
 
 def is_transient(status: int) -> bool:

@@ -68,7 +68,6 @@ class JobState:
     started_at: float | None = None
     completed_at: float | None = None
     predicted_wait_ms: float | None = None
-    predicted_execution_ms: float | None = None
     failure_code: str | None = None
     failure_message: str | None = None
     dry_run: bool = False
@@ -183,7 +182,6 @@ def parse_job(data: bytes | Mapping[str, Any]) -> JobState:
         started_at=_epoch(job.get("started_at")),
         completed_at=_epoch(job.get("completed_at")),
         predicted_wait_ms=parse_number(job.get("predicted_wait_time_ms")),
-        predicted_execution_ms=parse_number(job.get("predicted_execution_duration_ms")),
         failure_code=_text(failure.get("code")),
         failure_message=_text(failure.get("message")) or _text(failure.get("error")),
         dry_run=job.get("dry_run") is True,

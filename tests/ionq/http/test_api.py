@@ -104,7 +104,9 @@ def test_an_accepted_job_without_a_readable_id_is_lost_and_not_sent_again(canned
     assert len(canned.sent) == 1
 
 
-@pytest.mark.parametrize("status", [307, 408, 409, 500, 502, 503, 504, 524])
+@pytest.mark.parametrize(
+    "status", [301, 302, 307, 308, 408, 409, 500, 502, 503, 504, *range(520, 530)]
+)
 def test_a_post_whose_outcome_is_open_is_lost_and_not_sent_again(canned, status):
     canned.add("POST", "/jobs", b'{"message": "oh"}', status=status, repeat=True)
     with pytest.raises(ResponseLost, match=str(status)):
@@ -115,8 +117,9 @@ def test_a_post_whose_outcome_is_open_is_lost_and_not_sent_again(canned, status)
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, ServiceError), (401, AuthenticationError), (403, AuthenticationError),
-        (404, ServiceError), (413, ServiceError), (422, ServiceError),
+        (400, ServiceError), (401, AuthenticationError), (402, ServiceError),
+        (403, AuthenticationError), (404, ServiceError), (405, ServiceError),
+        (413, ServiceError), (415, ServiceError), (422, ServiceError),
     ],
 )  # fmt: skip
 def test_a_refused_post_says_why_and_by_which_request(canned, status, kind):
