@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from support.circuits import distribution, run, tapes, zero
 
 from pennylane_qstore import IonQNativeGateCompiler
-from pennylane_qstore.backends import BACKENDS
-from pennylane_qstore.errors import CompileError, ConfigurationError
+from pennylane_qstore.errors import CompileError
 from pennylane_qstore.native.transform import compile_native
 
 families = pytest.mark.parametrize("family", ["ms", "zz"])
@@ -67,21 +66,6 @@ def test_words_may_share_one_basis_qubit_by_qubit():
     assert outcomes(circuit) == pytest.approx([1, 0, 0, 0])
     hamiltonian = qml.expval(qml.X(0) + 0.5 * qml.Y(1))
     IonQNativeGateCompiler().compile(qml.tape.QuantumScript([qml.Hadamard(0)], [hamiltonian]))
-
-
-@pytest.mark.parametrize(
-    ("measurements", "message"),
-    [
-        ([qml.expval(qml.X(0)), qml.expval(qml.Z(0))], "wire 0 both in the X and in the Z"),
-        ([qml.expval(qml.X(0)), qml.probs(wires=[0, 1])], "wire 0 both in the X and in the Z"),
-        ([qml.expval(qml.Hermitian(np.eye(2), 0))], "not made of Pauli words"),
-        ([qml.state()], "cannot be measured on a machine"),
-    ],
-)
-def test_measurements_that_do_not_fit_one_circuit_are_refused(measurements, message):
-    tape = qml.tape.QuantumScript([qml.Hadamard(0), qml.CNOT([0, 1])], measurements)
-    with pytest.raises(CompileError, match=message):
-        IonQNativeGateCompiler().compile(tape)
 
 
 def test_a_broadcast_tape_is_refused():
@@ -233,77 +217,6 @@ def test_a_dictionary_compiles_to_a_dictionary_with_the_same_outcomes(family):
 
     want = exact(tape_from_json(circuit))
     assert np.allclose(got, want, atol=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("gate", "message"),
-    [
-        ({"gate": "warp", "target": 0}, "warp.*unknown"),
-        ({"gate": "h"}, "needs 1 target"),
-        ({"gate": "h", "target": 5}, "qubit 5; allowed are 0 to 1"),
-        ({"gate": "rx", "target": 0}, 'needs a "rotation"'),
-        ({"gate": "cnot", "target": 0}, 'needs a "control"'),
-        ({"gate": "cnot", "control": 0, "target": 0}, "twice"),
-        ({"gate": "ms", "targets": [0, 1]}, "lacks its phases"),
-        ({"gate": "ms", "targets": [0, 1], "phases": 0.1}, "lacks its phases"),
-        ({"gate": "ms", "targets": [0, 1], "phases": [0.1, 0.2, 0.3]}, "needs 2 phases, not 3"),
-        ({"gate": "gpi", "target": 0, "phase": None}, "lacks its phase"),
-        ({"gate": "gpi", "target": 0, "phase": "x"}, "'x', which is no number"),
-        ({"gate": "gpi", "target": 0, "phase": 0.1, "control": 1}, "takes no controls"),
-        ({"gate": "zz", "targets": [0], "angle": 0.1}, "needs 2 targets, not 1"),
-    ],
-)
-def test_a_bad_gate_in_a_dictionary_is_named(gate, message):
-    with pytest.raises(CompileError, match=message):
-        IonQNativeGateCompiler().compile_circuit({"qubits": 2, "circuit": [gate]})
-
-
-@pytest.mark.parametrize("circuit", [{"circuit": []}, {"qubits": 1, "circuit": "h"}, None, [], 5])
-def test_a_circuit_that_is_none_is_refused(circuit):
-    with pytest.raises(CompileError, match="qubits"):
-        IonQNativeGateCompiler().compile_circuit(circuit)
-
-
-def test_one_wire_may_stand_by_itself_or_in_a_list():
-    alone = {"gate": "x", "target": 0, "control": 1}
-    listed = {"gate": "x", "targets": [0], "controls": [], "control": 1}
-    mixed = {"gate": "x", "targets": 0, "controls": np.array([1])}
-    compiler = IonQNativeGateCompiler()
-    made = [compiler.compile_circuit({"qubits": 2, "circuit": [g]}) for g in (alone, listed, mixed)]
-    assert made[0] == made[1] == made[2]
-    assert len(made[0]["circuit"]) == 3
-
-
-def test_duration_and_fidelity_follow_published_figures():
-    tape = qml.tape.QuantumScript([qml.RX(0.3, 0), qml.IsingXX(0.5, [0, 1]), qml.RX(0.4, 2)])
-    circuit = IonQNativeGateCompiler("ms", absorb=False).compile(tape)
-    backend = BACKENDS["qpu.aria-1"]
-    timing, fidelity = backend.timing, backend.fidelity
-    assert circuit.n_2q == 1
-    path = timing.reset_s + timing.two_qubit_s + 2 * timing.one_qubit_s + timing.readout_s
-    assert circuit.duration(backend) == pytest.approx(path)
-    want = fidelity.one_qubit**circuit.n_1q * fidelity.two_qubit * fidelity.spam**3
-    assert circuit.fidelity_estimate(backend) == pytest.approx(want)
-    assert circuit.duration("qpu.aria-1") == circuit.duration(backend)
-    assert circuit.fidelity_estimate("qpu.aria-1") == circuit.fidelity_estimate(backend)
-
-
-@pytest.mark.parametrize(
-    ("backend", "message"),
-    [
-        ("simulator", "No .* is published"),
-        (BACKENDS["simulator"], "No .* is published"),
-        ("forte-1", "Did you mean 'qpu.forte-1'"),
-        ("qpu.forte-1", "no gate 'ms', only gpi, gpi2, zz; compile with two_qubit='zz'"),
-        (None, "None is no backend"),
-    ],
-)
-def test_a_backend_that_cannot_be_told_anything_about_is_refused(backend, message):
-    tape = qml.tape.QuantumScript([qml.IsingXX(0.5, [0, 1])])
-    circuit = IonQNativeGateCompiler("ms", absorb=False).compile(tape)
-    for method in (circuit.duration, circuit.fidelity_estimate):
-        with pytest.raises(ConfigurationError, match=message):
-            method(backend)
 
 
 @families

@@ -1,14 +1,11 @@
 """Every compiled circuit equals its tape, at every row of a template."""
 
-import itertools
-
 import numpy as np
 import pennylane as qml
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.circuits import (
-    EVERY,
     SPECIAL,
     distribution,
     marginal,
@@ -21,7 +18,6 @@ from support.circuits import (
 )
 
 from pennylane_qstore import IonQNativeGateCompiler
-from pennylane_qstore.errors import CompileError
 from pennylane_qstore.gateset import NATIVE
 from pennylane_qstore.native.compiler import affine_program, compile_program
 from pennylane_qstore.native.frontend.program import bind_constants
@@ -166,90 +162,6 @@ def test_binding_equals_a_fresh_compile(family, made):
         for batch in (bound, fresh)
     )
     assert np.abs(one - other).max() < 1e-9
-
-
-@pytest.mark.parametrize("name", sorted(EVERY))
-def test_equal_keys_and_parameters_mean_equal_circuits(name):
-    """All variants of an operation on all orders of its wires, by key and parameters."""
-    needed, count, made = EVERY[name]
-    wires = {i: i for i in range(needed)}
-    values = [0.3, 0.7, -1.1, 2.0, 0.4, 1.3][:count]
-    found = {}
-    for order in itertools.islice(itertools.permutations(range(needed)), 12):
-        for variant in range(16):
-            tape = qml.tape.QuantumScript([made(values, list(order), variant)])
-            (piece,) = extract_structure(tape, wires)
-            kind = piece.key, piece.parameters.tobytes()
-            found.setdefault(kind, []).append(unitary_of(tape, needed))
-    assert found
-    for first, *others in found.values():
-        for other in others:
-            assert abs(abs(np.vdot(first, other)) / len(first) - 1) < 1e-9
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        (qml.CNOT([0, 1]), qml.CNOT([1, 0])),
-        (qml.PauliRot(0.3, "XY", [0, 1]), qml.PauliRot(0.3, "XZ", [0, 1])),
-        (
-            qml.AngleEmbedding([0.1, 0.2], [0, 1], rotation="Y"),
-            qml.AngleEmbedding([0.1, 0.2], [0, 1], rotation="Z"),
-        ),
-        (
-            qml.StronglyEntanglingLayers(np.ones((2, 3, 3)), range(3), ranges=[1, 1]),
-            qml.StronglyEntanglingLayers(np.ones((2, 3, 3)), range(3), ranges=[1, 2]),
-        ),
-        (qml.QubitUnitary(np.eye(2), 0), qml.QubitUnitary(np.diag([1, -1]), 0)),
-        (qml.adjoint(qml.S(0)), qml.S(0)),
-        (
-            qml.ctrl(qml.RX(0.1, 0), control=[1, 2]),
-            qml.ctrl(qml.RX(0.1, 0), control=[1, 2], control_values=[0, 1]),
-        ),
-    ],
-)
-def test_different_structures_have_different_keys(one, other):
-    wires = {0: 0, 1: 1, 2: 2}
-    keys = [extract_structure(qml.tape.QuantumScript([op]), wires)[0].key for op in (one, other)]
-    assert keys[0] != keys[1]
-
-
-def test_parameters_are_no_part_of_the_key():
-    wires = {0: 0, 1: 1}
-    tapes_ = [qml.tape.QuantumScript([qml.RX(x, 0), qml.CRY(x + 1, [0, 1])]) for x in (0.1, 0.2)]
-    assert extract_structure(tapes_[0], wires)[0].key == extract_structure(tapes_[1], wires)[0].key
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_parameter_that_is_not_finite_is_named(bad):
-    with pytest.raises(CompileError, match=r"RY on wires \[1\].*not finite"):
-        IonQNativeGateCompiler().compile(qml.tape.QuantumScript([qml.RX(0.1, 0), qml.RY(bad, 1)]))
-
-
-def test_an_operation_without_decomposition_is_named():
-    class Odd(qml.operation.Operation):
-        num_wires = 1
-
-    with pytest.raises(CompileError, match=r"Odd on wires \[0\] is not supported"):
-        IonQNativeGateCompiler().compile(qml.tape.QuantumScript([Odd(wires=0)]))
-
-
-@pytest.mark.parametrize(
-    "op",
-    [
-        qml.QubitUnitary(np.ones((2, 2)), "a"),
-        qml.QubitUnitary(np.ones((8, 8)), ["a", "b", "c"]),
-        qml.QubitUnitary(np.full((2, 2), np.nan), "a"),
-        qml.ControlledQubitUnitary(np.ones((2, 2)), ["b", "a"]),
-        qml.adjoint(qml.ctrl(qml.QubitUnitary(np.ones((2, 2)), "a"), ["b", "c"])),
-        qml.DiagonalQubitUnitary([1, 2], "a"),
-        qml.ctrl(qml.DiagonalQubitUnitary([1, 0], "a"), "b"),
-    ],
-    ids=str,
-)
-def test_a_matrix_that_is_not_unitary_is_refused(op):
-    with pytest.raises(CompileError, match=r"Unitary on wires \['a'.*is not unitary"):
-        IonQNativeGateCompiler().compile(qml.tape.QuantumScript([op]))
 
 
 @families

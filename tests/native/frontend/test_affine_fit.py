@@ -1,0 +1,95 @@
+"""Programs of structures: affine angles are fitted exactly, others are found out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pennylane as qml
+import pytest
+
+from pennylane_qstore.errors import CompileError
+from pennylane_qstore.native.frontend.affine_fit import NotAffine, program_of
+from pennylane_qstore.native.frontend.decompose import ELEMENTARY
+from pennylane_qstore.native.frontend.program import Affine
+from pennylane_qstore.native.frontend.structure import expand_by_value, extract_structure
+
+WIRES = {i: i for i in range(3)}
+
+
+def structured(*ops):
+    return extract_structure(qml.tape.QuantumScript(ops), WIRES)[0]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda v: qml.StronglyEntanglingLayers(np.reshape(v[:9], (1, 3, 3)), range(3)),
+        lambda v: qml.CRot(*v[:3], wires=[2, 0]),
+        lambda v: qml.ctrl(qml.RX(v[0], 0), control=[1, 2]),
+        lambda v: qml.adjoint(qml.PauliRot(v[0], "XYZ", range(3))),
+        lambda v: qml.SimplifiedTwoDesign(v[:3], np.reshape(v[3:7], (1, 2, 2)), range(3)),
+        lambda v: qml.OrbitalRotation(v[0], [0, 1, 2, 3]),
+    ],
+)
+def test_the_program_agrees_with_the_decomposition_at_other_parameters(make):
+    rng = np.random.default_rng(3)
+    wires = {i: i for i in range(4)}
+    ones, values = np.ones(12), rng.uniform(-3, 3, 12)
+    (piece,) = extract_structure(qml.tape.QuantumScript([make(ones)]), wires)
+    (other,) = extract_structure(qml.tape.QuantumScript([make(values)]), wires)
+    assert other.key == piece.key
+    program = program_of(piece, wires)
+    assert all(gate.name in {kind.__name__ for kind in ELEMENTARY} for gate in program.gates)
+    ops = [
+        getattr(qml, gate.name)(
+            *(float(angle.at(other.parameters)[0]) for angle in gate.angles), wires=gate.wires
+        )
+        for gate in program.gates
+    ]
+    got = qml.matrix(qml.tape.QuantumScript(ops), wire_order=range(4))
+    want = qml.matrix(make(values), wire_order=range(4))
+    assert abs(np.vdot(got, want)) / 16 == pytest.approx(1, abs=1e-9)
+
+
+def test_rational_factors_are_exact():
+    program = program_of(structured(qml.CRot(0.1, 0.2, 0.3, wires=[0, 1])), WIRES)
+    factors = {abs(factor) for gate in program.gates for a in gate.angles for _, factor in a.terms}
+    assert factors <= {0.5, 1.0}
+
+
+def test_angles_that_are_products_of_parameters_are_found_out_and_expanded_by_value():
+    piece = structured(qml.IQPEmbedding([0.3, 0.7, -0.2], range(3)))
+    with pytest.raises(NotAffine, match="IQPEmbedding"):
+        program_of(piece, WIRES)
+    (expanded,) = expand_by_value(piece, WIRES)
+    angles = [a for gate in program_of(expanded, WIRES).gates for a in gate.angles]
+    assert all(a.terms and a.const == 0 for a in angles)
+
+
+def test_rows_with_one_decomposition_each_are_expanded_one_by_one():
+    states = np.array([[1, 0, 0, 0], [0.5, 0.5, 0.5, -0.5]])
+    parts = extract_structure(
+        qml.tape.QuantumScript([qml.StatePrep(states, wires=[0, 1])]), {0: 0, 1: 1}
+    )
+    assert len(parts) in (1, 2)
+    assert all(part.batched for part in parts)
+    assert sum(len(part.parameters) for part in parts) == 2
+
+
+def test_constants_take_no_parameters():
+    program = program_of(structured(qml.QFT(range(3)), qml.RX(0.2, 1)), WIRES)
+    assert program.parameters == 1
+    *constants, last = program.gates
+    assert all(angle.terms == () for gate in constants for angle in gate.angles)
+    assert last.angles == (Affine(((0, 1.0),)),)
+
+
+def test_a_fixed_matrix_is_part_of_the_program():
+    matrix = qml.RY.compute_matrix(0.3)
+    (gate,) = program_of(structured(qml.QubitUnitary(matrix, 1)), WIRES).gates
+    assert gate.name == "QubitUnitary"
+    assert np.array_equal(gate.matrix, matrix)
+
+
+def test_different_batches_in_one_tape_are_refused():
+    with pytest.raises(CompileError, match="different batches: 2 and 3"):
+        structured(qml.RX([0.1, 0.2], 0), qml.RX([0.1, 0.2, 0.3], 1))
