@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, Protocol
 
@@ -194,6 +195,48 @@ class ProgressBar(Callback):
         """Close the bar."""
         if self._bar is not None:
             self._bar.close()
+
+
+class Observers:
+    """Everybody who watches a run: its callbacks, then the bar.
+
+    Args:
+        run: that is watched.
+        callbacks: callbacks, or functions called with the record of each step.
+        bar: told after the callbacks.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        callbacks: Sequence[Callback | Callable[[StepRecord], None]],
+        bar: ProgressBar,
+    ) -> None:
+        self._run, self._bar = run, bar
+        self.callbacks = [c if isinstance(c, Callback) else StepFunction(c) for c in callbacks]
+
+    def notify(self, event: str, *about: Any) -> None:
+        """Call a method of all.
+
+        Args:
+            event: name of the method.
+            *about: its arguments after the run.
+        """
+        for observer in (*self.callbacks, self._bar):
+            getattr(observer, event)(self._run, *about)
+
+    @contextmanager
+    def watching(self, steps: int) -> Iterator[None]:
+        """Tell all that the run starts and stops.
+
+        Args:
+            steps: number of the step that the run shall end with.
+        """
+        self.notify("on_start", steps)
+        try:
+            yield
+        finally:
+            self.notify("on_stop")
 
 
 def duration_text(seconds: float) -> str:

@@ -134,6 +134,8 @@ class Checkpoint:
         )  # of version 1: in a file of its own from the next save on
         if rows is None:
             rows = self._read_history(state.get("steps", 0))
+        else:
+            state["steps"] = len(rows)
         return state, [StepRecord(**row) for row in rows]
 
     def _append(self, records: Sequence[StepRecord]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,6 +44,70 @@ class MiniBatches:
         order = np.random.default_rng([self.seed, self.epoch(step)]).permutation(self.rows)
         start = (step - 1) % self.per_epoch * self.size
         return order[start : start + self.size]
+
+
+class RunData:
+    """Data of a run: rows to train on, in mini-batches, and rows to validate on.
+
+    Args:
+        data: arrays with one row per sample; None without data.
+        validation: like ``data``.
+        size: rows of a step; None for all.
+        drop_last: leave the short batch at an epoch's end out.
+        seed: of the shuffles; drawn if not given.
+
+    Raises:
+        ConfigurationError: arrays of several lengths, or a size that is not possible.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[Any] | None,
+        validation: Sequence[Any] | None,
+        size: int | None,
+        drop_last: bool,
+        seed: int | None,
+    ) -> None:
+        self.train = None if data is None else checked(data, "data")
+        self.validation = None if validation is None else checked(validation, "validation")
+        if self.train is None and size is not None:
+            raise ConfigurationError("batch_size= needs data=.")
+        self._size, self._drop_last, self._seed_given = size, drop_last, seed is not None
+        self._shuffle(secrets.randbits(32) if seed is None else seed)
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps of an epoch; without data, an epoch is a step."""
+        return 1 if self._batches is None else self._batches.per_epoch
+
+    def samples(self, step: int) -> tuple[tuple[Any, ...], int]:
+        """Return the rows of a step, and its epoch."""
+        if self._batches is None or self.train is None:
+            return (), step
+        rows = self._batches(step)
+        return tuple(part[rows] for part in self.train), self._batches.epoch(step)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that have to be the same when a run goes on."""
+        return {
+            "seed": self._seed,
+            "batch_size": self._size,
+            "drop_last": self._drop_last,
+            "data": digest(self.train),
+            "validation": digest(self.validation),
+        }
+
+    def take_seed(self, seed: int) -> None:
+        """Take over the seed of an earlier start, unless one was given."""
+        if not self._seed_given:
+            self._shuffle(seed)
+
+    def _shuffle(self, seed: int) -> None:
+        self._seed = seed
+        self._batches: MiniBatches | None = None
+        if self.train is not None:
+            rows = len(self.train[0])
+            self._batches = MiniBatches(rows, self._size, seed, drop_last=self._drop_last)
 
 
 def checked(data: Sequence[Any], name: str) -> tuple[Any, ...]:

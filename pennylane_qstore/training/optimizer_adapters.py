@@ -146,15 +146,21 @@ def adapt(objective: Objective, params: Any, optimizer: Any) -> OptimizerAdapter
 
     Args:
         objective: function that is minimised.
-        params: trained values: arrays, a tuple of them, or a torch module.
+        params: trained values: arrays, a tuple of them; None for a model that is a torch module
+            and so its own parameters.
         optimizer: with ``step_and_cost``, as PennyLane's have it, or a torch one.
 
     Returns:
         The adapter.
 
     Raises:
-        ConfigurationError: the optimizer is of neither kind.
+        ConfigurationError: the optimizer is of neither kind, or a torch module has no loss.
     """
+    if params is None and hasattr(objective.model, "parameters"):
+        if objective.loss is None:
+            raise ConfigurationError("A torch module needs a loss= of its outputs.")
+        params, loss, metrics = objective.model, objective.loss, objective.metrics
+        objective = Objective(lambda module, *inputs: module(*inputs), loss, metrics)
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(optimizer, torch.optim.Optimizer):
         return TorchAdapter(objective, params, optimizer)

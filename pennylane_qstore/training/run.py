@@ -5,21 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pennylane_qstore.errors import BudgetExceeded, ConfigurationError
 from pennylane_qstore.training import checkpoint as files
-from pennylane_qstore.training.callbacks import Callback, ProgressBar, StepFunction
+from pennylane_qstore.training.callbacks import Callback, Observers, ProgressBar
 from pennylane_qstore.training.devices import Devices
 from pennylane_qstore.training.history import StepRecord, table
-from pennylane_qstore.training.minibatches import MiniBatches, checked, digest
-from pennylane_qstore.training.optimizer_adapters import Objective, OptimizerAdapter, adapt
+from pennylane_qstore.training.minibatches import RunData, checked, digest
+from pennylane_qstore.training.optimizer_adapters import Objective, adapt
+from pennylane_qstore.training.run_state import RunState, check_settings, read_checkpoint
 from pennylane_qstore.training.stopping import EarlyStopping, Interrupt
 from pennylane_qstore.validation import check_count
 
@@ -106,35 +105,35 @@ class TrainingRun:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.name = name
-        self.run_id = f"{name}-{secrets.token_hex(4)}"
-        """Name of the run in the ledger."""
         self.history: list[StepRecord] = []
         self.stopped: str | None = None
         """Why it stopped: steps, patience, budget, interrupt or callback."""
-        self._adapter = _adapter(model, params, optimizer, loss, metrics or {})
+        self._adapter = adapt(Objective(model, loss, metrics or {}), params, optimizer)
         self._devices = Devices.of(model, device)
-        self._data = None if data is None else checked(data, "data")
-        self._validation = None if validation is None else checked(validation, "validation")
+        self._data = RunData(data, validation, batch_size, drop_last, seed)
         self._validate_every = check_count("validate_every", validate_every)
         watched = "loss" if validation is None else "val_loss"
         self._stopping = EarlyStopping(watched, patience, min_delta)
         self._budget_usd = budget_usd
         self._files = None if checkpoint is None else files.Checkpoint(Path(checkpoint))
         self._resume, self._clock = resume, clock
-        self._batch_size, self._drop_last = batch_size, drop_last
-        self._seed = secrets.randbits(32) if seed is None else seed
-        self._seed_given = seed is not None
-        self._batches = self._make_batches()
-        self._callbacks = [c if isinstance(c, Callback) else StepFunction(c) for c in callbacks]
-        self._bar, self._interrupt = ProgressBar(progress), Interrupt()
-        self._begun = self._opened = self._asked_to_stop = False
-        self._best_params: Any = None
+        self._observers = Observers(self, callbacks, ProgressBar(progress))
+        self._interrupt = Interrupt()
+        self._state = RunState(
+            name, self._adapter, self._devices, self._stopping, self._observers.callbacks
+        )
+        self._opened = self._asked_to_stop = False
         self._saved: dict[str, Any] = {}
         self._saved_steps = 0
 
     def __repr__(self) -> str:
         loss = f", loss {self.history[-1].loss:.4g}" if self.history else ""
         return f"<TrainingRun {self.name!r}: {self.step} steps{loss}>"
+
+    @property
+    def run_id(self) -> str:
+        """Name of the run in the ledger."""
+        return self._state.run_id
 
     @property
     def params(self) -> Any:
@@ -149,7 +148,8 @@ class TrainingRun:
     @property
     def best_params(self) -> Any:
         """The parameters after the step of :attr:`best`; a ``state_dict`` of a torch module."""
-        return None if self._best_params is None else files.decode(self._best_params)
+        params = self._state.best_params
+        return None if params is None else files.decode(params)
 
     @property
     def optimizer(self) -> Any:
@@ -195,13 +195,13 @@ class TrainingRun:
         self._asked_to_stop = self._interrupt.requested = False
         self.stopped = None
         self._devices.restore(self._saved["devices"])  # others may have used them meanwhile
-        with self._attached(), self._observed(total), self._interrupt.handled():
+        with self._attached(), self._observers.watching(total), self._interrupt.handled():
             self._begin()
             while (reason := self._reason(total)) is None:
                 try:
                     with self._undone_on_error():
                         record = self._step()
-                        self._notify("on_step", record)
+                        self._observers.notify("on_step", record)
                 except BudgetExceeded as error:
                     logger.warning("The run stops after step %d: %s", self.step, error)
                     reason = "budget"
@@ -223,7 +223,7 @@ class TrainingRun:
             ``loss`` and the metrics, by name.
         """
         self._open()
-        batch = (self._data or ()) if data is None else checked(data, "data")
+        batch = (self._data.train or ()) if data is None else checked(data, "data")
         point = self._adapter.state_dict()["params"] if params is None else files.encode(params)
         about = hashlib.sha256(f"{digest(batch)} {json.dumps(point)}".encode()).hexdigest()[:16]
         with self._devices.isolated(), self._attached(about):
@@ -232,7 +232,7 @@ class TrainingRun:
 
     def cost_of(self, step: int) -> Callable[..., Any]:
         """Return the objective on the samples of a step, as a function of the parameters."""
-        objective, (batch, _) = self._adapter.objective, self._samples(step)
+        objective, (batch, _) = self._adapter.objective, self._data.samples(step)
         return lambda *args: objective.value(objective.outputs(args, batch), batch)
 
     def table(self) -> dict[str, list[float]]:
@@ -243,23 +243,21 @@ class TrainingRun:
         """End the run after the step it is in."""
         self._asked_to_stop = True
 
-    # ------------------------------------------------------------------ steps
-
     def _begin(self) -> None:
-        if self._begun:
+        if self._state.begun:
             return
         with self._undone_on_error():
-            self._notify("on_begin")
-            self._begun = True
+            self._observers.notify("on_begin")
+            self._state.begun = True
         self._save()
 
     def _step(self) -> StepRecord:
         step, before, start = self.step + 1, self._devices.counts(), self._clock()
-        batch, epoch = self._samples(step)
+        batch, epoch = self._data.samples(step)
         evaluation = self._adapter.step(batch)
         metrics = dict(evaluation.metrics)
-        if self._validation is not None and step % self._validate_every == 0:
-            validation = self._adapter.evaluate(self._validation)
+        if self._data.validation is not None and step % self._validate_every == 0:
+            validation = self._adapter.evaluate(self._data.validation)
             metrics["val_loss"] = validation.loss
             metrics.update({f"val_{name}": value for name, value in validation.metrics.items()})
         seconds = self._clock() - start
@@ -271,15 +269,8 @@ class TrainingRun:
         )  # fmt: skip
         self.history.append(record)
         if self._stopping.improves(record):
-            self._best_params = self._adapter.state_dict()["params"]
+            self._state.best_params = self._adapter.state_dict()["params"]
         return record
-
-    def _samples(self, step: int) -> tuple[tuple[Any, ...], int]:
-        """Return the data of a step, and its epoch."""
-        if self._batches is None or self._data is None:
-            return (), step
-        rows = self._batches(step)
-        return tuple(part[rows] for part in self._data), self._batches.epoch(step)
 
     def _reason(self, total: int) -> str | None:
         """Return why the run is over; None while it is not."""
@@ -294,122 +285,52 @@ class TrainingRun:
     def _total(self, steps: int | None, epochs: int | None) -> int:
         if (steps is None) == (epochs is None):
             raise ConfigurationError("train() needs steps=, or epochs=, and not both.")
-        per_epoch = 1 if self._batches is None else self._batches.per_epoch
-        return check_count("steps", steps if steps is not None else (epochs or 0) * per_epoch)
-
-    def _make_batches(self) -> MiniBatches | None:
-        if self._data is None:
-            if self._batch_size is not None:
-                raise ConfigurationError("batch_size= needs data=.")
-            return None
-        rows = len(self._data[0])
-        return MiniBatches(rows, self._batch_size, self._seed, drop_last=self._drop_last)
-
-    # ------------------------------------------------------------------ state
+        wanted = steps if steps is not None else (epochs or 0) * self._data.per_epoch
+        return check_count("steps", wanted)
 
     def _open(self) -> None:
         """Read the checkpoint, or write the first one before anything is sent."""
         if self._opened:
             return
+        self._state.settings = self._settings()
         if self._files is not None:
-            if self._files.path.exists():
-                self._go_on(self._files)
+            if (saved := read_checkpoint(self._files, self._resume)) is not None:
+                self._go_on(self._files, *saved)
             self._devices.check_sizes()
         self._save()
         self._opened = True
 
-    def _go_on(self, checkpoint: files.Checkpoint) -> None:
-        """Take over a checkpoint of the same run, if that is wanted."""
-        shown = repr(str(checkpoint.path))
-        if self._resume is None:
-            raise ConfigurationError(
-                f"{shown} is the checkpoint of a run. resume=True goes on with it, resume=False "
-                "starts anew and replaces it."
-            )
-        if not self._resume:
-            return
-        state, history = checkpoint.load()
-        missing = [name for name in self._state() if name not in state]
-        if missing:
-            raise ConfigurationError(
-                f"{shown} is no checkpoint of a run: it has no {', '.join(missing)}."
-            )
-        mine, saved = self._settings, state["settings"]
-        if not self._seed_given:
-            mine["seed"] = self._seed = saved["seed"]
-            self._batches = self._make_batches()
-        other = [name for name, value in mine.items() if saved.get(name) != value]
-        if other:
-            differences = "; ".join(f"{n}: {saved.get(n)!r} there, {mine[n]!r} here" for n in other)
-            raise ConfigurationError(
-                f"{shown} is the checkpoint of another run ({differences}). Go on with the same "
-                "program, data and seed, or start anew with another file or resume=False."
-            )
+    def _go_on(
+        self, checkpoint: files.Checkpoint, saved: dict[str, Any], history: list[StepRecord]
+    ) -> None:
+        """Take over the checkpoint of the same run."""
+        self._data.take_seed(saved["settings"]["seed"])
+        self._state.settings = self._settings()
+        check_settings(checkpoint, saved["settings"], self._state.settings)
         self.history = history
         try:
-            self._restore(state)
+            self._state.restore(saved, history)
         except ConfigurationError as error:
             raise ConfigurationError(
-                f"{shown} is the checkpoint of another run, or one planned for other steps. {error}"
+                f"{str(checkpoint.path)!r} is the checkpoint of another run, or one planned for "
+                f"other steps. {error}"
             ) from error
         logger.info("Run %s goes on after step %d.", self.run_id, self.step)
 
     def _save(self) -> None:
-        self._saved, self._saved_steps = self._state(), self.step
+        self._saved, self._saved_steps = self._state.capture(), self.step
         if self._files is not None:
             self._files.save(self._saved, self.history)
 
-    def _state(self) -> dict[str, Any]:
-        """Return the values that a step changes, beside the history."""
-        return {
-            "run": self.run_id,
-            "settings": self._settings,
-            "begun": self._begun,
-            "adapter": self._adapter.state_dict(),
-            "best": None if self.best is None else self.best.step,
-            "best_params": self._best_params,
-            "random": files.random_states(),
-            "devices": self._devices.state(),
-            "callbacks": {
-                name: files.encode(callback.state_dict())
-                for name, callback in self._with_state().items()
-            },
-        }
-
-    def _restore(self, state: Mapping[str, Any]) -> None:
-        self.run_id, self._begun = state["run"], state["begun"]
-        self._adapter.load_state_dict(state["adapter"])
-        best = state["best"]
-        self._stopping.best = None if best is None else self.history[best - 1]
-        self._best_params = state["best_params"]
-        files.set_random_states(state["random"])
-        self._devices.restore(state["devices"])
-        for name, callback in self._with_state().items():
-            if name in state["callbacks"]:
-                callback.load_state_dict(files.decode(state["callbacks"][name]))
-
-    @cached_property
     def _settings(self) -> dict[str, Any]:
-        """The settings that have to be the same when a run goes on."""
+        """Return the settings that have to be the same when a run goes on."""
         return {
             "name": self.name,
-            "seed": self._seed,
-            "batch_size": self._batch_size,
-            "drop_last": self._drop_last,
-            "data": digest(self._data),
-            "validation": digest(self._validation),
+            **self._data.settings(),
             "validate_every": self._validate_every,
             "optimizer": type(self.optimizer).__name__,
             "devices": self._devices.described,
         }
-
-    def _with_state(self) -> dict[str, Any]:
-        """Return the callbacks that are kept, by a name that another start gives them too."""
-        kept: dict[str, Any] = {}
-        for callback in self._callbacks:
-            if hasattr(callback, "state_dict"):
-                kept[f"{type(callback).__name__} {len(kept)}"] = callback
-        return kept
 
     @contextmanager
     def _undone_on_error(self) -> Iterator[None]:
@@ -418,45 +339,14 @@ class TrainingRun:
             yield
         except BaseException:
             del self.history[self._saved_steps :]
-            self._restore(self._saved)
+            self._state.restore(self._saved, self.history)
             raise
-
-    # ------------------------------------------------------------------ observers
 
     def _attached(self, part: str = "") -> Any:
         """Let the devices' jobs belong to the run, and report to it, while they execute."""
         return self._devices.attach(
             self.run_id,
             self._budget_usd,
-            lambda progress: self._notify("on_wait", progress),
+            lambda progress: self._observers.notify("on_wait", progress),
             part,
         )
-
-    @contextmanager
-    def _observed(self, total: int) -> Iterator[None]:
-        self._notify("on_start", total)
-        try:
-            yield
-        finally:
-            self._notify("on_stop")
-
-    def _notify(self, event: str, *about: Any) -> None:
-        for observer in (*self._callbacks, self._bar):
-            getattr(observer, event)(self, *about)
-
-
-def _adapter(
-    model: Any,
-    params: Any,
-    optimizer: Any,
-    loss: Callable[..., Any] | None,
-    metrics: Mapping[str, Callable[..., Any]],
-) -> OptimizerAdapter:
-    """Return the adapter of a run; a torch module is its own parameters."""
-    if params is not None or not hasattr(model, "parameters"):
-        return adapt(Objective(model, loss, metrics), params, optimizer)
-    if loss is None:
-        raise ConfigurationError("A torch module needs a loss= of its outputs.")
-    return adapt(
-        Objective(lambda module, *inputs: module(*inputs), loss, metrics), model, optimizer
-    )

@@ -5,41 +5,34 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pennylane as qml
 from numpy.typing import ArrayLike, NDArray
 
 from pennylane_qstore import validation as checks
-from pennylane_qstore.deferral.operands import real
-from pennylane_qstore.deferral.scope import evaluate
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.parameters import (
-    Arrays,
-    Parameters,
-    as_loss,
-    check_scalar,
-    from_plain,
-    to_plain,
-    without_graphs,
-)
+from pennylane_qstore.training.checkpoint import generator
+from pennylane_qstore.training.constraints import Constraints
+from pennylane_qstore.training.evaluation import MODES, Evaluator, Mode
+from pennylane_qstore.training.optimizer_state import ResumableOptimizer, plain_rng_state
+from pennylane_qstore.training.parameters import Arrays, Parameters, as_loss, from_plain, to_plain
 
 logger = logging.getLogger(__name__)
 
 Objective = Callable[..., Any]
-Mode = Literal["deferred", "tasks", "serial"]
-
-_STATE_VERSION = 1
 
 
-class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
+class SPSAOptimizer(ResumableOptimizer, qml.SPSAOptimizer):  # type: ignore[misc]
     r"""Simultaneous perturbation stochastic approximation; one request a step.
 
-    A drop-in for :class:`qml.SPSAOptimizer <pennylane.SPSAOptimizer>` with the same gain
-    sequences :math:`a_k = a / (A + k)^\alpha` and :math:`c_k = c / k^\gamma`. The
-    perturbed evaluations of a step, and the forward value of ``step_and_cost``, run as
+    J. C. Spall, IEEE Trans. Automat. Contr. 37, 332 (1992); the gain sequences
+    :math:`a_k = a / (A + k)^\alpha` and :math:`c_k = c / k^\gamma`, and their exponents, are those
+    of Spall, IEEE Trans. Aerosp. Electron. Syst. 34, 817 (1998). A drop-in for
+    :class:`qml.SPSAOptimizer <pennylane.SPSAOptimizer>`, which has the same.
+
+    The perturbed evaluations of a step, and the forward value of ``step_and_cost``, run as
     cooperative tasks with deferred results: however the objective calls its circuits, they
     travel in one batch unless one of them depends on another's result.
 
@@ -114,15 +107,12 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
             A=number("A", A, least=0, optional=True),
             a=number("a", a, above=0, optional=True),
         )
-        checks.check_one_of("mode", mode, ("deferred", "tasks", "serial"))
-        usable = projection is None or callable(projection)
-        checks.check("projection", projection, usable, "a function, or None")
+        checks.check_one_of("mode", mode, MODES)
         history_length = checks.check_count("history_length", history_length, least=2)
         self.resamplings = checks.check_count("resamplings", resamplings)
         self.blocking = checks.check_flag("blocking", blocking)
         self.allowed_increase = number("allowed_increase", allowed_increase, optional=True)
-        self.bounds = None if bounds is None else checks.check_bounds(bounds)
-        self.projection = projection
+        self.constraints = Constraints(bounds, projection)
         self.max_norm = number("max_norm", max_norm, above=0, optional=True)
         self.argnums = None if argnums is None else checks.check_positions(argnums)
         self.mode = mode
@@ -151,6 +141,11 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
     def step_and_cost(self, objective_fn: Objective, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         """Update the trainable arguments; see :meth:`step`.
 
+        Args:
+            objective_fn: returns one real number.
+            *args: its arguments.
+            **kwargs: further arguments, never trained.
+
         Returns:
             The new arguments and the objective's value before the step. It comes from the
             same batch.
@@ -163,24 +158,34 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
     ) -> tuple[NDArray[np.float64], ...]:
         """Approximate the gradient, in one batch.
 
+        Args:
+            objective_fn: returns one real number.
+            args: its arguments.
+            kwargs: further arguments, never trained.
+
         Returns:
             One array per trainable array, of its shape.
         """
-        return tuple(self._gradient(objective_fn, self._parameters(args), kwargs, False)[0])
+        evaluator = Evaluator(objective_fn, kwargs, self.mode)
+        return tuple(self._gradient(evaluator, self._parameters(args), False)[0])
 
     def apply_grad(self, grad: Sequence[ArrayLike], args: tuple[Any, ...]) -> list[Any]:
         """Move the trainable arguments against a gradient and back within bounds.
 
+        Args:
+            grad: one array per trainable array, of its shape.
+            args: the objective's arguments.
+
         Returns:
             The new arguments.
         """
-        self.ak = self.a / (self.A + self.k) ** self.alpha
+        self.ak = self._step_size()
         parameters = self._parameters(args)
         new = [
-            self._clipped(value - self.ak * np.asarray(g, dtype=np.float64))
+            self.constraints.clip(value - self.ak * np.asarray(g, dtype=np.float64))
             for value, g in zip(parameters.values, grad, strict=True)
         ]
-        return self._projected(parameters, new)
+        return self.constraints.project(parameters, new)
 
     def calibrate(
         self,
@@ -193,7 +198,7 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
         """Choose ``a`` so that the first step changes each parameter by ``first_step``.
 
         On average, that is, over random perturbations at ``args``; all in one batch of
-        ``2 * samples`` evaluations.
+        ``2 * samples`` evaluations. As in Kandala et al., Nature 549, 242 (2017), supplement.
 
         Args:
             objective_fn: the objective that will be trained.
@@ -208,28 +213,26 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
         first_step = checks.check_number("first_step", first_step, above=0)
         samples = checks.check_count("samples", samples)
         parameters = self._parameters(args)
+        evaluator = Evaluator(objective_fn, kwargs, self.mode)
         before = self._rng.bit_generator.state
         try:
-            deltas = [self._delta(parameters) for _ in range(samples)]
-            losses, _ = self._evaluate(objective_fn, parameters, kwargs, deltas, self.c, False)
-            slopes = [
-                np.abs(self._slope(plus - minus, v, self.c * d)).ravel()
-                for delta, (plus, minus) in zip(deltas, losses, strict=True)
-                for v, d in zip(parameters.values, delta, strict=True)
-            ]
+            estimates, _ = self._estimates(evaluator, parameters, samples, self.c, False)
+            sizes = [np.abs(slope).ravel() for estimate in estimates for slope in estimate]
         except BaseException:
             self._rng.bit_generator.state = before
             raise
-        slope = float(np.mean(np.concatenate(slopes)))
-        if slope == 0:
+        mean = float(np.mean(np.concatenate(sizes)))
+        if mean == 0:
             logger.warning("The objective is flat at the start; a stays %g.", self.a)
         else:
-            self.a = first_step / slope * (self.A + 1) ** self.alpha
-            self.ak = self.a / (self.A + self.k) ** self.alpha
+            self.a = first_step / mean * (self.A + 1) ** self.alpha
+            self.ak = self._step_size()
         return float(self.a)
 
     def averaged(self, *args: Any) -> Any:
-        """The mean of the last iterates, in the form of ``args``.
+        """Return the mean of the last iterates, in the form of ``args``.
+
+        Averaging of iterates: Polyak and Juditsky, SIAM J. Control Optim. 30, 838 (1992).
 
         Args:
             *args: the arguments that :meth:`step` returned last.
@@ -246,59 +249,19 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
         ]
         return _unwrapped(parameters.rebuild(mean))
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that a continued run depends on; plain Python, ready for JSON."""
-        return {
-            "version": _STATE_VERSION,
-            "settings": self._settings(),
-            **{name: getattr(self, name) for name in _NUMBERS},
-            "rng": _plain_chance(self._rng.bit_generator.state),
-            "losses": list(self._losses),
-            "iterates": [[to_plain(leaf) for leaf in leaves] for leaves in self._iterates],
-        }
+    # ------------------------------------------------------------------ gains and directions
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue where :meth:`state_dict` was taken, bit for bit.
+    def _step_size(self) -> float:
+        """Return the gain a_k of the current step."""
+        return float(self.a / (self.A + self.k) ** self.alpha)
 
-        Raises:
-            ConfigurationError: the state is of another version or of other settings.
-        """
-        version = state.get("version") if isinstance(state, Mapping) else None
-        if version != _STATE_VERSION:
-            raise ConfigurationError(
-                f"The optimizer state has version {version!r}; "
-                f"this release reads version {_STATE_VERSION}."
-            )
-        try:
-            saved, mine = dict(state["settings"]), self._settings()
-            if saved != mine:
-                differ = {k: mine.get(k) for k in (*mine, *saved) if saved.get(k) != mine.get(k)}
-                raise ConfigurationError(
-                    f"The optimizer state was saved with {saved}, but this optimizer has "
-                    f"{differ}; make it with the settings that were saved."
-                )
-            self._restore(state)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, ConfigurationError):
-                raise
-            raise ConfigurationError(
-                f"The optimizer state is damaged ({type(error).__name__}: {error}); the optimizer "
-                "is as it was."
-            ) from error
+    def _perturbation_size(self) -> float:
+        """Return the gain c_k of the current step."""
+        return float(self.c / self.k**self.gamma)
 
-    def _restore(self, state: Mapping[str, Any]) -> None:
-        """Take over a state of the same settings, all of it or nothing."""
-        kept = {
-            **{name: state[name] for name in _NUMBERS},
-            "_rng": _generator(state["rng"]),
-            "_losses": deque(state["losses"], maxlen=self._losses.maxlen),
-            "_iterates": deque(
-                ([from_plain(leaf) for leaf in leaves] for leaves in state["iterates"]),
-                maxlen=self._iterates.maxlen,
-            ),
-        }
-        for name, value in kept.items():
-            setattr(self, name, value)
+    def _direction(self, parameters: Parameters) -> Arrays:
+        """Return a random sign for every parameter."""
+        return [self._rng.choice((-1.0, 1.0), size=v.shape) for v in parameters.values]
 
     # ------------------------------------------------------------------ one step
 
@@ -309,15 +272,15 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
         kwargs: Mapping[str, Any],
         forward: bool,
     ) -> tuple[list[Any], Any]:
+        """Return the new arguments, and the value before the step (None unless ``forward``)."""
+        evaluator = Evaluator(objective_fn, kwargs, self.mode)
         before = self._rng.bit_generator.state, self.ak
         try:
             parameters = self._parameters(args)
-            grad, value = self._gradient(objective_fn, parameters, kwargs, forward or self.blocking)
+            grad, value = self._gradient(evaluator, parameters, forward or self.blocking)
             new = self.apply_grad(grad, args)
             if self.blocking:
-                new = self._accepted(
-                    objective_fn, list(parameters.args), as_loss(value), new, kwargs
-                )
+                new = self._accepted(evaluator, list(parameters.args), as_loss(value), new)
         except BaseException:
             self._rng.bit_generator.state, self.ak = before
             raise
@@ -327,143 +290,100 @@ class SPSAOptimizer(qml.SPSAOptimizer):  # type: ignore[misc]
         return new, value
 
     def _gradient(
-        self,
-        objective_fn: Objective,
-        parameters: Parameters,
-        kwargs: Mapping[str, Any],
-        forward: bool,
+        self, evaluator: Evaluator, parameters: Parameters, forward: bool
     ) -> tuple[Arrays, Any]:
-        ck = self.c / self.k**self.gamma
-        deltas = [self._delta(parameters) for _ in range(self.resamplings)]
-        losses, value = self._evaluate(objective_fn, parameters, kwargs, deltas, ck, forward)
+        """Return the mean of the step's estimates, shortened, and the value before the step."""
+        estimates, value = self._estimates(
+            evaluator, parameters, self.resamplings, self._perturbation_size(), forward
+        )
         grad = [np.zeros_like(v) for v in parameters.values]
-        for delta, (plus, minus) in zip(deltas, losses, strict=True):
-            for g, d, v in zip(grad, delta, parameters.values, strict=True):
-                g += self._slope(plus - minus, v, ck * d) / len(deltas)
-        return self._shortened(grad), value
+        for estimate in estimates:
+            for total, slope in zip(grad, estimate, strict=True):
+                total += slope / len(estimates)
+        if self.max_norm is not None:
+            norm = float(np.sqrt(sum(float(np.sum(g * g)) for g in grad)))
+            if norm > self.max_norm:
+                grad = [g * (self.max_norm / norm) for g in grad]
+        return grad, value
 
-    def _delta(self, parameters: Parameters) -> Arrays:
-        """A random sign for every parameter."""
-        return [self._rng.choice((-1.0, 1.0), size=v.shape) for v in parameters.values]
-
-    def _evaluate(
-        self,
-        objective_fn: Objective,
-        parameters: Parameters,
-        kwargs: Mapping[str, Any],
-        deltas: Sequence[Arrays],
-        ck: float,
-        forward: bool,
-    ) -> tuple[list[tuple[float, float]], Any]:
+    def _estimates(
+        self, evaluator: Evaluator, parameters: Parameters, count: int, ck: float, forward: bool
+    ) -> tuple[list[Arrays], Any]:
+        """Return estimates of the gradient, from a pair of points each, all in one batch."""
+        directions = [self._direction(parameters) for _ in range(count)]
         points = []
-        for delta in deltas:
+        for direction in directions:
             for sign in (ck, -ck):
-                moved = [v + sign * d for v, d in zip(parameters.values, delta, strict=True)]
-                points.append(parameters.rebuild([self._clipped(m) for m in moved]))
+                moved = [v + sign * d for v, d in zip(parameters.values, direction, strict=True)]
+                points.append(parameters.rebuild([self.constraints.clip(m) for m in moved]))
         if forward:
             points.append(list(parameters.args))
-        values = self._values(objective_fn, points, kwargs)
+        values = evaluator(points)
         losses = [as_loss(value) for value in values]
-        pairs = list(zip(losses[0 : 2 * len(deltas) : 2], losses[1::2], strict=False))
-        return pairs, values[-1] if forward else None
-
-    def _values(
-        self, objective_fn: Objective, points: Sequence[list[Any]], kwargs: Mapping[str, Any]
-    ) -> list[Any]:
-        def call(point: list[Any]) -> Any:
-            value = objective_fn(*without_graphs(point), **kwargs)
-            check_scalar(value)  # of a deferred value, before anything is sent
-            return value
-
-        if self.mode == "serial":
-            # One after another also where somebody collects: inside deferred().
-            return [real(call(point)) for point in points]
-        return evaluate(*(partial(call, point) for point in points), lazy=self.mode == "deferred")
+        estimates = [
+            [
+                self.constraints.slope(losses[2 * i] - losses[2 * i + 1], v, ck * d)
+                for v, d in zip(parameters.values, direction, strict=True)
+            ]
+            for i, direction in enumerate(directions)
+        ]
+        return estimates, values[-1] if forward else None
 
     def _accepted(
-        self,
-        objective_fn: Objective,
-        old: list[Any],
-        here: float,
-        new: list[Any],
-        kwargs: Mapping[str, Any],
+        self, evaluator: Evaluator, old: list[Any], old_loss: float, new: list[Any]
     ) -> list[Any]:
-        """The new arguments, or the old ones if the loss rose too much."""
-        there = as_loss(self._values(objective_fn, [new], kwargs)[0])
-        self._losses.append(here)
+        """Return the new arguments, or the old ones if the loss rose too much."""
+        new_loss = as_loss(evaluator([new])[0])
+        self._losses.append(old_loss)
         allowed = self.allowed_increase
         if allowed is None:
             allowed = 2.0 * float(np.std(self._losses))
-        if there <= here + allowed:
+        if new_loss <= old_loss + allowed:
             return new
         self.rejected += 1
         return old
 
-    def _slope(
-        self, difference: float, value: NDArray[np.float64], shift: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        if self.bounds is None:
-            return difference / (2 * shift)
-        # At a bound the points are nearer to each other than 2 c; on it, if it has no width,
-        # they are one.
-        gap = self._clipped(value + shift) - self._clipped(value - shift)
-        return np.divide(difference, gap, out=np.zeros_like(gap), where=gap != 0)
-
-    def _shortened(self, grad: Arrays) -> Arrays:
-        if self.max_norm is None:
-            return grad
-        norm = float(np.sqrt(sum(float(np.sum(g * g)) for g in grad)))
-        return [g * (self.max_norm / norm) for g in grad] if norm > self.max_norm else grad
-
-    def _clipped(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
-        if self.bounds is None:
-            return value
-        shapes = [bound.shape for bound in self.bounds]
-        checks.check(
-            "bounds",
-            self.bounds,
-            _fits(shapes, value.shape),
-            f"numbers, or arrays that broadcast to parameters of shape {value.shape}",
-        )
-        return np.clip(value, *self.bounds)
-
-    def _projected(self, parameters: Parameters, values: Arrays) -> list[Any]:
-        args = parameters.rebuild(values)
-        if self.projection is None:
-            return args
-        projected = self.projection(*args)
-        found = parameters.read([projected] if len(args) == 1 else projected)
-        if found is None or not all(np.all(np.isfinite(v)) for v in found):
-            raise ConfigurationError(
-                f"The projection returned {projected!r}; it has to return finite parameters of "
-                f"the form it was given: {_unwrapped(args)!r}."
-            )
-        return parameters.rebuild(found)
-
     def _parameters(self, args: tuple[Any, ...]) -> Parameters:
         return Parameters(args, self.argnums)
 
+    # ------------------------------------------------------------------ state
+
     def _settings(self) -> dict[str, Any]:
+        bounds = self.constraints.bounds
         return {
             "resamplings": self.resamplings,
             "blocking": self.blocking,
             "allowed_increase": self.allowed_increase,
             "history_length": self._losses.maxlen,
-            "bounds": None if self.bounds is None else [bound.tolist() for bound in self.bounds],
+            "bounds": None if bounds is None else [bound.tolist() for bound in bounds],
             "max_norm": self.max_norm,
             "average": self._iterates.maxlen,
             "argnums": None if self.argnums is None else list(self.argnums),
         }
 
+    def _capture(self) -> dict[str, Any]:
+        return {
+            **{name: getattr(self, name) for name in _NUMBERS},
+            "rng": plain_rng_state(self._rng.bit_generator.state),
+            "losses": list(self._losses),
+            "iterates": [[to_plain(leaf) for leaf in leaves] for leaves in self._iterates],
+        }
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        values = {
+            **{name: state[name] for name in _NUMBERS},
+            "_rng": generator(state["rng"]),
+            "_losses": deque(state["losses"], maxlen=self._losses.maxlen),
+            "_iterates": deque(
+                ([from_plain(leaf) for leaf in leaves] for leaves in state["iterates"]),
+                maxlen=self._iterates.maxlen,
+            ),
+        }
+        for name, value in values.items():
+            setattr(self, name, value)
+
 
 _NUMBERS = ("k", "a", "A", "c", "alpha", "gamma", "ak", "rejected")
-
-
-def _fits(shapes: Sequence[tuple[int, ...]], shape: tuple[int, ...]) -> bool:
-    try:
-        return np.broadcast_shapes(*shapes, shape) == shape
-    except ValueError:
-        return False
 
 
 def _average_length(average: float | None, maxiter: float | None) -> int:
@@ -480,15 +400,3 @@ def _average_length(average: float | None, maxiter: float | None) -> int:
 
 def _unwrapped(args: list[Any]) -> Any:
     return args[0] if len(args) == 1 else args
-
-
-def _plain_chance(state: Any) -> Any:
-    if isinstance(state, Mapping):
-        return {key: _plain_chance(value) for key, value in state.items()}
-    return state.tolist() if isinstance(state, np.ndarray) else state
-
-
-def _generator(state: Mapping[str, Any]) -> np.random.Generator:
-    bits = getattr(np.random, state["bit_generator"])()
-    bits.state = state
-    return np.random.Generator(bits)

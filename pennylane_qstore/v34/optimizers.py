@@ -64,19 +64,18 @@ class RuleOptimizer(SPSAOptimizer):
         """
         slopes = [np.asarray(g, dtype=np.float64) for g in grad]
         self.last_gradient_norm = float(np.sqrt(sum(float(np.sum(g * g)) for g in slopes)))
-        self.ak = self.a / (self.A + self.k) ** self.alpha
+        self.ak = self._step_size()
         rate = self.ak if self.rule == "spsa" else self.learning_rate
         parameters = self._parameters(args)
         new = [
-            self._clipped(value * (1.0 - rate * self.weight_decay) - rate * direction)
+            self.constraints.clip(value * (1.0 - rate * self.weight_decay) - rate * direction)
             for value, direction in zip(parameters.values, self._directions(slopes), strict=True)
         ]
-        return self._projected(parameters, new)
+        return self.constraints.project(parameters, new)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state of :meth:`SPSAOptimizer.state_dict`, with the moments of the rule."""
+    def _capture(self) -> dict[str, Any]:
         moments = [[to_plain(m) for m in kind] for kind in self._moments]
-        return {**super().state_dict(), "moments": moments}
+        return {**super()._capture(), "moments": moments}
 
     def _step(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
         before = self._moments

@@ -320,7 +320,7 @@ def test_a_job_in_flight_is_adopted_and_the_failed_step_repeated_exactly(tmp_pat
             run.train(4)
         assert run.step == 2
         assert emulator.billed_jobs == 3
-        run._callbacks = [Callback()]
+        run._observers.callbacks[:] = [Callback()]
         run.train(3)
         assert emulator.billed_jobs == 3  # the third was found, not sent again
         rest = make(device=device(), checkpoint=tmp_path / "a", resume=True).train(4)

@@ -1,0 +1,143 @@
+"""State of a training run: captured after every step, restored after a failure or a restart."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.training import checkpoint as files
+from pennylane_qstore.training.callbacks import Callback
+from pennylane_qstore.training.devices import Devices
+from pennylane_qstore.training.history import StepRecord
+from pennylane_qstore.training.optimizer_adapters import OptimizerAdapter
+from pennylane_qstore.training.stopping import EarlyStopping
+
+_PARTS = (
+    *("run", "settings", "begun", "adapter", "best", "best_params", "random", "devices"),
+    *("callbacks", "steps"),
+)
+
+
+class RunState:
+    """The values that a step changes, beside the history.
+
+    Args:
+        name: of the run.
+        adapter: parameters and optimizer.
+        devices: their random states and places in the ledger.
+        stopping: the best step.
+        callbacks: those that have a ``state_dict`` are kept.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        adapter: OptimizerAdapter,
+        devices: Devices,
+        stopping: EarlyStopping,
+        callbacks: Sequence[Callback],
+    ) -> None:
+        self.run_id = f"{name}-{secrets.token_hex(4)}"
+        self.begun = False
+        self.best_params: Any = None
+        self.settings: dict[str, Any] = {}
+        self._adapter, self._devices, self._stopping = adapter, devices, stopping
+        # Named so that another start of the program gives the same names.
+        kept = [c for c in callbacks if hasattr(c, "state_dict")]
+        self._callbacks: dict[str, Any] = {f"{type(c).__name__} {i}": c for i, c in enumerate(kept)}
+
+    def capture(self) -> dict[str, Any]:
+        """Return the values as they stand, ready for JSON."""
+        best = self._stopping.best
+        return {
+            "run": self.run_id,
+            "settings": self.settings,
+            "begun": self.begun,
+            "adapter": self._adapter.state_dict(),
+            "best": None if best is None else best.step,
+            "best_params": self.best_params,
+            "random": files.random_states(),
+            "devices": self._devices.state(),
+            "callbacks": {
+                name: files.encode(callback.state_dict())
+                for name, callback in self._callbacks.items()
+            },
+        }
+
+    def restore(self, saved: Mapping[str, Any], history: Sequence[StepRecord]) -> None:
+        """Go on from captured values.
+
+        Args:
+            saved: from :meth:`capture`.
+            history: the steps until then.
+
+        Raises:
+            ConfigurationError: they are of another optimizer.
+        """
+        self.run_id, self.begun = saved["run"], saved["begun"]
+        self._adapter.load_state_dict(saved["adapter"])
+        best = saved["best"]
+        self._stopping.best = None if best is None else history[best - 1]
+        self.best_params = saved["best_params"]
+        files.set_random_states(saved["random"])
+        self._devices.restore(saved["devices"])
+        for name, callback in self._callbacks.items():
+            if name in saved["callbacks"]:
+                callback.load_state_dict(files.decode(saved["callbacks"][name]))
+
+
+def read_checkpoint(
+    checkpoint: files.Checkpoint, resume: bool | None
+) -> tuple[dict[str, Any], list[StepRecord]] | None:
+    """Read the checkpoint of a run that shall go on.
+
+    Args:
+        checkpoint: its files.
+        resume: False for a new run in its place; None where this was not said.
+
+    Returns:
+        State and history; None if there is nothing to go on with.
+
+    Raises:
+        ConfigurationError: there is a checkpoint, but nobody said what to do with it; or it is
+            damaged.
+    """
+    if not checkpoint.path.exists() or resume is False:
+        return None
+    shown = repr(str(checkpoint.path))
+    if resume is None:
+        raise ConfigurationError(
+            f"{shown} is the checkpoint of a run. resume=True goes on with it, resume=False starts "
+            "anew and replaces it."
+        )
+    state, history = checkpoint.load()
+    missing = [name for name in _PARTS if name not in state]
+    if missing:
+        raise ConfigurationError(
+            f"{shown} is no checkpoint of a run: it has no {', '.join(missing)}."
+        )
+    return state, history
+
+
+def check_settings(
+    checkpoint: files.Checkpoint, saved: Mapping[str, Any], mine: Mapping[str, Any]
+) -> None:
+    """Refuse the checkpoint of a run with other settings.
+
+    Args:
+        checkpoint: for the message.
+        saved: settings in the checkpoint.
+        mine: settings of this run.
+
+    Raises:
+        ConfigurationError: they differ; the message names the differences.
+    """
+    other = [name for name, value in mine.items() if saved.get(name) != value]
+    if other:
+        differences = "; ".join(f"{n}: {saved.get(n)!r} there, {mine[n]!r} here" for n in other)
+        raise ConfigurationError(
+            f"{str(checkpoint.path)!r} is the checkpoint of another run ({differences}). Go on "
+            "with the same program, data and seed, or start anew with another file or resume=False."
+        )
