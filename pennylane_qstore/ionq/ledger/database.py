@@ -144,47 +144,9 @@ def _migrate(db: sqlite3.Connection, name: str) -> None:
 
 
 def _first_schema(db: sqlite3.Connection) -> None:
-    db.execute(
-        """CREATE TABLE submissions (
-            id INTEGER PRIMARY KEY AUTOINCREMENT,
-            token TEXT UNIQUE,
-            state TEXT NOT NULL,
-            service TEXT NOT NULL,
-            backend TEXT NOT NULL,
-            shots INTEGER NOT NULL,
-            circuits INTEGER NOT NULL,
-            qubits INTEGER NOT NULL,
-            payload_sha256 TEXT NOT NULL,
-            run TEXT,
-            step INTEGER,
-            chunk INTEGER,
-            attempt INTEGER NOT NULL,
-            part TEXT,
-            aggregation TEXT,
-            estimated_usd REAL,
-            billed_usd REAL,
-            job_id TEXT,
-            results BLOB,
-            failure TEXT,
-            owner TEXT,
-            lease_until REAL NOT NULL DEFAULT 0,
-            created_at REAL NOT NULL,
-            updated_at REAL NOT NULL,
-            UNIQUE (run, step, chunk, attempt)
-        )"""
-    )
-    db.execute("CREATE INDEX submissions_by_state ON submissions (state)")
-    db.execute("CREATE INDEX submissions_by_job ON submissions (job_id)")
-    db.execute(
-        """CREATE TABLE events (
-            seq INTEGER PRIMARY KEY AUTOINCREMENT,
-            submission INTEGER NOT NULL,
-            at REAL NOT NULL,
-            event TEXT NOT NULL,
-            detail TEXT
-        )"""
-    )
-    db.execute("CREATE INDEX events_by_submission ON events (submission)")
+    # Statement by statement: executescript would commit the migration's transaction.
+    for statement in Path(__file__).with_name("schema_1.sql").read_text().split(";"):
+        db.execute(statement)
 
 
 _MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_schema,)

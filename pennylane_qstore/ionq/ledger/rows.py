@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 import orjson
 
-COLUMNS = (
-    "id, token, state, service, backend, shots, circuits, qubits, payload_sha256, run, step, "
-    "chunk, attempt, part, aggregation, estimated_usd, billed_usd, job_id, results, failure, "
-    "owner, lease_until, created_at, updated_at"
-)
-"""Columns of a row, in the order of :class:`Submission`."""
+from pennylane_qstore.errors import LedgerError
+
+PART_MARK = "#"
+"""Between the name of a run and that of a part of it."""
 
 
 class State(StrEnum):
@@ -112,14 +110,42 @@ class Event(NamedTuple):
     detail: str | None
 
 
-def submission(row: tuple[Any, ...]) -> Submission:
-    """The submission in a row of ``COLUMNS``."""
-    (id_, token, state, service, backend, shots, circuits, qubits, sha, run, step, chunk, attempt,
-     part, aggregation, estimated, billed, job_id, results, failure, owner, lease, created,
-     updated) = row  # fmt: skip
-    return Submission(
-        id_, token, State(state), service, backend, shots, circuits, qubits, sha,
-        None if run is None else JobKey(run, step, chunk), attempt,
-        None if part is None else tuple(orjson.loads(part)), aggregation, estimated, billed,
-        job_id, results, failure, owner, lease or 0.0, created, updated,
-    )  # fmt: skip
+INTENT_COLUMNS = tuple(
+    field.name for field in fields(Intent) if field.name not in ("key", "part", "lease_s")
+)
+"""Columns that hold what an intent says, as it says it."""
+
+_KEY = JobKey._fields
+COLUMNS = tuple(
+    name for field in fields(Submission) for name in (_KEY if field.name == "key" else [field.name])
+)
+"""Columns of a row, in the order in which :func:`submission_of` expects them."""
+
+
+def submission_of(row: tuple[Any, ...]) -> Submission:
+    """Return the submission in a row of ``COLUMNS``."""
+    values = dict(zip(COLUMNS, row, strict=True))
+    run, step, chunk = (values.pop(name) for name in _KEY)
+    values["key"] = None if run is None else JobKey(run, step, chunk)
+    values["state"] = State(values["state"])
+    values["part"] = None if values["part"] is None else tuple(orjson.loads(values["part"]))
+    return Submission(**values)
+
+
+def part_of(run: str, part: str) -> str:
+    """Return the name of what a run does beside its steps; no part is the run itself.
+
+    Args:
+        run: name of the run.
+        part: name of the part, or ``""``.
+    """
+    return f"{run}{PART_MARK}{part}" if part else run
+
+
+def key_conflict(key: JobKey) -> LedgerError:
+    """Return the error for a key that the ledger has with another payload."""
+    return LedgerError(
+        f"Run {key.run!r}, step {key.step}, chunk {key.chunk} is in the ledger with another "
+        "payload: the run is not the same as before. Use a new run name, or the same program, "
+        "data and seed."
+    )

@@ -1,0 +1,134 @@
+"""One connection for all threads of a process: synced, rolled back, apart after a fork."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+
+import pytest
+from support.ledgers import intent
+
+from pennylane_qstore.errors import LedgerError
+from pennylane_qstore.ionq.ledger import database as ledger_file
+from pennylane_qstore.ionq.ledger.ledger import Ledger, State
+
+
+def test_intents_and_ids_are_synced_to_the_disk(path):
+    ledger = Ledger(path)
+    seen = []
+    ledger.connection.database.set_trace_callback(seen.append)
+    ((row, _),) = ledger.begin([intent()])
+    ledger.submitted(row.id, "j")
+    ledger.done(row.id, b"")
+    levels = [s for s in seen if "synchronous" in s or s == "BEGIN IMMEDIATE"]
+    assert levels == [
+        "PRAGMA synchronous=FULL",
+        "BEGIN IMMEDIATE",
+        "BEGIN IMMEDIATE",
+        "PRAGMA synchronous=NORMAL",
+        "BEGIN IMMEDIATE",
+    ]
+    assert ledger.connection.database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    ledger.close()
+
+
+def test_a_closed_ledger_opens_again(path):
+    ledger = Ledger(path)
+    ledger.close()
+    ledger.begin([intent()])
+    assert len(ledger.submissions()) == 1
+    ledger.close()
+
+
+def test_without_write_ahead_log_it_works_as_well(path, monkeypatch):
+    monkeypatch.setattr(ledger_file, "_mount_table", lambda: "server:/x / nfs rw 0 0")
+    ledger = Ledger(path)
+    ((row, _),) = ledger.begin([intent()])
+    ledger.submitted(row.id, "j")
+    assert ledger.connection.database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    assert ledger.get(row.id).job_id == "j"
+    ledger.close()
+
+
+def test_calls_from_the_loop_do_not_stall_it(path):
+    ledger = Ledger(path)
+
+    async def scenario():
+        import threading
+
+        mine = threading.get_ident()
+        theirs = await ledger.off_loop(threading.get_ident)
+        return mine != theirs
+
+    assert asyncio.run(scenario())
+    ledger.close()
+
+
+def test_a_transaction_that_fails_is_rolled_back(ledger):
+    ((row, _),) = ledger.begin([intent()])
+    with pytest.raises(LedgerError):
+        ledger.submitted(row.id, object())  # SQLite cannot store it
+    assert ledger.get(row.id).state is State.INTENT
+    ledger.submitted(row.id, "j")
+    assert ledger.get(row.id).state is State.SUBMITTED
+
+
+def test_a_commit_that_fails_leaves_the_ledger_to_everybody(path, monkeypatch):
+    # Without a write-ahead log, somebody who reads is in the way of a COMMIT.
+    monkeypatch.setattr(ledger_file, "_mount_table", lambda: "server:/x / nfs rw 0 0")
+    monkeypatch.setattr(ledger_file, "BUSY_S", 0.01)
+    ledger, other = Ledger(path), Ledger(path)
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM submissions").fetchall()
+    with pytest.raises(LedgerError, match="locked"):
+        ledger.begin([intent()])
+    reader.close()
+    assert ledger.submissions() == []
+    for one in (ledger, other):
+        one.begin([intent()])
+        one.close()
+
+
+def test_a_rollback_that_fails_hides_nothing_and_ends_with_its_connection(path):
+    class Broken(sqlite3.Connection):
+        def execute(self, sql, *values):
+            if sql in ("COMMIT", "ROLLBACK"):
+                raise sqlite3.OperationalError(f"no {sql}")
+            return super().execute(sql, *values)
+
+    ledger, other = Ledger(path), Ledger(path)
+    ledger.close()
+    ledger.connection.database = sqlite3.connect(
+        path, factory=Broken, isolation_level=None, check_same_thread=False
+    )
+    with pytest.raises(LedgerError, match="no COMMIT"):
+        ledger.begin([intent()])
+    for one in (ledger, other):
+        one.begin([intent()])
+    assert len(ledger.submissions()) == 2
+    ledger.close()
+    other.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_uses_connections_of_its_own(path):
+    ledger = Ledger(path)
+    memory = Ledger()
+    ((row, _),) = ledger.begin([intent()])
+    memory.begin([intent()])
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            ledger.submitted(row.id, "from-the-child")
+            code = 0 if len(memory.submissions()) == 0 else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert ledger.get(row.id).job_id == "from-the-child"
+    ledger.begin([intent()])
+    assert len(memory.submissions()) == 1
+    ledger.close()
+    memory.close()
