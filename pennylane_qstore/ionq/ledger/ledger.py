@@ -28,14 +28,12 @@ from typing import Any, TypeVar
 
 import orjson
 
-from pennylane_qstore.errors import LedgerError
 from pennylane_qstore.ionq.ledger.connection import LedgerConnection
 from pennylane_qstore.ionq.ledger.lease import is_alive, new_owner
+from pennylane_qstore.ionq.ledger.queries import LedgerQueries, no_such_row
 from pennylane_qstore.ionq.ledger.rows import (
-    COLUMNS,
     INTENT_COLUMNS,
     OPEN_STATES,
-    PART_MARK,
     UNSENT_STATES,
     Event,
     Intent,
@@ -44,7 +42,6 @@ from pennylane_qstore.ionq.ledger.rows import (
     Submission,
     key_conflict,
     part_of,
-    submission_of,
 )
 
 __all__ = [
@@ -59,7 +56,7 @@ _KEEP_KEYED_IN_MEMORY = 10_000
 _NO_LEASE: dict[str, Any] = {"owner": None, "lease_until": 0.0}
 
 
-class Ledger:
+class Ledger(LedgerQueries):
     """A ledger in a file, or in memory.
 
     Args:
@@ -80,11 +77,8 @@ class Ledger:
         observer: Callable[[str], None] | None = None,
     ) -> None:
         self.path = None if path is None else Path(path).expanduser().absolute()
+        super().__init__(LedgerConnection(self.path, observer))
         self._now = now
-        self.connection = LedgerConnection(self.path, observer)
-
-    def __repr__(self) -> str:
-        return repr(self.connection)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Ledger, (self.path,)
@@ -130,48 +124,80 @@ class Ledger:
             return [self._begin(db, intent) for intent in intents]
 
     def sending(self, row: int) -> None:
-        """The POST goes out only now: whoever looks for its job counts the time from here."""
+        """Note that the POST goes out only now: the time to look for its job counts from here."""
         with self.connection.changing("sending") as db:
             db.execute("UPDATE submissions SET updated_at = ? WHERE id = ?", (self._now(), row))
             self._log(db, row, "sending", None)
 
     def submitted(self, row: int, job_id: str) -> None:
-        """The job exists and has this id. Durable; gives the lease back."""
+        """Write down the id of a row's job, durably, and give the lease back.
+
+        Args:
+            row: its number.
+            job_id: IonQ's id.
+        """
         with self.connection.changing("submitted", durable=True) as db:
             self._set(db, row, State.SUBMITTED, job_id, job_id=job_id, **_NO_LEASE)
 
     def ambiguous(self, row: int, reason: str, owner: str | None = None) -> None:
-        """The answer to the POST was lost. Says nothing if ``owner`` lost the row to another."""
+        """Write down that the answer to the POST was lost.
+
+        Args:
+            row: its number.
+            reason: of the loss.
+            owner: holder of the lease; if another has the row meanwhile, nothing is written.
+        """
         with self.connection.changing("ambiguous") as db:
             if self._is_unsent(db, row, owner):
                 self._set(db, row, State.AMBIGUOUS, reason, failure=reason)
 
     def rejected(self, row: int, reason: str, owner: str | None = None) -> None:
-        """No job was created, surely. Gives the lease back.
+        """Write down that surely no job was created, and give the lease back.
 
-        Says nothing if the row has a job meanwhile, or if ``owner`` lost it to another.
+        Nothing is written if the row has a job meanwhile.
+
+        Args:
+            row: its number.
+            reason: of the refusal.
+            owner: holder of the lease; if another has the row meanwhile, nothing is written.
         """
         with self.connection.changing("rejected") as db:
             if self._is_unsent(db, row, owner):
                 self._set(db, row, State.REJECTED, reason, failure=reason, **_NO_LEASE)
 
     def done(self, row: int, results: bytes) -> None:
-        """All results are here (see ``collect.pack``)."""
+        """Store all results of a row.
+
+        Args:
+            row: its number.
+            results: packed (see :func:`pennylane_qstore.ionq.jobs.results.pack`).
+        """
         with self.connection.changing("done") as db:
             self._set(db, row, State.DONE, None, results=results, failure=None)
 
     def failed(self, row: int, failure: str, results: bytes | None = None) -> None:
-        """The job ended without all results; ``results`` are those that came."""
+        """Write down that the job ended without all results.
+
+        Args:
+            row: its number.
+            failure: code and message.
+            results: those that came, packed; ``None`` if none did.
+        """
         with self.connection.changing("failed") as db:
             self._set(db, row, State.FAILED, failure, failure=failure, results=results)
 
     def canceled(self, row: int, reason: str) -> None:
-        """The job was cancelled or deleted, or cannot be reached ever again."""
+        """Write down that the job was cancelled or deleted, or cannot be reached ever again.
+
+        Args:
+            row: its number.
+            reason: for the record.
+        """
         with self.connection.changing("canceled") as db:
             self._set(db, row, State.CANCELED, reason, failure=reason, **_NO_LEASE)
 
     def consumed(self, rows: Iterable[int]) -> None:
-        """The caller has the results of these rows; those that are done are consumed."""
+        """Write down that the caller has the results of these rows; only those done change."""
         with self.connection.changing("consumed") as db:
             for row in rows:
                 self._set(db, row, State.CONSUMED, None, only_from=State.DONE)
@@ -188,7 +214,12 @@ class Ledger:
                 )
 
     def duplicate(self, row: int, job_id: str) -> None:
-        """A second job carries the token of ``row``; it is recorded as one to be cancelled."""
+        """Record a second job with the token of a row, as one to be cancelled.
+
+        Args:
+            row: its number.
+            job_id: of the second job.
+        """
         with self.connection.changing("duplicate") as db:
             known = db.execute("SELECT 1 FROM submissions WHERE job_id = ?", (job_id,)).fetchone()
             if known is None:
@@ -203,13 +234,24 @@ class Ledger:
                 self._log(db, row, "duplicate", job_id)
 
     def billed(self, row: int, usd: float) -> None:
-        """What the job cost, in US dollars."""
+        """Write down the bill of a job.
+
+        Args:
+            row: its number.
+            usd: the bill, in US dollars.
+        """
         with self.connection.changing("billed") as db:
             db.execute("UPDATE submissions SET billed_usd = ? WHERE id = ?", (usd, row))
             self._log(db, row, "billed", f"{usd} USD")
 
     def note(self, row: int, event: str, detail: str | None = None) -> None:
-        """Append to the audit trail of a row."""
+        """Append to the audit trail of a row.
+
+        Args:
+            row: its number.
+            event: name of the event.
+            detail: anything more.
+        """
         with self.connection.changing(event) as db:
             self._log(db, row, event, detail)
 
@@ -218,16 +260,24 @@ class Ledger:
     def claim(self, row: int, owner: str, lease_s: float) -> bool:
         """Take, or prolong, the lease of a row.
 
+        Args:
+            row: its number.
+            owner: from :func:`new_owner`.
+            lease_s: time until others may take it, in seconds.
+
         Returns:
             Whether ``owner`` holds it now; ``False`` while another living owner does.
+
+        Raises:
+            LedgerError: there is no such row.
         """
         with self.connection.changing("claim") as db:
-            found = db.execute(
+            lease = db.execute(
                 "SELECT owner, lease_until FROM submissions WHERE id = ?", (row,)
             ).fetchone()
-            if found is None:
-                raise LedgerError(f"The ledger has no submission {row}.")
-            holder, until = found
+            if lease is None:
+                raise no_such_row(row)
+            holder, until = lease
             free = holder is None or holder == owner or until < self._now()
             if not free and is_alive(holder):
                 return False
@@ -238,67 +288,17 @@ class Ledger:
             return True
 
     def release(self, row: int, owner: str) -> None:
-        """Give a lease back."""
+        """Give a lease back.
+
+        Args:
+            row: its number.
+            owner: its holder; another's lease is left alone.
+        """
         with self.connection.changing("release") as db:
             db.execute(
                 "UPDATE submissions SET owner = NULL, lease_until = 0 WHERE id = ? AND owner = ?",
                 (row, owner),
             )
-
-    # ---- reading --------------------------------------------------------------------
-
-    def get(self, row: int) -> Submission:
-        """The row as it stands.
-
-        Raises:
-            LedgerError: there is none.
-        """
-        rows = self._select("WHERE id = ?", (row,))
-        if not rows:
-            raise LedgerError(f"The ledger has no submission {row}.")
-        return rows[0]
-
-    def history(self, key: JobKey) -> list[Submission]:
-        """All rows of a key, by attempt."""
-        return self._select("WHERE run = ? AND step = ? AND chunk = ? ORDER BY attempt", key)
-
-    def find(self, job_id: str) -> Submission | None:
-        """The row of a job."""
-        rows = self._select("WHERE job_id = ?", (job_id,))
-        return rows[0] if rows else None
-
-    def submissions(self, states: Iterable[State] | None = None) -> list[Submission]:
-        """All rows in these states (by default all), oldest first."""
-        if states is None:
-            return self._select("ORDER BY id", ())
-        wanted = tuple(states)
-        marks = ", ".join("?" * len(wanted))
-        return self._select(f"WHERE state IN ({marks}) ORDER BY id", wanted)
-
-    def events(self, row: int | None = None) -> list[Event]:
-        """The audit trail, of one row or of all, oldest first."""
-        where, values = ("", ()) if row is None else ("WHERE submission = ?", (row,))
-        query = f"SELECT submission, at, event, detail FROM events {where} ORDER BY seq"  # noqa: S608
-        with self.connection.reading() as db:
-            return [Event(*entry) for entry in db.execute(query, values).fetchall()]
-
-    def spent_usd(self, run: str | None = None) -> float:
-        """Billed cost, where known, else the estimate, of all jobs (of a run), in US dollars.
-
-        Args:
-            run: its name; parts of it (:func:`part_of`) count too.
-        """
-        query = (
-            "SELECT coalesce(sum(coalesce(billed_usd, estimated_usd, 0)), 0) FROM submissions "
-            "WHERE state NOT IN ('rejected', 'duplicate')"
-        )
-        values: tuple[str, ...] = ()
-        if run is not None:
-            # A range, for the index on runs: all names from "run#" on that begin with it.
-            query += " AND (run = ? OR run >= ? AND run < ?)"
-            values = (run, f"{run}{PART_MARK}", f"{run}{chr(ord(PART_MARK) + 1)}")
-        with self.connection.reading() as db:
-            return float(db.execute(query, values).fetchone()[0])
 
     # ---- private --------------------------------------------------------------------
 
@@ -312,13 +312,13 @@ class Ledger:
             ).fetchone()
             if other is not None:
                 raise key_conflict(key)
-            found = self._rows(
+            rows = self._rows(
                 db,
                 "WHERE run = ? AND step = ? AND chunk = ? AND attempt = ?",
                 (*key, intent.attempt),
             )
-            if found:
-                return found[0], False
+            if rows:
+                return rows[0], False
         now = self._now()
         values = {name: getattr(intent, name) for name in INTENT_COLUMNS}
         values["run"], values["step"], values["chunk"] = key or (None, None, None)
@@ -339,7 +339,7 @@ class Ledger:
         return row, True
 
     def _is_unsent(self, db: sqlite3.Connection, row: int, owner: str | None) -> bool:
-        """Whether a row has no job, and nobody but ``owner`` is about to make one."""
+        """Return whether a row has no job, and nobody but ``owner`` is about to make one."""
         state, holder = db.execute(
             "SELECT state, owner FROM submissions WHERE id = ?", (row,)
         ).fetchone()
@@ -370,12 +370,3 @@ class Ledger:
             "INSERT INTO events (submission, at, event, detail) VALUES (?, ?, ?, ?)",
             (row, self._now(), event, detail),
         )
-
-    def _select(self, where: str, values: Sequence[Any]) -> list[Submission]:
-        with self.connection.reading() as db:
-            return self._rows(db, where, values)
-
-    def _rows(self, db: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[Submission]:
-        # ``where`` is always one of this module's own literals; values are bound.
-        query = f"SELECT {', '.join(COLUMNS)} FROM submissions {where}"  # noqa: S608
-        return [submission_of(row) for row in db.execute(query, tuple(values)).fetchall()]
