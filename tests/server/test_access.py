@@ -1,4 +1,4 @@
-"""The emulator answers to its own address, to its own key, and within limits."""
+"""The server answers to its own address and its own key, and counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results in every format: they agree, they are seeded, large ones come in pieces."""
+"""Routes of results: which job has which artifact."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API over real HTTP: life cycle, shapes, lists, errors, limits."""
+"""Requests that do not reach a handler, and handlers that are not there."""
 
 from __future__ import annotations
 

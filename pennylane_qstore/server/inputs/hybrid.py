@@ -48,7 +48,7 @@ Reduce = Callable[[Sequence[Outcomes], int], dict[str, Any]]
 
 
 class Hybrid(NamedTuple):
-    """Circuits in IonQ's JSON, and what becomes of what they give."""
+    """Circuits in IonQ's JSON, and the function of their results that is the job's result."""
 
     circuits: list[Any]
     reduce: Reduce | None = None
@@ -68,8 +68,8 @@ def read_function(source: Mapping[str, Any]) -> Hybrid:
     those of identities only are ignored, as IonQ ignores them.
 
     Raises:
-        BadRequest: it does not have the form.
-        Preflight: it is not valid, or has what is not emulated; the message says what.
+        BadRequest: the input does not have the form.
+        Preflight: a part is not valid, or not emulated; the message says which.
     """
     outer = source.get("data")
     if not isinstance(outer, dict) or outer.get("type") != "hamiltonian-energy":
@@ -98,10 +98,10 @@ def read_function(source: Mapping[str, Any]) -> Hybrid:
 
     def reduce(results: Sequence[Outcomes], _: int) -> dict[str, Any]:
         value = variance = 0.0
-        for group, one in zip(groups, results, strict=True):
-            energies = sum(c * _parity(one.states, mask) for c, mask in group.terms)
-            energies = np.broadcast_to(energies, one.states.shape)
-            weights = one.weights / one.weights.sum()
+        for group, result in zip(groups, results, strict=True):
+            energies = sum(c * _parity(result.states, mask) for c, mask in group.terms)
+            energies = np.broadcast_to(energies, result.states.shape)
+            weights = result.weights / result.weights.sum()
             mean = float(weights @ energies)
             value += mean if alpha is None else _tail(energies, weights, alpha)
             variance += float(weights @ np.square(energies - mean))
@@ -114,7 +114,7 @@ def read_maxcut(source: Mapping[str, Any]) -> Hybrid:
     """Read the ``input`` of a ``qctrl.qaoa.v1`` job: a graph to cut, as NetworkX writes it.
 
     Raises:
-        BadRequest: it is not valid; the message says what.
+        BadRequest: a part is not valid; the message says which.
     """
     if source.get("problem_type") != "maxcut":
         raise BadRequest('"input.problem_type" must be [maxcut].', keys=["input.problem_type"])
@@ -132,7 +132,9 @@ def read_maxcut(source: Mapping[str, Any]) -> Hybrid:
         circuits.append({"circuit": gates, "qubits": nodes})
 
     def reduce(results: Sequence[Outcomes], shots: int) -> dict[str, Any]:
-        states = np.unique(np.concatenate([_seen(one, shots, k) for k, one in enumerate(results)]))
+        states = np.unique(
+            np.concatenate([_seen(result, shots, k) for k, result in enumerate(results)])
+        )
         cut = np.zeros(len(states))
         for (a, b), weight in edges.items():
             cut += weight * (1 - _parity(states, 1 << a | 1 << b)) / 2
@@ -171,16 +173,16 @@ def _hamiltonian(value: Any, qubits: int) -> list[tuple[float, _Letters]]:
 
 
 def _letters(text: str, qubits: int) -> _Letters:
-    """Qubit and letter of a Pauli string, without identities."""
+    """Return qubit and letter of a Pauli string, without identities."""
     if set(text) <= set("IXYZ"):
-        found = list(enumerate(text[::-1]))
+        pairs = list(enumerate(text[::-1]))
         valid = len(text) == qubits
     else:
         words = [_SPARSE.fullmatch(word) for word in text.split()]
-        found = [(int(word[2]), word[1]) for word in words if word is not None]
-        valid = len(found) == len(words)
-    letters = dict(found)
-    if not valid or len(letters) < len(found) or not all(qubit < qubits for qubit in letters):
+        pairs = [(int(word[2]), word[1]) for word in words if word is not None]
+        valid = len(pairs) == len(words)
+    letters = dict(pairs)
+    if not valid or len(letters) < len(pairs) or any(qubit >= qubits for qubit in letters):
         raise Preflight(
             f'"pauli_string" {text!r} must be {qubits} letters of I, X, Y, Z, or letters with '
             "different qubits (Z0 Z1).",
@@ -190,7 +192,7 @@ def _letters(text: str, qubits: int) -> _Letters:
 
 
 def _groups(terms: list[tuple[float, _Letters]]) -> list[_Measured]:
-    """Terms shared out over bases, first come first served; at least one basis."""
+    """Share terms out over bases, first come first served; at least one basis."""
     groups: list[_Measured] = []
     for coefficient, letters in terms:
         if not letters:
@@ -213,22 +215,22 @@ def _measuring(circuit: Mapping[str, Any], basis: _Letters) -> dict[str, Any]:
         "X": {"gate": "gpi2", "phase": -0.25} if native else {"gate": "h"},
         "Y": {"gate": "gpi2", "phase": 0.0} if native else {"gate": "rx", "rotation": math.pi / 2},
     }
-    more = [turns[letter] | {"target": q} for q, letter in basis.items() if letter != "Z"]
+    rotations = [turns[letter] | {"target": q} for q, letter in basis.items() if letter != "Z"]
     return {
-        "circuit": [*circuit["circuit"], *more],
+        "circuit": [*circuit["circuit"], *rotations],
         "gateset": circuit["gateset"],
         "qubits": circuit["qubits"],
     }
 
 
 def _parity(states: NDArray[np.uint64], mask: int) -> NDArray[np.float64]:
-    """+1 or -1: the eigenvalue of Z on the qubits of the mask."""
+    """Return the eigenvalue (+1 or -1) of Z on the qubits of the mask, shape [K]."""
     odd: NDArray[np.float64] = (np.bitwise_count(states & np.uint64(mask)) % 2).astype(np.float64)
     return 1.0 - 2.0 * odd
 
 
 def _tail(energies: NDArray[np.float64], weights: NDArray[np.float64], alpha: float) -> float:
-    """Mean of the lowest energies that have the weight ``alpha`` (conditional value at risk)."""
+    """Return the mean of the lowest energies of weight ``alpha`` (conditional value at risk)."""
     order = np.argsort(energies, kind="stable")
     before = np.cumsum(weights[order]) - weights[order]
     share = np.clip(alpha - before, 0.0, weights[order])
@@ -236,39 +238,33 @@ def _tail(energies: NDArray[np.float64], weights: NDArray[np.float64], alpha: fl
 
 
 def _graph(problem: Any) -> tuple[int, dict[tuple[int, int], float]]:
-    """Number of nodes, and the weights of the edges."""
+    """Return the number of nodes, and the weights of the edges."""
     bad = BadRequest(
         '"input.problem" must be a NetworkX adjacency graph, undirected, without parallel edges.',
         keys=["input.problem"],
     )
-    if not isinstance(problem, dict) or problem.get("directed") or problem.get("multigraph"):
+    try:
+        nodes = problem["nodes"]
+        place = {repr(node.get("id")): k for k, node in enumerate(nodes)}
+        edges: dict[tuple[int, int], float] = {}
+        for a, neighbours in zip(range(len(nodes)), problem["adjacency"], strict=True):
+            for neighbour in neighbours:
+                b = place[repr(neighbour.get("id"))]
+                (weight,) = _numbers([neighbour.get("weight", 1)], "weight")
+                if a != b:
+                    edges[min(a, b), max(a, b)] = weight
+        plain = not (problem.get("directed") or problem.get("multigraph"))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise bad from None
+    if not plain or not nodes or len(place) != len(nodes):
         raise bad
-    nodes, adjacency = problem.get("nodes"), problem.get("adjacency")
-    if not isinstance(nodes, list) or not nodes or not isinstance(adjacency, list):
-        raise bad
-    if len(adjacency) != len(nodes) or not all(isinstance(n, dict) for n in nodes):
-        raise bad
-    place = {repr(node.get("id")): k for k, node in enumerate(nodes)}
-    if len(place) != len(nodes):
-        raise bad
-    edges: dict[tuple[int, int], float] = {}
-    for a, others in enumerate(adjacency):
-        if not isinstance(others, list) or not all(isinstance(other, dict) for other in others):
-            raise bad
-        for other in others:
-            b = place.get(repr(other.get("id")))
-            if b is None:
-                raise bad
-            (weight,) = _numbers([other.get("weight", 1)], "weight")
-            if a != b:
-                edges[min(a, b), max(a, b)] = weight
     return len(nodes), edges
 
 
-def _seen(one: Outcomes, shots: int, k: int) -> NDArray[np.uint64]:
-    """Outcomes of so many shots; of exact probabilities a sample is drawn."""
-    if one.shots is not None:
-        return one.states
-    weights = one.weights / one.weights.sum()
+def _seen(result: Outcomes, shots: int, k: int) -> NDArray[np.uint64]:
+    """Return the outcomes of so many shots; exact probabilities are sampled."""
+    if result.shots is not None:
+        return result.states
+    weights = result.weights / result.weights.sum()
     counts = np.random.default_rng([k, shots]).multinomial(shots, weights)
-    return one.states[counts > 0]
+    return result.states[counts > 0]

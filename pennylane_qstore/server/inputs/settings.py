@@ -94,8 +94,8 @@ def _known(settings: Any, name: str, kinds: Mapping[str, Any]) -> dict[str, Any]
     part = {} if settings.get(name) is None else settings[name]
     if not isinstance(part, dict):
         raise BadRequest(f'"settings.{name}" must be an object.', keys=["settings"])
-    found = {key: part[key] for key in kinds if part.get(key) is not None}
-    for key, value in found.items():
+    known = {key: part[key] for key in kinds if part.get(key) is not None}
+    for key, value in known.items():
         if not isinstance(value, kinds[key]) or isinstance(value, bool) != (kinds[key] is bool):
             raise BadRequest(f'"settings.{name}.{key}" is not valid.', keys=["settings"])
-    return found
+    return known
