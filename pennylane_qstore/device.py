@@ -29,7 +29,7 @@ from pennylane_qstore.execution.options import Options
 from pennylane_qstore.execution.report import StatsReport
 from pennylane_qstore.execution.sender import RunScope
 from pennylane_qstore.measurement.prepare import prepare
-from pennylane_qstore.measurement.results import NotSupported
+from pennylane_qstore.measurement.recipes import NotSupported
 from pennylane_qstore.native.frontend.decompose import UnsupportedOperation
 
 

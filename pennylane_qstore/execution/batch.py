@@ -27,7 +27,8 @@ from pennylane_qstore.execution.outcomes import Shots, gather_outcomes
 from pennylane_qstore.execution.partial_results import TapeContext, by_position
 from pennylane_qstore.execution.stats import BatchMeter
 from pennylane_qstore.ionq.messages.job_request import Histogram, JobRequest
-from pennylane_qstore.measurement.results import NotSupported, results
+from pennylane_qstore.measurement.recipes import NotSupported
+from pennylane_qstore.measurement.results import results
 from pennylane_qstore.native.cache import SmartCircuitCache
 
 _ENVELOPE_BYTES = 20_000

@@ -15,8 +15,9 @@ from pennylane_qstore.execution.outcomes import Rows, Shots
 from pennylane_qstore.execution.partial_results import TapeContext
 from pennylane_qstore.execution.stats import BatchMeter
 from pennylane_qstore.ionq.messages.job_request import Histogram, encode_circuits
-from pennylane_qstore.measurement.plan import analyse, measurement_key
-from pennylane_qstore.measurement.results import Basis, Plan
+from pennylane_qstore.measurement.keys import measurement_key
+from pennylane_qstore.measurement.plan import analyse
+from pennylane_qstore.measurement.recipes import Basis, Plan
 from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.native.compiler import compile_program
 from pennylane_qstore.native.frontend.affine_fit import NotAffine, program_of
@@ -59,7 +60,7 @@ class Target:
 
 
 class TapePlan(NamedTuple):
-    """How a tape becomes circuits.
+    """A tape's bases and its rows of parameters.
 
     Attributes:
         measurement: bases to run and a recipe for each result.
@@ -73,12 +74,12 @@ class TapePlan(NamedTuple):
 
     @property
     def batched(self) -> bool:
-        """Whether results have a leading dimension of rows."""
+        """True where results have a leading dimension of rows."""
         return any(piece.batched for piece in self.pieces)
 
     @property
     def searched(self) -> bool:
-        """Whether the compiler may look for better circuits."""
+        """True where the compiler may look for better circuits."""
         structures = 1
         if len(self.pieces) > 1:  # rows of unitaries have one each
             structures = len({piece.key for piece in self.pieces})
@@ -106,6 +107,9 @@ class MeasuredTape(NamedTuple):
         Args:
             histograms: by position, of the whole batch.
             shots: single shots by position, where they are known.
+
+        Yields:
+            Histograms that share a readout.
         """
         first = self.positions.start
         for measured, readout, rows in self.readouts:

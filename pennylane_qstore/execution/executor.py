@@ -27,7 +27,7 @@ from pennylane_qstore.execution.sender import Sender
 from pennylane_qstore.execution.shot_reader import read_ordered
 from pennylane_qstore.execution.stats import BatchMeter, BatchRecord, Stats
 from pennylane_qstore.ionq.messages.job_request import JobRequest
-from pennylane_qstore.measurement.results import NotSupported
+from pennylane_qstore.measurement.recipes import NotSupported
 from pennylane_qstore.native.cache import SmartCircuitCache
 
 logger = logging.getLogger(__name__)

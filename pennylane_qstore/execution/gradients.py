@@ -35,7 +35,7 @@ _EXACT_STEP = 1e-3  # radians; well above the rounding of probabilities a servic
 
 @dataclass(frozen=True, slots=True)
 class Gradient:
-    """How the device differentiates.
+    """Method and settings of the device's own gradient.
 
     Attributes:
         method: ``"parameter-shift"`` or ``"spsa"``.
@@ -67,7 +67,15 @@ class Gradient:
         )
 
     def options(self, tape: QuantumScript, config: ExecutionConfig | None) -> dict[str, Any]:
-        """The transform's keyword arguments for a tape; ``gradient_kwargs`` of the QNode win."""
+        """Return the transform's keyword arguments; ``gradient_kwargs`` of the QNode win.
+
+        Args:
+            tape: the tape to differentiate.
+            config: its configuration.
+
+        Returns:
+            The arguments by name.
+        """
         chosen: dict[str, Any] = {}
         if self.method == "spsa":
             chosen["num_directions"] = self.num_directions
@@ -106,7 +114,7 @@ class Gradient:
 
 
 def spsa_step(shots: int | None) -> float:
-    """The step (radians) at which shot noise and curvature spoil a central difference least.
+    """Return the step (radians) at which shot noise and curvature spoil a central difference least.
 
     With noise ``s = 1 / sqrt(shots)`` in each evaluation and third derivatives of order one,
     ``s^2 / (2 h^2) + (h^2 / 6)^2`` is least at ``h = (3 s)^(1/3)``.
@@ -119,10 +127,17 @@ def spsa_step(shots: int | None) -> float:
 def supports_derivatives(
     config: ExecutionConfig | None = None, circuit: QuantumScript | None = None
 ) -> bool:
-    """Whether the device differentiates: first derivatives, when it is asked to itself.
+    """Tell whether the device differentiates: first derivatives, with ``diff_method="device"``.
 
     ``"best"`` stays with PennyLane: a gradient on execution is paid for even if nobody
     calls ``backward`` after all.
+
+    Args:
+        config: the execution configuration.
+        circuit: the tape.
+
+    Returns:
+        True if :meth:`Gradient.tapes` can differentiate it.
     """
     if config is None:
         return True
@@ -142,6 +157,13 @@ def adjust_config(config: ExecutionConfig, circuit: QuantumScript | None) -> Exe
     that is done here, nor make arrays of autograd's arrays. Only for a circuit that is
     executed: whoever asks what would be done (``qml.workflow.get_best_diff_method``) gets an
     answer for any call.
+
+    Args:
+        config: as PennyLane made it.
+        circuit: the tape it is for, if known.
+
+    Returns:
+        The configuration.
     """
     method = config.gradient_method
     if (method is None or callable(method)) and _cannot_be_differentiated(config, circuit):
@@ -162,11 +184,15 @@ def adjust_config(config: ExecutionConfig, circuit: QuantumScript | None) -> Exe
 
 
 def add_expansion(pipeline: CompilePipeline, gradient: Gradient) -> None:
-    """Add what brings tapes to gates that can be differentiated one by one.
+    """Add the expansion into gates that can be differentiated one by one.
 
     For the pipeline that ``preprocess_transforms`` returns if ``use_device_gradient`` is set:
     PennyLane then applies it outside of the machine learning framework's boundary, so that
     the framework differentiates the arithmetic of decompositions.
+
+    Args:
+        pipeline: is changed.
+        gradient: whose gates they are.
     """
     pipeline.add_transform(qml.transform(gradient.transform.expand_transform))
 
@@ -176,7 +202,7 @@ def _no_jacobian(_: Any) -> tuple[()]:
 
 
 def _cannot_be_differentiated(config: ExecutionConfig, circuit: QuantumScript | None) -> bool:
-    """Whether nobody can differentiate what is executed now."""
+    """Tell whether nobody can differentiate the circuit that is executed now."""
     if config.interface == Interface.AUTOGRAD:
         if not tracing(stale=0):
             return True
@@ -191,7 +217,7 @@ def _cannot_be_differentiated(config: ExecutionConfig, circuit: QuantumScript | 
 
 
 def _is_executed() -> bool:
-    """Whether the configuration is asked for by ``qml.execute``, as QNodes call it."""
+    """Tell whether ``qml.execute`` asks for the configuration, as QNodes call it."""
     # Past adjust_config and setup_execution_config.
     return called_by_qml_execute(current_frame(3))
 

@@ -1,4 +1,4 @@
-"""How many circuits a job should have, from what the last jobs took.
+"""Sizes of jobs, chosen by the times that the last jobs took.
 
 Two policies. ``"tiers"`` is Q-Store v3.4's: 20 circuits while jobs wait less than a second in
 the queue, 10 while they wait less than three, 5 beyond. ``"throughput"`` tries a few sizes and
@@ -161,7 +161,7 @@ class AdaptiveQueueManager:
             self._batches.append(BatchTime(sum(sizes), len(jobs), float(seconds)))
 
     def get_stats(self) -> dict[str, Any]:
-        """What was learnt.
+        """Return what was learnt.
 
         Returns:
             ``policy``, ``jobs``, ``current_batch_size``, ``avg_queue_time_ms``,

@@ -134,7 +134,7 @@ class Options:
 
     @property
     def is_emulated(self) -> bool:
-        """Whether the service runs inside this process."""
+        """True where the service runs inside this process."""
         return self.backend == "emulator"
 
     @property

@@ -1,4 +1,4 @@
-"""Histograms, and single shots where there are any, to the outcomes of a tape in one basis."""
+"""From histograms, and single shots where there are any, to a tape's outcomes in one basis."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pennylane_qstore.ionq.messages.job_request import Histogram
-from pennylane_qstore.measurement.results import BitArray, Outcomes, Plan
+from pennylane_qstore.measurement.recipes import Plan
+from pennylane_qstore.measurement.results import BitArray, Outcomes
 from pennylane_qstore.native.frontend.program import FloatArray
 from pennylane_qstore.native.template.batch import Readout
 
@@ -47,7 +48,7 @@ def gather_outcomes(
     exact: bool,
     rng: np.random.Generator,
 ) -> Outcomes:
-    """Outcomes of one tape in one basis, in the tape's own bits.
+    """Return the outcomes of one tape in one basis, in the tape's own bits.
 
     Args:
         plan: of the tape's measurements: what is selected.
@@ -56,6 +57,9 @@ def gather_outcomes(
         shots: of the tape; None for exact probabilities.
         exact: whether histograms are probabilities that shots have to be drawn from.
         rng: draws and shuffles.
+
+    Returns:
+        The outcomes of all rows.
     """
     bits: list[BitArray] = []
     weights: list[FloatArray] = []
@@ -88,9 +92,17 @@ def gather_outcomes(
 
 
 def agree(taken: Shots, histogram: Histogram, shots: int) -> bool:
-    """Whether single shots are those of a histogram.
+    """Tell whether single shots are those of a histogram.
 
     They are not where the service has worked on the histogram (debiasing, aggregation).
+
+    Args:
+        taken: outcomes, shape (shots,).
+        histogram: of the same circuit.
+        shots: that were asked for.
+
+    Returns:
+        True if each outcome occurs as often as the histogram says.
     """
     states, counts = np.unique(taken, return_counts=True)
     if len(taken) != shots:
@@ -103,7 +115,7 @@ def agree(taken: Shots, histogram: Histogram, shots: int) -> bool:
 
 
 def _kept(plan: Plan, wires: Sequence[int], bits: BitArray) -> npt.NDArray[np.bool_] | None:
-    """Which outcomes shots may be drawn from; None for all."""
+    """Return a mask of the outcomes that shots may be drawn from; None for all."""
     if not plan.fill:
         return None
     columns = [wires.index(wire) for wire, _ in plan.selected]

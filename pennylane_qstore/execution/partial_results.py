@@ -51,6 +51,9 @@ def by_position(chunks: Sequence[Sequence[int]], jobs: Sequence[Any], circuits: 
         chunks: for each job the positions of its circuits.
         jobs: results, or None.
         circuits: number of circuits.
+
+    Returns:
+        The histograms by position.
     """
     histograms: list[Any] = [None] * circuits
     for chunk, job in zip(chunks, jobs, strict=True):

@@ -76,7 +76,7 @@ class StatsReport(dict[str, Any]):
     """Statistics by name, see :meth:`Stats.as_dict`; shows itself in a notebook."""
 
     def breakdown(self, since: Mapping[str, Any] | None = None) -> Breakdown:
-        """Where the time of a batch went, on average.
+        """Return the mean time of a batch by stage.
 
         Args:
             since: what had been measured before the batches that count; by default all count.

@@ -1,4 +1,4 @@
-"""A tape's measurements, looked at once: which bases must be run, and what to make of them.
+"""Analysis of a tape's measurements: bases to run, and how results follow from them.
 
 Pauli words share a basis where they commute qubit by qubit; other observables are diagonalised.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pennylane as qml
@@ -26,7 +26,8 @@ from pennylane.ops.qubit.observables import BasisStateProjector
 from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
-from pennylane_qstore.measurement.results import (
+from pennylane_qstore.measurement.observables import matrix_of, not_hermitian, real_coefficient
+from pennylane_qstore.measurement.recipes import (
     Basis,
     Factor,
     NotSupported,
@@ -36,8 +37,12 @@ from pennylane_qstore.measurement.results import (
     Term,
 )
 from pennylane_qstore.native.compiler import affine_program
-from pennylane_qstore.native.frontend.program import ComplexArray, Gate, bind_constants
+from pennylane_qstore.native.frontend.program import Gate, bind_constants
 from pennylane_qstore.native.frontend.structure import extract_structure
+
+_Label: TypeAlias = tuple[tuple[int, ...], Hashable]
+"""Wires and what is measured on them: a Pauli letter, or the key of some gates."""
+_Labels: TypeAlias = tuple[_Label, ...]
 
 _MAX_EIGEN_WIRES = 6
 """Observables on more wires are not diagonalised as a matrix."""
@@ -46,12 +51,15 @@ _MAX_EIGEN_WIRES = 6
 def analyse(
     measurements: Sequence[MeasurementProcess], wires: Mapping[Any, int], finite: bool
 ) -> Plan:
-    """Bases and recipes for a tape's measurements.
+    """Return bases and recipes for a tape's measurements.
 
     Args:
         measurements: of one tape.
         wires: index of each wire label.
         finite: whether the tape has shots.
+
+    Returns:
+        The plan.
 
     Raises:
         NotSupported: a measurement this device cannot do.
@@ -59,42 +67,28 @@ def analyse(
     return _Analysis(wires, finite).run(measurements)
 
 
-def measurement_key(
-    measurements: Sequence[MeasurementProcess], wires: Mapping[Any, int]
-) -> Hashable | None:
-    """A key of the measurements, or None where they cannot be keyed."""
-    keys: list[Hashable] = []
-    for m in measurements:
-        if isinstance(m, Postselected):
-            keys.append((Postselected, tuple([wires[w] for w in m.wires]), m.values, m.fill))
-            continue
-        given = getattr(m, "_eigvals", None)
-        if m.mv is not None or given is not None:  # of mid-circuit measurements, mostly
-            raw = given is None and not isinstance(m, (ExpectationMP, VarianceMP))
-            values = None if raw else np.asarray(m.eigvals(), dtype=float).tobytes()
-            keys.append((type(m), values, tuple([wires[w] for w in m.wires]), given is None))
-            continue
-        obs = None if m.obs is None else _observable_key(m.obs, wires)
-        if m.obs is not None and obs is None:
-            return None
-        on = None if m.obs is not None else tuple([wires[w] for w in m.wires])
-        keys.append((type(m), obs, on, getattr(m, "all_outcomes", None)))
-    return tuple(keys)
-
-
 class _Product(NamedTuple):
     """A term before it has a basis: its labels by wire group, and its factors."""
 
     coefficient: float
-    labels: tuple[tuple[tuple[int, ...], Hashable], ...]
+    labels: _Labels
     factors: tuple[Factor, ...]
+
+
+class _Draft(NamedTuple):
+    """A recipe before its terms have bases; ``joint`` are labels of one that serves them all."""
+
+    recipe: Recipe
+    products: Sequence[_Product] = ()
+    squared: Sequence[_Product] = ()
+    joint: _Labels | None = None
 
 
 class _Analysis:
     def __init__(self, wires: Mapping[Any, int], finite: bool) -> None:
         self.wires = wires
         self.finite = finite
-        self.wanted: list[tuple[tuple[tuple[int, ...], Hashable], ...]] = []
+        self.wanted: list[_Labels] = []
         self.gates: dict[Hashable, tuple[Gate, ...]] = {}
         self.selected: dict[int, int] = {}
         self.fill = False
@@ -104,27 +98,22 @@ class _Analysis:
         bases, index = self._bases()
         recipes = []
         for draft in drafts:
-            terms, squared = (self._placed(p, index) for p in draft.products)
-            recipe = draft.recipe._replace(terms=terms, squared=squared)
-            if draft.joint is not None:
-                recipe = recipe._replace(basis=index[draft.joint])
-                recipe = recipe._replace(
-                    terms=tuple(t._replace(basis=recipe.basis) for t in recipe.terms)
+            joint = None if draft.joint is None else index[draft.joint]
+            recipes.append(
+                draft.recipe._replace(
+                    basis=joint or 0,
+                    terms=_placed(draft.products, index, joint),
+                    squared=_placed(draft.squared, index),
                 )
-            recipes.append(recipe)
+            )
         return Plan(bases, tuple(recipes), tuple(self.selected.items()), self.fill)
-
-    def _placed(self, products: Sequence[_Product], index: Mapping[Any, int]) -> tuple[Term, ...]:
-        return tuple(
-            Term(p.coefficient, index.get(p.labels, 0), p.factors) for p in products if p.factors
-        )
 
     def _draft(self, m: MeasurementProcess) -> _Draft:
         kind = type(m)
         if isinstance(m, Postselected):
             self.selected.update(zip((self.wires[w] for w in m.wires), m.values, strict=True))
             self.fill = self.fill or m.fill
-            return _Draft(Recipe("selected", m), ((), ()))
+            return _Draft(Recipe("selected", m))
         known = kind in (ExpectationMP, VarianceMP, ProbabilityMP, SampleMP, CountsMP)
         if not known and not isinstance(m, SampleMeasurement):
             raise NotSupported(
@@ -146,7 +135,7 @@ class _Analysis:
         products, constant = self._sum_of(m.obs)
         if kind is ExpectationMP:
             self.wanted += [p.labels for p in products if p.factors]
-            return _Draft(Recipe("expval", m, constant=constant), (products, ()))
+            return _Draft(Recipe("expval", m, constant=constant), products)
         joint = _joined(products)
         if joint is None and len(m.obs.wires) <= _MAX_EIGEN_WIRES:
             products, constant = [self._eigen(m.obs)], 0.0
@@ -155,7 +144,7 @@ class _Analysis:
             self.wanted.append(joint)
             kind_name = "var" if kind is VarianceMP else "values"
             recipe = Recipe(kind_name, m, constant=constant)
-            return _Draft(recipe, (products, ()), joint)
+            return _Draft(recipe, products, joint=joint)
         if kind is VarianceMP and m.obs.pauli_rep is not None:
             return self._moment_of(m, products, constant)
         raise NotSupported(
@@ -171,7 +160,7 @@ class _Analysis:
         squared, squared_constant = self._words(square, m.obs)
         self.wanted += [p.labels for p in (*products, *squared) if p.factors]
         recipe = Recipe("moment", m, constant=constant, squared_constant=squared_constant)
-        return _Draft(recipe, (products, squared))
+        return _Draft(recipe, products, squared)
 
     def _wires_draft(self, m: MeasurementProcess) -> _Draft:
         on = tuple(self.wires[w] for w in m.wires) or tuple(self.wires.values())
@@ -179,21 +168,21 @@ class _Analysis:
         self.wanted.append(labels)
         eigenvalues = getattr(m, "_eigvals", None)
         if isinstance(m, ProbabilityMP):
-            return _Draft(Recipe("probs", m, wires=on), ((), ()), labels)
+            return _Draft(Recipe("probs", m, wires=on), joint=labels)
         raw = isinstance(m, SampleMeasurement) and not isinstance(m, (ExpectationMP, VarianceMP))
         if raw and eigenvalues is None:
-            return _Draft(Recipe("bits", m, wires=on), ((), ()), labels)
+            return _Draft(Recipe("bits", m, wires=on), joint=labels)
         values = np.asarray(m.eigvals(), dtype=float)
         product = _Product(1.0, labels, (Factor(on, values),))
         names = {ExpectationMP: "expval", VarianceMP: "var"}
         recipe = Recipe(names.get(type(m), "values"), m)
-        return _Draft(recipe, ([product], ()), labels)
+        return _Draft(recipe, [product], joint=labels)
 
     def _probs_of(self, m: MeasurementProcess) -> _Draft:
         obs = m.obs
         on = tuple(self.wires[w] for w in obs.wires)
         word = obs.pauli_rep
-        labels: tuple[tuple[tuple[int, ...], Hashable], ...]
+        labels: _Labels
         if word is not None and len(word) == 1 and all(w in next(iter(word)) for w in obs.wires):
             labels = tuple(sorted(((self.wires[w],), p) for w, p in next(iter(word)).items()))
         else:
@@ -201,15 +190,15 @@ class _Analysis:
                 gates = obs.diagonalizing_gates()
             labels = (self._custom(on, gates),)
         self.wanted.append(labels)
-        return _Draft(Recipe("probs", m, wires=on), ((), ()), labels)
+        return _Draft(Recipe("probs", m, wires=on), joint=labels)
 
     def _sum_of(self, op: Operator) -> tuple[list[_Product], float]:
-        """An observable as a sum of products of single factors, and a constant."""
+        """Return an observable as a sum of products of single factors, and a constant."""
         if op.pauli_rep is not None:
             return self._words(op.pauli_rep, op)
         if isinstance(op, SProd):
             products, constant = self._sum_of(op.base)
-            c = _real(op.scalar, op)
+            c = real_coefficient(op.scalar, op)
             return [p._replace(coefficient=c * p.coefficient) for p in products], c * constant
         if isinstance(op, (Sum, LinearCombination)):
             coefficients, operands = op.terms()
@@ -217,7 +206,7 @@ class _Analysis:
             total = 0.0
             for c, operand in zip(coefficients, operands, strict=True):
                 products, constant = self._sum_of(operand)
-                c = _real(c, op)
+                c = real_coefficient(c, op)
                 out += [p._replace(coefficient=c * p.coefficient) for p in products]
                 total += c * constant
             return out, total
@@ -228,7 +217,7 @@ class _Analysis:
     def _words(self, sentence: Any, op: Operator) -> tuple[list[_Product], float]:
         products, constant = [], 0.0
         for word, coefficient in sentence.items():
-            c = _real(coefficient, op)
+            c = real_coefficient(coefficient, op)
             if not len(word):
                 constant += c
                 continue
@@ -254,7 +243,7 @@ class _Analysis:
         return out, total
 
     def _eigen(self, op: Operator) -> _Product:
-        """An observable through the eigenbasis of its matrix."""
+        """Return an observable by the eigenbasis of its matrix."""
         on = tuple(self.wires[w] for w in op.wires)
         if isinstance(op, BasisStateProjector):
             values = np.zeros(2 ** len(on))
@@ -271,11 +260,11 @@ class _Analysis:
                 label = self._custom(on, op.diagonalizing_gates())
                 values = np.asarray(op.eigvals())
             if np.abs(values.imag).max() > 1e-8:
-                raise _not_hermitian(op)
+                raise not_hermitian(op)
             return _Product(1.0, (label,), (Factor(on, values.real.astype(float)),))
-        matrix = _matrix(op)
+        matrix = matrix_of(op)
         if not np.allclose(matrix, matrix.conj().T, atol=1e-8):
-            raise _not_hermitian(op)
+            raise not_hermitian(op)
         if np.abs(matrix - np.diag(np.diag(matrix))).max() < 1e-12:
             labels = tuple(((w,), "Z") for w in sorted(on))
             return _Product(1.0, labels, (Factor(on, np.diag(matrix).real.copy()),))
@@ -284,10 +273,8 @@ class _Analysis:
             gates = [qml.QubitUnitary(vectors.conj().T, wires=op.wires)]
         return _Product(1.0, (self._custom(on, gates),), (Factor(on, values),))
 
-    def _custom(
-        self, on: tuple[int, ...], gates: Sequence[Operator]
-    ) -> tuple[tuple[int, ...], Hashable]:
-        """Label of a group of wires measured after some gates: what these gates are."""
+    def _custom(self, on: tuple[int, ...], gates: Sequence[Operator]) -> _Label:
+        """Return the label of wires measured after some gates: the key of these gates."""
         (piece,) = extract_structure(QuantumScript(list(gates)), self.wires)
         label = ("gates", on, piece.key, piece.parameters.tobytes())
         if label not in self.gates:
@@ -296,7 +283,7 @@ class _Analysis:
         return on, label
 
     def _bases(self) -> tuple[tuple[Basis, ...], dict[Any, int]]:
-        """First fit, longest first: few bases, each a label per wire."""
+        """Return few bases, and the basis of each label (first fit, longest first)."""
         groups: list[dict[int, Hashable]] = []
         index: dict[Any, int] = {(): 0}  # a constant may be read off anything
         for labels in sorted(self.wanted, key=lambda x: -sum(len(on) for on, _ in x)):
@@ -333,65 +320,24 @@ class _Analysis:
         return Basis(tuple(gates), wires, tuple((w, group[w]) for w in wires))
 
 
-def _real(coefficient: Any, op: Operator) -> float:
-    """A coefficient in an observable."""
-    if np.ndim(coefficient):
-        raise NotSupported(
-            f"Observable {op} not supported on qstore.ionq: its coefficients are broadcast. "
-            "Measure an observable for each."
-        )
-    c = complex(coefficient)
-    if not np.isfinite(c):
-        raise NotSupported(f"Observable {op} not supported on qstore.ionq: not finite.")
-    if abs(c.imag) > 1e-8 * max(1.0, abs(c)):
-        raise _not_hermitian(op)
-    return c.real
-
-
-def _not_hermitian(op: Operator) -> NotSupported:
-    return NotSupported(f"Observable {op} not supported on qstore.ionq: not Hermitian.")
-
-
-def _matrix(op: Operator) -> ComplexArray:
-    try:
-        matrix = np.asarray(qml.matrix(op, wire_order=op.wires))
-    except (qml.exceptions.MatrixUndefinedError, ValueError) as error:
-        raise NotSupported(f"Observable {op} not supported on qstore.ionq: {error}") from error
-    if matrix.shape != (2 ** len(op.wires),) * 2:
-        raise NotSupported(f"Observable {op} not supported on qstore.ionq: not one of qubits.")
-    return matrix
-
-
-class _Draft(NamedTuple):
-    recipe: Recipe
-    products: tuple[Sequence[_Product], Sequence[_Product]]
-    joint: tuple[tuple[tuple[int, ...], Hashable], ...] | None = None
+def _placed(
+    products: Sequence[_Product], index: Mapping[Any, int], joint: int | None = None
+) -> tuple[Term, ...]:
+    return tuple(
+        Term(p.coefficient, index.get(p.labels, 0) if joint is None else joint, p.factors)
+        for p in products
+        if p.factors
+    )
 
 
 def _joined(
     products: Sequence[_Product],
-) -> tuple[tuple[tuple[int, ...], Hashable], ...] | None:
-    """Labels that serve all products at once, or None."""
-    together: dict[int, tuple[tuple[int, ...], Hashable]] = {}
+) -> _Labels | None:
+    """Return labels that serve all products at once, or None."""
+    together: dict[int, _Label] = {}
     for product in products:
         for on, label in product.labels:
             for w in on:
                 if together.setdefault(w, (on, label)) != (on, label):
                     return None
     return tuple(sorted(set(together.values()), key=lambda x: x[0]))
-
-
-def _observable_key(op: Operator, wires: Mapping[Any, int]) -> Hashable | None:
-    kind = type(op)
-    if kind in (qml.PauliX, qml.PauliY, qml.PauliZ, qml.Identity, qml.Hadamard):
-        return kind, tuple([wires[w] for w in op.wires])
-    if kind is SProd and not np.ndim(op.scalar):
-        base = _observable_key(op.base, wires)
-        return None if base is None else (kind, complex(op.scalar), base)
-    if isinstance(op, (Prod, Sum, LinearCombination)):
-        keys = tuple([_observable_key(o, wires) for o in op.operands])
-        return None if None in keys else (kind, keys)
-    if isinstance(op, (qml.Hermitian, qml.Projector)):
-        data = np.ascontiguousarray(op.data[0])
-        return kind, tuple([wires[w] for w in op.wires]), data.shape, data.tobytes()
-    return None

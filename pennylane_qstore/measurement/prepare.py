@@ -23,7 +23,7 @@ from pennylane.tape import QuantumScript
 from pennylane.typing import PostprocessingFn, Result, ResultBatch
 from pennylane.wires import Wires
 
-from pennylane_qstore.measurement.results import NotSupported, Postselected
+from pennylane_qstore.measurement.recipes import NotSupported, Postselected
 from pennylane_qstore.native.frontend.structure import standard_order
 
 _SHADOWS = (ClassicalShadowMP, ShadowExpvalMP)
@@ -39,6 +39,9 @@ def prepare(
         tape: any tape.
         wires: the device's wires, or None if it has none of its own.
         fill: whether postselection is asked to keep the number of shots.
+
+    Returns:
+        Tapes, and the function from their results to the tape's own.
 
     Raises:
         WireError: the tape has wires that the device does not have.
@@ -130,7 +133,7 @@ def _deferred(tape: QuantumScript, fill: bool) -> tuple[Sequence[QuantumScript],
 
 
 def _selected(tape: QuantumScript, fill: bool) -> tuple[QuantumScript, Callable[[Result], Result]]:
-    """What is projected on is copied to ancillas and read with the rest."""
+    """Copy what is projected on to ancillas, which are read with the rest."""
     operations: list[Any] = []
     ancillas: list[Any] = []
     values: list[int] = []

@@ -1,29 +1,27 @@
 """Histograms to PennyLane results.
 
-A :class:`Plan` (made by :mod:`~.plan`) says how each result follows from
-the outcomes in a few bases. :func:`results` computes all rows at once.
+A :class:`.Plan` says how each result follows from the outcomes in a few bases.
+:func:`results` computes all rows at once.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pennylane as qml
 from pennylane.measurements import (
     CountsMP,
-    MeasurementProcess,
     SampleMP,
 )
 from pennylane.tape import QuantumScript
 from pennylane.wires import Wires
 
-from pennylane_qstore.errors import QStoreError
-from pennylane_qstore.native.frontend.program import FloatArray, Gate
+from pennylane_qstore.measurement.recipes import NotSupported, Plan, Recipe, Term
+from pennylane_qstore.native.frontend.program import FloatArray
 
 BitArray = npt.NDArray[np.uint8]
 Results = Any
@@ -32,87 +30,9 @@ _DIGITS = 12
 """Decimals to which eigenvalues have to agree to be the same."""
 
 
-class NotSupported(QStoreError, qml.exceptions.DeviceError):  # type: ignore[misc]  # noqa: N818
-    """A measurement or operation this device cannot do. Nothing was sent."""
-
-
-class Postselected(MeasurementProcess):  # type: ignore[misc]
-    """Not a result: keeps only outcomes in which these wires have these values.
-
-    Args:
-        wires: labels.
-        values: 0 or 1 for each.
-        fill: whether all shots are drawn from what is kept (``postselect_mode="fill-shots"``),
-            which only an exact simulator can do. Otherwise fewer shots are left.
-    """
-
-    def __init__(self, wires: Sequence[Any], values: Sequence[int], *, fill: bool = False) -> None:
-        super().__init__(wires=Wires(wires))
-        self.values = tuple(values)
-        self.fill = fill
-
-
-class Factor(NamedTuple):
-    """±1 by the parity of some wires, or a value looked up by the state of some wires."""
-
-    wires: tuple[int, ...]
-    values: FloatArray | None = None
-
-
-class Term(NamedTuple):
-    """A number times a product of factors, read in one basis."""
-
-    coefficient: float
-    basis: int
-    factors: tuple[Factor, ...]
-
-
-class Basis(NamedTuple):
-    """Gates before the measurement, and the wires measured, ascending."""
-
-    gates: tuple[Gate, ...]
-    wires: tuple[int, ...]
-    key: Hashable
-
-
-class Recipe(NamedTuple):
-    """How one measurement's result is found.
-
-    ``kind`` is "expval" (Σ terms), "var" (of Σ terms, all in one basis), "moment" (⟨H²⟩ - ⟨H⟩²,
-    from ``squared`` and ``terms``), "probs" (of ``wires`` in ``basis``), "values" (samples or
-    counts of Σ terms) or "bits" (samples or counts of wires).
-    """
-
-    kind: str
-    measurement: MeasurementProcess
-    basis: int = 0
-    terms: tuple[Term, ...] = ()
-    squared: tuple[Term, ...] = ()
-    constant: float = 0.0
-    squared_constant: float = 0.0
-    wires: tuple[int, ...] = ()
-
-    @property
-    def is_ordered(self) -> bool:
-        """Whether the result depends on the order of shots."""
-        return self.kind in ("values", "bits") and not isinstance(self.measurement, CountsMP)
-
-
-class Plan(NamedTuple):
-    """Bases to run, a recipe per measurement, and the (wire, value) pairs that are selected.
-
-    With ``fill``, every shot is one that was selected.
-    """
-
-    bases: tuple[Basis, ...]
-    recipes: tuple[Recipe, ...]
-    selected: tuple[tuple[int, int], ...] = ()
-    fill: bool = False
-
-
 @dataclass
 class Outcomes:
-    """What came out in one basis, over all rows of a tape.
+    """Outcomes in one basis, over all rows of a tape.
 
     Args:
         wires: tape wires, by column of ``bits``.
@@ -137,17 +57,13 @@ class Outcomes:
 
     @property
     def total(self) -> FloatArray | float:
-        """Weight of each row."""
+        """Weight of each row, shape (rows,), or of every row."""
         if self._total is not None:
             return self._total
         return 1.0 if self.shots is None else float(self.shots)
 
     def selected(self, wanted: Sequence[tuple[int, int]]) -> Outcomes:
-        """Only the outcomes in which these (wire, value) pairs hold.
-
-        Raises:
-            NotSupported: rows keep different numbers of shots.
-        """
+        """Return only the outcomes in which these (wire, value) pairs hold."""
         columns = self.columns([w for w, _ in wanted])
         kept = (self.bits[:, columns] == [v for _, v in wanted]).all(axis=1)
         row, weight = self.row[kept], self.weight[kept]
@@ -163,9 +79,15 @@ class Outcomes:
         return out
 
     def samples(self) -> BitArray:
-        """Shots, (rows, shots, wires), in the order taken where that is known.
+        """Return single shots in the order taken where that is known.
 
         Otherwise in random order: exact multiplicities, shuffled once.
+
+        Returns:
+            Bits, shape (rows, shots, wires).
+
+        Raises:
+            NotSupported: rows keep different numbers of shots.
         """
         if self._samples is None:
             assert self.shots is not None and self.rng is not None  # noqa: S101, PT018
@@ -181,7 +103,15 @@ class Outcomes:
         return self._samples
 
     def part(self, start: int, stop: int) -> Outcomes:
-        """The outcomes of shots ``start`` to ``stop`` of every row."""
+        """Return the outcomes of some shots of every row.
+
+        Args:
+            start: first shot.
+            stop: end of the shots, itself excluded.
+
+        Returns:
+            The outcomes, each shot an entry.
+        """
         part = self.samples()[:, start:stop]
         n = stop - start
         return Outcomes(
@@ -196,12 +126,12 @@ class Outcomes:
         )
 
     def columns(self, wires: Sequence[int]) -> list[int]:
-        """Columns of these wires."""
+        """Return the columns of wires in ``bits``."""
         at = {w: i for i, w in enumerate(self.wires)}
         return [at[w] for w in wires]
 
     def mean(self, values: FloatArray) -> FloatArray:
-        """Weighted mean of a value per entry; shape (rows,)."""
+        """Return the weighted mean of a value per entry, shape (rows,)."""
         total = np.bincount(self.row, weights=self.weight * values, minlength=self.rows)
         return np.asarray(total / self.total)
 
@@ -209,13 +139,16 @@ class Outcomes:
 def results(
     plan: Plan, outcomes: Sequence[Outcomes], tape: QuantumScript, *, batched: bool
 ) -> Results:
-    """Results of one tape in PennyLane's order and shape.
+    """Return the results of one tape in PennyLane's order and shape.
 
     Args:
         plan: of the tape's measurements.
         outcomes: per basis.
         tape: the tape (its measurements and shots).
         batched: whether results have a leading dimension of rows.
+
+    Returns:
+        A result, a tuple of them, or for a shot vector a tuple of these.
     """
     if tape.shots.has_partitioned_shots:
         bounds = [0, *itertools.accumulate(tape.shots)]
@@ -267,7 +200,7 @@ def _probs(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Resul
 
 
 def _observed(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
-    """Samples or counts of an observable's values."""
+    """Return samples or counts of an observable's values."""
     where = outcomes[recipe.basis]
     samples = where.samples()
     rows, shots, wires = samples.shape
@@ -297,13 +230,13 @@ def _counted(values: FloatArray, recipe: Recipe, where: Outcomes) -> dict[Any, A
 
 
 def _tally(values: FloatArray) -> dict[Any, Any]:
-    """How often each value occurs; values that differ by rounding errors are one."""
+    """Count each value; values that differ by rounding errors are one."""
     _, first, numbers = np.unique(np.round(values, _DIGITS), return_index=True, return_counts=True)
     return dict(zip(values[first], numbers, strict=True))
 
 
 def _bits(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
-    """Samples or counts of wires, by PennyLane's own processing."""
+    """Return samples or counts of wires, by PennyLane's own processing."""
     where = outcomes[recipe.basis]
     samples = where.samples()[:, :, where.columns(recipe.wires)].astype(np.int64)
     order = recipe.measurement.wires or Wires(range(len(recipe.wires)))
@@ -314,7 +247,7 @@ def _bits(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Result
 
 
 def _nothing_counted(recipe: Recipe) -> dict[str, np.int64]:
-    """Counts of wires where postselection left no shot."""
+    """Return counts of wires where postselection left no shot."""
     if not getattr(recipe.measurement, "all_outcomes", False):
         return {}
     n = len(recipe.wires)
@@ -322,7 +255,7 @@ def _nothing_counted(recipe: Recipe) -> dict[str, np.int64]:
 
 
 def _nothing(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> None:
-    """Postselection has no result of its own."""
+    """Return nothing: postselection has no result of its own."""
 
 
 _KINDS: Mapping[str, Callable[[Recipe, Sequence[Outcomes], bool], Results]] = {
@@ -363,7 +296,7 @@ def _product(term: Term, where: Outcomes) -> FloatArray:
 
 
 def _state(bits: BitArray) -> npt.NDArray[np.int64]:
-    """Big-endian state index of each outcome."""
+    """Return the big-endian state index of each outcome."""
     powers = 1 << np.arange(bits.shape[1])[::-1]
     return bits.astype(np.int64) @ powers.astype(np.int64)
 

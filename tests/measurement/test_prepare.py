@@ -4,8 +4,8 @@ import numpy as np
 import pennylane as qml
 import pytest
 
-from pennylane_qstore.measurement.plan import measurement_key
-from pennylane_qstore.measurement.results import Postselected
+from pennylane_qstore.measurement.keys import measurement_key
+from pennylane_qstore.measurement.recipes import Postselected
 
 REFERENCE = qml.device("default.qubit", seed=3)
 

@@ -1,0 +1,58 @@
+"""Coefficients and matrices of observables, or why they cannot be measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pennylane as qml
+from pennylane.operation import Operator
+
+from pennylane_qstore.measurement.recipes import NotSupported
+from pennylane_qstore.native.frontend.program import ComplexArray
+
+
+def real_coefficient(coefficient: Any, op: Operator) -> float:
+    """Return a coefficient of an observable as a float.
+
+    Args:
+        coefficient: any number.
+        op: the observable.
+
+    Returns:
+        Its real part.
+
+    Raises:
+        NotSupported: it is broadcast, not finite or not real.
+    """
+    if np.ndim(coefficient):
+        raise NotSupported(
+            f"Observable {op} not supported on qstore.ionq: its coefficients are broadcast. "
+            "Measure an observable for each."
+        )
+    c = complex(coefficient)
+    if not np.isfinite(c):
+        raise NotSupported(f"Observable {op} not supported on qstore.ionq: not finite.")
+    if abs(c.imag) > 1e-8 * max(1.0, abs(c)):
+        raise not_hermitian(op)
+    return c.real
+
+
+def not_hermitian(op: Operator) -> NotSupported:
+    """Return the error for an observable that is not Hermitian."""
+    return NotSupported(f"Observable {op} not supported on qstore.ionq: not Hermitian.")
+
+
+def matrix_of(op: Operator) -> ComplexArray:
+    """Return an observable's matrix, shape (2 ** wires, 2 ** wires).
+
+    Raises:
+        NotSupported: it has none, or is not one of qubits.
+    """
+    try:
+        matrix = np.asarray(qml.matrix(op, wire_order=op.wires))
+    except (qml.exceptions.MatrixUndefinedError, ValueError) as error:
+        raise NotSupported(f"Observable {op} not supported on qstore.ionq: {error}") from error
+    if matrix.shape != (2 ** len(op.wires),) * 2:
+        raise NotSupported(f"Observable {op} not supported on qstore.ionq: not one of qubits.")
+    return matrix
