@@ -3,7 +3,7 @@
 Figures are IonQ's published ones: the guide "Simulation with noise models" for the
 depolarizing rates, the backend and characterization pages for qubits, gate times and
 fidelities. They are used to validate before anything is sent, to estimate durations, and
-by the emulator; the service's own answers always win.
+by the emulator; the service's own figures always win.
 """
 
 from __future__ import annotations
@@ -11,13 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TypeVar
 
-from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.gateset import NATIVE
-from pennylane_qstore.validation import unknown
-
-_T = TypeVar("_T")
+from pennylane_qstore.validation import check_known
 
 MAX_CIRCUITS = 5_000
 """Circuits in one multi-circuit job."""
@@ -152,7 +148,8 @@ def backend(name: str) -> Backend:
     Raises:
         ConfigurationError: the id is not one of IonQ's; the message names the nearest.
     """
-    return _lookup(BACKENDS, name, "backend")
+    check_known("backend", name, BACKENDS)
+    return BACKENDS[name]
 
 
 def noise_model(name: str) -> NoiseModel:
@@ -161,11 +158,5 @@ def noise_model(name: str) -> NoiseModel:
     Raises:
         ConfigurationError: no published model has the name; the message names the nearest.
     """
-    return _lookup(NOISE_MODELS, name, "noise model")
-
-
-def _lookup(table: Mapping[str, _T], name: str, what: str) -> _T:
-    found = table.get(name)
-    if found is None:
-        raise ConfigurationError(unknown(what, name, table))
-    return found
+    check_known("noise model", name, NOISE_MODELS)
+    return NOISE_MODELS[name]

@@ -16,6 +16,7 @@ from pennylane_qstore.ionq.jobs.cost import read_cost
 from pennylane_qstore.ionq.messages.job_request import job_type
 from pennylane_qstore.ionq.messages.responses import (
     check_id,
+    parse_json,
     parse_number,
     parse_object,
 )
@@ -185,7 +186,7 @@ class AccountCalls(BaseClient):
 
     @blocking
     async def clock_ahead_s(self) -> float | None:
-        """Return by how much this machine's clock is ahead of the service's, in seconds."""
+        """Return how far this machine's clock is ahead of the service's, in seconds."""
         api = self._api()
         await api.request("/backends", _parse_backends, self._traffic)
         return api.clock_ahead_s()
@@ -197,10 +198,7 @@ class AccountCalls(BaseClient):
 
 
 def _parse_backends(data: bytes) -> list[dict[str, Any]]:
-    try:
-        backends = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise InvalidResponse("The list of backends is not JSON.") from None
+    backends = parse_json(data, "The list of backends")
     if not isinstance(backends, list) or not all(isinstance(entry, dict) for entry in backends):
         raise InvalidResponse("The list of backends is no array of objects.")
     return backends

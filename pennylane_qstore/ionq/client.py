@@ -1,4 +1,4 @@
-"""The client: many circuits, few jobs, none lost and none paid twice.
+"""Client of IonQ's API: many circuits in few jobs, none lost and none paid twice.
 
 Blocking calls work from any thread and inside a running event loop (Jupyter): the work is
 done on one background loop, the calling thread waits. Imports aiohttp: import it late.
@@ -31,19 +31,13 @@ from pennylane_qstore.ionq.messages.job_request import JobRequest
 from pennylane_qstore.ionq.progress import Progress
 from pennylane_qstore.validation import check_number
 
-__all__ = [
-    "BASE_URL",
-    "URL_VARIABLE",
-    "IonQClient",
-    "JobResult",
-    "Progress",
-]
+__all__ = ["BASE_URL", "URL_VARIABLE", "IonQClient", "JobResult", "Progress"]
 
 logger = logging.getLogger(__name__)
 
 
 class IonQClient(AccountCalls):
-    """Sends jobs to IonQ (or to anything that speaks its API v0.4).
+    """Client of IonQ, or of any service that speaks its API v0.4.
 
     Args:
         api_key: by default from ``IONQ_API_KEY`` or ``PENNYLANE_IONQ_API_KEY``; in any of them,
@@ -51,8 +45,9 @@ class IonQClient(AccountCalls):
             logged or pickled.
         base_url: https, or http to this machine; by default ``IONQ_API_URL``, then IonQ's.
         pool_size: connections at most; ``max_connections`` is the same.
-        timeout: longest wait for an answer to a read, in seconds (default 30).
-        retry_policy: when to try again.
+        timeout: longest wait for the response to a read, in seconds (default 30).
+        retry_policy: number and delays of further tries, and how long a service may be away; see
+            :class:`.RetryPolicy`. The default is ``RetryPolicy()``.
         retry_attempts: shorthand for ``retry_policy=RetryPolicy(attempts=...)``.
         ledger: a :class:`Ledger` or the path of one; by default in the user's data folder,
             and in memory for a service on this machine.
@@ -61,7 +56,8 @@ class IonQClient(AccountCalls):
         retry_failed: send circuits that failed on the service again, once, and only they.
         ca_bundle: file of own certificate authorities.
         proxy: URL of an HTTP proxy; the environment's are not used.
-        clock, rng: time and chance, for tests.
+        clock: source of time, for tests.
+        rng: source of jitter, for tests.
 
     Raises:
         ConfigurationError: no key, or an option that is not allowed.
@@ -185,10 +181,9 @@ class IonQClient(AccountCalls):
         return self.call(self._cancel(list(dict.fromkeys(job_ids))))
 
     async def _cancel(self, job_ids: Sequence[str]) -> dict[str, str]:
-        """Cancel what has not ended, and learn what became of it.
+        """Cancel jobs that have not ended; store the results of those that have.
 
-        The service may let a completed job be cancelled too, and its results would be gone:
-        a job that has ended is left alone, and its results are stored.
+        The service may let a completed job be cancelled too, and its results would be gone.
 
         Raises:
             JobCanceled: the service does not know one of the jobs. None was cancelled.

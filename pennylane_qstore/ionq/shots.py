@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Sequence
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from pennylane_qstore.backends import MAX_QUBITS
@@ -18,7 +17,7 @@ from pennylane_qstore.errors import InvalidResponse, ServiceError
 from pennylane_qstore.ionq.base_client import BaseClient, blocking
 from pennylane_qstore.ionq.http.transport import MAX_RESULT_BYTES
 from pennylane_qstore.ionq.jobs.results import circuit_order
-from pennylane_qstore.ionq.messages.responses import JobState
+from pennylane_qstore.ionq.messages.responses import JobState, parse_json
 
 Shots = NDArray[np.uint64]
 
@@ -36,10 +35,7 @@ def parse_shots(data: bytes, qubits: int) -> Shots:
     Raises:
         InvalidResponse: anything else.
     """
-    try:
-        values = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise InvalidResponse(f"The shots are not JSON: {data[:120]!r}.") from None
+    values = parse_json(data, "The list of shots")
     if not isinstance(values, list) or not values:
         raise InvalidResponse(f"The shots are no list: {str(values)[:80]!r}.")
     if not all(isinstance(v, str) and v.isascii() and v.isdecimal() and len(v) <= 20

@@ -42,7 +42,7 @@ class Api(Requester):
         return 2.0 if self.transport.endpoint.is_loopback else 75.0
 
     def clock_ahead_s(self) -> float | None:
-        """Return by how much our clock was ahead of the service's at its last response, in s."""
+        """Return how far our clock was ahead at the service's last response, in seconds."""
         stamp = self.transport.last_date
         try:
             if stamp is None:

@@ -2,7 +2,7 @@
 
 A loop that always runs sees the end of an idle connection, so that no POST is written into
 one that is already closed; and it serves plain code, Jupyter's loop and many threads alike,
-because nobody ever runs a loop inside a loop.
+without a loop inside a loop.
 """
 
 from __future__ import annotations

@@ -120,6 +120,25 @@ def ascending_uuid7(ids: Sequence[str]) -> bool:
     )
 
 
+def parse_json(data: bytes, what: str) -> Any:
+    """Return the JSON value in a body.
+
+    Args:
+        data: the body.
+        what: name of the value, for errors.
+
+    Returns:
+        The decoded value.
+
+    Raises:
+        InvalidResponse: not JSON.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise InvalidResponse(f"{what} is not JSON: {data[:120]!r}.") from None
+
+
 def parse_object(data: bytes, what: str) -> dict[str, Any]:
     """Return the JSON object in a body.
 
@@ -133,10 +152,7 @@ def parse_object(data: bytes, what: str) -> dict[str, Any]:
     Raises:
         InvalidResponse: not JSON, or not an object.
     """
-    try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise InvalidResponse(f"{what} is not JSON: {data[:120]!r}.") from None
+    value = parse_json(data, what)
     if not isinstance(value, dict):
         raise InvalidResponse(f"{what} is a JSON {type(value).__name__}, not an object.")
     return value
@@ -161,21 +177,16 @@ def parse_job(data: bytes | Mapping[str, Any]) -> JobState:
     status = job.get("status")
     if not isinstance(status, str):
         raise InvalidResponse(f"A job has no status: {str(status)[:80]!r}.")
-    failure = job.get("failure")
-    failure = failure if isinstance(failure, Mapping) else {}
-    metadata = job.get("metadata")
-    token = metadata.get(TOKEN_KEY) if isinstance(metadata, Mapping) else None
+    failure, results = _member(job, "failure"), _member(job, "results")
     children = job.get("child_job_ids")
     parent = job.get("parent_job_id")
-    artifact, url = _result_places(job.get("results"))
-    stats = job.get("stats")
-    qubits = stats.get("qubits") if isinstance(stats, Mapping) else None
+    qubits = _member(job, "stats").get("qubits")
     return JobState(
         id=check_id(job.get("id")),
         status=_STATUS_ALIASES.get(status, status),
         name=_text(job.get("name")),
         backend=_text(job.get("backend")),
-        token=_text(token),
+        token=_text(_member(job, "metadata").get(TOKEN_KEY)),
         parent_id=None if parent is None else check_id(parent),
         child_ids=tuple(map(check_id, children)) if isinstance(children, list) else (),
         submitted_at=_epoch(job.get("submitted_at")),
@@ -185,8 +196,8 @@ def parse_job(data: bytes | Mapping[str, Any]) -> JobState:
         failure_code=_text(failure.get("code")),
         failure_message=_text(failure.get("message")) or _text(failure.get("error")),
         dry_run=job.get("dry_run") is True,
-        artifact_id=artifact,
-        results_url=url,
+        artifact_id=_artifact_id(results),
+        results_url=_text(_member(results, "probabilities").get("url")),
         qubits=qubits if type(qubits) is int and 1 <= qubits <= MAX_QUBITS else None,
     )
 
@@ -285,22 +296,19 @@ def _epoch(value: object) -> float | None:
     return moment.timestamp() if moment.tzinfo is not None else None
 
 
-def _result_places(results: object) -> tuple[str | None, str | None]:
-    """Return the id of the probabilities artifact and the legacy URL, where the job has them."""
-    if not isinstance(results, Mapping):
-        return None, None
-    artifact = url = None
-    for form in (
-        "ionq.result.probabilities.json.v1",
-        "ionq.result.probabilities-aggregate.json.v1",
-    ):
-        entry = results.get(form)
-        if isinstance(entry, Mapping) and isinstance(entry.get("id"), str):
-            artifact = check_id(entry["id"])
-    legacy = results.get("probabilities")
-    if isinstance(legacy, Mapping):
-        url = _text(legacy.get("url"))
-    return artifact, url
+def _artifact_id(results: Mapping[str, Any]) -> str | None:
+    """Return the id of the probabilities, where the job names them; the aggregate's first."""
+    for form in ("probabilities-aggregate", "probabilities"):
+        artifact_id = _member(results, f"ionq.result.{form}.json.v1").get("id")
+        if isinstance(artifact_id, str):
+            return check_id(artifact_id)
+    return None
+
+
+def _member(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the object that is a member of another; an empty one where there is none."""
+    member = value.get(name)
+    return member if isinstance(member, Mapping) else {}
 
 
 def _some(value: Mapping[str, Any]) -> str:
