@@ -181,7 +181,7 @@ def test_a_key_in_a_configuration_file_that_others_read_is_refused(tmp_path, mon
     assert "from-the-file" not in str(refused.value)
     qml.device("qstore.ionq", wires=1, api_key="another")
     file.chmod(0o600)
-    assert qml.device("qstore.ionq", wires=1)._options.backend == "simulator"
+    assert qml.device("qstore.ionq", wires=1).executor.options.backend == "simulator"
 
 
 def test_a_word_is_no_key_to_hide(log):
