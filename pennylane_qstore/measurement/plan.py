@@ -36,7 +36,7 @@ from pennylane_qstore.measurement.recipes import (
     Recipe,
     Term,
 )
-from pennylane_qstore.native.compiler import affine_program
+from pennylane_qstore.native.frontend.affine_fit import affine_program
 from pennylane_qstore.native.frontend.program import Gate, bind_constants
 from pennylane_qstore.native.frontend.structure import extract_structure
 

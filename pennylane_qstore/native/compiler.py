@@ -21,7 +21,7 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,15 +30,11 @@ from pennylane.tape import QuantumScript
 
 from pennylane_qstore.errors import CompileError
 from pennylane_qstore.native.circuit import NativeCircuit, from_row
-from pennylane_qstore.native.frontend.affine_fit import NotAffine, program_of
+from pennylane_qstore.native.frontend.affine_fit import affine_program
 from pennylane_qstore.native.frontend.json_circuit import tape_from_json
 from pennylane_qstore.native.frontend.program import Affine, Gate, Program, bind_constants
 from pennylane_qstore.native.frontend.shared_basis import shared_basis
-from pennylane_qstore.native.frontend.structure import (
-    StructuredTape,
-    expand_by_value,
-    extract_structure,
-)
+from pennylane_qstore.native.frontend.structure import extract_structure
 from pennylane_qstore.native.ir import IRCircuit
 from pennylane_qstore.native.passes.cnot_networks import resynthesise_cnots
 from pennylane_qstore.native.passes.lower import lower
@@ -136,25 +132,7 @@ def _price(candidate: tuple[IRCircuit, Template]) -> float:
     return cost.entanglers + cost.angle + _PULSE * template.pulses + _LAYER * template.depth
 
 
-def affine_program(
-    piece: StructuredTape, wires: Mapping[Any, int]
-) -> tuple[StructuredTape, Program]:
-    """Return the program of a structure, decomposed at its values where that is not affine.
-
-    Args:
-        piece: a structure with one row of parameters.
-        wires: index of each wire label.
-
-    Returns:
-        The structure, expanded where it had to be, and its program.
-    """
-    try:
-        return piece, program_of(piece, wires)
-    except NotAffine:
-        (piece,) = expand_by_value(piece, wires)
-        return piece, program_of(piece, wires)
-
-
+@dataclass(eq=False)
 class IonQNativeGateCompiler:
     """Compiles circuits to IonQ's native gates.
 
@@ -185,27 +163,17 @@ class IonQNativeGateCompiler:
     (0, 3)
     """
 
-    def __init__(
-        self,
-        two_qubit: str = "zz",
-        absorb: bool = True,
-        optimize_depth: bool = True,
-        optimize_fidelity: bool = True,
-    ) -> None:
-        flags = {
-            "absorb": absorb,
-            "optimize_depth": optimize_depth,
-            "optimize_fidelity": optimize_fidelity,
-        }
-        for name, flag in flags.items():
-            if not isinstance(flag, bool):
+    two_qubit: str = "zz"
+    absorb: bool = True
+    optimize_depth: bool = True
+    optimize_fidelity: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("absorb", "optimize_depth", "optimize_fidelity"):
+            if not isinstance(flag := getattr(self, name), bool):
                 raise CompileError(f"{name}={flag!r} is neither True nor False.")
-        if two_qubit not in ("ms", "zz"):
-            raise CompileError(f"Unknown two_qubit gate {two_qubit!r}. Allowed: 'ms', 'zz'.")
-        self.two_qubit = two_qubit
-        self.absorb = absorb
-        self.optimize_depth = optimize_depth
-        self.optimize_fidelity = optimize_fidelity
+        if self.two_qubit not in ("ms", "zz"):
+            raise CompileError(f"Unknown two_qubit gate {self.two_qubit!r}. Allowed: 'ms', 'zz'.")
         self._lock = threading.Lock()  # of the counts below: one compiler may serve many threads
         self._circuits = self._gates_before = self._gates_after = 0
         self._took_s = 0.0

@@ -9,7 +9,8 @@ from support.circuits import distribution
 
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.native.cache import SmartCircuitCache
-from pennylane_qstore.native.compiler import affine_program, compile_program
+from pennylane_qstore.native.compiler import compile_program
+from pennylane_qstore.native.frontend.affine_fit import affine_program
 from pennylane_qstore.native.frontend.structure import extract_structure
 
 

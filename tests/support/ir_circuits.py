@@ -3,7 +3,7 @@
 import numpy as np
 from support.circuits import SPECIAL
 
-from pennylane_qstore.native.compiler import affine_program
+from pennylane_qstore.native.frontend.affine_fit import affine_program
 from pennylane_qstore.native.frontend.program import Affine
 from pennylane_qstore.native.frontend.structure import extract_structure
 from pennylane_qstore.native.ir import (

@@ -17,7 +17,7 @@ from pennylane.queuing import QueuingManager
 
 from pennylane_qstore.native.frontend.decompose import ELEMENTARY, elementary, rebound, unitary
 from pennylane_qstore.native.frontend.program import Affine, ComplexArray, FloatArray, Gate, Program
-from pennylane_qstore.native.frontend.structure import StructuredTape, row_shapes
+from pennylane_qstore.native.frontend.structure import StructuredTape, expand_by_value, row_shapes
 
 _SNAP = 96
 """Denominator of the rational factors in PennyLane's decompositions (halves, thirds, ...)."""
@@ -57,6 +57,25 @@ def program_of(structured: StructuredTape, wires: Mapping[Any, int]) -> Program:
             gates += _AffineFit(op, shapes, count, wires).gates(first)
         first += count
     return Program(len(wires), tuple(gates), first)
+
+
+def affine_program(
+    piece: StructuredTape, wires: Mapping[Any, int]
+) -> tuple[StructuredTape, Program]:
+    """Return the program of a structure, decomposed at its values where that is not affine.
+
+    Args:
+        piece: a structure with one row of parameters.
+        wires: index of each wire label.
+
+    Returns:
+        The structure, expanded where it had to be, and its program.
+    """
+    try:
+        return piece, program_of(piece, wires)
+    except NotAffine:
+        (piece,) = expand_by_value(piece, wires)
+        return piece, program_of(piece, wires)
 
 
 def _on(op: Operator, wires: Mapping[Any, int]) -> tuple[int, ...]:

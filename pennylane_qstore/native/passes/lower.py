@@ -93,20 +93,18 @@ def _controlled_rotation(axis: str) -> _Lowering:
     return build
 
 
-def _controlled_phase(on: tuple[int, ...], angles: tuple[Affine, ...]) -> list[Operation]:
-    """CP(t) = RZ(t/2) ⊗ RZ(t/2) · exp(i t/4 Z⊗Z), up to phase."""
-    half = angles[0].scaled(0.5)
-    interaction = ZZRotation(on[0], on[1], angles[0].scaled(-0.5 / TURN))
-    return [interaction, *(rotation(q, "z", half) for q in on)]
+def _controlled_phase(axis: str) -> _Lowering:
+    """CP(t) = RZ(t/2) ⊗ RZ(t/2) · exp(i t/4 Z⊗Z), up to phase, with the target's axis for its Z.
 
-
-def _controlled_pauli(axis: str) -> _Lowering:
-    """CZ between the changes of basis of the target's axis."""
+    The angle is π where the gate has none: a controlled Pauli.
+    """
 
     def build(on: tuple[int, ...], angles: tuple[Affine, ...]) -> list[Operation]:
-        t = on[1]
-        to_z = [OneQubitUnitary(t, TO_Z[axis])] if axis != "z" else []
-        return [*to_z, *_controlled_phase(on, (Affine((), np.pi),)), *to_z]
+        a, b = on
+        (angle,) = angles or (Affine((), np.pi),)
+        to_z = [OneQubitUnitary(b, TO_Z[axis])] if axis != "z" else []
+        frames = [rotation(q, "z", angle.scaled(0.5)) for q in on]
+        return [*to_z, ZZRotation(a, b, angle.scaled(-0.5 / TURN)), *frames, *to_z]
 
     return build
 
@@ -148,13 +146,13 @@ LOWERINGS: Mapping[str, _Lowering] = {
     "Adjoint(S)": _constant(S.conj().T),
     "Adjoint(T)": _constant(T.conj().T),
     "Adjoint(SX)": _constant(SX.conj().T),
-    "CNOT": _controlled_pauli("x"),
-    "CY": _controlled_pauli("y"),
-    "CZ": _controlled_pauli("z"),
+    "CNOT": _controlled_phase("x"),
+    "CY": _controlled_phase("y"),
+    "CZ": _controlled_phase("z"),
     "CRX": _controlled_rotation("x"),
     "CRY": _controlled_rotation("y"),
     "CRZ": _controlled_rotation("z"),
-    "ControlledPhaseShift": _controlled_phase,
+    "ControlledPhaseShift": _controlled_phase("z"),
     "IsingXX": _ising("xx"),
     "IsingYY": _ising("yy"),
     "IsingZZ": _ising("zz"),

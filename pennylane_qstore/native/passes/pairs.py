@@ -5,6 +5,7 @@ Each takes a circuit and returns one with the same unitary, up to a global phase
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -166,23 +167,12 @@ def _merged(pair: _Pair) -> list[Operation]:
 def _constant_runs(pair: _Pair) -> list[Operation]:
     """Merge every run of constant operations that is more than one ZZ rotation."""
     out: list[Operation] = []
-    run: list[Operation] = []
-
-    def close() -> None:
+    for constant, group in itertools.groupby(pair.operations, is_constant):
+        run = list(group)
         entangling = [type(op) for op in run if isinstance(op, TwoQubitOperation)]
-        if entangling in ([], [ZZRotation]):
-            out.extend(run)
-        else:
-            out.append(TwoQubitUnitary(pair.a, pair.b, _product(pair, run)))
-        run.clear()
-
-    for op in pair.operations:
-        if is_constant(op):
-            run.append(op)
-        else:
-            close()
-            out.append(op)
-    close()
+        if constant and entangling not in ([], [ZZRotation]):
+            run = [TwoQubitUnitary(pair.a, pair.b, _product(pair, run))]
+        out += run
     return out
 
 

@@ -99,7 +99,8 @@ class _InitialState:
     """Each wire's state while it is known and unentangled, followed forward in time."""
 
     def __init__(self, wires: int) -> None:
-        self.gates: list[ComplexArray | None] = [I2] * wires  # takes |0⟩ to the state
+        # Gate that takes |0⟩ to the state of each known wire.
+        self.gates: dict[int, ComplexArray] = dict.fromkeys(range(wires), I2)
         self.kept: list[Operation] = []
 
     def take(self, op: Operation) -> None:
@@ -111,25 +112,28 @@ class _InitialState:
 
     def close(self, q: int) -> None:
         """Follow a wire no further: prepare the state it is in."""
-        gate = self.gates[q]
-        if gate is not None and abs(gate[1, 0]) > _TOL:
+        gate = self.gates.pop(q, I2)
+        if abs(gate[1, 0]) > _TOL:
             self.kept.append(OneQubitUnitary(q, X if abs(gate[0, 0]) < _TOL else gate))
-        self.gates[q] = None
+
+    def bloch(self, q: int) -> FloatArray:
+        """Return the Bloch vector of a known wire's state, shape (3,)."""
+        return so3(self.gates[q])[:, _Z_AXIS]
 
 
 def _fold_into_state(state: _InitialState, op: Operation) -> bool:
     """Fold a one-qubit unitary into the state of a known wire."""
-    if not isinstance(op, OneQubitUnitary) or (gate := state.gates[op.wire]) is None:
+    if not isinstance(op, OneQubitUnitary) or op.wire not in state.gates:
         return False
-    state.gates[op.wire] = op.matrix @ gate
+    state.gates[op.wire] = op.matrix @ state.gates[op.wire]
     return True
 
 
 def _drop_rotation_about_state(state: _InitialState, op: Operation) -> bool:
     """Drop a rotation of a known wire about the axis that its state points along."""
-    if not isinstance(op, Rotation) or (gate := state.gates[op.wire]) is None:
+    if not isinstance(op, Rotation) or op.wire not in state.gates:
         return False
-    return _is_along(so3(gate)[:, _Z_AXIS], "xyz".index(op.axis))
+    return _is_along(state.bloch(op.wire), "xyz".index(op.axis))
 
 
 def _rotate_instead_of_zz(state: _InitialState, op: Operation) -> bool:
@@ -137,8 +141,7 @@ def _rotate_instead_of_zz(state: _InitialState, op: Operation) -> bool:
     if not isinstance(op, ZZRotation):
         return False
     for known, other in ((op.a, op.b), (op.b, op.a)):
-        gate = state.gates[known]
-        if gate is not None and _is_along(bloch := so3(gate)[:, _Z_AXIS], _Z_AXIS):
+        if known in state.gates and _is_along(bloch := state.bloch(known), _Z_AXIS):
             state.take(rotation(other, "z", op.angle.scaled(TURN * round(bloch[_Z_AXIS]))))
             return True
     return False
@@ -149,11 +152,9 @@ def _prepare_pair(state: _InitialState, op: Operation) -> bool:
 
     At equal cost the unitary stays as it is: its one-qubit unitaries fit what follows.
     """
-    if not isinstance(op, TwoQubitUnitary):
+    if not isinstance(op, TwoQubitUnitary) or not {op.a, op.b} <= state.gates.keys():
         return False
     left, right = state.gates[op.a], state.gates[op.b]
-    if left is None or right is None:
-        return False
     parts = prepare_state(op.matrix @ np.kron(left[:, 0], right[:, 0]), op.a, op.b)
     if not entangling_cost(parts).cheaper_than(cheapest(op.matrix).cost):
         return False
@@ -181,14 +182,14 @@ class _Measurement:
     def __init__(self, circuit: IRCircuit) -> None:
         self.wires = circuit.wires
         self.outputs = list(circuit.outputs)
-        # Product of the constants after; None once something else is kept on the wire.
-        self.tails: list[ComplexArray | None] = [I2] * circuit.wires
+        # Product of the constants at the end of each wire on which nothing else is kept.
+        self.tails: dict[int, ComplexArray] = dict.fromkeys(range(circuit.wires), I2)
         self.kept: list[Operation] = []  # in reverse
 
     def take(self, op: Operation) -> None:
         """Give an operation to the first rule that deals with it, or keep it."""
         on = wires_of(op)
-        at_the_end = all(self.tails[q] is not None for q in on)
+        at_the_end = self.tails.keys() >= set(on)
         if not (at_the_end and any(rule(self, op) for rule in MEASUREMENT_RULES)):
             for q in on:
                 self.close(q)
@@ -196,9 +197,8 @@ class _Measurement:
 
     def close(self, q: int) -> None:
         """Keep the constants at the end of a wire, less a flip, which the readout can do."""
-        tail = self.tails[q]
-        self.tails[q] = None
-        if tail is None or abs(tail[1, 0]) < _TOL or not self.measures(q):
+        tail = self.tails.pop(q, I2)
+        if abs(tail[1, 0]) < _TOL or not self.measures(q):
             return
         if abs(tail[0, 0]) < _TOL:
             self.outputs = [bit._replace(flip=bit.flip ^ (q in bit.wires)) for bit in self.outputs]
@@ -217,15 +217,9 @@ class _Measurement:
         """Return True if an outcome depends on a wire."""
         return any(q in bit.wires for bit in self.outputs)
 
-    def tail(self, q: int) -> ComplexArray:
-        """Return the constants at the end of a wire on which nothing else is kept."""
-        tail = self.tails[q]
-        assert tail is not None  # noqa: S101 - rules only see operations at the end
-        return tail
-
     def reads_z(self, q: int, axis: str = "z") -> bool:
         """Return True if σ before a wire's end is ±Z at the measurement, or not measured."""
-        return not self.measures(q) or _is_along(so3(self.tail(q))[:, "xyz".index(axis)], _Z_AXIS)
+        return not self.measures(q) or _is_along(so3(self.tails[q])[:, "xyz".index(axis)], _Z_AXIS)
 
     def read_cnot(self, control: int, target: int) -> None:
         """Read outcomes as if a CNOT stood before the measurement."""
@@ -242,8 +236,8 @@ class _Measurement:
         self._drop_unmeasured_tails()
 
     def _drop_unmeasured_tails(self) -> None:
-        for q, tail in enumerate(self.tails):
-            if tail is not None and not self.measures(q):
+        for q in self.tails:
+            if not self.measures(q):
                 self.tails[q] = I2
 
 
@@ -256,7 +250,7 @@ def _fold_into_tail(measurement: _Measurement, op: Operation) -> bool:
     """Fold a one-qubit unitary into the constants at the end of its wire."""
     if not isinstance(op, OneQubitUnitary):
         return False
-    measurement.tails[op.wire] = measurement.tail(op.wire) @ op.matrix
+    measurement.tails[op.wire] = measurement.tails[op.wire] @ op.matrix
     return True
 
 
@@ -280,14 +274,14 @@ def _read_zz_as_cnot(measurement: _Measurement, op: Operation) -> bool:
     if abs(op.angle.const % 0.5 - 0.25) > _TOL:
         return False
     for control, target in ((op.a, op.b), (op.b, op.a)):
-        axis = so3(measurement.tail(target))[:, _Z_AXIS]
+        axis = so3(measurement.tails[target])[:, _Z_AXIS]
         if measurement.reads_z(control) and abs(axis[_Z_AXIS]) < _TOL:
             sign = 1 if op.angle.const % 1 < 0.5 else -1
             if measurement.measures(control):
-                sign *= round(so3(measurement.tail(control))[_Z_AXIS, _Z_AXIS])
+                sign *= round(so3(measurement.tails[control])[_Z_AXIS, _Z_AXIS])
             to_x = Rotation(target, "z", Affine((), -float(np.arctan2(axis[1], axis[0]))))
             quarter = Rotation(target, "x", Affine((), sign * np.pi / 2))
-            tail = measurement.tail(target)
+            tail = measurement.tails[target]
             measurement.tails[target] = matrix(quarter) @ matrix(to_x) @ tail
             measurement.read_cnot(control, target)
             return True
@@ -301,7 +295,7 @@ def _relabel_two_qubit_unitary(measurement: _Measurement, op: Operation) -> bool
     a, b = op.a, op.b
     if not (measurement.measures(a) and measurement.measures(b)):
         return False
-    unitary = np.kron(measurement.tail(a), measurement.tail(b)) @ op.matrix
+    unitary = np.kron(measurement.tails[a], measurement.tails[b]) @ op.matrix
     relabellings = ((np.eye(4), None), (CNOT, (a, b)), (CNOT_REVERSED, (b, a)))
     forms = [(before_diagonal(relabel @ unitary), cnot) for relabel, cnot in relabellings]
     form, cnot = min(forms, key=lambda candidate: candidate[0].cost.rank)

@@ -33,7 +33,7 @@ from pennylane_qstore.native.search.pauli import (
     anticommuting,
     is_clifford,
 )
-from pennylane_qstore.native.su2 import euler_angles, quaternion, to_su2, wrapped
+from pennylane_qstore.native.su2 import euler_angles, quaternion, to_su2
 
 _TOL = 1e-10
 _ZZ = GENERATORS.index((3, 3))
@@ -217,19 +217,10 @@ def _rotations(unitary: ComplexArray) -> tuple[_Angles, ComplexArray]:
     u = to_su2(unitary)
     if is_clifford(u):
         return (), u
-    for fit in (_one_rotation, _two_rotations):
-        for g in all_cliffords():
-            if (rotations := fit(g.conj().T @ u)) is not None:  # u = g · rotations
-                return rotations, g
-    return tuple(euler_angles(u, "z", "x")), all_cliffords()[0]
-
-
-def _one_rotation(u: ComplexArray) -> _Angles | None:
-    w, *axis = quaternion(u)
-    for i, name in enumerate("xyz"):
-        if abs(axis[i - 1]) < _TOL and abs(axis[i - 2]) < _TOL:
-            return ((name, wrapped(2 * float(np.arctan2(axis[i], w)))),)
-    return None
+    splits = [(few, g) for g in all_cliffords() if (few := _two_rotations(g.conj().T @ u))]
+    if not splits:
+        return tuple(euler_angles(u, "z", "x")), all_cliffords()[0]
+    return min(splits, key=lambda split: len(split[0]))
 
 
 def _two_rotations(u: ComplexArray) -> _Angles | None:
@@ -243,8 +234,8 @@ def _two_rotations(u: ComplexArray) -> _Angles | None:
         third = 3 - outer - inner
         parity = 1 if (inner - outer) % 3 == 1 else -1
         if abs(w * axis[third] * parity + axis[outer] * axis[inner]) < _TOL:
-            rotations = euler_angles(u, "xyz"[outer], "xyz"[inner])
-            kept = tuple((name, angle) for name, angle in rotations if abs(angle) > _TOL)
-            if len(kept) <= 2:
-                return kept
+            angles = euler_angles(u, "xyz"[outer], "xyz"[inner])
+            rotations = tuple((name, angle) for name, angle in angles if abs(angle) > _TOL)
+            if len(rotations) <= 2:
+                return rotations
     return None

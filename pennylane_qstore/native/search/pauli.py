@@ -48,27 +48,6 @@ def _products() -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
 _PRODUCT, _POWER = _products()
 
 
-def _pair_tables() -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
-    """Return new codes, sign and weight lost by generator and codes on the pair (4a + b)."""
-    code = np.zeros((9, 16), dtype=np.int8)
-    sign = np.ones((9, 16), dtype=np.int8)
-    lost = np.zeros((16, 9), dtype=np.int8)
-    for g, (p, q) in enumerate(GENERATORS):
-        for a, b in itertools.product(range(4), repeat=2):
-            at = 4 * a + b
-            code[g, at] = at
-            if ((a not in (0, p)) + (b not in (0, q))) % 2:  # anticommuting: R → -i (P⊗Q) R
-                c, d = _PRODUCT[p, a], _PRODUCT[q, b]
-                code[g, at] = 4 * c + d
-                sign[g, at] = round((-1j * 1j ** int(_POWER[p, a] + _POWER[q, b])).real)
-                lost[at, g] = (a > 0) + (b > 0) - (c > 0) - (d > 0)
-    return code, sign, lost
-
-
-_PAIR_CODE, _PAIR_SIGN, LOST = _pair_tables()
-"""``LOST[4a + b, g]``: weight a row with codes a, b loses under generator g."""
-
-
 class PauliTable(NamedTuple):
     """Pauli strings with their signs; conjugations change them in place, all rows at once.
 
@@ -195,6 +174,21 @@ def clifford(x: Image, z: Image) -> ComplexArray:
 def all_cliffords() -> tuple[ComplexArray, ...]:
     """Return the 24 one-qubit Cliffords with determinant 1, the identity first."""
     return tuple(_cliffords().values())
+
+
+def _pair_tables() -> tuple[Codes, Codes, Codes]:
+    """Return new codes, sign and weight lost by generator and codes on the pair (4a + b)."""
+    before = np.array(list(itertools.product(range(4), repeat=2)), dtype=np.int8)
+    tables = [PauliTable(before.copy(), np.ones(16, dtype=np.int8)) for _ in GENERATORS]
+    for table, generator in zip(tables, GENERATORS, strict=True):
+        table.conjugate_by_quarter_turn(np.array(generator, dtype=np.int8), 1)
+    code = np.array([4 * table.codes[:, 0] + table.codes[:, 1] for table in tables])
+    lost = np.array([weight(before) - weight(table.codes) for table in tables], dtype=np.int8).T
+    return code, np.array([table.signs for table in tables]), np.ascontiguousarray(lost)
+
+
+_PAIR_CODE, _PAIR_SIGN, LOST = _pair_tables()
+"""``LOST[4a + b, g]``: weight a row with codes a, b loses under generator g."""
 
 
 @cached_by_value

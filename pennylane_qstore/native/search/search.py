@@ -18,11 +18,7 @@ import numpy as np
 from pennylane_qstore.native.ir import IRCircuit, OneQubitUnitary
 from pennylane_qstore.native.passes.kak import EntanglingCost
 from pennylane_qstore.native.passes.pairs import entangling_cost, merge_pairs, synthesise
-from pennylane_qstore.native.search.resynthesis import (
-    GREEDY_WEIGHTS,
-    GreedyWeights,
-    resynthesise,
-)
+from pennylane_qstore.native.search.resynthesis import GREEDY_WEIGHTS, GreedyWeights, resynthesise
 from pennylane_qstore.native.search.windows import Rewrite, rewrite_at_random, rewrite_windows
 
 _WORK, _QUICK_WORK = 1e9, 1.5e8
@@ -54,12 +50,7 @@ Finish = Callable[[IRCircuit], IRCircuit]
 
 
 def rewritten(
-    circuit: IRCircuit,
-    source: IRCircuit,
-    finish: Finish,
-    *,
-    outcomes: bool,
-    thorough: bool = True,
+    circuit: IRCircuit, source: IRCircuit, finish: Finish, *, outcomes: bool, thorough: bool = True
 ) -> list[IRCircuit]:
     """Find circuits that cost no more, the cheapest first.
 

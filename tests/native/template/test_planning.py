@@ -6,7 +6,7 @@ import numpy as np
 import pennylane as qml
 import pytest
 
-from pennylane_qstore.native.compiler import affine_program
+from pennylane_qstore.native.frontend.affine_fit import affine_program
 from pennylane_qstore.native.frontend.structure import extract_structure
 from pennylane_qstore.native.passes.lower import lower
 from pennylane_qstore.native.template.gate_phases import codes_of, pulses_of, tilts_of

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from support.circuits import tapes, unitary_of
 
 from pennylane_qstore.gateset import QIS
-from pennylane_qstore.native.compiler import affine_program
+from pennylane_qstore.native.frontend.affine_fit import affine_program
 from pennylane_qstore.native.frontend.json_circuit import tape_from_json
 from pennylane_qstore.native.frontend.program import Gate
 from pennylane_qstore.native.frontend.structure import extract_structure
