@@ -2,8 +2,8 @@
 
 Each says what it relies on and the version in which that was read; ``tests/test_compat.py`` has a
 test for each that fails by the hook's name when a new version breaks it. Importing this module
-patches nothing: :func:`teach_deferred_arrays` runs when the first
-deferred array is made.
+imports none of them, since the client's rooms work without PennyLane, and patches nothing:
+:func:`teach_deferred_arrays` runs when the first deferred array is made.
 """
 
 from __future__ import annotations
@@ -15,27 +15,33 @@ import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
-import autoray
-import pennylane as qml
-from autograd.numpy.numpy_boxes import ArrayBox
-from autograd.tracer import trace, trace_stack
-from pennylane.numpy import tensor
-
-__all__ = ["ArrayBox", "trace_stack"]
-
 # --------------------------------------------------------------------------- PennyLane 0.45.1
-
-QNODE_CALL = qml.QNode.__call__.__code__
-"""Code object by which a QNode call is recognised on a stack; its ``self`` is the QNode."""
 
 _QNODE_STATE = ("_qfunc_output", "_tape")
 """Attributes in which a QNode keeps what its last call recorded."""
 
-_EXECUTE = inspect.unwrap(qml.execute).__code__
-"""Code object by which ``qml.execute`` is recognised on a stack; it is wrapped once."""
+
+@functools.cache
+def _code_of(name: str) -> CodeType:
+    """Return the code object by which a function is recognised on a stack."""
+    import pennylane as qml
+    from autograd.tracer import trace
+
+    functions = {
+        "QNode call": qml.QNode.__call__,
+        "qml.execute": inspect.unwrap(qml.execute),
+        "autograd's trace": trace,
+    }
+    code: CodeType = functions[name].__code__
+    return code
+
+
+def is_qnode_call(frame: FrameType) -> bool:
+    """Return True for the frame of a QNode call; its ``self`` is the QNode."""
+    return frame.f_code is _code_of("QNode call")
 
 
 def qnode_states(frames: list[FrameType]) -> list[tuple[Any, dict[str, Any]]]:
@@ -47,7 +53,7 @@ def qnode_states(frames: list[FrameType]) -> list[tuple[Any, dict[str, Any]]]:
     Returns:
         Pairs of a QNode and attributes; ``vars(qnode).update(attributes)`` puts them back.
     """
-    qnodes = [frame.f_locals["self"] for frame in frames if frame.f_code is QNODE_CALL]
+    qnodes = [frame.f_locals["self"] for frame in frames if is_qnode_call(frame)]
     return [
         (qnode, {n: vars(qnode)[n] for n in _QNODE_STATE if n in vars(qnode)}) for qnode in qnodes
     ]
@@ -56,7 +62,9 @@ def qnode_states(frames: list[FrameType]) -> list[tuple[Any, dict[str, Any]]]:
 def called_by_qml_execute(frame: FrameType | None) -> bool:
     """Return True where a frame is that of ``qml.execute``, or was called by it."""
     callers = (frame, getattr(frame, "f_back", None))
-    return any(caller is not None and caller.f_code is _EXECUTE for caller in callers)
+    return any(
+        caller is not None and caller.f_code is _code_of("qml.execute") for caller in callers
+    )
 
 
 def called_by_an_optimizer(frame: FrameType) -> bool:
@@ -75,6 +83,9 @@ def teach_deferred_arrays(kind: type) -> None:
     Args:
         kind: the class; its instances behave as NumPy arrays.
     """
+    import autoray
+    from pennylane.numpy import tensor
+
     original = tensor.__array_ufunc__
 
     def __array_ufunc__(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:  # noqa: N807
@@ -88,8 +99,17 @@ def teach_deferred_arrays(kind: type) -> None:
 
 # --------------------------------------------------------------------------- autograd 1.8
 
-_TRACE = trace.__code__
-"""Code object of autograd's function that differentiates; on the stack while it does."""
+
+def __getattr__(name: str) -> Any:
+    if name == "ArrayBox":
+        from autograd.numpy.numpy_boxes import ArrayBox
+
+        return ArrayBox
+    if name == "trace_stack":  # ``top`` is -1 where nothing is differentiated
+        from autograd.tracer import trace_stack
+
+        return trace_stack
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def open_traces(frame: FrameType | None) -> int:
@@ -98,7 +118,8 @@ def open_traces(frame: FrameType | None) -> int:
     ``trace_stack.top`` counts them for the whole process, and autograd does not take back a
     trace that an error or Ctrl-C has ended.
     """
-    return sum(caller.f_code is _TRACE for caller in stack(frame))
+    code = _code_of("autograd's trace")
+    return sum(caller.f_code is code for caller in stack(frame))
 
 
 # --------------------------------------------------------------------------- JAX 0.5 to 0.10
@@ -166,3 +187,12 @@ def interrupt(thread: threading.Thread) -> None:
     """Raise KeyboardInterrupt in another thread, at its next Python instruction."""
     ident = ctypes.c_ulong(thread.ident or 0)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(KeyboardInterrupt))
+
+
+def keep_forever(thing: Any) -> None:
+    """Keep an object from being destroyed, whatever happens to its references.
+
+    A forked child inherits the parent's sockets and selector. Destroying its copies would
+    take the sockets out of the selector that the parent still uses.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))

@@ -24,7 +24,7 @@ from pennylane.math.interface_utils import Interface
 from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
-from pennylane_qstore.compat import QNODE_CALL, current_frame, stack
+from pennylane_qstore.compat import current_frame, is_qnode_call, stack
 from pennylane_qstore.deferral.autograd_traces import stale_traces, tracing
 from pennylane_qstore.deferral.operands import Deferred, real
 from pennylane_qstore.deferral.requests import DEFERRED, BatchDevice, Request
@@ -320,7 +320,7 @@ def _scope(*, lazy: bool) -> Iterator[None]:
 def _origin() -> str | None:
     """Return the QNode call on this thread's stack, as ``"QNode 'f', called at train.py:7"``."""
     for frame in stack(current_frame(1)):
-        if frame.f_code is QNODE_CALL:
+        if is_qnode_call(frame):
             name = getattr(frame.f_locals["self"].func, "__name__", "?")
             caller = frame.f_back
             if caller is None:

@@ -9,9 +9,9 @@ import weakref
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from pennylane_qstore.compat import keep_forever
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.api_key import Secret
-from pennylane_qstore.ionq.http.compat import keep_forever
 from pennylane_qstore.ionq.http.endpoint import Connection
 from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.http.retry import Clock, RetryPolicy

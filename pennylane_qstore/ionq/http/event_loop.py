@@ -16,8 +16,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from pennylane_qstore.compat import keep_forever
 from pennylane_qstore.errors import QStoreError
-from pennylane_qstore.ionq.http.compat import keep_forever
 
 _T = TypeVar("_T")
 _EXIT_S = 1.0  # the interpreter waits this long for connections to close, no longer
