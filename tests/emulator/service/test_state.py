@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import stat
 from pathlib import Path
@@ -101,3 +102,39 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
         Emulator(state=other).start()
     with pytest.raises(QStoreError, match="Cannot use"):
         Emulator(state=tmp_path / "none" / "jobs.db").start()
+
+
+ASSETS = Path(__file__).parent / "assets"
+
+
+def test_a_file_of_version_0_1_is_taken_up_as_it_was_written(tmp_path: Path) -> None:
+    """``jobs_format_1.db`` was written by 0.1.0, which answered what the JSON beside it holds."""
+    state = tmp_path / "jobs.db"
+    state.write_bytes((ASSETS / "jobs_format_1.db").read_bytes())
+    expected = json.loads((ASSETS / "jobs_format_1.json").read_text())
+    with Emulator(state=state, clock=VirtualClock(expected["now"]), seed=1) as emulator:
+        wire = Wire(emulator)
+        assert {job: wire.job(job) for job in expected["jobs"]} == expected["jobs"]
+        assert wire.job(expected["child"]["id"]) == expected["child"]
+        for job, histogram in expected["histograms"].items():
+            assert wire("GET", f"/jobs/{job}/results/histogram").json == histogram
+        many = next(iter(expected["jobs"]))
+        aggregate = wire("GET", f"/jobs/{many}/results/probabilities/aggregated").json
+        assert aggregate == expected["aggregate"]
+        session = expected["session"]
+        assert wire("GET", f"/sessions/{session['id']}").json == session
+        stats = emulator.stats()
+        assert stats["billed_usd"] == expected["billed_usd"]
+        assert stats["billed_jobs"] == expected["billed_jobs"]
+        assert wire.submit() > max(expected["jobs"])
+        wire.connection.close()
+
+
+def test_a_file_of_another_format_is_refused_by_its_number(tmp_path: Path) -> None:
+    state = tmp_path / "jobs.db"
+    state.write_bytes((ASSETS / "jobs_format_1.db").read_bytes())
+    db = sqlite3.connect(state)
+    db.execute("PRAGMA user_version = 7")
+    db.close()
+    with pytest.raises(QStoreError, match="has format 7, and this version reads format 1"):
+        Emulator(state=state).start()
