@@ -1,1 +1,1 @@
-"""What IonQ does with a job: queue, sessions, billing, time."""
+"""The life of a job: queue, sessions, billing, time."""

@@ -104,12 +104,12 @@ class StoredJob:
 
     @property
     def multi(self) -> bool:
-        """Whether the job has children."""
+        """True for a job with children."""
         return self.type in (MULTI, QAOA)
 
     @property
     def sampled(self) -> bool | None:
-        """Whether results are counts rather than exact probabilities; None without results."""
+        """True where results are counts, False where they are exact; None without results."""
         return None if self.results is None else self.results[0].shots is not None
 
     def compilable(self, child: int | None) -> bool:

@@ -71,7 +71,7 @@ class LatencyProfile:
 
     @property
     def instant(self) -> bool:
-        """Whether jobs complete as fast as they are simulated."""
+        """True where jobs complete as fast as they are simulated."""
         return not any(getattr(self, name) for name in _TIMES if name != "request_s")
 
     def mean(self, circuits: int, shots: int) -> Durations:

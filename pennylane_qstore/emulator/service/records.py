@@ -1,4 +1,4 @@
-"""What a restart must not lose: jobs, sessions and the bill, in memory and in a file."""
+"""Records that a restart must not lose: jobs, sessions, the bill; in memory and in a file."""
 
 from __future__ import annotations
 

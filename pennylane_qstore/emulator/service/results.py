@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 
 from pennylane_qstore.emulator.faults import Faults
 from pennylane_qstore.emulator.service.jobs import StoredJob
-from pennylane_qstore.emulator.simulation.debiasing import HISTOGRAM, part, voted
+from pennylane_qstore.emulator.simulation.debiasing import (
+    HISTOGRAM,
+    debiased_part,
+    plurality_vote,
+)
 from pennylane_qstore.emulator.simulation.run import Distribution
 from pennylane_qstore.server.errors import not_found
 from pennylane_qstore.server.inputs.settings import debiased
@@ -103,7 +107,7 @@ class ResultWriter:
 
         def named() -> Iterator[tuple[str, Distribution]]:
             for k in order:
-                yield job.child_ids[k], voted(results[k]) if vote else results[k]
+                yield job.child_ids[k], plurality_vote(results[k]) if vote else results[k]
             if extra:
                 yield self._new_id(), Distribution(np.zeros(1, np.uint64), np.ones(1), None, 1, 0)
 
@@ -121,7 +125,9 @@ class ResultWriter:
             return self._streamed(probabilities_pieces(kept.first(circuit.qubits)))
 
         def make() -> dict[str, float]:
-            return (voted(result) if vote else result).first(circuit.qubits).probabilities()
+            return (
+                (plurality_vote(result) if vote else result).first(circuit.qubits).probabilities()
+            )
 
         size = _shots(result) if vote else len(result.states)
         return await self._whole(size, self._perhaps_less(make))
@@ -190,7 +196,7 @@ def artifact_json(result: Distribution, artifact_format: str, circuit: CircuitIn
 
 
 def _part_json(result: Distribution, name: str, circuit: CircuitInfo) -> Any:
-    chosen = part(result, name)
+    chosen = debiased_part(result, name)
     if chosen is None:
         raise not_found()
     return artifact_json(chosen, HISTOGRAM, circuit)

@@ -1,4 +1,4 @@
-"""Debiasing: a job's shots shared out over variants of its circuit, and how they are put together.
+"""Debiasing: a job's shots divided over variants of its circuit, and their aggregation.
 
 On the machine a variant is the same circuit on other ions, compiled another way. The emulator's
 noise is the same on every qubit, so here a variant is a stretch of the shots and a map of
@@ -24,13 +24,15 @@ _LEAST_SHOTS = 25
 _VARIANT = re.compile(r"variant-(\d{1,2})")
 
 
-def voted(one: Distribution) -> Distribution:
-    """Counts after a vote: the variants' first shots vote, then their second ones, and so on.
+def plurality_vote(result: Distribution) -> Distribution:
+    """Return the counts after a vote: the variants' first shots, then their second ones, and so on.
 
-    Where one outcome has most votes, it gets all of them; where none has, they stay.
+    An outcome that has most votes of a column gets all of them; where two have as many, they
+    stay. IonQ describes the component-wise plurality vote (arXiv:2301.07233); how ties are
+    broken is not published.
     """
-    states = one.ordered_shots()
-    column = np.concatenate([np.arange(stop - start) for start, stop in _stretches(one)])
+    states = result.ordered_shots()
+    column = np.concatenate([np.arange(stop - start) for start, stop in _stretches(result)])
     order = np.lexsort((states, column))
     states, column = states[order], column[order]
     first = np.flatnonzero(
@@ -44,36 +46,53 @@ def voted(one: Distribution) -> Distribution:
     counts = np.where(clear, np.where(counts == most, ballots, 0), counts)
     seen, where = np.unique(states[first], return_inverse=True)
     weights = np.bincount(where, counts).astype(np.int64)
-    return one._replace(states=seen[weights > 0], weights=weights[weights > 0])
+    return result._replace(states=seen[weights > 0], weights=weights[weights > 0])
 
 
-def part(one: Distribution, name: str) -> Distribution | None:
-    """What an artifact's id names: an aggregation or a variant; ``None`` if it names neither."""
+def debiased_part(result: Distribution, name: str) -> Distribution | None:
+    """Return the part of a debiased result that an artifact's id names.
+
+    Args:
+        result: counts of all shots.
+        name: id of the artifact.
+
+    Returns:
+        An aggregation or a variant; ``None`` if the id names neither.
+    """
     if name == "aggregation-average":
-        return one
+        return result
     if name == "aggregation-voting":
-        return voted(one)
-    found = _VARIANT.fullmatch(name)
-    stretches = _stretches(one)
-    if found is None or int(found[1]) >= len(stretches):
+        return plurality_vote(result)
+    match = _VARIANT.fullmatch(name)
+    stretches = _stretches(result)
+    if match is None or int(match[1]) >= len(stretches):
         return None
-    start, stop = stretches[int(found[1])]
-    states, counts = np.unique(one.ordered_shots()[start:stop], return_counts=True)
-    return one._replace(states=states, weights=counts.astype(np.int64), shots=stop - start)
+    start, stop = stretches[int(match[1])]
+    states, counts = np.unique(result.ordered_shots()[start:stop], return_counts=True)
+    return result._replace(states=states, weights=counts.astype(np.int64), shots=stop - start)
 
 
-def output_json(one: Distribution, qubits: int, device_qubits: int) -> dict[str, Any]:
-    """``output.error_mitigation`` of a debiased circuit."""
+def output_json(result: Distribution, qubits: int, device_qubits: int) -> dict[str, Any]:
+    """Return ``output.error_mitigation`` of a debiased circuit.
+
+    Args:
+        result: counts of all shots.
+        qubits: number of qubits of the circuit.
+        device_qubits: number of qubits of the machine.
+
+    Returns:
+        IonQ's JSON.
+    """
     return {
         "debiasing": {
             "variants": [
                 {
                     "variant_id": f"variant-{k}",
-                    "qubit_map": _map(one.seed, k, qubits, device_qubits).tolist(),
+                    "qubit_map": _map(result.seed, k, qubits, device_qubits).tolist(),
                     "shots": stop - start,
                     "results": {HISTOGRAM: descriptor(f"variant-{k}", HISTOGRAM)},
                 }
-                for k, (start, stop) in enumerate(_stretches(one))
+                for k, (start, stop) in enumerate(_stretches(result))
             ],
             "aggregation_method": "average",
         },
@@ -84,9 +103,9 @@ def output_json(one: Distribution, qubits: int, device_qubits: int) -> dict[str,
     }
 
 
-def _stretches(one: Distribution) -> list[tuple[int, int]]:
-    """First and last shot of every variant."""
-    shots = one.shots or 0
+def _stretches(result: Distribution) -> list[tuple[int, int]]:
+    """Return the first shot of every variant, and the one behind its last."""
+    shots = result.shots or 0
     count = max(1, min(_MOST_VARIANTS, shots // _LEAST_SHOTS))
     bounds = [shots * k // count for k in range(count + 1)]
     return list(itertools.pairwise(bounds))

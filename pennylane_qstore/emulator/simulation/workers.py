@@ -1,4 +1,4 @@
-"""Where simulations run: daemon threads for small jobs, processes for large ones.
+"""Pool of simulations: daemon threads for small jobs, processes for large ones.
 
 Threads, because a hop costs 0.1 ms and most jobs take a few; daemons, because a simulation
 must not keep the interpreter from exiting. A large job is divided by circuits over worker

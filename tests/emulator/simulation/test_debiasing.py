@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.emulator_wire import Wire
 
-from pennylane_qstore.emulator.simulation.debiasing import part, voted
+from pennylane_qstore.emulator.simulation.debiasing import debiased_part, plurality_vote
 from pennylane_qstore.emulator.simulation.run import Distribution
 
 FLIPS = [{"gate": "x", "target": q} for q in range(5) for _ in range(21)]  # noisy, ends in 11111
@@ -50,7 +50,7 @@ def plainly_voted(one: Distribution, variants: int) -> dict[int, int]:
 def test_the_vote_agrees_with_plain_loops(weights: dict[int, int], seed: int) -> None:
     one = counted(weights, seed)
     variants = max(1, min(20, sum(weights.values()) // 25))
-    found = voted(one)
+    found = plurality_vote(one)
     assert dict(zip(found.states.tolist(), found.weights.tolist(), strict=True)) == plainly_voted(
         one, variants
     )
@@ -62,7 +62,7 @@ def test_variants_add_up_to_the_whole(weights: dict[int, int]) -> None:
     one = counted(weights)
     total: Counter[int] = Counter()
     for k in range(max(1, min(20, sum(weights.values()) // 25))):
-        variant = part(one, f"variant-{k}")
+        variant = debiased_part(one, f"variant-{k}")
         assert variant is not None
         total.update(dict(zip(variant.states.tolist(), variant.weights.tolist(), strict=True)))
     assert dict(total) == weights
