@@ -168,6 +168,9 @@ def check_flag(name: str, value: Any) -> bool:
         name: of the option.
         value: the flag.
 
+    Returns:
+        The flag.
+
     Raises:
         ConfigurationError: it is something else.
     """
@@ -200,6 +203,9 @@ def unknown(kind: str, name: Any, known: Iterable[str], *, of: str = "") -> str:
         name: that was not found.
         known: all names.
         of: whose names these are.
+
+    Returns:
+        A sentence with the nearest known name, and all of them.
     """
     names = list(known)
     near = difflib.get_close_matches(str(name), names, n=1)

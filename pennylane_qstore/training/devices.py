@@ -15,10 +15,10 @@ COUNTED = ("circuits", "jobs", "requests", "queue_s", "run_s", "cost_usd")
 
 
 class Devices:
-    """Some devices, ours or others.
+    """The devices of a run, ours or others.
 
     Args:
-        devices: each once.
+        devices: one that is listed twice counts once.
     """
 
     def __init__(self, devices: Sequence[Any]) -> None:
@@ -27,7 +27,14 @@ class Devices:
 
     @classmethod
     def of(cls, model: Any, device: Any) -> Devices:
-        """Those that were given, or those of a QNode or of a torch module's layers.
+        """Return the devices that were given, or those of a QNode or a torch module's layers.
+
+        Args:
+            model: cost, QNode or torch module.
+            device: one or several devices; None to ask the model.
+
+        Returns:
+            The devices.
 
         Raises:
             ConfigurationError: none were given, and a function does not tell its own.
@@ -60,18 +67,18 @@ class Devices:
         return [d.target.described if d in self._ours else str(d.name) for d in self.all]
 
     def counts(self) -> dict[str, float]:
-        """What they have counted so far."""
+        """Return the sums of what the devices have counted so far, by name."""
         totals = [device.totals() for device in self._ours]
-        return {name: sum(found[name] for found in totals) for name in COUNTED}
+        return {name: sum(total[name] for total in totals) for name in COUNTED}
 
     def state(self) -> list[Any]:
-        """Of each device, ready for JSON."""
+        """Return the state of each device, ready for JSON."""
         return [device_state(device) for device in self.all]
 
     def restore(self, states: Sequence[Any]) -> None:
         """Go on from :meth:`state`."""
-        for device, found in zip(self.all, states, strict=True):
-            set_device_state(device, found)
+        for device, state in zip(self.all, states, strict=True):
+            set_device_state(device, state)
 
     @contextmanager
     def attach(
@@ -87,6 +94,9 @@ class Devices:
             budget_usd: limit of the run's spending, in US dollars.
             progress: called with each change of a job's state.
             part: name of what is executed beside the run's steps.
+
+        Yields:
+            Nothing.
         """
         with ExitStack() as scopes:
             for i, device in enumerate(self._ours):

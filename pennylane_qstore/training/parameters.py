@@ -1,4 +1,4 @@
-"""Which of an optimizer's arguments are trained, as NumPy arrays and back again.
+"""Trained arguments of an objective, as NumPy arrays and back again.
 
 The rule, leaf by leaf (tuples, lists, dictionaries and JAX's pytrees are looked into):
 
@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from pennylane_qstore.errors import ConfigurationError
 
 Arrays = list[NDArray[np.float64]]
 
+_LEAVES = (np.ndarray, np.generic, float, int)
 _REAL = ("float", "bfloat", "int", "uint")
 
 
@@ -63,16 +65,16 @@ class Parameters:
             )
 
     def read(self, args: Sequence[Any]) -> Arrays | None:
-        """The trainable arrays of arguments of the same form; None if the form is another."""
+        """Return the trainable arrays of arguments of the same form; None for another form."""
         leaves = [leaf for arg in args for leaf in leaves_of(arg)]
         if len(leaves) != len(self._trained):
             return None
-        found = [_to_numpy(leaf) for leaf, yes in zip(leaves, self._trained, strict=True) if yes]
-        same = all(f.shape == v.shape for f, v in zip(found, self.values, strict=True))
-        return found if same else None
+        arrays = [_to_numpy(leaf) for leaf, yes in zip(leaves, self._trained, strict=True) if yes]
+        same = all(a.shape == v.shape for a, v in zip(arrays, self.values, strict=True))
+        return arrays if same else None
 
     def rebuild(self, values: Sequence[NDArray[np.float64]]) -> list[Any]:
-        """The arguments with other values in the trainable arrays, each of its own kind.
+        """Return the arguments with other values in the trainable arrays, each of its own kind.
 
         Args:
             values: one array per trainable array, of its shape.
@@ -85,7 +87,7 @@ class Parameters:
 
 
 def without_graphs(args: Sequence[Any]) -> list[Any]:
-    """Arguments that torch does not differentiate by: only values are asked for.
+    """Return arguments that torch does not differentiate by, since only values are asked for.
 
     A device that computes gradients in the forward pass would be paid for them otherwise.
     """
@@ -106,7 +108,7 @@ def _positions(argnums: Sequence[int], count: int) -> set[int]:
 
 
 def as_loss(value: Any) -> float:
-    """The value of an objective as a float.
+    """Return the value of an objective as a float.
 
     Raises:
         ConfigurationError: it is not a finite real scalar.
@@ -132,75 +134,79 @@ def check_scalar(value: Any) -> None:
             return
         kind = type(value).__name__
         size = f" of length {len(value)}" if hasattr(value, "__len__") else ""
-        found = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}{size}"
+        returned = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}{size}"
     elif int(np.prod(shape)) == 1 and dtype.removeprefix("torch.").startswith(_REAL):
         return  # as PennyLane's optimizers, of any shape with one element
     else:
-        found = f"an array of shape {tuple(shape)} and type {dtype}"
+        returned = f"an array of shape {tuple(shape)} and type {dtype}"
     raise ConfigurationError(
         "The objective function must be a scalar function for the gradient to be computed: "
-        f"it has to return one real number, but returned {found}."
+        f"it has to return one real number, but returned {returned}."
     )
 
 
 def to_plain(array: NDArray[np.float64]) -> dict[str, Any]:
-    """An array as JSON can hold it, every bit of it."""
+    """Return an array as JSON can hold it, every bit of it."""
     return {"shape": list(array.shape), "values": array.ravel().tolist()}
 
 
 def from_plain(plain: Mapping[str, Any]) -> NDArray[np.float64]:
-    """The array that :func:`to_plain` was given."""
+    """Return the array that :func:`to_plain` was given."""
     return np.array(plain["values"], dtype=np.float64).reshape(plain["shape"])
 
 
 # --------------------------------------------------------------------------- trees
+#
+# Not by PennyLane's pytrees or optree: those take operators apart, know no subclasses of
+# dictionaries or sort them, and JAX's own containers are registered with neither.
 
 
 def leaves_of(tree: Any) -> Iterator[Any]:
-    """What is no container, in order."""
-    if isinstance(tree, tuple | list):
-        for item in tree:
-            yield from leaves_of(item)
-    elif isinstance(tree, dict):
-        for item in tree.values():
-            yield from leaves_of(item)
-    elif (node := _jax_node(tree)) is not None:
+    """Yield everything in a tree that is no container, in order."""
+    node = _node(tree)
+    if node is None:
+        yield tree
+    else:
         for item in node[0]:
             yield from leaves_of(item)
-    else:
-        yield tree
 
 
 def _map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
+    node = _node(tree)
+    if node is None:
+        return function(tree)
+    items, rebuild = node
+    return rebuild([_map_leaves(function, item) for item in items])
+
+
+def _node(tree: Any) -> tuple[Iterable[Any], Callable[[list[Any]], Any]] | None:
+    """Return the items of a container, and how to make one of its kind; None for a leaf."""
+    if isinstance(tree, _LEAVES):  # the most frequent case first
+        return None
     if isinstance(tree, tuple):
-        items = [_map_leaves(function, item) for item in tree]
-        return type(tree)(*items) if hasattr(tree, "_fields") else tuple(items)
+        return tree, tree._make if hasattr(tree, "_make") else tuple
     if isinstance(tree, list):
-        return [_map_leaves(function, item) for item in tree]
+        return tree, list
     if isinstance(tree, dict):
-        same = copy.copy(tree)  # of its own class
-        same.update({key: _map_leaves(function, item) for key, item in tree.items()})
-        return same
-    if (node := _jax_node(tree)) is not None:
-        items, structure = node
-        return structure.unflatten([_map_leaves(function, item) for item in items])
-    return function(tree)
-
-
-def _jax_node(tree: Any) -> tuple[list[Any], Any] | None:
-    """What is in an object of a class that JAX knows as a container, and its structure."""
+        return tree.values(), partial(_with_values, tree)
     jax = sys.modules.get("jax")
     if jax is None or jax.tree_util.all_leaves([tree]):
         return None
     items, structure = jax.tree_util.tree_flatten(tree)
-    return items, structure
+    return items, structure.unflatten
+
+
+def _with_values(mapping: dict[Any, Any], values: list[Any]) -> dict[Any, Any]:
+    same = copy.copy(mapping)  # of its own class
+    same.update(zip(mapping, values, strict=True))
+    return same
 
 
 # --------------------------------------------------------------------------- kinds of arrays
 
 
 def _is(leaf: Any, module: str, name: str) -> bool:
-    """Whether a value is of a class in a module that may not be installed."""
+    """Return True for a value of a class in a module that may not be installed."""
     loaded = sys.modules.get(module)
     return loaded is not None and isinstance(leaf, getattr(loaded, name))
 

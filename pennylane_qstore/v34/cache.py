@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.native.cache import SmartCircuitCache as TemplateCache
 from pennylane_qstore.v34.tracing import Builder, CircuitTemplate, numbers_of, trace
+from pennylane_qstore.validation import check_count
 
 
 class SmartCircuitCache(TemplateCache):
@@ -36,9 +36,7 @@ class SmartCircuitCache(TemplateCache):
         enable_statistics: bool = True,
     ) -> None:
         super().__init__(max_templates)
-        if max_bound_circuits < 0:
-            raise ConfigurationError("max_bound_circuits must be 0 (none are kept) or more.")
-        self.max_bound_circuits = max_bound_circuits
+        self.max_bound_circuits = check_count("max_bound_circuits", max_bound_circuits, least=0)
         self.enable_statistics = enable_statistics
         self._circuits: OrderedDict[Hashable, dict[str, Any]] = OrderedDict()
         self._metadata: dict[Hashable, Mapping[str, Any]] = {}
@@ -54,7 +52,7 @@ class SmartCircuitCache(TemplateCache):
         n_qubits: int,
         metadata: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """A circuit for these values.
+        """Return a circuit for these values.
 
         Args:
             structure_key: names the structure; shapes and the builder count as well.
@@ -73,11 +71,11 @@ class SmartCircuitCache(TemplateCache):
         values = numbers_of(parameters, input_data)
         exact = (key, values.tobytes())
         with self._lock:
-            found = self._circuits.get(exact)
-            if found is not None:
+            circuit = self._circuits.get(exact)
+            if circuit is not None:
                 self._circuits.move_to_end(exact)
                 self._bound_hits += 1
-                return copy.deepcopy(found)
+                return copy.deepcopy(circuit)
             self._bound_misses += 1
             if metadata is not None:
                 self._metadata[structure_key] = dict(metadata)
@@ -90,7 +88,7 @@ class SmartCircuitCache(TemplateCache):
         return made
 
     def metadata(self, structure_key: str) -> Mapping[str, Any]:
-        """What was given with a structure."""
+        """Return the metadata given with a structure."""
         return self._metadata.get(structure_key, {})
 
     def clear(self) -> None:
@@ -114,7 +112,7 @@ class SmartCircuitCache(TemplateCache):
         """
         with self._lock:
             asked = self._bound_hits + self._bound_misses
-            found = {
+            stats = {
                 **super().get_stats(),
                 "bound_cache_size": len(self._circuits),
                 "bound_hits": self._bound_hits,
@@ -122,9 +120,9 @@ class SmartCircuitCache(TemplateCache):
                 "bound_hit_rate": self._bound_hits / asked if asked else 0.0,
             }
             if self.enable_statistics:
-                found["avg_bind_time_ms"] = 1e3 * self._bind_s / max(self._bind_calls, 1)
-                found["avg_builder_time_ms"] = 1e3 * self._builder_s / max(self._builder_calls, 1)
-            return found
+                stats["avg_bind_time_ms"] = 1e3 * self._bind_s / max(self._bind_calls, 1)
+                stats["avg_builder_time_ms"] = 1e3 * self._builder_s / max(self._builder_calls, 1)
+            return stats
 
     def print_stats(self) -> None:
         """Print the statistics."""
@@ -161,7 +159,7 @@ def stats_text(stats: Mapping[str, Any]) -> str:
 
 
 def _identity(builder: Any) -> Hashable:
-    """What a builder is: two lambdas of one line are one, unless they enclose other values."""
+    """Return the identity of a builder; equal lambdas are one if they enclose the same values."""
     code = getattr(builder, "__code__", None)
     if code is None:
         return _hashable(builder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import operator
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -24,6 +23,7 @@ from pennylane_qstore.execution.job_size import AdaptiveQueueManager
 from pennylane_qstore.execution.report import StatsReport
 from pennylane_qstore.native.frontend.json_circuit import tape_from_json
 from pennylane_qstore.v34.cache import SmartCircuitCache, stats_text
+from pennylane_qstore.validation import check_count
 
 _SECTIONS = (
     ("Features Enabled", "features_enabled"),
@@ -35,7 +35,7 @@ _SECTIONS = (
 
 
 class CircuitBatchManagerV34:
-    """Runs batches of circuits; an async context manager.
+    """Run batches of circuits; an async context manager.
 
     Args:
         api_key: IonQ's key. Without it (and without ``target`` or ``base_url``) everything runs
@@ -133,7 +133,7 @@ class CircuitBatchManagerV34:
             QStoreError: jobs failed. ``details["tape_results"]`` has what did arrive, and None
                 elsewhere, for the circuits that are no functions.
         """
-        shots = None if shots is None else _checked(shots)
+        shots = check_count("shots", shots, optional=True)
         if isinstance(circuits, Mapping | QuantumScript) or not isinstance(circuits, Iterable):
             raise ConfigurationError("execute_batch takes circuits in a list, even if it is one.")
         circuits = list(circuits)
@@ -155,7 +155,7 @@ class CircuitBatchManagerV34:
         )
 
     def get_performance_stats(self) -> StatsReport:
-        """What was measured: ``device.stats``, and v3.4's names beside.
+        """Return the measured figures: ``device.stats``, and v3.4's names beside.
 
         Returns:
             ``total_circuits``, ``total_batches``, ``total_time_s``, ``avg_batch_time_ms``,
@@ -191,7 +191,7 @@ class CircuitBatchManagerV34:
         return stats
 
     def print_performance_report(self) -> None:
-        """Print what was measured."""
+        """Print the measured figures."""
         stats = self.get_performance_stats()
         parts = ["Execution Summary\n" + stats.report()]
         parts += [
@@ -202,7 +202,7 @@ class CircuitBatchManagerV34:
         sys.stdout.write("\n\n".join(parts) + "\n")
 
     def get_recommended_batch_size(self) -> int:
-        """Circuits per job: as the queue is, or the most there may be."""
+        """Return the number of circuits per job: as the queue is, or the most there may be."""
         if self.queue is not None:
             return self.queue.get_optimal_batch_size()
         return self.max_batch_size or MAX_CIRCUITS
@@ -231,8 +231,8 @@ class CircuitBatchManagerV34:
         gateset = None if native is None else "native" if native else "qis"
         with self._busy, device.executor.job_scope(job_name=name, gateset=gateset):
             values = gather(device, *thunks) if thunks else []
-        found = values.pop(0) if tapes else []
-        for (i, tape), (value, (job_id, run_s)) in zip(tapes.items(), found, strict=True):
+        results = values.pop(0) if tapes else []
+        for (i, tape), (value, (job_id, run_s)) in zip(tapes.items(), results, strict=True):
             entries[i] = _entry(job_id, run_s, value, _measurements(tape, value))
         for i, value in zip(calls, values, strict=True):
             entries[i] = _entry(None, None, value, {})
@@ -240,7 +240,7 @@ class CircuitBatchManagerV34:
 
 
 async def _elsewhere(work: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Waits in a thread, so that the caller's event loop goes on.
+    """Wait in a thread, so that the caller's event loop goes on.
 
     Unlike the loop's own threads it does not keep a program from ending: who gives up waiting
     (Ctrl-C, ``asyncio.wait_for``) finds the job in the ledger.
@@ -254,36 +254,26 @@ async def _elsewhere(work: Callable[[], list[dict[str, Any]]]) -> list[dict[str,
 
     def run() -> None:
         try:
-            found = work()
+            results = work()
         except BaseException as error:  # noqa: BLE001 - handed to who waits
             failure = error  # outlives the clause
             tell(lambda: done.set_exception(failure))
         else:
-            tell(lambda: done.set_result(found))
+            tell(lambda: done.set_result(results))
 
     threading.Thread(target=run, name="qstore-batch", daemon=True).start()
     return await done
 
 
-def _checked(shots: Any) -> int:
-    try:
-        found = operator.index(shots)
-    except TypeError:
-        found = 0
-    if found < 1:
-        raise ConfigurationError(f"shots={shots!r}: give a whole number, 1 or more, or None.")
-    return found
-
-
 def _run(device: IonQDevice, tapes: list[QuantumScript]) -> list[tuple[Any, tuple[Any, Any]]]:
-    """Results, each with its job and the job's time."""
+    """Return results, each with its job and the job's time."""
     results = real(qml.execute(tapes, device, diff_method=None))
     # Nobody else has run since: tasks change over only where circuits are executed.
     return list(zip(results, device.executor.stats.last.tape_jobs[: len(tapes)], strict=True))
 
 
 def _tape(circuit: Any, shots: int | None) -> QuantumScript | None:
-    """The tape of a circuit, with shots; None for a function."""
+    """Return the tape of a circuit, with shots; None for a function."""
     if isinstance(circuit, Mapping):
         tape = tape_from_json(circuit)
         if shots is not None:  # a wide circuit has fewer outcomes than there might be
@@ -303,7 +293,7 @@ def _tape(circuit: Any, shots: int | None) -> QuantumScript | None:
 
 
 def _measurements(tape: QuantumScript, value: Any) -> dict[str, float]:
-    """Probability by outcome, where that is what the tape measures."""
+    """Return the probability by outcome, of a tape that measures outcomes."""
     if len(tape.measurements) != 1:
         return {}
     measured = tape.measurements[0]

@@ -14,7 +14,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class BatchMetrics:
-    """One step; ``time_ms`` is what it took, ``cache_hit_rate`` is 0 to 1 or None."""
+    """One step; ``time_ms`` is its duration, ``cache_hit_rate`` is 0 to 1 or None."""
 
     batch_idx: int
     epoch: int
@@ -40,7 +40,7 @@ class EpochMetrics:
 
 
 class PerformanceTracker:
-    """Collects what steps report.
+    """Collect the figures of steps.
 
     Args:
         log_dir: folder for ``batch_metrics.json``, ``epoch_metrics.json`` and
@@ -74,15 +74,15 @@ class PerformanceTracker:
         """Note a step.
 
         Args:
-            batch_idx: which step.
-            epoch: of which epoch.
+            batch_idx: number of the step, from 0.
+            epoch: number of its epoch.
             loss: before the step.
             gradient_norm: Euclidean.
             n_circuits: circuits it executed.
-            time_ms: it took.
+            time_ms: duration of the step.
             learning_rate: of the step.
             cache_stats: of :meth:`SmartCircuitCache.get_stats`.
-            method_used: how the gradient was found.
+            method_used: name of the gradient method.
         """
         rate = None if cache_stats is None else float(cache_stats["template_hit_rate"])
         self.batches.append(
@@ -111,7 +111,7 @@ class PerformanceTracker:
         )
 
     def get_statistics(self) -> dict[str, Any]:
-        """Figures over all steps; empty before the first.
+        """Return figures over all steps; empty before the first.
 
         ``circuits_per_second`` and ``ms_per_circuit`` count the time of the steps;
         ``total_runtime_s`` is since the tracker was made.
@@ -122,7 +122,7 @@ class PerformanceTracker:
         time_ms = sum(b.time_ms for b in self.batches)
         circuits = sum(b.n_circuits for b in self.batches)
         rates = [b.cache_hit_rate for b in self.batches if b.cache_hit_rate is not None]
-        found = {
+        figures = {
             "total_batches": len(self.batches),
             "total_epochs": len(self.epochs),
             "total_circuits": circuits,
@@ -141,13 +141,13 @@ class PerformanceTracker:
         }
         if rates:
             # A cache's rate is over its life: the last one counts every look.
-            found["avg_cache_hit_rate"] = rates[-1]
-        return found
+            figures["avg_cache_hit_rate"] = rates[-1]
+        return figures
 
     def estimate_speedup(
         self, baseline_circuits_per_batch: int = 96, baseline_batch_time_ms: float | None = None
     ) -> dict[str, Any]:
-        """How much less a step takes than a baseline's.
+        """Compare a step with a baseline's.
 
         Args:
             baseline_circuits_per_batch: circuits of its step (96: parameter shift in v3.2).
@@ -157,10 +157,10 @@ class PerformanceTracker:
             ``circuit_reduction``, and ``time_speedup``: None without a measured duration. A
             speed-up that follows from the number of circuits alone would be no measurement.
         """
-        found = self.get_statistics()
-        if not found:
+        figures = self.get_statistics()
+        if not figures:
             return {}
-        circuits, took = found["avg_circuits_per_batch"], found["avg_batch_time_ms"]
+        circuits, took = figures["avg_circuits_per_batch"], figures["avg_batch_time_ms"]
         known = baseline_batch_time_ms is not None and took > 0
         return {
             "baseline_circuits_per_batch": baseline_circuits_per_batch,
@@ -170,14 +170,14 @@ class PerformanceTracker:
         }
 
     def get_convergence_data(self) -> dict[str, list[float]]:
-        """Loss, gradient norm, time and learning rate by step."""
+        """Return loss, gradient norm, time and learning rate by step."""
         names = ("batch_idx", "epoch", "loss", "gradient_norm", "time_ms", "learning_rate")
         return {name: [getattr(b, name) for b in self.batches] for name in names}
 
     def identify_bottlenecks(self) -> list[str]:
-        """What stands out, in words; empty if nothing does."""
-        found = self.get_statistics()
-        if not found:
+        """Return notes on slow steps, cache misses and throughput; empty if there is none."""
+        figures = self.get_statistics()
+        if not figures:
             return []
         notes = []
         times = np.array([b.time_ms for b in self.batches])
@@ -185,11 +185,13 @@ class PerformanceTracker:
         slow = int(np.sum(times > 3 * median))
         if slow:
             notes.append(f"{slow} of {len(times)} steps took over three times the median.")
-        if found.get("avg_cache_hit_rate", 1.0) < 0.8:
-            rate = found["avg_cache_hit_rate"]
+        if figures.get("avg_cache_hit_rate", 1.0) < 0.8:
+            rate = figures["avg_cache_hit_rate"]
             notes.append(f"{rate:.0%} of templates were found in the cache; 80 % is usual.")
-        if 0 < found["circuits_per_second"] < 1:
-            notes.append(f"{found['circuits_per_second']:.2f} circuits per second: use_batch_api?")
+        if 0 < figures["circuits_per_second"] < 1:
+            notes.append(
+                f"{figures['circuits_per_second']:.2f} circuits per second: use_batch_api?"
+            )
         return notes
 
     def save(self) -> None:

@@ -1,4 +1,4 @@
-"""What a circuit builder does with its parameters, found by calling it once with symbols.
+"""Trace of a circuit builder: the angles as functions of its parameters, by one call.
 
 A builder is any Python. It is called with stand-ins that allow sums and multiples, and refuse
 everything else (comparisons, ``float()``, functions): so a builder that decides something by a
@@ -72,7 +72,7 @@ class CircuitTemplate:
     """A circuit with its angles left open.
 
     Args:
-        built: what the builder made of symbols.
+        built: circuit that the builder made of symbols.
         parameters: number of parameters, inputs included.
     """
 
@@ -87,19 +87,22 @@ class CircuitTemplate:
         self.nbytes = self._matrix.nbytes + self._offset.nbytes
 
     def bind(self, values: NDArray[np.float64]) -> dict[str, Any]:
-        """A circuit of its own for these values."""
+        """Return a new circuit for these values."""
         angles = iter((self._matrix @ values + self._offset).tolist())
         bound: dict[str, Any] = _put_in(self._skeleton, angles)
         return bound
 
 
 def trace(builder: Builder, parameters: Any, inputs: Any) -> CircuitTemplate | None:
-    """The template of a builder, or None if it has none.
+    """Return the template of a builder that is affine in its parameters; None for another.
 
     Args:
         builder: called as ``builder(parameters, inputs)``.
         parameters: an array, for its shape and for a comparison with a circuit built plainly.
         inputs: an array, or None.
+
+    Returns:
+        The template, or None.
     """
     values = numbers_of(parameters, inputs)
     count = 0 if parameters is None else np.size(parameters)
@@ -110,13 +113,13 @@ def trace(builder: Builder, parameters: Any, inputs: Any) -> CircuitTemplate | N
             None if inputs is None else _shaped(symbols[count:], inputs),
         )
         template = CircuitTemplate(built, len(values))
-        # What looks at types takes another way with symbols: seen at values that nothing hides.
+        # A builder that looks at types takes another way with symbols: compare at generic values.
         probe = np.cos(1.7 * np.arange(1, len(values) + 1))
-        seen = builder(
+        direct = builder(
             None if parameters is None else probe[:count].reshape(np.shape(parameters)),
             None if inputs is None else probe[count:].reshape(np.shape(inputs)),
         )
-        if not _alike(template.bind(probe), seen):
+        if not _alike(template.bind(probe), direct):
             return None
     except Exception:  # noqa: BLE001 - whatever a builder says to symbols; built plainly it may work
         return None
@@ -125,7 +128,15 @@ def trace(builder: Builder, parameters: Any, inputs: Any) -> CircuitTemplate | N
 
 
 def numbers_of(parameters: Any, inputs: Any) -> NDArray[np.float64]:
-    """Parameters and inputs in one row."""
+    """Return parameters and inputs in one row.
+
+    Args:
+        parameters: an array, or None.
+        inputs: an array, or None.
+
+    Returns:
+        Float64 numbers, ``[parameters + inputs]``.
+    """
     parts = [
         np.ravel(np.asarray(p, dtype=np.float64)) for p in (parameters, inputs) if p is not None
     ]
@@ -133,7 +144,7 @@ def numbers_of(parameters: Any, inputs: Any) -> NDArray[np.float64]:
 
 
 class _Open:
-    """Where an angle goes."""
+    """Place of an angle in a skeleton."""
 
     __slots__ = ()
 

@@ -18,10 +18,10 @@ import pennylane as qml
 from numpy.typing import NDArray
 from pennylane.devices import Device
 
-from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.callbacks import Calibrate
 from pennylane_qstore.training.run import TrainingRun
 from pennylane_qstore.training.spsa import SPSAOptimizer
+from pennylane_qstore.validation import check_one_of
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -42,25 +42,27 @@ _AVERAGED = 0.2  # the last fifth of the iterates
 
 
 def pairs(connectivity: str) -> list[tuple[int, int]]:
-    """Which wires interact.
+    """Return the pairs of wires that interact.
 
     Raises:
         ConfigurationError: neither ``"all"`` nor ``"star"``.
     """
+    check_one_of("connectivity", connectivity, ("all", "star"))
     if connectivity == "all":
         return list(itertools.combinations(range(WIRES), 2))
-    if connectivity == "star":
-        return [(0, wire) for wire in range(1, WIRES)]
-    raise ConfigurationError(f"connectivity={connectivity!r} is not allowed: 'all' or 'star'.")
+    return [(0, wire) for wire in range(1, WIRES)]
 
 
 def make_circuit(device: Device, shots: int | None = 500, connectivity: str = "all") -> Any:
-    """The QNode of ``params``; probabilities ``[16]``.
+    """Return the Born machine.
 
     Args:
         device: with four wires.
         shots: per circuit; None for exact probabilities.
         connectivity: ``"all"`` or ``"star"``.
+
+    Returns:
+        A QNode of ``params`` that gives probabilities, ``[16]``.
     """
 
     def born_machine(params: dict[str, Floats]) -> Any:
@@ -75,7 +77,15 @@ def make_circuit(device: Device, shots: int | None = 500, connectivity: str = "a
 
 
 def initial_params(seed: int, connectivity: str = "all") -> dict[str, Floats]:
-    """Random angles (radians)."""
+    """Return random angles.
+
+    Args:
+        seed: of the angles.
+        connectivity: ``"all"`` or ``"star"``.
+
+    Returns:
+        ``rotations``, ``[4, 2]``, and ``interactions``, one per pair; radians.
+    """
     rng = np.random.default_rng([seed, 1])
     return {
         "rotations": rng.normal(0.0, _INITIAL_SPREAD, (WIRES, 2)),
@@ -84,7 +94,7 @@ def initial_params(seed: int, connectivity: str = "all") -> dict[str, Floats]:
 
 
 def divergence(probabilities: Any) -> Any:
-    """Kullback-Leibler divergence of the target from a model (nats); 0 is perfect.
+    """Return the Kullback-Leibler divergence of the target from a model (nats); 0 is perfect.
 
     Args:
         probabilities: of the model, ``[16]``. A pattern it never gives counts as 0.001.
@@ -94,7 +104,7 @@ def divergence(probabilities: Any) -> Any:
 
 
 def share(probabilities: Any) -> float:
-    """Probability that a model gives a bar or a stripe."""
+    """Return the probability that a model gives a bar or a stripe."""
     return float(np.sum(np.asarray(probabilities)[list(PATTERNS)]))
 
 
@@ -109,7 +119,7 @@ def make_run(
     callbacks: Sequence[Any] = (),
     **options: Any,
 ) -> TrainingRun:
-    """The training; nine circuits in one batch a step: four SPSA gradients, and the loss.
+    """Return the training; a step is nine circuits in one batch: four SPSA gradients, the loss.
 
     Args:
         device: with four wires.
@@ -120,6 +130,9 @@ def make_run(
         name: of the run.
         callbacks: after the calibration.
         **options: further ones of :class:`TrainingRun`.
+
+    Returns:
+        The run, before its first step.
     """
     optimizer = SPSAOptimizer(
         maxiter=steps,
@@ -143,38 +156,39 @@ def make_run(
 
 
 def uniform_divergence() -> float:
-    """Of the constant predictor: all 16 images alike. Independent pixels are no better."""
+    """Return the divergence of a constant guess, all images alike; independent pixels tie it."""
     return float(divergence(np.full(2**WIRES, 2.0**-WIRES)))
 
 
 def tree_divergence() -> float:
-    """Of a classical baseline: the best model in which each pixel depends on one other.
+    """Return the divergence of a classical model in which each pixel depends on one other.
 
-    Chow and Liu's tree: its divergence is the uniform one less the mutual information (nats)
+    The best such model is the tree of Chow and Liu, IEEE Trans. Inf. Theory 14, 462 (1968): its
+    divergence is the uniform one less the mutual information (nats)
     along its edges, and the best three edges between four pixels are those of a spanning tree.
     """
     bits = np.array(
         [[pattern >> (WIRES - 1 - w) & 1 for w in range(WIRES)] for pattern in PATTERNS]
     )
-    found = {pair: _mutual_information(bits[:, pair]) for pair in pairs("all")}
-    trees = [t for t in itertools.combinations(found, WIRES - 1) if _spans(t)]
-    return uniform_divergence() - max(sum(found[pair] for pair in tree) for tree in trees)
+    information = {pair: _mutual_information(bits[:, pair]) for pair in pairs("all")}
+    trees = [t for t in itertools.combinations(information, WIRES - 1) if _spans(t)]
+    return uniform_divergence() - max(sum(information[pair] for pair in tree) for tree in trees)
 
 
 def shot_noise_divergence(shots: int) -> float:
-    """What a perfect model has on average, from ``shots`` draws."""
+    """Return the mean divergence of a perfect model, estimated from ``shots`` draws."""
     return (len(PATTERNS) - 1) / (2 * shots)
 
 
 def _mutual_information(bits: NDArray[np.int64]) -> float:
-    """Of two columns that are fair coins each (nats)."""
+    """Return the mutual information of two columns that are fair coins each (nats)."""
     joint = np.bincount(2 * bits[:, 0] + bits[:, 1], minlength=4) / len(bits)
     seen = joint[joint > 0]
     return float(np.sum(seen * np.log(seen / 0.25)))
 
 
 def _spans(edges: tuple[tuple[int, int], ...]) -> bool:
-    """Whether edges reach every wire."""
+    """Return True where edges reach every wire."""
     reached = {0}
     for _ in edges:
         reached |= {w for edge in edges if reached & set(edge) for w in edge}

@@ -30,7 +30,7 @@ _UNARY = (8, 4, 2, 1)  # outcomes with one excitation, on wire 0 first
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """What the machine made of the flowers.
+    """Distances of all flowers from all centroids, and the classes that follow.
 
     Attributes:
         distances: squared, in cm^2, ``[150, 3]``.
@@ -58,12 +58,12 @@ class Classified:
 
     @property
     def baseline_accuracy(self) -> float:
-        """Of the same method, computed."""
+        """Accuracy of the same method, computed."""
         return float(np.mean(np.argmin(self.exact, axis=1) == self.labels))
 
     @property
     def constant_accuracy(self) -> float:
-        """Of always predicting the commonest species."""
+        """Accuracy of always predicting the commonest species."""
         return float(np.bincount(self.labels).max() / len(self.labels))
 
 
@@ -73,6 +73,9 @@ def classify(device: Device, shots: int | None = 500) -> Classified:
     Args:
         device: with four wires.
         shots: per circuit; None for exact probabilities.
+
+    Returns:
+        Distances and classes.
 
     Raises:
         ConfigurationError: scikit-learn is not installed.
@@ -94,11 +97,14 @@ def classify(device: Device, shots: int | None = 500) -> Classified:
 
 
 def make_circuit(device: Device, shots: int | None = 500) -> Any:
-    """The QNode of the angles of two vectors ``[B, 3]`` each; probabilities ``[B, 16]``.
+    """Return the QNode that loads one vector and unloads another.
 
     Args:
         device: with four wires.
         shots: per circuit.
+
+    Returns:
+        A QNode of the angles of two vectors, ``[B, 3]`` each, that gives probabilities ``[B, 16]``.
     """
 
     def inner_product(load: Floats, unload: Floats) -> Any:
@@ -113,7 +119,7 @@ def make_circuit(device: Device, shots: int | None = 500) -> Any:
 
 
 def splitters(vectors: Floats) -> Floats:
-    """Angles (radians) of the tree that loads vectors of four numbers, ``[B, 3]``."""
+    """Return the angles (radians) of the tree that loads vectors of four numbers, ``[B, 3]``."""
     a, b, c, d = np.moveaxis(vectors, -1, 0)
     root = np.arctan2(np.hypot(c, d), np.hypot(a, b))
     return np.stack([root, np.arctan2(b, a), np.arctan2(d, c)], axis=-1)
