@@ -6,12 +6,12 @@ is what is sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from pennylane_qstore.gateset import QIS
-from pennylane_qstore.native.frontend.program import Affine, ComplexArray, FloatArray, Gate, Program
+from pennylane_qstore.native.frontend.program import Affine, FloatArray, Gate, Program
 from pennylane_qstore.native.gates import QIS_GATES, TURN
 from pennylane_qstore.native.ir import (
     OneQubitUnitary,
@@ -37,8 +37,8 @@ _IONQ_NAMES: Mapping[str, str] = {
 }
 """IonQ's names by PennyLane's, of gates that both have."""
 
-QisGate = tuple[str, tuple[int, ...], tuple[int, ...]]
-_Sink = Callable[[str, tuple[int, ...], tuple[int, ...], Affine | None], None]
+_Written = tuple[str, tuple[int, ...], tuple[int, ...], Affine | None]
+"""Name, targets, controls, and the angle of a rotation."""
 
 
 class QisTemplate:
@@ -46,31 +46,20 @@ class QisTemplate:
 
     Args:
         program: elementary gates.
-        basis: gates that turn what is measured to the Z basis.
+        basis: gates that turn the measured wires to the Z basis.
         measured: wires measured, in the order of the outcome's bits.
     """
 
     def __init__(self, program: Program, basis: Sequence[Gate], measured: Sequence[int]) -> None:
-        gates: list[QisGate] = []
-        angles: list[Affine] = []
-
-        def add(
-            name: str, targets: tuple[int, ...], controls: tuple[int, ...], angle: Affine | None
-        ) -> None:
-            gates.append((name, targets, controls))
-            if angle is not None:
-                angles.append(angle)
-
-        for gate in (*program.gates, *basis):
-            _write(gate, add)
-        if not gates:  # a job wants a gate
-            gates = [("x", (0,), ()), ("x", (0,), ())]
-        self._gates = tuple(gates)
-        self._angles = AffineMap(angles)
+        written = [w for gate in (*program.gates, *basis) for w in _written(gate)]
+        if not written:  # a job wants a gate
+            written = [("x", (0,), (), None), ("x", (0,), (), None)]
+        self._gates = tuple((name, targets, controls) for name, targets, controls, _ in written)
+        self._angles = AffineMap([angle for *_, angle in written if angle is not None])
         self.qubits = program.wires
         self.measured = tuple(measured)
         self.readout = Readout.identity(len(self.measured))
-        self.nbytes = 8 * len(angles) * (program.parameters + 1)
+        self.nbytes = self._angles.nbytes
 
     def bind(self, parameters: FloatArray) -> NativeBatch:
         """Return the circuits for parameters ``[rows, P]``; rotations in radians."""
@@ -80,35 +69,33 @@ class QisTemplate:
         return NativeBatch(rows, self.qubits, (block,), self.measured, self.readout)
 
 
-def _write(gate: Gate, add: _Sink) -> None:
+def _written(gate: Gate) -> Iterator[_Written]:
     if gate.name in _IONQ_NAMES:
-        add(_IONQ_NAMES[gate.name], gate.wires, (), gate.angles[0] if gate.angles else None)
+        yield _IONQ_NAMES[gate.name], gate.wires, (), next(iter(gate.angles), None)
     elif gate.name == "CNOT":
-        add("cnot", gate.wires[1:], gate.wires[:1], None)
-    elif gate.name == "QubitUnitary":
-        assert gate.matrix is not None  # noqa: S101 - the structure always gives it one
-        for op in _unitary(gate.matrix, gate.wires):
-            _lowered(op, add)
+        yield "cnot", gate.wires[1:], gate.wires[:1], None
     else:
-        for op in LOWERINGS[gate.name](gate.wires, gate.angles):
-            _lowered(op, add)
+        for op in _operations(gate):
+            yield from _lowered(op)
 
 
-def _unitary(matrix: ComplexArray, wires: tuple[int, ...]) -> list[Operation]:
-    if len(wires) == 1:
-        return [OneQubitUnitary(wires[0], matrix)]
-    return canonical(matrix).operations(*wires)
+def _operations(gate: Gate) -> Sequence[Operation]:
+    if gate.matrix is None:
+        return LOWERINGS[gate.name](gate.wires, gate.angles)
+    if len(gate.wires) == 1:
+        return [OneQubitUnitary(gate.wires[0], gate.matrix)]
+    return canonical(gate.matrix).operations(*gate.wires)
 
 
-def _lowered(op: Operation, add: _Sink) -> None:
+def _lowered(op: Operation) -> Iterator[_Written]:
     match op:
         case Rotation(q, axis, angle):
-            add("r" + axis, (q,), (), angle)
+            yield f"r{axis}", (q,), (), angle
         case ZZRotation(a, b, angle):
-            add("zz", (a, b), (), angle.scaled(TURN))
+            yield "zz", (a, b), (), angle.scaled(TURN)
         case OneQubitUnitary(q, m):
             for axis, value in euler_angles(to_su2(m), "z", "y"):
                 if abs(value) > 1e-12:
-                    add("r" + axis, (q,), (), Affine((), value))
+                    yield f"r{axis}", (q,), (), Affine((), value)
         case TwoQubitUnitary():
-            raise AssertionError("blocks are written as canonical operations")
+            raise AssertionError("two-qubit unitaries are written as canonical operations")

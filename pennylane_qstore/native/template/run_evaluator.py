@@ -1,35 +1,27 @@
 """Runs and entangling angles of a circuit, evaluated for any number of rows of parameters.
 
 A run of one-qubit gates is a unitary of determinant 1, [[α, -β*], [β, α*]], and is kept as its
-first column (α, β). Runs of the same shape are multiplied together, stacked, over all rows.
+first column (α, β). All runs are multiplied together, stacked, operation by operation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from pennylane_qstore.native.frontend.program import Affine, ComplexArray, FloatArray
-from pennylane_qstore.native.ir import OneQubitUnitary, Rotation
+from pennylane_qstore.native.ir import Rotation
 from pennylane_qstore.native.su2 import first_column
 from pennylane_qstore.native.template.runs import Runs
 
 EPS = 1e-10
 """Amplitudes, and angles in turns, below this are nothing."""
 
-_MOST_GAPS = 2
-"""Steps that a run of a longer group may leave out."""
-
-Numbered = tuple[OneQubitUnitary | Rotation, int]
-"""An operation of a run, and the slot of its angle if it is a rotation."""
-_Placed = Numbered | None
-"""The operation of a run at a position of its group, if it has one there."""
-Step = tuple[str, Any, Any]
-"""A kind ("x", "y", "z": a rotation, "c": a constant); slots of the angles, or α; β of a constant.
-Arrays over the runs of a group; numbers for one run."""
-_Group = tuple[np.ndarray, list[Step]]
+_SINES: Mapping[str, tuple[complex, complex]] = {"x": (0, -1j), "y": (0, 1), "z": (-1j, 0)}
+"""Factors of the sine of the half angle in the (α, β) of a rotation."""
 
 
 class RunEvaluator:
@@ -44,12 +36,13 @@ class RunEvaluator:
     def __init__(self, runs: Runs, family: str, parameters: int) -> None:
         self.family, self.parameters = family, parameters
         self.entanglers = runs.entanglers
+        self.runs = [run for wire in runs.runs for run in wire]
+        self.size = len(self.runs)
         ends = np.cumsum([0, *(len(wire) for wire in runs.runs)]).tolist()
         self.index = [
             list(range(start, start + len(wire)))
             for start, wire in zip(ends, runs.runs, strict=False)
         ]
-        self.size: int = ends[-1]
         # The run after each entangler, on its first wire and on its second: all different ones.
         self.after = np.array(
             [
@@ -60,29 +53,53 @@ class RunEvaluator:
         )
         self.turning = [i for i, e in enumerate(runs.entanglers) if e.angle.terms]
         """Entanglers whose angle depends on parameters."""
-        half_angles: list[Affine] = []
-        self.numbered: list[list[Numbered]] = []
-        for run in (run for wire in runs.runs for run in wire):
-            self.numbered.append([])
-            for op in run:
-                self.numbered[-1].append((op, len(half_angles)))
-                if isinstance(op, Rotation):
-                    half_angles.append(op.angle.scaled(0.5))
+        half_angles = self._stack()
         self.rotations = len(half_angles)
         self.angles = AffineMap([*half_angles, *(e.angle for e in runs.entanglers)])
-        self.columns = np.zeros((2, self.size, 1), dtype=complex)
-        """First columns of the constant runs, (2, runs, 1)."""
-        self.columns[0] = 1.0
-        self._groups = self._grouped()
+
+    def _stack(self) -> list[Affine]:
+        """Stack the operations of all runs, first ones first; return the rotations' half angles.
+
+        The longest runs come first, so that those with an n-th operation are a slice.
+        """
+        order = sorted(range(self.size), key=lambda r: -len(self.runs[r]))
+        self._unsorted = np.argsort(order)
+        longest = max(map(len, self.runs), default=0)
+        counts = [sum(len(run) > n for run in self.runs) for n in range(1, longest)]
+        self.slots: list[list[int]] = [[] for _ in self.runs]
+        """For each operation of each run, the index of its half angle, -1 for constants."""
+        places: list[int] = []
+        columns: list[tuple[complex, complex]] = []
+        half_angles: list[Affine] = []
+        for n, count in enumerate([self.size, *counts]):
+            for r in order[:count]:
+                if n == len(self.runs[r]):  # an empty run
+                    columns.append((1, 0))
+                    continue
+                op = self.runs[r][n]
+                if isinstance(op, Rotation):
+                    self.slots[r].append(len(half_angles))
+                    half_angles.append(op.angle.scaled(0.5))
+                    places.append(len(columns))
+                    columns.append(_SINES[op.axis])
+                else:
+                    self.slots[r].append(-1)
+                    columns.append(first_column(op.matrix))
+        self._ends = np.cumsum([self.size, *counts]).tolist()
+        self._factors = np.array(columns, dtype=complex).reshape(-1, 2).T[:, :, None].copy()
+        self._places = np.array(places, dtype=np.intp)
+        self._sines = self._factors[:, self._places]
+        return half_angles
 
     @property
     def nbytes(self) -> int:
         """Bytes of its arrays."""
-        return self.columns.nbytes + self.after.nbytes + self.angles.nbytes
+        arrays = (self._factors, self._sines, self._places, self._unsorted, self.after)
+        return sum(array.nbytes for array in arrays) + self.angles.nbytes
 
     def is_constant(self, run: int) -> bool:
         """Return whether a run is independent of the parameters."""
-        return not any(isinstance(op, Rotation) for op, _ in self.numbered[run])
+        return not any(isinstance(op, Rotation) for op in self.runs[run])
 
     def evaluate(self, parameters: FloatArray) -> tuple[FloatArray, ComplexArray]:
         """Evaluate everything at parameters ``[rows, P]``.
@@ -92,17 +109,19 @@ class RunEvaluator:
             the runs, (2, runs, rows).
         """
         rows = len(parameters)
-        columns = np.empty((2, self.size, rows), dtype=complex)
-        columns[:] = self.columns
         angles = self.angles(parameters)
         half, entangling = angles[: self.rotations], angles[self.rotations :]
-        if self._groups:
-            cos, sin = np.ones((len(half) + 1, rows)), np.zeros((len(half) + 1, rows))
-            np.cos(half, out=cos[:-1])
-            np.sin(half, out=sin[:-1])
-            alpha, beta = columns
-            for members, steps in self._groups:
-                alpha[members], beta[members] = multiplied(steps, cos, sin)
+        factors = np.empty((2, self._factors.shape[1], rows), dtype=complex)
+        factors[:] = self._factors
+        rotations = self._sines * np.sin(half)
+        rotations[0] += np.cos(half)
+        factors[:, self._places] = rotations
+        columns = factors[:, : self.size]  # first operations; the others are multiplied to them
+        for start, end in itertools.pairwise(self._ends):
+            a, b = factors[:, start:end]
+            x, y = columns[:, : end - start]
+            x[:], y[:] = a * x - b.conj() * y, b * x + a.conj() * y
+        columns = columns.take(self._unsorted, axis=1)  # contiguous, unlike an index
         if self.turning:
             entangling = self._wrapped(entangling, columns)
         return entangling, columns
@@ -130,38 +149,6 @@ class RunEvaluator:
             at = (self.after[:, odd] * angles.shape[1] + rows).ravel()
             alpha[at], beta[at] = self.after_half_turn(alpha[at], beta[at])
         return np.asarray(angles - halves / 2)
-
-    def _grouped(self) -> list[_Group]:
-        """Multiply constant runs now and group the others by shape.
-
-        A shape joins a longer one that has room for it, with turns by nothing in between: a
-        group more costs more than these.
-        """
-        shapes: dict[tuple[str, ...], list[int]] = {}
-        for r, run in enumerate(self.numbered):
-            if not self.is_constant(r):
-                shape = tuple(op.axis if isinstance(op, Rotation) else "c" for op, _ in run)
-                shapes.setdefault(shape, []).append(r)
-            elif run:
-                ((op, _),) = run  # neighbouring constants are one
-                self.columns[:, r, 0] = _constant_column(op)
-        groups: dict[tuple[str, ...], list[tuple[int, list[_Placed]]]] = {}
-        for shape in sorted(shapes, key=len, reverse=True):
-            hosts = ((host, _fit(shape, host)) for host in (*groups, shape))
-            host, at = next((host, at) for host, at in hosts if at is not None)
-            for r in shapes[shape]:
-                placed = [None if i is None else self.numbered[r][i] for i in at]
-                groups.setdefault(host, []).append((r, placed))
-        return [
-            (
-                np.array([r for r, _ in members]),
-                [
-                    _step(kind, placed)
-                    for kind, *placed in zip(host, *(p for _, p in members), strict=True)
-                ],
-            )
-            for host, members in groups.items()
-        ]
 
 
 class AffineMap:
@@ -210,69 +197,3 @@ class AffineMap:
         return [
             sum([row[i] * factor for i, factor in terms]) + const for terms, const in self._singly
         ]
-
-
-def multiplied(steps: Sequence[Step], cos: Any, sin: Any) -> Any:
-    """Return (α, β) of the product of steps in time order, of arrays or of numbers.
-
-    Args:
-        steps: the steps.
-        cos: cosines of the half angles, by slot.
-        sin: sines of the half angles, by slot.
-
-    Returns:
-        (α, β); ``a`` is 1.0 and ``b`` 0.0 where there are no steps.
-    """
-    a: Any = 1.0
-    b: Any = 0.0
-    for n, (kind, first, second) in enumerate(steps):
-        if kind == "c":
-            if n == 0:
-                a, b = first, second
-            else:
-                back = second.conjugate(), first.conjugate()
-                a, b = first * a - back[0] * b, second * a + back[1] * b
-            continue
-        c, s = cos[first], sin[first]
-        if kind == "z":
-            e = c - 1j * s
-            a, b = (e, 0.0) if n == 0 else (e * a, e.conjugate() * b)
-        elif kind == "y":
-            a, b = (c, s) if n == 0 else (c * a - s * b, s * a + c * b)
-        else:
-            s = 1j * s
-            a, b = (c, -s) if n == 0 else (c * a - s * b, c * b - s * a)
-    return a, b
-
-
-def one_run_step(numbered: Numbered) -> Step:
-    """Return one operation of a run as a step of numbers."""
-    op, slot = numbered
-    return (op.axis, slot, None) if isinstance(op, Rotation) else ("c", *_constant_column(op))
-
-
-def _fit(shape: tuple[str, ...], host: tuple[str, ...]) -> list[int | None] | None:
-    """Which step of a shape stands at each position of another, or None where it has no room."""
-    if len(host) - len(shape) > _MOST_GAPS:
-        return None
-    at: list[int | None] = []
-    taken = 0
-    for kind in host:
-        fits = taken < len(shape) and shape[taken] == kind
-        at.append(taken if fits else None)
-        taken += fits
-    return at if taken == len(shape) else None
-
-
-def _step(kind: str, placed: Sequence[_Placed]) -> Step:
-    """One position of a group, over its runs."""
-    if kind != "c":  # the last angle is 0
-        return kind, np.array([-1 if entry is None else entry[1] for entry in placed]), None
-    columns = [(1.0, 0.0) if entry is None else _constant_column(entry[0]) for entry in placed]
-    a, b = (np.array([[column[i]] for column in columns], dtype=complex) for i in (0, 1))
-    return kind, a, b
-
-
-def _constant_column(op: OneQubitUnitary | Rotation) -> tuple[complex, complex]:
-    assert isinstance(op, OneQubitUnitary)  # noqa: S101 - by its shape
-    return first_column(op.matrix)

@@ -1,21 +1,23 @@
 """One row of parameters in Python's numbers.
 
 For few runs the calls of NumPy cost more than the arithmetic: a row bound alone takes a third
-of the time this way. The formulas are those of the arrays, from the same functions.
+of the time this way. Moved angles come from the same
+functions as those of the arrays.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from pennylane_qstore.native.frontend.program import FloatArray
+from pennylane_qstore.native.ir import OneQubitUnitary
+from pennylane_qstore.native.su2 import first_column
 from pennylane_qstore.native.template.pushed_runs import PushPlan
-from pennylane_qstore.native.template.run_evaluator import (
-    EPS,
-    RunEvaluator,
-    multiplied,
-    one_run_step,
-)
+from pennylane_qstore.native.template.run_evaluator import EPS, RunEvaluator
+
+_Step = tuple[str, int, complex, complex]
+"""Axis of a rotation and the slot of its half angle, or "c" and (α, β) of a constant."""
 
 _MOST_OPERATIONS = 120
 """With more runs and rotations than this, arrays are faster for one row, too."""
@@ -32,12 +34,12 @@ class SingleRow:
 
     def __init__(self, runs: RunEvaluator, push: PushPlan, signs: FloatArray) -> None:
         self._runs, self._push = runs, push
-        self._columns = [tuple(column) for column in runs.columns[:, :, 0].T.tolist()]
-        self._steps = [
-            (r, [one_run_step(numbered) for numbered in run])
-            for r, run in enumerate(runs.numbered)
-            if not runs.is_constant(r)
+        steps = [_steps(runs, r) for r in range(runs.size)]
+        varying = [r for r in range(runs.size) if not runs.is_constant(r)]
+        self._columns = [
+            (1.0, 0.0) if r in varying else _product(steps[r], (), ()) for r in range(runs.size)
         ]
+        self._steps = [(r, steps[r]) for r in varying]
         self._turning = [(e, runs.after[:, e].tolist(), float(signs[e])) for e in runs.turning]
 
     @staticmethod
@@ -60,7 +62,7 @@ class SingleRow:
         cos, sin = [math.cos(x) for x in half], [math.sin(x) for x in half]
         columns = self._columns.copy()
         for r, steps in self._steps:
-            columns[r] = multiplied(steps, cos, sin)
+            columns[r] = _product(steps, cos, sin)
         turns, zero = [], bytearray(len(entangling))
         for e, following, sign in self._turning:
             halves = math.ceil(2 * entangling[e] - (0.5 + EPS))
@@ -72,3 +74,37 @@ class SingleRow:
             zero[e] = abs(turn) < EPS
         self._push.apply_to_row(columns)
         return columns, turns, bytes(zero)
+
+
+def _steps(runs: RunEvaluator, run: int) -> list[_Step]:
+    return [
+        ("c", slot, *first_column(op.matrix))
+        if isinstance(op, OneQubitUnitary)
+        else (op.axis, slot, 0.0, 0.0)
+        for op, slot in zip(runs.runs[run], runs.slots[run], strict=True)
+    ]
+
+
+def _product(
+    steps: Sequence[_Step], cos: Sequence[float], sin: Sequence[float]
+) -> tuple[complex, complex]:
+    """(α, β) of the product of steps in time order; cosines and sines of the half angles."""
+    a: complex = 1.0
+    b: complex = 0.0
+    for kind, slot, first, second in steps:
+        if kind == "c":
+            a, b = (
+                first * a - second.conjugate() * b,
+                second * a + first.conjugate() * b,
+            )
+            continue
+        c, s = cos[slot], sin[slot]
+        if kind == "z":
+            e = complex(c, -s)
+            a, b = e * a, e.conjugate() * b
+        elif kind == "y":
+            a, b = c * a - s * b, s * a + c * b
+        else:
+            turned = complex(0.0, s)
+            a, b = c * a - turned * b, c * b - turned * a
+    return a, b
