@@ -11,7 +11,8 @@ from aiohttp import web
 from pennylane_qstore.backends import BACKENDS, MAX_SHOTS
 from pennylane_qstore.server.errors import BadRequest
 from pennylane_qstore.server.identity import ORGANIZATION, PROJECT, SUBMITTER, timestamp
-from pennylane_qstore.server.inputs.submission import SINGLE, parse_json
+from pennylane_qstore.server.inputs.contents import SINGLE
+from pennylane_qstore.server.inputs.submission import parse_json
 from pennylane_qstore.server.query import read_count
 from pennylane_qstore.server.render import job_json
 from pennylane_qstore.server.responses import answer

@@ -8,8 +8,8 @@ from typing import Any
 
 from pennylane_qstore.backends import BACKENDS
 from pennylane_qstore.server.identity import PROJECT, SUBMITTER, timestamp
+from pennylane_qstore.server.inputs.contents import SINGLE
 from pennylane_qstore.server.inputs.hybrid import QAOA, QAOA_CIRCUIT
-from pennylane_qstore.server.inputs.submission import SINGLE
 from pennylane_qstore.server.service import TERMINAL, CircuitInfo, JobView
 
 PROBABILITIES = "ionq.result.probabilities.json.v1"

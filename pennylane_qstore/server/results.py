@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from pennylane_qstore.server.errors import not_found
-from pennylane_qstore.server.inputs.submission import MULTI
+from pennylane_qstore.server.inputs.contents import MULTI
 from pennylane_qstore.server.render import AGGREGATE, ARTIFACTS, PROBABILITIES
 from pennylane_qstore.server.responses import send
 from pennylane_qstore.server.service import Service

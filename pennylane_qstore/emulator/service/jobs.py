@@ -14,9 +14,9 @@ from pennylane_qstore.backends import BACKENDS
 from pennylane_qstore.emulator.simulation.debiasing import output_json
 from pennylane_qstore.emulator.simulation.run import Distribution
 from pennylane_qstore.server.errors import BadRequest, not_found
+from pennylane_qstore.server.inputs.contents import MULTI, QASM, SINGLE
 from pennylane_qstore.server.inputs.hybrid import QAOA
 from pennylane_qstore.server.inputs.settings import debiased
-from pennylane_qstore.server.inputs.submission import MULTI, QASM, SINGLE
 from pennylane_qstore.server.render import NATIVE_CIRCUIT, descriptor
 from pennylane_qstore.server.service import CircuitInfo, Failure
 

@@ -9,7 +9,8 @@ import orjson
 
 from pennylane_qstore.emulator.simulation.native_circuit import native_circuit
 from pennylane_qstore.server.errors import BadRequest, not_found
-from pennylane_qstore.server.inputs.submission import SINGLE, Submission, parse_json, read_input
+from pennylane_qstore.server.inputs.contents import SINGLE, read_input
+from pennylane_qstore.server.inputs.submission import Submission, parse_json
 
 _MERGED = ("name", "metadata", "shots", "backend", "session_id", "settings", "dry_run", "noise")
 

@@ -27,12 +27,9 @@ from pennylane_qstore.emulator.service.sessions import read_session
 from pennylane_qstore.emulator.service.simulations import Simulations
 from pennylane_qstore.emulator.service.state import StateFile
 from pennylane_qstore.emulator.simulation.workers import SimulationPool
+from pennylane_qstore.server.inputs.contents import MULTI, QASM
 from pennylane_qstore.server.inputs.hybrid import FUNCTION, QAOA
-from pennylane_qstore.server.inputs.submission import (
-    MULTI,
-    QASM,
-    Submission,
-)
+from pennylane_qstore.server.inputs.submission import Submission
 from pennylane_qstore.server.service import TERMINAL, Failure, ServiceBehaviour
 
 _INLINE_BYTES = 300_000
