@@ -16,7 +16,7 @@ from support.circuits import operations
 
 import pennylane_qstore as qstore
 from pennylane_qstore.emulator import Emulator
-from pennylane_qstore.errors import ConfigurationError, JobFailed, QStoreError
+from pennylane_qstore.errors import JobFailed, QStoreError
 
 H = qml.dot(
     [0.5, 0.3, -1.2, 2.0],
@@ -308,29 +308,6 @@ def test_devices_copy_and_pickle(device):
         assert np.isfinite(value)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"bakend": "simulator"}, "Did you mean 'backend'"),
-        ({"backend": "qpu.fort-1"}, "Did you mean 'qpu.forte-1'"),
-        ({"gateset": "quil"}, "Allowed: 'native', 'qis'"),
-        ({"noise_model": "forte-2"}, "Did you mean 'forte-1'"),
-        ({"noise_model": "aria-1", "two_qubit": "zz"}, "not a native gate"),
-        ({"two_qubit": "cz"}, "Allowed: None, 'ms', 'zz'"),
-        ({"pool_size": 0}, "1 or more"),
-        ({"seed": 1.5}, "whole number"),
-        ({"max_wait": -1}, "seconds"),
-        ({"run": "mine", "max_circuits_per_job": "adaptive"}, "Give a fixed max_circuits_per_job"),
-        ({"backend": "qpu.forte-1", "noise_model": "aria-1", "api_key": "k"}, "for simulators"),
-        ({"error_mitigation": {"debiasing": True}}, "not offered"),
-        ({"wires": 40}, "29 qubits"),
-    ],
-)
-def test_bad_options_are_named(options, message):
-    with pytest.raises(ConfigurationError, match=message):
-        qml.device("qstore.ionq", **{"wires": 2, **options})
-
-
 def test_whole_numbers_may_be_numpys():
     numpys = qml.device("qstore.ionq", wires=4, seed=np.int64(3), max_circuits_per_job=np.int32(2))
     pythons = qml.device("qstore.ionq", wires=4, seed=3, max_circuits_per_job=2)
@@ -339,13 +316,6 @@ def test_whole_numbers_may_be_numpys():
         for dev in (numpys, pythons)
     )
     assert equal(one, other, atol=0)
-
-
-def test_a_cloud_backend_wants_a_key(monkeypatch):
-    for variable in ("IONQ_API_KEY", "PENNYLANE_IONQ_API_KEY"):
-        monkeypatch.delenv(variable, raising=False)
-    with pytest.raises(ConfigurationError, match="IONQ_API_KEY"):
-        qml.device("qstore.ionq", wires=2, backend="simulator")
 
 
 @pytest.mark.parametrize("measure", [qml.state, qml.purity, qml.vn_entropy, qml.density_matrix])

@@ -305,7 +305,7 @@ def _track(tracker: Tracker, tapes: Sequence[QuantumScript], record: BatchRecord
         tracker.update(job_id=other)
     tracker.update(  # the last, so that ``latest`` has all of it
         batches=1,
-        executions=record.circuits,
+        executions=sum(record.circuits_by_tape),
         shots=shots,
         job_ids=list(record.job_ids),
         job_id=job_id,

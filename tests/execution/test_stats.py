@@ -165,44 +165,6 @@ def test_every_promised_name_is_measured_on_the_device():
     assert len(tracker.history["bytes_sent"]) == 3
 
 
-def test_the_report_names_everything():
-    found = batch(Stats(), [job()], [request(20)], 4.0)
-    text, page = found.report(), found._repr_html_()
-    for label in ("Circuits per second", "Queue, all jobs", "noticing and fetching"):
-        assert label in text
-        assert label in page
-
-
-def test_a_report_of_nothing_is_possible():
-    found = Stats().as_dict()
-    assert "Circuits" in found.report()
-    assert "<table>" in found._repr_html_()
-
-
-def test_the_figure_draws_every_stage():
-    plt = pytest.importorskip("matplotlib")
-    plt.use("Agg")
-    import matplotlib.pyplot as pyplot
-
-    found = batch(Stats(), [job()], [request(20)], 4.0)
-    axes = found.figure()
-    widths = [bar.get_width() for bar in axes.patches]
-    assert widths == pytest.approx(list(found.breakdown().seconds))
-    pyplot.close(axes.figure)
-
-
-def test_the_breakdown_of_later_batches_leaves_out_the_earlier_ones():
-    stats = Stats()
-    before = batch(stats, [job(queue_s=1.0, total_s=8.0)], [request(1)], 8.0)
-    after = batch(stats, [job(queue_s=3.0, total_s=8.0)], [request(20)], 8.0)
-
-    def queue_s(parts):
-        return dict(zip(*parts, strict=True))["queue"]
-
-    assert queue_s(after.breakdown()) == pytest.approx(2.0)
-    assert queue_s(after.breakdown(before)) == pytest.approx(3.0)
-
-
 def circuit(dev):
     @qml.set_shots(shots=100)
     @qml.qnode(dev, diff_method=None)

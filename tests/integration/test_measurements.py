@@ -10,9 +10,6 @@ from hypothesis import strategies as st
 from pennylane.measurements import SampleMeasurement, StateMeasurement
 
 from pennylane_qstore.emulator import Emulator
-from pennylane_qstore.execution.circuits import plan_tape
-from pennylane_qstore.measurement.plan import analyse
-from pennylane_qstore.native.cache import SmartCircuitCache
 
 HERMITIAN = np.array([[1, 2], [2, -1]])
 TWO_WIRES = np.array([[1, 0, 0, 1j], [0, 2, 3, 0], [0, 3, 1, 0], [-1j, 0, 0, 0]])
@@ -192,26 +189,6 @@ def test_a_hamiltonian_of_many_terms():
     sampled = qml.QNode(ansatz, dev, shots=20_000)()
     assert time.process_time() - start < 20
     assert abs(sampled - want) < 5 * np.linalg.norm(H.coeffs) / np.sqrt(20_000)
-
-
-@pytest.mark.parametrize(("rows", "searched"), [(64, True), (65, False)])
-def test_many_unitaries_are_compiled_without_a_search_for_each(rows, searched):
-    angles = np.linspace(0, 1, rows)
-    unitaries = qml.IsingXX(angles, [0, 1]).matrix()
-    tape = qml.tape.QuantumScript([qml.QubitUnitary(unitaries, [0, 1])], [qml.expval(qml.Z(0))])
-    plan = plan_tape(tape, [0, 1], SmartCircuitCache())
-    assert plan.searched == searched
-    same_structure = qml.tape.QuantumScript([qml.RX(angles, 0)], [qml.expval(qml.Z(0))])
-    assert plan_tape(same_structure, [0], SmartCircuitCache()).searched
-
-
-def test_terms_share_bases():
-    wires = {i: i for i in range(4)}
-    words = [qml.Z(0) @ qml.Z(1), qml.Z(2), qml.X(3), qml.Z(1) @ qml.X(3), qml.Y(0)]
-    plan = analyse([qml.expval(qml.sum(*words))], wires, finite=True)
-    assert len(plan.bases) == 2
-    several = analyse([qml.expval(word) for word in words], wires, finite=True)
-    assert len(several.bases) == 2
 
 
 @pytest.mark.parametrize("measure", [qml.counts, qml.sample])
