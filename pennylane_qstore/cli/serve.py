@@ -16,50 +16,52 @@ from pennylane_qstore.errors import ConfigurationError
 if TYPE_CHECKING:
     from pennylane_qstore.emulator import Emulator
 
+Token = Annotated[
+    str | None,
+    typer.Option(
+        envvar="QSTORE_TOKEN",
+        help="API key that clients must present. Other users of this machine see the command "
+        "line; they do not see the environment variable.",
+    ),
+]
+Profile = Annotated[
+    str,
+    typer.Option(
+        help="Latency: none, q-store, ionq-simulator, qpu, the seconds a job runs (2.5), or "
+        "single times (queue_s=60,execution_s=5,jitter=0.2)."
+    ),
+]
+NoiseModel = Annotated[
+    str | None,
+    typer.Option(help="Noise of simulator jobs that name none: ideal, aria-1, aria-2 or forte-1."),
+]
+Simulator = Annotated[
+    str | None,
+    typer.Option(
+        help="PennyLane device that runs ideal circuits, such as lightning.gpu or lightning.kokkos."
+    ),
+]
+BudgetUsd = Annotated[
+    float | None,
+    typer.Option("--budget-usd", "--budget", help="Jobs beyond it fail as QuotaExhaustedError."),
+]
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        help="Processes that large jobs are divided over: one per core by default, 0 for none."
+    ),
+]
+
 
 def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8123,
     host: Annotated[str, typer.Option(help="Other than loopback only with --token.")] = "127.0.0.1",
-    token: Annotated[
-        str | None,
-        typer.Option(
-            envvar="QSTORE_TOKEN",
-            help="API key that clients must present. Other users of this machine see the command "
-            "line; they do not see the environment variable.",
-        ),
-    ] = None,
-    profile: Annotated[
-        str,
-        typer.Option(
-            help="Latency: none, q-store, ionq-simulator, qpu, the seconds a job runs (2.5), or "
-            "single times (queue_s=60,execution_s=5,jitter=0.2)."
-        ),
-    ] = "none",
-    noise_model: Annotated[
-        str | None,
-        typer.Option(
-            help="Noise of simulator jobs that name none: ideal, aria-1, aria-2 or forte-1."
-        ),
-    ] = None,
-    simulator: Annotated[
-        str | None,
-        typer.Option(
-            help="PennyLane device that runs ideal circuits, such as lightning.gpu or "
-            "lightning.kokkos."
-        ),
-    ] = None,
-    budget_usd: Annotated[
-        float | None,
-        typer.Option(
-            "--budget-usd", "--budget", help="Jobs beyond it fail as QuotaExhaustedError."
-        ),
-    ] = None,
-    processes: Annotated[
-        int | None,
-        typer.Option(
-            help="Processes that large jobs are divided over: one per core by default, 0 for none."
-        ),
-    ] = None,
+    token: Token = None,
+    profile: Profile = "none",
+    noise_model: NoiseModel = None,
+    simulator: Simulator = None,
+    budget_usd: BudgetUsd = None,
+    processes: Processes = None,
     seed: Annotated[int | None, typer.Option(help="Seed of noise, latency and faults.")] = None,
     faults: Annotated[Path | None, typer.Option(help="TOML or JSON file of faults.")] = None,
     state: Annotated[Path | None, typer.Option(help="File that keeps jobs.")] = None,

@@ -15,46 +15,51 @@ from pennylane_qstore.errors import BudgetExceeded, ConfigurationError
 
 _TASKS = ("iris", "centroid", "bas", "wine", "cancer")
 
+Steps = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Training steps; by default 300, 150 for bas, 200 for wine and cancer."
+    ),
+]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Rows of a mini-batch; by default 20.")]
+Seed = Annotated[
+    int | None,
+    typer.Option(min=0, help="Seed of weights, sampling and iris's split; by default 1."),
+]
+Seeds = Annotated[
+    str | None,
+    typer.Option(help="Several seeds, one run each: 5 (for 1 to 5), 1-5 or 2,7."),
+]
+OutageS = Annotated[
+    float | None,
+    typer.Option(min=0, help="Seconds that the service may be away while a job is waited for."),
+]
+Out = Annotated[
+    Path,
+    typer.Option(
+        help="Folder for history.json, training.png and checkpoint.json; of several seeds, "
+        "each has a folder seed-N in it."
+    ),
+]
+
 
 def train(
     task: Annotated[str, typer.Option(help=f"{', '.join(_TASKS)}.")] = "iris",
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Training steps; by default 300, 150 for bas, 200 for wine and cancer."
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Rows of a mini-batch; by default 20.")
-    ] = None,
+    steps: Steps = None,
+    batch_size: BatchSize = None,
     shots: Annotated[int, typer.Option(min=1, help="Shots per circuit.")] = 500,
-    seed: Annotated[
-        int | None,
-        typer.Option(min=0, help="Seed of weights, sampling and iris's split; by default 1."),
-    ] = None,
-    seeds: Annotated[
-        str | None,
-        typer.Option(help="Several seeds, one run each: 5 (for 1 to 5), 1-5 or 2,7."),
-    ] = None,
+    seed: Seed = None,
+    seeds: Seeds = None,
     noise_model: Annotated[str | None, typer.Option(help="aria-1, aria-2 or forte-1.")] = None,
     backend: Annotated[str, typer.Option(help="emulator, simulator or an IonQ QPU.")] = "emulator",
     budget_usd: Annotated[float | None, typer.Option(min=0, help="Stop before this.")] = None,
-    outage_s: Annotated[
-        float | None,
-        typer.Option(min=0, help="Seconds that the service may be away while a job is waited for."),
-    ] = None,
+    outage_s: OutageS = None,
     ledger: Annotated[Path | None, typer.Option(help="File where jobs are recorded.")] = None,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Go on with the run in the folder, of the same options."),
     ] = False,
-    out: Annotated[
-        Path,
-        typer.Option(
-            help="Folder for history.json, training.png and checkpoint.json; of several seeds, "
-            "each has a folder seed-N in it."
-        ),
-    ] = Path(),
+    out: Out = Path(),
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print one JSON object: runs, and their mean and worst."),
