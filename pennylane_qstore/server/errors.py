@@ -41,6 +41,19 @@ class Preflight(BadRequest):
     """A program that the service accepts, and fails when it reads it."""
 
 
+def invalid(member: str, problem: str) -> BadRequest:
+    """Return the error of one member of a request.
+
+    Args:
+        member: the member's name, dotted where it is inside another.
+        problem: what is wrong with it, a clause without subject and full stop.
+
+    Returns:
+        The error, a 400.
+    """
+    return BadRequest(f'"{member}" {problem}.', keys=[member])
+
+
 def not_found() -> BadRequest:
     """Return IonQ's 404."""
     return BadRequest(

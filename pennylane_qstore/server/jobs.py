@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from pennylane_qstore.backends import BACKENDS, MAX_SHOTS
-from pennylane_qstore.server.errors import BadRequest
+from pennylane_qstore.server.errors import BadRequest, invalid
 from pennylane_qstore.server.identity import ORGANIZATION, PROJECT, SUBMITTER, timestamp
 from pennylane_qstore.server.inputs.contents import SINGLE
 from pennylane_qstore.server.inputs.submission import parse_json
@@ -107,7 +107,7 @@ class _JobRoutes:
         query = request.query
         backend = query.get("backend", "")
         if backend not in BACKENDS:
-            raise BadRequest(f'"backend" must be one of [{", ".join(BACKENDS)}].', keys=["backend"])
+            raise invalid("backend", f"must be one of [{', '.join(BACKENDS)}]")
         qubits = read_count(query.get("qubits"), "qubits", 25, least=1)
         shots = read_count(query.get("shots"), "shots", 1000, least=1, most=MAX_SHOTS)
         n_1q = read_count(query.get("1q_gates"), "1q_gates", 0)
@@ -205,7 +205,7 @@ class _JobRoutes:
         status, target = query.get("status"), query.get("target")
         targets = None if target is None else target.split(",")
         if status is not None and status not in (*_STATUSES, "queued"):
-            raise BadRequest(f'"status" must be one of [{", ".join(_STATUSES)}].', keys=["status"])
+            raise invalid("status", f"must be one of [{', '.join(_STATUSES)}]")
         ours = query.get("submitter_id", SUBMITTER) == SUBMITTER
 
         def keep(job: JobView) -> bool:
@@ -232,5 +232,5 @@ def _read_ids(body: bytes) -> list[str]:
     data = parse_json(body)
     job_ids = data.get("ids") if isinstance(data, dict) else None
     if not isinstance(job_ids, list) or not all(isinstance(i, str) for i in job_ids):
-        raise BadRequest('"ids" is required and must be an array of job ids.', keys=["ids"])
+        raise invalid("ids", "is required and must be an array of job ids")
     return job_ids

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from pennylane_qstore.server.errors import BadRequest
+from pennylane_qstore.server.errors import invalid
 
 
 def read_count(
@@ -30,7 +30,7 @@ def read_count(
         return default
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
     if not least <= number <= most:
-        raise BadRequest(f'"{name}" must be an integer from {least} to {most}.', keys=[name])
+        raise invalid(name, f"must be an integer from {least} to {most}")
     return number
 
 
@@ -49,7 +49,7 @@ def read_choice(text: str | None, name: str, allowed: Sequence[str]) -> str:
         BadRequest: the value is not one of them.
     """
     if text is not None and text not in allowed:
-        raise BadRequest(f'"{name}" must be one of [{", ".join(allowed)}].', keys=[name])
+        raise invalid(name, f"must be one of [{', '.join(allowed)}]")
     return text or allowed[0]
 
 
@@ -71,4 +71,4 @@ def read_date(text: str | None, name: str) -> dt.date | None:
     try:
         return dt.date.fromisoformat(text[:10])
     except ValueError:
-        raise BadRequest(f'"{name}" must be a date (YYYY-MM-DD).', keys=[name]) from None
+        raise invalid(name, "must be a date (YYYY-MM-DD)") from None

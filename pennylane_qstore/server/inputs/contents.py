@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pennylane_qstore.backends import MAX_CIRCUITS, MAX_GATES
-from pennylane_qstore.server.errors import BadRequest, Preflight
+from pennylane_qstore.server.errors import BadRequest, Preflight, invalid
 from pennylane_qstore.server.inputs.circuits import read_circuits
 from pennylane_qstore.server.inputs.hybrid import (
     FUNCTION,
@@ -67,7 +67,7 @@ def read_contents(kind: str, source: Mapping[str, Any], behaviour: ServiceBehavi
         return Contents([CircuitInfo(None, 0, 0, 0, None)], [], None, failure)
     gates = sum(len(circuit["circuit"]) for circuit in raw)
     if kind == MULTI and gates > MAX_GATES:
-        raise _wrong("input.circuits", f"must have at most {MAX_GATES} gates in all, not {gates}")
+        raise invalid("input.circuits", f"must have at most {MAX_GATES} gates in all, not {gates}")
     return Contents(circuits, programs, reduce)
 
 
@@ -96,18 +96,18 @@ def _circuits_of(kind: str, source: Mapping[str, Any]) -> list[Any]:
         return [read_qasm(source["data"])]
     if kind == SINGLE:
         if "circuits" in source:
-            raise _wrong("input.circuits", "is not allowed")
+            raise invalid("input.circuits", "is not allowed")
         if not isinstance(source.get("circuit"), list):
-            raise _wrong("input.circuit", "is required and must be an array")
+            raise invalid("input.circuit", "is required and must be an array")
         return [source]
     circuits = source.get("circuits")
     if "circuit" in source or not isinstance(circuits, list) or not circuits:
-        raise _wrong(
+        raise invalid(
             "input.circuits",
             'is required and must be a non-empty array, "input.circuit" absent',
         )
     if len(circuits) > MAX_CIRCUITS:
-        raise _wrong(
+        raise invalid(
             "input.circuits",
             f"must contain at most {MAX_CIRCUITS} circuits, not {len(circuits)}",
         )
@@ -140,7 +140,3 @@ def _check_registers(registers: Any, qubits: int, i: int) -> None:
             f'"circuits[{i}].registers" must map names to arrays of qubit indices.',
             keys=["input.circuits"],
         )
-
-
-def _wrong(key: str, problem: str) -> BadRequest:
-    return BadRequest(f'"{key}" {problem}.', keys=[key])

@@ -7,7 +7,7 @@ from typing import Any
 
 from pennylane_qstore.backends import BACKENDS, DEBIASING_MIN_SHOTS, NOISE_MODELS, NoiseModel
 from pennylane_qstore.gateset import ENTANGLERS
-from pennylane_qstore.server.errors import BadRequest
+from pennylane_qstore.server.errors import BadRequest, invalid
 
 _SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "error_mitigation": {"debiasing": bool, "symmetry_verification": bool},
@@ -90,7 +90,7 @@ def _known(settings: Any, name: str, kinds: Mapping[str, Any]) -> dict[str, Any]
     """Return the known members of one kind of settings; others are ignored."""
     settings = {} if settings is None else settings
     if not isinstance(settings, dict):
-        raise BadRequest('"settings" must be an object.', keys=["settings"])
+        raise invalid("settings", "must be an object")
     part = {} if settings.get(name) is None else settings[name]
     if not isinstance(part, dict):
         raise BadRequest(f'"settings.{name}" must be an object.', keys=["settings"])

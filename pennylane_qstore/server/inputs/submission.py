@@ -11,7 +11,7 @@ import orjson
 
 from pennylane_qstore.backends import BACKENDS, MAX_SHOTS, NOISE_MODELS
 from pennylane_qstore.gateset import ENTANGLERS
-from pennylane_qstore.server.errors import BadRequest
+from pennylane_qstore.server.errors import BadRequest, invalid
 from pennylane_qstore.server.inputs.contents import MULTI, QASM, SINGLE, read_contents
 from pennylane_qstore.server.inputs.hybrid import FUNCTION, QAOA, Reduce
 from pennylane_qstore.server.inputs.preflight import preflight
@@ -112,13 +112,13 @@ def read_submission(
         raise BadRequest('"value" must be of type object.', keys=["body"])
     kind = data.get("type")
     if kind not in _TYPES:
-        raise _wrong("type", f"must be one of [{', '.join(_TYPES)}]")
+        raise invalid("type", f"must be one of [{', '.join(_TYPES)}]")
     backend = _backend(data.get("backend"))
     source = data.get("input")
     if not isinstance(source, dict):
-        raise _wrong("input", "is required and must be an object")
+        raise invalid("input", "is required and must be an object")
     if kind == QASM and not isinstance(source.get("data"), str):
-        raise _wrong("input.data", "must be OpenQASM 3 text")
+        raise invalid("input.data", "must be OpenQASM 3 text")
     shots = _shots(data.get("shots"))
     noise = _noise(data.get("noise"), backend, noise_model)
     request = _without_credentials(data) if kind == QAOA else body
@@ -155,7 +155,7 @@ def _without_credentials(data: Mapping[str, Any]) -> bytes:
     external = data.get("external_settings")
     key = external.get("api_credentials") if isinstance(external, dict) else None
     if not isinstance(key, str) or not key:
-        raise _wrong("external_settings.api_credentials", "is required")
+        raise invalid("external_settings.api_credentials", "is required")
     return orjson.dumps({**data, "external_settings": {"api_credentials": "not kept"}})
 
 
@@ -166,7 +166,7 @@ def _backend(value: Any) -> str:
     if known is None or known.retired:
         allowed = ", ".join(b.name for b in BACKENDS.values() if not b.retired)
         wrong = f"not {value!r}" if known is None else f"{value} is retired"
-        raise _wrong("backend", f"must be one of [{allowed}], {wrong}")
+        raise invalid("backend", f"must be one of [{allowed}], {wrong}")
     return known.name
 
 
@@ -178,7 +178,7 @@ def _shots(value: Any) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if type(value) is not int or not 1 <= value <= MAX_SHOTS:
-        raise _wrong("shots", f"must be an integer from 1 to {MAX_SHOTS}")
+        raise invalid("shots", f"must be an integer from 1 to {MAX_SHOTS}")
     return value
 
 
@@ -188,18 +188,18 @@ def _noise(value: Any, backend: str, default: str | None) -> dict[str, Any] | No
     if value is None:
         return None if fallback == "ideal" else {"model": fallback}
     if not isinstance(value, dict):
-        raise _wrong("noise", "must be an object")
+        raise invalid("noise", "must be an object")
     model, seed = value.get("model", fallback), value.get("seed")
     if not isinstance(model, str) or model not in NOISE_MODELS:
-        raise _wrong(
+        raise invalid(
             "noise.model",
             f"must be one of [{', '.join(NOISE_MODELS)}] (others have no published rates, so the "
             f"emulator has no physics for them), not {model!r}",
         )
     if seed is not None and (type(seed) is not int or not -(2**31) <= seed < 2**31):
-        raise _wrong("noise.seed", "must be a 32-bit integer")
+        raise invalid("noise.seed", "must be a 32-bit integer")
     if qpu and model != "ideal":
-        raise _wrong("noise", "is for the simulator only")
+        raise invalid("noise", "is for the simulator only")
     return {"model": model} if seed is None else {"model": model, "seed": seed}
 
 
@@ -207,7 +207,7 @@ def _name(value: Any, behaviour: ServiceBehaviour) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or (behaviour.strict_names and not _NAME.fullmatch(value)):
-        raise _wrong("name", "may only contain letters, digits, spaces, hyphens and underscores")
+        raise invalid("name", "may only contain letters, digits, spaces, hyphens and underscores")
     return value
 
 
@@ -215,16 +215,12 @@ def _metadata(value: Any) -> dict[str, str] | None:
     if value is None:
         return None
     if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
-        raise _wrong("metadata", "must be an object of strings")
+        raise invalid("metadata", "must be an object of strings")
     return value
 
 
 def _optional(data: Mapping[str, Any], key: str, kind: type) -> Any:
     value = data.get(key)
     if value is not None and not isinstance(value, kind):
-        raise _wrong(key, f"must be a {kind.__name__}")
+        raise invalid(key, f"must be a {kind.__name__}")
     return value
-
-
-def _wrong(key: str, problem: str) -> BadRequest:
-    return BadRequest(f'"{key}" {problem}.', keys=[key])
