@@ -61,7 +61,7 @@ class _AccountRoutes:
         return answer(document())
 
     async def whoami(self, _: web.Request) -> web.Response:
-        return answer({"key_id": KEY_ID, "key_name": "Emulator", "project_id": PROJECT})
+        return answer({"key_id": KEY_ID, "key_name": self._service.name, "project_id": PROJECT})
 
     async def backends(self, _: web.Request) -> web.Response:
         return answer([self._backend_json(b) for b in BACKENDS.values()])

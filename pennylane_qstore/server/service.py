@@ -147,6 +147,10 @@ class Service(Protocol):
     behaviour: ServiceBehaviour
 
     @property
+    def name(self) -> str:
+        """Name of the service, shown as that of every key."""
+
+    @property
     def label(self) -> str:
         """A word about the service for the page."""
 

@@ -89,6 +89,8 @@ def test_results_come_as_the_service_gives_them(front: Front) -> None:
 
 def test_account_money_and_page_need_nothing_of_an_emulator(front: Front) -> None:
     asyncio.run(front.service.submit(b"{}"))
+    ((_, key),) = front(("GET", "/v0.4/whoami", None))
+    assert key["key_name"] == "Stub"
     estimate, cost, sessions, ended, stats, circuit = front(
         ("GET", "/v0.4/jobs/estimate?backend=qpu.forte-1&1q_gates=3&2q_gates=4", None),
         ("GET", "/v0.4/jobs/job-0/cost", None),
@@ -102,7 +104,7 @@ def test_account_money_and_page_need_nothing_of_an_emulator(front: Front) -> Non
     assert cost == (200, {"dry_run": False})
     assert [session["id"] for session in sessions[1]["sessions"]] == ["session"]
     assert ended[1]["active"] is False
-    assert (stats[1]["jobs"], stats[1]["requests"]) == (1, 4)
+    assert (stats[1]["jobs"], stats[1]["requests"]) == (1, 5)
     assert (circuit[1]["circuit"], circuit[1]["outcomes"]) == (None, 2)
 
 

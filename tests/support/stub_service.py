@@ -70,7 +70,7 @@ class StubService:
     """Keeps jobs in a dictionary; one result for all of them."""
 
     behaviour = ServiceBehaviour(page_limit=2)
-    label = "a stub"
+    name, label = "Stub", "a stub"
 
     def __init__(self) -> None:
         self.jobs: dict[str, StubJob] = {}

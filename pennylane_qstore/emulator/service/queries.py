@@ -40,6 +40,8 @@ class ServiceQueries:
         simulations: of the jobs.
     """
 
+    name = "Emulator"
+
     def __init__(
         self,
         *,
