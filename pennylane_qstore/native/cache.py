@@ -8,13 +8,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from numbers import Real
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
-from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.validation import check_count
 
 _SHARED = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, type(None), bool)
 """Types of objects that are pointed at but not held."""
@@ -43,12 +42,7 @@ class SmartCircuitCache:
     """
 
     def __init__(self, max_templates: int = 1000) -> None:
-        size: object = max_templates
-        if isinstance(size, bool) or not isinstance(size, Real) or not float(size).is_integer():
-            raise ConfigurationError(f"max_templates={max_templates!r} is not a whole number.")
-        if max_templates < 0:
-            raise ConfigurationError("max_templates must be 0 (no cache) or more.")
-        self.max_templates = int(max_templates)
+        self.max_templates = check_count("max_templates", max_templates, least=0)
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
         self._building: dict[Hashable, threading.Lock] = {}
         self._lock = threading.RLock()

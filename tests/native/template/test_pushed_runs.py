@@ -12,7 +12,11 @@ from pennylane_qstore.native.su2 import first_column, from_first_column
 from pennylane_qstore.native.template.pushed_runs import PushPlan
 from pennylane_qstore.native.template.pushing import PushRule
 
-angles = st.one_of(st.floats(-7, 7), st.sampled_from([0.0, np.pi / 2, np.pi, -np.pi / 2]))
+angles = st.one_of(
+    # Nearly degenerate angles are left out: there the angle of a rule is any.
+    st.integers(-700, 700).map(lambda n: n / 100),
+    st.sampled_from([0.0, np.pi / 2, np.pi, -np.pi / 2]),
+)
 inner = st.builds(
     PushRule,
     st.sampled_from(["const", "forward", "backward", "euler"]),
