@@ -17,7 +17,9 @@ FILES = {str(path.relative_to(ROOT)): path for path in sorted(ROOT.rglob("*.py")
 LONGEST_FUNCTION = 60
 LONGEST_FILE = 350
 
-LONG_FILES: dict[str, str] = {}
+LONG_FILES: dict[str, str] = {
+    "device.py": "the docstring of the device lists all of its options",
+}
 """Files over the limit of lines, with the reason."""
 
 NO_TEST: dict[str, str] = {}

@@ -253,13 +253,13 @@ def _chunks(
     """Cut positions so that each job stays within the service's limits."""
     if isinstance(max_circuits, AdaptiveQueueManager):
         max_circuits = max_circuits.get_optimal_batch_size(len(positions))
-    most = min(max_circuits or MAX_CIRCUITS, MAX_CIRCUITS)
+    largest = min(max_circuits or MAX_CIRCUITS, MAX_CIRCUITS)
     chunks: list[list[int]] = []
     gates = size = 0
     for i in positions:
         circuit_gates, circuit_size = circuits.gates[i], len(circuits.encoded[i]) + _CIRCUIT_BYTES
         full = chunks and (
-            len(chunks[-1]) >= most
+            len(chunks[-1]) >= largest
             or gates + circuit_gates > MAX_GATES
             or size + circuit_size > MAX_BODY_BYTES - _ENVELOPE_BYTES
         )

@@ -277,8 +277,8 @@ class Executor:
         if self._target.exact or all(tape.shots for tape in tapes):
             return tapes
         described = self.options.described
-        most = max(tape.shots.total_shots or 0 for tape in tapes)
-        if not most:
+        shots = max(tape.shots.total_shots or 0 for tape in tapes)
+        if not shots:
             with TapeContext(0):
                 raise NotSupported(
                     f"Analytic execution (shots=None) not supported on qstore.ionq with "
@@ -287,11 +287,11 @@ class Executor:
                 )
         warnings.warn(
             f"Some circuits of this batch have no shots, and {described} samples: "
-            f"they are run with {most} shots, as others of the batch.",
+            f"they are run with {shots} shots, as others of the batch.",
             UserWarning,
             stacklevel=2,
         )
-        return [tape if tape.shots else tape.copy(shots=most) for tape in tapes]
+        return [tape if tape.shots else tape.copy(shots=shots) for tape in tapes]
 
 
 def _track(tracker: Tracker, tapes: Sequence[QuantumScript], record: BatchRecord) -> None:

@@ -147,6 +147,9 @@ class AdaptiveQueueManager:
             queue_s: seconds each one waited.
             execution_s: seconds each one ran.
             seconds: from the first POST to the last result.
+
+        Raises:
+            ConfigurationError: no jobs, or times that are not finite or negative.
         """
         now = self._clock()
         jobs = [
@@ -202,7 +205,7 @@ class AdaptiveQueueManager:
 
 
 def best_size(
-    circuits: int, batches: Sequence[BatchTime], connections: int, most: int = MAX_CIRCUITS
+    circuits: int, batches: Sequence[BatchTime], connections: int, max_circuits: int = MAX_CIRCUITS
 ) -> int:
     """Return the number of circuits per job that finishes a batch soonest.
 
@@ -215,12 +218,12 @@ def best_size(
         circuits: number of circuits of the batch.
         batches: durations of earlier ones; those of about as many circuits count.
         connections: jobs that travel at once.
-        most: circuits in a job at most.
+        max_circuits: in a job at most.
 
     Returns:
-        The circuits per job, from 1 to ``most``.
+        The circuits per job, from 1 to ``max_circuits``.
     """
-    fewest = math.ceil(circuits / most)
+    fewest = math.ceil(circuits / max_circuits)
     tried = (1, 2, 3, connections, 2 * connections, 3 * connections)
     counts = {min(max(n, fewest), circuits) for n in tried}
     means: dict[int, float] = {}

@@ -83,12 +83,12 @@ def gather_outcomes(
         else:
             ordered += [part.bits(row) for row in part.shots]
     row = np.repeat(np.arange(len(sizes)), sizes)
-    found, weight = np.concatenate(bits), np.concatenate(weights)
+    all_bits, weight = np.concatenate(bits), np.concatenate(weights)
     if shots is not None:
         seen = weight > 0
-        row, found, weight = row[seen], found[seen], weight[seen]
+        row, all_bits, weight = row[seen], all_bits[seen], weight[seen]
     samples = np.stack(ordered) if ordered else None
-    return Outcomes(wires, len(sizes), row, found, weight, shots, rng, samples)
+    return Outcomes(wires, len(sizes), row, all_bits, weight, shots, rng, samples)
 
 
 def agree(taken: Shots, histogram: Histogram, shots: int) -> bool:

@@ -30,7 +30,8 @@ PHASES = ("structure", "compile", "bind", "encode", "service", "results")
 _JOINED = {"build": ("structure", "compile"), "service": STAGES[3:8]}
 _REMEMBERED = 10_000  # batches whose distribution is known
 _CLIENT_COUNTERS = ("retries", "reconciled", "bytes_sent", "bytes_received")
-_JOB_COUNTERS = ("jobs", "circuits", "gates", "requests", "polls", "queue_s", "run_s", "cost_usd")
+_SUMMED = ("requests", "polls", "queue_s", "run_s", "cost_usd")  # over the results of jobs
+_JOB_COUNTERS = ("jobs", "circuits", "gates", *_SUMMED)
 _TOTALS = ("batches", "executions", "operations", *_JOB_COUNTERS)
 _SUMS = (*_TOTALS, "spent_usd", "circuit_s")
 
@@ -127,7 +128,7 @@ class BatchMeter:
         tape_jobs: Sequence[tuple[str, float | None]] = (),
         client: Mapping[str, int] | None = None,
     ) -> BatchRecord:
-        """Return the finished measurements.
+        """Return the record of the batch, which is over.
 
         Args:
             complete: whether the batch has all its results.
@@ -135,12 +136,17 @@ class BatchMeter:
             circuits_by_tape: circuits of each tape.
             tape_jobs: id of each tape's job and its seconds on the machine.
             client: counters of the client during the batch.
+
+        Returns:
+            The record.
         """
         jobs, seconds = self.jobs, dict(self.seconds)
         service_s = seconds.pop("service", 0.0)
         if complete or jobs:
             seconds.update(_service_stages(jobs, service_s, self.sequential))
         ids = [job_id for job in jobs for job_id in (job.job_ids or (job.job_id,))]
+        sums = {name: sum([getattr(job, name) or 0 for job in jobs]) for name in _SUMMED}
+        sums["requests"] += self.requests
         return BatchRecord(
             batches=int(complete),
             executions=len(circuits_by_tape),
@@ -151,18 +157,14 @@ class BatchMeter:
             jobs=len(ids),
             circuits=sum(circuits for circuits, _ in self.sizes),
             gates=sum(gates for _, gates in self.sizes),
-            requests=self.requests + sum(job.requests for job in jobs),
-            polls=sum(job.polls for job in jobs),
-            queue_s=sum(job.queue_s or 0.0 for job in jobs),
-            run_s=sum(job.run_s or 0.0 for job in jobs),
             circuit_s=sum(
                 circuits * min(job.total_s, service_s)
                 for (circuits, _), job in zip(self.sizes, jobs, strict=True)
             ),
-            cost_usd=sum(job.cost_usd or 0.0 for job in jobs),
             spent_usd=self.spent_usd,
             client=client or {},
             seconds=seconds,
+            **sums,
         )
 
 
@@ -243,10 +245,9 @@ class Stats:
         Returns:
             A dictionary that also prints, shows and draws itself. Beside the totals:
 
-            - ``batch_submission_time_ms``, ``batch_execution_time_ms`` (from the first POST to
-              the last result), ``circuit_build_time_ms`` (structures and templates),
-              ``parameter_bind_time_ms``: medians over batches; ``distribution`` has mean,
-              median, 90th and 99th percentile and maximum of these and of every stage.
+            - ``batch_submission_time_ms``, ``batch_execution_time_ms`` (POST to results),
+              ``circuit_build_time_ms``, ``parameter_bind_time_ms``: medians over batches;
+              ``distribution``: statistics of every stage, in ms.
             - ``circuits_per_second`` (also as ``throughput_circuits_per_sec``): circuits over
               the time of all batches, preparation and results included.
             - ``effective_parallelization``: how many circuits were in flight on average: 1 for
@@ -340,12 +341,7 @@ def _distribution(records: Sequence[BatchRecord]) -> dict[str, dict[str, float]]
     out = {}
     for stage in (*STAGES, "service"):
         values = 1e3 * np.array([record.stage_s(stage) for record in records] or [0.0])
-        median, p90, p99 = np.percentile(values, [50, 90, 99])
-        out[stage] = {
-            "mean": float(values.mean()),
-            "median": float(median),
-            "p90": float(p90),
-            "p99": float(p99),
-            "max": float(values.max()),
-        }
+        percentiles = np.percentile(values, [50, 90, 99, 100]).tolist()
+        named = dict(zip(("median", "p90", "p99", "max"), percentiles, strict=True))
+        out[stage] = {"mean": float(values.mean()), **named}
     return out

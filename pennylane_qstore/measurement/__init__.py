@@ -1,1 +1,1 @@
-"""What is measured: the one transform, the plan of bases, and results in PennyLane's order."""
+"""Measurements: the one transform, the plan of bases, and results in PennyLane's order."""

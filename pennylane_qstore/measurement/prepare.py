@@ -212,9 +212,9 @@ def _snapshots(
         for copy in range(copies):
             plain = rest[0][copy] if rest and copies > 1 else rest[0] if rest else ()
             queue = iter(plain if len(others) > 1 else (plain,))
-            found = iter([shadow[copy] for shadow in shadows])
+            values = iter([shadow[copy] for shadow in shadows])
             row = tuple(
-                next(found) if isinstance(m, _SHADOWS) else next(queue) for m in tape.measurements
+                next(values) if isinstance(m, _SHADOWS) else next(queue) for m in tape.measurements
             )
             out.append(row[0] if len(row) == 1 else row)
         return tuple(out) if copies > 1 else out[0]
