@@ -30,7 +30,7 @@ MARK = ".CANARY-5f0c1b7e"
 """At the end of every key."""
 
 EXEMPT = {
-    "ionq/test_secret.py": "looks at the wrapped text itself",
+    "ionq/http/test_api_key.py": "looks at the wrapped text itself",
     "test_config.py::test_keys_are_nowhere_to_be_seen": "looks at the wrapped text itself",
     "test_config.py::test_log_interval": "counts records, and here every level is on",
 }
@@ -63,13 +63,14 @@ class _Listener(logging.Handler):
 
 def pytest_configure(config):
     from pennylane_qstore.device import IonQDevice
-    from pennylane_qstore.emulator import Emulator
     from pennylane_qstore.errors import QStoreError
+    from pennylane_qstore.execution.executor import Executor
     from pennylane_qstore.execution.options import Options
     from pennylane_qstore.ionq.client import IonQClient
     from pennylane_qstore.ionq.http import api_key as secret
     from pennylane_qstore.ionq.http.transport import Transport
     from pennylane_qstore.ionq.ledger.ledger import Ledger
+    from pennylane_qstore.server.access import Access
 
     listener = _Listener(level=0)
     for name in ("pennylane_qstore", "aiohttp", "asyncio"):
@@ -79,11 +80,12 @@ def pytest_configure(config):
     secret._hide_in_logs = lambda key: None if _started.is_set() else hide(key)
 
     _after(secret.Secret, "__init__", _mark)
-    admits = Emulator.admits
-    Emulator.admits = lambda self, key: admits(self, key.removesuffix(MARK))
+    admits = Access.admits
+    Access.admits = lambda self, key: admits(self, key.removesuffix(MARK))
     _after(QStoreError, "__init__", lambda error, *_, **__: _errors.append(error))
-    for kind in (Options, IonQDevice, IonQClient, Ledger):
+    for kind in (Options, Executor, IonQDevice, IonQClient, Ledger):
         _after(kind, "__init__", lambda self, *_, **__: _holders.append(weakref.ref(self)))
+        _look_before_the_end(kind)
 
     request = Transport.request
 
@@ -104,6 +106,19 @@ def _after(kind, name, extra):
         extra(self, *args, **options)
 
     setattr(kind, name, both)
+
+
+def _look_before_the_end(kind):
+    """Look at what a test drops while it runs: nobody can later."""
+    real = getattr(kind, "__del__", None)
+
+    def last(self):
+        if _started.is_set() and not sys.is_finalizing():
+            _look_at(self)
+        if real is not None:
+            real(self)
+
+    kind.__del__ = last
 
 
 def _mark(secret, *_):
@@ -163,13 +178,16 @@ def _look_at_what_was_made():
         look(f"pickle of {name}", _pickled(error))
     for reference in _holders[_looked_at:]:
         thing = reference()
-        if thing is None:
-            continue
-        name = type(thing).__name__
-        held = getattr(thing, "__dict__", {})
-        with contextlib.suppress(AttributeError):  # the same
-            look(f"repr of {name}", f"{thing!r} {held!r} {[vars(v) for v in _own(held)]!r}")
-        look(f"pickle of {name}", _pickled(thing))
+        if thing is not None:
+            _look_at(thing)
+
+
+def _look_at(thing):
+    name = type(thing).__name__
+    held = getattr(thing, "__dict__", {})
+    with contextlib.suppress(AttributeError):  # what is only half made has no repr
+        look(f"repr of {name}", f"{thing!r} {held!r} {[vars(v) for v in _own(held)]!r}")
+    look(f"pickle of {name}", _pickled(thing))
 
 
 def _locals(error):

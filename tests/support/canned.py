@@ -12,7 +12,6 @@ from unittest.mock import Mock
 
 import aiohttp
 import pytest
-from aioresponses import aioresponses
 
 from pennylane_qstore.ionq.client import IonQClient
 from pennylane_qstore.ionq.http.api import Api
@@ -83,6 +82,8 @@ class Canned:
 
 @pytest.fixture
 def canned(fake_clock):
+    from aioresponses import aioresponses
+
     with aioresponses() as mock:
         yield Canned(mock, fake_clock)
 

@@ -16,13 +16,7 @@ import numpy as np
 import orjson
 from numpy.typing import ArrayLike
 
-from pennylane_qstore.backends import (
-    MAX_BODY_BYTES,
-    MAX_CIRCUITS,
-    MAX_GATES,
-    MAX_QUBITS,
-    MAX_SHOTS,
-)
+from pennylane_qstore.backends import MAX_BODY_BYTES, MAX_CIRCUITS, MAX_GATES, MAX_QUBITS, MAX_SHOTS
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.gateset import GATESETS, NATIVE, GateSpec
 from pennylane_qstore.ionq.messages.responses import SAFE_ID, TOKEN_KEY, Histogram, JobState
