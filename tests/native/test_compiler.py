@@ -113,10 +113,10 @@ def test_what_jax_traces_is_refused(compiled):
 @families
 def test_optimize_fidelity_finds_fewer_entanglers_with_no_more_pulses(family):
     for absorb in (True, False):
-        plain, found = (toffolis_by(family, absorb, True, flag) for flag in (False, True))
-        assert found.n_2q < plain.n_2q
-        assert found.entangling < plain.entangling
-        assert found.n_1q <= plain.n_1q
+        plain, searched = (toffolis_by(family, absorb, True, flag) for flag in (False, True))
+        assert searched.n_2q < plain.n_2q
+        assert searched.entangling < plain.entangling
+        assert searched.n_1q <= plain.n_1q
 
 
 def test_optimize_depth_leaves_fewer_pulses_in_sequence():

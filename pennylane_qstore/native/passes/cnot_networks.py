@@ -55,13 +55,14 @@ def resynthesise_cnots(program: Program) -> Program:
     return replace(program, gates=tuple(gates))
 
 
-def linear_network(rows: Sequence[int]) -> CnotNetwork:
+@functools.lru_cache(maxsize=1024)
+def linear_network(rows: Rows) -> CnotNetwork:
     """Find a short CNOT network for an invertible matrix over GF(2).
 
     Relabelling is free, so the network is found up to a permutation: exactly the fewest CNOTs
     up to four wires, greedily beyond.
     """
-    return _network(tuple(rows))
+    return _exact(rows) if len(rows) <= _EXACT_WIRES else _greedy(rows)
 
 
 def _connected(region: Sequence[Gate]) -> list[list[Gate]]:
@@ -87,7 +88,7 @@ def _shortest(region: list[Gate], program: Program) -> list[Gate]:
             rows[a], rows[b] = rows[b], rows[a]
         else:
             rows[b] ^= rows[a]
-    network = linear_network([rows[q] for q in wires])
+    network = linear_network(tuple(rows[q] for q in wires))
     gates = [Gate("CNOT", (wires[c], wires[t])) for c, t in network.cnots]
     if _entanglers(gates, program) >= _entanglers(region, program):
         return region
@@ -103,11 +104,6 @@ def _entanglers(region: Iterable[Gate], program: Program) -> int:
     """Count entanglers of a CNOT network when neighbours on the same pair merge."""
     merged = merge_pairs(lower(replace(program, gates=tuple(region))))
     return entangling_cost(merged.operations).entanglers
-
-
-@functools.lru_cache(maxsize=1024)
-def _network(target: Rows) -> CnotNetwork:
-    return _exact(target) if len(target) <= _EXACT_WIRES else _greedy(target)
 
 
 def _exact(target: Rows) -> CnotNetwork:

@@ -217,7 +217,11 @@ def _rotations(unitary: ComplexArray) -> tuple[_Angles, ComplexArray]:
     u = to_su2(unitary)
     if is_clifford(u):
         return (), u
-    splits = [(few, g) for g in all_cliffords() if (few := _two_rotations(g.conj().T @ u))]
+    splits = [
+        (rotations, g)
+        for g in all_cliffords()
+        if (rotations := _two_rotations(g.conj().T @ u)) is not None
+    ]
     if not splits:
         return tuple(euler_angles(u, "z", "x")), all_cliffords()[0]
     return min(splits, key=lambda split: len(split[0]))

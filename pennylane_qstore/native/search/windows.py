@@ -48,11 +48,17 @@ def rewrite_windows(circuit: IRCircuit, size: int, rewrite: Rewrite) -> IRCircui
     tried: dict[tuple[int, ...], list[Operation]] = {}
     start = 0
     while start < len(circuit.operations):
-        rewritten = _rewritten(circuit, start, size, rewrite, tried)
-        if rewritten is None:
-            start += 1
+        for wires, members in windows(circuit.operations, start, size):
+            inside = [circuit.operations[m] for m in members]
+            key = tuple(id(op) for op in inside if isinstance(op, ZZRotation))
+            if key not in tried:
+                tried[key] = inside  # kept, so that no other operation gets its identity
+                new = _window_rewritten(circuit, wires, members, rewrite)
+                if new is not None:
+                    circuit = new
+                    break
         else:
-            circuit = rewritten
+            start += 1
     return circuit
 
 
@@ -95,12 +101,14 @@ def windows(
 
     Args:
         operations: operations in time order.
-        start: index of the ZZ rotation.
+        start: index of the ZZ rotation; another operation starts no window.
         size: wires of a window.
 
     Yields:
         Wires of a window, ascending, and the indices of its operations.
     """
+    if not isinstance(operations[start], ZZRotation):
+        return
     reached: dict[frozenset[int], list[int]] = {}
     todo = [frozenset(wires_of(operations[start]))]
     while todo:
@@ -113,29 +121,6 @@ def windows(
     for wires, members in sorted(reached.items(), key=lambda item: -len(item[1])):
         if len(wires) == size:
             yield sorted(wires), members
-
-
-def _rewritten(
-    circuit: IRCircuit,
-    start: int,
-    size: int,
-    rewrite: Rewrite,
-    tried: dict[tuple[int, ...], list[Operation]],
-) -> IRCircuit | None:
-    """Rewrite the first window from ``start`` that gets cheaper; None where none does."""
-    operations = circuit.operations
-    if not isinstance(operations[start], ZZRotation):
-        return None
-    for wires, members in windows(operations, start, size):
-        inside = [operations[m] for m in members]
-        key = tuple(id(op) for op in inside if isinstance(op, ZZRotation))
-        if key in tried:
-            continue
-        tried[key] = inside  # kept, so that no other operation gets its identity
-        new = _window_rewritten(circuit, wires, members, rewrite)
-        if new is not None:
-            return new
-    return None
 
 
 def _window_rewritten(

@@ -34,10 +34,10 @@ def cnot_lists(draw, max_wires=7):
 def test_a_network_is_the_matrix_up_to_where_its_outputs_are(made):
     cnots, n = made
     target = rows_of(cnots, n)
-    network = linear_network(target)
-    found = rows_of(network.cnots, n)
+    network = linear_network(tuple(target))
+    rows = rows_of(network.cnots, n)
     assert sorted(network.where) == list(range(n))
-    assert [found[wire] for wire in network.where] == target
+    assert [rows[wire] for wire in network.where] == target
     if n <= 4:  # exact: the fewest
         assert len(network.cnots) <= len(cnots)
 
@@ -104,4 +104,4 @@ def test_random_networks_of_many_wires_take_no_more_than_elimination():
     rng = np.random.default_rng(4)
     for n in (5, 8, 12):
         cnots = [tuple(rng.permutation(n)[:2].tolist()) for _ in range(4 * n)]
-        assert len(linear_network(rows_of(cnots, n)).cnots) <= n * n
+        assert len(linear_network(tuple(rows_of(cnots, n))).cnots) <= n * n

@@ -68,9 +68,9 @@ def test_a_rotation_about_two_wires_takes_one_interaction():
 def test_no_weights_go_in_circles():
     """Turns that undo each other would go on for ever; here some once did."""
     for only_outcomes in (False, True):
-        found = resynthesise(layers(8), most=MANY, outcomes=only_outcomes)
-        assert len(found) == len(GREEDY_WEIGHTS)
-        assert max(entangling_cost(new.operations)[0] for new in found) < 150
+        circuits = resynthesise(layers(8), most=MANY, outcomes=only_outcomes)
+        assert len(circuits) == len(GREEDY_WEIGHTS)
+        assert max(entangling_cost(new.operations)[0] for new in circuits) < 150
 
 
 def test_work_decides_how_many_weights_are_tried():

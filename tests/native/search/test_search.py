@@ -52,8 +52,8 @@ def toffolis():
 def test_candidates_are_cheapest_first_and_differ_in_cost(thorough):
     source = toffolis()
     circuit = finish(source)
-    found = rewritten(circuit, source, finish, outcomes=False, thorough=thorough)
-    ranks = [entangling_cost(new.operations).rank for new in found]
+    candidates = rewritten(circuit, source, finish, outcomes=False, thorough=thorough)
+    ranks = [entangling_cost(new.operations).rank for new in candidates]
     assert ranks == sorted(set(ranks))
     assert ranks[0] < entangling_cost(circuit.operations).rank
 
@@ -63,7 +63,7 @@ def test_equal_circuits_give_equal_candidates():
     runs = [
         rewritten(finish(source), source, finish, outcomes=False, thorough=True) for _ in range(2)
     ]
-    one, other = ([str(new.operations) for new in found] for found in runs)
+    one, other = ([str(new.operations) for new in candidates] for candidates in runs)
     assert one == other
 
 

@@ -33,10 +33,10 @@ def test_rewritten_windows_keep_the_unitary(made):
         assert cost == entangling_cost(window.operations)
         return anew(window, cost) if tried < 6 else None
 
-    found = [rewrite_windows(circuit, min(3, n), a_few)]
+    rewritten = [rewrite_windows(circuit, min(3, n), a_few)]
     rng = np.random.default_rng(7)
-    found += [rewrite_at_random(circuit, rng, anew) for _ in range(3)]
-    for new in found:
+    rewritten += [rewrite_at_random(circuit, rng, anew) for _ in range(3)]
+    for new in rewritten:
         for row in rows:
             assert same(unitary(circuit, row), unitary(new, row))
 
