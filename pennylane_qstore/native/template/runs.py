@@ -47,7 +47,7 @@ class Runs:
 
     Args:
         wires: circuit wire of each native wire.
-        runs: ``runs[q][i]`` is run i of native wire q: constants and turns in time order.
+        runs: ``runs[q][i]`` is run i of native wire q: constants and rotations in time order.
         entanglers: in time order.
     """
 
