@@ -43,7 +43,12 @@ class CircuitId(str):
     circuit: int
 
     def __new__(cls, job_id: str, circuit: int) -> CircuitId:
-        """The id of one circuit of a job."""
+        """Make the id of one circuit of a job.
+
+        Args:
+            job_id: of the job.
+            circuit: position of the circuit in the job.
+        """
         self = super().__new__(cls, job_id)
         self.circuit = circuit
         return self

@@ -52,17 +52,7 @@ def begin_requests(
         ConfigurationError: keys or estimates do not fit, or a body is too large.
         LedgerError: a key was used with another payload.
     """
-    count = len(requests)
-    checked = [None if key is None else _checked_key(key) for key in keys or [None] * count]
-    prices = list(estimates or [None] * count)
-    if len(checked) != count or len(prices) != count:
-        raise ConfigurationError(
-            f"{count} requests take {count} keys and estimates; "
-            f"got {len(checked)} and {len(prices)}."
-        )
-    given = [key for key in checked if key is not None]
-    if len(set(given)) != len(given):
-        raise ConfigurationError("Two requests of one call have the same key.")
+    checked, prices = _fitted(len(requests), keys, estimates)
     pending = [
         PendingRequest(
             request, request.payload_sha256, key, price,
@@ -154,6 +144,9 @@ def interrupt_message(pending: list[PendingRequest], ledger: Ledger, at_once: bo
         pending: the requests of a call.
         ledger: where their jobs are.
         at_once: whether a POST on its way was not waited for.
+
+    Returns:
+        Sentences that name the jobs in flight and the commands that go on with them.
     """
     rows = [ledger.get(entry.record.row_ids[-1]) for entry in pending if entry.record.row_ids]
     in_flight = [row.job_id for row in rows if row.state is State.SUBMITTED and row.job_id]
@@ -223,6 +216,23 @@ def _raise_one(
         results=results, failed=sorted(errors), errors=[errors.get(i) for i in range(len(pending))]
     )
     raise type(first)(f"{first}{many}{hint}", job_ids=ids, **details) from first.__cause__
+
+
+def _fitted(
+    count: int, keys: Keys | None, estimates: Sequence[float | None] | None
+) -> tuple[list[JobKey | None], list[float | None]]:
+    """Return a key and an estimate for each request."""
+    checked = [None if key is None else _checked_key(key) for key in keys or [None] * count]
+    prices = list(estimates or [None] * count)
+    if len(checked) != count or len(prices) != count:
+        raise ConfigurationError(
+            f"{count} requests take {count} keys and estimates; "
+            f"got {len(checked)} and {len(prices)}."
+        )
+    given = [key for key in checked if key is not None]
+    if len(set(given)) != len(given):
+        raise ConfigurationError("Two requests of one call have the same key.")
+    return checked, prices
 
 
 def _checked_key(key: JobKey | tuple[str, int, int]) -> JobKey:

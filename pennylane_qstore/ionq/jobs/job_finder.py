@@ -7,6 +7,7 @@ import logging
 from pennylane_qstore.errors import AmbiguousSubmission, QStoreError
 from pennylane_qstore.ionq.http.api import PAGE, Api
 from pennylane_qstore.ionq.http.transport import Traffic
+from pennylane_qstore.ionq.jobs.row_lease import RowLease
 from pennylane_qstore.ionq.ledger.ledger import Ledger, Submission
 from pennylane_qstore.ionq.messages.responses import JobState
 
@@ -25,7 +26,7 @@ class JobFinder:
 
     Args:
         api: the service.
-        ledger: where second jobs are written down, and leases are prolonged.
+        ledger: where second jobs are written down.
     """
 
     def __init__(self, api: Api, ledger: Ledger) -> None:
@@ -33,15 +34,15 @@ class JobFinder:
         self.ledger = ledger
 
     async def recover(
-        self, row: Submission, traffic: Traffic, *, settle_s: float, owner: str
+        self, row: Submission, traffic: Traffic, *, settle_s: float, lease: RowLease
     ) -> str | None:
         """Look for the job of a row until the settle time has passed; cancel its twins.
 
         Args:
-            row: its lease held.
+            row: of the ledger.
             traffic: counters.
             settle_s: how long the job may still take to turn up in the list, in seconds.
-            owner: holder of the lease, which is prolonged from look to look.
+            lease: of the row, prolonged from look to look.
 
         Returns:
             The job's id, or ``None``: a look after the settle time did not find it.
@@ -73,8 +74,7 @@ class JobFinder:
                 # Only a look that began after the settle time proves that there is no job.
                 if started >= settled_at:
                     return None
-            lease_s = pause_s + 2 * self.api.settle_s + 60
-            await self.ledger.off_loop(self.ledger.claim, row.id, owner, lease_s)
+            await lease.claim(pause_s + 2 * self.api.settle_s + 60)
             left_s = settled_at - clock.monotonic()
             await clock.sleep(min(pause_s, left_s) if left_s > 0 else pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
@@ -160,6 +160,9 @@ def ambiguous_error(row: Submission, why: str) -> AmbiguousSubmission:
     Args:
         row: of the ledger.
         why: reason why that cannot be told, as the end of a sentence after "but".
+
+    Returns:
+        The error, not raised.
     """
     return AmbiguousSubmission(
         f"A job for {row.backend} may have been created, but {why}. It was not sent again, since "

@@ -1,4 +1,4 @@
-"""When to look whether a job is done, and looking for many jobs in one request."""
+"""Polling: when to look whether a job is done, and many jobs looked at in one request."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _REMEMBERED = 256
 
 
 class JobKind(NamedTuple):
-    """Jobs of one kind take about the same time."""
+    """Properties of a job that decide how long it takes, about."""
 
     backend: str
     circuits: int
@@ -44,20 +44,28 @@ class JobKind(NamedTuple):
 
 
 class Durations:
-    """How long jobs of a kind took, in seconds, as far as remembered."""
+    """Durations of jobs by their kind, in seconds, as far as remembered."""
 
     def __init__(self) -> None:
         self._seen: OrderedDict[JobKind, deque[float]] = OrderedDict()
 
     def remember(self, kind: JobKind, seconds: float) -> None:
-        """A job of this kind took so long."""
+        """Remember a duration.
+
+        Args:
+            kind: of the job.
+            seconds: from its submission to its end.
+        """
         self._seen.setdefault(kind, deque(maxlen=5)).append(seconds)
         self._seen.move_to_end(kind)
         if len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
 
     def expect(self, kind: JobKind) -> float | None:
-        """The lower median of the last five: one slow job does not delay the next."""
+        """Return the lower median of the last five durations; ``None`` where there is none.
+
+        One slow job does not delay the next.
+        """
         seen = self._seen.get(kind)
         return sorted(seen)[(len(seen) - 1) // 2] if seen else None
 
@@ -71,7 +79,7 @@ def next_delay_s(
     expected_s: float | None,
     rng: random.Random,
 ) -> float:
-    """Seconds until the next look at a job.
+    """Return the seconds until the next look at a job.
 
     Args:
         elapsed_s: since the job was submitted.
@@ -79,7 +87,7 @@ def next_delay_s(
         round_trip_s: how long the last request took: a near service is asked sooner.
         predicted_s: time in the queue still, as the service predicts it.
         expected_s: how long a job of this kind took before.
-        rng: chance, for jitter.
+        rng: for jitter.
 
     Returns:
         The predicted wait first; then 10 % of the time elapsed, between 0.1 s (less on the
@@ -102,7 +110,7 @@ def next_delay_s(
 
 @dataclass(eq=False, slots=True)
 class Watch:
-    """A job somebody waits for."""
+    """A job that somebody waits for. Times are monotonic seconds."""
 
     job_id: str
     kind: JobKind
@@ -121,7 +129,11 @@ class Watch:
 
 
 class Poller:
-    """Watches every job in flight on one service. Runs on the loop."""
+    """Watches every job in flight on one service. Runs on the loop.
+
+    Args:
+        api: the service.
+    """
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -263,7 +275,7 @@ class Poller:
             self._wake.set()
 
     async def _listed(self, group: list[Watch]) -> dict[str, JobState]:
-        """The states that one request tells; none from a service that does not list by id."""
+        """Return the states that one request tells; none from a service that cannot list by id."""
         job_ids = [watch.job_id for watch in group]
         try:
             return await self._api.jobs(job_ids, group[0].traffic, patient=True)
@@ -320,7 +332,7 @@ class Poller:
 
 
 def _duration_s(state: JobState, observed_s: float) -> float:
-    """The service's own figure where it has a sensible one: looks come late, it does not."""
+    """Return a job's duration: the service's own where it is sensible; looks only bound it."""
     if state.submitted_at is None or state.completed_at is None:
         return observed_s
     return min(max(state.completed_at - state.submitted_at, 0.0), observed_s)

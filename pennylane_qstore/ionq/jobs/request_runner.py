@@ -255,6 +255,9 @@ def intent_for(request: JobRequest, sha256: str, service: str, **options: Any) -
         sha256: of its payload.
         service: base URL.
         options: further fields of :class:`Intent`.
+
+    Returns:
+        An intent whose lease covers the POST.
     """
     part = options.get("part")
     return Intent(

@@ -110,6 +110,9 @@ def in_order(child_ids: Sequence[str], keys: Sequence[str], circuits: int) -> bo
         child_ids: ids of the children, as the job lists them.
         keys: ids by which the results come.
         circuits: number of circuits sent.
+
+    Returns:
+        ``False`` also where there is only no proof.
     """
     return (
         len(child_ids) == circuits and list(child_ids) == list(keys) and ascending_uuid7(child_ids)

@@ -144,22 +144,14 @@ class JobRunner:
         )
         state = await self._wait_beside_twins(row, record, job)
         if state.status in ("canceled", "deleted"):
-            await self.ledger.off_loop(self.ledger.canceled, row.id, f"the job is {state.status}")
-            if state.status == "canceled":
-                record.add_cost(await self._bill(row, job.id, record))
-            elif can_send and not own and row.backend in FREE:
-                # A simulator that forgot its jobs: nothing was paid, and it may be sent again.
-                record.outcome = _without_results(row, "deleted", "the service forgot the job")
-                return record.outcome
-            raise JobCanceled(
-                f"Job {job.id} is {state.status}; its circuits have no results.", job_ids=[job.id]
-            )
+            may_send_again = can_send and not own and row.backend in FREE
+            return await self._end_without_results(row, record, state, may_send_again)
         record.outcome = await self._fetch_and_store(row, record, state)
         if record.dry_run:
             cost = await read_cost(self.api, job.id, record.traffic)
             record.add_cost(cost.estimated_usd)
         elif not state.dry_run:
-            record.add_cost(await self._bill(row, job.id, record))
+            await self._bill(row, record, job.id)
         if job.may_have_twin:
             await self.submitter.finder.cancel_duplicates(row, job.id, record.traffic)
         return record.outcome
@@ -308,8 +300,24 @@ class JobRunner:
             await ledger.off_loop(ledger.done, row.id, pack(outcome.histograms))
         return outcome
 
-    async def _bill(self, row: Submission, job_id: str, record: JobRecord) -> float | None:
-        return await record_cost(self.api, self.ledger, row, job_id, record.traffic)
+    async def _end_without_results(
+        self, row: Submission, record: JobRecord, state: JobState, may_send_again: bool
+    ) -> JobOutcome:
+        """Write down that a job was cancelled or deleted, and raise."""
+        await self.ledger.off_loop(self.ledger.canceled, row.id, f"the job is {state.status}")
+        if state.status == "canceled":
+            await self._bill(row, record, state.id)
+        elif may_send_again:
+            # A simulator that forgot its jobs: nothing was paid, and it may be sent again.
+            record.outcome = _without_results(row, "deleted", "the service forgot the job")
+            return record.outcome
+        raise JobCanceled(
+            f"Job {state.id} is {state.status}; its circuits have no results.", job_ids=[state.id]
+        )
+
+    async def _bill(self, row: Submission, record: JobRecord, job_id: str) -> None:
+        bill = await record_cost(self.api, self.ledger, row, job_id, record.traffic)
+        record.add_cost(bill)
 
     def _tell(
         self, record: JobRecord, job_id: str | None, state: str, wait_ms: float | None = None

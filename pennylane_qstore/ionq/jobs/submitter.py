@@ -28,7 +28,7 @@ from pennylane_qstore.ionq.jobs.decisions import (
     SubmissionOutcome,
 )
 from pennylane_qstore.ionq.jobs.job_finder import JobFinder, ambiguous_error
-from pennylane_qstore.ionq.ledger.lease import new_owner
+from pennylane_qstore.ionq.jobs.row_lease import RowLease
 from pennylane_qstore.ionq.ledger.ledger import (
     OPEN_STATES,
     UNSENT_STATES,
@@ -40,7 +40,6 @@ from pennylane_qstore.validation import check_one_of
 
 logger = logging.getLogger(__name__)
 
-_WAIT_FOR_OTHER_S = 0.1
 _STALE = 0.1  # of the settle time: as old may the entry be that a POST's time is counted from
 
 
@@ -79,7 +78,7 @@ class _Sending:
     row: Submission
     body: bytes | None
     traffic: Traffic
-    owner: str
+    lease: RowLease
     doubtful: bool  # the answer to an earlier POST was lost
     settle_s: float
     posts: int = 0  # of this row, another process's included
@@ -123,12 +122,12 @@ class Submitter:
             AmbiguousSubmission: a job may have been created.
             LedgerError: the job exists, but could not be written down; the error names it.
         """
-        owner = row.owner or new_owner()
-        sending = _Sending(row, body, traffic, owner, False, self.api.settle_s)
+        lease = RowLease(self.ledger, row.id, row.owner)
+        sending = _Sending(row, body, traffic, lease, False, self.api.settle_s)
         try:
             return await self._drive(sending, Action.SEND)
         except BaseException:
-            await self._release(row, owner)
+            await lease.release()
             raise
 
     async def adopt(
@@ -149,9 +148,9 @@ class Submitter:
             AmbiguousSubmission: there may be a job, and it cannot be found.
             ServiceError, ConnectionFailed: the service refused another POST.
         """
-        owner = new_owner()
+        lease = RowLease(self.ledger, row.id)
         try:
-            row = await self._claimed(row, owner, _lease_s(body))
+            row = await lease.wait(_lease_s(body), self.api.clock)
             if row.state is State.SUBMITTED and row.job_id is not None:
                 return CreatedJob(row.job_id, False)
             if row.state not in UNSENT_STATES:
@@ -159,10 +158,10 @@ class Submitter:
             longest_s = (1 + _STALE) * self.api.settle_s
             left_s = row.updated_at + longest_s - self.api.clock.now()
             left_s = min(left_s, longest_s)  # a clock may be set back
-            sending = _Sending(row, body, traffic, owner, True, left_s, posts=1)
+            sending = _Sending(row, body, traffic, lease, True, left_s, posts=1)
             return await self._drive(sending, Action.SEARCH)
         finally:
-            await self._release(row, owner)
+            await lease.release()
 
     async def give_up(self, row: Submission, reason: str) -> Submission:
         """Cancel a row whose job cannot be reached ever again.
@@ -174,15 +173,16 @@ class Submitter:
         Returns:
             The row as it then stands: somebody else may have brought it to an end meanwhile.
         """
-        owner, ledger = new_owner(), self.ledger
+        ledger = self.ledger
+        lease = RowLease(ledger, row.id)
         try:
-            current = await self._claimed(row, owner, _lease_s(None))
+            current = await lease.wait(_lease_s(None), self.api.clock)
             if current.state in OPEN_STATES:
                 await ledger.off_loop(ledger.canceled, row.id, reason)
                 current = await ledger.off_loop(ledger.get, row.id)
             return current
         finally:
-            await self._release(row, owner)
+            await lease.release()
 
     # ---- the driver -----------------------------------------------------------------
 
@@ -214,7 +214,7 @@ class Submitter:
             await self._record_job(sending.row, result.job_id)
         elif entry is not None:
             write = self.ledger.rejected if entry is State.REJECTED else self.ledger.ambiguous
-            await self.ledger.off_loop(write, sending.row.id, result.reason, sending.owner)
+            await self.ledger.off_loop(write, sending.row.id, result.reason, sending.lease.owner)
 
     async def _record_job(self, row: Submission, job_id: str) -> None:
         """Write down the id of a job; where that fails, the error and the log keep it."""
@@ -257,7 +257,7 @@ class Submitter:
             # process killed now, the settle time would seem to be over already. And the lease
             # may be: then whoever has it now sends.
             if self.api.clock.now() - sending.row.updated_at > _STALE * self.api.settle_s:
-                if not await self._is_mine(sending):
+                if not await sending.lease.is_still_held(_lease_s(sending.body)):
                     raise _TakenOver
                 await self.ledger.off_loop(self.ledger.sending, sending.row.id)
             on_its_way()
@@ -308,7 +308,7 @@ class Submitter:
         except asyncio.CancelledError:
             await self._record_interrupt(sending, "interrupted before it was sent")
             raise
-        is_mine = await self._is_mine(sending)
+        is_mine = await sending.lease.is_still_held(_lease_s(sending.body))
         return _Result(SubmissionOutcome.READY if is_mine else SubmissionOutcome.TAKEN_OVER)
 
     async def _search(self, sending: _Sending) -> _Result:
@@ -316,7 +316,7 @@ class Submitter:
         row, policy = sending.row, self.api.policy
         try:
             job_id = await self.finder.recover(
-                row, sending.traffic, settle_s=sending.settle_s, owner=sending.owner
+                row, sending.traffic, settle_s=sending.settle_s, lease=sending.lease
             )
         except AmbiguousSubmission as error:
             return _Result(SubmissionOutcome.UNREADABLE, error=error)
@@ -340,36 +340,6 @@ class Submitter:
 
     async def _record_interrupt(self, sending: _Sending, reason: str) -> None:
         await self._record(sending, _Result(SubmissionOutcome.INTERRUPTED, reason=reason))
-
-    # ---- leases ---------------------------------------------------------------------
-
-    async def _claimed(self, row: Submission, owner: str, lease_s: float) -> Submission:
-        """Take the lease of a row, and then look how the row stands.
-
-        In this order: between the two nobody else can change it. Another process that is sending
-        it at this moment is waited for: its answer is ours too.
-        """
-        while not await self.ledger.off_loop(self.ledger.claim, row.id, owner, lease_s):
-            await self.api.clock.sleep(_WAIT_FOR_OTHER_S)
-        return await self.ledger.off_loop(self.ledger.get, row.id)
-
-    async def _is_mine(self, sending: _Sending) -> bool:
-        """Return whether the row is still this sender's, after a pause that may have been long."""
-        ledger, row, owner = self.ledger, sending.row, sending.owner
-        if not await ledger.off_loop(ledger.claim, row.id, owner, _lease_s(sending.body)):
-            return False
-        current = await ledger.off_loop(ledger.get, row.id)
-        if current.state in UNSENT_STATES:
-            return True
-        await self._release(row, owner)  # the lease was free, since there is nothing left to send
-        return False
-
-    async def _release(self, row: Submission, owner: str) -> None:
-        """Give a lease back. If that fails it runs out by itself: no reason to lose a job."""
-        try:
-            await self.ledger.off_loop(self.ledger.release, row.id, owner)
-        except LedgerError as error:
-            logger.warning("The lease of submission %d is not given back: %s", row.id, error)
 
 
 def taken_over_error(row: Submission) -> LedgerError:

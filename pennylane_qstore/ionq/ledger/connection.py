@@ -82,6 +82,9 @@ class LedgerConnection:
             event: name for the observer.
             durable: whether it has to reach the disk before this returns.
 
+        Yields:
+            The database, in the transaction.
+
         Raises:
             LedgerError: it cannot be written; nothing was.
         """

@@ -28,7 +28,7 @@ _WAL_PAUSE_S = 0.02
 
 
 def default_path() -> Path:
-    """Where the ledger lies unless told otherwise: the user's data folder."""
+    """Return where the ledger lies by default: in the user's data folder."""
     return platformdirs.user_data_path("pennylane-qstore") / "ledger.sqlite3"
 
 
@@ -54,11 +54,14 @@ def prepare_file(path: Path) -> None:
 
 
 def journal_mode(path: Path, mounts: str | None = None) -> str:
-    """``"WAL"``, or ``"DELETE"`` on a network file system, where WAL is not safe.
+    """Choose ``"WAL"``, or ``"DELETE"`` on a network file system, where WAL is not safe.
 
     Args:
         path: the ledger's file.
         mounts: text of the kernel's mount table, by default this machine's.
+
+    Returns:
+        A value of SQLite's ``PRAGMA journal_mode``.
     """
     # Where it lies, and not through which link: home folders are often links.
     kind = _file_system(path.resolve(), _mount_table() if mounts is None else mounts)
@@ -72,7 +75,14 @@ def journal_mode(path: Path, mounts: str | None = None) -> str:
 
 
 def open_database(path: Path | None, mode: str) -> sqlite3.Connection:
-    """A connection with the newest schema; the caller guards it with a lock.
+    """Open a ledger's database and bring it to the newest schema.
+
+    Args:
+        path: the file; ``None`` is a database in memory.
+        mode: from :func:`journal_mode`.
+
+    Returns:
+        A connection that any thread may use; the caller guards it with a lock.
 
     Raises:
         LedgerError: not a ledger, or one of a newer version.
@@ -97,7 +107,7 @@ def open_database(path: Path | None, mode: str) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All of it or nothing; nothing is left open, whatever fails."""
+    """Run statements all or nothing; no transaction is left open, whatever fails."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield

@@ -1,4 +1,4 @@
-"""Who holds a lease, and whether they still live."""
+"""Holders of leases, and whether they still live."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _HOST = socket.gethostname()
 
 
 def new_owner() -> str:
-    """A name for whoever holds a lease: host, process, its start, and a random part."""
+    """Return a name for the holder of a lease: host, process, its start, and a random part."""
     pid = os.getpid()
     return f"{_HOST}|{pid}|{_started(pid)}|{secrets.token_hex(4)}"
 
 
 def is_alive(owner: str) -> bool:
-    """Whether the owner of a lease still runs; ``True`` where that cannot be known."""
+    """Return whether the owner of a lease still runs; ``True`` where that cannot be known."""
     host, pid_text, started, _ = owner.split("|")
     if host != _HOST:
         return True
@@ -36,7 +36,7 @@ def is_alive(owner: str) -> bool:
 
 
 def _started(pid: int) -> str:
-    """Start time of a process, in the kernel's ticks; ``""`` where it cannot be told."""
+    """Return the start of a process, in the kernel's ticks; ``""`` where it cannot be told."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

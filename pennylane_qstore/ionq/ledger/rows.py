@@ -1,4 +1,4 @@
-"""What the ledger holds: intents, submissions, events."""
+"""Intents, submissions and events: the rows of a ledger."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OPEN_STATES = (*UNSENT_STATES, State.SUBMITTED)
 
 
 class JobKey(NamedTuple):
-    """What a restarted run knows its job by."""
+    """Name by which a restarted run finds its job."""
 
     run: str
     step: int
@@ -45,7 +45,7 @@ class JobKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What is about to be sent.
+    """A request about to be sent.
 
     Args:
         service: base URL.
@@ -138,6 +138,9 @@ def part_of(run: str, part: str) -> str:
     Args:
         run: name of the run.
         part: name of the part, or ``""``.
+
+    Returns:
+        A run name for keys.
     """
     return f"{run}{PART_MARK}{part}" if part else run
 
