@@ -61,7 +61,7 @@ def test_an_id_that_cannot_be_written_down_is_in_the_error_and_the_log(
     assert failed.value.job_ids == (job_id,)
     assert f"Job {job_id} exists" in caplog.text
     assert [row.state for row in client.ledger.submissions()] == [State.INTENT]
-    client.ledger.connection.observer = None
+    client.ledger.observer = None
     (result,) = client.run([request_of(2, "qpu.forte-1")], keys=[("r", 0, 0)])
     assert result.job_id == job_id
     assert service.billed_jobs == 1
@@ -96,7 +96,7 @@ def test_a_bill_that_cannot_be_written_down_does_not_lose_the_results(failing, r
     assert len(result.histograms) == 2
     assert result.cost_usd > 0
     assert f"The bill of job {result.job_id}" in caplog.text
-    client.ledger.connection.observer = None
+    client.ledger.observer = None
     (row,) = client.reconcile()
     assert row.billed_usd == result.cost_usd
 

@@ -142,7 +142,7 @@ class Poller:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._asking: set[asyncio.Task[None]] = set()
-        self._most = _GROUP
+        self._group_size = _GROUP
         self._round_trips: deque[float] = deque(maxlen=8)
         self._first_round_trip_s = 0.0 if api.transport.endpoint.is_loopback else MIN_DELAY_S
 
@@ -214,8 +214,8 @@ class Poller:
             ready = [w for w in self._watches if not w.asking and not w.done.done()]
             if any(watch.due <= now for watch in ready):
                 group = [w for w in ready if w.due - _TOGETHER * w.delay_s <= now]
-                for start in range(0, len(group), self._most):
-                    self._ask(group[start : start + self._most])
+                for start in range(0, len(group), self._group_size):
+                    self._ask(group[start : start + self._group_size])
                 ready = [w for w in ready if not w.asking]
             soonest = min(
                 [watch.due for watch in ready]
@@ -281,7 +281,7 @@ class Poller:
             return await self._api.jobs(job_ids, group[0].traffic, patient=True)
         except (InvalidResponse, ServiceError) as error:
             logger.warning("Jobs are looked at one by one, since their list fails: %s", error)
-            self._most = 1
+            self._group_size = 1
             return {}
 
     async def _look_at(self, watch: Watch, state: JobState | None) -> None:

@@ -93,11 +93,7 @@ async def fetch_results(
         ServiceError, ConnectionFailed: the results cannot be read.
     """
     fetcher = _Fetcher(api, state, traffic, circuits, qubits, aggregation)
-    if circuits == 1:
-        histograms, failures = await fetcher.single()
-    else:
-        histograms, failures = await fetcher.multiple(ordered)
-    return JobOutcome(histograms, failures, qubits, state.run_s)
+    return await (fetcher.single() if circuits == 1 else fetcher.multiple(ordered))
 
 
 def in_order(child_ids: Sequence[str], keys: Sequence[str], circuits: int) -> bool:
@@ -199,16 +195,14 @@ class _Fetcher:
     qubits: int
     aggregation: str | None
 
-    async def single(self) -> tuple[list[Histogram | None], dict[int, CircuitFailure]]:
-        """Return the histogram of a job of one circuit, or its failure."""
+    async def single(self) -> JobOutcome:
+        """Return the outcome of a job of one circuit."""
         if self.state.status != "completed":
-            return [None], {0: failure_of(self.state)}
-        return [await self._histogram(self.state)], {}
+            return self._outcome([None], {0: failure_of(self.state)})
+        return self._outcome([await self._histogram(self.state)], {})
 
-    async def multiple(
-        self, ordered: bool
-    ) -> tuple[list[Histogram | None], dict[int, CircuitFailure]]:
-        """Return what a multi-circuit job gave, in one request where the order is certain."""
+    async def multiple(self, ordered: bool) -> JobOutcome:
+        """Return the outcome of a multi-circuit job, in one request where the order is certain."""
         aggregate: dict[str, Histogram] = {}
         if self.state.status == "completed":
             path = f"/jobs/{self.state.id}/results/probabilities/aggregated"
@@ -217,18 +211,17 @@ class _Fetcher:
                 lambda data: self._own(parse_aggregate(data, self.qubits), self.state.child_ids),
             )  # fmt: skip
             if ordered and in_order(self.state.child_ids, list(aggregate), self.circuits):
-                return [*aggregate.values()], {}
+                return self._outcome([*aggregate.values()], {})
         return await self._by_child(aggregate)
 
-    async def _by_child(
-        self, aggregate: dict[str, Histogram]
-    ) -> tuple[list[Histogram | None], dict[int, CircuitFailure]]:
+    async def _by_child(self, aggregate: dict[str, Histogram]) -> JobOutcome:
         state = self.state
         histograms: list[Histogram | None] = [None] * self.circuits
         children = await self.api.children(state.id, self.traffic)
         if not children and state.status != "completed":
             # The job failed as a whole, before it was split.
-            return histograms, dict.fromkeys(range(self.circuits), failure_of(state))
+            everywhere = dict.fromkeys(range(self.circuits), failure_of(state))
+            return self._outcome(histograms, everywhere)
         failures: dict[int, CircuitFailure] = {}
         ids = await circuit_order(self.api, state, children, self.traffic, self.circuits)
         self._own(aggregate, ids)
@@ -248,7 +241,12 @@ class _Fetcher:
                     f"Job {state.id} is completed, but circuit {index} has no result.",
                     job_ids=[state.id],
                 )
-        return histograms, failures
+        return self._outcome(histograms, failures)
+
+    def _outcome(
+        self, histograms: list[Histogram | None], failures: dict[int, CircuitFailure]
+    ) -> JobOutcome:
+        return JobOutcome(histograms, failures, self.qubits, self.state.run_s)
 
     def _own(self, aggregate: dict[str, Histogram], ids: Sequence[str]) -> dict[str, Histogram]:
         # Called inside the decoding, so that a body that was garbled on the way is read again.

@@ -24,11 +24,10 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 
-from pennylane_qstore.ionq.ledger.connection import LedgerConnection
 from pennylane_qstore.ionq.ledger.lease import is_alive, new_owner
 from pennylane_qstore.ionq.ledger.queries import LedgerQueries, no_such_row
 from pennylane_qstore.ionq.ledger.rows import (
@@ -49,7 +48,6 @@ __all__ = [
     "key_conflict", "part_of",
 ]  # fmt: skip
 
-_T = TypeVar("_T")
 # Rows an in-memory ledger keeps of what is finished, without and with a key.
 _KEEP_IN_MEMORY = 1_000
 _KEEP_KEYED_IN_MEMORY = 10_000
@@ -76,16 +74,12 @@ class Ledger(LedgerQueries):
         now: Callable[[], float] = time.time,
         observer: Callable[[str], None] | None = None,
     ) -> None:
-        self.path = None if path is None else Path(path).expanduser().absolute()
-        super().__init__(LedgerConnection(self.path, observer))
+        file = None if path is None else Path(path).expanduser().absolute()
+        super().__init__(file, observer)
         self._now = now
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Ledger, (self.path,)
-
-    def close(self) -> None:
-        """Close the file. The next call opens it again; a ledger in memory is gone."""
-        self.connection.close()
 
     def check_writable(self) -> None:
         """Open a transaction and change nothing.
@@ -93,20 +87,8 @@ class Ledger(LedgerQueries):
         Raises:
             LedgerError: the file cannot be written, or stays locked.
         """
-        with self.connection.changing("check"):
+        with self.changing("check"):
             pass
-
-    async def off_loop(self, call: Callable[..., _T], *args: Any) -> _T:
-        """Make a call of this ledger from the event loop without stalling it on the disk.
-
-        Args:
-            call: a method of this ledger.
-            args: of the call.
-
-        Returns:
-            What the call returns.
-        """
-        return await self.connection.off_loop(call, *args)
 
     # ---- the protocol ---------------------------------------------------------------
 
@@ -120,12 +102,12 @@ class Ledger(LedgerQueries):
         Raises:
             LedgerError: the key was used with another payload.
         """
-        with self.connection.changing("intent", durable=True) as db:
+        with self.changing("intent", durable=True) as db:
             return [self._begin(db, intent) for intent in intents]
 
     def sending(self, row: int) -> None:
         """Note that the POST goes out only now: the time to look for its job counts from here."""
-        with self.connection.changing("sending") as db:
+        with self.changing("sending") as db:
             db.execute("UPDATE submissions SET updated_at = ? WHERE id = ?", (self._now(), row))
             self._log(db, row, "sending", None)
 
@@ -136,7 +118,7 @@ class Ledger(LedgerQueries):
             row: its number.
             job_id: IonQ's id.
         """
-        with self.connection.changing("submitted", durable=True) as db:
+        with self.changing("submitted", durable=True) as db:
             self._set(db, row, State.SUBMITTED, job_id, job_id=job_id, **_NO_LEASE)
 
     def ambiguous(self, row: int, reason: str, owner: str | None = None) -> None:
@@ -147,7 +129,7 @@ class Ledger(LedgerQueries):
             reason: of the loss.
             owner: holder of the lease; if another has the row meanwhile, nothing is written.
         """
-        with self.connection.changing("ambiguous") as db:
+        with self.changing("ambiguous") as db:
             if self._is_unsent(db, row, owner):
                 self._set(db, row, State.AMBIGUOUS, reason, failure=reason)
 
@@ -161,7 +143,7 @@ class Ledger(LedgerQueries):
             reason: of the refusal.
             owner: holder of the lease; if another has the row meanwhile, nothing is written.
         """
-        with self.connection.changing("rejected") as db:
+        with self.changing("rejected") as db:
             if self._is_unsent(db, row, owner):
                 self._set(db, row, State.REJECTED, reason, failure=reason, **_NO_LEASE)
 
@@ -172,7 +154,7 @@ class Ledger(LedgerQueries):
             row: its number.
             results: packed (see :func:`pennylane_qstore.ionq.jobs.results.pack`).
         """
-        with self.connection.changing("done") as db:
+        with self.changing("done") as db:
             self._set(db, row, State.DONE, None, results=results, failure=None)
 
     def failed(self, row: int, failure: str, results: bytes | None = None) -> None:
@@ -183,7 +165,7 @@ class Ledger(LedgerQueries):
             failure: code and message.
             results: those that came, packed; ``None`` if none did.
         """
-        with self.connection.changing("failed") as db:
+        with self.changing("failed") as db:
             self._set(db, row, State.FAILED, failure, failure=failure, results=results)
 
     def canceled(self, row: int, reason: str) -> None:
@@ -193,12 +175,12 @@ class Ledger(LedgerQueries):
             row: its number.
             reason: for the record.
         """
-        with self.connection.changing("canceled") as db:
+        with self.changing("canceled") as db:
             self._set(db, row, State.CANCELED, reason, failure=reason, **_NO_LEASE)
 
     def consumed(self, rows: Iterable[int]) -> None:
         """Write down that the caller has the results of these rows; only those done change."""
-        with self.connection.changing("consumed") as db:
+        with self.changing("consumed") as db:
             for row in rows:
                 self._set(db, row, State.CONSUMED, None, only_from=State.DONE)
             if self.path is None:
@@ -220,7 +202,7 @@ class Ledger(LedgerQueries):
             row: its number.
             job_id: of the second job.
         """
-        with self.connection.changing("duplicate") as db:
+        with self.changing("duplicate") as db:
             known = db.execute("SELECT 1 FROM submissions WHERE job_id = ?", (job_id,)).fetchone()
             if known is None:
                 db.execute(
@@ -240,7 +222,7 @@ class Ledger(LedgerQueries):
             row: its number.
             usd: the bill, in US dollars.
         """
-        with self.connection.changing("billed") as db:
+        with self.changing("billed") as db:
             db.execute("UPDATE submissions SET billed_usd = ? WHERE id = ?", (usd, row))
             self._log(db, row, "billed", f"{usd} USD")
 
@@ -252,7 +234,7 @@ class Ledger(LedgerQueries):
             event: name of the event.
             detail: anything more.
         """
-        with self.connection.changing(event) as db:
+        with self.changing(event) as db:
             self._log(db, row, event, detail)
 
     # ---- leases ---------------------------------------------------------------------
@@ -271,7 +253,7 @@ class Ledger(LedgerQueries):
         Raises:
             LedgerError: there is no such row.
         """
-        with self.connection.changing("claim") as db:
+        with self.changing("claim") as db:
             lease = db.execute(
                 "SELECT owner, lease_until FROM submissions WHERE id = ?", (row,)
             ).fetchone()
@@ -294,7 +276,7 @@ class Ledger(LedgerQueries):
             row: its number.
             owner: its holder; another's lease is left alone.
         """
-        with self.connection.changing("release") as db:
+        with self.changing("release") as db:
             db.execute(
                 "UPDATE submissions SET owner = NULL, lease_until = 0 WHERE id = ? AND owner = ?",
                 (row, owner),

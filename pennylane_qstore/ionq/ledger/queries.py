@@ -19,18 +19,8 @@ from pennylane_qstore.ionq.ledger.rows import (
 )
 
 
-class LedgerQueries:
-    """The part of a ledger that reads.
-
-    Args:
-        connection: to its database.
-    """
-
-    def __init__(self, connection: LedgerConnection) -> None:
-        self.connection = connection
-
-    def __repr__(self) -> str:
-        return repr(self.connection)
+class LedgerQueries(LedgerConnection):
+    """The part of a ledger that reads; arguments as for :class:`LedgerConnection`."""
 
     def get(self, row: int) -> Submission:
         """Return a row as it stands.
@@ -64,7 +54,7 @@ class LedgerQueries:
         """Return the audit trail, of one row or of all, oldest first."""
         where, values = ("", ()) if row is None else ("WHERE submission = ?", (row,))
         query = f"SELECT submission, at, event, detail FROM events {where} ORDER BY seq"  # noqa: S608
-        with self.connection.reading() as db:
+        with self.reading() as db:
             return [Event(*entry) for entry in db.execute(query, values).fetchall()]
 
     def spent_usd(self, run: str | None = None) -> float:
@@ -85,11 +75,11 @@ class LedgerQueries:
             # A range, for the index on runs: all names from "run#" on that begin with it.
             query += " AND (run = ? OR run >= ? AND run < ?)"
             values = (run, f"{run}{PART_MARK}", f"{run}{chr(ord(PART_MARK) + 1)}")
-        with self.connection.reading() as db:
+        with self.reading() as db:
             return float(db.execute(query, values).fetchone()[0])
 
     def _select(self, where: str, values: Sequence[Any]) -> list[Submission]:
-        with self.connection.reading() as db:
+        with self.reading() as db:
             return self._rows(db, where, values)
 
     def _rows(self, db: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[Submission]:

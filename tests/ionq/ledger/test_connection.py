@@ -17,7 +17,7 @@ from pennylane_qstore.ionq.ledger.ledger import Ledger, State
 def test_intents_and_ids_are_synced_to_the_disk(path):
     ledger = Ledger(path)
     seen = []
-    ledger.connection.database.set_trace_callback(seen.append)
+    ledger.database.set_trace_callback(seen.append)
     ((row, _),) = ledger.begin([intent()])
     ledger.submitted(row.id, "j")
     ledger.done(row.id, b"")
@@ -29,7 +29,7 @@ def test_intents_and_ids_are_synced_to_the_disk(path):
         "PRAGMA synchronous=NORMAL",
         "BEGIN IMMEDIATE",
     ]
-    assert ledger.connection.database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert ledger.database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     ledger.close()
 
 
@@ -46,7 +46,7 @@ def test_without_write_ahead_log_it_works_as_well(path, monkeypatch):
     ledger = Ledger(path)
     ((row, _),) = ledger.begin([intent()])
     ledger.submitted(row.id, "j")
-    assert ledger.connection.database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    assert ledger.database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
     assert ledger.get(row.id).job_id == "j"
     ledger.close()
 
@@ -100,7 +100,7 @@ def test_a_rollback_that_fails_hides_nothing_and_ends_with_its_connection(path):
 
     ledger, other = Ledger(path), Ledger(path)
     ledger.close()
-    ledger.connection.database = sqlite3.connect(
+    ledger.database = sqlite3.connect(
         path, factory=Broken, isolation_level=None, check_same_thread=False
     )
     with pytest.raises(LedgerError, match="no COMMIT"):

@@ -18,7 +18,7 @@ VALUES = {
 
 
 def test_columns_are_those_of_the_database(ledger):
-    with ledger.connection.reading() as database:
+    with ledger.reading() as database:
         names = [row[1] for row in database.execute("PRAGMA table_info(submissions)")]
     assert list(COLUMNS) == list(VALUES) == names
 
