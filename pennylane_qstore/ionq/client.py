@@ -24,8 +24,8 @@ from pennylane_qstore.ionq.jobs.call import (
     run_requests,
 )
 from pennylane_qstore.ionq.jobs.cost import record_cost
+from pennylane_qstore.ionq.jobs.job_record import JobRecord
 from pennylane_qstore.ionq.jobs.request_runner import JobResult, RequestRunner
-from pennylane_qstore.ionq.jobs.runner import JobRecord
 from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, UNSENT_STATES, State, Submission
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 from pennylane_qstore.ionq.progress import Progress

@@ -23,9 +23,8 @@ from pennylane_qstore.errors import (
 from pennylane_qstore.gateset import NATIVE
 from pennylane_qstore.ionq.client import IonQClient
 from pennylane_qstore.ionq.jobs.call import begin_requests
+from pennylane_qstore.ionq.jobs.job_record import JobRecord
 from pennylane_qstore.ionq.jobs.results import JobOutcome
-from pennylane_qstore.ionq.jobs.runner import JobRecord
-from pennylane_qstore.ionq.jobs.submitter import taken_over_error
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 from pennylane_qstore.validation import check_number
 
@@ -112,25 +111,15 @@ class IonQBatchClient(IonQClient):
         if not circuits:
             return []
         request = _request(circuits, target, shots, name_prefix)
-        submitter = self._submitter()  # before the intent: a client that cannot send leaves none
-        loop = asyncio.get_running_loop()
+        runner = self._runner()  # before the intent: a client that cannot send leaves none
         # The ledger waits for the disk: not on the caller's loop.
-        (pending,) = await loop.run_in_executor(
+        (pending,) = await asyncio.get_running_loop().run_in_executor(
             None, begin_requests, self.ledger, self.base_url, [request]
         )
-        (row, _), record = pending.rows.popleft(), pending.record
+        row, _ = pending.rows.popleft()
         pending.own_rows += 1
         try:
-            started = self._clock.monotonic()
-            job = await self.on_loop(submitter.submit(row, pending.take_body(row), record.traffic))
-            if job is not None:
-                job_id: str | None = job.id
-            else:  # another process took it over
-                job_id = (await loop.run_in_executor(None, self.ledger.get, row.id)).job_id
-            if job_id is None:
-                raise taken_over_error(row)
-            record.submit_s = self._clock.monotonic() - started
-            record.posted += 1
+            job_id = await self.on_loop(runner.submit(row, pending.record, pending.take_body))
         finally:
             self.count([pending])
         return [CircuitId(job_id, index) for index in range(len(circuits))]

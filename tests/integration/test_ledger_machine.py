@@ -35,9 +35,10 @@ from pennylane_qstore.ionq.http.endpoint import Endpoint
 from pennylane_qstore.ionq.http.retry import Clock, NotSent, ResponseLost, RetryPolicy
 from pennylane_qstore.ionq.http.transport import Response
 from pennylane_qstore.ionq.jobs.call import begin_requests, collect_results, run_requests
+from pennylane_qstore.ionq.jobs.job_record import JobRecord
 from pennylane_qstore.ionq.jobs.poller import Poller
 from pennylane_qstore.ionq.jobs.request_runner import RequestRunner
-from pennylane_qstore.ionq.jobs.runner import JobRecord, JobRunner
+from pennylane_qstore.ionq.jobs.runner import JobRunner
 from pennylane_qstore.ionq.jobs.submitter import Submitter
 from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, Ledger, State
 from pennylane_qstore.ionq.messages.job_request import JobRequest

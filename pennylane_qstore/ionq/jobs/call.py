@@ -13,13 +13,13 @@ from pennylane_qstore.errors import (
     JobTimeout,
     QStoreError,
 )
+from pennylane_qstore.ionq.jobs.job_record import JobRecord
 from pennylane_qstore.ionq.jobs.request_runner import (
     JobResult,
     PendingRequest,
     RequestRunner,
     intent_for,
 )
-from pennylane_qstore.ionq.jobs.runner import JobRecord
 from pennylane_qstore.ionq.ledger.database import default_path
 from pennylane_qstore.ionq.ledger.ledger import JobKey, Ledger, State, key_conflict
 from pennylane_qstore.ionq.messages.job_request import JobRequest

@@ -16,8 +16,9 @@ from pennylane_qstore.errors import JobFailed, LedgerError, QStoreError
 from pennylane_qstore.ionq.http.endpoint import Endpoint
 from pennylane_qstore.ionq.http.transport import post_timeout_s
 from pennylane_qstore.ionq.jobs.decisions import FREE
+from pennylane_qstore.ionq.jobs.job_record import JobRecord
 from pennylane_qstore.ionq.jobs.results import CircuitFailure, JobOutcome
-from pennylane_qstore.ionq.jobs.runner import JobRecord, JobRunner
+from pennylane_qstore.ionq.jobs.runner import JobRunner
 from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, Intent, JobKey, Submission
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 from pennylane_qstore.ionq.messages.responses import Histogram

@@ -71,3 +71,11 @@ class RowLease:
             await self._ledger.off_loop(self._ledger.release, self._row, self.owner)
         except LedgerError as error:
             logger.warning("The lease of submission %d is not given back: %s", self._row, error)
+
+
+def taken_over_error(row: Submission) -> LedgerError:
+    """Return the error for a row that another process brought to its end without results."""
+    return LedgerError(
+        f"Submission {row.id} was taken over by another process while it waited to be sent, and "
+        "ended there without results. Nothing was sent for it from here; run it again."
+    )

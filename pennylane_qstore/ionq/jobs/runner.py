@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from pennylane_qstore.errors import InvalidResponse, JobCanceled, LedgerError
-from pennylane_qstore.ionq.http.transport import Traffic
 from pennylane_qstore.ionq.jobs.cost import read_cost, record_cost
 from pennylane_qstore.ionq.jobs.decisions import FREE
+from pennylane_qstore.ionq.jobs.job_record import JobRecord
 from pennylane_qstore.ionq.jobs.poller import JobKind, Poller
 from pennylane_qstore.ionq.jobs.results import (
     CircuitFailure,
@@ -24,51 +23,13 @@ from pennylane_qstore.ionq.jobs.results import (
     pack,
     unpack,
 )
-from pennylane_qstore.ionq.jobs.submitter import CreatedJob, Submitter, taken_over_error
+from pennylane_qstore.ionq.jobs.row_lease import taken_over_error
+from pennylane_qstore.ionq.jobs.submitter import CreatedJob, Submitter
 from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, State, Submission
 from pennylane_qstore.ionq.messages.responses import JobState
 from pennylane_qstore.ionq.progress import Progress
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class JobRecord:
-    """Identities, times and money of the jobs of one request, added up as they become known.
-
-    Args:
-        index: number of the request in its call.
-        circuits: circuits of the request.
-        dry_run: whether only the price is asked for.
-        traffic: counters of HTTP.
-        row_ids: rows of the ledger.
-        job_ids: IonQ's ids.
-        posted: jobs created by this call.
-        submit_s: from the call until the first job had an id, in seconds.
-        queue_s, run_s: waiting and running at the service, in seconds.
-        polls: looks at the jobs.
-        cost_usd: billed, or estimated for a dry run, in US dollars, where known.
-        outcome: of the last job, as soon as its results are here, stored or not.
-    """
-
-    index: int = 0
-    circuits: int = 0
-    dry_run: bool = False
-    traffic: Traffic = field(default_factory=Traffic)
-    row_ids: list[int] = field(default_factory=list)
-    job_ids: list[str] = field(default_factory=list)
-    posted: int = 0
-    submit_s: float | None = None
-    queue_s: float = 0.0
-    run_s: float = 0.0
-    polls: int = 0
-    cost_usd: float | None = None
-    outcome: JobOutcome | None = None
-
-    def add_cost(self, usd: float | None) -> None:
-        """Add a bill, in US dollars; ``None`` is not known."""
-        if usd is not None:
-            self.cost_usd = (self.cost_usd or 0.0) + usd
 
 
 class JobRunner:
@@ -155,6 +116,35 @@ class JobRunner:
         if job.may_have_twin:
             await self.submitter.finder.cancel_duplicates(row, job.id, record.traffic)
         return record.outcome
+
+    async def submit(
+        self, row: Submission, record: JobRecord, make_body: Callable[[Submission], bytes]
+    ) -> str:
+        """Create the job of a fresh intent, and do not wait for it.
+
+        Args:
+            row: in state ``INTENT``, its lease held by this call.
+            record: counts.
+            make_body: makes the body of the row's POST.
+
+        Returns:
+            IonQ's id.
+
+        Raises:
+            AmbiguousSubmission: there may be a job, and it cannot be found.
+            LedgerError: the ledger cannot be written, or another process took the row and
+                left no job.
+            ServiceError, ConnectionFailed: no job was created.
+        """
+        job = await self._job_of(row, record, make_body, own=True)
+        if job is None:  # somebody else took it over
+            row = await self.ledger.off_loop(self.ledger.get, row.id)
+            if row.job_id is None:
+                raise taken_over_error(row)
+            return row.job_id
+        if job.may_have_twin:
+            await self.submitter.finder.cancel_duplicates(row, job.id, record.traffic)
+        return job.id
 
     async def read_foreign(self, job_id: str, record: JobRecord) -> JobOutcome:
         """Wait for a job that is not in the ledger, and fetch its results; nothing is stored.

@@ -342,13 +342,5 @@ class Submitter:
         await self._record(sending, _Result(SubmissionOutcome.INTERRUPTED, reason=reason))
 
 
-def taken_over_error(row: Submission) -> LedgerError:
-    """Return the error for a row that another process brought to its end without results."""
-    return LedgerError(
-        f"Submission {row.id} was taken over by another process while it waited to be sent, and "
-        "ended there without results. Nothing was sent for it from here; run it again."
-    )
-
-
 def _lease_s(body: bytes | None) -> float:
     return post_timeout_s(len(body or b"")) + 60.0

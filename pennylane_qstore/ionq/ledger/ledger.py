@@ -9,11 +9,9 @@ Contract of every row (one row is one POST that is meant to create at most one j
   the job ended without (all) results. ``DUPLICATE``: a second job with the same token,
   which was cancelled.
 * A row with a key (run, step, chunk) is found again by it; another payload under the same
-  key is an error. Events are only ever appended.
+  key is an error. Events are only ever appended. Files serve many processes and threads.
 * Whoever sends or looks for a row holds its lease; nobody else does so until the lease has
   run out or its owner is dead.
-
-Files are safe for many processes and threads (see :mod:`connection`).
 """
 
 from __future__ import annotations
@@ -236,8 +234,6 @@ class Ledger(LedgerQueries):
         """
         with self.changing(event) as db:
             self._log(db, row, event, detail)
-
-    # ---- leases ---------------------------------------------------------------------
 
     def claim(self, row: int, owner: str, lease_s: float) -> bool:
         """Take, or prolong, the lease of a row.

@@ -15,8 +15,8 @@ from pennylane_qstore.errors import (
     LedgerError,
 )
 from pennylane_qstore.ionq.http.retry import RetryPolicy
+from pennylane_qstore.ionq.jobs.job_record import JobRecord
 from pennylane_qstore.ionq.jobs.results import CircuitFailure, pack
-from pennylane_qstore.ionq.jobs.runner import JobRecord
 from pennylane_qstore.ionq.ledger.ledger import Intent, Ledger, State
 from pennylane_qstore.ionq.messages.responses import Histogram
 
