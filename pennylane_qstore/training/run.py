@@ -114,9 +114,8 @@ class TrainingRun:
         self._validate_every = check_count("validate_every", validate_every)
         watched = "loss" if validation is None else "val_loss"
         self._stopping = EarlyStopping(watched, patience, min_delta)
-        self._budget_usd = budget_usd
         self._files = None if checkpoint is None else files.Checkpoint(Path(checkpoint))
-        self._resume, self._clock = resume, clock
+        self._budget_usd, self._resume, self._clock = budget_usd, resume, clock
         self._observers = Observers(self, callbacks, ProgressBar(progress))
         self._interrupt = Interrupt()
         self._state = RunState(
@@ -285,8 +284,9 @@ class TrainingRun:
     def _total(self, steps: int | None, epochs: int | None) -> int:
         if (steps is None) == (epochs is None):
             raise ConfigurationError("train() needs steps=, or epochs=, and not both.")
-        wanted = steps if steps is not None else (epochs or 0) * self._data.per_epoch
-        return check_count("steps", wanted)
+        return check_count(
+            "steps", (epochs or 0) * self._data.per_epoch if steps is None else steps
+        )
 
     def _open(self) -> None:
         """Read the checkpoint, or write the first one before anything is sent."""
@@ -311,10 +311,8 @@ class TrainingRun:
         try:
             self._state.restore(saved, history)
         except ConfigurationError as error:
-            raise ConfigurationError(
-                f"{str(checkpoint.path)!r} is the checkpoint of another run, or one planned for "
-                f"other steps. {error}"
-            ) from error
+            shown = f"{str(checkpoint.path)!r} is the checkpoint of another run, or one planned for"
+            raise ConfigurationError(f"{shown} other steps. {error}") from error
         logger.info("Run %s goes on after step %d.", self.run_id, self.step)
 
     def _save(self) -> None:

@@ -1,10 +1,7 @@
 """Every field of Q-Store v3.4 does what it says, or says that it does nothing."""
 
-import copy
 import json
 import logging
-import pickle
-import typing
 
 import numpy as np
 import pennylane as qml
@@ -13,17 +10,15 @@ from pennylane import numpy as pnp
 
 import pennylane_qstore as qstore
 from pennylane_qstore.emulator import Emulator, Fault
-from pennylane_qstore.errors import ConfigurationError, JobFailed, JobTimeout
+from pennylane_qstore.errors import JobFailed, JobTimeout
 from pennylane_qstore.execution.job_size import AdaptiveQueueManager
-from pennylane_qstore.training.run import TrainingRun
 from pennylane_qstore.v34.config import TrainingConfig
 from pennylane_qstore.v34.model import make_circuit, pairs, weights_shape
-from pennylane_qstore.v34.optimizers import RuleOptimizer
-from pennylane_qstore.v34.settings import SECRETS, SETTINGS, SWITCHED
+from pennylane_qstore.v34.settings import SETTINGS, SWITCHED
 
 X = np.linspace(-1, 1, 12).reshape(6, 2)
-Y = np.sign(X[:, 0])
 
+Y = np.sign(X[:, 0])
 
 SHOWN = set()
 """Fields whose effect a test of this file shows."""
@@ -57,70 +52,6 @@ def circuit(dev):
     return run
 
 
-# ------------------------------------------------------------------ the object
-
-
-def test_all_fields_of_v34_are_there():
-    assert len(SETTINGS) == 47
-    assert set(typing.get_type_hints(TrainingConfig, localns=NAMES)) == set(SETTINGS)
-
-
-def test_everything_is_optional():
-    config = TrainingConfig()
-    for name, setting in SETTINGS.items():
-        assert getattr(config, name) == setting.default
-        assert setting.meaning
-
-
-def test_an_unknown_name_is_refused_with_the_nearest():
-    with pytest.raises(ConfigurationError, match="Did you mean 'use_native_gates'"):
-        TrainingConfig(use_native_gate=True)
-    config = TrainingConfig()
-    with pytest.raises(ConfigurationError, match="Did you mean 'log_level'"):
-        config.loglevel = "DEBUG"
-    with pytest.raises(AttributeError, match="Did you mean 'epochs'"):
-        config.epoch  # noqa: B018
-
-
-def test_help_says_what_every_field_does():
-    for name, setting in SETTINGS.items():
-        assert f"`{name}` | `{setting.default!r}` | {setting.meaning}" in TrainingConfig.__doc__
-    without = TrainingConfig.__doc__.split("accepted, without meaning here")[1]
-    assert [line.split("`")[1] for line in without.splitlines() if "`" in line] == [
-        name for name in SETTINGS if name.startswith("pinecone_")
-    ]
-
-
-def test_numpys_numbers_are_numbers():
-    config = TrainingConfig(
-        batch_size=np.int64(20), use_batch_api=np.False_, momentum=np.float32(0)
-    )
-    assert config.to_dict() == {"batch_size": 20, "use_batch_api": False, "momentum": 0.0}
-    assert json.dumps(config.to_dict())
-
-
-def test_tab_completes_fields():
-    assert set(SETTINGS) < set(dir(TrainingConfig()))
-
-
-BAD = {
-    "quantum_sdk": "cirq", "optimizer": "rmsprop", "gradient_method": "adjoint",
-    "entanglement": "ring", "log_level": "LOUD", "momentum": 1.0, "weight_decay": -0.1,
-    "quantum_target": "", "performance_log_dir": 3, "quantum_api_key": 7,
-    "pinecone_api_key": 7, "pinecone_environment": None, "pinecone_index_name": None,
-    "checkpoint_directory": "", "max_queue_wait_time": float("nan"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", SETTINGS)
-def test_a_value_that_is_not_allowed_is_refused_by_name(name):
-    config = TrainingConfig()
-    bad = BAD.get(name, -1)
-    with pytest.raises(ConfigurationError, match=name):
-        setattr(config, name, bad)
-    assert not config.is_given(name)
-
-
 @shows("enable_all_v34_features")
 def test_all_features_at_construction_or_later():
     for config in (TrainingConfig(enable_all_v34_features=True), TrainingConfig()):
@@ -128,53 +59,6 @@ def test_all_features_at_construction_or_later():
         assert all(getattr(config, name) for name in SWITCHED)
     config.enable_all_v34_features = False
     assert not config.adaptive_batch_sizing
-
-
-@pytest.mark.parametrize("name", SWITCHED)
-def test_an_explicit_false_wins_before_and_after(name):
-    before = TrainingConfig(**{name: False}, enable_all_v34_features=True)
-    after = TrainingConfig(enable_all_v34_features=True)
-    setattr(after, name, False)
-    assert getattr(before, name) is getattr(after, name) is False
-
-
-def test_keys_are_nowhere_to_be_seen():
-    config = TrainingConfig(quantum_api_key="topsecret", pinecone_api_key="topsecret2")
-    shown = [repr(config), str(vars(config)), str(config.to_dict(complete=True))]
-    shown += [repr(config.device_options()), str(pickle.dumps(config)), repr(config.to_dict())]
-    assert not any("topsecret" in text for text in shown)
-    assert config.device_options()["api_key"].reveal() == "topsecret"
-    assert copy.deepcopy(config) == config
-    with pytest.raises(ConfigurationError) as refused:
-        config.quantum_api_key = b"topsecret"
-    assert "topsecret" not in str(refused.value)
-    assert SECRETS == ("pinecone_api_key", "quantum_api_key")
-
-
-def test_dictionaries_and_files_come_back_as_they_were(tmp_path):
-    config = TrainingConfig(enable_all_v34_features=True, use_batch_api=False, epochs=3)
-    assert TrainingConfig.from_dict(config.to_dict()) == config
-    assert pickle.loads(pickle.dumps(config)) == config
-    assert set(config.to_dict(complete=True)) == set(SETTINGS) - set(SECRETS)
-    (tmp_path / "a.json").write_text(json.dumps(config.to_dict()))
-    (tmp_path / "a.toml").write_text(
-        "[training]\nenable_all_v34_features = true\nuse_batch_api = false\nepochs = 3\n"
-    )
-    for name in ("a.json", "a.toml"):
-        assert TrainingConfig.from_file(tmp_path / name) == config
-
-
-@pytest.mark.parametrize("text", ["[", "[1]", '{"epoch": 3}'])
-def test_a_file_that_is_none_is_refused(tmp_path, text):
-    path = tmp_path / "a.json"
-    path.write_text(text)
-    with pytest.raises(ConfigurationError):
-        TrainingConfig.from_file(path)
-    with pytest.raises(ConfigurationError, match="missing"):
-        TrainingConfig.from_file(tmp_path / "missing.toml")
-
-
-# ------------------------------------------------------------------ nothing, and logs
 
 
 @shows("pinecone_api_key", "pinecone_environment", "pinecone_index_name")
@@ -211,9 +95,6 @@ def test_debug_mode_logs_every_change_of_a_job(log, emulator, caplog):
     circuit(dev)(0.3)
     assert "completed after" in caplog.text
     assert small(debug_mode=True, log_level="INFO").device_options()["progress"] is not None
-
-
-# ------------------------------------------------------------------ device
 
 
 def posts(emulator, config, circuits=6):
@@ -302,11 +183,6 @@ def test_waiting_ends(name):
         posts(emulator, small(**{name: 0.05}))
 
 
-def test_the_shortest_wait_that_was_given_counts():
-    assert small().device_options()["max_wait"] is None
-    assert small(max_queue_wait_time=7.0, batch_timeout=5.0).device_options()["max_wait"] == 5.0
-
-
 @shows("retry_failed_circuits")
 def test_retry_failed_circuits():
     def run(config):
@@ -331,16 +207,6 @@ def test_quantum_sdk_target_and_key(monkeypatch, emulator):
     dev = small(quantum_sdk="ionq", quantum_api_key="k", quantum_target="qpu.forte-1").device()
     circuit(dev)(0.1)
     assert emulator.jobs[-1].backend == "qpu.forte-1"
-
-
-def test_no_key_for_the_service_is_refused(monkeypatch):
-    monkeypatch.delenv("IONQ_API_KEY", raising=False)
-    monkeypatch.delenv("PENNYLANE_IONQ_API_KEY", raising=False)
-    with pytest.raises(ConfigurationError, match="IONQ_API_KEY"):
-        small(quantum_sdk="ionq").device()
-
-
-# ------------------------------------------------------------------ model
 
 
 def tape_of(config, emulator):
@@ -373,35 +239,8 @@ def test_entanglement(kind, count):
     assert len(set(pairs(kind, 4))) == count
 
 
-def test_too_many_features_are_refused(emulator):
-    with pytest.raises(ConfigurationError, match="n_qubits"):
-        small(n_qubits=1).run(data=(X, Y), device=small(n_qubits=1).device(emulator=emulator))
-
-
-# ------------------------------------------------------------------ optimizer
-
-
 def quadratic(w):
     return np.sum((np.asarray(w) - 1.0) ** 2)
-
-
-def test_the_field_is_also_the_method():
-    config = TrainingConfig(optimizer="sgd")
-    assert config.optimizer == "sgd"
-    assert config.optimizer().rule == "sgd"
-    assert config.optimizer(seed=3, maxiter=50).A == 5
-
-
-@pytest.mark.parametrize("rule", ["adam", "sgd", "gd", "spsa"])
-def test_every_rule_descends(rule):
-    # a of 0.01 is a small first gain; the others take the learning rate.
-    config = TrainingConfig(
-        optimizer=rule, gradient_method="spsa", learning_rate=0.05, spsa_a_initial=0.5
-    )
-    w, optimizer = np.zeros(3), config.optimizer(seed=1)
-    for _ in range(150):
-        w = optimizer.step(quadratic, w)
-    assert quadratic(w) < 0.3
 
 
 def first_step(**settings):
@@ -484,30 +323,6 @@ def test_parameter_shift_takes_pennylanes_optimizers(rule, kind):
     assert np.linalg.norm(w) > 0
 
 
-def test_natural_gradient_is_pennylanes():
-    for settings in ({"gradient_method": "natural_gradient"}, {"optimizer": "natural_gradient"}):
-        config = TrainingConfig(**settings, epochs=3, learning_rate=0.3)
-        assert isinstance(config.optimizer(), qml.QNGOptimizer)
-        dev = qml.device("default.qubit", wires=1)
-
-        @qml.qnode(dev)
-        def cost(w):
-            qml.RX(w[0], 0)
-            qml.RY(w[1], 0)
-            return qml.expval(qml.Z(0))
-
-        losses = config.run(cost, np.array([0.4, 0.3]), device=dev, progress=False).losses
-        assert losses[0] > losses[1] > losses[2]
-        for wrong in ({"data": (X, Y)}, {"cost": lambda w: w[0], "params": np.ones(2)}):
-            with pytest.raises(ConfigurationError, match="QNode"):
-                config.run(**wrong)
-
-
-def test_a_contradiction_is_refused():
-    with pytest.raises(ConfigurationError, match="gradient_method"):
-        TrainingConfig(optimizer="spsa", gradient_method="parameter_shift").optimizer()
-
-
 @shows("gradient_method")
 def test_the_adaptive_method_takes_no_step_up():
     assert TrainingConfig(gradient_method="adaptive").optimizer().blocking
@@ -531,28 +346,6 @@ def test_batching_of_a_step(emulator, settings, expected):
     assert emulator.stats()["posts"] == expected
 
 
-def test_the_optimizer_continues_bit_for_bit():
-    config = TrainingConfig(gradient_method="spsa")
-    w, first = np.zeros(3), config.optimizer(seed=1)
-    for _ in range(3):
-        w = first.step(quadratic, w)
-    second = config.optimizer(seed=9)
-    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
-    assert np.array_equal(first.step(quadratic, w), second.step(quadratic, w))
-
-
-def test_a_step_that_fails_changes_nothing():
-    optimizer = RuleOptimizer(rule="adam", maxiter=10, seed=1)
-    optimizer.step(quadratic, np.zeros(2))
-    before = json.dumps(optimizer.state_dict())
-    with pytest.raises(ZeroDivisionError):
-        optimizer.step(lambda w: 1 / 0, np.zeros(2))
-    assert json.dumps(optimizer.state_dict()) == before
-
-
-# ------------------------------------------------------------------ run
-
-
 def run(emulator, **settings):
     config = small(shots_per_circuit=200, **settings)
     return config.run(data=(X, Y), device=config.device(emulator=emulator, seed=1), seed=1)
@@ -565,26 +358,10 @@ def test_epochs_and_batch_size(emulator):
     assert emulator.stats()["posts"] == 4, "a step is one request"
 
 
-def test_batching_of_a_runs_step(emulator):
-    """Plus, minus and forward, of rows that are one circuit call."""
-    for settings, posts in ({}, 1), ({"enable_batch_execution": False}, 3):
-        before = emulator.stats()["posts"]
-        run(emulator, gradient_method="spsa", **settings)
-        assert emulator.stats()["posts"] - before == posts
-
-
 @shows("gradient_subsample_size")
 def test_gradient_subsample_size(emulator):
     history = run(emulator, gradient_subsample_size=2)
     assert [s.circuits for s in history.steps] == [6]
-
-
-@pytest.mark.parametrize("method", ["parameter_shift", "finite_diff"])
-def test_pennylanes_gradients_train_too(emulator, method):
-    history = run(emulator, gradient_method=method, batch_size=3)
-    assert len(history.steps) == 2
-    assert all(np.isfinite(history.losses))
-    assert history.steps[0].circuits > 9
 
 
 @shows("track_gradients")
@@ -621,75 +398,5 @@ def test_log_interval(emulator, caplog):
     assert [r.getMessage()[:6] for r in caplog.records] == ["Step 2", "Step 4"]
 
 
-@pytest.mark.parametrize("method", ["spsa", "parameter_shift"])
-@pytest.mark.parametrize("rule", ["adam", "sgd", "gd"])
-def test_a_training_run_takes_the_optimizer_and_resumes_bit_for_bit(tmp_path, rule, method):
-    config = TrainingConfig(optimizer=rule, gradient_method=method, weight_decay=0.1)
-
-    def cost(w, x):
-        return sum((w[0] * v + w[1] - 1.0) ** 2 for v in x) / len(x)
-
-    def go_on(name, steps):
-        options = {"seed": 1} if method == "spsa" else {}
-        run = TrainingRun(
-            cost, pnp.array([2.0, 0.0], requires_grad=True), config.optimizer(**options),
-            data=(X[:, 0],), batch_size=2, seed=1, device=(),
-            checkpoint=tmp_path / name, resume=True,
-        )  # fmt: skip
-        return run.train(steps=steps)
-
-    whole = go_on("whole", 7)
-    go_on("parts", 3)
-    parts = go_on("parts", 7)
-    assert np.array_equal(whole.params, parts.params)
-    assert [r.loss for r in whole.history] == [r.loss for r in parts.history]
-    assert whole.history[-1].loss < whole.history[0].loss
-
-
-def test_an_objective_of_ones_own():
-    config = TrainingConfig(epochs=100, gradient_method="spsa", learning_rate=0.05,
-                            checkpoint_interval=1000)  # fmt: skip
-    seen = []
-    history = config.run(quadratic, np.zeros(3), seed=1, on_step=seen.append)
-    assert len(seen) == len(history.steps) == 100
-    assert quadratic(history.params) < 0.3 < history.losses[0]
-
-
-def test_a_run_of_nothing_is_refused():
-    with pytest.raises(ConfigurationError, match="data"):
-        TrainingConfig().run()
-    with pytest.raises(ConfigurationError, match="parameters"):
-        TrainingConfig().run(quadratic)
-
-
 def test_every_field_is_shown_by_a_test():
     assert set(SETTINGS) == SHOWN
-
-
-NAMES = {"OptimizerName": str}
-
-
-def test_a_run_of_one_seed_is_one_run():
-    def losses(seed):
-        return small(epochs=2, batch_size=3).run(data=(X, Y), seed=seed, progress=False).losses
-
-    assert losses(1) == losses(1)
-    assert losses(1) != losses(2)
-
-
-@pytest.mark.parametrize(
-    ("data", "said"), [(X, "not 1"), ((X, Y, Y), "not 3"), ((X[:0], Y[:0]), "no rows")]
-)
-def test_data_are_features_and_labels(data, said):
-    with pytest.raises(ConfigurationError, match=said):
-        small().run(data=data)
-
-
-@pytest.mark.parametrize("table", [None, 3, [1]])
-def test_what_is_no_table_is_no_configuration(table, tmp_path):
-    with pytest.raises(ConfigurationError, match="no table"):
-        TrainingConfig.from_dict(table)
-    file = tmp_path / "config.JSON"
-    file.write_text(json.dumps({"training": table}))
-    with pytest.raises(ConfigurationError, match="no table"):
-        TrainingConfig.from_file(file)

@@ -1,0 +1,146 @@
+"""Adapters: steps of ours, PennyLane's and torch's optimizers, and their metrics."""
+
+from __future__ import annotations
+
+import numpy as np
+import pennylane as qml
+import pytest
+
+from pennylane_qstore import SPSAOptimizer
+from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.training.run import TrainingRun
+
+X = np.random.default_rng(0).normal(size=(20, 2))
+
+Y = np.sign(X[:, 0])
+
+WEIGHTS = np.random.default_rng(1).normal(size=(1, 2, 3))
+
+
+def outcomes(run):
+    return [record.outcome() for record in run.history]
+
+
+@pytest.mark.ml
+@pytest.mark.parametrize("kind", ["torch", "list", "dict"])
+def test_metrics_are_measured_where_the_run_stands_whatever_the_parameters(kind):
+    if kind == "torch":
+        torch = pytest.importorskip("torch")
+        params = torch.tensor(WEIGHTS, requires_grad=True)
+    else:
+        params = [np.array(WEIGHTS)] if kind == "list" else {"w": np.array(WEIGHTS)}
+
+    def model(w, x):
+        w = w if kind == "torch" else w[0 if kind == "list" else "w"]
+        return w.reshape(-1)[:4]
+
+    seen = TrainingRun(
+        model,
+        params,
+        SPSAOptimizer(maxiter=10, seed=1),
+        loss=lambda out, y: (out**2).mean(),
+        metrics={"first": lambda out, y: out[0]},
+        data=(np.ones((4, 2)), np.ones(4)),
+        batch_size=4,
+        seed=1,
+        progress=False,
+        device=(),
+    ).train(2)
+    assert seen.history[0].metrics["first"] == np.ravel(WEIGHTS)[0]
+
+
+@pytest.mark.parametrize(("mode", "posts"), [("deferred", 1), ("tasks", 4), ("serial", 12)])
+def test_our_optimizer_decides_itself_how_a_step_travels(mode, posts):
+    device = qml.device("qstore.ionq", wires=1, seed=0)
+
+    @qml.qnode(device, diff_method=None)
+    def circuit(w, x):
+        qml.RY(w[0] * x, 0)
+        return qml.expval(qml.Z(0))
+
+    def cost(w, x, y):
+        return sum((circuit(w, row[0]) - label) ** 2 for row, label in zip(x, y, strict=True))
+
+    optimizer = SPSAOptimizer(maxiter=3, seed=1, mode=mode)
+    settings = {"data": (X, Y), "batch_size": 4, "device": device, "progress": False}
+    run = TrainingRun(cost, np.array([0.4]), optimizer, **settings).train(1)
+    assert run.history[0].posts == posts
+
+
+@pytest.mark.parametrize(
+    "make_optimizer",
+    [
+        lambda: qml.QNGOptimizer(0.1),
+        lambda: qml.MomentumQNGOptimizer(0.1),
+        lambda: qml.QNSPSAOptimizer(0.1, seed=1),
+        lambda: qml.ShotAdaptiveOptimizer(min_shots=10),
+    ],
+    ids=["QNG", "MomentumQNG", "QNSPSA", "ShotAdaptive"],
+)
+def test_optimizers_that_ask_for_a_qnode_get_it_and_go_on_exactly(make_optimizer, tmp_path):
+    def run(**options):
+        dev = qml.device("qstore.ionq", wires=1, seed=3)
+
+        @qml.set_shots(100)
+        @qml.qnode(dev)
+        def cost(w):
+            qml.RX(w[0], 0)
+            qml.RY(w[1], 0)
+            return qml.expval(qml.Z(0))
+
+        start = qml.numpy.array([0.4, 0.3], requires_grad=True)
+        return TrainingRun(cost, start, make_optimizer(), progress=False, seed=1, **options)
+
+    np.random.seed(5)  # noqa: NPY002 - what some stock optimizers draw from
+    whole = run().train(3)
+    np.random.seed(5)  # noqa: NPY002
+    run(checkpoint=tmp_path / "run.json").train(1)
+    assert outcomes(run(checkpoint=tmp_path / "run.json", resume=True).train(3)) == outcomes(whole)
+
+
+def test_a_tuple_of_parameters_is_several_arguments():
+    def cost(a, b):
+        return (a - 1.0) ** 2 + (b + 2.0) ** 2
+
+    start = tuple(qml.numpy.array(0.0, requires_grad=True) for _ in range(2))
+    optimizer = qml.GradientDescentOptimizer(0.3)
+    run = TrainingRun(cost, start, optimizer, device=(), progress=False).train(40)
+    assert [round(float(p), 3) for p in run.params] == [1.0, -2.0]
+
+
+def test_an_optimizer_that_cannot_step_is_refused():
+    with pytest.raises(ConfigurationError, match="makes no steps"):
+        TrainingRun(lambda w: w, np.ones(1), object(), device=())
+
+
+def torch_run(**options):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(4)
+    device = qml.device("qstore.ionq", wires=2, seed=3)
+
+    def circuit(inputs, weights):
+        qml.AngleEmbedding(inputs, wires=range(2))
+        qml.BasicEntanglerLayers(weights, wires=range(2))
+        return [qml.expval(qml.Z(0)), qml.expval(qml.Z(1))]
+
+    node = qml.set_shots(qml.QNode(circuit, device, diff_method="device"), 100)
+    layer = qml.qnn.TorchLayer(node, {"weights": (1, 2)})
+    module = torch.nn.Sequential(layer, torch.nn.Linear(2, 1))
+    return TrainingRun(
+        module, None, torch.optim.Adam(module.parameters(), lr=0.05),
+        loss=lambda out, y: torch.mean((out[:, 0] - y) ** 2),
+        metrics={"accuracy": lambda out, y: np.mean(np.sign(out[:, 0]) == y)},
+        data=(torch.tensor(X, dtype=torch.float32), torch.tensor(Y, dtype=torch.float32)),
+        batch_size=4, seed=1, progress=False, **options,
+    )  # fmt: skip
+
+
+@pytest.mark.ml
+def test_a_torch_module_is_trained_and_resumed_bit_for_bit(tmp_path):
+    whole = torch_run().train(6)
+    torch_run(checkpoint=tmp_path / "a").train(3)
+    rest = torch_run(checkpoint=tmp_path / "a", resume=True).train(6)
+    assert outcomes(rest) == outcomes(whole)
+    for one, other in zip(rest.params.parameters(), whole.params.parameters(), strict=True):
+        assert one.equal(other)
+    assert all(record.posts == 1 for record in whole.history)

@@ -1,0 +1,23 @@
+"""The device of v3.4's settings: waiting times, keys."""
+
+import pytest
+
+from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.v34.config import TrainingConfig
+
+
+def small(**settings):
+    base = {"n_qubits": 2, "circuit_depth": 1, "epochs": 1, "batch_size": 6}
+    return TrainingConfig(**{**base, **settings})
+
+
+def test_the_shortest_wait_that_was_given_counts():
+    assert small().device_options()["max_wait"] is None
+    assert small(max_queue_wait_time=7.0, batch_timeout=5.0).device_options()["max_wait"] == 5.0
+
+
+def test_no_key_for_the_service_is_refused(monkeypatch):
+    monkeypatch.delenv("IONQ_API_KEY", raising=False)
+    monkeypatch.delenv("PENNYLANE_IONQ_API_KEY", raising=False)
+    with pytest.raises(ConfigurationError, match="IONQ_API_KEY"):
+        small(quantum_sdk="ionq").device()

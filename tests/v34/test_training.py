@@ -1,0 +1,98 @@
+"""The training loop: batches, gradients, objectives of any kind, data, seeds."""
+
+import numpy as np
+import pennylane as qml
+import pytest
+
+from pennylane_qstore.emulator import Emulator
+from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.v34.config import TrainingConfig
+
+X = np.linspace(-1, 1, 12).reshape(6, 2)
+
+Y = np.sign(X[:, 0])
+
+
+def small(**settings):
+    base = {"n_qubits": 2, "circuit_depth": 1, "epochs": 1, "batch_size": 6}
+    return TrainingConfig(**{**base, **settings})
+
+
+@pytest.fixture
+def emulator():
+    with Emulator() as running:
+        yield running
+
+
+def circuit(dev):
+    @qml.set_shots(shots=100)
+    @qml.qnode(dev, diff_method=None)
+    def run(x):
+        qml.RX(x, 0)
+        qml.CNOT([0, 1])
+        return qml.expval(qml.Z(1))
+
+    return run
+
+
+def posts(emulator, config, circuits=6):
+    before = emulator.stats()["posts"]
+    circuit(config.device(emulator=emulator))(np.linspace(0, 1, circuits))
+    return emulator.stats()["posts"] - before
+
+
+def quadratic(w):
+    return np.sum((np.asarray(w) - 1.0) ** 2)
+
+
+def run(emulator, **settings):
+    config = small(shots_per_circuit=200, **settings)
+    return config.run(data=(X, Y), device=config.device(emulator=emulator, seed=1), seed=1)
+
+
+def test_batching_of_a_runs_step(emulator):
+    """Plus, minus and forward, of rows that are one circuit call."""
+    for settings, posts in ({}, 1), ({"enable_batch_execution": False}, 3):
+        before = emulator.stats()["posts"]
+        run(emulator, gradient_method="spsa", **settings)
+        assert emulator.stats()["posts"] - before == posts
+
+
+@pytest.mark.parametrize("method", ["parameter_shift", "finite_diff"])
+def test_pennylanes_gradients_train_too(emulator, method):
+    history = run(emulator, gradient_method=method, batch_size=3)
+    assert len(history.steps) == 2
+    assert all(np.isfinite(history.losses))
+    assert history.steps[0].circuits > 9
+
+
+def test_an_objective_of_ones_own():
+    config = TrainingConfig(epochs=100, gradient_method="spsa", learning_rate=0.05,
+                            checkpoint_interval=1000)  # fmt: skip
+    seen = []
+    history = config.run(quadratic, np.zeros(3), seed=1, on_step=seen.append)
+    assert len(seen) == len(history.steps) == 100
+    assert quadratic(history.params) < 0.3 < history.losses[0]
+
+
+def test_a_run_of_nothing_is_refused():
+    with pytest.raises(ConfigurationError, match="data"):
+        TrainingConfig().run()
+    with pytest.raises(ConfigurationError, match="parameters"):
+        TrainingConfig().run(quadratic)
+
+
+def test_a_run_of_one_seed_is_one_run():
+    def losses(seed):
+        return small(epochs=2, batch_size=3).run(data=(X, Y), seed=seed, progress=False).losses
+
+    assert losses(1) == losses(1)
+    assert losses(1) != losses(2)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"), [(X, "not 1"), ((X, Y, Y), "not 3"), ((X[:0], Y[:0]), "no rows")]
+)
+def test_data_are_features_and_labels(data, said):
+    with pytest.raises(ConfigurationError, match=said):
+        small().run(data=data)
