@@ -197,11 +197,6 @@ class Stats:
     def spent_usd(self, usd: float) -> None:
         self._sums["spent_usd"] = usd
 
-    @property
-    def job_ids(self) -> list[str]:
-        """Ids of the jobs of the last batches."""
-        return [job_id for record in self._records for job_id in record.job_ids]
-
     def add(
         self, meter: BatchMeter, client: Mapping[str, Any] | None = None, **known: Any
     ) -> BatchRecord:
