@@ -214,7 +214,6 @@ def test_options_that_do_not_go_together_are_refused_before_anything_runs(
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.xfail(strict=False, reason="the device's option is on its way")
 def test_how_long_an_outage_may_last_reaches_the_device(monkeypatch):
     from pennylane_qstore.cli import train
 
