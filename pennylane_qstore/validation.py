@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,30 +32,6 @@ def check(name: str, value: Any, valid: bool, allowed: str) -> None:
         raise ConfigurationError(f"{name}={value!r} is not allowed. Allowed: {allowed}.")
 
 
-@overload
-def check_number(
-    name: str,
-    value: Any,
-    *,
-    above: float | None = ...,
-    least: float | None = ...,
-    below: float | None = ...,
-    most: float | None = ...,
-    unit: str = ...,
-    optional: Literal[False] = ...,
-) -> float: ...
-@overload
-def check_number(
-    name: str,
-    value: Any,
-    *,
-    above: float | None = ...,
-    least: float | None = ...,
-    below: float | None = ...,
-    most: float | None = ...,
-    unit: str = ...,
-    optional: Literal[True],
-) -> float | None: ...
 def check_number(
     name: str,
     value: Any,
@@ -66,7 +42,7 @@ def check_number(
     most: float | None = None,
     unit: str = "",
     optional: bool = False,
-) -> float | None:
+) -> Any:
     """Return a finite number as a float.
 
     Args:
@@ -102,22 +78,9 @@ def check_number(
     return number
 
 
-@overload
-def check_count(
-    name: str,
-    value: Any,
-    *,
-    least: int = ...,
-    most: int | None = ...,
-    optional: Literal[False] = ...,
-) -> int: ...
-@overload
-def check_count(
-    name: str, value: Any, *, least: int = ..., most: int | None = ..., optional: Literal[True]
-) -> int | None: ...
 def check_count(
     name: str, value: Any, *, least: int = 1, most: int | None = None, optional: bool = False
-) -> int | None:
+) -> Any:
     """Return a whole number, NumPy's included, as Python's own.
 
     Args:
