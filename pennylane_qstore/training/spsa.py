@@ -390,7 +390,7 @@ def _average_length(average: float | None, maxiter: float | None) -> int:
     """Return how many iterates to keep."""
     if average is None:
         return 0
-    steps = checks.check_number("average", average, above=0)
+    steps: float = checks.check_number("average", average, above=0)
     if steps >= 1:
         return round(steps)
     if maxiter is None:

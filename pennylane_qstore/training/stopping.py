@@ -28,7 +28,7 @@ class EarlyStopping:
     """
 
     def __init__(self, name: str, patience: int | None, min_delta: float) -> None:
-        self.patience = check_count("patience", patience, optional=True)
+        self.patience: int | None = check_count("patience", patience, optional=True)
         self.name, self.min_delta = name, min_delta
         self.best: StepRecord | None = None
 
