@@ -284,9 +284,8 @@ class TrainingRun:
     def _total(self, steps: int | None, epochs: int | None) -> int:
         if (steps is None) == (epochs is None):
             raise ConfigurationError("train() needs steps=, or epochs=, and not both.")
-        return check_count(
-            "steps", (epochs or 0) * self._data.per_epoch if steps is None else steps
-        )
+        wanted = steps if epochs is None else epochs * self._data.per_epoch
+        return int(check_count("steps", wanted))
 
     def _open(self) -> None:
         """Read the checkpoint, or write the first one before anything is sent."""
