@@ -218,4 +218,4 @@ def test_how_long_an_outage_may_last_reaches_the_device(monkeypatch):
     from pennylane_qstore.cli import train
 
     made = train._device(1, "emulator", None, None, 7.5, None)
-    assert made.client.retry_policy.outage_s == 7.5
+    assert made.client._options.retry_policy.outage_s == 7.5
