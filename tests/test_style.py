@@ -138,7 +138,6 @@ def test_docstrings_begin_with_a_verb_or_the_name_of_the_thing(name: str) -> Non
     assert [first for first in firsts if RIDDLE.match(first)] == []
 
 
-@OPEN
 @pytest.mark.parametrize("name", FILES)
 def test_functions_are_short(name: str) -> None:
     tree = ast.parse(FILES[name].read_text())
@@ -177,7 +176,6 @@ def test_every_module_has_its_tests() -> None:
     assert without == set(NO_TEST)
 
 
-@OPEN
 def test_every_test_file_has_its_module() -> None:
     free = {"integration", "benchmarks", "conformance", "notebooks", "support"}
     tests = [path.relative_to(TESTS) for path in TESTS.rglob("test_*.py")]

@@ -143,22 +143,7 @@ class Service:
 
     def answer(self, method, path, body, mishap):
         if method == "POST":
-            self.posts += 1
-            if mishap == "unsent":
-                raise NotSent("refused")
-            if mishap == "throttled":
-                return Response(429, b"{}", "3")
-            if mishap == "dropped":
-                raise ResponseLost("cut before")
-            if mishap == "accepted late":
-                self.accept(body, delay_s=SETTLE_S / 2)
-                raise ResponseLost("cut, and accepted later")
-            job = self.accept(body)
-            if mishap == "cut after":
-                raise ResponseLost("cut after")
-            if mishap == "502 after":
-                return Response(502, b"")
-            return reply({"id": job["id"], "status": "submitted", "session_id": None}, 201)
+            return self.answer_post(body, mishap)
         if mishap is not None:
             return Response(503, b"")
         if method == "PUT":
@@ -166,6 +151,27 @@ class Service:
             for job_id in ids:
                 self.jobs[job_id]["status"] = "canceled"
             return reply({"ids": ids, "status": "canceled"})
+        return self.answer_get(path)
+
+    def answer_post(self, body, mishap):
+        self.posts += 1
+        if mishap == "unsent":
+            raise NotSent("refused")
+        if mishap == "throttled":
+            return Response(429, b"{}", "3")
+        if mishap == "dropped":
+            raise ResponseLost("cut before")
+        if mishap == "accepted late":
+            self.accept(body, delay_s=SETTLE_S / 2)
+            raise ResponseLost("cut, and accepted later")
+        job = self.accept(body)
+        if mishap == "cut after":
+            raise ResponseLost("cut after")
+        if mishap == "502 after":
+            return Response(502, b"")
+        return reply({"id": job["id"], "status": "submitted", "session_id": None}, 201)
+
+    def answer_get(self, path):
         parts = urlsplit(path).path.strip("/").split("/")
         query = parse_qs(urlsplit(path).query)
         if len(parts) == 1:
