@@ -1,4 +1,4 @@
-"""How many POSTs a training step costs: objectives of every kind, in every interface.
+"""POSTs of a training step: objectives of every kind, in every interface.
 
 One table, for tests and for ``qstore bench --only requests``. A cell is one
 ``step_and_cost`` over :data:`SAMPLES` samples (plus, minus and forward), counted on the device
@@ -12,6 +12,7 @@ import importlib.util
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,19 @@ import pennylane as qml
 from numpy.typing import NDArray
 from pennylane.devices import Device
 
+from pennylane_qstore.bench.objectives import (
+    BRANCHING,
+    OBJECTIVES,
+    SAMPLES,
+    Circuits,
+    energy,
+    expectation,
+    several_outputs,
+)
+from pennylane_qstore.bench.text import aligned
 from pennylane_qstore.deferral import scope as deferred
 from pennylane_qstore.training.spsa import SPSAOptimizer
 
-SAMPLES = 4
 INTERFACES = ("numpy", "autograd", "torch", "jax", "jax.jit")
 WAYS = ("stock", "stock deferred", "ours", "gather")
 """PennyLane's optimizer plainly and inside ``deferred()``, ours, and ours with the evaluations
@@ -58,120 +68,22 @@ class Cell:
     difference: float
 
 
-@dataclass(frozen=True, slots=True)
-class Circuits:
-    """The QNodes and data that objectives are made of.
-
-    Attributes:
-        mean: the mean of a list of results, as it is written with this interface.
-        log: the interface's logarithm.
-        each: results of a function for every item, in order: a loop, or ``map``.
-        one: an expectation value.
-        energy: of a Hamiltonian in two bases.
-        several: two expectation values and probabilities.
-        x: samples, ``[SAMPLES, 2]``.
-        y: their labels, ``[SAMPLES]``.
-    """
-
-    mean: Callable[[Any], Any]
-    log: Callable[[Any], Any]
-    each: Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
-    one: Callable[..., Any]
-    energy: Callable[..., Any]
-    several: Callable[..., Any]
-    x: Any
-    y: Any
-
-    def outputs(self, w: Any) -> Iterator[tuple[Any, Any]]:
-        """The circuit's output and the label of every sample."""
-        return zip(self.each(lambda x: self.one(x, w), self.x), self.y, strict=True)
-
-
-def _list(c: Circuits, w: Any) -> Any:
-    return c.mean([(out - y) ** 2 for out, y in c.outputs(w)])
-
-
-def _accumulator(c: Circuits, w: Any) -> Any:
-    loss = 0.0
-    for out, y in c.outputs(w):
-        loss = loss + (y - out) ** 2
-    return loss / SAMPLES
-
-
-def _hamiltonian(c: Circuits, w: Any) -> Any:
-    return sum(c.each(lambda x: c.energy(x, w), c.x))
-
-
-def _several(c: Circuits, w: Any) -> Any:
-    return sum(a * b + p[0] for a, b, p in c.each(lambda x: c.several(x, w), c.x))
-
-
-def _log_loss(c: Circuits, w: Any) -> Any:
-    return -sum(c.log(0.5 + 0.49 * y * out) for out, y in c.outputs(w)) / SAMPLES
-
-
-def _broadcast(c: Circuits, w: Any) -> Any:
-    return ((c.one(c.x, w) - c.y) ** 2).sum() / SAMPLES
-
-
-def _qnode(c: Circuits, w: Any) -> Any:
-    return c.one(c.x[0], w)
-
-
-def _early_exit(c: Circuits, w: Any) -> Any:
-    loss = 0.0
-    for x in c.x:
-        loss = loss + 1.0 + c.one(x, w)
-        if loss > 3.0:
-            break
-    return loss
-
-
-def _branch(c: Circuits, w: Any) -> Any:
-    def value(x: Any) -> Any:
-        first = c.one(x, w)
-        return first if first > 0 else c.one(2.0 * x, w)
-
-    return sum(c.each(value, c.x))
-
-
-def _nested(c: Circuits, w: Any) -> Any:
-    return sum(c.each(lambda x: c.one(c.one(x, w) * x, w), c.x))
-
-
-def _minibatch(c: Circuits, w: Any) -> Any:
-    rows = [int(i) for i in np.random.default_rng(0).choice(SAMPLES, 2, replace=False)]
-    outputs = c.each(lambda row: c.one(c.x[row], w), rows)
-    return sum((out - c.y[row]) ** 2 for out, row in zip(outputs, rows, strict=True))
-
-
-OBJECTIVES: dict[str, Callable[[Circuits, Any], Any]] = {
-    "loop with list": _list,
-    "loop with accumulator": _accumulator,
-    "Hamiltonian in 2 bases": _hamiltonian,
-    "several measurements": _several,
-    "log-loss": _log_loss,
-    "broadcast": _broadcast,
-    "QNode direct": _qnode,
-    "early exit": _early_exit,
-    "value-dependent branch": _branch,
-    "nested QNodes": _nested,
-    "minibatch drawn inside": _minibatch,
-}
-BRANCHING = ("early exit", "value-dependent branch")
-"""Objectives that look at a value to decide which circuit comes next."""
 LAZY = ("numpy", "autograd")
 """Interfaces whose results can be deferred."""
 
 
 def allowed(objective: str, interface: str, way: str, calls: Sequence[int]) -> int:
-    """The most POSTs that a way may take.
+    """Return the most POSTs that a way may take.
 
     Args:
         objective: a key of :data:`OBJECTIVES`.
         interface: of :data:`INTERFACES`.
         way: of :data:`WAYS`.
         calls: circuit calls of each of the step's evaluations.
+
+    Returns:
+        The number of stages in which circuits depend on each other, over all evaluations that
+        are not merged.
     """
     lazy = interface in LAZY
     if way == "stock" or (way == "stock deferred" and not lazy):
@@ -194,7 +106,7 @@ def allowed(objective: str, interface: str, way: str, calls: Sequence[int]) -> i
 
 
 def installed(interface: str) -> bool:
-    """Whether an interface's library can be imported."""
+    """Return True where an interface's library can be imported."""
     library = interface.split(".")[0]
     return library in LAZY or importlib.util.find_spec(library) is not None
 
@@ -209,11 +121,14 @@ def table(make_device: Callable[[], Device], posts: Callable[[Device], int]) -> 
     Args:
         make_device: makes an analytic device on which calls can be merged, two wires.
         posts: how many POSTs a device has sent so far.
+
+    Yields:
+        The ways of each objective and interface, in the order of :data:`WAYS`.
     """
     for objective in OBJECTIVES:
         for interface in filter(installed, INTERFACES):
             with _double_precision(interface):
-                cells = _cells(objective, interface, make_device(), posts)
+                cells = list(_cells(objective, interface, make_device(), posts))
             yield from cells
 
 
@@ -231,12 +146,12 @@ def text(cells: Iterable[Cell]) -> str:
         "brackets the most that the dependencies between the circuits ask for. stock: PennyLane's",
         "optimizer, step + forward value. difference: of gradient and cost from the plain step.",
         "",
-        f"{'objective':<25}{'interface':<10}{''.join(f'{way:>18}' for way in WAYS)}  difference",
     ]
+    rows: list[tuple[str, ...]] = [("objective", "interface", *WAYS, "difference")]
     for row in zip(*[iter(cells)] * len(WAYS), strict=True):
-        counts = "".join(f"{_posts(cell):>18}" for cell in row)
         worst = max(cell.difference for cell in row)
-        lines.append(f"{row[0].objective:<25}{row[0].interface:<10}{counts}  {worst:.0e}")
+        rows.append((row[0].objective, row[0].interface, *map(_posts, row), f"{worst:.0e}"))
+    lines += aligned(rows, left=2)
     if missing := [name for name in INTERFACES if not installed(name)]:
         lines += ["", f"Not installed: {', '.join(missing)}."]
     return "\n".join(lines)
@@ -252,49 +167,40 @@ def _posts(cell: Cell) -> str:
 
 def _cells(
     objective: str, interface: str, device: Device, posts: Callable[[Device], int]
-) -> list[Cell]:
-    """The step plainly, by either optimizer, then the same step every way."""
-    kind = _kind(interface)
+) -> Iterator[Cell]:
+    """Yield the step of every way, compared with the plain step of the same optimizer."""
     loop, mapped = (_cost(objective, interface, device, loop=loop) for loop in (True, False))
-    start = kind.parameters(_weights())
+    start = _array(interface, _weights(), trained=True)
     if interface == "jax.jit":  # compiles, which is sent by itself
         loop(start)
         mapped(start)
-
-    def sent_so_far() -> int:
-        return posts(device)
-
-    serial = SPSAOptimizer(maxiter=10, seed=0, mode="serial")
-    plain = _step(serial, loop, start, sent_so_far)
-    stock = _for_stock(loop, kind), qml.numpy.array(_weights(), requires_grad=True)
-    stock_plain = _step(_stock(), *stock, sent_so_far)
-    cells = []
-    for way in WAYS:
-        is_stock = way.startswith("stock")
-        wanted, calls = stock_plain if is_stock else plain
-        ours = _Gathered(device) if way == "gather" else SPSAOptimizer(maxiter=10, seed=0)
-        cost, w = stock if is_stock else (mapped if way == "gather" else loop, start)
+    stock = _for_stock(loop, interface), qml.numpy.array(_weights(), requires_grad=True)
+    sent_so_far = partial(posts, device)
+    ours = partial(SPSAOptimizer, maxiter=10, seed=0)
+    make_stock = partial(qml.SPSAOptimizer, maxiter=10)
+    plain = _step(ours(mode="serial"), loop, start, sent_so_far)
+    stock_plain = _step(make_stock(), *stock, sent_so_far)
+    steps = {
+        "stock": (make_stock, *stock, stock_plain),
+        "stock deferred": (make_stock, *stock, stock_plain),
+        "ours": (ours, loop, start, plain),
+        "gather": (partial(_Gathered, device), mapped, start, plain),
+    }
+    for way, (make_optimizer, cost, w, (expected, calls)) in steps.items():
         with deferred.deferred() if way == "stock deferred" else contextlib.nullcontext():
-            found, sent = _step(_stock() if is_stock else ours, cost, w, sent_so_far)
-        cells.append(
-            Cell(
-                objective,
-                interface,
-                way,
-                plain=sum(calls),
-                posts=sum(sent),
-                step=sum(sent[:-1]) if is_stock else sum(sent),
-                allowed=allowed(objective, interface, way, calls),
-                difference=max(
-                    float(np.max(np.abs(f - v))) for f, v in zip(found, wanted, strict=True)
-                ),
-            )
+            results, sent = _step(make_optimizer(), cost, w, sent_so_far)
+        yield Cell(
+            objective,
+            interface,
+            way,
+            plain=sum(calls),
+            posts=sum(sent),
+            step=sum(sent[:-1] if way.startswith("stock") else sent),
+            allowed=allowed(objective, interface, way, calls),
+            difference=max(
+                float(np.max(np.abs(a - b))) for a, b in zip(results, expected, strict=True)
+            ),
         )
-    return cells
-
-
-def _stock() -> qml.SPSAOptimizer:
-    return qml.SPSAOptimizer(maxiter=10)
 
 
 class _Gathered(SPSAOptimizer):
@@ -311,7 +217,7 @@ class _Gathered(SPSAOptimizer):
 def _step(
     optimizer: qml.SPSAOptimizer, cost: Cost, w: Any, posts: Callable[[], int]
 ) -> tuple[tuple[Array, Array], list[int]]:
-    """Gradient and cost; POSTs from each call of the cost to the next."""
+    """Return gradient and cost, and the POSTs from each call of the cost to the next."""
     marks = []
 
     def counted(w: Any) -> Any:
@@ -332,92 +238,56 @@ def _step(
 
 
 def _weights() -> Array:
-    """Where every step starts."""
+    """Return the weights that every step starts from, ``[1, 2, 3]``."""
     return np.random.default_rng(8).uniform(0, np.pi, (1, 2, 3))
 
 
 def _cost(objective: str, interface: str, device: Device, *, loop: bool) -> Cost:
-    """A cost whose loops over samples are loops, or go to ``map``."""
+    """Return a cost whose loops over samples are loops, or go to ``map``."""
     x = np.random.default_rng(7).uniform(0, 1, (SAMPLES, 2))
     y = np.array([1.0, -1.0] * (SAMPLES // 2))
-    kind = _kind(interface)
     compiled = interface == "jax.jit"
     whole = compiled and loop and objective not in BRANCHING
-    one, energy, several = (
-        kind.jit(node) if compiled and not whole else node
-        for node in (qml.QNode(f, device) for f in (_one, _energy, _several_outputs))
+    one, two_bases, several = (
+        _jit(node) if compiled and not whole else node
+        for node in (qml.QNode(f, device) for f in (expectation, energy, several_outputs))
     )
-    circuits = Circuits(
-        kind.mean,
-        kind.log,
-        _in_a_loop if loop else lambda f, items: deferred.map(device, f, items),
-        one,
-        energy,
-        several,
-        kind.data(x),
-        kind.data(y),
-    )
-
-    def cost(w: Any) -> Any:
-        return OBJECTIVES[objective](circuits, w)
-
-    return kind.jit(cost) if whole else cost
+    # A mean of deferred results looks at them, as it does in a user's own cost.
+    mean = np.mean if interface in LAZY else lambda v: qml.math.mean(qml.math.stack(v))
+    each = (lambda f, items: map(f, items)) if loop else partial(deferred.map, device)
+    data = _array(interface, x), _array(interface, y)
+    circuits = Circuits(each, one, two_bases, several, *data, mean)
+    cost = partial(OBJECTIVES[objective], circuits)
+    return _jit(cost) if whole else cost
 
 
-def _in_a_loop(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-    return (function(item) for item in items)
+def _for_stock(cost: Cost, interface: str) -> Cost:
+    """Return a cost of PennyLane tensors, the only parameters that the stock optimizer trains."""
+    if interface in LAZY:
+        return lambda w: cost(_array(interface, w, trained=True))
+    return lambda w: _to_numpy(cost(_array(interface, w, trained=True)))
 
 
-def _for_stock(cost: Cost, kind: _Kind) -> Cost:
-    """A cost of PennyLane tensors, the only parameters that the stock optimizer trains."""
-    return lambda w: kind.result(cost(kind.parameters(w)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """How data, parameters and results look in an interface."""
-
-    data: Callable[[Any], Any]
-    parameters: Callable[[Any], Any]
-    result: Callable[[Any], Any]
-    mean: Callable[[Any], Any]
-    log: Callable[[Any], Any]
-    jit: Callable[[Any], Any] = lambda function: function
-
-
-def _kind(interface: str) -> _Kind:
+def _array(interface: str, values: Any, *, trained: bool = False) -> Any:
+    """Return values as an array of the interface."""
     if interface == "numpy":
-        return _Kind(np.asarray, np.asarray, lambda v: v, np.mean, np.log)
+        return np.asarray(values)
     if interface == "autograd":
-        pnp = qml.numpy
-        return _Kind(
-            lambda v: pnp.array(v, requires_grad=False),
-            lambda v: pnp.array(v, requires_grad=True),
-            lambda v: v,
-            np.mean,
-            pnp.log,
-        )
+        return qml.numpy.array(values, requires_grad=trained)
     if interface == "torch":
         import torch
 
-        return _Kind(
-            lambda v: torch.tensor(np.asarray(v)),
-            lambda v: torch.tensor(np.asarray(v), requires_grad=True),
-            _to_numpy,
-            lambda values: torch.stack(values).mean(),
-            torch.log,
-        )
+        return torch.tensor(np.asarray(values), requires_grad=trained)
     import jax
 
-    jnp = jax.numpy
-    return _Kind(
-        jnp.asarray,
-        lambda v: jnp.asarray(np.asarray(v)),
-        _to_numpy,
-        lambda values: jnp.stack(values).mean(),
-        jnp.log,
-        jax.jit,
-    )
+    return jax.numpy.asarray(np.asarray(values))
+
+
+def _jit(function: Callable[..., Any]) -> Callable[..., Any]:
+    import jax
+
+    compiled: Callable[..., Any] = jax.jit(function)
+    return compiled
 
 
 def _double_precision(interface: str) -> contextlib.AbstractContextManager[Any]:
@@ -433,26 +303,3 @@ def _double_precision(interface: str) -> contextlib.AbstractContextManager[Any]:
 
 def _to_numpy(value: Any) -> Array:
     return np.asarray(value.detach() if hasattr(value, "detach") else value)
-
-
-# --------------------------------------------------------------------------- circuits
-
-
-def _one(x: Any, w: Any) -> Any:
-    _layers(x, w)
-    return qml.expval(qml.Z(0))
-
-
-def _energy(x: Any, w: Any) -> Any:
-    _layers(x, w)
-    return qml.expval(qml.Hamiltonian([0.5, 0.8], [qml.Z(0) @ qml.Z(1), qml.X(0)]))
-
-
-def _several_outputs(x: Any, w: Any) -> Any:
-    _layers(x, w)
-    return qml.expval(qml.Z(0)), qml.expval(qml.X(1)), qml.probs(wires=1)
-
-
-def _layers(x: Any, w: Any) -> None:
-    qml.AngleEmbedding(x, wires=range(2))
-    qml.StronglyEntanglingLayers(w, wires=range(2))

@@ -9,8 +9,8 @@ scope, which sends fewer requests and gives the same numbers to the last bit.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 import pennylane as qml
 
+from pennylane_qstore.bench.text import aligned, how_waited, silent
 from pennylane_qstore.deferral.operands import real
 from pennylane_qstore.deferral.scope import deferred
+from pennylane_qstore.device import IonQDevice
 from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.emulator.service.latency import PROFILES
-from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.callbacks import Callback, Run
-from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.minibatches import MiniBatches
+from pennylane_qstore.training.tasks.catalogue import TASKS
 from pennylane_qstore.training.tasks.classifier import (
     CLASSIFIERS,
     PERTURBATION,
@@ -35,23 +35,15 @@ from pennylane_qstore.training.tasks.classifier import (
     cross_entropy,
     logits,
 )
-from pennylane_qstore.training.tasks.data import (
-    TABLES,
-    Split,
-    all_features_accuracy,
-    baseline_accuracy,
-    constant_accuracy,
-    load_table,
-)
+from pennylane_qstore.training.tasks.data import TABLES, Split, load_table
+from pennylane_qstore.validation import check_count, check_number
 
 PROFILE = "q-store"
 """Service times of the published Q-Store figures; they are no measurement of IonQ's service."""
 
-_TIMED_STEPS = {"qstore": 3, "plain": 1}
-
-
-def _nothing() -> None:
-    """Nobody listens."""
+_SHOTS = 500
+_ROWS = 20  # of a mini-batch
+_TIMED_STEPS = 3  # of ours; a plain step takes so long that one is enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +53,7 @@ class Row:
     Attributes:
         task: ``"wine"`` or ``"cancer"``.
         way: ``"qstore"`` or ``"plain"``.
-        posts, circuits: of a step.
+        posts, circuits: sent in a step.
         step_s: seconds a step takes on the profile.
         accuracy: on the test rows, after training: ``"qstore"`` at the mean of its last iterates,
             ``"plain"`` at the last one.
@@ -90,12 +82,12 @@ def compare(
     steps: int = 200,
     seed: int = 1,
     scale: float = 0.1,
-    report: Callable[[str], None] | None = None,
+    report: Callable[[str], None] = silent,
 ) -> list[Row]:
     """Train each table both ways, and time steps of both on the profile.
 
     Accuracy comes from an emulator without latency; times from one that waits ``scale`` times
-    the profile's, multiplied back, so that what the client takes weighs ``1 / scale`` times as
+    the profile's, multiplied back, so that the client's own time weighs ``1 / scale`` times as
     much.
 
     Args:
@@ -103,194 +95,148 @@ def compare(
         steps: of each training.
         seed: of weights, mini-batches, perturbations and sampling.
         scale: 1 for the profile's own times: a plain step then takes 100 seconds.
-        report: told what is being measured.
+        report: called with each training that begins.
+
+    Returns:
+        Two rows for each table, ``"qstore"`` and ``"plain"``.
 
     Raises:
         ConfigurationError: ``scale`` or ``steps`` is not positive.
     """
-    if not scale > 0 or steps < 1:
-        raise ConfigurationError(f"scale={scale!r}, steps={steps!r}: both have to be positive.")
-    rows = []
-    for task in tasks:
-        model, data = CLASSIFIERS[task], load_table(task)
-        classical = (
-            baseline_accuracy(data),
-            all_features_accuracy(task),
-            constant_accuracy(data),
-        )
-        for way, train in (("qstore", train_run), ("plain", train_plain)):
-            whole = train if way == "qstore" else partial(train_plain, merged=True)
-            if report is not None:
-                report(f"{task}, {way}: {steps} steps")
-            with Emulator(processes=0) as emulator:
-                device = qml.device("qstore.ionq", wires=WIRES, seed=seed, emulator=emulator)
-                reached = whole(device, model, data, seed, steps, steps)
-            posts, circuits, step_s = _timed(
-                train, way, CLASSIFIERS[task], data, seed, steps, scale
-            )
-            tested = len(data.test_y), scale
-            rows.append(Row(task, way, posts, circuits, step_s, reached, *classical, *tested))
-    return rows
+    check_number("scale", scale, above=0)
+    check_count("steps", steps)
+    return [row for task in tasks for row in _compare(task, steps, seed, scale, report)]
 
 
 def text(rows: Sequence[Row]) -> str:
-    """The rows as a table."""
-    lines = [
-        f"{'task':<8}{'way':<8}{'POSTs/step':>11}{'circuits':>10}{'s/step':>9}{'accuracy':>10}"
-        f"{'logistic':>10}{'all feat.':>11}{'constant':>10}"
+    """Return the rows as a table, with what has to be said beside it."""
+    classical = ("logistic", "all feat.", "constant")
+    cells: list[tuple[str, ...]] = [
+        ("task", "way", "POSTs/step", "circuits", "s/step", "accuracy", *classical)
     ]
-    lines += [
-        f"{r.task:<8}{r.way:<8}{r.posts:>11.0f}{r.circuits:>10.0f}{r.step_s:>9.1f}"
-        f"{r.accuracy:>10.3f}{r.baseline:>10.3f}{r.all_features:>11.3f}{r.constant:>10.3f}"
-        for r in rows
-    ]
+    for r in rows:
+        shares = (f"{share:.3f}" for share in (r.accuracy, r.baseline, r.all_features, r.constant))
+        per_step = (f"{r.posts:.0f}", f"{r.circuits:.0f}", f"{r.step_s:.1f}")
+        cells.append((r.task, r.way, *per_step, *shares))
     tested = " and ".join(f"{n} {task}" for task, n in {r.task: r.test_rows for r in rows}.items())
-    scale = rows[0].scale
-    waited = (
-        "waited for in full"
-        if scale == 1
-        else f"waited for at {scale:g} and multiplied back: the client's own time counts "
-        f"{1 / scale:g} times"
-    )
-    lines.append(
-        f"\ns/step: on the emulator's {PROFILE!r} profile, {waited}.\n"
+    notes = (
+        f"\ns/step: on the emulator's {PROFILE!r} profile, {how_waited(rows[0].scale)}.\n"
         f"accuracy: on {tested} test rows, of one seed; of qstore at the mean of its last\n"
         "iterates, of plain at the last one. Layers and angles were chosen on validation rows.\n"
         "logistic: regression on the same four features."
     )
-    return "\n".join(lines)
-
-
-def train_run(
-    device: Any,
-    model: Classifier,
-    data: Split,
-    seed: int,
-    planned: int,
-    steps: int,
-    *,
-    on_step: Callable[[], None] = _nothing,
-) -> float:
-    """Train by :class:`TrainingRun`; the test accuracy (nothing is tested if steps are few).
-
-    Args:
-        device: to train on.
-        model: to train.
-        data: to train and test on.
-        seed: of weights, mini-batches and perturbations.
-        planned: steps that the step sizes follow from.
-        steps: to make.
-        on_step: called before the first step and after each.
-    """
-    timed = steps < planned
-    run = model.make_run(
-        device,
-        data,
-        seed=seed,
-        steps=planned,
-        progress=False,
-        calibrated=not timed,  # which is no part of a step
-        callbacks=[_Marks(on_step)],
-    ).train(steps)
-    if timed:
-        return float("nan")
-    return run.evaluate(data.test, run.optimizer.averaged(run.params))["accuracy"]
+    return "\n".join([*aligned(cells, left=2), notes])
 
 
 def train_plain(
     device: Any,
     model: Classifier,
     data: Split,
+    optimizer: qml.SPSAOptimizer,
     seed: int,
-    planned: int,
     steps: int,
     *,
     merged: bool = False,
-    on_step: Callable[[], None] = _nothing,
-) -> float:
-    """Train by a plain PennyLane loop; arguments and result as of :func:`train_run`.
+) -> list[Any]:
+    """Train by a plain PennyLane loop.
 
     Args:
         device: to train on.
         model: to train.
-        data: to train and test on.
+        data: to train on.
+        optimizer: PennyLane's own, new.
         seed: of weights, mini-batches and perturbations.
-        planned: steps that the step sizes follow from.
         steps: to make.
         merged: make each step in a ``deferred()`` scope.
-        on_step: called before the first step and after each.
+
+    Returns:
+        Weights, scale and shift after the last step.
     """
-    circuit = model.make_circuit(device)
-
-    def found(x: Any, weights: Any, scale: Any, shift: Any) -> Any:
-        rows = [np.stack(circuit(row, weights)) for row in x]
-        return logits({"scale": scale, "shift": shift}, np.stack(rows))
-
+    circuit = model.make_circuit(device, _SHOTS)
     start = model.initial_params(seed)
     params = [qml.numpy.array(value, requires_grad=True) for value in start.values()]
-    batches = MiniBatches(len(data.train_y), 20, seed, drop_last=True)
-    a = _calibrated(model, data, seed, planned)
-    optimizer = qml.SPSAOptimizer(maxiter=planned, c=PERTURBATION, a=a)
+    batches = MiniBatches(len(data.train_y), _ROWS, seed, drop_last=True)
     np.random.seed(seed)  # noqa: NPY002 - what the stock optimizer draws from
-    on_step()
     for step in range(1, steps + 1):
         rows = batches(step)
         x, y = data.train_x[rows], data.train_y[rows]
         with deferred() if merged else nullcontext():
             params, _ = optimizer.step_and_cost(
-                lambda *args, x=x, y=y: cross_entropy(found(x, *args), y), *params
+                lambda *args, x=x, y=y: cross_entropy(_outputs(circuit, x, *args), y), *params
             )
             params = real(params)
-        on_step()
-    if steps < planned:
-        return float("nan")
+    return params
+
+
+def plain_accuracy(device: Any, model: Classifier, data: Split, params: Sequence[Any]) -> float:
+    """Return the test accuracy of a plain loop's parameters; one batch.
+
+    Args:
+        device: to measure on.
+        model: that was trained.
+        data: to test on.
+        params: weights, scale and shift.
+
+    Returns:
+        A number from 0 to 1.
+    """
     with deferred():
-        tested = np.asarray(real(found(data.test_x, *params)))
-    return accuracy(tested, data.test_y)
+        outputs = _outputs(model.make_circuit(device, _SHOTS), data.test_x, *params)
+        return accuracy(np.asarray(real(outputs)), data.test_y)
 
 
-class _Marks(Callback):
-    """Calls a function when the first step begins, and after every step."""
-
-    def __init__(self, mark: Callable[[], None]) -> None:
-        self._mark = mark
-
-    def on_begin(self, run: Run) -> None:
-        self._mark()
-
-    def on_step(self, run: Run, record: StepRecord) -> None:
-        self._mark()
+def _outputs(circuit: Any, x: Any, weights: Any, scale: Any, shift: Any) -> Any:
+    """Return the logits of rows, a QNode call for each."""
+    rows = [np.stack(circuit(row, weights)) for row in x]
+    return logits({"scale": scale, "shift": shift}, np.stack(rows))
 
 
-def _calibrated(model: Classifier, data: Split, seed: int, planned: int) -> float:
-    """The step size that the run calibrates, found on an exact simulator."""
-    device = qml.device("default.qubit", wires=WIRES)
-    run = model.make_run(device, data, seed=seed, steps=planned, shots=None, progress=False)
-    run.train(1)
-    return float(run.optimizer.a)
+def _compare(
+    task: str, steps: int, seed: int, scale: float, report: Callable[[str], None]
+) -> Iterator[Row]:
+    """Train a table both ways, each on a device of its own, then time steps of either."""
+    model, data = CLASSIFIERS[task], load_table(task)
+    make_run = partial(model.make_run, data=data, seed=seed, steps=steps, progress=False)
+    exact = make_run(qml.device("default.qubit", wires=WIRES), shots=None).train(1)
+
+    def plain(device: IonQDevice, count: int, **options: Any) -> list[Any]:
+        """Train with the step size that the run calibrates."""
+        optimizer = qml.SPSAOptimizer(maxiter=steps, c=PERTURBATION, a=float(exact.optimizer.a))
+        return train_plain(device, model, data, optimizer, seed, count, **options)
+
+    report(f"{task}, qstore: {steps} steps")
+    with _device(seed) as device:
+        figures = TASKS[task].figures(make_run(device).train(steps), seed, _SHOTS)
+    baseline, constant = figures["baseline_accuracy"], figures["constant_accuracy"]
+    classical = baseline, figures["all_features_accuracy"], constant
+    with _device(seed, scale) as device:
+        run = make_run(device, calibrated=False)
+        per_step = _timed(run.train, device, min(_TIMED_STEPS, steps), scale)
+    test = figures["test_accuracy"]
+    yield Row(task, "qstore", *per_step, test, *classical, len(data.test_y), scale)
+
+    report(f"{task}, plain: {steps} steps")
+    with _device(seed) as device:
+        test = plain_accuracy(device, model, data, plain(device, steps, merged=True))
+    with _device(seed, scale) as device:
+        per_step = _timed(partial(plain, device), device, 1, scale)
+    yield Row(task, "plain", *per_step, test, *classical, len(data.test_y), scale)
+
+
+@contextmanager
+def _device(seed: int, scale: float | None = None) -> Iterator[IonQDevice]:
+    """Give a device on an emulator of its own, without latency or with the scaled profile."""
+    profile = "none" if scale is None else PROFILES[PROFILE].scaled(scale)
+    with Emulator(profile=profile, processes=0) as emulator:
+        yield qml.device("qstore.ionq", wires=WIRES, seed=seed, emulator=emulator)
 
 
 def _timed(
-    train: Callable[..., float],
-    way: str,
-    model: Classifier,
-    data: Split,
-    seed: int,
-    planned: int,
-    scale: float,
+    train: Callable[[int], Any], device: IonQDevice, steps: int, scale: float
 ) -> tuple[float, float, float]:
-    """POSTs, circuits and seconds of a step on the profile."""
-    steps = min(_TIMED_STEPS[way], planned)
-    with Emulator(profile=PROFILES[PROFILE].scaled(scale), processes=0) as emulator:
-        device = qml.device("qstore.ionq", wires=WIRES, seed=seed, emulator=emulator)
-        marks = []
-
-        def mark() -> None:
-            served = emulator.stats()
-            marks.append((served["posts"], served["circuits"], time.perf_counter() / scale))
-
-        train(device, model, data, seed, planned + 1, steps, on_step=mark)
-    posts, circuits, seconds = (
-        (after - before) / steps for before, after in zip(marks[0], marks[-1], strict=True)
-    )
-    return posts, circuits, seconds
+    """Return POSTs, circuits and seconds of a step."""
+    start = time.perf_counter()
+    train(steps)
+    seconds = (time.perf_counter() - start) / scale
+    served = device.emulator.stats()
+    return served["posts"] / steps, served["circuits"] / steps, seconds / steps
