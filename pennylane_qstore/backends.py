@@ -2,8 +2,8 @@
 
 Figures are IonQ's published ones: the guide "Simulation with noise models" for the
 depolarizing rates, the backend and characterization pages for qubits, gate times and
-fidelities. They are used to validate before anything is sent, to estimate durations, and
-by the emulator; the service's own figures always win.
+fidelities. They serve to check jobs before anything is sent, to estimate durations, and to
+emulate; where the service gives figures of its own, those are used instead.
 """
 
 from __future__ import annotations
@@ -94,10 +94,11 @@ class Backend:
         name: IonQ's id, as sent in ``backend``.
         qubits: number of qubits.
         native_gates: names accepted with ``gateset: native``.
-        noise: noise model that stands for the machine (the emulator's physics).
-        timing, fidelity: published figures, ``None`` for the simulator.
+        noise: noise model by which the emulator simulates the machine.
+        timing: published durations, ``None`` for the simulator.
+        fidelity: published fidelities, ``None`` for the simulator.
         error_mitigations: names accepted in ``settings.error_mitigation``.
-        retired: whether IonQ still takes jobs for it.
+        retired: True where IonQ takes no jobs for it any more.
     """
 
     name: str

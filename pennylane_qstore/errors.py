@@ -1,4 +1,4 @@
-"""One family of errors. Whatever goes wrong in this package is a :class:`QStoreError`.
+"""Errors of this package: one family, all derived from :class:`QStoreError`.
 
 Every error carries the ids of the jobs it concerns, so that nothing already paid for is
 lost because something failed later: fetch them with ``qstore jobs results ID``.
@@ -59,7 +59,7 @@ class AuthenticationError(ServiceError):
 
 
 class InvalidResponse(QStoreError):  # noqa: N818
-    """The service answered with something that is not a valid answer."""
+    """The service answered with a body that is malformed or contradicts itself."""
 
 
 class JobFailed(QStoreError):  # noqa: N818

@@ -1,7 +1,7 @@
 """IonQ's gates: names, targets and parameters, once for compiler, client, server and emulator.
 
-This file stands on the ground, below all rooms, because ``native`` and ``ionq`` must not know
-each other and still have to agree on every gate. It is plain data: matrices and PennyLane's
+It is a module of the package's root, because ``native`` and ``ionq`` must not import each other
+and still have to agree on every gate. It is plain data: matrices and PennyLane's
 operations are in :mod:`pennylane_qstore.native.gates`.
 
 Phases and angles of native gates are in turns, rotations of QIS gates in radians.

@@ -36,13 +36,15 @@ def bench(
         options = {name: value for name, value in options.items() if value is not None}
         if only == "requests":
             if options:
-                raise ConfigurationError(f"--{next(iter(options))} is for --only v34.")
+                raise ConfigurationError(
+                    f"--{next(iter(options))} has no effect on --only requests. Leave it out."
+                )
             _bench_requests(as_json)
         elif only == "v34":
             _bench_v34(as_json, **options)
         elif only == "tasks":
             if "epochs" in options:
-                raise ConfigurationError("--epochs is for --only v34.")
+                raise ConfigurationError("--epochs has no effect on --only tasks. Leave it out.")
             _bench_tasks(as_json, **options)
         else:
             raise ConfigurationError(

@@ -118,6 +118,6 @@ def _profile(text: str) -> str | float | dict[str, Any]:
             fields[name] = int(value) if name == "concurrency" else float(value)
         except ValueError:
             raise ConfigurationError(
-                f"--profile {text!r}: {name}={value!r} is no number."
+                f"--profile {text!r}: {name}={value!r} is not allowed. Allowed: a number."
             ) from None
     return fields

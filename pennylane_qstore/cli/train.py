@@ -95,7 +95,7 @@ def train(
 
 
 def _check(task: str, steps: int | None, batch_size: int | None, resume: bool) -> None:
-    """Refuse unknown tasks, and options that mean nothing for a task."""
+    """Refuse unknown tasks, and options that have no effect on a task."""
     if task not in _TASKS:
         raise ConfigurationError(f"Unknown task {task!r}. Allowed: {', '.join(map(repr, _TASKS))}.")
     for option, given, needless in (
@@ -104,7 +104,7 @@ def _check(task: str, steps: int | None, batch_size: int | None, resume: bool) -
         ("--resume", resume, ("centroid",)),
     ):
         if given and task in needless:
-            raise ConfigurationError(f"{option} means nothing for the task {task!r}.")
+            raise ConfigurationError(f"{option} has no effect on the task {task!r}. Leave it out.")
 
 
 def _device(
@@ -141,7 +141,7 @@ def _train(
         batch_size=size,
         shots=shots,
         checkpoint=out / "checkpoint.json",
-        # On a QPU resume by default, so that a repeated command never starts a second paid run.
+        # None on a QPU: a repeated command is refused, and never starts a second paid run.
         resume=True if resume else (None if device.target.backend.is_qpu else False),
         name=settings["task"],
         callbacks=[own_steps.append],

@@ -239,7 +239,7 @@ class DeferredArray(Fetching):
     def __len__(self) -> int:
         if not self.shape:  # torch.tensor, for one, asks for it
             raise TypeError(
-                "A deferred number has no len(). What takes real numbers only is given "
+                "A deferred number has no len(). Give a function that takes real numbers only "
                 "float(value), or numpy.asarray(value) for an array."
             )
         return len(self.standin)

@@ -142,7 +142,11 @@ def send_all(requests: Sequence[Request]) -> None:
     except BaseException as error:  # Ctrl-C: nobody shall wait for what was not sent
         for request in requests:
             if not request.finished:
-                request.fail(QStoreError(f"{type(error).__name__} came before this was fetched."))
+                request.fail(
+                    QStoreError(
+                        f"{type(error).__name__} was raised before this result was fetched."
+                    )
+                )
         raise
 
 

@@ -291,7 +291,10 @@ class _Scope:
 
     def abandon(self) -> None:
         """Drop what is pending: the scope was left by an error and nothing more is to be paid."""
-        error = QStoreError("The deferred() scope was left by an error before this was fetched.")
+        error = QStoreError(
+            "This result was not fetched: an error ended its deferred() scope first. Call the "
+            "QNode again."
+        )
         mine = [request for request in self.pending if request.scope is self]
         self.pending[:] = [request for request in self.pending if request.scope is not self]
         for request in mine:

@@ -1,4 +1,4 @@
-"""Routes that do from outside what the emulator's object does from inside."""
+"""Routes that control a running emulator over HTTP: its faults and its virtual clock."""
 
 from __future__ import annotations
 

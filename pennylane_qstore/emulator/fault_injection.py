@@ -1,4 +1,4 @@
-"""Faults at work: a middleware that spoils requests and answers as the plan says.
+"""Fault injection: a middleware that fails requests and spoils answers by the plan.
 
 Kept apart from the plan because it needs aiohttp, which is imported when a server starts.
 """

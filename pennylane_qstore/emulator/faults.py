@@ -101,7 +101,7 @@ _KINDS_OF: Mapping[str, Any] = MappingProxyType(
         "str | float | None": (str, int, float, type(None)),
     }
 )
-"""What the annotations of a :class:`Fault` allow: plans come from files and requests."""
+"""Types by the annotation of a :class:`Fault`: plans come unchecked from files and requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,17 +160,22 @@ class Fault:
         check_number("delay_s", self.delay_s, least=-_LONGEST_S, most=_LONGEST_S, unit="seconds")
         for name in ("retry_after", "location"):
             if set("\r\n\0") & set(str(getattr(self, name))):
-                raise ConfigurationError(f"{name} is sent in a header: one line, please.")
+                raise ConfigurationError(
+                    f"{name}={getattr(self, name)!r} is not allowed. Allowed: text on one line, "
+                    "since it is sent in a header."
+                )
 
     def _check_types(self) -> None:
         for f in fields(self):
             value, kinds = getattr(self, f.name), _KINDS_OF[str(f.type)]
             if not isinstance(value, kinds) or isinstance(value, bool):
-                raise ConfigurationError(f"{f.name}={value!r} of a fault must be {f.type}.")
+                raise ConfigurationError(
+                    f"{f.name}={value!r} is not allowed in a fault. Allowed: {f.type}."
+                )
 
     @property
     def transport(self) -> bool:
-        """Whether the fault befalls the request rather than the content of the answer."""
+        """True for a fault of the request, False for one of the content of the answer."""
         return self.kind in TRANSPORT
 
     def payload(self) -> bytes:

@@ -1,4 +1,4 @@
-"""Bodies that no client should swallow."""
+"""Malformed and hostile response bodies, which a client has to refuse."""
 
 from __future__ import annotations
 

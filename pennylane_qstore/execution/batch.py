@@ -199,8 +199,8 @@ def _check_supported(plan: TapePlan, tape: QuantumScript, target: Target) -> Non
     if plan.measurement.fill and tape.shots and not target.exact:
         raise NotSupported(
             "postselect_mode='fill-shots' is not supported on qstore.ionq with a backend that "
-            "samples: what is not selected has been measured already. Use 'hw-like', which keeps "
-            "the shots that were selected."
+            "samples: shots that are not selected have been taken already. Use 'hw-like', which "
+            "keeps the shots that were selected."
         )
 
 

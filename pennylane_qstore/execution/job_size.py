@@ -158,7 +158,10 @@ class AdaptiveQueueManager:
         ]
         numbers = [seconds, *itertools.chain.from_iterable(job[:3] for job in jobs)]
         if not jobs or not all(math.isfinite(x) and x >= 0 for x in numbers):
-            raise ConfigurationError(f"Not a job's size and times: {jobs}, {seconds!r} s in all.")
+            raise ConfigurationError(
+                f"Jobs {jobs} in {seconds!r} s cannot be recorded. Allowed: one job or more, all "
+                "numbers finite, 0 or more."
+            )
         with self._lock:
             self._jobs.extend(jobs)
             self._batches.append(BatchTime(sum(sizes), len(jobs), float(seconds)))

@@ -236,9 +236,9 @@ class Options:
             return None
         if self.run is not None:
             raise ConfigurationError(
-                f"run={self.run!r} with {name}={size!r}: a batch that is repeated after a crash "
-                f"would be other jobs than those that were paid for. Give a fixed {name}, or no "
-                "run."
+                f"run={self.run!r} is not allowed with {name}={size!r}: a batch repeated after a "
+                f"crash could be divided into other jobs than those already paid for. Give a "
+                f"fixed {name}, or no run."
             )
         return queue
 

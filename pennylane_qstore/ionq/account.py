@@ -104,7 +104,7 @@ class AccountCalls(BaseClient):
         # Until the middle of 2026 the service used the second name of each pair.
         cost = _number(estimate, "estimated_total_cost", "estimated_cost")
         if cost is None:
-            raise InvalidResponse("The estimate names no cost.")
+            raise InvalidResponse("The service's estimate has no cost.")
         unit = estimate.get("estimated_unit", estimate.get("cost_unit"))
         execution_ms = _number(estimate, "estimated_execution_time")
         queue_ms = _number(estimate, "current_predicted_queue_time")
@@ -166,7 +166,8 @@ class AccountCalls(BaseClient):
             response = await api.transport.request("POST", "/sessions", self._traffic, body=body)
         except (NotSent, ResponseLost) as reason:
             raise ConnectionFailed(
-                f"The session could not be opened: {reason}. Sessions may be listed at the service."
+                f"The session could not be opened: {reason}. It may exist all the same: "
+                "look at the service's list of sessions before opening another."
             ) from None
         if not 200 <= response.status < 300:
             raise api.error(response, "POST /sessions")

@@ -171,9 +171,9 @@ class IonQNativeGateCompiler:
     def __post_init__(self) -> None:
         for name in ("absorb", "optimize_depth", "optimize_fidelity"):
             if not isinstance(flag := getattr(self, name), bool):
-                raise CompileError(f"{name}={flag!r} is neither True nor False.")
+                raise CompileError(f"{name}={flag!r} is not allowed. Allowed: True or False.")
         if self.two_qubit not in ("ms", "zz"):
-            raise CompileError(f"Unknown two_qubit gate {self.two_qubit!r}. Allowed: 'ms', 'zz'.")
+            raise CompileError(f"two_qubit={self.two_qubit!r} is not allowed. Allowed: 'ms', 'zz'.")
         self._lock = threading.Lock()  # of the counts below: one compiler may serve many threads
         self._circuits = self._gates_before = self._gates_after = 0
         self._took_s = 0.0

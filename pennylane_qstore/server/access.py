@@ -38,7 +38,7 @@ class Access:
         self._hosts: frozenset[str] = frozenset()  # empty: any (the token protects)
 
     def listen_on(self, host: str, port: int) -> None:
-        """Answer under the names of a loopback address only; under any name elsewhere.
+        """Set the ``Host`` names to accept: on loopback its own, elsewhere any.
 
         Args:
             host: address listened on.
@@ -68,7 +68,7 @@ class Access:
         return bool(key) and self.admits(key)
 
     def check_origin(self, request: web.Request) -> bool:
-        """Return whether Host and Origin are this server.
+        """Return whether ``Host`` and ``Origin`` name this server.
 
         Protects against DNS rebinding and cross-site requests.
         """

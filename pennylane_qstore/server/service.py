@@ -114,11 +114,11 @@ class JobView(Protocol):
 
     @property
     def multi(self) -> bool:
-        """Whether the job has children."""
+        """True for a job with children: one of many circuits."""
 
     @property
     def sampled(self) -> bool | None:
-        """Whether results are counts rather than exact probabilities; None without results."""
+        """True where results are counts, False where they are exact; None without results."""
 
     @property
     def duration_s(self) -> float:
@@ -138,7 +138,7 @@ class JobView(Protocol):
 
 
 class Service(Protocol):
-    """What the routes ask of a service. Called on the event loop.
+    """A service as the routes use it. Called on the event loop.
 
     Methods that take the id of a job raise :class:`~pennylane_qstore.server.errors.BadRequest`
     with status 404 where there is none, and take a child's id as well.
@@ -152,7 +152,7 @@ class Service(Protocol):
 
     @property
     def label(self) -> str:
-        """A word about the service for the page."""
+        """Short description of the service, shown on the page."""
 
     def now(self) -> float:
         """Return the time, in seconds since the epoch."""
@@ -178,7 +178,7 @@ class Service(Protocol):
         """
 
     async def refresh(self, job_id: str) -> None:
-        """Bring what is known of a job up to date."""
+        """Update the state of a job."""
 
     def find(self, job_id: str) -> tuple[JobView, int | None]:
         """Return the job, and the position of the circuit where the id is a child's."""

@@ -59,7 +59,8 @@ def encode(value: Any) -> Any:
     encoded = _encode_array(value)
     if encoded is None:
         raise ConfigurationError(
-            f"A {type(value).__module__}.{type(value).__qualname__} cannot be kept in a checkpoint."
+            f"A {type(value).__module__}.{type(value).__qualname__} cannot be kept in a "
+            "checkpoint. Allowed: numbers, text, arrays, random generators, collections of these."
         )
     return encoded
 

@@ -129,7 +129,8 @@ class Devices:
         for device in self._ours:
             if device.adaptive_job_size and device.client.ledger.path is not None:
                 raise ConfigurationError(
-                    "The device's max_circuits_per_job follows the queue, so that a step repeated "
-                    "after a crash would be other jobs than those that were paid for. Give the "
-                    "device a fixed max_circuits_per_job, or the run no checkpoint."
+                    "A device whose max_circuits_per_job is 'adaptive' is not allowed with a "
+                    "checkpoint: a step repeated after a crash could be divided into other jobs "
+                    "than those already paid for. Give the device a fixed max_circuits_per_job, "
+                    "or the run no checkpoint."
                 )

@@ -71,7 +71,7 @@ class RunData:
         self.train = None if data is None else checked(data, "data")
         self.validation = None if validation is None else checked(validation, "validation")
         if self.train is None and size is not None:
-            raise ConfigurationError("batch_size= needs data=.")
+            raise ConfigurationError("batch_size= needs data=: give data=(x, y), or no batch_size.")
         self._size, self._drop_last, self._seed_given = size, drop_last, seed is not None
         self._shuffle(secrets.randbits(32) if seed is None else seed)
 

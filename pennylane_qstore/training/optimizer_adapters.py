@@ -158,7 +158,9 @@ def adapt(objective: Objective, params: Any, optimizer: Any) -> OptimizerAdapter
     """
     if params is None and hasattr(objective.model, "parameters"):
         if objective.loss is None:
-            raise ConfigurationError("A torch module needs a loss= of its outputs.")
+            raise ConfigurationError(
+                "A torch module needs loss=: give a function of its outputs and the labels."
+            )
         params, loss, metrics = objective.model, objective.loss, objective.metrics
         objective = Objective(lambda module, *inputs: module(*inputs), loss, metrics)
     torch = sys.modules.get("torch")
@@ -166,8 +168,8 @@ def adapt(objective: Objective, params: Any, optimizer: Any) -> OptimizerAdapter
         return TorchAdapter(objective, params, optimizer)
     if not hasattr(optimizer, "step_and_cost"):
         raise ConfigurationError(
-            f"A {type(optimizer).__name__} makes no steps here: give an optimizer of PennyLane or "
-            "qstore (with step_and_cost), or a torch.optim one."
+            f"A {type(optimizer).__name__} is not allowed as optimizer. Allowed: an optimizer of "
+            "PennyLane or qstore, with step_and_cost, or one of torch.optim."
         )
     return PennyLaneAdapter(objective, params, optimizer)
 

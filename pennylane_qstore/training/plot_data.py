@@ -175,7 +175,10 @@ def comparison(
     """
     p, q = np.asarray(measured, dtype=float), np.asarray(ideal, dtype=float)
     if p.shape != q.shape or p.ndim != 1:
-        raise ConfigurationError(f"Distributions of shapes {p.shape} and {q.shape} do not compare.")
+        raise ConfigurationError(
+            f"Distributions of shapes {p.shape} and {q.shape} cannot be compared. "
+            "Allowed: two of the same shape [outcomes]."
+        )
     error = np.zeros_like(p) if shots is None else np.sqrt(p * (1 - p) / shots)
     bits = max(1, int(len(p) - 1).bit_length())
     names = tuple(labels or (format(state, f"0{bits}b") for state in range(len(p))))

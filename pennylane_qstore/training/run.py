@@ -310,8 +310,8 @@ class TrainingRun:
         try:
             self._state.restore(saved, history)
         except ConfigurationError as error:
-            shown = f"{str(checkpoint.path)!r} is the checkpoint of another run, or one planned for"
-            raise ConfigurationError(f"{shown} other steps. {error}") from error
+            shown = f"{str(checkpoint.path)!r} is the checkpoint of another run"
+            raise ConfigurationError(f"{shown}, or of other planned steps. {error}") from error
         logger.info("Run %s goes on after step %d.", self.run_id, self.step)
 
     def _save(self) -> None:

@@ -109,8 +109,8 @@ def read_checkpoint(
     shown = repr(str(checkpoint.path))
     if resume is None:
         raise ConfigurationError(
-            f"{shown} is the checkpoint of a run. resume=True goes on with it, resume=False starts "
-            "anew and replaces it."
+            f"{shown} is the checkpoint of an earlier run. Give resume=True (--resume) to go on "
+            "with it, or resume=False to replace it by a new run."
         )
     state, history = checkpoint.load()
     missing = [name for name in _PARTS if name not in state]

@@ -251,7 +251,9 @@ class Settings:
             ConfigurationError: it is no mapping, or a field is not allowed.
         """
         if not isinstance(settings, Mapping):
-            raise ConfigurationError(f"{settings!r} is no table of fields.")
+            raise ConfigurationError(
+                f"{settings!r} is not allowed. Allowed: a dictionary of fields and values."
+            )
         return cls(**{str(name): value for name, value in settings.items()})
 
     @classmethod
@@ -268,7 +270,7 @@ class Settings:
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"Cannot read {str(path)!r}: {error}") from error
         if not isinstance(table, dict):
-            raise ConfigurationError(f"{str(path)!r} is no table of fields.")
+            raise ConfigurationError(f"{str(path)!r} holds no table of fields and values.")
         return cls.from_dict(table.get("training", table))
 
 

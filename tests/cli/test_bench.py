@@ -23,7 +23,7 @@ def test_an_unknown_measurement_is_named():
 def test_options_of_another_table_are_refused(arguments):
     result = run(app, ["bench", *arguments])
     assert result.exit_code == 1
-    assert "is for --only" in result.stderr
+    assert "has no effect on --only" in result.stderr
 
 
 def test_the_table_of_requests(monkeypatch):

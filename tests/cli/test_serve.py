@@ -121,7 +121,7 @@ def test_profiles_are_names_numbers_or_fields(text: str, found: Any) -> None:
         (["--profile", "fast"], "Unknown latency profile 'fast'"),
         (["--profile", "-1"], "0 or more"),
         (["--profile", "nan"], "finite"),
-        (["--profile", "queue_s=long"], "'long' is no number"),
+        (["--profile", "queue_s=long"], "'long' is not allowed"),
         (["--profile", "queue=1"], "Unknown latency field 'queue'"),
         (["--noise-model", "aria-7"], "Did you mean 'aria-"),
         (["--simulator", "lightning.abacus"], "'lightning.abacus' is not a PennyLane device"),

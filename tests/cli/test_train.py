@@ -45,7 +45,7 @@ def test_a_training_that_is_done_and_resumed_is_told_again(tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [(["--task", "bas", "--steps", "40"], "planned for other steps"), (["--task", "wine"], "name")],
+    [(["--task", "bas", "--steps", "40"], "of other planned steps"), (["--task", "wine"], "name")],
 )
 def test_another_training_does_not_go_on_in_the_folder(change, said, tmp_path):
     first = run(app, ["train", "--task", "bas", "--steps", "2", "--out", str(tmp_path)])
@@ -62,7 +62,7 @@ def test_another_training_does_not_go_on_in_the_folder(change, said, tmp_path):
 def test_options_that_would_have_no_effect_are_refused(task, option, tmp_path):
     result = run(app, ["train", "--task", task, *option, "--out", str(tmp_path / "new")])
     assert result.exit_code == 1
-    assert f"{option[0]} means nothing" in result.stderr
+    assert f"{option[0]} has no effect" in result.stderr
     assert not (tmp_path / "new").exists()
 
 
@@ -110,7 +110,7 @@ def test_a_run_on_a_machine_is_not_replaced_by_accident(tmp_path, monkeypatch):
         assert "Billed" in first.stdout
         second = run(app, [*options, *paths])
         assert second.exit_code == 1
-        assert "resume=True goes on" in second.stderr
+        assert "Give resume=True (--resume)" in second.stderr
         paid = emulator.billed_jobs
         assert run(app, [*options, *paths, "--resume"]).exit_code == 0
         assert emulator.billed_jobs == paid
@@ -202,7 +202,7 @@ def test_several_seeds_for_people(tmp_path):
         (["--seed", "1", "--seeds", "2"], "exclude each other"),
         (["--seeds", "5-1"], "names no seeds"),
         (["--task", "tulips"], "Unknown task 'tulips'"),
-        (["--task", "centroid", "--steps", "2"], "--steps means nothing"),
+        (["--task", "centroid", "--steps", "2"], "--steps has no effect"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused_before_anything_runs(

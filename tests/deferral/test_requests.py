@@ -115,6 +115,6 @@ def test_ctrl_c_leaves_nobody_waiting():
     first, second = request(device, 0.1), request(Device(), 0.2)
     with pytest.raises(KeyboardInterrupt):
         send_all([first, second])
-    with pytest.raises(QStoreError, match="KeyboardInterrupt came before"):
+    with pytest.raises(QStoreError, match="KeyboardInterrupt was raised before"):
         first.result()
     assert second.finished

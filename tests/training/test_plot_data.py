@@ -68,7 +68,7 @@ def test_a_comparison_has_bits_for_labels_and_errors_of_its_shots():
     found = plot_data.comparison([0.5, 0.5, 0, 0], [1, 0, 0, 0], shots=100)
     assert found.labels == ("00", "01", "10", "11")
     np.testing.assert_allclose(found.error, [0.05, 0.05, 0, 0])
-    with pytest.raises(ConfigurationError, match="do not compare"):
+    with pytest.raises(ConfigurationError, match="cannot be compared"):
         plot_data.comparison([1.0], [0.5, 0.5])
 
 

@@ -83,7 +83,7 @@ def test_parameters_keep_their_form(tmp_path):
 
 def test_a_checkpoint_is_not_replaced_by_accident(tmp_path):
     make(checkpoint=tmp_path / "a").train(2)
-    with pytest.raises(ConfigurationError, match="resume=True goes on"):
+    with pytest.raises(ConfigurationError, match="Give resume=True"):
         make(checkpoint=tmp_path / "a").train(2)
     assert make(checkpoint=tmp_path / "a", resume=False).train(1).step == 1
 

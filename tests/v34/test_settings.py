@@ -96,9 +96,9 @@ NAMES = {"OptimizerName": str}
 
 @pytest.mark.parametrize("table", [None, 3, [1]])
 def test_what_is_no_table_is_no_configuration(table, tmp_path):
-    with pytest.raises(ConfigurationError, match="no table"):
+    with pytest.raises(ConfigurationError, match="Allowed: a dictionary"):
         TrainingConfig.from_dict(table)
     file = tmp_path / "config.JSON"
     file.write_text(json.dumps({"training": table}))
-    with pytest.raises(ConfigurationError, match="no table"):
+    with pytest.raises(ConfigurationError, match="Allowed: a dictionary"):
         TrainingConfig.from_file(file)

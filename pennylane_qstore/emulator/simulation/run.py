@@ -66,7 +66,7 @@ class Distribution(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SimulationOptions:
-    """How the circuits of a job are simulated.
+    """Options of the simulation of a job.
 
     Args:
         noise: ``None`` for exact probabilities.

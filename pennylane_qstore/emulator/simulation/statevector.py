@@ -98,7 +98,9 @@ def probabilities(program: Program, *, simulator: str | None = None) -> NDArray[
 
 
 def check_memory(n: int) -> None:
-    """Fail before the machine does: a state and its probabilities twice, 32 bytes each.
+    """Refuse a simulation that does not fit into memory: 32 bytes per amplitude.
+
+    They are 16 of the state, and 8 of each of two copies of its probabilities.
 
     Raises:
         MemoryError: a state of so many qubits does not fit.

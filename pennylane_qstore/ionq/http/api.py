@@ -179,7 +179,9 @@ class Api(Requester):
             if cursor is None:
                 return
             if cursor in seen:
-                raise InvalidResponse("The job list goes round in circles: a cursor came twice.")
+                raise InvalidResponse(
+                    "The job list does not end: it returned a cursor for the second time."
+                )
             seen.add(cursor)
         raise InvalidResponse(f"The job list has more than {MAX_PAGES} pages.")
 

@@ -31,13 +31,13 @@ class Endpoint:
         try:
             url = URL(self.base_url)
         except (ValueError, TypeError):
-            raise ConfigurationError(f"Not a URL: {str(self.base_url)[:200]!r}.") from None
+            raise ConfigurationError(_refusal(self.base_url)) from None
         if url.user is not None or url.password is not None or "@" in self.base_url:
             raise ConfigurationError("base_url must not carry a user or password.")
         if "?" in self.base_url or "#" in self.base_url:
             raise ConfigurationError("base_url must not have a query or fragment.")
         if ".." in url.raw_path or not url.raw_host:
-            raise ConfigurationError(f"Not a base URL: {self.base_url!r}.")
+            raise ConfigurationError(_refusal(self.base_url))
         if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.raw_host)):
             raise ConfigurationError(
                 f"base_url {self.base_url!r}: https is required, except for http to this "
@@ -66,7 +66,9 @@ class Endpoint:
         try:
             target = base.join(URL(url))
         except ValueError:
-            raise InvalidResponse(f"Not a URL: {url[:200]!r}, as the service named it.") from None
+            raise InvalidResponse(
+                f"The service named results at {url[:200]!r}, which is no URL."
+            ) from None
         inside = target.raw_path.startswith(f"{base.raw_path.rstrip('/')}/")
         own_origin = (base.scheme, None, base.raw_host, base.port)
         origin = (target.scheme, target.user, target.raw_host, target.port)
@@ -95,6 +97,13 @@ class Connection:
     timeout_s: float = READ_S
     ca_bundle: str | None = None
     proxy: str | None = None
+
+
+def _refusal(base_url: object) -> str:
+    return (
+        f"base_url={str(base_url)[:200]!r} is not allowed. Allowed: an https URL such as "
+        "'https://api.ionq.co/v0.4'."
+    )
 
 
 def _is_loopback(host: str) -> bool:

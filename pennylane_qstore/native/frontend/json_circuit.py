@@ -105,7 +105,9 @@ def _number(value: Any, where: str) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise CompileError(f"{where} is turned by {value!r}, which is no number.") from None
+        raise CompileError(
+            f"{where} has the angle or phase {value!r}. Allowed: a number."
+        ) from None
 
 
 def _wires(gate: Mapping[str, Any], one: str, many: str) -> list[Any]:

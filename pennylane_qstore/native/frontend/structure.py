@@ -157,7 +157,10 @@ def _decomposed(operations: Sequence[Operator], wires: Mapping[Any, int]) -> lis
     rows = ([_row(op, i) for op in operations] for i in range(batch or 0))
     parts = [_structured(tuple(elementary(row)), wires) for row in rows]
     if not parts or any(part is None for part in parts):
-        raise CompileError("An operation decomposes into gates that cannot be batched.")
+        raise CompileError(
+            "A broadcast operation decomposes into gates that cannot be batched. Give its "
+            "parameters one row at a time."
+        )
     return [part._replace(batched=True) for part in parts if part is not None]
 
 

@@ -34,7 +34,7 @@ Kind = Literal["const", "forward", "backward", "euler"]
 
 
 class PushRule(NamedTuple):
-    """How an angle c follows: its kind, and a constant (radians) that is added."""
+    """Rule for a pushed angle c: its kind, and a constant (radians) that is added."""
 
     kind: Kind
     offset: float

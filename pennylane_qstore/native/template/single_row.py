@@ -1,4 +1,4 @@
-"""One row of parameters in Python's numbers.
+"""Evaluation of a single row of parameters in Python's numbers.
 
 For few runs the calls of NumPy cost more than the arithmetic: a row bound alone takes a third
 of the time this way. Moved angles come from the same

@@ -64,7 +64,7 @@ class CircuitBuilder:
         return places
 
     def reset(self, qubits: Iterable[int]) -> None:
-        """Let qubits that are not fresh any more go on as fresh ones."""
+        """Replace qubits that have been used or measured by new ones in |0⟩."""
         for qubit in qubits:
             if self._places[qubit] in self._touched | self._measured:
                 self._places[qubit] = self._new()
@@ -157,7 +157,7 @@ class CircuitBuilder:
     def _unitary(
         self, name: str, numbers: Sequence[float], qubits: list[int], extra: int, *, inverse: bool
     ) -> None:
-        """Add a gate as rotations, and a phase that controls feel."""
+        """Add a gate as rotations, and the phase that controls turn into a relative one."""
         check_numbers(name, numbers, _UNITARY[name])
         sign = -1.0 if inverse else 1.0
         if name == "id":
@@ -178,12 +178,12 @@ class CircuitBuilder:
         self._phase(sign * phase, controls)
 
     def _phase(self, angle: float, controls: list[int]) -> None:
-        """Add a phase where all controls are 1; without controls nobody sees it."""
+        """Add a phase where all controls are 1; without controls it is global, and left out."""
         if controls and angle:
             self._add("z", controls[-1:], controls[:-1], rotation=angle)
 
     def _add(self, gate: str, targets: list[int], controls: list[int], **numbers: Any) -> None:
-        """Put a gate into the circuit; measured qubits go on as others."""
+        """Append a gate; a measured qubit is continued on a copy of it."""
         for qubit in (*targets, *controls):
             place = self._places[qubit]
             if place in self._measured:

@@ -65,7 +65,7 @@ class Submission:
 
     @property
     def mitigated(self) -> bool:
-        """Whether debiasing is on."""
+        """True where the job is debiased."""
         return debiased(self.settings)
 
     @property

@@ -20,7 +20,7 @@ from pennylane_qstore.errors import CompileError
         ({"gate": "ms", "targets": [0, 1], "phases": 0.1}, "lacks its phases"),
         ({"gate": "ms", "targets": [0, 1], "phases": [0.1, 0.2, 0.3]}, "needs 2 phases, not 3"),
         ({"gate": "gpi", "target": 0, "phase": None}, "lacks its phase"),
-        ({"gate": "gpi", "target": 0, "phase": "x"}, "'x', which is no number"),
+        ({"gate": "gpi", "target": 0, "phase": "x"}, "'x'. Allowed: a number"),
         ({"gate": "gpi", "target": 0, "phase": 0.1, "control": 1}, "takes no controls"),
         ({"gate": "zz", "targets": [0], "angle": 0.1}, "needs 2 targets, not 1"),
     ],
