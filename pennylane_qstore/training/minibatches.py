@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pennylane.numpy import tensor
 
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.validation import check_count
@@ -50,14 +52,15 @@ class RunData:
     """Data of a run: rows to train on, in mini-batches, and rows to validate on.
 
     Args:
-        data: arrays with one row per sample; None without data.
+        data: arrays, tables or lists with one row per sample; None without data.
         validation: like ``data``.
         size: rows of a step; None for all.
         drop_last: leave the short batch at an epoch's end out.
         seed: of the shuffles; drawn if not given.
 
     Raises:
-        ConfigurationError: arrays of several lengths, or a size that is not possible.
+        ConfigurationError: data that are no numbers or of several lengths, or a size that is not
+            possible.
     """
 
     def __init__(
@@ -110,37 +113,91 @@ class RunData:
             self._batches = MiniBatches(rows, self._size, seed, drop_last=self._drop_last)
 
 
-def checked(data: Sequence[Any], name: str) -> tuple[Any, ...]:
-    """Return arrays of one length, which is not 0.
+def checked(data: Any, name: str) -> tuple[Any, ...]:
+    """Return data as arrays of one length, which is not 0; rows count by position.
+
+    Arrays of NumPy, PennyLane, torch and JAX stay what they are. Tables, columns with an index,
+    lists, sparse matrices and arrays of Python objects become NumPy arrays.
 
     Args:
-        data: one array, or several with one row per sample.
+        data: one array or table, or several with one row per sample.
         name: of the option, for the message.
 
     Returns:
         The arrays.
 
     Raises:
-        ConfigurationError: their lengths differ, or are 0.
+        ConfigurationError: texts, gaps, or numbers that are not finite; no rows, or several
+            lengths.
     """
     parts = tuple(data) if isinstance(data, list | tuple) else (data,)
-    lengths = {len(part) for part in parts}
-    if len(lengths) != 1 or not parts:
+    arrays = tuple(_as_array(part, f"{name}[{i}]") for i, part in enumerate(parts))
+    lengths = {len(array) for array in arrays}
+    if len(lengths) != 1:
         raise ConfigurationError(
             f"{name} needs arrays of one length, as (x, y); these have {sorted(lengths)}."
         )
     if not lengths.pop():
         raise ConfigurationError(f"{name} has no rows.")
-    return parts
+    return arrays
+
+
+def _as_array(part: Any, name: str) -> Any:
+    """Return a part of the data as an array whose rows are taken by position."""
+    if hasattr(part, "detach"):  # torch
+        array = part if part.layout == sys.modules["torch"].strided else part.to_dense()
+        numbers = _numbers_of(array)
+    elif _is_jax(part):
+        array, numbers = part, np.asarray(part)
+    else:
+        if np.ma.is_masked(part):
+            raise ConfigurationError(f"{name} has masked values: give numbers for them.")
+        try:
+            array = _plain_array(part)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ConfigurationError(f"{name} is no array of numbers: {error}.") from error
+        numbers = array
+        if array.dtype.kind not in "biufc":
+            found = "texts" if array.dtype.kind in "USTO" else f"values of type {array.dtype}"
+            raise ConfigurationError(f"{name} has {found}: give numbers only.")
+    if not array.ndim:
+        raise ConfigurationError(f"{name} is no array with one row per sample.")
+    if not np.all(np.isfinite(numbers)):
+        raise ConfigurationError(f"{name} has values that are NaN or infinite.")
+    return array
+
+
+def _plain_array(part: Any) -> Any:
+    if isinstance(part, tensor):
+        return part
+    array = np.asarray(part.toarray() if hasattr(part, "toarray") else part)  # of SciPy's sparse
+    if array.dtype.hasobject and array.ndim:
+        array = np.array(array.tolist())  # numbers in columns of several types, or boxed ones
+    return array.astype(np.float64) if array.dtype.hasobject else array
+
+
+def _is_jax(part: Any) -> bool:
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(part, jax.Array)
+
+
+def _numbers_of(array: Any) -> NDArray[Any]:
+    """Return a torch tensor as NumPy has it; types that it has not, such as bfloat16, as float."""
+    array = array.detach().cpu().resolve_conj().resolve_neg()
+    return np.asarray(array.float() if "bfloat" in str(array.dtype) else array)
 
 
 def digest(data: tuple[Any, ...] | None) -> str | None:
-    """Return a short name of data; another process gives equal data the same one."""
+    """Return a short name of the values of data; another process gives equal data the same one.
+
+    Args:
+        data: as :func:`checked` returns it.
+    """
     if data is None:
         return None
     content = hashlib.sha256()
     for part in data:
-        array = np.ascontiguousarray(part.detach().cpu() if hasattr(part, "detach") else part)
+        array = np.ascontiguousarray(_numbers_of(part) if hasattr(part, "detach") else part)
         content.update(f"{array.dtype} {array.shape}".encode())
         content.update(array.tobytes())
     return content.hexdigest()[:16]

@@ -91,9 +91,8 @@ class Objective:
         """
         if not self.metrics:
             return {}
-        values = _as_numpy(outputs)
-        labels = tuple(_as_numpy(part) for part in batch[1:])
-        return {name: float(metric(values, *labels)) for name, metric in self.metrics.items()}
+        args = (outputs, *batch[1:])
+        return {name: float(_call_metric(metric, args)) for name, metric in self.metrics.items()}
 
 
 class OptimizerAdapter(ABC):
@@ -290,6 +289,25 @@ def _untraced(value: Any) -> Any:
     while hasattr(value, "_value") and hasattr(value, "_node"):  # an autograd box
         value = value._value
     return value
+
+
+def _call_metric(metric: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Call a metric with torch's tensors, as the loss has them; or all with NumPy arrays.
+
+    A metric may be written for either: NumPy's functions raise TypeError of tensors.
+    """
+    if any(hasattr(leaf, "detach") for leaf in leaves_of(args)):
+        try:
+            return metric(*_detached(args))
+        except TypeError:
+            return metric(*_as_numpy(args))
+    return metric(*_as_numpy(args))
+
+
+def _detached(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return type(value)(_detached(item) for item in value)
+    return value.detach() if hasattr(value, "detach") else value
 
 
 def _as_numpy(value: Any) -> Any:

@@ -144,3 +144,24 @@ def test_a_torch_module_is_trained_and_resumed_bit_for_bit(tmp_path):
     for one, other in zip(rest.params.parameters(), whole.params.parameters(), strict=True):
         assert one.equal(other)
     assert all(record.posts == 1 for record in whole.history)
+
+
+@pytest.mark.ml
+def test_a_metric_of_torch_s_functions_gets_tensors_and_one_of_numpy_s_gets_arrays():
+    torch = pytest.importorskip("torch")
+    module = torch.nn.Linear(2, 1)
+    seen = []
+
+    def of_torch(out, y):
+        seen.append((out.requires_grad, y.dtype))
+        return (torch.sign(out[:, 0]) == y).float().mean()
+
+    run = TrainingRun(
+        module, optimizer=torch.optim.SGD(module.parameters(), 0.1), device=(), progress=False,
+        data=(torch.tensor(X, dtype=torch.float32), torch.tensor(Y, dtype=torch.float32)), seed=1,
+        loss=lambda out, y: ((out[:, 0] - y) ** 2).mean(),
+        metrics={"torch": of_torch, "numpy": lambda out, y: np.mean(np.sign(out[:, 0]) == y)},
+    )  # fmt: skip
+    metrics = run.train(1).history[0].metrics
+    assert metrics["torch"] == pytest.approx(metrics["numpy"])
+    assert seen == [(False, torch.float32)]
