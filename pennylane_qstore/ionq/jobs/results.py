@@ -7,6 +7,7 @@ its name; the order of ids is believed only where three things agree (see :func:
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
@@ -14,7 +15,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import orjson
 
-from pennylane_qstore.errors import InvalidResponse, ServiceError
+from pennylane_qstore.errors import InvalidResponse, LedgerError, ServiceError
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.transport import Traffic
 from pennylane_qstore.ionq.messages.responses import (
@@ -22,13 +23,19 @@ from pennylane_qstore.ionq.messages.responses import (
     JobState,
     ascending_uuid7,
     parse_aggregate,
-    parse_histogram,
-    parse_object,
+    parse_results,
 )
 
 logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
+
+_CHECKED = b"Q1"
+"""Mark of packed results with a checksum."""
+_UNCHECKED = b"["
+"""Beginning of results that were packed before there was one."""
+_CHECKSUM_BYTES = 4
+_BODY_AT = len(_CHECKED) + _CHECKSUM_BYTES
 
 
 class CircuitFailure(NamedTuple):
@@ -122,19 +129,46 @@ def failure_of(state: JobState) -> CircuitFailure:
 
 
 def pack(histograms: Sequence[Histogram | None]) -> bytes:
-    """Return histograms as compact JSON, exact to the last bit (see :func:`unpack`)."""
+    """Return histograms as compact JSON behind its checksum, exact to the last bit."""
     value = [None if h is None else [h.states, h.probabilities] for h in histograms]
-    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    body = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    return b"".join((_CHECKED, _checksum(body), body))
 
 
 def unpack(data: bytes) -> list[Histogram | None]:
-    """Return the histograms that :func:`pack` packed."""
-    return [
-        None
-        if entry is None
-        else Histogram(np.array(entry[0], dtype=np.uint64), np.array(entry[1], dtype=np.float64))
-        for entry in orjson.loads(data)
-    ]
+    """Return the histograms that :func:`pack` packed; older ones, without a checksum, too.
+
+    Raises:
+        LedgerError: they were damaged since.
+    """
+    body = memoryview(data)
+    if not data.startswith(_UNCHECKED):
+        body = body[_BODY_AT:]
+        if data[:_BODY_AT] != _CHECKED + _checksum(body):
+            raise _damaged("the checksum does not fit")
+    try:
+        return [
+            None
+            if entry is None
+            else Histogram(
+                np.array(entry[0], dtype=np.uint64), np.array(entry[1], dtype=np.float64)
+            )
+            for entry in orjson.loads(body)
+        ]
+    except (ValueError, TypeError, LookupError, OverflowError) as error:
+        raise _damaged(str(error)) from None
+
+
+def _checksum(body: bytes | memoryview) -> bytes:
+    """Return a checksum that any change of up to 32 bits in a row alters."""
+    return zlib.crc32(body).to_bytes(_CHECKSUM_BYTES, "big")
+
+
+def _damaged(problem: str) -> LedgerError:
+    return LedgerError(
+        f"Results in the ledger are damaged ({problem}): fetch them from the service again, by "
+        "the job's id, or restore the file from a backup."
+    )
 
 
 async def circuit_order(
@@ -261,7 +295,7 @@ class _Fetcher:
     async def _histogram(self, state: JobState) -> Histogram:
         return await self._read(
             state, f"/jobs/{state.id}/results/probabilities",
-            lambda data: parse_histogram(parse_object(data, "The results"), self.qubits),
+            lambda data: parse_results(data, self.qubits),
         )  # fmt: skip
 
     async def _read(self, state: JobState, path: str, decode: Callable[[bytes], _T]) -> _T:

@@ -19,6 +19,14 @@ logger = logging.getLogger(__name__)
 BUSY_S = 30.0
 """How long a transaction waits for another process's, in seconds."""
 
+_APPLICATION_ID = 0x71535452
+"""Mark of a ledger in SQLite's header: "qSTR"."""
+_SQLITE_MAGIC = b"SQLite format 3\0"
+_HEADER_BYTES = 100
+_APPLICATION_ID_AT = slice(68, 72)
+
+_FOREIGN = "the file is another program's, and was left as it is"
+
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
 _OTHERS = 0o077
@@ -36,7 +44,7 @@ def prepare_file(path: Path) -> None:
     """Create file and folder for the user's eyes only; tighten a file that is wider.
 
     Raises:
-        LedgerError: they cannot be created.
+        LedgerError: they cannot be created, or the file is another program's.
     """
     try:
         if not path.parent.exists():
@@ -45,12 +53,25 @@ def prepare_file(path: Path) -> None:
             # SQLite would create it readable by all; -wal and -shm take the file's mode.
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _FILE_MODE))
         except FileExistsError:
+            _refuse_foreign(path)
             if path.stat().st_mode & _OTHERS:
                 path.chmod(_FILE_MODE)
     except OSError as error:
         raise LedgerError(
             f"The ledger {str(path)!r} cannot be created: {error.strerror}."
         ) from None
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Refuse another program's file, before its mode, its journal or its tables are changed."""
+    with path.open("rb") as file:
+        header = file.read(_HEADER_BYTES)
+    if not header:  # made by another process that has not written its tables yet
+        return
+    application = int.from_bytes(header[_APPLICATION_ID_AT], "big")
+    # Ledgers had no mark at first: whether an unmarked file is one is seen in its tables.
+    if not header.startswith(_SQLITE_MAGIC) or application not in (0, _APPLICATION_ID):
+        raise LedgerError(f"{str(path)!r} is not a ledger: {_FOREIGN}.")
 
 
 def journal_mode(path: Path, mounts: str | None = None) -> str:
@@ -94,6 +115,7 @@ def open_database(path: Path | None, mode: str) -> sqlite3.Connection:
         raise LedgerError(f"The ledger {name!r} cannot be opened: {error}.") from None
     try:
         if path is not None:
+            _check_tables(db, name)
             _set_journal(db, mode, name)
         db.execute("PRAGMA foreign_keys=OFF")
         _migrate(db, name)
@@ -118,6 +140,16 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
             with suppress(sqlite3.Error):  # the first error is the one to tell
                 db.execute("ROLLBACK")
         raise
+
+
+def _check_tables(db: sqlite3.Connection, name: str) -> None:
+    """Refuse a database with tables that are no ledger's."""
+    tables = {table for (table,) in db.execute("SELECT name FROM sqlite_master")}
+    if tables and not {"submissions", "events"} <= tables:
+        raise LedgerError(f"{name!r} is not a ledger: {_FOREIGN}.")
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if tables and version < 1:
+        raise LedgerError(f"{name!r} is not a ledger: it has tables, but no version.")
 
 
 def _set_journal(db: sqlite3.Connection, mode: str, name: str) -> None:
@@ -146,6 +178,7 @@ def _migrate(db: sqlite3.Connection, name: str) -> None:
             f"(schema {version}, this one knows {len(_MIGRATIONS)}): upgrade the package."
         )
     with transaction(db):
+        db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         # Another process may have migrated while this one waited for its turn.
         (version,) = db.execute("PRAGMA user_version").fetchone()
         for number in range(version, len(_MIGRATIONS)):

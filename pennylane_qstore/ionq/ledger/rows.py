@@ -121,15 +121,43 @@ COLUMNS = tuple(
 )
 """Columns of a row, in the order in which :func:`submission_of` expects them."""
 
+_NUMBER, _TEXT = (int, float), (str, type(None))
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("id", "shots", "circuits", "qubits", "attempt"), (int,)),
+    **dict.fromkeys(("state", "service", "backend", "payload_sha256"), (str,)),
+    **dict.fromkeys(("token", "run", "part", "aggregation", "job_id", "failure", "owner"), _TEXT),
+    **dict.fromkeys(("step", "chunk"), (int, type(None))),
+    **dict.fromkeys(("estimated_usd", "billed_usd"), (*_NUMBER, type(None))),
+    **dict.fromkeys(("lease_until", "created_at", "updated_at"), _NUMBER),
+    "results": (bytes, type(None)),
+}
+"""SQLite's columns take any type: what a row's values must be."""
+
 
 def submission_of(row: tuple[Any, ...]) -> Submission:
-    """Return the submission in a row of ``COLUMNS``."""
+    """Return the submission in a row of ``COLUMNS``.
+
+    Raises:
+        LedgerError: a value is none that this package writes: the file was damaged.
+    """
     values = dict(zip(COLUMNS, row, strict=True))
+    for name, kinds in _KINDS.items():
+        if not isinstance(values[name], kinds):
+            raise _damaged(values["id"], f"{name} is a {type(values[name]).__name__}")
     run, step, chunk = (values.pop(name) for name in _KEY)
     values["key"] = None if run is None else JobKey(run, step, chunk)
-    values["state"] = State(values["state"])
-    values["part"] = None if values["part"] is None else tuple(orjson.loads(values["part"]))
+    try:
+        values["state"] = State(values["state"])
+        values["part"] = None if values["part"] is None else tuple(orjson.loads(values["part"]))
+    except (ValueError, TypeError) as error:
+        raise _damaged(values["id"], str(error)) from None
     return Submission(**values)
+
+
+def _damaged(row: Any, problem: str) -> LedgerError:
+    return LedgerError(
+        f"Submission {row!r} in the ledger is damaged: {problem}. Restore the file from a backup."
+    )
 
 
 def part_of(run: str, part: str) -> str:

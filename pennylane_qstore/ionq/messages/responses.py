@@ -233,7 +233,9 @@ def parse_histogram(value: object, qubits: int) -> Histogram:
     """
     if not isinstance(value, dict) or not value:
         raise InvalidResponse(f"A histogram is missing or empty: {str(value)[:80]!r}.")
-    if not _OUTCOMES.fullmatch(",".join(value)):
+    names = ",".join(value)
+    # One match for all names; a name with a comma of its own would pass for two.
+    if not _OUTCOMES.fullmatch(names) or names.count(",") != len(value) - 1:
         raise InvalidResponse(f"A histogram has a key that is no outcome: {_some(value)}.")
     outcomes = [int(key) for key in value]
     if max(outcomes) >> min(qubits, MAX_QUBITS):
@@ -258,6 +260,25 @@ def parse_histogram(value: object, qubits: int) -> Histogram:
     return Histogram(states[order], probabilities[order] / total)
 
 
+def parse_results(data: bytes, qubits: int) -> Histogram:
+    """Return the histogram of a job of one circuit.
+
+    Args:
+        data: the body.
+        qubits: of the circuit.
+
+    Returns:
+        The validated histogram.
+
+    Raises:
+        InvalidResponse: as for :func:`parse_histogram`, or an outcome is there twice.
+    """
+    body = parse_object(data, "The results")
+    histogram = parse_histogram(body, qubits)
+    _check_unique(data, len(body), "The results")
+    return histogram
+
+
 def parse_aggregate(data: bytes, qubits: int) -> dict[str, Histogram]:
     """Return the histograms of a multi-circuit job by child id, in the order of the body.
 
@@ -269,10 +290,24 @@ def parse_aggregate(data: bytes, qubits: int) -> dict[str, Histogram]:
         Histograms by child id.
 
     Raises:
-        InvalidResponse: not an object, an unsafe child id, or an invalid histogram.
+        InvalidResponse: not an object, an unsafe child id, an invalid histogram, or a child or
+            an outcome that is there twice.
     """
     body = parse_object(data, "The aggregated results")
-    return {check_id(child): parse_histogram(value, qubits) for child, value in body.items()}
+    histograms = {check_id(child): parse_histogram(value, qubits) for child, value in body.items()}
+    members = len(body) + sum(len(histogram.states) for histogram in histograms.values())
+    _check_unique(data, members, "The aggregated results")
+    return histograms
+
+
+def _check_unique(data: bytes, members: int, what: str) -> None:
+    """Refuse a body in which a name is there twice; the decoder keeps the last one silently.
+
+    Every member of an object has one colon. Neither ids, nor outcomes, nor numbers hold one, so
+    that counting them is enough, and much quicker than decoding name by name.
+    """
+    if data.count(b":") != members:
+        raise InvalidResponse(f"{what} have a name twice in one object.")
 
 
 def _text(value: object) -> str | None:

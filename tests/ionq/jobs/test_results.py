@@ -11,9 +11,7 @@ from hypothesis import given
 from support.results import outcomes, states
 
 from pennylane_qstore.emulator import Emulator, Fault, ServiceBehaviour
-from pennylane_qstore.errors import (
-    InvalidResponse,
-)
+from pennylane_qstore.errors import InvalidResponse, LedgerError
 from pennylane_qstore.ionq.http.transport import Traffic
 from pennylane_qstore.ionq.jobs.results import fetch_results, in_order, pack, unpack
 from pennylane_qstore.ionq.ledger.ledger import State
@@ -157,3 +155,20 @@ def test_packed_histograms_are_the_same_to_the_last_bit(tables):
         if before is not None:
             assert np.array_equal(before.states, after.states)
             assert np.array_equal(before.probabilities, after.probabilities)
+
+
+def test_a_changed_byte_of_stored_results_is_noticed():
+    histogram = Histogram(np.array([0, 3], dtype=np.uint64), np.array([0.25, 0.75]))
+    packed = pack([histogram, None])
+    for position in range(len(packed)):
+        for bit in range(8):
+            damaged = bytearray(packed)
+            damaged[position] ^= 1 << bit
+            with pytest.raises(LedgerError, match="damaged"):
+                unpack(bytes(damaged))
+
+
+@pytest.mark.parametrize("data", [b"", b"Q1", b"[", b"[5]", b"[[[0],5,", b"[[[-1],[1]]]", b"[[1]]"])
+def test_stored_results_that_are_none_are_refused(data):
+    with pytest.raises(LedgerError, match="damaged"):
+        unpack(data)

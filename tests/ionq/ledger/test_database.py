@@ -8,14 +8,16 @@ import sqlite3
 import stat
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.ledgers import intent
 
 from pennylane_qstore.errors import LedgerError
-from pennylane_qstore.ionq.jobs.results import unpack
+from pennylane_qstore.ionq.jobs.results import pack, unpack
 from pennylane_qstore.ionq.ledger import database as ledger_file
 from pennylane_qstore.ionq.ledger.lease import new_owner
 from pennylane_qstore.ionq.ledger.ledger import JobKey, Ledger, State
+from pennylane_qstore.ionq.messages.responses import Histogram
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -163,3 +165,72 @@ def test_a_link_to_a_network_file_system_is_followed(tmp_path):
     (tmp_path / "home").symlink_to(tmp_path / "nfs")
     mounts = f"/dev/sda1 / ext4 rw 0 0\nserver:/x {tmp_path.resolve()}/nfs nfs4 rw 0 0"
     assert ledger_file.journal_mode(tmp_path / "home" / "ledger", mounts) == "DELETE"
+
+
+def test_another_programs_file_is_left_as_it_is(path):
+    """It gets no tables, no journal and no other mode."""
+    path.parent.mkdir()
+    for script in (
+        "CREATE TABLE notes (text)",
+        "CREATE TABLE notes (text); PRAGMA user_version = 1",
+        "PRAGMA application_id = 7; CREATE TABLE submissions (id); CREATE TABLE events (seq)",
+        "CREATE TABLE submissions (id); CREATE TABLE events (seq)",
+    ):
+        with sqlite3.connect(path) as db:
+            db.executescript(script)
+        db.close()
+        path.chmod(0o640)
+        before = path.read_bytes()
+        with pytest.raises(LedgerError, match="is not a ledger"):
+            Ledger(path)
+        assert path.read_bytes() == before
+        if "application_id" in script:  # seen before SQLite opens it
+            assert stat.S_IMODE(path.stat().st_mode) == 0o640
+        path.unlink()
+
+
+def test_a_text_file_is_left_as_it_is(path):
+    path.parent.mkdir()
+    path.write_text("notes\n" * 100)
+    path.chmod(0o644)
+    with pytest.raises(LedgerError, match="is not a ledger"):
+        Ledger(path)
+    assert path.read_text() == "notes\n" * 100
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_flipped_bits_give_a_typed_error_or_the_right_results(path):
+    """Of 250 damaged copies of a file, read from end to end."""
+    rng = np.random.default_rng(15)
+    histogram = Histogram(np.arange(40, dtype=np.uint64), np.full(40, 1 / 40))
+    ledger = Ledger(path)
+    for step in range(6):
+        ((row, _),) = ledger.begin([intent(key=JobKey("run", step, 0))])
+        ledger.submitted(row.id, f"job-{step}")
+        ledger.done(row.id, pack([histogram, None]))
+    ledger.close()
+    whole = path.read_bytes()
+    refused = 0
+    for _ in range(250):
+        damaged = bytearray(whole)
+        damaged[rng.integers(len(whole))] ^= 1 << int(rng.integers(8))
+        path.write_bytes(bytes(damaged))
+        for rest in path.parent.glob(f"{path.name}-*"):
+            rest.unlink()
+        try:
+            ledger = Ledger(path)
+            try:
+                rows = ledger.submissions()
+                ledger.events()
+                ledger.spent_usd("run")
+                results = [unpack(row.results) for row in rows if row.results is not None]
+            finally:
+                ledger.close()
+        except LedgerError:
+            refused += 1
+            continue
+        for first, second in results:
+            assert first.states.tolist() == histogram.states.tolist()
+            assert first.probabilities.tolist() == histogram.probabilities.tolist()
+            assert second is None
+    assert 20 < refused < 250

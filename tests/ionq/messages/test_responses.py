@@ -22,6 +22,7 @@ from pennylane_qstore.ionq.messages.responses import (
     parse_histogram,
     parse_job,
     parse_jobs,
+    parse_results,
 )
 
 JSON = st.recursive(
@@ -245,3 +246,32 @@ def test_only_ascending_uuid7_prove_an_order():
 def test_pages_that_are_none_are_refused(page):
     with pytest.raises(InvalidResponse):
         parse_jobs(orjson.dumps(page))
+
+
+@pytest.mark.parametrize("name", ["0,1", " 1", "1 ", "\u0663", "", "01", "-0", "1.0", "0x1", "1,"])
+def test_a_name_that_is_no_outcome_is_refused(name):
+    with pytest.raises(InvalidResponse, match="no outcome"):
+        parse_histogram({name: 1.0}, 4)
+    with pytest.raises(InvalidResponse, match="no outcome"):
+        parse_histogram({"2": 0.5, name: 0.5}, 4)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": {"0": 1.0}, "a": {"1": 1.0}}',
+        b'{"a": {"0": 1.0}, "b": {"0": 0.5, "1": 0.5, "0": 0.5}}',
+        b'{"a": {"0": 1.0}, "\\u0061": {"1": 1.0}}',
+        b'{"a": {"0": {"x": 1}, "0": 1.0}}',
+    ],
+)
+def test_a_child_or_an_outcome_that_is_there_twice_is_refused(body):
+    with pytest.raises(InvalidResponse, match="twice"):
+        parse_aggregate(body, 2)
+
+
+def test_an_outcome_of_a_single_circuit_that_is_there_twice_is_refused():
+    with pytest.raises(InvalidResponse, match="twice"):
+        parse_results(b'{"0": 0.5, "1": 0.5, "0": 0.5}', 2)
+    histogram = parse_results(b' { "0" : 0.5 , "\\u0031":5e-1}', 2)
+    assert (histogram.states.tolist(), histogram.probabilities.tolist()) == ([0, 1], [0.5, 0.5])
