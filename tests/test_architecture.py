@@ -12,7 +12,10 @@ import pennylane_qstore
 ROOT = Path(pennylane_qstore.__file__).parent
 PACKAGE = ROOT.name
 
-GROUND = {"_version", "errors", "validation", "gateset", "backends", "prices", "compat"}
+GROUND = {
+    *("_version", "errors", "validation", "gateset", "backends", "prices", "compat"),
+    "operations",
+}
 """What every room may import. Among themselves these files only import the ones before them."""
 
 ROOMS = {
