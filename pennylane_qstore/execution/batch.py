@@ -27,7 +27,7 @@ from pennylane_qstore.execution.outcomes import Shots, gather_outcomes
 from pennylane_qstore.execution.partial_results import TapeContext, by_position
 from pennylane_qstore.execution.stats import BatchMeter
 from pennylane_qstore.ionq.messages.job_request import Histogram, JobRequest
-from pennylane_qstore.measurement.recipes import NotSupported
+from pennylane_qstore.measurement.recipes import ImpossiblePostselection, NotSupported
 from pennylane_qstore.measurement.results import results
 from pennylane_qstore.native.cache import SmartCircuitCache
 
@@ -125,26 +125,40 @@ class Batch:
 
         Returns:
             One entry per tape; None where a histogram is missing.
+
+        Raises:
+            ImpossiblePostselection: of the first such tape; its details have the results of the
+                others.
         """
         out: list[Any] = []
+        impossible: ImpossiblePostselection | None = None
         # Tape by tape, drawing and shuffling in turn: a batch equals its tapes one by one.
         for i, group in itertools.groupby(self.circuits.measured, key=lambda tape: tape.number):
             plan, parts = self.plans[i], list(group)
             if any(histograms[p] is None for part in parts for p in part.positions):
                 out.append(None)
                 continue
-            outcomes = [
-                gather_outcomes(
-                    plan.measurement,
-                    part.basis.wires,
-                    part.read(histograms, shots or {}),
-                    shots=self.tapes[i].shots.total_shots,
-                    exact=self.target.exact,
-                    rng=rng,
-                )
-                for part in parts
-            ]
+            try:
+                outcomes = [
+                    gather_outcomes(
+                        plan.measurement,
+                        part.basis.wires,
+                        part.read(histograms, shots or {}),
+                        shots=self.tapes[i].shots.total_shots,
+                        exact=self.target.exact,
+                        rng=rng,
+                    )
+                    for part in parts
+                ]
+            except ImpossiblePostselection as error:
+                impossible = impossible or error
+                out.append(None)
+                continue
             out.append(results(plan.measurement, outcomes, self.tapes[i], batched=plan.batched))
+        if impossible is not None:
+            failed = [i for i, result in enumerate(out) if result is None]
+            impossible.details.update(tape_results=tuple(out), failed_tapes=failed)
+            raise impossible
         return tuple(out)
 
 

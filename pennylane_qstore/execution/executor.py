@@ -27,7 +27,7 @@ from pennylane_qstore.execution.sender import Sender
 from pennylane_qstore.execution.shot_reader import read_ordered
 from pennylane_qstore.execution.stats import BatchMeter, BatchRecord, Stats
 from pennylane_qstore.ionq.messages.job_request import JobRequest
-from pennylane_qstore.measurement.recipes import NotSupported
+from pennylane_qstore.measurement.recipes import ImpossiblePostselection, NotSupported
 from pennylane_qstore.native.cache import SmartCircuitCache
 
 logger = logging.getLogger(__name__)
@@ -245,7 +245,10 @@ class Executor:
             if jobs:  # paid for, but the turn did not come back
                 error.job_ids = tuple(job_id for job in jobs for job_id in job.job_ids)
             histograms = batch.histograms(arrived(error, len(batch.requests)))
-            results = batch.results(histograms, self._rng)
+            try:
+                results = batch.results(histograms, self._rng)
+            except ImpossiblePostselection as impossible:
+                results = impossible.details["tape_results"]
             failed = [i for i, result in enumerate(results) if result is None]
             error.details.update(tape_results=results, failed_tapes=failed)
             raise

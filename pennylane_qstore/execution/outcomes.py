@@ -9,13 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from pennylane_qstore.ionq.messages.job_request import Histogram
-from pennylane_qstore.measurement.recipes import Plan
+from pennylane_qstore.measurement.recipes import ImpossiblePostselection, Plan
 from pennylane_qstore.measurement.results import BitArray, Outcomes
 from pennylane_qstore.native.frontend.program import FloatArray
 from pennylane_qstore.native.template.batch import Readout
 
 Shots = npt.NDArray[np.uint64]
 """Outcomes of one circuit in the order in which they were taken."""
+
+_IMPOSSIBLE = 1e-12
+"""Probability that is 0 but for the service's rounding."""
 
 
 class Rows(NamedTuple):
@@ -60,6 +63,9 @@ def gather_outcomes(
 
     Returns:
         The outcomes of all rows.
+
+    Raises:
+        ImpossiblePostselection: shots are to be drawn from outcomes of probability 0.
     """
     bits: list[BitArray] = []
     weights: list[FloatArray] = []
@@ -75,6 +81,12 @@ def gather_outcomes(
             chances = histogram.probabilities
             if kept is not None and shots is not None:
                 chances = chances * kept[start : start + size]
+                if chances.sum() <= _IMPOSSIBLE:
+                    raise ImpossiblePostselection(
+                        "The probability of the postselected mid-circuit measurement outcome is "
+                        "0: postselect_mode='fill-shots' has nothing to fill the shots with. "
+                        "Use 'hw-like', which keeps the shots that were selected."
+                    )
             weights.append(_weights(chances, shots, exact, rng))
             start += size
             sizes.append(size)
@@ -128,12 +140,9 @@ def _weights(
     """Probabilities, or counts of shots: drawn from exact ones, read off from sampled ones."""
     if shots is None:
         return probabilities
-    total = probabilities.sum()
     if not exact:
         return _whole(probabilities * shots, shots)
-    if not total > 0:  # nothing that was selected can happen
-        return np.zeros(len(probabilities))
-    return rng.multinomial(shots, probabilities / total).astype(float)
+    return rng.multinomial(shots, probabilities / probabilities.sum()).astype(float)
 
 
 def _whole(expected: FloatArray, shots: int) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -56,3 +57,35 @@ def matrix_of(op: Operator) -> ComplexArray:
     if matrix.shape != (2 ** len(op.wires),) * 2:
         raise NotSupported(f"Observable {op} not supported on qstore.ionq: not one of qubits.")
     return matrix
+
+
+def eigenbasis_gates(op: Operator) -> Sequence[Operator]:
+    """Return gates after which outcome ``i`` has the ``i``-th of an observable's eigenvalues.
+
+    Args:
+        op: the observable; the order is that of ``op.eigvals()``.
+
+    Returns:
+        PennyLane's diagonalizing gates, or a unitary where those are none: from products that
+        meet on a wire it makes matrices that are not unitary.
+
+    Raises:
+        NotSupported: the observable is not Hermitian, where that has to be known.
+        DiagGatesUndefinedError: PennyLane does not diagonalise it.
+    """
+    gates: Sequence[Operator] = op.diagonalizing_gates()
+    if all(map(_is_unitary, gates)):
+        return gates
+    matrix, values = matrix_of(op), np.asarray(op.eigvals())
+    if not np.allclose(matrix, matrix.conj().T, atol=1e-8):
+        raise not_hermitian(op)
+    vectors = np.empty_like(matrix)
+    vectors[:, np.argsort(values.real)] = np.linalg.eigh(matrix)[1]
+    return [qml.QubitUnitary(vectors.conj().T, wires=op.wires)]
+
+
+def _is_unitary(gate: Operator) -> bool:
+    if not isinstance(gate, qml.QubitUnitary):
+        return True
+    matrix = np.asarray(gate.data[0])
+    return bool(np.allclose(matrix @ matrix.conj().T, np.eye(len(matrix)), atol=1e-8))

@@ -26,7 +26,12 @@ from pennylane.ops.qubit.observables import BasisStateProjector
 from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
-from pennylane_qstore.measurement.observables import matrix_of, not_hermitian, real_coefficient
+from pennylane_qstore.measurement.observables import (
+    eigenbasis_gates,
+    matrix_of,
+    not_hermitian,
+    real_coefficient,
+)
 from pennylane_qstore.measurement.recipes import (
     Basis,
     Factor,
@@ -181,13 +186,13 @@ class _Analysis:
     def _probs_of(self, m: MeasurementProcess) -> _Draft:
         obs = m.obs
         on = tuple(self.wires[w] for w in obs.wires)
-        word = obs.pauli_rep
         labels: _Labels
-        if word is not None and len(word) == 1 and all(w in next(iter(word)) for w in obs.wires):
-            labels = tuple(sorted(((self.wires[w],), p) for w, p in next(iter(word)).items()))
+        letters = _letters(obs)
+        if letters is not None:
+            labels = tuple(sorted(((self.wires[w],), letter) for w, letter in letters.items()))
         else:
             with QueuingManager.stop_recording():
-                gates = obs.diagonalizing_gates()
+                gates = eigenbasis_gates(obs)
             labels = (self._custom(on, gates),)
         self.wanted.append(labels)
         return _Draft(Recipe("probs", m, wires=on), joint=labels)
@@ -318,6 +323,27 @@ class _Analysis:
                 done.add(label)
                 gates += self.gates[label]
         return Basis(tuple(gates), wires, tuple((w, group[w]) for w in wires))
+
+
+def _letters(op: Operator) -> Mapping[Any, str] | None:
+    """Return the letter on each wire of a multiple of a Pauli word without identities, or None.
+
+    Read off the operator as it is written: a sum may be a multiple of a word, but PennyLane sorts
+    its eigenvalues, and with them the probabilities, in another way.
+    """
+    if isinstance(op, (qml.PauliX, qml.PauliY, qml.PauliZ)):
+        return {op.wires[0]: type(op).__name__[-1]}
+    if isinstance(op, SProd):
+        return _letters(op.base)
+    if not isinstance(op, Prod) or op.has_overlapping_wires:
+        return None
+    together: dict[Any, str] = {}
+    for operand in op.operands:
+        letters = _letters(operand)
+        if letters is None:
+            return None
+        together.update(letters)
+    return together
 
 
 def _placed(

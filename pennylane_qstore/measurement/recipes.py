@@ -17,6 +17,10 @@ class NotSupported(QStoreError, qml.exceptions.DeviceError):  # type: ignore[mis
     """A measurement or operation this device cannot do. Nothing was sent."""
 
 
+class ImpossiblePostselection(QStoreError, RuntimeError):  # noqa: N818
+    """Shots were to be filled with outcomes that never happen; as PennyLane, a RuntimeError."""
+
+
 class Postselected(MeasurementProcess):  # type: ignore[misc]
     """Selection of the outcomes in which some wires have some values; no result of its own.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pennylane as qml
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pennylane_qstore.measurement.plan import analyse
 from pennylane_qstore.measurement.recipes import NotSupported
@@ -70,3 +72,72 @@ def test_a_constant_needs_no_basis_of_its_own():
 def test_what_cannot_be_measured_is_named(measurement, finite, message):
     with pytest.raises(NotSupported, match=message):
         analyse([measurement], WIRES, finite)
+
+
+X, Y, Z = qml.X, qml.Y, qml.Z
+
+FACTORS = st.builds(
+    lambda pauli, wire: pauli(wire), st.sampled_from([X, Y, Z, qml.Hadamard]), st.integers(0, 2)
+)
+OBSERVABLES = st.recursive(
+    FACTORS,
+    lambda some: st.one_of(
+        st.builds(qml.s_prod, st.sampled_from([2.0, -0.5, 1.0]), some),
+        st.builds(qml.sum, some, some),
+        st.builds(qml.prod, some, some),
+        st.builds(lambda a, b: qml.prod(a, b, a), some, some),  # Hermitian, and met on a wire
+    ),
+    max_leaves=4,
+)
+
+
+def check_order(op):
+    """Probabilities come in the order of ``op.eigvals()``."""
+
+    def circuit(measure):
+        for wire in range(3):
+            qml.RY(0.4 + wire, wire)
+            qml.RX(0.9 - wire, wire)
+        qml.CRY(0.7, wires=[1, 0])
+        qml.CRX(1.1, wires=[0, 2])
+        return measure(op=op)
+
+    exact = qml.QNode(circuit, qml.device("default.qubit", wires=3))(
+        lambda op: qml.expval(qml.Hermitian(qml.matrix(op), op.wires))
+    )
+    probs = qml.QNode(circuit, qml.device("qstore.ionq", wires=3))(qml.probs)
+    assert np.isclose(probs.sum(), 1)
+    assert np.isclose(probs @ op.eigvals(), exact), op
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        X(0) + X(0),  # one word, sorted the other way round
+        Z(1) + Z(1),
+        X(0) @ Y(1) + X(0) @ Y(1),
+        0.5 * (X(0) + X(0)),
+        (X(0) + X(0)) @ Y(1),
+        (2 * X(0)) @ Y(1),
+        -1 * (X(2) @ Y(1)),
+        Y(1) @ X(0),
+        X(0) @ Y(0) @ X(0),
+        X(0) @ X(0) @ X(0),
+        qml.prod(X(0) @ Z(1), Z(1)),
+        qml.prod(X(0) @ Z(1), X(0) @ X(1), X(0) @ Z(1)),  # eig's vectors are not orthogonal
+        qml.prod(qml.Hadamard(0) @ Z(1), qml.SWAP([0, 1]), qml.Hadamard(0) @ Z(1)),
+        qml.adjoint(X(0) @ Y(1)),
+        0 * X(0),
+        qml.I(0) @ X(1),
+    ],
+)
+def test_probabilities_of_an_observable_come_in_the_order_of_its_eigenvalues(op):
+    check_order(op)
+
+
+@settings(max_examples=40, deadline=None)
+@given(OBSERVABLES)
+def test_probabilities_of_any_hermitian_observable_come_in_that_order(op):
+    matrix = qml.matrix(op)
+    if np.allclose(matrix, matrix.conj().T):
+        check_order(op)

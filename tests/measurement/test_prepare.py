@@ -5,7 +5,8 @@ import pennylane as qml
 import pytest
 
 from pennylane_qstore.measurement.keys import measurement_key
-from pennylane_qstore.measurement.recipes import Postselected
+from pennylane_qstore.measurement.prepare import prepare
+from pennylane_qstore.measurement.recipes import ImpossiblePostselection, Postselected
 
 REFERENCE = qml.device("default.qubit", seed=3)
 
@@ -291,3 +292,44 @@ def test_wires_are_allocated_as_on_default_qubit(wires, measure):
 def test_wires_that_are_not_there_are_not_allocated():
     with pytest.raises(qml.exceptions.AllocationError, match="Not enough"):
         qml.QNode(allocating, device())(lambda: qml.expval(qml.Z(0)))
+
+
+def impossible(kind):
+    qml.RX(0.4, 1)
+    qml.measure(0, postselect=1)
+    return kind()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        lambda: qml.expval(qml.Z(1)),
+        lambda: qml.probs(wires=1),
+        lambda: qml.sample(wires=1),
+        lambda: qml.counts(wires=1, all_outcomes=True),
+    ],
+)
+def test_shots_cannot_be_filled_with_what_never_happens(kind):
+    for dev in (device(), REFERENCE):
+        node = qml.QNode(
+            impossible, dev, shots=5, postselect_mode="fill-shots", mcm_method="deferred"
+        )
+        with pytest.raises(RuntimeError, match="probability of the postselected"):
+            node(kind)
+    exact = qml.QNode(impossible, device(), postselect_mode="fill-shots", mcm_method="deferred")
+    assert np.isnan(exact(lambda: qml.expval(qml.Z(1))))
+
+
+def test_the_others_of_a_batch_with_an_impossible_selection_have_their_results():
+    dev = device()
+    tapes = []
+    for operation in (qml.X(0), qml.I(0)):
+        operations = [operation, qml.ops.MidMeasure(0, postselect=1), qml.RX(0.4, 1)]
+        tape = qml.tape.QuantumScript(operations, [qml.expval(qml.Z(1))], shots=500)
+        tapes += prepare(tape, dev.wires, fill=True)[0]
+    with pytest.raises(ImpossiblePostselection) as caught:
+        dev.execute(tapes)
+    (value, _), nothing = caught.value.details["tape_results"]
+    assert 0.8 < value < 1
+    assert nothing is None
+    assert caught.value.details["failed_tapes"] == [1]
