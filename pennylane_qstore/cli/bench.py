@@ -22,7 +22,7 @@ def bench(
     ] = "requests",
     scale: Annotated[
         float | None,
-        typer.Option(help="Seconds per second of the service times; v34: 1, tasks: 0.1."),
+        typer.Option(help="Factor of the service's times; by default 1 for v34, 0.1 for tasks."),
     ] = None,
     epochs: Annotated[
         int | None,

@@ -23,9 +23,10 @@ jobs = typer.Typer(help="Jobs in the ledger.", no_args_is_help=True)
 LedgerFile = Annotated[
     Path | None, typer.Option("--ledger", help="Ledger file; by default in the user's data folder.")
 ]
-BaseUrl = Annotated[str | None, typer.Option(help="Of the service; by default IonQ's.")]
+BaseUrl = Annotated[str | None, typer.Option(help="URL of the service; by default IonQ's.")]
 JobsBaseUrl = Annotated[
-    str | None, typer.Option("--base-url", help="Of the service; by default where the jobs are.")
+    str | None,
+    typer.Option("--base-url", help="URL of the service; by default that of each job."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 JobId = Annotated[str, typer.Argument(help="IonQ's id of the job.")]
@@ -138,7 +139,9 @@ def reconcile(
 def export(
     out: Annotated[Path, typer.Argument(help="File to write; - is standard output.")] = Path("-"),
     ledger: LedgerFile = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The only form.")] = True,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Has no effect: the form is always JSON.")
+    ] = True,
 ) -> None:
     """Write the whole ledger, events included, as JSON."""
     del as_json
@@ -180,12 +183,16 @@ def resume(
 
 def estimate(
     backend: Annotated[str, typer.Option(help="IonQ's backend id.")] = "qpu.forte-1",
-    qubits: Annotated[int, typer.Option(min=1)] = 4,
-    shots: Annotated[int, typer.Option(min=1)] = 500,
-    gates_1q: Annotated[int, typer.Option("--1q-gates", min=0, help="Per circuit.")] = 20,
-    gates_2q: Annotated[int, typer.Option("--2q-gates", min=0, help="Per circuit.")] = 8,
-    circuits: Annotated[int, typer.Option(min=1)] = 1,
-    debiasing: Annotated[bool, typer.Option(help="With error mitigation.")] = False,
+    qubits: Annotated[int, typer.Option(min=1, help="Qubits of a circuit.")] = 4,
+    shots: Annotated[int, typer.Option(min=1, help="Shots per circuit.")] = 500,
+    gates_1q: Annotated[
+        int, typer.Option("--1q-gates", min=0, help="One-qubit gates per circuit.")
+    ] = 20,
+    gates_2q: Annotated[
+        int, typer.Option("--2q-gates", min=0, help="Two-qubit gates per circuit.")
+    ] = 8,
+    circuits: Annotated[int, typer.Option(min=1, help="Circuits of the job.")] = 1,
+    debiasing: Annotated[bool, typer.Option(help="Price a job with debiasing.")] = False,
     base_url: BaseUrl = None,
     as_json: Json = False,
 ) -> None:

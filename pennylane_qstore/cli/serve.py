@@ -33,7 +33,7 @@ Profile = Annotated[
 ]
 NoiseModel = Annotated[
     str | None,
-    typer.Option(help="Noise of simulator jobs that name none: ideal, aria-1, aria-2 or forte-1."),
+    typer.Option(help="Noise of simulator jobs that give none: ideal, aria-1, aria-2 or forte-1."),
 ]
 Simulator = Annotated[
     str | None,
@@ -43,7 +43,11 @@ Simulator = Annotated[
 ]
 BudgetUsd = Annotated[
     float | None,
-    typer.Option("--budget-usd", "--budget", help="Jobs beyond it fail as QuotaExhaustedError."),
+    typer.Option(
+        "--budget-usd",
+        "--budget",
+        help="US dollars; jobs that would exceed them fail as QuotaExhaustedError.",
+    ),
 ]
 Processes = Annotated[
     int | None,
@@ -55,7 +59,9 @@ Processes = Annotated[
 
 def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8123,
-    host: Annotated[str, typer.Option(help="Other than loopback only with --token.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address; beyond loopback only with --token.")
+    ] = "127.0.0.1",
     token: Token = None,
     profile: Profile = "none",
     noise_model: NoiseModel = None,

@@ -50,9 +50,13 @@ def train(
     shots: Annotated[int, typer.Option(min=1, help="Shots per circuit.")] = 500,
     seed: Seed = None,
     seeds: Seeds = None,
-    noise_model: Annotated[str | None, typer.Option(help="aria-1, aria-2 or forte-1.")] = None,
+    noise_model: Annotated[
+        str | None, typer.Option(help="Noise of a simulator: aria-1, aria-2 or forte-1.")
+    ] = None,
     backend: Annotated[str, typer.Option(help="emulator, simulator or an IonQ QPU.")] = "emulator",
-    budget_usd: Annotated[float | None, typer.Option(min=0, help="Stop before this.")] = None,
+    budget_usd: Annotated[
+        float | None, typer.Option(min=0, help="US dollars; the run stops before it exceeds them.")
+    ] = None,
     outage_s: OutageS = None,
     ledger: Annotated[Path | None, typer.Option(help="File where jobs are recorded.")] = None,
     resume: Annotated[
