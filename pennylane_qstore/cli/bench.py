@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from pennylane_qstore.cli.errors import typed_errors
+from pennylane_qstore.cli.output import Json, show
 from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.validation import check_known
 
 
+@typed_errors()
 def bench(
     only: Annotated[
         str,
@@ -28,59 +33,50 @@ def bench(
         int | None,
         typer.Option(help="v34: epochs to run; by default 5, which take three minutes."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Measure on the embedded emulator: requests of training steps, or Q-Store's claims."""
-    with typed_errors():
-        options: dict[str, Any] = {"scale": scale, "epochs": epochs}
-        options = {name: value for name, value in options.items() if value is not None}
-        if only == "requests":
-            if options:
-                raise ConfigurationError(
-                    f"--{next(iter(options))} has no effect on --only requests. Leave it out."
-                )
-            _bench_requests(as_json)
-        elif only == "v34":
-            _bench_v34(as_json, **options)
-        elif only == "tasks":
-            if "epochs" in options:
-                raise ConfigurationError("--epochs has no effect on --only tasks. Leave it out.")
-            _bench_tasks(as_json, **options)
-        else:
-            raise ConfigurationError(
-                f"Unknown measurement {only!r}. Allowed: 'requests', 'v34', 'tasks'."
-            )
+    options = {"scale": scale, "epochs": epochs}
+    options = {name: value for name, value in options.items() if value is not None}
+    check_known("measurement", only, _MEASUREMENTS)
+    measure, allowed = _MEASUREMENTS[only]
+    if foreign := [name for name in options if name not in allowed]:
+        raise ConfigurationError(f"--{foreign[0]} has no effect on --only {only}. Leave it out.")
+    payload, text = measure(**options)
+    show(as_json, payload, [text])
 
 
-def _bench_v34(as_json: bool, scale: float = 1.0, epochs: int = 5) -> None:
-    from pennylane_qstore.bench import v34 as measurements
-
-    measured = measurements.v34(scale=scale, epochs=epochs, report=_report)
-    typer.echo(json.dumps(measured.as_dict()) if as_json else measured.text())
-
-
-def _bench_tasks(as_json: bool, **options: Any) -> None:
-    from dataclasses import asdict
-
-    from pennylane_qstore.bench.tables import compare, text
-
-    rows = compare(**options, report=_report)
-    typer.echo(json.dumps([asdict(row) for row in rows]) if as_json else text(rows))
-
-
-def _bench_requests(as_json: bool) -> None:
-    from dataclasses import asdict
-
+def _requests() -> tuple[Any, str]:
     import pennylane as qml
 
     from pennylane_qstore.bench import posts
 
-    cells = posts.table(
-        lambda: qml.device("qstore.ionq", wires=2),
-        lambda device: int(device.emulator.stats()["posts"]),
-    )
-    typer.echo(json.dumps([asdict(cell) for cell in cells]) if as_json else posts.text(cells))
+    make_device = partial(qml.device, "qstore.ionq", wires=2)
+    cells = list(posts.table(make_device, lambda d: int(d.emulator.stats()["posts"])))
+    return [asdict(cell) for cell in cells], posts.text(cells)
+
+
+def _v34(scale: float = 1.0, epochs: int = 5) -> tuple[Any, str]:
+    from pennylane_qstore.bench import v34
+
+    report = v34.v34(scale=scale, epochs=epochs, report=_report)
+    return report.as_dict(), report.text()
+
+
+def _tasks(**options: Any) -> tuple[Any, str]:
+    from pennylane_qstore.bench import tables
+
+    rows = tables.compare(**options, report=_report)
+    return [asdict(row) for row in rows], tables.text(rows)
 
 
 def _report(text: str) -> None:
     typer.echo(text, err=True)
+
+
+_MEASUREMENTS: Mapping[str, tuple[Callable[..., tuple[Any, str]], tuple[str, ...]]] = {
+    "requests": (_requests, ()),
+    "v34": (_v34, ("scale", "epochs")),
+    "tasks": (_tasks, ("scale",)),
+}
+"""Measurements by name, each with the options that it takes."""

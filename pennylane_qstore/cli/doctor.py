@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import sys
 import time
@@ -13,11 +12,16 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pennylane_qstore._version import __version__
-from pennylane_qstore.cli.jobs import BaseUrl, Json, LedgerFile
+from pennylane_qstore.bench.text import aligned
+from pennylane_qstore.cli.jobs import BaseUrl, LedgerFile
+from pennylane_qstore.cli.output import Json, show
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 
 if TYPE_CHECKING:
     from pennylane_qstore.ionq.client import IonQClient
+
+NO_KEY = "none"
+"""Sent in the place of a key where the service answers everybody."""
 
 
 def doctor(ledger: LedgerFile = None, base_url: BaseUrl = None, as_json: Json = False) -> None:
@@ -30,11 +34,8 @@ def doctor(ledger: LedgerFile = None, base_url: BaseUrl = None, as_json: Json = 
         "clock": lambda: _clock(base_url),
     }
     report = {name: _checked(check) for name, check in checks.items()}
-    if as_json:
-        typer.echo(json.dumps(report))
-    else:
-        for name, entry in report.items():
-            typer.echo(f"{'ok  ' if entry['ok'] else 'FAIL'} {name:<9} {entry['detail']}")
+    cells = [("ok" if e["ok"] else "FAIL", name, e["detail"]) for name, e in report.items()]
+    show(as_json, report, aligned(cells, left=3))
     if not all(entry["ok"] for entry in report.values()):
         raise typer.Exit(1)
 
@@ -66,16 +67,13 @@ def _writable(path: Path | None) -> str:
 
 
 def _key(base_url: str | None) -> str:
-    from pennylane_qstore.ionq.client import IonQClient
-    from pennylane_qstore.ionq.ledger.ledger import Ledger
-
-    with IonQClient(base_url=base_url, ledger=Ledger(), retry_attempts=1) as client:
+    with _client(base_url) as client:
         client.whoami()
     return "found, and the service accepts it"
 
 
 def _reached(base_url: str | None) -> str:
-    with _without_key(base_url) as client:
+    with _client(base_url, NO_KEY) as client:
         start = time.perf_counter()
         names = [str(backend.get("backend")) for backend in client.backends()]
         took_ms = 1e3 * (time.perf_counter() - start)
@@ -85,7 +83,7 @@ def _reached(base_url: str | None) -> str:
 def _clock(base_url: str | None) -> str:
     from pennylane_qstore.ionq.jobs.job_finder import SKEW_S
 
-    with _without_key(base_url) as client:
+    with _client(base_url, NO_KEY) as client:
         ahead_s = client.clock_ahead_s()
     if ahead_s is None:
         return "the service does not tell the time"
@@ -97,9 +95,9 @@ def _clock(base_url: str | None) -> str:
     return f"{ahead_s:+.0f} s off the service's"
 
 
-def _without_key(base_url: str | None) -> IonQClient:
-    """Return a client for what the service tells everybody."""
+def _client(base_url: str | None, key: str | None = None) -> IonQClient:
+    """Return a client that asks once and leaves the user's ledger alone."""
     from pennylane_qstore.ionq.client import IonQClient
     from pennylane_qstore.ionq.ledger.ledger import Ledger
 
-    return IonQClient("none", base_url=base_url, ledger=Ledger(), retry_attempts=1)
+    return IonQClient(key, base_url=base_url, ledger=Ledger(), retry_attempts=1)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pennylane_qstore.bench.text import aligned
 from pennylane_qstore.cli.errors import typed_errors
+from pennylane_qstore.cli.output import Json, labelled, show
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 
 if TYPE_CHECKING:
@@ -28,7 +30,6 @@ JobsBaseUrl = Annotated[
     str | None,
     typer.Option("--base-url", help="URL of the service; by default that of each job."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 JobId = Annotated[str, typer.Argument(help="IonQ's id of the job.")]
 AnyId = Annotated[
     str, typer.Argument(metavar="ID", help="IonQ's id of the job, or the submission's number.")
@@ -36,42 +37,37 @@ AnyId = Annotated[
 
 
 @jobs.command("list")
+@typed_errors()
 def list_jobs(ledger: LedgerFile = None, as_json: Json = False) -> None:
     """List submissions, oldest first."""
-    with typed_errors():
-        rows = [_described(row) for row in _ledger(ledger).submissions()]
-    if as_json:
-        typer.echo(json.dumps(rows))
-        return
+    rows = [_described(row) for row in _ledger(ledger).submissions()]
+    cells = []
     for row in rows:
-        cost = row["billed_usd"] if row["billed_usd"] is not None else row["estimated_usd"]
-        typer.echo(
-            f"{row['id']:>5}  {row['created']}  {row['state']:<10} {row['job_id'] or '-':<36} "
-            f"{row['backend']:<14} {row['circuits']:>5} circuits x {row['shots']} shots"
-            + (f"  ${cost:,.2f}" if cost is not None else "")
-        )
-    typer.echo(f"{len(rows)} submission(s).")
+        cost = row["estimated_usd"] if row["billed_usd"] is None else row["billed_usd"]
+        job = f"{row['circuits']} circuits x {row['shots']} shots"
+        names = (row["created"], row["state"], row["job_id"] or "-", row["backend"], job)
+        cells.append((str(row["id"]), *names, "" if cost is None else f"${cost:,.2f}"))
+    show(as_json, rows, [*aligned(cells, left=5), f"{len(rows)} submission(s)."])
 
 
-@jobs.command()
-def show(job_id: AnyId, ledger: LedgerFile = None, as_json: Json = False) -> None:
+@jobs.command("show")
+@typed_errors()
+def show_job(job_id: AnyId, ledger: LedgerFile = None, as_json: Json = False) -> None:
     """Show one submission and everything that happened to it."""
-    with typed_errors():
-        known = _ledger(ledger)
-        row = _row(known, job_id)
-        events = [
-            {"at": _time(e.at), "event": e.event, "detail": e.detail} for e in known.events(row.id)
-        ]
-    if as_json:
-        typer.echo(json.dumps({**_described(row), "events": events}))
-        return
-    for name, value in _described(row).items():
-        typer.echo(f"{name:<16} {value}")
-    for event in events:
-        typer.echo(f"{event['at']}  {event['event']}  {event['detail'] or ''}")
+    known = _ledger(ledger)
+    row = _row(known, job_id)
+    fields = _described(row)
+    events = [(_time(e.at), e.event, e.detail) for e in known.events(row.id)]
+    payload = {
+        **fields,
+        "events": [dict(zip(("at", "event", "detail"), e, strict=True)) for e in events],
+    }
+    history = [(at, event, detail or "") for at, event, detail in events]
+    show(as_json, payload, [*labelled(fields), *aligned(history, left=3)])
 
 
 @jobs.command()
+@typed_errors()
 def results(
     job_id: AnyId,
     ledger: LedgerFile = None,
@@ -82,60 +78,57 @@ def results(
     """Print a job's results: from the ledger, or fetched if the job has ended meanwhile."""
     from pennylane_qstore.ionq.jobs.results import unpack
 
-    with typed_errors():
-        known = _ledger(ledger)
-        row = _row(known, job_id)
-        if row.results is None and row.job_id is not None:
-            with _client(base_url or row.service, known) as client:
-                client.resume(max_wait=max_wait, job_id=row.job_id)
-            row = known.get(row.id)
-        if row.results is None:
-            why = f" ({row.failure})" if row.failure else ""
-            raise ConfigurationError(f"Job {job_id} has no results: it is {row.state}{why}.")
-        circuits = [
-            None
-            if h is None
-            else dict(zip(map(int, h.states), map(float, h.probabilities), strict=True))
-            for h in unpack(row.results)
-        ]
-    if as_json:
-        typer.echo(json.dumps({"job_id": row.job_id, "probabilities": circuits}))
-        return
-    for i, circuit in enumerate(circuits):
-        text = (
-            "failed" if circuit is None else "  ".join(f"{k}: {v:.6g}" for k, v in circuit.items())
-        )
-        typer.echo(f"circuit {i}  {text}")
+    known = _ledger(ledger)
+    row = _row(known, job_id)
+    if row.results is None and row.job_id is not None:
+        with _client(base_url or row.service, known) as client:
+            client.resume(max_wait=max_wait, job_id=row.job_id)
+        row = known.get(row.id)
+    if row.results is None:
+        why = f" ({row.failure})" if row.failure else ""
+        raise ConfigurationError(f"Job {job_id} has no results: it is {row.state}{why}.")
+    circuits = [
+        None
+        if h is None
+        else dict(zip(map(int, h.states), map(float, h.probabilities), strict=True))
+        for h in unpack(row.results)
+    ]
+    lines = {
+        f"circuit {i}": "failed"
+        if circuit is None
+        else "  ".join(f"{outcome}: {share:.6g}" for outcome, share in circuit.items())
+        for i, circuit in enumerate(circuits)
+    }
+    show(as_json, {"job_id": row.job_id, "probabilities": circuits}, labelled(lines))
 
 
 @jobs.command()
+@typed_errors()
 def cancel(
     job_id: JobId, ledger: LedgerFile = None, base_url: JobsBaseUrl = None, as_json: Json = False
 ) -> None:
     """Cancel a job, unless it has ended: then its results are stored."""
-    with typed_errors():
-        known = _ledger(ledger)
-        row = known.find(job_id)
-        with _client(base_url or (None if row is None else row.service), known) as client:
-            state = client.cancel([job_id])[job_id]
-    typer.echo(json.dumps({"job_id": job_id, "state": state}) if as_json else f"{job_id}  {state}")
+    known = _ledger(ledger)
+    row = known.find(job_id)
+    with _client(base_url or (None if row is None else row.service), known) as client:
+        state = client.cancel([job_id])[job_id]
+    show(as_json, {"job_id": job_id, "state": state}, labelled({job_id: state}))
     if state != "canceled":
         typer.echo("qstore: The job was not cancelled.", err=True)
         raise typer.Exit(1)
 
 
 @jobs.command()
+@typed_errors()
 def reconcile(
     ledger: LedgerFile = None, base_url: JobsBaseUrl = None, as_json: Json = False
 ) -> None:
     """Look for jobs whose answers were lost, and for missing bills; nothing is sent again."""
-    with typed_errors():
-        rows, failed = _everywhere(_ledger(ledger), base_url, lambda client: client.reconcile())
-    _print_rows(rows, as_json, "looked for")
-    raise typer.Exit(int(failed))
+    _everywhere(ledger, base_url, as_json, "looked for", lambda client: client.reconcile())
 
 
 @jobs.command()
+@typed_errors()
 def export(
     out: Annotated[Path, typer.Argument(help="File to write; - is standard output.")] = Path("-"),
     ledger: LedgerFile = None,
@@ -145,19 +138,19 @@ def export(
 ) -> None:
     """Write the whole ledger, events included, as JSON."""
     del as_json
-    with typed_errors():
-        known = _ledger(ledger)
-        rows = [
-            {**_described(row), "events": [e._asdict() for e in known.events(row.id)]}
-            for row in known.submissions()
-        ]
-        text = json.dumps(rows, indent=1)
-        if str(out) != "-":
-            out.write_text(text)
-            return
-    typer.echo(text)
+    known = _ledger(ledger)
+    rows = [
+        {**_described(row), "events": [e._asdict() for e in known.events(row.id)]}
+        for row in known.submissions()
+    ]
+    text = json.dumps(rows, indent=1)
+    if str(out) == "-":
+        typer.echo(text)
+    else:
+        out.write_text(text)
 
 
+@typed_errors()
 def resume(
     ledger: LedgerFile = None,
     base_url: JobsBaseUrl = None,
@@ -171,16 +164,17 @@ def resume(
     """
     from pennylane_qstore.ionq.progress import ProgressBar
 
-    with typed_errors(), ProgressBar() as bar:
-        rows, failed = _everywhere(
-            _ledger(ledger),
+    with ProgressBar() as bar:
+        _everywhere(
+            ledger,
             base_url,
+            as_json,
+            "resumed",
             lambda client: client.resume(max_wait=max_wait, progress=bar),
         )
-    _print_rows(rows, as_json, "resumed")
-    raise typer.Exit(int(failed))
 
 
+@typed_errors()
 def estimate(
     backend: Annotated[str, typer.Option(help="IonQ's backend id.")] = "qpu.forte-1",
     qubits: Annotated[int, typer.Option(min=1, help="Qubits of a circuit.")] = 4,
@@ -197,24 +191,20 @@ def estimate(
     as_json: Json = False,
 ) -> None:
     """Ask the service what a job would cost. Nothing is submitted."""
-    with typed_errors():
-        quote = _client(base_url, None).estimate(
-            backend,
-            qubits=qubits,
-            shots=shots,
-            gates_1q=gates_1q * circuits,
-            gates_2q=gates_2q * circuits,
-            circuits=circuits,
-            error_mitigation=debiasing,
-        )
-    if as_json:
-        typer.echo(json.dumps(quote._asdict()))
-        return
+    quote = _client(base_url, None).estimate(
+        backend,
+        qubits=qubits,
+        shots=shots,
+        gates_1q=gates_1q * circuits,
+        gates_2q=gates_2q * circuits,
+        circuits=circuits,
+        error_mitigation=debiasing,
+    )
     price = "not in US dollars" if quote.cost_usd is None else f"${quote.cost_usd:,.2f}"
-    typer.echo(f"{backend}: {price} for {circuits} circuit(s) x {shots} shots")
-    for name, value in (("execution", quote.execution_s), ("queue", quote.queue_s)):
-        if value is not None:
-            typer.echo(f"predicted {name}: {value:,.1f} s")
+    predicted = {"execution": quote.execution_s, "queue": quote.queue_s}
+    lines = [f"{backend}: {price} for {circuits} circuit(s) x {shots} shots"]
+    lines += [f"predicted {k}: {s:,.1f} s" for k, s in predicted.items() if s is not None]
+    show(as_json, quote._asdict(), lines)
 
 
 # --- private -------------------------------------------------------------------------------
@@ -238,11 +228,18 @@ def _client(base_url: str | None, ledger: Ledger | None) -> IonQClient:
 
 
 def _everywhere(
-    ledger: Ledger,
+    path: Path | None,
     base_url: str | None,
+    as_json: bool,
+    verb: str,
     call: Callable[[IonQClient], list[Submission]],
-) -> tuple[list[Submission], bool]:
-    """Return rows from every service in the ledger, and True where one could not be asked."""
+) -> None:
+    """Call every service in the ledger, print the rows, and exit; 1 where one could not be asked.
+
+    The bar of ``resume`` ends with its ``with``, after the rows are printed; it writes to
+    standard error.
+    """
+    ledger = _ledger(path)
     services = [base_url] if base_url else dict.fromkeys(r.service for r in ledger.submissions())
     rows: list[Submission] = []
     failed = False
@@ -253,7 +250,10 @@ def _everywhere(
         except QStoreError as error:
             typer.echo(f"qstore: {service}: {error}", err=True)
             failed = True
-    return rows, failed
+    lines = aligned([(row.job_id or str(row.token), row.state) for row in rows], left=2)
+    payload = [_described(row) for row in rows]
+    show(as_json, payload, [*lines, f"{len(rows)} submission(s) {verb}."])
+    raise typer.Exit(int(failed))
 
 
 def _row(ledger: Ledger, job_id: str) -> Submission:
@@ -278,12 +278,3 @@ def _described(row: Submission) -> dict[str, Any]:
 
 def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def _print_rows(rows: list[Submission], as_json: bool, verb: str) -> None:
-    if as_json:
-        typer.echo(json.dumps([_described(row) for row in rows]))
-        return
-    for row in rows:
-        typer.echo(f"{row.job_id or row.token}  {row.state}")
-    typer.echo(f"{len(rows)} submission(s) {verb}.")

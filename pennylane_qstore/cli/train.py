@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 
 from pennylane_qstore.cli import train_report
 from pennylane_qstore.cli.errors import typed_errors
+from pennylane_qstore.cli.output import labelled, show
 from pennylane_qstore.cli.seeds import chosen_seeds
 from pennylane_qstore.errors import BudgetExceeded, ConfigurationError
 
@@ -43,6 +43,7 @@ Out = Annotated[
 ]
 
 
+@typed_errors()
 def train(
     task: Annotated[str, typer.Option(help=f"{', '.join(_TASKS)}.")] = "iris",
     steps: Steps = None,
@@ -74,28 +75,30 @@ def train(
     centroid is Johri et al. 2021 (450 circuits in one request, nothing is trained), bas is the
     Born machine of Zhu et al. 2019, wine and cancer are variational classifiers.
     """
-    with typed_errors():
-        _check(task, steps, batch_size, resume)
-        chosen = chosen_seeds(seed, seeds)
-        reports = []
-        for one in chosen:
-            folder = out / f"seed-{one}" if len(chosen) > 1 else out
-            folder.mkdir(parents=True, exist_ok=True)
-            device = _device(one, backend, noise_model, budget_usd, outage_s, ledger)
-            settings = {"task": task, "seed": one, "shots": shots, "backend": backend}
-            settings["noise_model"] = noise_model
-            if task == "centroid":
-                report = train_report.centroid_report(device, settings, folder)
-                lines = train_report.centroid_lines(report, folder)
-            else:
-                report, lines = _train(device, settings, steps, batch_size or 20, resume, folder)
-            reports.append(report)
-            if not as_json:
-                _print({"Seed": str(one), **lines} if len(chosen) > 1 else lines)
-    if as_json:
-        typer.echo(json.dumps(train_report.summary(reports)))
-    elif len(chosen) > 1:
-        _print(train_report.summary_lines(train_report.summary(reports)))
+    import pennylane as qml
+
+    _check(task, steps, batch_size, resume)
+    options: dict[str, Any] = {"backend": backend, "noise_model": noise_model}
+    options |= {"budget_usd": budget_usd, "ledger": ledger}
+    options |= {"retry_policy": _retry_policy(outage_s)}
+    chosen = chosen_seeds(seed, seeds)
+    reports = []
+    for one in chosen:
+        folder = out / f"seed-{one}" if len(chosen) > 1 else out
+        folder.mkdir(parents=True, exist_ok=True)
+        device = qml.device("qstore.ionq", wires=4, seed=one, **options)
+        settings = {"task": task, "seed": one, "shots": shots, "backend": backend}
+        settings["noise_model"] = noise_model
+        if task == "centroid":
+            report, lines = train_report.centroid(device, settings, folder)
+        else:
+            report, lines = _train(device, settings, steps, batch_size or 20, resume, folder)
+        reports.append(report)
+        if not as_json:
+            typer.echo("\n".join(labelled({"Seed": one, **lines})))
+    summary = train_report.summary(reports)
+    if as_json or len(chosen) > 1:
+        show(as_json, summary, labelled(train_report.summary_lines(summary)))
 
 
 def _check(task: str, steps: int | None, batch_size: int | None, resume: bool) -> None:
@@ -111,22 +114,11 @@ def _check(task: str, steps: int | None, batch_size: int | None, resume: bool) -
             raise ConfigurationError(f"{option} has no effect on the task {task!r}. Leave it out.")
 
 
-def _device(
-    seed: int,
-    backend: str,
-    noise_model: str | None,
-    budget_usd: float | None,
-    outage_s: float | None,
-    ledger: Path | None,
-) -> Any:
-    import pennylane as qml
+def _retry_policy(outage_s: float | None) -> Any:
+    """Return the policy of an outage's length in seconds; None for the default one."""
+    from pennylane_qstore.ionq.http.retry import RetryPolicy
 
-    options: dict[str, Any] = {"noise_model": noise_model, "seed": seed, "ledger": ledger}
-    if outage_s is not None:
-        from pennylane_qstore.ionq.http.retry import RetryPolicy
-
-        options["retry_policy"] = RetryPolicy(outage_s=outage_s)
-    return qml.device("qstore.ionq", wires=4, backend=backend, budget_usd=budget_usd, **options)
+    return None if outage_s is None else RetryPolicy(outage_s=outage_s)
 
 
 def _train(
@@ -164,10 +156,4 @@ def _train(
     report = {**measured, **figures, "batch_size": size, **settings}
     train_report.write_run(out, report, run)
     results = task.lines(report) if not_evaluated is None else {"Not evaluated": not_evaluated}
-    return report, {**results, **train_report.training_lines(report, out)}
-
-
-def _print(lines: dict[str, str]) -> None:
-    width = max(map(len, lines)) + 1
-    for label, text in lines.items():
-        typer.echo(f"{label:<{width}}{text}")
+    return report, {"Task": task.title, **results, **train_report.training_lines(report, out)}

@@ -45,25 +45,26 @@ def training_figures(
     """
     losses = [record.loss for record in run.history]
     window = min(10, (len(losses) + 1) // 2)
-    seconds = sum(record.seconds for record in run.history)
-    posts = sum(record.posts for record in run.history)
-    circuits = sum(record.circuits for record in run.history)
-    stats = device.stats
+    total, own, stats = _sums(run.history), _sums(own_steps), device.stats
     return {
         "steps": run.step,
         "stopped": run.stopped,
-        "posts": posts,
-        "jobs": posts + stats["jobs"] - sum(record.posts for record in own_steps),
-        "circuits": circuits,
-        "requests": sum(record.requests for record in run.history),
-        "shots_total": shots
-        * (circuits + stats["circuits"] - sum(record.circuits for record in own_steps)),
+        "posts": total["posts"],
+        "jobs": total["posts"] + stats["jobs"] - own["posts"],
+        "circuits": total["circuits"],
+        "requests": total["requests"],
+        "shots_total": shots * (total["circuits"] + stats["circuits"] - own["circuits"]),
         "loss_first": _mean(losses[:window]),
         "loss_last": _mean(losses[-window:]),
-        "seconds": round(seconds, 3),
-        "seconds_per_step": round(seconds / max(run.step, 1), 5),
+        "seconds": round(total["seconds"], 3),
+        "seconds_per_step": round(total["seconds"] / max(run.step, 1), 5),
         "cost_usd": run.spent_usd,
     }
+
+
+def _sums(history: Sequence[StepRecord]) -> dict[str, Any]:
+    counted = ("posts", "circuits", "requests", "seconds")
+    return {name: sum(getattr(record, name) for record in history) for name in counted}
 
 
 def training_lines(report: Mapping[str, Any], out: Path) -> dict[str, str]:
@@ -86,16 +87,17 @@ def training_lines(report: Mapping[str, Any], out: Path) -> dict[str, str]:
         f"circuits per step {report['circuits'] / steps:.0f}",
         "Time per step": f"{1e3 * report['seconds_per_step']:.1f} ms on {where(report)}",
         "Written": f"{out / 'history.json'}, {out / 'training.png'}, {out / 'checkpoint.json'}",
+        **_billed(report),
     }
-    if report["cost_usd"]:
-        lines["Billed"] = f"${report['cost_usd']:,.2f}"
     if report["stopped"] != "steps":
         again = "; --resume goes on" if report["stopped"] in ("interrupt", "budget") else ""
         lines["Stopped by"] = f"{report['stopped']} after {steps} steps{again}"
     return lines
 
 
-def centroid_report(device: Any, settings: Mapping[str, Any], out: Path) -> dict[str, Any]:
+def centroid(
+    device: Any, settings: Mapping[str, Any], out: Path
+) -> tuple[dict[str, Any], dict[str, str]]:
     """Classify by the nearest centroid, one batch, and write ``centroid.json``.
 
     Args:
@@ -104,7 +106,7 @@ def centroid_report(device: Any, settings: Mapping[str, Any], out: Path) -> dict
         out: folder of the file.
 
     Returns:
-        Figures and settings.
+        Figures and settings; the same in words, by label.
     """
     from pennylane_qstore.training.tasks.catalogue import nearest_centroid
 
@@ -114,20 +116,7 @@ def centroid_report(device: Any, settings: Mapping[str, Any], out: Path) -> dict
     shots = stats["circuits"] * settings["shots"]
     report = {**figures, "posts": stats["jobs"], **counted, "shots_total": shots, **settings}
     (out / "centroid.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
-    return report
-
-
-def centroid_lines(report: Mapping[str, Any], out: Path) -> dict[str, str]:
-    """Return the report of the nearest centroid in words, by label.
-
-    Args:
-        report: of :func:`centroid_report`.
-        out: folder of the file written.
-
-    Returns:
-        Lines by label.
-    """
-    lines = {
+    return report, {
         "Accuracy": f"{report['test_accuracy']:.3f} (all 150 flowers)",
         "Classical centroid": f"{report['baseline_accuracy']:.3f}",
         "Constant guess": f"{report['constant_accuracy']:.3f}",
@@ -135,10 +124,8 @@ def centroid_lines(report: Mapping[str, Any], out: Path) -> dict[str, str]:
         "Distance error": f"{report['distance_error']:.2f} cm^2 (root mean square)",
         "POSTs": f"{report['posts']} for {report['circuits']} circuits on {where(report)}",
         "Written": f"{out / 'centroid.json'}",
+        **_billed(report),
     }
-    if report["cost_usd"]:
-        lines["Billed"] = f"${report['cost_usd']:,.2f}"
-    return lines
 
 
 def summary(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -166,14 +153,12 @@ def summary(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def summary_lines(report: Mapping[str, Any]) -> dict[str, str]:
     """Return the mean and the worst over seeds in words, by label."""
-    seeds = [str(run["seed"]) for run in report["runs"]]
-    names = [
-        name for name in ("test_accuracy", "divergence", "loss_last") if name in report["mean"]
-    ]
-    return {"Seeds": ", ".join(seeds)} | {
-        f"{name.replace('_', ' ').capitalize()} over seeds": f"mean {report['mean'][name]:.3f}, "
-        f"worst {report['worst'][name]:.3f}"
-        for name in names
+    mean, worst = report["mean"], report["worst"]
+    return {"Seeds": ", ".join(str(run["seed"]) for run in report["runs"])} | {
+        f"{name.replace('_', ' ').capitalize()} over seeds": f"mean {mean[name]:.3f}, "
+        f"worst {worst[name]:.3f}"
+        for name in ("test_accuracy", "divergence", "loss_last")
+        if name in mean
     }
 
 
@@ -197,24 +182,20 @@ def write_run(out: Path, report: Mapping[str, Any], run: TrainingRun) -> None:
     plt = pyplot()
     on_loss = report["task"] == "bas"
     loss, metric = ("KL divergence", "share") if on_loss else ("loss", "accuracy")
-    _, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    lines = {
+    baselines = {
         f"{label}: {report[name]:.2f}": report[name]
         for label, name in _BASELINES.items()
         if name in report
     }
-    draw_learning_curves(
-        [learning_curve(run.history, label=f"{loss} (nats)")],
-        lines=lines if on_loss else None,
-        axes=axes[0],
-    )
-    draw_learning_curves(
-        [learning_curve(run.history, metric, label=_METRICS[metric])],
-        lines=None if on_loss else lines,
-        axes=axes[1],
-    )
-    axes[0].figure.savefig(out / "training.png", dpi=150)
-    plt.close(axes[0].figure)
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    labels = {"loss": f"{loss} (nats)", metric: _METRICS[metric]}
+    for axis, (name, label) in zip(axes, labels.items(), strict=True):
+        lines = baselines if (name == "loss") == on_loss else None
+        draw_learning_curves(
+            [learning_curve(run.history, name, label=label)], lines=lines, axes=axis
+        )
+    figure.savefig(out / "training.png", dpi=150)
+    plt.close(figure)
 
 
 def where(report: Mapping[str, Any]) -> str:
@@ -223,6 +204,11 @@ def where(report: Mapping[str, Any]) -> str:
         noise = f", noise of {report['noise_model']}" if report["noise_model"] else ""
         return f"the emulator{noise}"
     return str(report["backend"])
+
+
+def _billed(report: Mapping[str, Any]) -> dict[str, str]:
+    cost = report["cost_usd"]
+    return {"Billed": f"${cost:,.2f}"} if cost else {}
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pennylane_qstore.cli.main import app
+from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.tasks.catalogue import TASKS
 
 pytest.importorskip("sklearn")
@@ -214,8 +215,56 @@ def test_options_that_do_not_go_together_are_refused_before_anything_runs(
     assert not (tmp_path / "none").exists()
 
 
-def test_how_long_an_outage_may_last_reaches_the_device(monkeypatch):
-    from pennylane_qstore.cli import train
+def test_how_long_an_outage_may_last_reaches_the_client(tmp_path, monkeypatch):
+    from pennylane_qstore.training.tasks import catalogue
 
-    made = train._device(1, "emulator", None, None, 7.5, None)
-    assert made.client._options.retry_policy.outage_s == 7.5
+    devices = []
+
+    def nearest_centroid(device, shots):
+        devices.append(device)
+        raise ConfigurationError("seen")
+
+    monkeypatch.setattr(catalogue, "nearest_centroid", nearest_centroid)
+    for option in (["--outage-s", "7.5"], []):
+        command = ["train", "--task", "centroid", *option, "--out", str(tmp_path)]
+        assert run(app, command).stderr == "qstore: seen\n"
+    policies = [device.client._options.retry_policy for device in devices]
+    assert [policy.outage_s for policy in policies] == [7.5, 1800.0]
+
+
+def test_options_reach_the_device(tmp_path, monkeypatch):
+    options = {}
+
+    def device(name, **settings):
+        options.update(settings)
+        raise ConfigurationError("seen")
+
+    monkeypatch.setattr("pennylane.device", device)
+    command = ["train", "--budget-usd", "30", "--seed", "4", "--noise-model", "aria-1"]
+    paths = ["--out", str(tmp_path), "--ledger", str(tmp_path / "ledger")]
+    assert run(app, [*command, *paths]).stderr == "qstore: seen\n"
+    assert options == {
+        "wires": 4, "backend": "emulator", "noise_model": "aria-1", "seed": 4,
+        "budget_usd": 30.0, "ledger": tmp_path / "ledger", "retry_policy": None,
+    }  # fmt: skip
+
+
+def test_all_jobs_and_the_bill_are_counted_on_a_machine(tmp_path, monkeypatch):
+    from pennylane_qstore.emulator import Emulator
+
+    with Emulator(profile="none") as emulator:
+        monkeypatch.setenv("IONQ_API_URL", emulator.url)
+        monkeypatch.setenv("IONQ_API_KEY", "key")
+        options = ["--task", "bas", "--backend", "qpu.forte-1", "--steps", "2", "--shots", "200"]
+        paths = ["--out", str(tmp_path), "--ledger", str(tmp_path / "ledger"), "--json"]
+        result = run(app, ["train", *options, *paths])
+        assert result.exit_code == 0, result.output
+        served, jobs = emulator.stats(), len(emulator.jobs)
+    report = json.loads(result.stdout)
+    assert report.keys() == {"runs", "mean", "worst"}
+    (one,) = report["runs"]
+    assert one["jobs"] == jobs > one["posts"] == 2
+    assert one["shots"] == 200
+    assert one["shots_total"] == 200 * served["circuits"] > 200 * one["circuits"]
+    assert one["cost_usd"] == pytest.approx(served["billed_usd"])
+    assert report["mean"]["cost_usd"] == report["worst"]["cost_usd"] == one["cost_usd"] > 0
