@@ -12,6 +12,7 @@ from pennylane_qstore.cli.errors import typed_errors
 from pennylane_qstore.cli.output import labelled, show
 from pennylane_qstore.cli.seeds import chosen_seeds
 from pennylane_qstore.errors import BudgetExceeded, ConfigurationError
+from pennylane_qstore.validation import check_known
 
 _TASKS = ("iris", "centroid", "bas", "wine", "cancer")
 
@@ -95,7 +96,8 @@ def train(
             report, lines = _train(device, settings, steps, batch_size or 20, resume, folder)
         reports.append(report)
         if not as_json:
-            typer.echo("\n".join(labelled({"Seed": one, **lines})))
+            blank = [""] * (len(chosen) > 1)
+            typer.echo("\n".join([*labelled({"Seed": one, **lines}), *blank]))
     summary = train_report.summary(reports)
     if as_json or len(chosen) > 1:
         show(as_json, summary, labelled(train_report.summary_lines(summary)))
@@ -103,8 +105,7 @@ def train(
 
 def _check(task: str, steps: int | None, batch_size: int | None, resume: bool) -> None:
     """Refuse unknown tasks, and options that have no effect on a task."""
-    if task not in _TASKS:
-        raise ConfigurationError(f"Unknown task {task!r}. Allowed: {', '.join(map(repr, _TASKS))}.")
+    check_known("task", task, _TASKS)
     for option, given, needless in (
         ("--steps", steps is not None, ("centroid",)),
         ("--batch-size", batch_size is not None, ("centroid", "bas")),

@@ -26,6 +26,11 @@ _AVERAGED = (
     *("divergence", "loss_first", "loss_last", "jobs", "circuits", "shots_total", "cost_usd"),
     *("seconds", "seconds_per_step"),
 )
+_OVER_SEEDS = {
+    "test_accuracy": "Test accuracy",
+    "divergence": "KL divergence",
+    "loss_last": "Last loss",
+}
 
 
 def training_figures(
@@ -155,9 +160,8 @@ def summary_lines(report: Mapping[str, Any]) -> dict[str, str]:
     """Return the mean and the worst over seeds in words, by label."""
     mean, worst = report["mean"], report["worst"]
     return {"Seeds": ", ".join(str(run["seed"]) for run in report["runs"])} | {
-        f"{name.replace('_', ' ').capitalize()} over seeds": f"mean {mean[name]:.3f}, "
-        f"worst {worst[name]:.3f}"
-        for name in ("test_accuracy", "divergence", "loss_last")
+        f"{label} over seeds": f"mean {mean[name]:.3f}, worst {worst[name]:.3f}"
+        for name, label in _OVER_SEEDS.items()
         if name in mean
     }
 

@@ -26,6 +26,7 @@ def test_in_words():
     lines = summary_lines(summary(RUNS))
     assert lines["Seeds"] == "1, 2"
     assert lines["Test accuracy over seeds"] == "mean 0.800, worst 0.700"
+    assert lines["Last loss over seeds"] == "mean 0.300, worst 0.400"
 
 
 @pytest.mark.parametrize(
