@@ -30,10 +30,11 @@ PHASES = ("structure", "compile", "bind", "encode", "service", "results")
 _JOINED = {"build": ("structure", "compile"), "service": STAGES[3:8]}
 _REMEMBERED = 10_000  # batches whose distribution is known
 _CLIENT_COUNTERS = ("retries", "reconciled", "bytes_sent", "bytes_received")
-_SUMMED = ("requests", "polls", "queue_s", "run_s", "cost_usd")  # over the results of jobs
+_SUMMED = {"requests": 0, "polls": 0, "queue_s": 0.0, "run_s": 0.0, "cost_usd": 0.0}
+"""Sums over the results of jobs, by the zero from which they count."""
 _JOB_COUNTERS = ("jobs", "circuits", "gates", *_SUMMED)
 _TOTALS = ("batches", "executions", "operations", *_JOB_COUNTERS)
-_SUMS = (*_TOTALS, "spent_usd", "circuit_s")
+_ZEROS = {**dict.fromkeys(_TOTALS, 0), **_SUMMED, "spent_usd": 0.0, "circuit_s": 0.0}
 
 
 class BatchRecord(NamedTuple):
@@ -145,7 +146,10 @@ class BatchMeter:
         if complete or jobs:
             seconds.update(_service_stages(jobs, service_s, self.sequential))
         ids = [job_id for job in jobs for job_id in (job.job_ids or (job.job_id,))]
-        sums = {name: sum([getattr(job, name) or 0 for job in jobs]) for name in _SUMMED}
+        sums: dict[str, Any] = {
+            name: sum([getattr(job, name) or 0 for job in jobs], zero)
+            for name, zero in _SUMMED.items()
+        }
         sums["requests"] += self.requests
         return BatchRecord(
             batches=int(complete),
@@ -179,7 +183,7 @@ class Stats:
         self._lookups = _lookups(cache or {})  # others may have used the cache before
         self._lock = threading.Lock()
         self._records: deque[BatchRecord] = deque(maxlen=_REMEMBERED)
-        self._sums: dict[str, float] = dict.fromkeys(_SUMS, 0)
+        self._sums: dict[str, float] = dict(_ZEROS)
         self._seconds: tuple[dict[str, float], ...] = ({}, {})  # of failed and complete batches
         self._client: Mapping[str, int] = {}
 
@@ -216,7 +220,7 @@ class Stats:
             record = meter.record(client=during, **known)
             self._client = now
             self._records.append(record)
-            for name in _SUMS:
+            for name in _ZEROS:
                 self._sums[name] += getattr(record, name)
             total_s = self._seconds[record.batches]
             for name, seconds in record.seconds.items():

@@ -174,3 +174,10 @@ def circuit(dev):
         return qml.expval(qml.Z(1))
 
     return run
+
+
+def test_times_and_money_are_floats_where_nothing_was_sent():
+    report, record = qml.device("qstore.ionq", wires=1).stats, BatchMeter().record()
+    assert all(type(report[name]) is float for name in ("queue_s", "run_s", "cost_usd"))
+    assert all(type(getattr(record, name)) is float for name in ("queue_s", "run_s", "cost_usd"))
+    assert type(report["requests"]) is type(record.requests) is int
