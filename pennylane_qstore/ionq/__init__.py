@@ -1,1 +1,1 @@
-"""The wire to IonQ. Knows nothing of PennyLane."""
+"""The client of IonQ's API. It does not import PennyLane."""

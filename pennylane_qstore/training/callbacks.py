@@ -23,7 +23,7 @@ class Run(Protocol):
 
     @property
     def params(self) -> Any:
-        """The parameters as they stand."""
+        """The current parameters."""
 
     @property
     def optimizer(self) -> Any:
@@ -198,7 +198,7 @@ class ProgressBar(Callback):
 
 
 class Observers:
-    """Everybody who watches a run: its callbacks, then the bar.
+    """All observers of a run: its callbacks, then the progress bar.
 
     Args:
         run: that is watched.

@@ -1,4 +1,4 @@
-"""``TrainingRun``: a training that is visible, survives anything, and goes on bit for bit."""
+"""``TrainingRun``: training with a history, a budget, checkpoints and exact resumption."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class TrainingRun:
 
     @property
     def params(self) -> Any:
-        """The parameters as they stand."""
+        """The current parameters."""
         return self._adapter.params
 
     @property

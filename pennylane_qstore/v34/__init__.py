@@ -1,4 +1,4 @@
-"""Q-Store v3.4's names, as thin faces of this package.
+"""Q-Store v3.4's classes and options, implemented with this package.
 
 ``from q_store.ml import ...`` becomes ``from pennylane_qstore.v34 import ...``; the rest of a
 program stays as it is.

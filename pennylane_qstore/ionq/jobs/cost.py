@@ -1,4 +1,4 @@
-"""What jobs cost: read back from the service, kept in the ledger."""
+"""Costs of jobs: read from the service, recorded in the ledger."""
 
 from __future__ import annotations
 

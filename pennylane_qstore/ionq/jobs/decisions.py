@@ -52,7 +52,7 @@ class Action(Enum):
 
 
 class Decision(NamedTuple):
-    """What follows from an outcome.
+    """Ledger entry and next action for an outcome.
 
     Attributes:
         clear: state written to the ledger if no earlier POST of the row can have created a

@@ -15,7 +15,7 @@ PART_MARK = "#"
 
 
 class State(StrEnum):
-    """Where a submission stands."""
+    """State of a submission."""
 
     INTENT = "intent"
     AMBIGUOUS = "ambiguous"
