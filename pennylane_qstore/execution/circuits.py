@@ -21,6 +21,7 @@ from pennylane_qstore.measurement.recipes import Basis, Plan
 from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.native.compiler import compile_program
 from pennylane_qstore.native.frontend.affine_fit import NotAffine, program_of
+from pennylane_qstore.native.frontend.decompose import UnknownWire
 from pennylane_qstore.native.frontend.program import FloatArray, Program
 from pennylane_qstore.native.frontend.structure import (
     StructuredTape,
@@ -156,11 +157,17 @@ def plan_tape(
     if order is not None:
         try:  # quicker than to look first: a tape has to gather its wires
             return _planned(tape, wires, cache)
-        except KeyError:  # ancillas
+        except (KeyError, UnknownWire):  # ancillas
             pass
     for w in standard_order(tape):
         wires.setdefault(w, len(wires))
-    return _planned(tape, wires, cache)
+    while True:
+        try:
+            return _planned(tape, wires, cache)
+        except UnknownWire as error:  # of a decomposition
+            if order is not None:
+                raise
+            wires[error.wire] = len(wires)
 
 
 def _planned(tape: QuantumScript, wires: dict[Any, int], cache: SmartCircuitCache) -> TapePlan:

@@ -15,9 +15,10 @@ import pennylane as qml
 from pennylane.operation import Operator
 from pennylane.queuing import QueuingManager
 
-from pennylane_qstore.native.frontend.decompose import ELEMENTARY, elementary, rebound, unitary
+from pennylane_qstore.native.frontend.decompose import ELEMENTARY, elementary, unitary
 from pennylane_qstore.native.frontend.program import Affine, ComplexArray, FloatArray, Gate, Program
 from pennylane_qstore.native.frontend.structure import StructuredTape, expand_by_value, row_shapes
+from pennylane_qstore.operations import with_parameters
 
 _SNAP = 96
 """Denominator of the rational factors in PennyLane's decompositions (halves, thirds, ...)."""
@@ -52,7 +53,7 @@ def program_of(structured: StructuredTape, wires: Mapping[Any, int]) -> Program:
             angles = tuple(Affine(((first + i, 1.0),)) for i in range(count))
             gates.append(Gate(op.name, _on(op, wires), angles))
         elif not count:
-            gates += [_constant(inner, wires) for inner in elementary([op])]
+            gates += [_constant(inner, wires) for inner in elementary([op], wires)]
         else:
             gates += _AffineFit(op, shapes, count, wires).gates(first)
         first += count
@@ -162,12 +163,12 @@ class _AffineFit:
         """The expansion at all probes at once, or, where the operation does not batch, at each."""
         with QueuingManager.stop_recording():
             try:
-                together = list(elementary([self._at(self._probes)]))
+                together = elementary([self._at(self._probes)], self._wires)
             except Exception:  # noqa: BLE001 - whatever it raises: it does not batch
                 together = []
-            if _batches(together, list(elementary([self._at(self._check)]))):
+            if _batches(together, elementary([self._at(self._check)], self._wires)):
                 return [together]
-            return [list(elementary([self._at(row[None])])) for row in self._probes]
+            return [elementary([self._at(row[None])], self._wires) for row in self._probes]
 
     def _at(self, rows: FloatArray) -> Operator:
         """The operation with parameters from ``rows``; batched if there is more than one row."""
@@ -177,7 +178,7 @@ class _AffineFit:
             rows[:, a:b].reshape((len(rows), *shape))
             for (a, b), shape in zip(itertools.pairwise(ends), self._shapes, strict=True)
         ]
-        return rebound(self._op, [d[0] for d in data] if len(rows) == 1 else data)
+        return with_parameters(self._op, [d[0] for d in data] if len(rows) == 1 else data)
 
 
 def _batches(together: Sequence[Operator], alone: Sequence[Operator]) -> bool:

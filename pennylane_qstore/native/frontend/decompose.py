@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import copy
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,14 @@ import numpy.typing as npt
 import pennylane as qml
 from pennylane.operation import Operator
 from pennylane.ops import MidMeasure
-from pennylane.ops.op_math import Adjoint, Controlled, ControlledOp, Evolution, Exp, SymbolicOp
+from pennylane.ops.op_math import Adjoint, Controlled, Exp, SymbolicOp
 from pennylane.queuing import QueuingManager
 from scipy.sparse import issparse
 
 from pennylane_qstore.errors import CompileError
 from pennylane_qstore.native.frontend.controlled import controlled, double_excitation
 from pennylane_qstore.native.gates import GPI, GPI2, MS, ZZ
+from pennylane_qstore.operations import with_parameters
 
 ELEMENTARY: Mapping[type, int] = {
     **dict.fromkeys((qml.RX, qml.RY, qml.RZ, qml.PhaseShift, qml.U1, GPI, GPI2, ZZ), 1),
@@ -40,15 +42,48 @@ class UnsupportedOperation(CompileError, qml.exceptions.DeviceError):  # type: i
     """An operation that has neither a decomposition nor a small matrix. Nothing was sent."""
 
 
-def elementary(operations: Sequence[Operator]) -> Iterator[Operator]:
+class UnknownWire(CompileError, qml.exceptions.WireError):  # type: ignore[misc]  # noqa: N818
+    """A decomposition uses a wire that the circuit has not. Nothing was sent.
+
+    Args:
+        gate: name of the gate.
+        wire: label of the wire.
+    """
+
+    def __init__(self, gate: str, wire: Any) -> None:
+        super().__init__(
+            f"{gate} of a decomposition acts on wire {wire!r}, which is not among those of the "
+            "device. Give the device wires that include it. Nothing was sent."
+        )
+        self.gate, self.wire = gate, wire
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.gate, self.wire)
+
+
+def elementary(operations: Sequence[Operator], wires: Container[Any]) -> list[Operator]:
     """Decompose until every operation is elementary or a constant unitary of one or two wires.
 
+    Args:
+        operations: the operations; neither they nor their arrays are written to.
+        wires: labels of the wires there are. Work wires beyond them are done without.
+
+    Returns:
+        The gates.
+
     Raises:
-        CompileError: an operation is unknown and has no decomposition, or is not unitary.
+        CompileError: an operation is unknown and has no decomposition, is not unitary, or
+            decomposes to gates on other wires.
     """
+    # A list: a generator that is suspended in here would leave recording stopped, and start it
+    # again whenever it is collected.
     with QueuingManager.stop_recording():
-        for op in operations:
-            yield from _decompose(op, depth=0)
+        gates = [gate for op in operations for gate in _decompose(op, 0, wires)]
+    for gate in gates:
+        for wire in gate.wires:
+            if wire not in wires:
+                raise UnknownWire(gate.name, wire)
+    return gates
 
 
 def unitary(op: Operator) -> npt.NDArray[np.complex128]:
@@ -81,31 +116,10 @@ def dense(op: Operator) -> Operator:
         data = [value.toarray() if issparse(value) else value for value in op.data]
         if isinstance(op, qml.StatePrep):  # a sparse vector is a matrix of one row
             data = [data[0].reshape(-1)]
-        return rebound(op, data)
+        return with_parameters(op, data)
 
 
-def rebound(op: Operator, data: Sequence[Any]) -> Operator:
-    """Return the operation with other parameters.
-
-    Args:
-        op: the operation.
-        data: its parameters, in the order of ``op.data``.
-
-    Returns:
-        A new operation.
-    """
-    if isinstance(op, Evolution):  # where PennyLane takes its parameter for one of the generator
-        return Evolution(op.base, *data)
-    if isinstance(op, Adjoint):
-        return Adjoint(rebound(op.base, data))
-    if type(op) is ControlledOp:
-        base = rebound(op.base, data)
-        return ControlledOp(base, op.control_wires, op.control_values, op.work_wires)
-    rebuild: Callable[..., Operator] = qml.ops.functions.bind_new_parameters
-    return rebuild(op, data)
-
-
-def _decompose(op: Operator, depth: int) -> Iterator[Operator]:
+def _decompose(op: Operator, depth: int, wires: Container[Any]) -> Iterator[Operator]:
     kind = type(op)
     if kind in ELEMENTARY:
         yield op
@@ -115,35 +129,74 @@ def _decompose(op: Operator, depth: int) -> Iterator[Operator]:
         yield op
     elif isinstance(op, (qml.DoubleExcitationPlus, qml.DoubleExcitationMinus)):
         for inner in double_excitation(op):
-            yield from _decompose(inner, depth + 1)
-    elif not op.has_decomposition and op.has_matrix and len(op.wires) <= _MAX_MATRIX_WIRES:
-        matrix = op.matrix()
-        if matrix.ndim > 2 and op.batch_size is None:
-            raise UnsupportedOperation(
-                f"{op.name} on wires {op.wires.tolist()} is not supported on qstore.ionq as it is: "
-                "its matrix is a batch of matrices, but the class does not tell how many "
-                "dimensions one parameter has. Give it ndim_params, (0,) for one number."
-            )
-        if matrix.shape[-1] != 2 ** len(op.wires):
-            raise UnsupportedOperation(
-                f"{op.name} on wires {op.wires.tolist()} is not supported on qstore.ionq: it is no "
-                "operation on qubits."
-            )
-        yield from _decompose(qml.QubitUnitary(matrix, wires=op.wires), depth + 1)
-    elif depth > 60 or not op.has_decomposition:
+            yield from _decompose(inner, depth + 1, wires)
+    elif _work_wires_beyond(op, wires):
+        yield from _decompose(_without_work_wires(op), depth + 1, wires)
+    elif depth > 60:
         raise UnsupportedOperation(_unsupported(op))
     elif isinstance(op, Controlled) and (gates := controlled(op)) is not None:
         for inner in gates:
-            yield from _decompose(inner, depth + 1)
+            yield from _decompose(inner, depth + 1, wires)
     else:
-        base = op
-        while isinstance(base, SymbolicOp):
-            base = base.base
-        if isinstance(base, (qml.QubitUnitary, qml.DiagonalQubitUnitary)):
-            unitary(base)  # PennyLane would decompose whatever it is
-        parts = op.decomposition()
-        for inner in [parts] if isinstance(parts, Operator) else parts:  # a power's is one gate
-            yield from _decompose(inner, depth + 1)
+        for inner in _parts(op):
+            yield from _decompose(inner, depth + 1, wires)
+
+
+def _parts(op: Operator) -> Sequence[Operator]:
+    """The operations that an operation is made of, or the unitary of its matrix."""
+    if not _private(op).has_decomposition:
+        return [_from_matrix(op)]
+    base = op
+    while isinstance(base, SymbolicOp):
+        base = base.base
+    if isinstance(base, (qml.QubitUnitary, qml.DiagonalQubitUnitary)):
+        unitary(base)  # PennyLane would decompose whatever it is
+    try:
+        parts = _private(op).decomposition()
+    except qml.exceptions.DecompositionUndefinedError:
+        return [_from_matrix(op)]  # a decomposition of something inside that there is not
+    return [parts] if isinstance(parts, Operator) else list(parts)  # a power's is one gate
+
+
+def _from_matrix(op: Operator) -> Operator:
+    """The unitary of an operation's matrix."""
+    if not op.has_matrix or len(op.wires) > _MAX_MATRIX_WIRES:
+        raise UnsupportedOperation(_unsupported(op))
+    matrix = _private(op).matrix()
+    if matrix.ndim > 2 and op.batch_size is None:
+        raise UnsupportedOperation(
+            f"{op.name} on wires {op.wires.tolist()} is not supported on qstore.ionq as it is: "
+            "its matrix is a batch of matrices, but the class does not tell how many "
+            "dimensions one parameter has. Give it ndim_params, (0,) for one number."
+        )
+    if matrix.shape[-1] != 2 ** len(op.wires):
+        raise UnsupportedOperation(
+            f"{op.name} on wires {op.wires.tolist()} is not supported on qstore.ionq: it is no "
+            "operation on qubits."
+        )
+    return qml.QubitUnitary(matrix, wires=op.wires)
+
+
+def _private(op: Operator) -> Operator:
+    """An operation with arrays of its own, for one question to PennyLane.
+
+    ``Exp.has_decomposition`` multiplies its coefficient in place: by every question the values
+    become others, and the array is the user's.
+    """
+    return copy.deepcopy(op) if any(isinstance(d, np.ndarray) for d in op.data) else op
+
+
+def _work_wires_beyond(op: Operator, wires: Container[Any]) -> bool:
+    return isinstance(op, Controlled) and any(wire not in wires for wire in op.work_wires)
+
+
+def _without_work_wires(op: Controlled) -> Operator:
+    if isinstance(op, qml.MultiControlledX):
+        return qml.MultiControlledX(op.wires, control_values=op.control_values)
+    if isinstance(op, qml.ControlledQubitUnitary):
+        (matrix,) = op.data
+        return qml.ControlledQubitUnitary(matrix, op.wires, control_values=op.control_values)
+    return type(op)(op.base, op.control_wires, op.control_values)
 
 
 def _is_phase(op: Operator) -> bool:

@@ -11,10 +11,12 @@ are not always hashable, and from 0.46 on pytree structures no longer hold the w
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pennylane as qml
 from pennylane.operation import Operator
 from pennylane.ops.op_math import (
@@ -26,7 +28,6 @@ from pennylane.ops.op_math import (
     SProd,
     SymbolicOp,
 )
-from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.errors import CompileError
@@ -35,9 +36,9 @@ from pennylane_qstore.native.frontend.decompose import (
     ELEMENTARY,
     dense,
     elementary,
-    rebound,
 )
 from pennylane_qstore.native.frontend.program import FloatArray
+from pennylane_qstore.operations import with_parameters
 
 _PLAIN = frozenset(
     (
@@ -147,7 +148,7 @@ def _decomposed(operations: Sequence[Operator], wires: Mapping[Any, int]) -> lis
             if np.ndim(value) > ndim:
                 batch = _same_batch(batch, len(value))
     try:
-        together = _structured(tuple(elementary(operations)), wires, batch)
+        together = _structured(elementary(operations, wires), wires, batch)
     except Exception:
         if batch is None:
             raise
@@ -155,7 +156,7 @@ def _decomposed(operations: Sequence[Operator], wires: Mapping[Any, int]) -> lis
     if together is not None:
         return [together]
     rows = ([_row(op, i) for op in operations] for i in range(batch or 0))
-    parts = [_structured(tuple(elementary(row)), wires) for row in rows]
+    parts = [_structured(elementary(row, wires), wires) for row in rows]
     if not parts or any(part is None for part in parts):
         raise CompileError(
             "A broadcast operation decomposes into gates that cannot be batched. Give its "
@@ -167,8 +168,7 @@ def _decomposed(operations: Sequence[Operator], wires: Mapping[Any, int]) -> lis
 def _row(op: Operator, i: int) -> Operator:
     """An operation at one element of its batch."""
     data = [d[i] if np.ndim(d) > n else d for d, n in zip(op.data, _ndims(op), strict=True)]
-    with QueuingManager.stop_recording():
-        return rebound(op, data)
+    return with_parameters(op, data)
 
 
 # --- keys and parameters -------------------------------------------------------------------
@@ -246,11 +246,24 @@ def _real(value: Any, op: Operator) -> FloatArray:
     array = np.asarray(value)
     if array.dtype.char == "d":  # quicker than to compare types
         return array
+    if array.dtype.kind in "OV":  # a table's column among others; bfloat16, unknown to NumPy
+        array = _numbers(array)
     if array.dtype.kind in "fiub" or (array.dtype.kind == "c" and not array.imag.any()):
         return array.real.astype(float)
     raise CompileError(
         f"{op.name} has a parameter that is not a real number: {str(value)[:80]}. Nothing was sent."
     )
+
+
+def _numbers(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if array.dtype.kind == "O" and not all(isinstance(v, numbers.Number) for v in array.flat):
+        return array  # None would be NaN, and text a number
+    for dtype in (float, complex):
+        try:
+            return array.astype(dtype)
+        except (TypeError, ValueError):
+            continue
+    return array
 
 
 def _same_batch(batch: int | None, size: int) -> int:
@@ -268,6 +281,8 @@ def _key(op: Operator, wires: Mapping[Any, int]) -> Hashable | None:
     if kind in ELEMENTARY or kind in _PLAIN or kind in _NAMED:
         names = _NAMED.get(kind, ())
         named = tuple([_frozen(op.hyperparameters[name]) for name in names])
+        if kind is qml.MultiControlledX and op.work_wires:
+            named += _work_wires(op, wires)
         return kind, on, named, row_shapes(op)
     if isinstance(op, qml.QubitUnitary):
         matrix = np.asarray(op.data[0])
@@ -281,8 +296,13 @@ def _key(op: Operator, wires: Mapping[Any, int]) -> Hashable | None:
         base = _key(op.base, wires)
         if base is None or isinstance(op.base, qml.QubitUnitary):
             return None
-        return "controlled", kind, on, tuple(op.control_values), base
+        spare = _work_wires(op, wires) if op.work_wires else ()
+        return "controlled", kind, on, tuple(op.control_values), spare, base
     return None
+
+
+def _work_wires(op: Controlled, wires: Mapping[Any, int]) -> tuple[Hashable, ...]:
+    return op.work_wire_type, tuple([wires.get(w) for w in op.work_wires])
 
 
 def _on(op: Operator, wires: Mapping[Any, int]) -> tuple[int, ...]:

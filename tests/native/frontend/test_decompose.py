@@ -1,11 +1,16 @@
 """Decomposition into elementary gates, and what is refused."""
 
+import gc
+import pickle
+
 import numpy as np
 import pennylane as qml
 import pytest
 
 from pennylane_qstore import IonQNativeGateCompiler
 from pennylane_qstore.errors import CompileError
+from pennylane_qstore.native.frontend.decompose import UnknownWire, elementary
+from pennylane_qstore.native.frontend.structure import extract_structure
 
 
 def test_an_operation_without_decomposition_is_named():
@@ -32,3 +37,138 @@ def test_an_operation_without_decomposition_is_named():
 def test_a_matrix_that_is_not_unitary_is_refused(op):
     with pytest.raises(CompileError, match=r"Unitary on wires \['a'.*is not unitary"):
         IonQNativeGateCompiler().compile(qml.tape.QuantumScript([op]))
+
+
+TIMES = np.array([0.3, 0.7, -0.4])
+TIMES.setflags(write=False)
+WORDS = qml.Hamiltonian([0.3, 0.4], [qml.X(0) @ qml.X(1), qml.Z(1)])
+ONE = qml.Hamiltonian([0.3, 0.4], [qml.X(0), qml.Z(0)])
+UNITARIES = qml.Rot(TIMES, 2 * TIMES, -TIMES, 0).matrix()
+LAYERS = np.multiply.outer(TIMES, np.arange(12.0).reshape(2, 2, 3))
+
+
+class BringsAWire(qml.operation.Operation):
+    num_params, ndim_params = 1, (0,)
+
+    @staticmethod
+    def compute_decomposition(angle, wires):
+        around = qml.CNOT([wires[0], "own"])
+        return [around, qml.RX(angle, wires[0]), around]
+
+
+def on_zero():
+    return qml.ControlledQubitUnitary(UNITARIES, [2, 0], control_values=[0])
+
+
+def power_of_controlled():
+    return qml.pow(qml.ctrl(qml.evolve(qml.X(0) @ qml.Y(1), 0.3), 2), 2)
+
+
+NUMBERS = np.array([0.1, 0.2], dtype=object)
+BATCHED_AND_NESTED = {
+    "exponential": lambda: qml.exp(2 * qml.X(0), 1j * TIMES),
+    "exponential, controlled": lambda: qml.ctrl(qml.exp(2 * qml.X(0), 1j * TIMES), 2),
+    "exponential, adjoint": lambda: qml.adjoint(qml.exp(2 * qml.X(0), 1j * TIMES)),
+    "exponential of one": lambda: qml.exp(2 * qml.X(0), 1j * np.array(0.3)),
+    "evolution": lambda: qml.evolve(WORDS, TIMES),
+    "evolution, scaled word": lambda: qml.evolve(2 * qml.X(0), TIMES),
+    "unitary on 0, adjoint": lambda: qml.adjoint(on_zero()),
+    "unitary on 0, controlled on 0": lambda: qml.ctrl(qml.adjoint(on_zero()), 1, control_values=0),
+    "unitary on 0, product": lambda: qml.prod(qml.RX(0.3, 0), on_zero()),
+    "unitary on 0, power": lambda: qml.pow(on_zero(), 2),
+    "change of basis": lambda: qml.change_op_basis(
+        qml.RX(TIMES, 0), qml.QubitUnitary(UNITARIES, 0), qml.RY(0.4, 0)
+    ),
+    "Trotter, two controls": lambda: qml.ctrl(qml.TrotterProduct(ONE, TIMES), [1, 2]),
+    "Trotter, controlled on 0 and 1": lambda: qml.ctrl(
+        qml.TrotterProduct(ONE, TIMES, n=2, order=2), [1, 2], control_values=[0, 1]
+    ),
+    "approximate evolution, controlled": lambda: qml.ctrl(
+        qml.ApproxTimeEvolution(ONE, TIMES, 2), [1, 2]
+    ),
+    "layers, controlled": lambda: qml.ctrl(qml.StronglyEntanglingLayers(LAYERS, wires=[0, 1]), 2),
+    "selected": lambda: qml.Select([qml.RX(TIMES, 0), qml.RY(0.2, 0)], control=[1]),
+    "power of controlled evolution": power_of_controlled,
+    "power of evolution": lambda: qml.pow(qml.evolve(WORDS, 0.3), 2),
+    "root of a product": lambda: qml.pow(qml.prod(qml.RX(0.3, 0), qml.CNOT([0, 1])), 0.5),
+    "Grover": lambda: qml.GroverOperator(range(4), work_wires=["spare"]),
+    "comparator": lambda: qml.IntegerComparator(2, wires=[0, 1, 2], work_wires=["spare"]),
+    "controlled X": lambda: qml.MultiControlledX([0, 1, 2, 3, 4], work_wires=["spare"]),
+    "controlled SWAP": lambda: qml.ctrl(qml.SWAP([0, 1]), [2, 3, 4], work_wires=["spare"]),
+    "controlled rotation": lambda: qml.ctrl(
+        qml.Rot(0.1, 0.2, 0.3, 0), [2, 3, 4], work_wires=["spare"], work_wire_type="zeroed"
+    ),
+    "controlled unitary": lambda: qml.ControlledQubitUnitary(
+        UNITARIES[0], [2, 3, 4, 0], control_values=[0, 1, 1], work_wires=["spare"]
+    ),
+    "numbers as objects": lambda: qml.AngleEmbedding(NUMBERS, wires=[0, 1]),
+    "one number as an object": lambda: qml.PauliRot(np.array(0.1, dtype=object), "XY", [0, 1]),
+    "a matrix of objects": lambda: qml.QubitUnitary(np.array([[0, 1j], [1j, 0]], dtype=object), 0),
+    "a wire of its own": lambda: BringsAWire(0.4, wires=0),
+}
+
+
+def probabilities(operation, device):
+    def function():
+        for wire in range(5):
+            qml.RY(0.4 + 0.2 * wire, wire)
+        operation()
+        qml.RX(0.5, 0)
+        qml.CNOT([0, 1])
+        return qml.probs(wires=[0, 1, 2])
+
+    return np.asarray(qml.QNode(function, device)(), dtype=float)
+
+
+@pytest.mark.parametrize("wires", [None, 5])
+@pytest.mark.parametrize("name", BATCHED_AND_NESTED)
+def test_probabilities_are_those_of_default_qubit(name, wires):
+    operation = BATCHED_AND_NESTED[name]
+    device = qml.device("qstore.ionq", wires=wires)
+    if name == "a wire of its own" and wires is not None:
+        with pytest.raises(qml.exceptions.WireError, match="'own'"):
+            probabilities(operation, device)
+        return
+    try:
+        want = probabilities(operation, qml.device("default.qubit"))
+    except TypeError:  # of objects, where they are complex
+        want = probabilities(
+            lambda: qml.QubitUnitary([[0, 1j], [1j, 0]], 0), qml.device("default.qubit")
+        )
+    np.testing.assert_allclose(probabilities(operation, device), want, rtol=0, atol=1e-7)
+
+
+def test_values_of_an_exponential_stay_the_users():
+    times = 1j * np.array([0.3, 0.7])
+    tape = qml.tape.QuantumScript([qml.exp(2 * qml.X(0), times)])
+    for _ in range(2):
+        extract_structure(tape, {0: 0})
+    np.testing.assert_array_equal(times, [0.3j, 0.7j])
+
+
+def test_a_refused_operation_leaves_the_queue_alone():
+    def refuse():
+        with pytest.raises(CompileError) as caught:
+            elementary([qml.ControlledQubitUnitary(np.ones((2, 2)), [0, 1])], {0: 0, 1: 1})
+        return caught
+
+    caught = refuse()
+    with qml.queuing.AnnotatedQueue() as queue:
+        del caught
+        gc.collect()
+        qml.Hadamard(0)
+    assert len(queue.queue) == 1
+
+
+def test_work_wires_that_there_are_are_used():
+    operation = qml.MultiControlledX([0, 1, 2, 3, 4], work_wires=["spare"])
+    wires = {wire: i for i, wire in enumerate([*range(5), "spare"])}
+    assert any("spare" in gate.wires for gate in elementary([operation], wires))
+    del wires["spare"]
+    assert not any("spare" in gate.wires for gate in elementary([operation], wires))
+
+
+def test_an_unknown_wire_survives_pickling():
+    error = pickle.loads(pickle.dumps(UnknownWire("CNOT", "own")))
+    assert (error.gate, error.wire) == ("CNOT", "own")
+    assert "'own'" in str(error)

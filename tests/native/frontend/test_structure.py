@@ -68,3 +68,10 @@ def test_parameters_are_no_part_of_the_key():
 def test_a_parameter_that_is_not_finite_is_named(bad):
     with pytest.raises(CompileError, match=r"RY on wires \[1\].*not finite"):
         IonQNativeGateCompiler().compile(qml.tape.QuantumScript([qml.RX(0.1, 0), qml.RY(bad, 1)]))
+
+
+@pytest.mark.parametrize("bad", [None, "0.3", {}])
+def test_objects_that_are_no_numbers_are_refused(bad):
+    tape = qml.tape.QuantumScript([qml.RX(np.array(bad, dtype=object), 0)])
+    with pytest.raises(CompileError, match="not a real number"):
+        extract_structure(tape, {0: 0})
