@@ -31,6 +31,7 @@ from pennylane_qstore.execution.sender import RunScope
 from pennylane_qstore.measurement.prepare import prepare
 from pennylane_qstore.measurement.recipes import NotSupported
 from pennylane_qstore.native.frontend.decompose import UnsupportedOperation
+from pennylane_qstore.validation import check_number
 
 
 @single_tape_support
@@ -99,8 +100,9 @@ class IonQDevice(Device):  # type: ignore[misc]
             already paid for, in flight or done, batch by batch; it has to be the same run (the
             same seeds, circuits and sizes of jobs, so ``max_circuits_per_job="adaptive"`` is
             refused), or :class:`LedgerError` says where it differs.
-        budget_usd (float): a batch whose estimate exceeds what is left is not sent
-            (:class:`BudgetExceeded`). Jobs on simulators cost nothing.
+        budget_usd (float): limit of what the device and its copies spend; a batch whose estimate
+            exceeds what is left is not sent (:class:`BudgetExceeded`). Jobs on simulators cost
+            nothing.
         confirm (Callable): called with the :class:`Quote` of every paid batch; False stops it.
         ca_bundle (str), proxy (str): certificate authorities and HTTP proxy of the client.
         emulator (Mapping or Emulator): settings of the embedded emulator, or a running one.
@@ -202,23 +204,48 @@ class IonQDevice(Device):  # type: ignore[misc]
         part: str = "",
         budget_usd: float | None = None,
         progress: Callable[[Any], None] | None = None,
+        account: str | None = None,
+        sharing: Sequence[IonQDevice] = (),
+        spent_usd: float = 0.0,
     ) -> AbstractContextManager[None]:
         """Lend the device to a run: jobs sent inside belong to it.
 
         Options that were given to the device itself (``run=``, ``budget_usd=``, ``progress=``)
-        stay. A device whose ledger ends with the process has no jobs to find again and takes no
-        run's name.
+        stay; of two budgets both apply. A device whose ledger ends with the process has no jobs
+        to find again and takes no run's name.
 
         Args:
             run: name of the run in the ledger.
             part: name of what is executed beside the run's steps, an evaluation for example.
-            budget_usd: limit of the run's spending, in US dollars.
+            budget_usd: limit of the run's spending over all its devices, in US dollars.
             progress: called with each change of a job's state.
+            account: name of the run that the budget is of, where ``run`` names a device of it.
+            sharing: all devices of the run.
+            spent_usd: what the run had spent, in US dollars, for a ledger that does not know it.
 
         Returns:
             A context manager.
+
+        Raises:
+            ConfigurationError: the budget is no number of dollars.
         """
-        return self.executor.sender.in_run(RunScope(run, part, budget_usd, progress))
+        check_number("budget_usd", budget_usd, least=0, unit="US dollars", optional=True)
+        senders = [device.executor.sender for device in sharing]
+        scope = RunScope(run, part, budget_usd, progress, account)
+        return self.executor.sender.in_run(scope, senders, spent_usd)
+
+    def run_usd(self, run: str, sharing: Sequence[IonQDevice] = ()) -> float:
+        """Return what a run has spent: bills, and estimates where the bill is not known.
+
+        Args:
+            run: its name.
+            sharing: all devices of the run.
+
+        Returns:
+            US dollars.
+        """
+        senders = [device.executor.sender for device in sharing]
+        return self.executor.sender.run_usd(run, senders)
 
     @contextmanager
     def isolated(self) -> Iterator[None]:
@@ -230,7 +257,7 @@ class IonQDevice(Device):  # type: ignore[misc]
         try:
             yield
         finally:
-            self.load_state_dict({**before, "spent_usd": self.executor.stats.spent_usd})
+            self.load_state_dict({**before, "spent_usd": self.spent_usd})
 
     def preprocess_transforms(
         self, execution_config: ExecutionConfig | None = None

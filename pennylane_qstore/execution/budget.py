@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pennylane_qstore.errors import BudgetExceeded, ConfigurationError, QStoreError
+from pennylane_qstore.ionq.ledger.budgets import budget_error
 
 if TYPE_CHECKING:
     from pennylane_qstore.execution.options import Options
@@ -70,8 +71,13 @@ def agreed_prices(
     options: Options,
     budget_usd: float | None,
     left_usd: float | None,
+    *,
+    must_know: bool = False,
 ) -> list[float | None]:
-    """Return estimates of jobs that the budget holds and the user confirms.
+    """Return estimates of jobs that the budget seems to hold and the user confirms.
+
+    The user is not asked about what is too much already. The ledger looks again when it reserves
+    the prices: others may spend meanwhile.
 
     Args:
         client: asks the service.
@@ -79,6 +85,7 @@ def agreed_prices(
         options: of the device.
         budget_usd: limit of the spending, in US dollars; None without one.
         left_usd: rest of the budget, in US dollars; None without one.
+        must_know: whether a job without a price is refused in any case.
 
     Returns:
         The price of each job in US dollars; None where the service gives none.
@@ -87,7 +94,7 @@ def agreed_prices(
         BudgetExceeded: they would cost more than is left, or were not confirmed.
         ConfigurationError: there is a budget, but no price in US dollars.
     """
-    must_know = budget_usd is not None or options.confirm is not None
+    must_know = must_know or budget_usd is not None or options.confirm is not None
     prices = [_price(client, request, must_know) for request in requests]
     total = _total(prices)
     if left_usd is not None:
@@ -97,13 +104,7 @@ def agreed_prices(
                 f"{options.target.backend.name}. Use a session with a cost limit instead."
             )
         if total > left_usd:
-            raise BudgetExceeded(
-                f"This batch of {len(requests)} job(s) is estimated at ${total:,.2f}, and "
-                f"${left_usd:,.2f} of the budget of ${budget_usd:,.2f} is left. Nothing was sent. "
-                "Raise budget_usd, or send fewer circuits or shots.",
-                estimate_usd=total,
-                left_usd=left_usd,
-            )
+            raise budget_error(len(requests), total, left_usd, budget_usd or 0.0)
     if options.confirm is not None and not options.confirm(quote(client, requests)):
         raise BudgetExceeded("The batch was not confirmed. Nothing was sent.", estimate_usd=total)
     return prices

@@ -176,17 +176,21 @@ class Executor:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the next results depend on beside the circuits."""
-        return {
+        state = {
             **{name: rng.bit_generator.state for name, rng in self._generators().items()},
             "batch": self.sender.batch,
-            "spent_usd": self.stats.spent_usd,
+            "spent_usd": self.sender.spent_usd,
         }
+        if self.sender.accounts:
+            state["account"] = self.options.accounts[-1]
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from :meth:`state_dict`."""
         for name, rng in self._generators().items():
             rng.bit_generator.state = state[name]
         self.sender.batch, self.stats.spent_usd = state["batch"], state["spent_usd"]
+        self.sender.go_on(state.get("account"), state["spent_usd"])
 
     def _generators(self) -> dict[str, np.random.Generator]:
         return {"rng": self._rng, "noise": self._noise_rng, "gradient": self.gradient.rng}
@@ -235,7 +239,8 @@ class Executor:
         scope, jobs = self.sender.scope, []
         # Other threads may go on meanwhile, but not where batches are counted or share a budget,
         # nor beside the embedded emulator: it builds PennyLane operators in threads of its own.
-        alone = self.options.is_emulated or scope.run is not None or scope.budget_usd is not None
+        budgeted = scope.budget_usd is not None or self.options.budget_usd is not None
+        alone = self.options.is_emulated or scope.run is not None or budgeted
         try:
             with meter.stage("service"), waiting(keep=alone):
                 jobs = self.fallback.send(batch.requests, meter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -26,6 +27,7 @@ from pennylane_qstore.execution.gradients import Gradient
 from pennylane_qstore.execution.job_size import AdaptiveQueueManager
 from pennylane_qstore.ionq.http.api_key import find_key
 from pennylane_qstore.ionq.http.retry import RetryPolicy
+from pennylane_qstore.ionq.ledger.rows import run_account
 from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.validation import (
     check,
@@ -129,6 +131,12 @@ class Options:
         self._check_mitigation()
         if not isinstance(self.cache, SmartCircuitCache):
             self.cache_of(SmartCircuitCache())
+        self.accounts: tuple[str, ...] = (f"device:{secrets.token_hex(8)}",)
+        """What the jobs of the device and of its copies are charged to in the ledger."""
+        if self.run is not None:
+            self.accounts = (*self.accounts, run_account(self.run))
+        self.process = os.getpid()
+        """Process in which the device was made; copies of it may be in others."""
         if not self.is_emulated:  # a cloud backend without a key is refused at once
             find_key(self.api_key)
 
@@ -187,7 +195,9 @@ class Options:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Options:
         given = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Options(**given)
+        copy = Options(**given)
+        copy.accounts, copy.process = self.accounts, self.process
+        return copy
 
     def target_of(self, name: str | None = None) -> Target:
         """Return backend and gates to compile for.

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from pennylane_qstore.errors import AmbiguousSubmission, QStoreError
 from pennylane_qstore.execution.budget import agreed_prices
 from pennylane_qstore.execution.partial_results import arrived
 from pennylane_qstore.execution.stats import BatchMeter, Stats
+from pennylane_qstore.ionq.ledger.ledger import Account, Ledger, run_account
 
 if TYPE_CHECKING:
     from pennylane_qstore.execution.options import Options
@@ -24,6 +26,9 @@ logger = logging.getLogger(__name__)
 _EMULATOR_KEY = "emulator"
 _DEFAULT_MAX_WAIT_S = 120.0
 
+_in_memory: WeakValueDictionary[str, Ledger] = WeakValueDictionary()
+"""Ledgers of devices on paid backends that have none in a file, by the device's account."""
+
 Keys = list[tuple[str, int, int]]
 
 
@@ -34,14 +39,16 @@ class RunScope:
     Attributes:
         run: its name in the ledger; None for jobs of their own.
         part: name of what is executed beside the run's steps.
-        budget_usd: limit of its spending, in US dollars.
+        budget_usd: limit of its spending over all its devices, in US dollars.
         progress: called with each change of a job's state; True shows a bar of each batch.
+        account: name of the run that the budget is of; by default ``run``.
     """
 
     run: str | None = None
     part: str = ""
     budget_usd: float | None = None
     progress: bool | Callable[[Any], None] | None = None
+    account: str | None = None
 
 
 class Sender:
@@ -54,7 +61,8 @@ class Sender:
 
     def __init__(self, options: Options, stats: Stats) -> None:
         self.options = options
-        self.scope = RunScope(options.run, "", options.budget_usd, options.progress)
+        self.scope = RunScope(options.run, "", None, options.progress)
+        self._run_account: Account | None = None  # of the run that the device is lent to
         self.batch = 0
         """Number of the run's next batch."""
         self._stats = stats
@@ -73,17 +81,54 @@ class Sender:
 
     @property
     def spent_usd(self) -> float:
-        """Billed, or else estimated: by this device, or by its run over all its starts."""
-        if self.scope.run is None:
+        """Billed, or else estimated: by this device and its copies, or by all starts of its run."""
+        if not self._is_paid_backend:
             return self._stats.spent_usd
-        return self.client.ledger.spent_usd(self.scope.run)
+        return self.client.ledger.account_usd(self.options.accounts)
 
     @property
     def left_usd(self) -> float | None:
-        """Rest of the budget; None without one."""
+        """Rest of the device's own budget, or else of the run's that it is lent to, or None."""
+        if self.options.budget_usd is not None:
+            return float(self.options.budget_usd) - self.spent_usd
         if self.scope.budget_usd is None:
             return None
-        return float(self.scope.budget_usd) - self.spent_usd
+        return float(self.scope.budget_usd) - self._spent_usd(self._run_account)
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """What the device's jobs are charged to, with their budgets; none where jobs are free."""
+        if not self._is_paid_backend:
+            return ()
+        options = self.options
+        own = Account(options.accounts, options.budget_usd, process=options.process)
+        return (own,) if self._run_account is None else (own, self._run_account)
+
+    def go_on(self, account: str | None, spent_usd: float) -> None:
+        """Go on with an account, perhaps of another process.
+
+        Args:
+            account: its name; None for the device's own.
+            spent_usd: what it had spent, in US dollars, for a ledger that does not know it.
+        """
+        options = self.options
+        if not self._is_paid_backend or account in options.accounts:
+            return
+        if account is not None:
+            options.accounts = (*options.accounts, account)
+        self.client.ledger.open_account(options.accounts[-1], spent_usd)
+
+    def run_usd(self, run: str, sharing: Sequence[Sender] = ()) -> float:
+        """Return what a run has spent, in US dollars.
+
+        Args:
+            run: its name.
+            sharing: the senders of all its devices.
+        """
+        paid = [sender for sender in (self, *sharing) if sender._is_paid_backend]
+        if not paid:
+            return 0.0
+        return paid[0]._spent_usd(paid[0]._account_of(run, None, paid))
 
     @property
     def client(self) -> IonQClient:
@@ -92,7 +137,7 @@ class Sender:
             from pennylane_qstore.ionq.client import IonQClient
 
             options, emulator = self.options, self.emulator
-            self._client = IonQClient(
+            client = IonQClient(
                 api_key=_EMULATOR_KEY if emulator is not None else options.api_key,
                 base_url=emulator.url if emulator is not None else options.base_url,
                 pool_size=options.pool_size,
@@ -103,32 +148,45 @@ class Sender:
                 ca_bundle=options.ca_bundle,
                 proxy=options.proxy,
             )
+            if options.ledger is None and client.ledger.path is None and self._is_paid_backend:
+                # Copies of a device share its budget: those in this process also in memory.
+                client.ledger = _in_memory.setdefault(options.accounts[0], client.ledger)
+            self._client = client
         return self._client
 
     @contextmanager
-    def in_run(self, scope: RunScope) -> Iterator[None]:
+    def in_run(
+        self, scope: RunScope, sharing: Sequence[Sender] = (), spent_usd: float = 0.0
+    ) -> Iterator[None]:
         """Send the jobs inside as part of a run.
 
-        What the device was told itself (``run=``, ``budget_usd=``, ``progress=``) stays. A
-        device whose ledger ends with the process has no jobs to find again and takes no run's
-        name.
+        What the device was told itself (``run=``, ``budget_usd=``, ``progress=``) stays, and the
+        run's budget applies as well. A device whose ledger ends with the process has no jobs to
+        find again and takes no run's name.
+
+        Args:
+            scope: the run.
+            sharing: the senders of all its devices, which share its budget.
+            spent_usd: what it had spent, in US dollars, for a ledger that does not know it.
+
+        Yields:
+            None.
         """
-        own, before_usd = self.scope, self.spent_usd
+        own, account = self.scope, None
+        if scope.run is not None and self._is_paid_backend:
+            account = self._account_of(scope.account or scope.run, scope.budget_usd, sharing)
+            self.client.ledger.open_account(account.names[0], spent_usd)
         if own.run is not None or self.client.ledger.path is None:
             scope = replace(scope, run=own.run)
         if own.progress is not None:
             scope = replace(scope, progress=own.progress)
         self.scope = scope
-        if own.budget_usd is not None:
-            # From here on only the run's spending is looked at: the rest is set aside.
-            aside_usd = max(before_usd - self.spent_usd, 0.0)
-            self.scope = replace(scope, budget_usd=own.budget_usd - aside_usd)
+        self.scope, before = scope, self._run_account
+        self._run_account = account
         try:
             yield
         finally:
-            # The ledger knows what earlier starts of the run have spent.
-            self._stats.spent_usd = max(self._stats.spent_usd, self.spent_usd)
-            self.scope = own
+            self.scope, self._run_account = own, before
 
     def send(
         self, requests: Sequence[JobRequest], meter: BatchMeter, first_chunk: int = 0
@@ -149,14 +207,19 @@ class Sender:
         """
         options = self.options
         keys = self._keys(len(requests), first_chunk)
-        estimates = self._estimates(requests, keys, meter)
+        estimates = self._estimates(requests, keys)
         max_wait = options.max_wait
         if max_wait is None and not options.target.backend.is_qpu:
             max_wait = _DEFAULT_MAX_WAIT_S
         try:
             with _progress(self.scope.progress) as progress:
                 jobs = self.client.run(
-                    requests, max_wait=max_wait, progress=progress, keys=keys, estimates=estimates
+                    requests,
+                    max_wait=max_wait,
+                    progress=progress,
+                    keys=keys,
+                    estimates=estimates,
+                    accounts=self.accounts,
                 )
         except QStoreError as error:
             _count_failed(meter, error, requests, estimates)
@@ -196,9 +259,25 @@ class Sender:
             return default_path()
         return options.ledger
 
-    def _estimates(
-        self, requests: Sequence[JobRequest], keys: Keys | None, meter: BatchMeter
-    ) -> list[float | None]:
+    @property
+    def _is_paid_backend(self) -> bool:
+        return self.options.target.backend.is_qpu
+
+    def _account_of(self, run: str, budget_usd: float | None, sharing: Sequence[Sender]) -> Account:
+        """Return the account of a run whose devices may have ledgers of their own."""
+        mine = self.client.ledger
+        ledgers = [sender.client.ledger for sender in sharing if sender._is_paid_backend]
+        others = {ledger.path or id(ledger): ledger for ledger in ledgers}
+        others.pop(mine.path or id(mine), None)
+        return Account((run_account(run),), budget_usd, tuple(others.values()))
+
+    def _spent_usd(self, account: Account | None) -> float:
+        if account is None:
+            return 0.0
+        ledgers = (self.client.ledger, *account.elsewhere)
+        return float(sum(ledger.account_usd(account.names) for ledger in ledgers))
+
+    def _estimates(self, requests: Sequence[JobRequest], keys: Keys | None) -> list[float | None]:
         """Return prices of what is not paid yet, within the budget and confirmed."""
         if not self.options.target.backend.is_qpu:
             return [0.0] * len(requests)
@@ -206,12 +285,16 @@ class Sender:
         estimates: list[float | None] = [None] * len(requests)
         if not new:
             return estimates
-        left_usd = self.left_usd
-        if left_usd is not None and self.scope.run is None:
-            left_usd -= meter.spent_usd  # a run's ledger has the jobs of this batch, too
         fresh = [requests[i] for i in new]
-        budget_usd = self.scope.budget_usd
-        prices = agreed_prices(self.client, fresh, self.options, budget_usd, left_usd)
+        ledger = self.client.ledger
+        budgets = [a for a in self.accounts if a.budget_usd is not None]
+        rests = {(a.budget_usd or 0.0) - self._spent_usd(a): a.budget_usd for a in budgets}
+        left_usd = min(rests, default=None)
+        budget_usd = None if left_usd is None else rests[left_usd]
+        must_know = ledger.budget_usd is not None
+        prices = agreed_prices(
+            self.client, fresh, self.options, budget_usd, left_usd, must_know=must_know
+        )
         for i, price in zip(new, prices, strict=True):
             estimates[i] = price
         return estimates

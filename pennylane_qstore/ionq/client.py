@@ -26,7 +26,15 @@ from pennylane_qstore.ionq.jobs.call import (
 from pennylane_qstore.ionq.jobs.cost import record_cost
 from pennylane_qstore.ionq.jobs.job_record import JobRecord
 from pennylane_qstore.ionq.jobs.request_runner import JobResult, RequestRunner
-from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, UNSENT_STATES, State, Submission
+from pennylane_qstore.ionq.ledger.ledger import (
+    ENDED_STATES,
+    OPEN_STATES,
+    UNSENT_STATES,
+    Account,
+    State,
+    Submission,
+    is_paid,
+)
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 from pennylane_qstore.ionq.progress import Progress
 from pennylane_qstore.validation import check_number
@@ -71,6 +79,7 @@ class IonQClient(AccountCalls):
         progress: Callable[[Progress], None] | None = None,
         keys: Keys | None = None,
         estimates: Sequence[float | None] | None = None,
+        accounts: Sequence[Account] = (),
     ) -> list[JobResult]:
         """Submit, wait, and fetch the results; blocks the calling thread.
 
@@ -80,12 +89,16 @@ class IonQClient(AccountCalls):
             progress: called in this thread with what is known of a job, as it changes.
             keys: for each request ``(run, step, chunk)``: under the same key a restarted run
                 finds the job it has already paid for, in flight or done.
-            estimates: expected price of each request in US dollars, for the ledger.
+            estimates: expected price of each request in US dollars, which the ledger reserves.
+            accounts: what the jobs are charged to; all of their budgets apply.
 
         Returns:
             One result per request.
 
         Raises:
+            BudgetExceeded: a budget, or the ledger's, does not hold the estimates. Nothing was
+                sent; or circuits that failed were not sent again.
+            ConfigurationError: a budget cannot be kept without an estimate.
             QStoreError: of the kind of the first failure, after all others have ended. Its
                 ``details`` hold ``results`` (by request; ``None`` where there is none),
                 ``failed`` (indices of requests) and ``errors`` (by request); ``job_ids``
@@ -98,7 +111,7 @@ class IonQClient(AccountCalls):
             return []
         background_loop().check_may_wait()  # before anything is written down
         self._service()  # so does this: no intent of a client that cannot send
-        pending = begin_requests(self.ledger, self.base_url, requests, keys, estimates)
+        pending = begin_requests(self.ledger, self.base_url, requests, keys, estimates, accounts)
         events = ProgressQueue(progress)
         jobs = self._runner(max_wait_s=max_wait_s, report=events.put)
         runner = RequestRunner(jobs, retry_failed=self._options.retry_failed)
@@ -129,7 +142,7 @@ class IonQClient(AccountCalls):
         """Bring everything that the ledger holds open for this service to an end.
 
         Jobs in flight are waited for and their results stored; jobs whose response was lost are
-        looked for. Nothing is sent again.
+        looked for; bills that are missing are read. Nothing is sent again.
 
         Args:
             max_wait: longest wait for each job, in seconds.
@@ -143,6 +156,8 @@ class IonQClient(AccountCalls):
         rows = [row for row in self._rows(OPEN_STATES) if job_id in (None, row.job_id)]
         events = ProgressQueue(progress)
         BlockingCall(self._resume_all(rows, max_wait_s, events), events).wait()
+        if job_id is None:
+            self.call(self._read_bills())
         return [self.ledger.get(row.id) for row in rows]
 
     @blocking
@@ -159,14 +174,7 @@ class IonQClient(AccountCalls):
                 await submitter.adopt(row, None, self._traffic)
             except AmbiguousSubmission as error:
                 logger.warning("Submission %d: %s", row.id, error)
-        ended = (State.DONE, State.CONSUMED, State.FAILED, State.CANCELED)
-        unpriced = [
-            row
-            for row in await ledger.off_loop(self._rows, ended)
-            if row.billed_usd is None and row.job_id is not None and row.backend.startswith("qpu")
-        ]
-        for row in unpriced:
-            await record_cost(self._api(), ledger, row, row.job_id or "", self._traffic)
+        unpriced = await self._read_bills()
         return [await ledger.off_loop(ledger.get, row.id) for row in (*unsent, *unpriced)]
 
     def cancel(self, job_ids: Sequence[str]) -> dict[str, str]:
@@ -215,6 +223,17 @@ class IonQClient(AccountCalls):
     def _rows(self, states: Sequence[State]) -> list[Submission]:
         service = self.base_url
         return [row for row in self.ledger.submissions(states) if row.service == service]
+
+    async def _read_bills(self) -> list[Submission]:
+        """Read the bills that are missing; return the rows that had none."""
+        rows = [
+            row
+            for row in await self.ledger.off_loop(self._rows, ENDED_STATES)
+            if row.billed_usd is None and row.job_id is not None and is_paid(row.backend)
+        ]
+        for row in rows:
+            await record_cost(self._api(), self.ledger, row, row.job_id or "", self._traffic)
+        return rows
 
     async def _resume_all(
         self, rows: list[Submission], max_wait_s: float | None, events: ProgressQueue

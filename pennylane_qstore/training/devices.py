@@ -56,10 +56,21 @@ class Devices:
         """Billed, in US dollars."""
         return float(sum(device.spent_usd for device in self._ours))
 
-    @property
-    def left_usd(self) -> float | None:
-        """Least that is left of a budget, in US dollars; None without one."""
-        return min((d.left_usd for d in self._ours if d.left_usd is not None), default=None)
+    def left_of(self, run: str, budget_usd: float | None) -> float | None:
+        """Return the rest of a run's budget, or of a device's own where that is less.
+
+        Args:
+            run: name of the run.
+            budget_usd: its budget, in US dollars; None without one.
+
+        Returns:
+            US dollars; None without any budget.
+        """
+        rests = [d.left_usd for d in self._ours if d.left_usd is not None]
+        if budget_usd is not None:
+            spent_usd = self._ours[0].run_usd(run, self._ours) if self._ours else 0.0
+            rests.append(budget_usd - spent_usd)
+        return min(rests, default=None)
 
     @property
     def described(self) -> list[str]:
@@ -82,7 +93,12 @@ class Devices:
 
     @contextmanager
     def attach(
-        self, run: str, budget_usd: float | None, progress: Callable[[Any], None], part: str = ""
+        self,
+        run: str,
+        budget_usd: float | None,
+        progress: Callable[[Any], None],
+        part: str = "",
+        spent_usd: float = 0.0,
     ) -> Iterator[None]:
         """Let the jobs sent inside belong to a run (or a part of it), within its budget.
 
@@ -91,9 +107,10 @@ class Devices:
 
         Args:
             run: name of the run in the ledger; further devices add their number.
-            budget_usd: limit of the run's spending, in US dollars.
+            budget_usd: limit of the run's spending over all devices, in US dollars.
             progress: called with each change of a job's state.
             part: name of what is executed beside the run's steps.
+            spent_usd: what the run had spent, in US dollars, for a ledger that does not know it.
 
         Yields:
             Nothing.
@@ -101,9 +118,11 @@ class Devices:
         with ExitStack() as scopes:
             for i, device in enumerate(self._ours):
                 name = f"{run}.{i}" if i else run
-                scopes.enter_context(
-                    device.run_scope(name, part=part, budget_usd=budget_usd, progress=progress)
-                )
+                lent = device.run_scope(
+                    name, part=part, budget_usd=budget_usd, progress=progress, account=run,
+                    sharing=self._ours, spent_usd=0.0 if i else spent_usd,
+                )  # fmt: skip
+                scopes.enter_context(lent)
             yield
 
     @contextmanager

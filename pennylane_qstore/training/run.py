@@ -20,7 +20,7 @@ from pennylane_qstore.training.minibatches import RunData, checked, digest
 from pennylane_qstore.training.optimizer_adapters import Objective, adapt
 from pennylane_qstore.training.run_state import RunState, check_settings, read_checkpoint
 from pennylane_qstore.training.stopping import EarlyStopping, Interrupt
-from pennylane_qstore.validation import check_count
+from pennylane_qstore.validation import check_count, check_number
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +55,8 @@ class TrainingRun:
         min_delta: what counts as an improvement.
         device: the device or devices that the model runs on; found by itself for QNodes and
             torch layers. ``()`` if there is none.
-        budget_usd: the run stops before the batch that would exceed it (US dollars). On
-            devices without a budget of their own.
+        budget_usd: the run stops before the batch that would exceed it (US dollars), over all its
+            devices; a budget of a device's own applies as well.
         checkpoint: the file of the state, with the history in ``<name>.history.jsonl`` beside it;
             None keeps none.
         resume: True goes on where the checkpoint stands, if there is one; False starts anew and
@@ -115,7 +115,10 @@ class TrainingRun:
         watched = "loss" if validation is None else "val_loss"
         self._stopping = EarlyStopping(watched, patience, min_delta)
         self._files = None if checkpoint is None else files.Checkpoint(Path(checkpoint))
-        self._budget_usd, self._resume, self._clock = budget_usd, resume, clock
+        self._budget_usd = check_number(
+            "budget_usd", budget_usd, least=0, unit="US dollars", optional=True
+        )
+        self._resume, self._clock = resume, clock
         self._observers = Observers(self, callbacks, ProgressBar(progress))
         self._interrupt = Interrupt()
         self._state = RunState(
@@ -168,10 +171,7 @@ class TrainingRun:
     @property
     def left_usd(self) -> float | None:
         """Left of the budget, in US dollars; None without one."""
-        left = self._devices.left_usd
-        if left is None and self._budget_usd is not None:
-            return self._budget_usd - self.spent_usd
-        return left
+        return self._devices.left_of(self.run_id, self._budget_usd)
 
     def train(self, steps: int | None = None, *, epochs: int | None = None) -> TrainingRun:
         """Train until so many steps (or epochs) have been made in all.
@@ -346,4 +346,5 @@ class TrainingRun:
             self._budget_usd,
             lambda progress: self._observers.notify("on_wait", progress),
             part,
+            self.history[-1].spent_usd if self.history else 0.0,
         )

@@ -7,6 +7,7 @@ import dataclasses
 
 import pennylane as qml
 import pytest
+from support.ledgers import intent
 
 from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.errors import AmbiguousSubmission, JobFailed
@@ -14,6 +15,7 @@ from pennylane_qstore.execution.options import Options
 from pennylane_qstore.execution.sender import RunScope, Sender
 from pennylane_qstore.execution.stats import BatchMeter, Stats
 from pennylane_qstore.ionq.jobs.request_runner import JobResult
+from pennylane_qstore.ionq.ledger.ledger import Ledger
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 
 REQUEST = JobRequest("qpu.forte-1", "native", 1, (b"[]",), 0, 100)
@@ -24,12 +26,14 @@ class Client:
     """Returns or raises what it is told; every job costs 2 dollars by estimate."""
 
     def __init__(self, outcome):
-        self.outcome, self.calls = outcome, []
+        self.outcome, self.calls, self.ledger = outcome, [], Ledger()
 
     def estimate(self, backend, **figures):
         return type("Estimate", (), {"cost_usd": 2.0, "execution_s": 1.0, "queue_s": 1.0})
 
     def run(self, requests, **options):
+        prices, accounts = options["estimates"], options["accounts"]
+        self.ledger.begin([intent(estimated_usd=usd, accounts=accounts) for usd in prices])
         self.calls.append(options)
         if isinstance(self.outcome, BaseException):
             raise self.outcome
@@ -79,7 +83,6 @@ def test_jobs_of_one_batch_sent_in_turn_share_its_budget():
 def test_a_run_names_its_jobs_by_batch_and_place(tmp_path):
     made = sender([DONE, DONE], run="mine", ledger=tmp_path / "ledger")
     made._is_paid = lambda key: False
-    made._client.ledger = None
     send(made, REQUEST, REQUEST)
     made.send([REQUEST, REQUEST], BatchMeter(), first_chunk=100)
     first, second = (call["keys"] for call in made.client.calls)

@@ -21,8 +21,9 @@ from pennylane_qstore.ionq.jobs.request_runner import (
     intent_for,
 )
 from pennylane_qstore.ionq.ledger.database import default_path
-from pennylane_qstore.ionq.ledger.ledger import JobKey, Ledger, State, key_conflict
+from pennylane_qstore.ionq.ledger.ledger import Account, JobKey, Ledger, State, key_conflict
 from pennylane_qstore.ionq.messages.job_request import JobRequest
+from pennylane_qstore.validation import check_number
 
 Keys = Sequence[JobKey | tuple[str, int, int] | None]
 
@@ -33,8 +34,11 @@ def begin_requests(
     requests: Sequence[JobRequest],
     keys: Keys | None = None,
     estimates: Sequence[float | None] | None = None,
+    accounts: Sequence[Account] = (),
 ) -> list[PendingRequest]:
     """Write the intents of all requests down, in one transaction; look up those with a key.
+
+    Their prices are reserved in the same transaction.
 
     Runs in the calling thread, so that the loop does not wait for the disk.
 
@@ -44,19 +48,22 @@ def begin_requests(
         requests: the requests of a call.
         keys: for each request ``(run, step, chunk)`` or ``None``.
         estimates: expected price of each request in US dollars, or ``None``.
+        accounts: what the prices are charged to.
 
     Returns:
         One pending request for each, with the rows that the ledger has for it.
 
     Raises:
-        ConfigurationError: keys or estimates do not fit, or a body is too large.
+        BudgetExceeded: a budget does not hold the prices. Nothing was written down.
+        ConfigurationError: keys or estimates do not fit, a body is too large, or a budget cannot
+            be kept.
         LedgerError: a key was used with another payload.
     """
     checked, prices = _fitted(len(requests), keys, estimates)
     pending = [
         PendingRequest(
-            request, request.payload_sha256, key, price,
-            JobRecord(i, len(request.circuits), request.dry_run),
+            request, request.payload_sha256, key, 0.0 if request.dry_run else price,
+            JobRecord(i, len(request.circuits), request.dry_run), tuple(accounts),
         )
         for i, (request, key, price) in enumerate(zip(requests, checked, prices, strict=True))
     ]  # fmt: skip
@@ -69,7 +76,14 @@ def begin_requests(
                 entry.rows.append((row, False))
     fresh = [entry for entry in pending if not entry.rows]
     intents = [
-        intent_for(e.request, e.sha256, service, key=e.key, estimated_usd=e.estimated_usd)
+        intent_for(
+            e.request,
+            e.sha256,
+            service,
+            key=e.key,
+            estimated_usd=e.estimated_usd,
+            accounts=e.accounts,
+        )
         for e in fresh
     ]
     rows = ledger.begin(intents) if intents else []
@@ -223,7 +237,10 @@ def _fitted(
 ) -> tuple[list[JobKey | None], list[float | None]]:
     """Return a key and an estimate for each request."""
     checked = [None if key is None else _checked_key(key) for key in keys or [None] * count]
-    prices = list(estimates or [None] * count)
+    prices = [
+        check_number("estimates", price, least=0, unit="US dollars", optional=True)
+        for price in estimates or [None] * count
+    ]
     if len(checked) != count or len(prices) != count:
         raise ConfigurationError(
             f"{count} requests take {count} keys and estimates; "

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pennylane_qstore.errors import LedgerError, QStoreError
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.transport import Traffic
-from pennylane_qstore.ionq.ledger.ledger import Ledger, Submission
+from pennylane_qstore.ionq.ledger.ledger import Ledger, Submission, is_paid
 from pennylane_qstore.ionq.messages.responses import check_id, parse_number
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ async def record_cost(
         The bill in US dollars; ``None`` on simulators, which cost nothing and are not asked,
         and while it is not known.
     """
-    if not row.backend.startswith("qpu"):
+    if not is_paid(row.backend):
         return None
     try:
         cost = await read_cost(api, job_id, traffic)

@@ -7,6 +7,7 @@ import logging
 from pennylane_qstore.errors import AmbiguousSubmission, QStoreError
 from pennylane_qstore.ionq.http.api import PAGE, Api
 from pennylane_qstore.ionq.http.transport import Traffic
+from pennylane_qstore.ionq.jobs.cost import record_cost
 from pennylane_qstore.ionq.jobs.row_lease import RowLease
 from pennylane_qstore.ionq.ledger.ledger import Ledger, Submission
 from pennylane_qstore.ionq.messages.responses import JobState
@@ -152,6 +153,10 @@ class JobFinder:
                 await self.api.cancel(alive, traffic)
             except QStoreError:
                 logger.exception("Cancelling %s failed: do it by hand.", ", ".join(alive))
+        for other in others:
+            copy = await self.ledger.off_loop(self.ledger.find, other.id)
+            if copy is not None and copy.billed_usd is None:
+                await record_cost(self.api, self.ledger, copy, other.id, traffic)
 
 
 def ambiguous_error(row: Submission, why: str) -> AmbiguousSubmission:

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from pennylane_qstore.errors import JobFailed, LedgerError, QStoreError
+from pennylane_qstore.errors import BudgetExceeded, JobFailed, LedgerError, QStoreError
 from pennylane_qstore.ionq.http.endpoint import Endpoint
 from pennylane_qstore.ionq.http.transport import post_timeout_s
 from pennylane_qstore.ionq.jobs.decisions import FREE
 from pennylane_qstore.ionq.jobs.job_record import JobRecord
 from pennylane_qstore.ionq.jobs.results import CircuitFailure, JobOutcome
 from pennylane_qstore.ionq.jobs.runner import JobRunner
-from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, Intent, JobKey, Submission
+from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, Account, Intent, JobKey, Submission
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 from pennylane_qstore.ionq.messages.responses import Histogram
 
@@ -80,6 +80,7 @@ class PendingRequest:
         key: of the ledger.
         estimated_usd: expected price, in US dollars.
         record: counts of its jobs.
+        accounts: what its jobs are charged to.
         rows: rows of the ledger still to be looked at, and whether each is this call's own.
         body: of the first row's POST, if it is this call's own.
     """
@@ -89,6 +90,7 @@ class PendingRequest:
     key: JobKey | None
     estimated_usd: float | None
     record: JobRecord
+    accounts: tuple[Account, ...] = ()
     rows: deque[tuple[Submission, bool]] = field(default_factory=deque)
     body: bytes | None = None
     started: bool = False
@@ -181,6 +183,8 @@ class RequestRunner:
             pending.rows.extend(await self._begin_again(pending))
         row, own = pending.rows.popleft()
         pending.last_attempt = row.attempt
+        if pending.estimated_usd is None and row.part is None:
+            pending.estimated_usd = row.estimated_usd  # of the same payload, by an earlier start
         pending.own_rows += own
         if row.state in OPEN_STATES and not own and not self._is_ours(row):
             reason = f"its service, {row.service}, is gone"
@@ -195,16 +199,8 @@ class RequestRunner:
 
     def _check_may_send(self, pending: PendingRequest) -> None:
         permanent = any(f.code in PERMANENT_FAILURES for f in pending.failures.values())
-        if pending.own_rows < (1 if permanent else self._may_send):
-            return
-        first = pending.failures[min(pending.failures)]
-        missing, many = pending.missing, len(pending.histograms)
-        which = f"{len(missing)} of its {many} circuits" if many > 1 else "its circuit"
-        raise JobFailed(
-            f"Job {first.job_id} failed for {which}: {first.code}: {first.message}",
-            job_ids=pending.record.job_ids, code=first.code, failure=first.message,
-            circuits=missing, failures=dict(pending.failures), partial=pending.result(),
-        )  # fmt: skip
+        if pending.own_rows >= (1 if permanent else self._may_send):
+            raise _failed(pending, JobFailed)
 
     async def _begin_again(self, pending: PendingRequest) -> list[tuple[Submission, bool]]:
         """Begin an attempt at what is missing; or take those that others began since."""
@@ -223,9 +219,17 @@ class RequestRunner:
         part = None if len(missing) == len(pending.histograms) else missing
         intent = intent_for(
             pending.request, pending.sha256, self.jobs.api.transport.endpoint.base_url,
-            key=pending.key, attempt=attempt, part=part, estimated_usd=pending.estimated_usd,
+            key=pending.key, attempt=attempt, part=part, accounts=pending.accounts,
+            # A part costs no more than the whole, and its bill will tell.
+            estimated_usd=pending.estimated_usd,
         )  # fmt: skip
-        return await ledger.off_loop(ledger.begin, [intent])
+        try:
+            return await ledger.off_loop(ledger.begin, [intent])
+        except BudgetExceeded as error:
+            if not pending.failures:
+                raise
+            reason = f". The budget does not hold them once more: {error}"
+            raise _failed(pending, BudgetExceeded, reason, **error.details) from None
 
     def _is_ours(self, row: Submission) -> bool:
         """Return whether the row's job is at the service this client talks to.
@@ -246,6 +250,20 @@ class RequestRunner:
             f"talks to {urlsplit(endpoint.base_url).netloc}. Use the same service, or a new run "
             "name."
         )
+
+
+def _failed(
+    pending: PendingRequest, kind: type[QStoreError], reason: str = "", **details: Any
+) -> QStoreError:
+    """Return the error for circuits that failed and are not sent again."""
+    first = pending.failures[min(pending.failures)]
+    missing, many = pending.missing, len(pending.histograms)
+    which = f"{len(missing)} of its {many} circuits" if many > 1 else "its circuit"
+    return kind(
+        f"Job {first.job_id} failed for {which}: {first.code}: {first.message}{reason}",
+        job_ids=pending.record.job_ids, code=first.code, failure=first.message,
+        circuits=missing, failures=dict(pending.failures), partial=pending.result(), **details,
+    )  # fmt: skip
 
 
 def intent_for(request: JobRequest, sha256: str, service: str, **options: Any) -> Intent:

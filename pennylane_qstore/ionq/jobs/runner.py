@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from pennylane_qstore.errors import InvalidResponse, JobCanceled, LedgerError
 from pennylane_qstore.ionq.jobs.cost import read_cost, record_cost
@@ -25,7 +26,7 @@ from pennylane_qstore.ionq.jobs.results import (
 )
 from pennylane_qstore.ionq.jobs.row_lease import taken_over_error
 from pennylane_qstore.ionq.jobs.submitter import CreatedJob, Submitter
-from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, State, Submission
+from pennylane_qstore.ionq.ledger.ledger import ENDED_STATES, OPEN_STATES, State, Submission
 from pennylane_qstore.ionq.messages.responses import JobState
 from pennylane_qstore.ionq.progress import Progress
 
@@ -93,12 +94,14 @@ class JobRunner:
         record.outcome = None
         record.row_ids.append(row.id)
         if row.state not in OPEN_STATES:
+            row = await self._with_bill(row, record)
             return self._stored(row, record, can_send=can_send)
         job = await self._job_of(row, record, make_body, own)
         if job is None:  # somebody else brought it to an end meanwhile
             row = await self.ledger.off_loop(self.ledger.get, row.id)
             if own and row.results is None:
                 raise taken_over_error(row)
+            row = await self._with_bill(row, record)
             return self._stored(row, record, can_send=can_send)
         logger.info(
             "Job %s: %d circuits, %d shots on %s.", job.id, row.circuits, row.shots, row.backend
@@ -304,6 +307,15 @@ class JobRunner:
         raise JobCanceled(
             f"Job {state.id} is {state.status}; its circuits have no results.", job_ids=[state.id]
         )
+
+    async def _with_bill(self, row: Submission, record: JobRecord) -> Submission:
+        """Read the bill of a row that ended, if whoever ended it did not come to that."""
+        if record.dry_run or row.billed_usd is not None or row.job_id is None:
+            return row
+        if row.state not in ENDED_STATES:
+            return row
+        bill = await record_cost(self.api, self.ledger, row, row.job_id, record.traffic)
+        return replace(row, billed_usd=bill)
 
     async def _bill(self, row: Submission, record: JobRecord, job_id: str) -> None:
         bill = await record_cost(self.api, self.ledger, row, job_id, record.traffic)

@@ -26,24 +26,30 @@ from typing import Any
 
 import orjson
 
+from pennylane_qstore.ionq.ledger import budgets
 from pennylane_qstore.ionq.ledger.lease import is_alive, new_owner
 from pennylane_qstore.ionq.ledger.queries import LedgerQueries, no_such_row
 from pennylane_qstore.ionq.ledger.rows import (
+    ENDED_STATES,
     INTENT_COLUMNS,
     OPEN_STATES,
     UNSENT_STATES,
+    Account,
     Event,
     Intent,
     JobKey,
     State,
     Submission,
+    is_paid,
     key_conflict,
     part_of,
+    run_account,
 )
+from pennylane_qstore.validation import check_number
 
 __all__ = [
-    "OPEN_STATES", "UNSENT_STATES", "Event", "Intent", "JobKey", "Ledger", "State", "Submission",
-    "key_conflict", "part_of",
+    "ENDED_STATES", "OPEN_STATES", "UNSENT_STATES", "Account", "Event", "Intent", "JobKey",
+    "Ledger", "State", "Submission", "is_paid", "key_conflict", "part_of", "run_account",
 ]  # fmt: skip
 
 # Rows an in-memory ledger keeps of what is finished, without and with a key.
@@ -57,11 +63,14 @@ class Ledger(LedgerQueries):
 
     Args:
         path: the file; ``None`` keeps the ledger in memory, for services that cost nothing.
+        budget_usd: limit of what everybody who shares the ledger spends, in US dollars. It is
+            kept in the file and holds for those who do not name it; the last one named counts.
         now: seconds since the epoch.
         observer: called with ``"before:<event>"`` and ``"after:<event>"`` around every
             change, for audits and for tests that end the process there.
 
     Raises:
+        ConfigurationError: the budget is no number of dollars.
         LedgerError: the file cannot be opened, is no ledger, or is a newer version's.
     """
 
@@ -69,15 +78,27 @@ class Ledger(LedgerQueries):
         self,
         path: str | os.PathLike[str] | None = None,
         *,
+        budget_usd: float | None = None,
         now: Callable[[], float] = time.time,
         observer: Callable[[str], None] | None = None,
     ) -> None:
+        check_number("budget_usd", budget_usd, least=0, unit="US dollars", optional=True)
         file = None if path is None else Path(path).expanduser().absolute()
         super().__init__(file, observer)
         self._now = now
+        self._process = os.getpid()
+        if budget_usd is not None:
+            with self.changing("budget") as db:
+                budgets.set_budget(db, budget_usd)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Ledger, (self.path,)
+        return _reopened, (self.path, self.budget_usd)
+
+    @property
+    def budget_usd(self) -> float | None:
+        """Limit of what everybody who shares the ledger spends, in US dollars; None for none."""
+        with self.reading() as db:
+            return budgets.ledger_budget(db)
 
     def check_writable(self) -> None:
         """Open a transaction and change nothing.
@@ -91,17 +112,45 @@ class Ledger(LedgerQueries):
     # ---- the protocol ---------------------------------------------------------------
 
     def begin(self, intents: Sequence[Intent]) -> list[tuple[Submission, bool]]:
-        """Write intents down, durably, in one transaction.
+        """Write intents down and reserve what they cost, durably, in one transaction.
+
+        Args:
+            intents: all or none of them are written down.
 
         Returns:
             For each intent its row, and whether it is new: a row that already has the same
             key and attempt is returned as it stands, with ``False``.
 
         Raises:
+            BudgetExceeded: a budget does not hold the prices of the new rows.
+            ConfigurationError: a budget cannot be kept: there is no price, or the budget is of
+                several processes and the ledger of one.
             LedgerError: the key was used with another payload.
         """
-        with self.changing("intent", durable=True) as db:
-            return [self._begin(db, intent) for intent in intents]
+        accounts = {account for intent in intents for account in intent.accounts}
+        with budgets.sums_elsewhere(accounts) as elsewhere, \
+                self.changing("intent", durable=True) as db:  # fmt: skip
+            rows = [self._begin(db, intent) for intent in intents]
+            new = [
+                (row.id, intent)
+                for (row, own), intent in zip(rows, intents, strict=True)
+                if own and intent.is_paid
+            ]
+            if new:
+                whole = budgets.whole_ledger(db, self._process)
+                budgets.reserve(db, new, whole, elsewhere, in_memory=self.path is None)
+            return rows
+
+    def open_account(self, name: str, spent_usd: float) -> None:
+        """Let an account that the ledger does not know begin with what it has spent elsewhere.
+
+        Args:
+            name: of the account.
+            spent_usd: in US dollars.
+        """
+        check_number("spent_usd", spent_usd, least=0, unit="US dollars")
+        with self.changing("account") as db:
+            budgets.open_account(db, name, spent_usd)
 
     def sending(self, row: int) -> None:
         """Note that the POST goes out only now: the time to look for its job counts from here."""
@@ -184,7 +233,8 @@ class Ledger(LedgerQueries):
             if self.path is None:
                 db.execute(
                     "DELETE FROM submissions WHERE state = 'consumed' AND id <= "
-                    "(SELECT max(id) FROM submissions) - CASE WHEN run IS NULL THEN ? ELSE ? END",
+                    "(SELECT max(id) FROM submissions) - CASE WHEN run IS NULL THEN ? ELSE ? END "
+                    "AND coalesce(billed_usd, estimated_usd, 0) = 0",  # money is not forgotten
                     (_KEEP_IN_MEMORY, _KEEP_KEYED_IN_MEMORY),
                 )
                 db.execute(
@@ -196,6 +246,8 @@ class Ledger(LedgerQueries):
     def duplicate(self, row: int, job_id: str) -> None:
         """Record a second job with the token of a row, as one to be cancelled.
 
+        Until its bill is known it counts as much as the row.
+
         Args:
             row: its number.
             job_id: of the second job.
@@ -203,13 +255,18 @@ class Ledger(LedgerQueries):
         with self.changing("duplicate") as db:
             known = db.execute("SELECT 1 FROM submissions WHERE job_id = ?", (job_id,)).fetchone()
             if known is None:
-                db.execute(
+                copy = db.execute(
                     "INSERT INTO submissions (state, service, backend, shots, circuits, qubits, "
-                    "payload_sha256, attempt, job_id, failure, created_at, updated_at) "
-                    "SELECT 'duplicate', service, backend, shots, circuits, qubits, "
-                    "payload_sha256, attempt, ?, 'of submission ' || id, ?, ? "
+                    "payload_sha256, attempt, estimated_usd, job_id, failure, created_at, "
+                    "updated_at) SELECT 'duplicate', service, backend, shots, circuits, qubits, "
+                    "payload_sha256, attempt, estimated_usd, ?, 'of submission ' || id, ?, ? "
                     "FROM submissions WHERE id = ?",
                     (job_id, self._now(), self._now(), row),
+                )
+                db.execute(
+                    "INSERT INTO charges (account, submission) "
+                    "SELECT account, ? FROM charges WHERE submission = ?",
+                    (copy.lastrowid, row),
                 )
                 self._log(db, row, "duplicate", job_id)
 
@@ -348,3 +405,7 @@ class Ledger(LedgerQueries):
             "INSERT INTO events (submission, at, event, detail) VALUES (?, ?, ?, ?)",
             (row, self._now(), event, detail),
         )
+
+
+def _reopened(path: Path | None, budget_usd: float | None) -> Ledger:
+    return Ledger(path, budget_usd=budget_usd if path is None else None)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pennylane_qstore.errors import LedgerError
+from pennylane_qstore.ionq.ledger.budgets import account_usd
 from pennylane_qstore.ionq.ledger.connection import LedgerConnection
 from pennylane_qstore.ionq.ledger.rows import (
     COLUMNS,
@@ -68,7 +69,7 @@ class LedgerQueries(LedgerConnection):
         """
         query = (
             "SELECT coalesce(sum(coalesce(billed_usd, estimated_usd, 0)), 0) FROM submissions "
-            "WHERE state NOT IN ('rejected', 'duplicate')"
+            "WHERE state <> 'rejected'"
         )
         values: tuple[str, ...] = ()
         if run is not None:
@@ -77,6 +78,15 @@ class LedgerQueries(LedgerConnection):
             values = (run, f"{run}{PART_MARK}", f"{run}{chr(ord(PART_MARK) + 1)}")
         with self.reading() as db:
             return float(db.execute(query, values).fetchone()[0])
+
+    def account_usd(self, names: Iterable[str]) -> float:
+        """Return the bills and reservations of an account, in US dollars.
+
+        Args:
+            names: of the account; a row that is charged to several of them counts once.
+        """
+        with self.reading() as db:
+            return account_usd(db, tuple(names))
 
     def _select(self, where: str, values: Sequence[Any]) -> list[Submission]:
         with self.reading() as db:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import os
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -35,12 +36,33 @@ OPEN_STATES = (*UNSENT_STATES, State.SUBMITTED)
 """States in which a job may exist whose end is not known yet."""
 
 
+ENDED_STATES = (State.DONE, State.CONSUMED, State.FAILED, State.CANCELED, State.DUPLICATE)
+"""States of rows whose job has ended, so that it has a bill."""
+
+
 class JobKey(NamedTuple):
     """Name by which a restarted run finds its job."""
 
     run: str
     step: int
     chunk: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The spending that a budget limits.
+
+    Args:
+        names: a row counts if it is charged to any of these; new rows are charged to all.
+        budget_usd: limit of bills and reservations together, in US dollars; ``None`` for none.
+        elsewhere: further ledgers that have rows of this account.
+        process: id of the process whose budget it is.
+    """
+
+    names: tuple[str, ...]
+    budget_usd: float | None = None
+    elsewhere: tuple[Any, ...] = ()
+    process: int = field(default_factory=os.getpid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +79,7 @@ class Intent:
         aggregation: how results of a debiased job are combined, ``None``: as the service does.
         estimated_usd: expected price, in US dollars.
         lease_s: how long the sender may take before others may look for the job, seconds.
+        accounts: what the price is charged to; all of their budgets apply.
     """
 
     service: str
@@ -71,6 +94,12 @@ class Intent:
     aggregation: str | None = None
     estimated_usd: float | None = None
     lease_s: float = 120.0
+    accounts: tuple[Account, ...] = ()
+
+    @property
+    def is_paid(self) -> bool:
+        """True unless the job is known to cost nothing."""
+        return bool(self.estimated_usd) or (is_paid(self.backend) and self.estimated_usd is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +140,17 @@ class Event(NamedTuple):
 
 
 INTENT_COLUMNS = tuple(
-    field.name for field in fields(Intent) if field.name not in ("key", "part", "lease_s")
+    column.name
+    for column in fields(Intent)
+    if column.name not in ("key", "part", "lease_s", "accounts")
 )
 """Columns that hold what an intent says, as it says it."""
 
 _KEY = JobKey._fields
 COLUMNS = tuple(
-    name for field in fields(Submission) for name in (_KEY if field.name == "key" else [field.name])
+    name
+    for column in fields(Submission)
+    for name in (_KEY if column.name == "key" else [column.name])
 )
 """Columns of a row, in the order in which :func:`submission_of` expects them."""
 
@@ -171,6 +204,16 @@ def part_of(run: str, part: str) -> str:
         A run name for keys.
     """
     return f"{run}{PART_MARK}{part}" if part else run
+
+
+def run_account(run: str) -> str:
+    """Return the account of a run and of all its parts."""
+    return f"run:{run.partition(PART_MARK)[0]}"
+
+
+def is_paid(backend: str) -> bool:
+    """Return whether jobs on a backend cost money."""
+    return backend.startswith("qpu")
 
 
 def key_conflict(key: JobKey) -> LedgerError:

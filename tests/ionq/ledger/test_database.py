@@ -62,6 +62,7 @@ def test_a_new_ledger_has_the_tables_of_the_old_one(path):
     Ledger(path).close()
     old = path.parent / "old.sqlite3"
     old.write_bytes((ASSETS / "ledger_schema_1.sqlite3").read_bytes())
+    Ledger(old).close()
     assert tables(path) == tables(old)
 
 
@@ -87,7 +88,7 @@ def test_a_newer_schema_is_refused(path):
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(LedgerError, match=r"newer version .*\(schema 99, this one knows 1\)"):
+    with pytest.raises(LedgerError, match=r"newer version .*\(schema 99, this one knows 2\)"):
         Ledger(path)
 
 

@@ -1,0 +1,186 @@
+"""Accounts and budgets: prices are reserved in the transaction that writes the intents down.
+
+A row counts with its bill or, until that is known, with its estimate; so does one whose job may
+exist unseen. Only rows that surely have no job do not count.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from pennylane_qstore.errors import BudgetExceeded, ConfigurationError
+from pennylane_qstore.ionq.ledger.rows import Account, Intent
+
+_WHOLE = ""  # the account of everybody who shares the ledger
+_ROUNDING_USD = 1e-9
+_SPENT = "SELECT coalesce(sum(coalesce(billed_usd, estimated_usd, 0)), 0) FROM submissions"
+_across_ledgers = threading.Lock()
+
+
+@contextmanager
+def sums_elsewhere(accounts: Collection[Account]) -> Iterator[Mapping[Account, float]]:
+    """Yield what accounts have spent by other ledgers; until the end nobody here adds to it.
+
+    Args:
+        accounts: of the intents that are about to be written down.
+    """
+    shared = [account for account in accounts if account.elsewhere]
+    if not shared:
+        yield {}
+        return
+    # Ledgers have no transaction in common. Whoever spends from several is in one process.
+    with _across_ledgers:
+        yield {
+            account: sum(ledger.account_usd(account.names) for ledger in account.elsewhere)
+            for account in shared
+        }
+
+
+def reserve(
+    db: sqlite3.Connection,
+    new: Sequence[tuple[int, Intent]],
+    whole: Account,
+    elsewhere: Mapping[Account, float],
+    *,
+    in_memory: bool,
+) -> None:
+    """Charge new rows to their accounts and check all budgets; in the transaction of the rows.
+
+    Args:
+        db: in the transaction.
+        new: numbers and intents of new rows that may cost money.
+        whole: the account of everybody who shares the ledger.
+        elsewhere: spent by other ledgers, in US dollars.
+        in_memory: whether the ledger ends with this process.
+
+    Raises:
+        BudgetExceeded: a budget does not hold them.
+        ConfigurationError: a budget cannot be kept.
+    """
+    prices: dict[Account, list[float | None]] = {whole: [intent.estimated_usd for _, intent in new]}
+    for row, intent in new:
+        for account in intent.accounts:
+            prices.setdefault(account, []).append(intent.estimated_usd)
+            db.executemany(
+                "INSERT OR IGNORE INTO charges (account, submission) VALUES (?, ?)",
+                [(name, row) for name in account.names],
+            )
+    for account, estimates in prices.items():
+        if account.budget_usd is None:
+            continue
+        if in_memory and account.process != os.getpid():
+            raise ConfigurationError(
+                "A budget that processes share needs a ledger in a file: give the device "
+                "ledger='jobs.sqlite3'. Nothing was sent."
+            )
+        if None in estimates:
+            raise ConfigurationError(
+                "budget_usd cannot be kept: the service gives no price in US dollars for "
+                f"{new[0][1].backend}. Use a session with a cost limit instead. Nothing was sent."
+            )
+        asked_usd = sum(usd for usd in estimates if usd is not None)
+        spent_usd = elsewhere.get(account, 0.0) + (
+            _whole_usd(db) if account is whole else account_usd(db, account.names)
+        )
+        if spent_usd > account.budget_usd + _ROUNDING_USD:
+            left_usd = account.budget_usd - (spent_usd - asked_usd)
+            raise budget_error(len(estimates), asked_usd, left_usd, account.budget_usd)
+
+
+def budget_error(jobs: int, asked_usd: float, left_usd: float, budget_usd: float) -> BudgetExceeded:
+    """Return the error for jobs that a budget does not hold.
+
+    Args:
+        jobs: number of jobs.
+        asked_usd: their estimates together, in US dollars.
+        left_usd: rest of the budget, in US dollars.
+        budget_usd: the budget, in US dollars.
+
+    Returns:
+        The error, not raised.
+    """
+    return BudgetExceeded(
+        f"This batch of {jobs} job(s) is estimated at ${asked_usd:,.2f}, and ${left_usd:,.2f} of "
+        f"the budget of ${budget_usd:,.2f} is left. Nothing was sent. Raise budget_usd, or send "
+        "fewer circuits or shots.",
+        estimate_usd=asked_usd,
+        left_usd=left_usd,
+    )
+
+
+def account_usd(db: sqlite3.Connection, names: Sequence[str]) -> float:
+    """Return the bills and reservations of an account, in US dollars.
+
+    Args:
+        db: the ledger's.
+        names: of the account; a row that is charged to several of them counts once.
+    """
+    marks = ", ".join("?" * len(names))
+    rows = (
+        f"{_SPENT} WHERE state <> 'rejected' AND id IN "  # noqa: S608  (own text)
+        f"(SELECT submission FROM charges WHERE account IN ({marks}))"
+    )
+    openings = f"SELECT coalesce(sum(opening_usd), 0) FROM accounts WHERE name IN ({marks})"  # noqa: S608
+    return sum(float(db.execute(query, tuple(names)).fetchone()[0]) for query in (rows, openings))
+
+
+def open_account(db: sqlite3.Connection, name: str, spent_usd: float) -> None:
+    """Let an account begin with what it has spent, unless the ledger knows it.
+
+    Args:
+        db: in a transaction.
+        name: of the account.
+        spent_usd: in US dollars.
+    """
+    db.execute(
+        "INSERT INTO accounts (name, opening_usd) SELECT ?, ? WHERE NOT EXISTS "
+        "(SELECT 1 FROM charges WHERE account = ?) ON CONFLICT DO NOTHING",
+        (name, spent_usd, name),
+    )
+
+
+def set_budget(db: sqlite3.Connection, budget_usd: float) -> None:
+    """Limit everybody who shares the ledger.
+
+    Args:
+        db: in a transaction.
+        budget_usd: in US dollars.
+    """
+    db.execute(
+        "INSERT INTO accounts (name, budget_usd) VALUES (?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET budget_usd = excluded.budget_usd",
+        (_WHOLE, budget_usd),
+    )
+
+
+def ledger_budget(db: sqlite3.Connection) -> float | None:
+    """Return the limit of everybody who shares the ledger, in US dollars, or None."""
+    row = db.execute("SELECT budget_usd FROM accounts WHERE name = ?", (_WHOLE,)).fetchone()
+    return None if row is None else row[0]
+
+
+def whole_ledger(db: sqlite3.Connection, process: int) -> Account:
+    """Return the account of everybody who shares the ledger.
+
+    Args:
+        db: the ledger's.
+        process: id of the process that opened it.
+    """
+    return Account((_WHOLE,), ledger_budget(db), process=process)
+
+
+def _whole_usd(db: sqlite3.Connection) -> float:
+    return float(db.execute(f"{_SPENT} WHERE state <> 'rejected'").fetchone()[0])
+
+
+def _forget_after_fork() -> None:
+    global _across_ledgers
+    _across_ledgers = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)
