@@ -24,7 +24,15 @@ class Executor(Protocol):
     """The part of a device that sends batches."""
 
     def run(self, tapes: Sequence[QuantumScript], tracker: Any) -> Sequence[Any]:
-        """Execute tapes as one batch; return one result per tape."""
+        """Execute tapes as one batch.
+
+        Args:
+            tapes: preprocessed tapes.
+            tracker: of the device, told about the batch if it is active.
+
+        Returns:
+            One result per tape.
+        """
 
 
 class BatchDevice(Protocol):

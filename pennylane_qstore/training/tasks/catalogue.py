@@ -120,9 +120,9 @@ def _bars_figures(run: TrainingRun, seed: int, shots: int) -> dict[str, float]:
 def _bars_lines(figures: Mapping[str, Any]) -> dict[str, str]:
     return {
         "KL divergence": f"{figures['divergence']:.3f} nats "
-        f"({figures['shot_noise_divergence']:.3f} has a perfect model at these shots)",
-        "Classical tree": f"{figures['tree_divergence']:.3f} (best of pairwise dependences)",
-        "Constant guess": f"{figures['uniform_divergence']:.3f} (all images alike)",
+        f"(a perfect model has {figures['shot_noise_divergence']:.3f} at these shots)",
+        "Classical tree": f"{figures['tree_divergence']:.3f} (best model of pairwise dependences)",
+        "Constant guess": f"{figures['uniform_divergence']:.3f} (all images equally likely)",
     }
 
 
