@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 import secrets
 import warnings
 from collections.abc import Callable, Mapping
@@ -25,9 +27,10 @@ from pennylane_qstore.execution.batch import JobSettings
 from pennylane_qstore.execution.circuits import Target
 from pennylane_qstore.execution.gradients import Gradient
 from pennylane_qstore.execution.job_size import AdaptiveQueueManager
-from pennylane_qstore.ionq.http.api_key import find_key
+from pennylane_qstore.ionq.http.api_key import Secret, find_key
 from pennylane_qstore.ionq.http.retry import RetryPolicy
 from pennylane_qstore.ionq.ledger.rows import run_account
+from pennylane_qstore.ionq.messages.job_request import check_labels
 from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.validation import (
     check,
@@ -36,6 +39,8 @@ from pennylane_qstore.validation import (
     check_number,
     check_one_of,
 )
+
+_URL = re.compile(r"https?://[^/]")
 
 _JOB_SIZES = {"adaptive": "tiers", "throughput": "throughput"}
 """Names of ``max_circuits_per_job``, and the policies of :class:`AdaptiveQueueManager`."""
@@ -104,6 +109,7 @@ class Options:
         return cls(**given)
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         if self.backend is None:
             local = self.api_key is None and self.base_url is None
             self.backend = "emulator" if local else "simulator"
@@ -252,6 +258,30 @@ class Options:
             )
         return queue
 
+    def _check_kinds(self) -> None:
+        """Refuse values of a kind that would only be found out when a job is sent."""
+        for name in ("backend", "base_url", "noise_model", "run"):
+            value = getattr(self, name)
+            check(name, value, value is None or _is_text(value), "a text, or None")
+        if not (self.api_key is None or isinstance(self.api_key, str | Secret)):
+            raise ConfigurationError("api_key= is a text, or None.")  # it may hold a secret
+        if not (self.proxy is None or (_is_text(self.proxy) and _URL.match(self.proxy))):
+            raise ConfigurationError("proxy= is an http:// or https:// URL, or None.")
+        bundle, confirm, mitigation = self.ca_bundle, self.confirm, self.error_mitigation
+        check("ca_bundle", bundle, bundle is None or _is_path(bundle), "a path, or None")
+        check("confirm", confirm, confirm is None or callable(confirm), "a function, or None")
+        if not callable(self.progress):
+            check_one_of("progress", self.progress, (True, False, None))
+        if mitigation is not None:
+            valid = isinstance(mitigation, Mapping) and all(
+                isinstance(name, str) and isinstance(value, bool)
+                for name, value in mitigation.items()
+            )
+            check("error_mitigation", mitigation, valid, "a mapping of names to True or False")
+        check_labels(self.job_name, self.metadata, self.session_id)
+        _check_ledger(self.ledger)
+        _check_emulator(self.emulator)
+
     def _check_mitigation(self) -> None:
         allowed = self.target.backend.error_mitigations
         for name in self.error_mitigation or ():
@@ -261,6 +291,41 @@ class Options:
                     f"error_mitigation {name!r} is not offered by {self.described}. "
                     f"Allowed: {known} (debiasing needs {DEBIASING_MIN_SHOTS} shots)."
                 )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_path(value: Any) -> bool:
+    return _is_text(value) or isinstance(value, os.PathLike)
+
+
+def _check_ledger(ledger: Any) -> None:
+    if ledger is None or _is_path(ledger):
+        return
+    from pennylane_qstore.ionq.ledger.ledger import Ledger  # which most devices do not need yet
+
+    check("ledger", ledger, isinstance(ledger, Ledger), "a Ledger, a path, or None")
+
+
+def _check_emulator(settings: Any) -> None:
+    """Refuse what is neither an emulator nor its settings."""
+    if settings is None:
+        return
+    from pennylane_qstore.emulator import Emulator
+
+    if isinstance(settings, Emulator):
+        return
+    valid = isinstance(settings, Mapping)
+    check("emulator", settings, valid, "an Emulator, a mapping of its settings, or None")
+    known = inspect.signature(Emulator).parameters
+    for name in settings:
+        check_known("setting", name, known, of="the emulator")
+    try:
+        Emulator(**settings)  # which is not started
+    except (TypeError, ValueError, AttributeError, OSError) as error:
+        raise ConfigurationError(f"emulator={settings!r} is not allowed: {error}") from error
 
 
 def _check_config_file(key: str) -> None:

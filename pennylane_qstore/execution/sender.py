@@ -378,9 +378,33 @@ def _count_failed(
 def _progress(asked: Any) -> Iterator[Any]:
     """Yield the callback that was given, or a bar of this batch."""
     if asked is not True:
-        yield asked or None
+        yield asked and _Listener(asked)
         return
     from pennylane_qstore.ionq.progress import ProgressBar
 
     with ProgressBar(leave=False) as bar:
         yield bar
+
+
+class _Listener:
+    """A callback whose own error does not end a batch that is being paid for.
+
+    Args:
+        callback: called with each change of a job's state, until it raises.
+    """
+
+    def __init__(self, callback: Callable[[Any], None]) -> None:
+        self._callback: Callable[[Any], None] | None = callback
+
+    def __call__(self, progress: Any) -> None:
+        if self._callback is None:
+            return
+        try:
+            self._callback(progress)
+        except Exception:
+            self._callback = None
+            logger.warning(
+                "The callback of progress= raised an error and is not called again for this "
+                "batch, which goes on.",
+                exc_info=True,
+            )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 import warnings
 
+import numpy as np
 import pennylane as qml
 import pytest
 
@@ -104,3 +106,90 @@ def test_a_copy_keeps_the_key_and_a_pickle_does_not(monkeypatch):
     assert copy.deepcopy(options).api_key == options.api_key
     assert copy.deepcopy(options).queue is not options.queue
     assert pickle.loads(pickle.dumps(options)).api_key is None
+
+
+SAMPLES = {
+    "whole": 3,
+    "number": 1.5,
+    "flag": True,
+    "text": "yes",
+    "empty": "",
+    "bytes": b"yes",
+    "list": ["a"],
+    "mapping": {"a": 1},
+    "array": np.array([1, 2]),
+    "function": print,
+    "object": object(),
+    "nan": float("nan"),
+}
+"""A value of each kind."""
+
+TAKEN = {
+    "api_key": "text",
+    "absorb": "flag",
+    "batch": "flag",
+    "cache": "flag whole",
+    "max_circuits_per_job": "whole",
+    "pool_size": "whole",
+    "max_wait": "whole number",
+    "retry_failed": "flag",
+    "seed": "whole",
+    "ledger": "text",
+    "session_id": "text",
+    "job_name": "text empty",
+    "progress": "flag function",
+    "run": "text",
+    "budget_usd": "whole number",
+    "confirm": "function",
+    "ca_bundle": "text",
+    "num_directions": "whole",
+    "h": "whole number",
+    "shot_order": "flag",
+}
+"""Kinds that an option takes; every other is refused, as are texts that are no known name."""
+
+
+@pytest.mark.parametrize("option", [field.name for field in dataclasses.fields(Options)])
+def test_values_of_a_wrong_kind_are_refused_when_the_device_is_made(option, monkeypatch):
+    monkeypatch.delenv("PENNYLANE_IONQ_API_KEY", raising=False)
+    monkeypatch.delenv("IONQ_API_KEY", raising=False)
+    for kind, value in SAMPLES.items():
+        if kind in TAKEN.get(option, "").split():
+            qml.device("qstore.ionq", wires=1, **{option: value})
+            continue
+        with pytest.raises(ConfigurationError):
+            qml.device("qstore.ionq", wires=1, **{option: value})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"progress": 1},
+        {"progress": 0},
+        {"emulator": {"latency": "q-store"}},
+        {"emulator": {"profile": []}},
+        {"emulator": {"seed": "one"}},
+        {"emulator": {"faults": 5}},
+        {"error_mitigation": {"debiasing": "yes"}},
+        {"metadata": {"step": 1}},
+        {"metadata": {1: "step"}},
+        {"metadata": [("step", "1")]},
+        {"job_name": "a/b"},
+        {"proxy": "proxy.example:80"},
+    ],
+)
+def test_values_that_hold_a_wrong_kind_are_refused(options):
+    with pytest.raises(ConfigurationError):
+        qml.device("qstore.ionq", wires=1, **options)
+
+
+def test_secrets_of_a_wrong_kind_are_not_shown():
+    for options in ({"api_key": ["hush"]}, {"proxy": "me:hush@proxy"}):
+        with pytest.raises(ConfigurationError) as caught:
+            qml.device("qstore.ionq", wires=1, **options)
+        assert "hush" not in str(caught.value)
+
+
+def test_empty_metadata_and_settings_are_taken():
+    for options in ({"metadata": {}}, {"emulator": {}}, {"error_mitigation": {}}):
+        qml.device("qstore.ionq", wires=1, **options)

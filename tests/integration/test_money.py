@@ -126,6 +126,22 @@ def test_progress_is_told(emulator, progress):
     assert progress is True or seen[-1].state == "completed"
 
 
+def test_an_error_in_a_progress_callback_loses_nothing(emulator, caplog):
+    called = []
+
+    def broken(progress):
+        called.append(progress)
+        raise ZeroDivisionError("in the callback")
+
+    node = circuit(device(emulator, progress=broken))
+    assert len(node(0.1)) == 2
+    assert len(emulator.jobs) == 1
+    assert len(called) == 1
+    assert "in the callback" in caplog.text
+    node(0.2)  # another batch, another try
+    assert len(called) == 2
+
+
 # ---- money ------------------------------------------------------------------------------
 
 

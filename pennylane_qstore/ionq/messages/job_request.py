@@ -249,12 +249,40 @@ def _checked_spec(
     return spec
 
 
-def _is_text_to_text(metadata: Mapping[str, str]) -> bool:
+def _is_text_to_text(metadata: object) -> bool:
     return (
-        all(isinstance(k, str) and isinstance(v, str) for k, v in metadata.items())
+        isinstance(metadata, Mapping)
+        and all(isinstance(k, str) and isinstance(v, str) for k, v in metadata.items())
         and sum(len(k) + len(v) for k, v in metadata.items()) <= _MAX_METADATA_BYTES
         and TOKEN_KEY not in metadata
     )
+
+
+def check_labels(
+    job_name: str | None, metadata: Mapping[str, str] | None, session_id: str | None
+) -> None:
+    """Refuse what goes with a job but cannot be sent.
+
+    Args:
+        job_name: of the job.
+        metadata: kept by the service.
+        session_id: the session that it joins.
+
+    Raises:
+        ConfigurationError: one of them is of another kind, or has characters that IonQ does not
+            take.
+    """
+    if job_name is not None:
+        allowed = "letters, digits, space, '-' and '_'"
+        check("job name", job_name, _matches(_NAME, job_name), allowed)
+    if metadata is not None and not _is_text_to_text(metadata):
+        raise ConfigurationError(
+            f"metadata maps text to text, up to {_MAX_METADATA_BYTES:,} characters, without the "
+            f"reserved entry {TOKEN_KEY!r}."
+        )
+    if session_id is not None:
+        allowed = "letters, digits, '-' and '_'"
+        check("session id", session_id, _matches(SAFE_ID, session_id), allowed)
 
 
 def _check_request(request: JobRequest) -> None:
@@ -269,22 +297,12 @@ def _check_request(request: JobRequest) -> None:
         raise ConfigurationError("circuits must be JSON arrays as bytes (see encode_circuits).")
     few_gates = is_whole(gates) and (circuits == 1 or gates <= MAX_GATES)
     check("gate_counts", gates, few_gates, f"up to {MAX_GATES:,} over all circuits")
-    if request.name is not None:
-        allowed = "letters, digits, space, '-' and '_'"
-        check("job name", request.name, _matches(_NAME, request.name), allowed)
-    if request.metadata and not _is_text_to_text(request.metadata):
-        raise ConfigurationError(
-            f"metadata maps text to text, up to {_MAX_METADATA_BYTES:,} characters, without the "
-            f"reserved entry {TOKEN_KEY!r}."
-        )
+    check_labels(request.name, request.metadata, request.session_id)
     if request.noise and request.backend != "simulator":
         raise ConfigurationError("A noise model can be chosen on the simulator only.")
     if request.aggregation is not None:
         known = request.aggregation in AGGREGATIONS
         check("aggregation", request.aggregation, known, ", ".join(AGGREGATIONS))
-    if request.session_id is not None:
-        allowed = "letters, digits, '-' and '_'"
-        check("session id", request.session_id, _matches(SAFE_ID, request.session_id), allowed)
 
 
 def _matches(pattern: re.Pattern[str], value: object) -> bool:
