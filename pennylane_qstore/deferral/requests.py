@@ -8,12 +8,10 @@ import threading
 from collections.abc import Hashable, Sequence
 from typing import Any, Protocol
 
-import numpy as np
 from pennylane.devices import ExecutionConfig
 from pennylane.tape import QuantumScript
 
-from pennylane_qstore.deferral.array import DeferredArray
-from pennylane_qstore.deferral.operands import is_deferred, real
+from pennylane_qstore.deferral.parked_tapes import own_copy, with_results
 from pennylane_qstore.errors import InvalidResponse, QStoreError
 
 DEFERRED = "qstore_deferred"
@@ -75,11 +73,12 @@ class Request:
         scope: object = None,
     ) -> None:
         self.device = device
-        self.circuits = tuple(_own_parameters(circuit) for circuit in circuits)
+        copies = [own_copy(circuit) for circuit in circuits]
+        self.circuits = tuple(circuit for circuit, _ in copies)
         self.config = config
         self.origin = origin
         self.scope = scope
-        self.needs = tuple(p for circuit in circuits for p in _deferred_parameters(circuit))
+        self.needs = tuple(need for _, needs in copies for need in needs)
         self._results: tuple[Any, ...] | None = None
         self._error: BaseException | None = None
         self._finished = threading.Event()
@@ -102,7 +101,7 @@ class Request:
         """
         if self.needs:
             try:
-                self.circuits = tuple(_bound(circuit) for circuit in self.circuits)
+                self.circuits = tuple(with_results(circuit) for circuit in self.circuits)
             except Exception as error:  # noqa: BLE001 - raised where the result is looked at
                 self.fail(error)
                 return False
@@ -222,26 +221,6 @@ def _execute(first: Request, circuits: tuple[QuantumScript, ...]) -> tuple[Any, 
             f"{len(circuits)} circuits; it has to return one for each."
         )
     return results
-
-
-def _own_parameters(circuit: QuantumScript) -> QuantumScript:
-    """Copy a circuit's arrays: until it is sent its caller may change them in place."""
-    parameters = circuit.get_parameters(trainable_only=False)
-    mutable = [i for i, p in enumerate(parameters) if isinstance(p, np.ndarray)]
-    if not mutable:
-        return circuit
-    return circuit.bind_new_parameters([parameters[i].copy() for i in mutable], mutable)
-
-
-def _deferred_parameters(circuit: QuantumScript) -> list[DeferredArray]:
-    return [p for p in circuit.get_parameters(trainable_only=False) if is_deferred(p)]
-
-
-def _bound(circuit: QuantumScript) -> QuantumScript:
-    if not _deferred_parameters(circuit):
-        return circuit
-    parameters = circuit.get_parameters(trainable_only=False)
-    return circuit.bind_new_parameters([real(p) for p in parameters], range(len(parameters)))
 
 
 def _own_copy(error: BaseException, origin: str | None) -> BaseException:

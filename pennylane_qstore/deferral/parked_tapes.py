@@ -1,0 +1,152 @@
+"""Tapes that wait: copies that their caller cannot change, filled in when results have come.
+
+Operations are not rebuilt: PennyLane's ``bind_new_parameters`` loses zero control values, reverses
+compositions, and fails for ``evolve``. A copied operation has the attributes of the original, those
+of the operations and arrays within it included; only the arrays are others.
+"""
+
+from __future__ import annotations
+
+import copy
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from pennylane.measurements import MeasurementProcess
+from pennylane.operation import Operator
+from pennylane.ops import MeasurementValue
+from pennylane.tape import QuantumScript
+from scipy.sparse import sparray, spmatrix
+
+from pennylane_qstore.deferral.array import DeferredArray
+from pennylane_qstore.deferral.operands import Deferred, is_deferred, real
+
+_Leaf = Callable[[Any], Any]
+
+
+def own_copy(circuit: QuantumScript) -> tuple[QuantumScript, tuple[DeferredArray, ...]]:
+    """Copy a circuit so that nothing its caller does to an array changes it.
+
+    Args:
+        circuit: any circuit.
+
+    Returns:
+        The copy, and the deferred arrays in it.
+    """
+    needs: list[DeferredArray] = []
+
+    def leaf(value: Any) -> Any:
+        if not is_deferred(value):
+            return value.copy()
+        # A node of its own: elements of the caller's may be assigned before this is sent.
+        own = value.copy() if isinstance(value.standin, np.ndarray) else value
+        if is_deferred(own):
+            needs.append(own)
+        return own
+
+    return _replaced(circuit, leaf), tuple(needs)
+
+
+def with_results(circuit: QuantumScript) -> QuantumScript:
+    """Return a circuit with real numbers for its deferred arrays, which are fetched."""
+    return _replaced(circuit, lambda value: real(value) if is_deferred(value) else value)
+
+
+def with_standins(circuit: QuantumScript) -> QuantumScript:
+    """Return a circuit with made-up numbers of the same shapes for its deferred arrays."""
+    return _replaced(circuit, lambda value: value.standin if is_deferred(value) else value)
+
+
+def _replaced(circuit: QuantumScript, leaf: _Leaf) -> QuantumScript:
+    replace = _Replacement(leaf)
+    operations = [replace(op) for op in circuit.operations]
+    measurements = [replace(m) for m in circuit.measurements]
+    if not replace.changed:
+        return circuit
+    return circuit.copy(
+        operations=operations,
+        measurements=measurements,
+        trainable_params=circuit.trainable_params,
+    )
+
+
+class _Replacement:
+    """Copy an object with other arrays; what holds none is shared, what stands twice does again.
+
+    Args:
+        leaf: returns the new array for an array, deferred or not.
+    """
+
+    def __init__(self, leaf: _Leaf) -> None:
+        self.leaf = leaf
+        self.changed = False
+        self._done: dict[int, Any] = {}
+
+    def __call__(self, value: Any) -> Any:
+        way = _WAYS[type(value)]
+        if way is None:
+            return value
+        key = id(value)
+        if key not in self._done:
+            self._done[key] = value  # for what refers to itself
+            self._done[key] = way(self, value)
+        return self._done[key]
+
+    def array(self, value: Any) -> Any:
+        out = self.leaf(value)
+        self.changed |= out is not value
+        return out
+
+    def sequence(self, value: Sequence[Any]) -> Any:
+        items = [self(item) for item in value]
+        if all(map(operator.is_, items, value)):
+            return value
+        make: Any = type(value)
+        return make(*items) if hasattr(value, "_fields") else make(items)
+
+    def mapping(self, value: dict[Any, Any]) -> Any:
+        changes = self._changes(value)
+        if not changes:
+            return value
+        out = copy.copy(value)
+        out.update(changes)
+        return out
+
+    def attributes(self, value: Any) -> Any:
+        changes = self._changes(vars(value))
+        if not changes:
+            return value
+        out = object.__new__(type(value))
+        out.__dict__.update(vars(value))
+        out.__dict__.update(changes)
+        return out
+
+    def _changes(self, values: dict[Any, Any]) -> dict[Any, Any]:
+        changes = {}
+        for key, value in values.items():
+            if _WAYS[type(value)] is not None:
+                new = self(value)
+                if new is not value:
+                    changes[key] = new
+        return changes
+
+
+class _Ways(dict[type, Callable[[_Replacement, Any], Any] | None]):
+    """The method that copies objects of a class, None where they are shared; looked up once."""
+
+    def __missing__(self, kind: type) -> Callable[[_Replacement, Any], Any] | None:
+        way = None
+        if issubclass(kind, (Deferred, np.ndarray, spmatrix, sparray)):
+            way = _Replacement.array
+        elif issubclass(kind, Operator | MeasurementProcess | MeasurementValue | QuantumScript):
+            way = _Replacement.attributes
+        elif issubclass(kind, dict):  # a PauliSentence, too
+            way = _Replacement.mapping
+        elif issubclass(kind, list | tuple):
+            way = _Replacement.sequence
+        self[kind] = way
+        return way
+
+
+_WAYS = _Ways()
