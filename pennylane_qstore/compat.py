@@ -97,6 +97,33 @@ def teach_deferred_arrays(kind: type) -> None:
     autoray.register_backend(kind, "numpy")
 
 
+def simulator_generator(device: Any) -> Any:
+    """Return the NumPy generator that one of PennyLane's simulators samples with; None for others.
+
+    Args:
+        device: any device.
+    """
+    import numpy as np
+
+    generator = getattr(device, "_rng", None)
+    return generator if isinstance(generator, np.random.Generator) else None
+
+
+def set_simulator_generator(device: Any, generator: Any) -> None:
+    """Let a simulator of PennyLane sample with another NumPy generator.
+
+    Args:
+        device: one that :func:`simulator_generator` knows.
+        generator: the generator.
+
+    Raises:
+        TypeError: the device has none, or this is none.
+    """
+    if simulator_generator(device) is None or type(generator).__name__ != "Generator":
+        raise TypeError(f"{type(generator).__name__} is no generator for {device!r}")
+    device._rng = generator
+
+
 # --------------------------------------------------------------------------- autograd 1.8
 
 

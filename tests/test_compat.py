@@ -64,6 +64,31 @@ def test_what_a_qnode_keeps_of_its_last_call_is_what_two_attributes_hold():
     assert changed <= set(state)
 
 
+@pytest.mark.parametrize("name", ["default.qubit", "default.mixed", "reference.qubit"])
+def test_a_simulator_of_pennylane_samples_with_its_generator(name):
+    device = qml.device(name, wires=1, seed=1)
+    circuit = qml.set_shots(
+        qml.QNode(lambda: (qml.Hadamard(0), qml.sample(wires=0))[1], device), shots=50
+    )
+    state = compat.simulator_generator(device).bit_generator.state
+    first, second = circuit(), circuit()
+    assert first.tolist() != second.tolist()
+    generator = np.random.default_rng(0)
+    generator.bit_generator.state = state
+    compat.set_simulator_generator(device, generator)
+    assert circuit().tolist() == first.tolist()
+    with pytest.raises(TypeError):
+        compat.set_simulator_generator(device, 5)
+
+
+def test_a_device_without_such_a_generator_has_none():
+    device = qml.device("null.qubit", wires=1)
+    device._rng = 5
+    assert compat.simulator_generator(device) is None
+    with pytest.raises(TypeError):
+        compat.set_simulator_generator(device, np.random.default_rng(1))
+
+
 def test_qml_execute_is_recognised_by_the_frame_that_sets_a_device_up():
     seen = []
 

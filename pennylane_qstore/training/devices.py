@@ -87,7 +87,15 @@ class Devices:
         return [device_state(device) for device in self.all]
 
     def restore(self, states: Sequence[Any]) -> None:
-        """Go on from :meth:`state`."""
+        """Go on from :meth:`state`.
+
+        Raises:
+            ConfigurationError: the states are damaged, or of other devices.
+        """
+        if len(states) != len(self.all):
+            raise ConfigurationError(
+                f"The state is of {len(states)} devices; the run has {len(self.all)}."
+            )
         for device, state in zip(self.all, states, strict=True):
             set_device_state(device, state)
 

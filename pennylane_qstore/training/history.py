@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pennylane_qstore.validation import check, check_count, check_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +60,32 @@ def table(history: Sequence[StepRecord]) -> dict[str, list[float]]:
     rows = [record.as_dict() for record in history]
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row.get(name, float("nan")) for row in rows] for name in names}
+
+
+def read_records(rows: Sequence[Any]) -> list[StepRecord]:
+    """Return the records of a file.
+
+    Args:
+        rows: one mapping per step, in order, as ``dataclasses.asdict`` made it.
+
+    Returns:
+        The records.
+
+    Raises:
+        ConfigurationError: a value that no step has.
+        TypeError: a row that is no record.
+    """
+    return [_read_record(StepRecord(**row), number) for number, row in enumerate(rows, 1)]
+
+
+def _read_record(record: StepRecord, number: int) -> StepRecord:
+    check("step", record.step, type(record.step) is int and record.step == number, f"{number}")
+    for name in ("epoch", "circuits", "posts", "requests"):
+        check_count(name, getattr(record, name), least=0)
+    for name in ("loss", "seconds", "queue_s", "run_s", "cost_usd"):
+        check_number(name, getattr(record, name))
+    check_number("spent_usd", record.spent_usd, least=0)
+    metrics = record.metrics
+    valid = isinstance(metrics, dict) and all(type(v) in (int, float) for v in metrics.values())
+    check("metrics", metrics, valid, "numbers by name")
+    return record

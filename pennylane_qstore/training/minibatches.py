@@ -100,8 +100,13 @@ class RunData:
             "validation": digest(self.validation),
         }
 
-    def take_seed(self, seed: int) -> None:
-        """Take over the seed of an earlier start, unless one was given."""
+    def take_seed(self, seed: Any) -> None:
+        """Take over the seed of an earlier start, unless one was given.
+
+        Raises:
+            ConfigurationError: it is no seed.
+        """
+        seed = check_count("seed", seed, least=0)
         if not self._seed_given:
             self._shuffle(seed)
 

@@ -14,9 +14,9 @@ from pennylane.numpy import tensor
 from pennylane_qstore.deferral.operands import real
 from pennylane_qstore.deferral.scope import deferred
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.checkpoint import decode, encode
 from pennylane_qstore.training.parameters import as_loss, leaves_of
 from pennylane_qstore.training.spsa import SPSAOptimizer
+from pennylane_qstore.training.values import decode, encode
 
 Batch = tuple[Any, ...]
 
@@ -212,12 +212,20 @@ class PennyLaneAdapter(OptimizerAdapter):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a :meth:`state_dict`."""
-        self.params = decode(state["params"])
-        saved = decode(state["optimizer"])
+        params, saved = decode(state["params"]), decode(state["optimizer"])
+        shapes, mine = ([np.shape(leaf) for leaf in leaves_of(p)] for p in (params, self.params))
+        if shapes != mine:
+            raise ConfigurationError(f"The parameters have shapes {mine}; the state's: {shapes}.")
         if hasattr(self.optimizer, "load_state_dict"):
             self.optimizer.load_state_dict(saved)
         else:
+            # A value in the place of a method would be called.
+            kind = type(self.optimizer)
+            methods = [name for name in saved if callable(getattr(kind, name, None))]
+            if methods:
+                raise ConfigurationError(f"{', '.join(methods)}: no state of a {kind.__name__}.")
             vars(self.optimizer).update(saved)
+        self.params = params
 
 
 class TorchAdapter(OptimizerAdapter):

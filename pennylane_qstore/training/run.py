@@ -20,6 +20,7 @@ from pennylane_qstore.training.minibatches import RunData, checked, digest
 from pennylane_qstore.training.optimizer_adapters import Objective, adapt
 from pennylane_qstore.training.run_state import RunState, check_settings, read_checkpoint
 from pennylane_qstore.training.stopping import EarlyStopping, Interrupt
+from pennylane_qstore.training.values import decode, encode
 from pennylane_qstore.validation import check_count, check_number
 
 logger = logging.getLogger(__name__)
@@ -151,7 +152,7 @@ class TrainingRun:
     def best_params(self) -> Any:
         """The parameters after the step of :attr:`best`; a ``state_dict`` of a torch module."""
         params = self._state.best_params
-        return None if params is None else files.decode(params)
+        return None if params is None else decode(params)
 
     @property
     def optimizer(self) -> Any:
@@ -223,7 +224,7 @@ class TrainingRun:
         """
         self._open()
         batch = (self._data.train or ()) if data is None else checked(data, "data")
-        point = self._adapter.state_dict()["params"] if params is None else files.encode(params)
+        point = self._adapter.state_dict()["params"] if params is None else encode(params)
         about = hashlib.sha256(f"{digest(batch)} {json.dumps(point)}".encode()).hexdigest()[:16]
         with self._devices.isolated(), self._attached(about):
             evaluation = self._adapter.evaluate(batch, params)
@@ -303,13 +304,15 @@ class TrainingRun:
         self, checkpoint: files.Checkpoint, saved: dict[str, Any], history: list[StepRecord]
     ) -> None:
         """Take over the checkpoint of the same run."""
-        self._data.take_seed(saved["settings"]["seed"])
+        self._data.take_seed(saved["settings"].get("seed"))
         self._state.settings = self._settings()
         check_settings(checkpoint, saved["settings"], self._state.settings)
-        self.history = history
+        before = self._state.capture()
         try:
             self._state.restore(saved, history)
+            self.history = history
         except ConfigurationError as error:
+            self._state.restore(before, [])
             shown = f"{str(checkpoint.path)!r} is the checkpoint of another run"
             raise ConfigurationError(f"{shown}, or of other planned steps. {error}") from error
         logger.info("Run %s goes on after step %d.", self.run_id, self.step)

@@ -13,11 +13,21 @@ from pennylane_qstore.training.devices import Devices
 from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.optimizer_adapters import OptimizerAdapter
 from pennylane_qstore.training.stopping import EarlyStopping
+from pennylane_qstore.training.values import decode, encode, naming_damage
 
-_PARTS = (
-    *("run", "settings", "begun", "adapter", "best", "best_params", "random", "devices"),
-    *("callbacks", "steps"),
-)
+_PARTS: dict[str, type | tuple[type, ...]] = {
+    "run": str,
+    "settings": dict,
+    "begun": bool,
+    "adapter": dict,
+    "best": (int, type(None)),
+    "best_params": object,
+    "random": dict,
+    "devices": list,
+    "callbacks": dict,
+    "steps": int,
+}
+"""Parts of a state, and their types."""
 
 
 class RunState:
@@ -61,8 +71,7 @@ class RunState:
             "random": files.random_states(),
             "devices": self._devices.state(),
             "callbacks": {
-                name: files.encode(callback.state_dict())
-                for name, callback in self._callbacks.items()
+                name: encode(callback.state_dict()) for name, callback in self._callbacks.items()
             },
         }
 
@@ -74,18 +83,21 @@ class RunState:
             history: the steps until then.
 
         Raises:
-            ConfigurationError: they are of another optimizer.
+            ConfigurationError: they are of another optimizer, or damaged.
         """
         self.run_id, self.begun = saved["run"], saved["begun"]
-        self._adapter.load_state_dict(saved["adapter"])
+        with naming_damage("The state of parameters and optimizer"):
+            self._adapter.load_state_dict(saved["adapter"])
         best = saved["best"]
         self._stopping.best = None if best is None else history[best - 1]
         self.best_params = saved["best_params"]
-        files.set_random_states(saved["random"])
+        with naming_damage("The state of the random generators"):
+            files.set_random_states(saved["random"])
         self._devices.restore(saved["devices"])
         for name, callback in self._callbacks.items():
             if name in saved["callbacks"]:
-                callback.load_state_dict(files.decode(saved["callbacks"][name]))
+                with naming_damage(f"The state of the callback {name}"):
+                    callback.load_state_dict(decode(saved["callbacks"][name]))
 
 
 def read_checkpoint(
@@ -118,7 +130,17 @@ def read_checkpoint(
         raise ConfigurationError(
             f"{shown} is no checkpoint of a run: it has no {', '.join(missing)}."
         )
+    wrong = [name for name, kind in _PARTS.items() if not _is_part(state[name], kind)]
+    best = state["best"]
+    if not wrong and best is not None and not 1 <= best <= len(history):
+        wrong = ["best"]
+    if wrong:
+        raise ConfigurationError(f"The checkpoint {shown} is damaged: {', '.join(wrong)}.")
     return state, history
+
+
+def _is_part(value: Any, kind: type | tuple[type, ...]) -> bool:
+    return isinstance(value, kind) and (kind in (bool, object) or not isinstance(value, bool))
 
 
 def check_settings(

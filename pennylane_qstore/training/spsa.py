@@ -13,11 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from pennylane_qstore import validation as checks
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.checkpoint import generator
 from pennylane_qstore.training.constraints import Constraints
 from pennylane_qstore.training.evaluation import MODES, Evaluator, Mode
 from pennylane_qstore.training.optimizer_state import ResumableOptimizer, plain_rng_state
 from pennylane_qstore.training.parameters import Arrays, Parameters, as_loss, from_plain, to_plain
+from pennylane_qstore.training.values import generator
 
 logger = logging.getLogger(__name__)
 
