@@ -29,7 +29,7 @@ from pennylane_qstore.execution.stats import BatchMeter, BatchRecord, Stats
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 from pennylane_qstore.measurement.recipes import ImpossiblePostselection, NotSupported
 from pennylane_qstore.native.cache import SmartCircuitCache
-from pennylane_qstore.validation import check_count, check_number
+from pennylane_qstore.validation import check, check_count, check_number
 
 logger = logging.getLogger(__name__)
 
@@ -190,10 +190,12 @@ class Executor:
         """Go on from :meth:`state_dict`."""
         batch = check_count("batch", state["batch"], least=0)
         spent_usd = check_number("spent_usd", state["spent_usd"], least=0, unit="US dollars")
+        account = state.get("account")
+        check("account", account, account is None or isinstance(account, str), "a text, or None")
         for name, rng in self._generators().items():
             rng.bit_generator.state = state[name]
         self.sender.batch, self.stats.spent_usd = batch, spent_usd
-        self.sender.go_on(state.get("account"), spent_usd)
+        self.sender.go_on(account, spent_usd)
 
     def _generators(self) -> dict[str, np.random.Generator]:
         return {"rng": self._rng, "noise": self._noise_rng, "gradient": self.gradient.rng}

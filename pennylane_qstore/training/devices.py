@@ -10,6 +10,7 @@ import pennylane as qml
 
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.checkpoint import device_state, set_device_state
+from pennylane_qstore.validation import check
 
 COUNTED = ("circuits", "jobs", "requests", "queue_s", "run_s", "cost_usd")
 
@@ -40,7 +41,10 @@ class Devices:
             ConfigurationError: none were given, and a function does not tell its own.
         """
         if device is not None:
-            return cls(device if isinstance(device, list | tuple) else [device])
+            devices = device if isinstance(device, list | tuple) else [device]
+            valid = all(isinstance(d, qml.devices.Device) for d in devices)
+            check("device", device, valid, "devices as qml.device makes them, () for none, or None")
+            return cls(devices)
         if isinstance(model, qml.QNode):
             return cls([model.device])
         if hasattr(model, "modules"):

@@ -71,6 +71,8 @@ class RunData:
         drop_last: bool,
         seed: int | None,
     ) -> None:
+        seed = check_count("seed", seed, least=0, optional=True)
+        size = check_count("batch_size", size, optional=True)
         self.train = None if data is None else checked(data, "data")
         self.validation = None if validation is None else checked(validation, "validation")
         if self.train is None and size is not None:

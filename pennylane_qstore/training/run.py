@@ -13,6 +13,7 @@ from typing import Any
 
 from pennylane_qstore.errors import BudgetExceeded, ConfigurationError
 from pennylane_qstore.training import checkpoint as files
+from pennylane_qstore.training import run_options
 from pennylane_qstore.training.callbacks import Callback, Observers, ProgressBar
 from pennylane_qstore.training.devices import Devices
 from pennylane_qstore.training.history import StepRecord, table
@@ -21,7 +22,7 @@ from pennylane_qstore.training.optimizer_adapters import Objective, adapt
 from pennylane_qstore.training.run_state import RunState, check_settings, read_checkpoint
 from pennylane_qstore.training.stopping import EarlyStopping, Interrupt
 from pennylane_qstore.training.values import decode, encode
-from pennylane_qstore.validation import check_count, check_number
+from pennylane_qstore.validation import check_count
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +106,10 @@ class TrainingRun:
         progress: bool | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        run_options.check_functions(model, loss, metrics, clock)
+        run_options.check_callbacks(callbacks)
+        run_options.check_kinds(name, drop_last, min_delta, budget_usd, resume, progress)
+        path = run_options.check_path(checkpoint)
         self.name = name
         self.history: list[StepRecord] = []
         self.stopped: str | None = None
@@ -115,11 +120,8 @@ class TrainingRun:
         self._validate_every = check_count("validate_every", validate_every)
         watched = "loss" if validation is None else "val_loss"
         self._stopping = EarlyStopping(watched, patience, min_delta)
-        self._files = None if checkpoint is None else files.Checkpoint(Path(checkpoint))
-        self._budget_usd = check_number(
-            "budget_usd", budget_usd, least=0, unit="US dollars", optional=True
-        )
-        self._resume, self._clock = resume, clock
+        self._files = None if path is None else files.Checkpoint(path)
+        self._budget_usd, self._resume, self._clock = budget_usd, resume, clock
         self._observers = Observers(self, callbacks, ProgressBar(progress))
         self._interrupt = Interrupt()
         self._state = RunState(
@@ -285,8 +287,9 @@ class TrainingRun:
     def _total(self, steps: int | None, epochs: int | None) -> int:
         if (steps is None) == (epochs is None):
             raise ConfigurationError("train() needs steps=, or epochs=, and not both.")
-        wanted = steps if epochs is None else epochs * self._data.per_epoch
-        return int(check_count("steps", wanted))
+        if epochs is None:
+            return int(check_count("steps", steps))
+        return int(check_count("epochs", epochs)) * self._data.per_epoch
 
     def _open(self) -> None:
         """Read the checkpoint, or write the first one before anything is sent."""
