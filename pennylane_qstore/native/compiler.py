@@ -48,6 +48,7 @@ from pennylane_qstore.native.passes.readout import simplify_ends
 from pennylane_qstore.native.search.search import rewritten
 from pennylane_qstore.native.template.batch import Readout
 from pennylane_qstore.native.template.template import Template
+from pennylane_qstore.operations import tape_with_parameters
 
 _TEMPLATES = 8
 """Candidates whose pulses are counted."""
@@ -230,7 +231,10 @@ class IonQNativeGateCompiler:
     def _compile(self, tape: QuantumScript, *, absorb: bool) -> NativeCircuit:
         start = time.perf_counter()
         _check_tape(tape)
-        (tape,), _ = qml.transforms.convert_to_numpy_parameters(tape)
+        given = tape.get_parameters(trainable_only=False)
+        plain = qml.math.unwrap(given)
+        other = [i for i, value in enumerate(given) if plain[i] is not value]
+        tape = tape_with_parameters(tape, [plain[i] for i in other], other)
         wires = {label: i for i, label in enumerate(wire_order(tape))}
         pieces = extract_structure(tape, wires)
         if len(pieces) > 1 or len(pieces[0].parameters) > 1:

@@ -21,6 +21,7 @@ from pennylane.typing import PostprocessingFn
 
 from pennylane_qstore.errors import CompileError
 from pennylane_qstore.native.compiler import IonQNativeGateCompiler, is_tracer, wire_order
+from pennylane_qstore.native.frontend.structure import row_of
 from pennylane_qstore.native.gates import GPI, NATIVE_GATES
 
 _DIAGONAL = (CountsMP, ExpectationMP, ProbabilityMP, SampleMP, VarianceMP)
@@ -72,7 +73,11 @@ def compile_native(
     )
     if tape.batch_size is None:
         return (_native(tape, compiler),), _only
-    rows, join = qml.transforms.broadcast_expand(tape)
+    _, join = qml.transforms.broadcast_expand(tape)
+    rows = [
+        QuantumScript([row_of(op, i) for op in tape.operations], tape.measurements, tape.shots)
+        for i in range(tape.batch_size)
+    ]
     return tuple(_native(row, compiler) for row in rows), join
 
 

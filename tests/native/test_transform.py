@@ -88,3 +88,16 @@ def test_differentiating_through_it_is_refused_with_the_way_out():
     assert circuit(x) == pytest.approx(np.cos(0.3))
     with pytest.raises(CompileError, match=r"RX on wires \['a'\].*without it"):
         qml.grad(circuit)(x)
+
+
+def test_rows_of_a_nested_batch_keep_their_control_values():
+    unitaries = qml.Rot([0.3, 0.7], [0.1, -0.4], [0.2, 0.5], 0).matrix()
+
+    def circuit():
+        qml.RY(0.7, 0)
+        qml.RX(0.4, 1)
+        qml.adjoint(qml.ControlledQubitUnitary(unitaries, [0, 1], control_values=[0]))
+        return qml.probs(wires=[0, 1])
+
+    plain = qml.QNode(circuit, qml.device("default.qubit"))
+    np.testing.assert_allclose(compile_native(plain)(), plain(), atol=1e-7)

@@ -24,6 +24,10 @@ _SNAP = 96
 """Denominator of the rational factors in PennyLane's decompositions (halves, thirds, ...)."""
 
 
+_BLOCK = 256
+"""Parameters that are probed together: memory for all of them would grow with their square."""
+
+
 class NotAffine(Exception):  # noqa: N818
     """An operation whose decomposition is not affine in its parameters."""
 
@@ -99,6 +103,40 @@ class _Sampled(NamedTuple):
     matrix: ComplexArray | None
 
 
+class _FittedGate:
+    """A gate whose angles are fitted, some parameters at a time.
+
+    Args:
+        gate: the gate at the first probes.
+    """
+
+    def __init__(self, gate: _Sampled) -> None:
+        self.gate = gate._replace(angles=gate.angles[[0, -1]])  # the others are not kept
+        self.predicted, self.wanted = self.gate.angles.copy()
+        self._terms: list[list[tuple[int, float]]] = [[] for _ in self.wanted]
+
+    def add(self, angles: FloatArray, first: int, check: FloatArray) -> None:
+        """Take the angles at zero, at units of further parameters, and at the random point.
+
+        Args:
+            angles: in radians, ``[probes, n]``.
+            first: index of the first of these parameters.
+            check: their values at the random point.
+        """
+        factors = angles[1:-1] - angles[0]
+        snapped = np.round(factors * _SNAP) / _SNAP
+        factors = np.where(np.abs(factors - snapped) < 1e-11, snapped, factors)
+        self.predicted += check @ factors
+        for terms, column in zip(self._terms, factors.T, strict=True):
+            terms += [(first + int(i), float(column[i])) for i in np.flatnonzero(column)]
+
+    def as_gate(self) -> Gate:
+        """Return the gate."""
+        name, on, (constant, _), matrix = self.gate
+        angles = zip(self._terms, constant, strict=True)
+        return Gate(name, on, tuple(Affine(tuple(t), float(c)) for t, c in angles), matrix)
+
+
 class _AffineFit:
     """The elementary gates of one operation, fitted as functions of its parameters.
 
@@ -116,33 +154,34 @@ class _AffineFit:
         count: int,
         wires: Mapping[Any, int],
     ) -> None:
-        self._op, self._shapes, self._wires = op, shapes, wires
+        self._op, self._shapes, self._wires, self._count = op, shapes, wires, count
         self._check = np.random.default_rng(17).uniform(-3, 3, (1, count))
-        self._probes = np.concatenate([np.zeros((1, count)), np.eye(count), self._check])
 
     def gates(self, first: int) -> list[Gate]:
         """Return the gates; the operation's parameters are those from index ``first`` on."""
-        return [
-            Gate(gate.name, gate.on, self._fitted(gate.angles, first), gate.matrix)
-            for gate in self._sampled()
-        ]
+        fitted: list[_FittedGate] = []
+        for start in range(0, self._count, _BLOCK):
+            probed = range(start, min(start + _BLOCK, self._count))
+            sampled = list(self._sampled(self._probes(probed)))
+            fitted = fitted or [_FittedGate(gate) for gate in sampled]
+            if [(f.gate.name, f.gate.on) for f in fitted] != [(g.name, g.on) for g in sampled]:
+                raise NotAffine(self._op.name)
+            for one, gate in zip(fitted, sampled, strict=True):
+                one.add(gate.angles, first + start, self._check[0, probed])
+        for one in fitted:
+            if not np.allclose(one.predicted, one.wanted, rtol=0, atol=1e-9):
+                raise NotAffine(self._op.name)
+        return [one.as_gate() for one in fitted]
 
-    def _fitted(self, angles: FloatArray, first: int) -> tuple[Affine, ...]:
-        constant = angles[0]
-        factors = angles[1:-1] - constant
-        snapped = np.round(factors * _SNAP) / _SNAP
-        factors = np.where(np.abs(factors - snapped) < 1e-11, snapped, factors)
-        fitted = constant + (self._check @ factors)[0]
-        if not np.allclose(fitted, angles[-1], rtol=0, atol=1e-9):
-            raise NotAffine(self._op.name)
-        return tuple(
-            Affine(tuple((first + int(i), float(f[i])) for i in np.flatnonzero(f)), float(c))
-            for f, c in zip(factors.T, constant, strict=True)
-        )
+    def _probes(self, probed: range) -> FloatArray:
+        """Zero, the unit vectors of some parameters, and the random point."""
+        units = np.zeros((len(probed), self._count))
+        units[range(len(probed)), probed] = 1
+        return np.concatenate([np.zeros((1, self._count)), units, self._check])
 
-    def _sampled(self) -> Iterator[_Sampled]:
+    def _sampled(self, probes: FloatArray) -> Iterator[_Sampled]:
         """The gates of the expansion, which must be the same at every probe."""
-        expansions = self._expansions()
+        expansions = self._expansions(probes)
         described = [[(op.name, _on(op, self._wires)) for op in ops] for ops in expansions]
         if any(other != described[0] for other in described):
             raise NotAffine(self._op.name)
@@ -152,23 +191,23 @@ class _AffineFit:
                 matrix = np.asarray(data[0][0], dtype=complex)
                 if not all(np.allclose(d[0], matrix, rtol=0, atol=1e-12) for d in data):
                     raise NotAffine(self._op.name)
-                yield _Sampled(name, on, np.zeros((len(self._probes), 0)), matrix)
+                yield _Sampled(name, on, np.zeros((len(probes), 0)), matrix)
                 continue
-            angles = np.zeros((len(self._probes), len(data[0])))
+            angles = np.zeros((len(probes), len(data[0])))
             for slot in range(len(data[0])):
                 angles[:, slot] = np.array([d[slot] for d in data], dtype=float).reshape(-1)
             yield _Sampled(name, on, angles, None)
 
-    def _expansions(self) -> list[list[Operator]]:
+    def _expansions(self, probes: FloatArray) -> list[list[Operator]]:
         """The expansion at all probes at once, or, where the operation does not batch, at each."""
         with QueuingManager.stop_recording():
             try:
-                together = elementary([self._at(self._probes)], self._wires)
+                together = elementary([self._at(probes)], self._wires)
             except Exception:  # noqa: BLE001 - whatever it raises: it does not batch
                 together = []
             if _batches(together, elementary([self._at(self._check)], self._wires)):
                 return [together]
-            return [elementary([self._at(row[None])], self._wires) for row in self._probes]
+            return [elementary([self._at(row[None])], self._wires) for row in probes]
 
     def _at(self, rows: FloatArray) -> Operator:
         """The operation with parameters from ``rows``; batched if there is more than one row."""

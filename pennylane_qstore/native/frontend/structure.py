@@ -155,7 +155,7 @@ def _decomposed(operations: Sequence[Operator], wires: Mapping[Any, int]) -> lis
         together = None  # whatever PennyLane raises where a decomposition by values meets a batch
     if together is not None:
         return [together]
-    rows = ([_row(op, i) for op in operations] for i in range(batch or 0))
+    rows = ([row_of(op, i) for op in operations] for i in range(batch or 0))
     parts = [_structured(elementary(row, wires), wires) for row in rows]
     if not parts or any(part is None for part in parts):
         raise CompileError(
@@ -165,8 +165,18 @@ def _decomposed(operations: Sequence[Operator], wires: Mapping[Any, int]) -> lis
     return [part._replace(batched=True) for part in parts if part is not None]
 
 
-def _row(op: Operator, i: int) -> Operator:
-    """An operation at one element of its batch."""
+def row_of(op: Operator, i: int) -> Operator:
+    """Return an operation at one element of its batch; itself where it has none.
+
+    Args:
+        op: the operation.
+        i: index of the element.
+
+    Returns:
+        An operation without a batch dimension.
+    """
+    if all(np.ndim(d) <= n for d, n in zip(op.data, _ndims(op), strict=True)):
+        return op
     data = [d[i] if np.ndim(d) > n else d for d, n in zip(op.data, _ndims(op), strict=True)]
     return with_parameters(op, data)
 

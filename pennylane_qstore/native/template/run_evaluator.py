@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pennylane_qstore.native.frontend.program import Affine, ComplexArray, FloatArray
 from pennylane_qstore.native.ir import Rotation
@@ -151,6 +152,11 @@ class RunEvaluator:
         return np.asarray(angles - halves / 2)
 
 
+_PADDED = 4096
+"""Terms up to which angles with few are given zeros, to be added all at once; beyond it only the
+terms there are kept: one angle of all parameters would make a dense matrix of the others."""
+
+
 class AffineMap:
     """Many affine angles at once: ``[rows, P] -> [angles, rows]``.
 
@@ -164,36 +170,52 @@ class AffineMap:
     def __init__(self, angles: Sequence[Affine]) -> None:
         most = max((len(angle.terms) for angle in angles), default=0)
         self._const = np.array([[angle.const] for angle in angles]).reshape(-1, 1)
-        self._index = np.zeros((most, len(angles)), dtype=np.intp)
-        self._factor = np.zeros((most, len(angles), 1))
-        for row, angle in enumerate(angles):
-            for k, (i, factor) in enumerate(angle.terms):
-                self._index[k, row], self._factor[k, row] = i, factor
+        padded = most * len(angles) <= _PADDED
+        self._terms = [_terms(angles, k, padded=padded or k == 0) for k in range(most)]
         nothing = ((0, 0.0),) if most == 1 else ()
+        self._single_terms = most == 1
         self._singly = [(angle.terms or nothing, float(angle.const)) for angle in angles]
 
     @property
     def nbytes(self) -> int:
         """Bytes of its arrays."""
-        return self._const.nbytes + self._index.nbytes + self._factor.nbytes
+        rows = sum(on.nbytes for on, *_ in self._terms if isinstance(on, np.ndarray))
+        terms = sum(index.nbytes + factor.nbytes for _, index, factor in self._terms)
+        return int(self._const.nbytes + rows + terms)
 
     def __call__(self, parameters: FloatArray) -> FloatArray:
         """Return angles (angles, rows) at parameters (rows, P)."""
         columns = parameters.T
-        if not len(self._index):
+        if not self._terms:
             return np.repeat(self._const, len(parameters), axis=1)
-        angles: FloatArray = columns[self._index[0]]
-        angles *= self._factor[0]
-        for index, factor in zip(self._index[1:], self._factor[1:], strict=True):
-            angles += columns[index] * factor
+        _, index, factor = self._terms[0]
+        angles: FloatArray = columns[index]
+        angles *= factor
+        for on, index, factor in self._terms[1:]:
+            angles[on] += columns[index] * factor
         angles += self._const
         return angles
 
     def of_row(self, parameters: FloatArray) -> list[float]:
         """Return the angles of one row (1, P), the same bits as Python's numbers."""
         row = parameters[0].tolist()
-        if len(self._index) == 1:
+        if self._single_terms:
             return [row[i] * factor + const for ((i, factor),), const in self._singly]
         return [
             sum([row[i] * factor for i, factor in terms]) + const for terms, const in self._singly
         ]
+
+
+def _terms(
+    angles: Sequence[Affine], k: int, *, padded: bool
+) -> tuple[Any, npt.NDArray[np.intp], FloatArray]:
+    """The k-th term of each angle that has so many; of all where ``padded``, by zeros.
+
+    Returns:
+        Which angles they are, the indices of their parameters, and their factors, ``[n, 1]``.
+    """
+    on = [i for i, angle in enumerate(angles) if padded or len(angle.terms) > k]
+    terms = [angles[i].terms[k] if len(angles[i].terms) > k else (0, 0.0) for i in on]
+    index = np.array([i for i, _ in terms], dtype=np.intp)
+    factor = np.array([[f] for _, f in terms], dtype=float).reshape(-1, 1)
+    return slice(None) if padded else np.array(on, dtype=np.intp), index, factor

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pennylane as qml
 import pytest
@@ -93,3 +95,26 @@ def test_a_fixed_matrix_is_part_of_the_program():
 def test_different_batches_in_one_tape_are_refused():
     with pytest.raises(CompileError, match="different batches: 2 and 3"):
         structured(qml.RX([0.1, 0.2], 0), qml.RX([0.1, 0.2, 0.3], 1))
+
+
+def test_parameters_are_fitted_some_at_a_time(monkeypatch):
+    values = np.arange(18.0).reshape(2, 3, 3) / 7
+    piece = structured(
+        qml.StronglyEntanglingLayers(values, range(3)), qml.SelectPauliRot(values[0, 0, :2], [0], 1)
+    )
+    want = program_of(piece, WIRES)
+    monkeypatch.setattr("pennylane_qstore.native.frontend.affine_fit._BLOCK", 4)
+    assert program_of(piece, WIRES) == want
+
+
+def test_many_parameters_do_not_take_their_square_in_memory():
+    count = 1500
+    piece = structured(qml.BasicEntanglerLayers(np.ones((count // 3, 3)), range(3)))
+    tracemalloc.start()
+    try:
+        program = program_of(piece, WIRES)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert program.parameters == count
+    assert peak < 2 * 8 * count**2

@@ -98,3 +98,15 @@ def test_constants_need_no_parameters():
     angles_of = AffineMap([Affine((), 0.5), Affine((), -1.0)])
     assert angles_of(np.zeros((2, 0))).tolist() == [[0.5, 0.5], [-1.0, -1.0]]
     assert angles_of.of_row(np.zeros((1, 0))) == [0.5, -1.0]
+
+
+def test_one_angle_of_many_parameters_costs_no_matrix():
+    count = 3000
+    whole = Affine(tuple((i, 1 / (i + 1)) for i in range(count)), 0.5)
+    angles = AffineMap([whole, *(Affine(((i, 2.0),)) for i in range(count))])
+    assert angles.nbytes < 100 * count
+    row = np.random.default_rng(4).uniform(-1, 1, (2, count))
+    got = angles(row)
+    np.testing.assert_allclose(got[0], row @ (1 / np.arange(1, count + 1)) + 0.5)
+    np.testing.assert_array_equal(got[1:], 2 * row.T)
+    assert angles.of_row(row[:1]) == got[:, 0].tolist()
