@@ -135,6 +135,7 @@ class Emulator:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._runner: web.AppRunner | None = None
+        self._sweeping: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         where = self.url if self._thread is not None else "not started"
@@ -218,7 +219,12 @@ class Emulator:
         thread.join(_CLOSE_S)
 
     def _live(self, ready: threading.Event, problem: list[BaseException]) -> None:
-        loop = asyncio.new_event_loop()
+        try:
+            loop = asyncio.new_event_loop()
+        except OSError as error:  # no file descriptors are left
+            problem.append(error)
+            ready.set()
+            return
         asyncio.set_event_loop(loop)
         try:
             loop.run_until_complete(self._listen())
@@ -242,11 +248,14 @@ class Emulator:
 
         from pennylane_qstore.emulator.admin import add_admin_routes
         from pennylane_qstore.emulator.fault_injection import fault_middleware
+        from pennylane_qstore.server.header_timeout import HeaderTimeout
         from pennylane_qstore.server.server import make_app
 
         inject = fault_middleware(self.faults, self.clock)
         app = make_app(self.service, self._access, self._log, [inject])
         add_admin_routes(app, self.faults, self.clock)
+        headers = HeaderTimeout()
+        app.middlewares.insert(0, headers.middleware())
         self._runner = web.AppRunner(
             app,
             handler_cancellation=False,  # a job is accepted even if its client has gone
@@ -258,6 +267,8 @@ class Emulator:
         self._simulators = SimulationPool(*self._pool)
         self.service.start(self._simulators, state)
         await self._runner.setup()
+        assert self._runner.server is not None  # noqa: S101  (for the type checker: setup sets it)
+        self._sweeping = asyncio.ensure_future(headers.run(self._runner.server))
         site = web.TCPSite(self._runner, self._host, self._port)
         await site.start()
         self._port = self._runner.addresses[0][1]
@@ -265,6 +276,9 @@ class Emulator:
         _LOG.info("Emulator listens on http://%s:%s", self._host, self._port)
 
     async def _unlisten(self) -> None:
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            self._sweeping = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None

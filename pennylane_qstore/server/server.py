@@ -38,7 +38,7 @@ def make_app(
         service: the service.
         access: the requests that are answered.
         log: gets every request below ``/v0.4``.
-        middlewares: run once a body has arrived, around authorization and handler.
+        middlewares: run once a request is authorized and its body has arrived, around the handler.
 
     Returns:
         The application.
@@ -48,7 +48,12 @@ def make_app(
     async def admit(request: web.Request, handler: _Handler) -> web.StreamResponse:
         if not access.check_origin(request):
             return error_response(403, "This server answers to its own address only.")
-        if request.path.startswith("/v0.4"):
+        is_api = request.path.startswith("/v0.4")
+        if not access.authorize(request):
+            if is_api:
+                log.add(request, 0)
+            return _unauthorized(request)
+        if is_api:
             refusal = await _read_body(request, log)
             if refusal is not None:
                 return refusal
@@ -56,7 +61,7 @@ def make_app(
 
     @web.middleware
     async def guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
-        return await _guarded(access, request, handler)
+        return await _guarded(request, handler)
 
     app = web.Application(middlewares=[admit, *middlewares, guard], client_max_size=MAX_BODY_BYTES)
     add_job_routes(app, service)
@@ -81,15 +86,21 @@ async def _read_body(request: web.Request, log: RequestLog) -> web.Response | No
     return None
 
 
-async def _guarded(access: Access, request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Authenticate, handle, and turn errors into IonQ's error bodies."""
+def _unauthorized(request: web.Request) -> web.Response:
+    """Return the response to a request without the key; of its body nothing is kept."""
+    response = error_response(
+        401,
+        "Invalid key provided. See https://docs.ionq.com/#authentication for details, "
+        "or email support@ionq.co for help.",
+    )
+    if request.can_read_body:  # who has sent no key yet does not hold a connection, either
+        response.force_close()
+    return response
+
+
+async def _guarded(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Handle a request, and turn errors into IonQ's error bodies."""
     try:
-        if not access.authorize(request):
-            return error_response(
-                401,
-                "Invalid key provided. See https://docs.ionq.com/#authentication for details, "
-                "or email support@ionq.co for help.",
-            )
         response = await handler(request)
     except BadRequest as error:
         return error_response(error.status, error.message, error.keys)

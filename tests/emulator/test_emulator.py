@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from support.emulator_wire import BELL, Wire
@@ -169,7 +171,56 @@ def test_a_port_in_use_is_a_clear_error(wire: Wire) -> None:
 
 
 def test_importing_the_emulator_does_not_import_aiohttp() -> None:
-    import subprocess
-
     code = "import pennylane_qstore.emulator, sys; sys.exit('aiohttp' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_running_out_of_file_descriptors_is_told_as_that(tmp_path: Path) -> None:
+    """In a process of its own, whose limit is lowered."""
+    program = """
+import os, resource
+from pennylane_qstore.emulator import Emulator
+from pennylane_qstore.errors import QStoreError
+from pennylane_qstore.ionq.client import IonQClient
+from pennylane_qstore.ionq.http.retry import RetryPolicy
+from pennylane_qstore.ionq.ledger.ledger import Ledger
+
+def attempt(action):
+    try:
+        action()
+    except QStoreError as error:
+        print(type(error).__name__, error)
+    else:
+        print("no error")
+
+emulator = Emulator().start()
+client = IonQClient("key", base_url=emulator.url, retry_policy=RetryPolicy(attempts=1))
+resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+taken = []
+try:
+    while True:
+        taken.append(os.dup(0))
+except OSError:
+    pass
+attempt(client.whoami)
+attempt(lambda: Ledger("ledger.sqlite3"))
+attempt(lambda: Emulator().start())
+for fd in taken[:-2]:
+    os.close(fd)
+del taken[:-2]
+client.whoami()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=tmp_path,
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3, done.stderr
+    assert lines[0].startswith("QStoreError The client cannot start: Too many open files")
+    assert lines[1].startswith("LedgerError")
+    assert lines[2].startswith("QStoreError The emulator cannot listen")
+    assert all("Too many open files" in line for line in lines)

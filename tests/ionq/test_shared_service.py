@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 
+import pennylane as qml
+import pytest
 from support.waiting import wait_until
 
 from pennylane_qstore.ionq import shared_service as module
@@ -47,3 +50,17 @@ def test_the_last_to_let_go_closes_the_connections(emulator):
     del second
     assert address(emulator.url) not in module._services
     wait_until(lambda: not transport.is_open)
+
+
+def test_live_devices_of_one_service_do_not_use_up_file_descriptors():
+    def run():
+        device = qml.device("qstore.ionq", wires=1)
+        tape = qml.tape.QuantumScript([qml.X(0)], [qml.expval(qml.Z(0))])
+        (value,) = qml.execute([tape], device)
+        assert float(value) == pytest.approx(-1)
+        return device
+
+    devices = [run()]
+    before = len(os.listdir("/dev/fd"))
+    devices += [run() for _ in range(20)]
+    assert len(os.listdir("/dev/fd")) <= before + 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 
 import pytest
@@ -93,3 +94,28 @@ def test_old_requests_are_forgotten_but_counted(
     ]
     assert len(wire.emulator.requests) <= 10
     assert wire.emulator.stats()["requests"] == 13
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ("", 401),
+        ("Authorization: apiKey wrong\r\n", 401),
+        ("Authorization: apiKey right\r\nOrigin: http://evil.example\r\n", 403),
+        ("Authorization: apiKey right\r\nHost: evil.example\r\n", 403),
+    ],
+)
+def test_a_refusal_comes_before_the_body(
+    serve: Callable[..., Wire], headers: str, status: int
+) -> None:
+    wire = serve(token="right")
+    host, port = wire.emulator.address.removeprefix("http://").split(":")
+    own = "" if "Host" in headers else f"Host: {host}:{port}\r\n"
+    with socket.create_connection((host, int(port)), timeout=10) as client:
+        client.sendall(
+            f"POST /v0.4/jobs HTTP/1.1\r\n{own}{headers}Content-Length: 9000000\r\n\r\n{{".encode()
+        )
+        assert client.recv(1000).startswith(f"HTTP/1.1 {status} ".encode())
+    assert wire.emulator.jobs == []
+    bodies = [request.bytes for request in wire.emulator.requests]
+    assert bodies == ([0] if status == 401 else [])

@@ -22,6 +22,9 @@ from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.server.service import CircuitInfo, Failure
 
 _FORMAT = 1
+_APPLICATION_ID = 0x71535445
+"""Mark of a state in SQLite's header: "qSTE". Earlier states had none."""
+_MARK = f"PRAGMA user_version = {_FORMAT}; PRAGMA application_id = {_APPLICATION_ID};"
 _APART = ("request", "results")
 """Fields of a job that have a column of their own."""
 _RECORD = tuple(f.name for f in fields(StoredJob) if f.name not in _APART)
@@ -110,15 +113,22 @@ class StateFile:
         """Close the file."""
         self._db.close()
 
+    def _is_ours(self) -> bool:
+        """Return whether the file has this version's tables: other programs count formats, too."""
+        tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master")}
+        (application,) = self._db.execute("PRAGMA application_id").fetchone()
+        return application in (0, _APPLICATION_ID) and tables >= {"jobs", "sessions", "bill"}
+
     def _open(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         empty = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
         if version == 0 and empty:
             self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_FORMAT}; COMMIT;")
-        elif version != _FORMAT:
+            self._db.executescript(f"BEGIN; {_SCHEMA} {_MARK} COMMIT;")
+        elif version != _FORMAT or not self._is_ours():
             self._db.close()
-            what = f"has format {version}" if version else "is no state of an emulator"
+            foreign = version in (0, _FORMAT)
+            what = "is no state of an emulator" if foreign else f"has format {version}"
             raise QStoreError(
                 f"{str(self._path)!r} {what}, and this version reads format {_FORMAT}: choose "
                 "another file, or delete it."

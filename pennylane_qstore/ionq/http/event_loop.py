@@ -28,7 +28,10 @@ class BackgroundLoop:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.loop = asyncio.new_event_loop()
+        try:
+            self.loop = asyncio.new_event_loop()
+        except OSError as error:  # no file descriptors are left
+            raise QStoreError(f"The client cannot start: {error.strerror}.") from None
         self._closers: set[Callable[[], Awaitable[None]]] = set()
         self._thread = threading.Thread(target=self._run, name="qstore-ionq", daemon=True)
         self._thread.start()

@@ -7,6 +7,7 @@ of them hold the request's headers, and with them the API key.
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import ssl
 import time
@@ -248,6 +249,8 @@ async def _read_body(response: aiohttp.ClientResponse, max_bytes: int, good: boo
 
 def _failure(error: Exception, key: Secret) -> NotSent | ResponseLost:
     reason = key.redact(f"{type(error).__name__}: {error}")[:300]  # cut last: no half of a key
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return NotSent("no file descriptors are left (close devices, or raise `ulimit -n`)")
     certificate = (
         aiohttp.ClientConnectorCertificateError,
         aiohttp.ServerFingerprintMismatch,

@@ -117,7 +117,7 @@ def open_database(path: Path | None, mode: str) -> sqlite3.Connection:
     try:
         db = sqlite3.connect(name, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
-        raise LedgerError(f"The ledger {name!r} cannot be opened: {error}.") from None
+        raise LedgerError(f"The ledger {name!r} cannot be opened: {_reason(error)}.") from None
     try:
         if path is not None:
             _check_tables(db, name)
@@ -128,8 +128,17 @@ def open_database(path: Path | None, mode: str) -> sqlite3.Connection:
         db.close()
         if isinstance(error, LedgerError):
             raise
-        raise LedgerError(f"{name!r} is not a ledger: {error}.") from None
+        raise LedgerError(f"{name!r} cannot be used as a ledger: {_reason(error)}.") from None
     return db
+
+
+def _reason(error: sqlite3.Error) -> str:
+    """Return the reason of an error; SQLite does not tell that file descriptors have run out."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as problem:
+        return f"{error} ({problem.strerror})"
+    return str(error)
 
 
 @contextmanager

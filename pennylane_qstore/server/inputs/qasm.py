@@ -18,6 +18,9 @@ from pennylane_qstore.server.inputs.qasm_gates import CircuitBuilder, check_numb
 
 _MAX_QUBITS = 64
 _MAX_GATES = 200_000
+_MAX_WORK = 2_000_000
+"""Steps of reading a program: a part of an expression, a qubit, a gate of a definition. A short
+text may ask for very many, by gates that are defined by gates; a million take about a second."""
 _MAX_TEXT = 1_000_000
 """Characters; the parser takes a second for every 15,000 or so."""
 _CONSTANTS = {
@@ -61,7 +64,7 @@ def read_qasm(text: str, inputs: Sequence[float] = ()) -> dict[str, Any]:
             "OpenQASM 3 jobs need the parser: pip install 'pennylane-qstore[qasm]'.", status=501
         ) from error
     if len(text) > _MAX_TEXT:
-        raise refused(f"is longer than {_MAX_TEXT} characters, too long for this emulator's parser")
+        raise refused(f"is longer than {_MAX_TEXT} characters, too long for the parser")
     try:
         program = _parse(text)
     except Exception as error:
@@ -104,18 +107,27 @@ class _Reader:
         self._bits: dict[str, list[int | None]] = {}
         self._values: dict[str, float] = dict(_CONSTANTS)
         self._definitions: dict[str, Any] = {}
+        self._ranks: dict[str, int] = {}  # of definitions, in their order
+        self._visible = math.inf  # definitions of a lower rank are known where a gate is played
         self._qubit_count = 0
-        self._steps = 0
+        self._gates = self._steps = 0
         self._circuit = CircuitBuilder()
 
     def read(self, program: Any) -> dict[str, Any]:
         for statement in program.statements:
+            self._work(1)
             self._statement(statement)
         if not self._qubits:
             raise refused("declares no qubits")
         if self._inputs:
             raise refused(f"leaves {len(self._inputs)} parameter(s) without an input")
         return self._circuit.finish(self._bits)
+
+    def _work(self, steps: int) -> None:
+        """Count steps of work, and refuse a program that takes too many."""
+        self._steps += steps
+        if self._steps > _MAX_WORK:
+            raise refused(f"takes more than {_MAX_WORK} steps to read")
 
     def _statement(self, node: Any) -> None:
         ast = self._ast
@@ -137,6 +149,7 @@ class _Reader:
             self._values[node.identifier.name] = self._inputs.pop()
         elif isinstance(node, ast.QuantumGateDefinition):
             self._definitions[node.name.name] = node
+            self._ranks.setdefault(node.name.name, len(self._ranks))
         elif isinstance(node, ast.QuantumGate | ast.QuantumPhase):
             self._broadcast(node)
         elif isinstance(node, ast.QuantumMeasurementStatement):
@@ -186,8 +199,9 @@ class _Reader:
     ) -> None:
         """Play a gate or a ``gphase``, defined or known, on single qubits."""
         ast = self._ast
-        self._steps += 1
-        if self._steps > _MAX_GATES:
+        self._gates += 1
+        self._work(1 + len(qubits) + len(node.modifiers))
+        if self._gates > _MAX_GATES:
             raise refused(f"has more than {_MAX_GATES} gates")
         controls = 0
         for modifier in node.modifiers:
@@ -203,7 +217,7 @@ class _Reader:
         numbers = [self._number(a, values) for a in arguments]
         if not 0 <= controls <= len(qubits) or (phase and controls < len(qubits)):
             raise refused(f"controls {name!r} with {controls} of {len(qubits)} qubits")
-        if name in self._definitions:
+        if self._ranks.get(name, math.inf) < self._visible:
             self._expand(name, numbers, qubits, controls, inverse=inverse)
         else:
             self._circuit.play(name, numbers, qubits, controls, inverse=inverse)
@@ -221,11 +235,10 @@ class _Reader:
             a.name: v for a, v in zip(definition.arguments, numbers, strict=True)
         }
         places = {q.name: p for q, p in zip(definition.qubits, own, strict=True)}
-        known = self._definitions
         # a body sees what was defined before it: no gate contains itself
-        order = list(known)
-        self._definitions = {n: known[n] for n in order[: order.index(name)]}
+        visible, self._visible = self._visible, self._ranks[name]
         for node in definition.body[::-1] if inverse else definition.body:
+            self._work(1)
             if isinstance(node, ast.QuantumBarrier):
                 continue
             if not isinstance(node, ast.QuantumGate | ast.QuantumPhase):
@@ -237,7 +250,7 @@ class _Reader:
             ctrl = ast.QuantumGateModifier(ast.GateModifierName.ctrl, ast.IntegerLiteral(controls))
             controlled = replace(node, modifiers=[ctrl, *node.modifiers])
             self._apply(controlled, values, inner, inverse=inverse)
-        self._definitions = known
+        self._visible = visible
 
     def _measure(self, qubit: Any, target: Any) -> None:
         places = self._circuit.measure(self._operand(qubit))
@@ -285,6 +298,7 @@ class _Reader:
     def _number(self, node: Any, values: dict[str, float] | None = None) -> float:
         ast = self._ast
         known = self._values if values is None else values
+        self._work(1)
         if isinstance(node, ast.IntegerLiteral | ast.FloatLiteral):
             return float(node.value)
         if isinstance(node, ast.Identifier) and node.name in known:

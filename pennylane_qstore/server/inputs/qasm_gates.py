@@ -66,7 +66,8 @@ class CircuitBuilder:
     def reset(self, qubits: Iterable[int]) -> None:
         """Replace qubits that have been used or measured by new ones in |0⟩."""
         for qubit in qubits:
-            if self._places[qubit] in self._touched | self._measured:
+            place = self._places[qubit]
+            if place in self._touched or place in self._measured:
                 self._places[qubit] = self._new()
 
     def play(

@@ -193,8 +193,8 @@ def _noise(value: Any, backend: str, default: str | None) -> dict[str, Any] | No
     if not isinstance(model, str) or model not in NOISE_MODELS:
         raise invalid(
             "noise.model",
-            f"must be one of [{', '.join(NOISE_MODELS)}] (others have no published rates, so the "
-            f"emulator has no physics for them), not {model!r}",
+            f"must be one of [{', '.join(NOISE_MODELS)}] (others have no published rates, so "
+            f"there is no physics for them here), not {model!r}",
         )
     if seed is not None and (type(seed) is not int or not -(2**31) <= seed < 2**31):
         raise invalid("noise.seed", "must be a 32-bit integer")

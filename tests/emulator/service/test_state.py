@@ -138,3 +138,23 @@ def test_a_file_of_another_format_is_refused_by_its_number(tmp_path: Path) -> No
     db.close()
     with pytest.raises(QStoreError, match="has format 7, and this version reads format 1"):
         Emulator(state=state).start()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "CREATE TABLE notes (text)",
+        "CREATE TABLE notes (text); PRAGMA user_version = 1",
+        "CREATE TABLE jobs (a); CREATE TABLE sessions (b); CREATE TABLE bill (c); "
+        "PRAGMA user_version = 1; PRAGMA application_id = 7",
+    ],
+)
+def test_another_programs_file_is_left_as_it_is(tmp_path: Path, script: str) -> None:
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as db:
+        db.executescript(script)
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(QStoreError, match="no state of an emulator"):
+        Emulator(state=path).start()
+    assert path.read_bytes() == before

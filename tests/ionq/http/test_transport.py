@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import resource
 import socket
 import threading
@@ -189,3 +190,9 @@ def test_traffic_is_counted():
         assert (traffic.requests, traffic.posts, traffic.bytes_sent) == (2, 1, 2)
         assert (traffic.connections_opened, traffic.connections_reused) == (1, 1)
         assert traffic.bytes_received > len(answer.body)
+
+
+def test_running_out_of_file_descriptors_is_told_as_that():
+    failure = transport._failure(OSError(errno.EMFILE, "Too many open files"), Secret("a-long-key"))
+    assert isinstance(failure, NotSent)
+    assert "file descriptors" in str(failure)

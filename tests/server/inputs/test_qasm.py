@@ -282,3 +282,38 @@ def test_what_cannot_be_read_fails_after_it_was_accepted(wire: Wire) -> None:
         assert says in job["failure"]["message"]
         assert wire("GET", f"/admin/jobs/{job_id}/0").status == 200  # the page's view of it
     assert wire.emulator.stats()["billed_usd"] == 0
+
+
+def doubled(body: str, times: int) -> str:
+    """A gate that is defined by two of the gate before it, and so on."""
+    gates = [f"gate g0(t) a {{ {body} }}"]
+    gates += [f"gate g{i}(t) a {{ g{i - 1}(t) a; g{i - 1}(t) a; }}" for i in range(1, times + 1)]
+    return "\n".join([*gates, f"g{times}(0.1) q[0];"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        doubled(f"rx({'+'.join(['t'] * 200)}) a;", 16),
+        doubled("barrier a; " * 1000 + "x a;", 14),
+        doubled("", 22),
+    ],
+    ids=["expressions", "barriers", "nothing"],
+)
+def test_a_short_text_that_is_much_work_is_refused(text: str) -> None:
+    with pytest.raises(Preflight, match=r"takes more than|more than 200000 gates"):
+        read_qasm(HEAD + text)
+
+
+def test_many_definitions_cost_nothing_where_they_are_not_used() -> None:
+    """A body sees what was defined before it; that is not looked up definition by definition."""
+    unused = "".join(f"gate u{i} a {{ x a; }}\n" for i in range(1500))
+    circuit = read_qasm(HEAD + unused + doubled("rx(t) a;", 10))
+    assert len(circuit["circuit"]) == 1024
+
+
+def test_a_gate_that_is_defined_again_does_not_contain_itself() -> None:
+    with pytest.raises(Preflight, match="uses the gate 'later'"):
+        read_qasm(HEAD + "gate early a { later a; } gate later a { x a; } early q[0];")
+    with pytest.raises(Preflight, match="uses the gate 'own'"):
+        read_qasm(HEAD + "gate own a { own a; } own q[0];")

@@ -1,0 +1,58 @@
+"""Connections on which no request arrives are closed."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from collections.abc import Callable
+
+import pytest
+from support.emulator_wire import Wire
+
+from pennylane_qstore.server import header_timeout
+from pennylane_qstore.server.header_timeout import HeaderTimeout
+
+
+class Connection:
+    def __init__(self) -> None:
+        self.closed = False
+
+    def force_close(self) -> None:
+        self.closed = True
+
+
+def test_only_what_is_silent_for_too_long_is_closed() -> None:
+    timeout = HeaderTimeout(10)
+    first, second, spoken = Connection(), Connection(), Connection()
+    timeout._spoken.add(spoken)
+    timeout.sweep([first, spoken], now=100.0)
+    timeout.sweep([first, second, spoken], now=105.0)
+    assert not first.closed
+    timeout.sweep([first, second, spoken], now=110.0)
+    assert (first.closed, second.closed, spoken.closed) == (True, False, False)
+    timeout.sweep([second], now=115.0)
+    assert second.closed
+    timeout.sweep([], now=116.0)
+    assert not timeout._since
+    assert not timeout._spoken
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /v0.4/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half"])
+def test_a_connection_with_half_of_the_headers_is_closed(
+    serve: Callable[..., Wire], monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(header_timeout, "_SWEEP_S", 0.01)
+    monkeypatch.setattr(HeaderTimeout.__init__, "__defaults__", (0.05,))
+    wire = serve()
+    host, port = wire.emulator.address.removeprefix("http://").split(":")
+    talking = http.client.HTTPConnection(host, int(port), timeout=10)
+    talking.request("GET", "/v0.4/backends")
+    assert talking.getresponse().read()
+    kept = talking.sock
+    with socket.create_connection((host, int(port)), timeout=10) as client:
+        client.sendall(sent)
+        assert client.recv(1000) == b""
+    talking.request("GET", "/v0.4/backends")  # one that has spoken is kept
+    assert talking.getresponse().read()
+    assert talking.sock is kept
+    talking.close()
