@@ -31,6 +31,7 @@ from pennylane_qstore.execution.sender import RunScope
 from pennylane_qstore.measurement.prepare import prepare
 from pennylane_qstore.measurement.recipes import NotSupported
 from pennylane_qstore.native.frontend.decompose import UnsupportedOperation
+from pennylane_qstore.secret import hide_secrets
 from pennylane_qstore.validation import check_number
 
 
@@ -130,6 +131,7 @@ class IonQDevice(Device):  # type: ignore[misc]
     author = "The pennylane-qstore team"
 
     def __init__(self, wires: WiresLike = None, shots: int | None = None, **options: Any) -> None:
+        options = hide_secrets(options)  # before anything can raise
         checked = Options.of(options)
         qubits = checked.target.backend.qubits
         super().__init__(wires=wires, shots=shots)

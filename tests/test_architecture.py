@@ -13,7 +13,7 @@ ROOT = Path(pennylane_qstore.__file__).parent
 PACKAGE = ROOT.name
 
 GROUND = {
-    *("_version", "errors", "validation", "gateset", "backends", "prices", "compat"),
+    *("_version", "errors", "secret", "validation", "gateset", "backends", "prices", "compat"),
     "operations",
 }
 """What every room may import. Among themselves these files only import the ones before them."""

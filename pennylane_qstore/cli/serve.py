@@ -74,12 +74,15 @@ def serve(
 ) -> None:
     """Serve the emulator of IonQ's API to any client."""
     from pennylane_qstore.emulator import Emulator
+    from pennylane_qstore.secret import Secret
 
+    secret = Secret.hold(token)
+    token = None  # a traceback may show local variables
     with typed_errors():
         emulator = Emulator(
             host=host,
             port=port,
-            token=token,
+            token=secret,
             profile=_profile(profile),
             noise_model=noise_model,
             simulator=simulator,
@@ -89,7 +92,7 @@ def serve(
             faults=faults,
             state=state,
         )
-        _serve(emulator, "any API key" if token is None else "the token as API key")
+        _serve(emulator, "any API key" if secret is None else "the token as API key")
 
 
 def _serve(emulator: Emulator, key: str) -> None:

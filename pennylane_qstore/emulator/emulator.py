@@ -23,6 +23,7 @@ from pennylane_qstore.emulator.service.service import EmulatedService
 from pennylane_qstore.emulator.service.state import StateFile
 from pennylane_qstore.emulator.simulation.workers import SimulationPool
 from pennylane_qstore.errors import ConfigurationError, QStoreError
+from pennylane_qstore.secret import Secret, hide_secrets
 from pennylane_qstore.server.access import Access, RequestLog, RequestRecord, is_loopback
 from pennylane_qstore.server.service import ServiceBehaviour
 from pennylane_qstore.validation import check_count, check_number
@@ -91,12 +92,13 @@ class Emulator:
         behaviour: ServiceBehaviour | None = None,
         rate_cards: Mapping[str, RateCard] | None = None,
         budget_usd: float | None = None,
-        token: str | None = None,
+        token: str | Secret | None = None,
         state: str | Path | None = None,
         workers: int | None = None,
         processes: int | None = None,
         keep: int = 100_000,
     ) -> None:
+        token = Secret.hold(token)  # before anything can raise
         if not is_loopback(host) and not token:
             raise ConfigurationError(
                 f"host={host!r} is reachable from other machines: give token=..., the API key "
@@ -293,7 +295,10 @@ def embedded(**settings: Any) -> Emulator:
     Args:
         settings: as :class:`Emulator` takes them.
     """
-    key = (os.getpid(), tuple(sorted((k, repr(v)) for k, v in settings.items())))
+    settings = hide_secrets(settings)  # before anything can raise
+    # Secrets as they are: their reprs are all the same.
+    parts = [(k, v if isinstance(v, Secret) else repr(v)) for k, v in sorted(settings.items())]
+    key = (os.getpid(), *parts)
     with _LOCK:
         emulator = _EMBEDDED.get(key)
         if emulator is None or emulator._thread is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
 import secrets
 import warnings
 from collections.abc import Callable, Mapping
@@ -27,11 +26,12 @@ from pennylane_qstore.execution.batch import JobSettings
 from pennylane_qstore.execution.circuits import Target
 from pennylane_qstore.execution.gradients import Gradient
 from pennylane_qstore.execution.job_size import AdaptiveQueueManager
-from pennylane_qstore.ionq.http.api_key import Secret, find_key
+from pennylane_qstore.ionq.http.api_key import find_key
 from pennylane_qstore.ionq.http.retry import RetryPolicy
 from pennylane_qstore.ionq.ledger.rows import run_account
 from pennylane_qstore.ionq.messages.job_request import check_labels
 from pennylane_qstore.native.cache import SmartCircuitCache
+from pennylane_qstore.secret import ProxyUrl, Secret, hide_secrets
 from pennylane_qstore.validation import (
     check,
     check_count,
@@ -39,8 +39,6 @@ from pennylane_qstore.validation import (
     check_number,
     check_one_of,
 )
-
-_URL = re.compile(r"https?://[^/]")
 
 _JOB_SIZES = {"adaptive": "tiers", "throughput": "throughput"}
 """Names of ``max_circuits_per_job``, and the policies of :class:`AdaptiveQueueManager`."""
@@ -77,7 +75,7 @@ class Options:
     budget_usd: float | None = None
     confirm: Callable[[Any], bool] | None = None
     ca_bundle: str | None = None
-    proxy: str | None = None
+    proxy: ProxyUrl | None = None
     emulator: Any = None
     gradient: str = "parameter-shift"
     num_directions: int = 1
@@ -92,7 +90,7 @@ class Options:
             ConfigurationError: an unknown keyword (the nearest known one is named) or a value
                 that is not allowed.
         """
-        given = dict(options)
+        options = given = hide_secrets(options)  # before anything can raise
         if "batch_size" in given:
             check("batch_size", given["batch_size"], "max_circuits_per_job" not in given,
                   "max_circuits_per_job= alone, which is its new name")  # fmt: skip
@@ -113,7 +111,7 @@ class Options:
         if self.backend is None:
             local = self.api_key is None and self.base_url is None
             self.backend = "emulator" if local else "simulator"
-        if isinstance(self.api_key, str):
+        if self.api_key is not None:
             _check_config_file(self.api_key)
             self.api_key = find_key(self.api_key)
         check_one_of("gateset", self.gateset, ("native", "qis"))
@@ -263,10 +261,10 @@ class Options:
         for name in ("backend", "base_url", "noise_model", "run"):
             value = getattr(self, name)
             check(name, value, value is None or _is_text(value), "a text, or None")
-        if not (self.api_key is None or isinstance(self.api_key, str | Secret)):
+        if not (self.api_key is None or self.api_key.is_text):
             raise ConfigurationError("api_key= is a text, or None.")  # it may hold a secret
-        if not (self.proxy is None or (_is_text(self.proxy) and _URL.match(self.proxy))):
-            raise ConfigurationError("proxy= is an http:// or https:// URL, or None.")
+        if self.proxy is not None:
+            self.proxy.check()
         bundle, confirm, mitigation = self.ca_bundle, self.confirm, self.error_mitigation
         check("ca_bundle", bundle, bundle is None or _is_path(bundle), "a path, or None")
         check("confirm", confirm, confirm is None or callable(confirm), "a function, or None")
@@ -328,10 +326,11 @@ def _check_emulator(settings: Any) -> None:
         raise ConfigurationError(f"emulator={settings!r} is not allowed: {error}") from error
 
 
-def _check_config_file(key: str) -> None:
+def _check_config_file(key: Secret) -> None:
     """Refuse a key from a configuration file of PennyLane that others may read."""
-    sections = [default_config[name] for name in ("main", "qstore.global", "qstore.ionq")]
-    if os.name != "posix" or key not in [section.get("api_key") for section in sections]:
+    sections = ("main", "qstore.global", "qstore.ionq")
+    keys = [Secret.hold(default_config[name].get("api_key")) for name in sections]
+    if os.name != "posix" or key not in keys:
         return
     path = Path(default_config.path)
     if path.stat().st_mode & 0o077:

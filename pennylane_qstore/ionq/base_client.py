@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from pennylane_qstore.ionq.http.api import Api
-from pennylane_qstore.ionq.http.api_key import Secret, find_key
+from pennylane_qstore.ionq.http.api_key import find_key
 from pennylane_qstore.ionq.http.blocking import BlockingCall
 from pennylane_qstore.ionq.http.endpoint import READ_S, Connection, Endpoint
 from pennylane_qstore.ionq.http.event_loop import background_loop
@@ -25,6 +25,7 @@ from pennylane_qstore.ionq.jobs.submitter import Submitter
 from pennylane_qstore.ionq.ledger.database import default_path
 from pennylane_qstore.ionq.ledger.ledger import Ledger
 from pennylane_qstore.ionq.shared_service import Address, SharedService, shared_service
+from pennylane_qstore.secret import ProxyUrl, Secret
 from pennylane_qstore.validation import check_count, check_number, check_one_of
 
 BASE_URL = "https://api.ionq.co/v0.4"
@@ -64,10 +65,12 @@ class BaseClient:
         on_ambiguous: str = "raise",
         retry_failed: bool = True,
         ca_bundle: str | None = None,
-        proxy: str | None = None,
+        proxy: str | ProxyUrl | None = None,
         clock: Clock | None = None,
         rng: random.Random | None = None,
     ) -> None:
+        api_key = Secret.hold(api_key)  # before anything can raise
+        proxy = http_proxy = ProxyUrl.hold(proxy)
         self._key: Secret | None = find_key(api_key)
         policy = retry_policy or RetryPolicy()
         if retry_attempts is not None:
@@ -78,7 +81,7 @@ class BaseClient:
                 check_count("pool_size", pool_size if max_connections is None else max_connections),
                 check_number("timeout", timeout, above=0, unit="seconds", optional=True) or READ_S,
                 ca_bundle,
-                proxy,
+                http_proxy,
             ),
             policy,
             check_one_of("on_ambiguous", on_ambiguous, ON_AMBIGUOUS),

@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from pennylane_qstore.compat import keep_forever
 from pennylane_qstore.ionq.http.api import Api
-from pennylane_qstore.ionq.http.api_key import Secret
 from pennylane_qstore.ionq.http.endpoint import Connection
 from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.http.retry import Clock, RetryPolicy
 from pennylane_qstore.ionq.http.transport import Transport
 from pennylane_qstore.ionq.jobs.poller import Poller
+from pennylane_qstore.secret import Secret
 
 
 class Address(NamedTuple):

@@ -9,6 +9,8 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pennylane_qstore.secret import Secret
+
 if TYPE_CHECKING:
     from aiohttp import web
 
@@ -33,8 +35,8 @@ class Access:
         token: the only API key admitted (``None``: any).
     """
 
-    def __init__(self, token: str | None = None) -> None:
-        self._token = token
+    def __init__(self, token: str | Secret | None = None) -> None:
+        self._token: Secret | None = Secret.hold(token)
         self._hosts: frozenset[str] = frozenset()  # empty: any (the token protects)
 
     def listen_on(self, host: str, port: int) -> None:
@@ -50,7 +52,7 @@ class Access:
     def admits(self, key: str) -> bool:
         """Return whether an API key is the right one."""
         sent = key.encode(errors="surrogateescape")  # headers may hold any bytes
-        return self._token is None or hmac.compare_digest(sent, self._token.encode())
+        return self._token is None or hmac.compare_digest(sent, self._token.reveal().encode())
 
     def authorize(self, request: web.Request) -> bool:
         """Return whether a request carries the key it needs.

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pennylane_qstore.secret import hide_secrets
 from pennylane_qstore.v34 import training
 from pennylane_qstore.v34.device import device_options, make_device
 from pennylane_qstore.v34.fields import OptimizerName
@@ -65,6 +66,7 @@ class TrainingConfig(Settings):
         Returns:
             The device.
         """
+        options = hide_secrets(options)  # before anything can raise
         self.apply_logging()
         return make_device(self, wires, **options)
 

@@ -8,6 +8,7 @@ from typing import Any
 from pennylane_qstore.backends import backend
 from pennylane_qstore.device import IonQDevice
 from pennylane_qstore.execution.job_size import AdaptiveQueueManager
+from pennylane_qstore.secret import hide_secrets
 from pennylane_qstore.v34.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ def make_device(settings: Settings, wires: Any = None, **options: Any) -> IonQDe
     Returns:
         The device.
     """
+    options = hide_secrets(options)  # before anything can raise
     wires = settings.n_qubits if wires is None else wires
     return IonQDevice(wires=wires, **{**device_options(settings), **options})
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.ionq.http.api_key import Secret
+from pennylane_qstore.secret import Secret
 from pennylane_qstore.validation import check, check_number, check_one_of
 
 logger = logging.getLogger(__name__)
@@ -113,9 +113,13 @@ def secret(name: str, value: Any) -> Secret | None:
     Raises:
         ConfigurationError: it is neither; the message does not show it.
     """
-    if value is not None and not isinstance(value, str | Secret):
+    key: Secret | None = Secret.hold(value)
+    del value  # a traceback may show local variables
+    if key is not None and not key.is_text:
         raise ConfigurationError(f"{name}=... is not allowed. Allowed: a text, or None.")
-    return Secret(value) if isinstance(value, str) else value
+    if key is not None:
+        key.check()
+    return key
 
 
 def level(name: str, value: Any) -> str | None:

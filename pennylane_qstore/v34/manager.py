@@ -22,6 +22,7 @@ from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.execution.job_size import AdaptiveQueueManager
 from pennylane_qstore.execution.report import StatsReport
 from pennylane_qstore.native.frontend.json_circuit import tape_from_json
+from pennylane_qstore.secret import Secret, hide_secrets
 from pennylane_qstore.v34.cache import SmartCircuitCache, stats_text
 from pennylane_qstore.validation import check_count
 
@@ -67,6 +68,7 @@ class CircuitBatchManagerV34:
         target: str = "simulator",
         **options: Any,
     ) -> None:
+        api_key, options = Secret.hold(api_key), hide_secrets(options)  # before anything can raise
         self.cache = SmartCircuitCache() if use_smart_caching else None
         self.queue: AdaptiveQueueManager | None = None
         if adaptive_batch_sizing:

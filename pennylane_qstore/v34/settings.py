@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.secret import Secret
 from pennylane_qstore.v34 import fields
 from pennylane_qstore.v34.fields import KINDS, OptimizerName, Setting
 from pennylane_qstore.validation import check_count, check_flag, unknown
@@ -184,11 +185,14 @@ class Settings:
     )
 
     def __init__(self, **settings: Any) -> None:
+        settings = _hidden(settings)  # before anything can raise
         object.__setattr__(self, "_given", {})
         for name, value in settings.items():
             setattr(self, name, value)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in SECRETS or name not in SETTINGS:
+            value = Secret.hold(value)  # before anything can raise
         if name not in SETTINGS:
             raise ConfigurationError(_unknown(name))
         super().__setattr__(name, value)
@@ -250,7 +254,9 @@ class Settings:
         Raises:
             ConfigurationError: it is no mapping, or a field is not allowed.
         """
-        if not isinstance(settings, Mapping):
+        if isinstance(settings, Mapping):
+            settings = _hidden(settings)
+        else:
             raise ConfigurationError(
                 f"{settings!r} is not allowed. Allowed: a dictionary of fields and values."
             )
@@ -263,15 +269,7 @@ class Settings:
         Raises:
             ConfigurationError: the file cannot be read, or a field is not allowed.
         """
-        path = Path(path)
-        try:
-            text = path.read_text(encoding="utf-8")
-            table = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(f"Cannot read {str(path)!r}: {error}") from error
-        if not isinstance(table, dict):
-            raise ConfigurationError(f"{str(path)!r} holds no table of fields and values.")
-        return cls.from_dict(table.get("training", table))
+        return cls.from_dict(_read_table(Path(path)))
 
 
 SETTINGS: Mapping[str, Setting] = {
@@ -283,6 +281,33 @@ SECRETS = tuple(name for name, setting in SETTINGS.items() if setting.check is f
 """Fields that are never shown."""
 
 _ALL = "enable_all_v34_features"
+
+
+def _read_table(path: Path) -> dict[str, Any]:
+    """Return the table of fields in a file; a key in it is no local variable of any frame."""
+    load = json.loads if path.suffix.lower() == ".json" else tomllib.loads
+    table = problem = None
+    try:
+        table = _table(load(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:  # left behind: a parser's error holds the text
+        problem = f"Cannot read {str(path)!r}: {error}"
+    if table is None:
+        raise ConfigurationError(problem or f"{str(path)!r} holds no table of fields and values.")
+    return table
+
+
+def _table(content: Any) -> dict[str, Any] | None:
+    """Return the fields in a file's content, keys hidden; None where there are none."""
+    table = content.get("training", content) if isinstance(content, dict) else None
+    return _hidden(table) if isinstance(table, dict) else None
+
+
+def _hidden(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with their keys hidden, and what may be a key under a misspelt name."""
+    return {
+        name: value if name in SETTINGS and name not in SECRETS else Secret.hold(value)
+        for name, value in settings.items()
+    }
 
 
 def _unknown(name: str) -> str:

@@ -140,7 +140,7 @@ import pennylane as qml
 from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.ionq.client import IonQClient
-from pennylane_qstore.ionq.http.api_key import Secret
+from pennylane_qstore.secret import Secret
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 
 key = lambda: Secret("some-key").reveal()
@@ -201,7 +201,7 @@ def test_end_of_the_file():  # where that is seen
     pass
 """
 FILE = """
-from pennylane_qstore.ionq.http.api_key import Secret
+from pennylane_qstore.secret import Secret
 
 def test_file(tmp_path):
     (tmp_path / "ledger.sqlite3-wal").write_text("..." + Secret("some-key").reveal())

@@ -10,12 +10,12 @@ import pytest
 from support.waiting import wait_until
 
 from pennylane_qstore.ionq import shared_service as module
-from pennylane_qstore.ionq.http.api_key import Secret
 from pennylane_qstore.ionq.http.endpoint import Connection, Endpoint
 from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.http.retry import Clock, RetryPolicy
 from pennylane_qstore.ionq.http.transport import Traffic
 from pennylane_qstore.ionq.shared_service import Address, shared_service
+from pennylane_qstore.secret import Secret
 
 
 def address(url="http://127.0.0.1:9/v0.4", key="key", **options):

@@ -15,11 +15,11 @@ import pytest
 
 from pennylane_qstore.ionq.client import IonQClient
 from pennylane_qstore.ionq.http.api import Api
-from pennylane_qstore.ionq.http.api_key import Secret
 from pennylane_qstore.ionq.http.endpoint import Connection, Endpoint
 from pennylane_qstore.ionq.http.retry import RetryPolicy
 from pennylane_qstore.ionq.http.transport import Transport
 from pennylane_qstore.ionq.ledger.ledger import Ledger
+from pennylane_qstore.secret import Secret
 
 URL = "http://127.0.0.1:9/v0.4"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from yarl import URL
 
 from pennylane_qstore.errors import ConfigurationError, InvalidResponse
+from pennylane_qstore.secret import ProxyUrl
 
 READ_S = 30.0
 """Longest wait for the response to a read, in seconds, unless a client has another."""
@@ -90,13 +91,20 @@ class Connection:
         timeout_s: longest wait for the response to a read, in seconds.
         ca_bundle: file of own certificate authorities, in place of the system's.
         proxy: URL of an HTTP proxy. The environment's proxies are not used.
+
+    Raises:
+        ConfigurationError: the proxy's URL is none.
     """
 
     endpoint: Endpoint
     pool_size: int = 5
     timeout_s: float = READ_S
     ca_bundle: str | None = None
-    proxy: str | None = None
+    proxy: ProxyUrl | None = None
+
+    def __post_init__(self) -> None:
+        if self.proxy is not None:
+            self.proxy.check()
 
 
 def _refusal(base_url: object) -> str:

@@ -21,10 +21,10 @@ from yarl import URL
 
 from pennylane_qstore._version import __version__
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.ionq.http.api_key import Secret
 from pennylane_qstore.ionq.http.endpoint import Connection
 from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost
+from pennylane_qstore.secret import ProxyUrl, Secret
 
 MAX_ERROR_BYTES = 64 * 1024
 """Decoded bytes read of a response with an error status."""
@@ -90,6 +90,7 @@ class Transport:
         self.endpoint = connection.endpoint
         self._connection = connection
         self._key = key
+        self._proxy = connection.proxy
         self._tls = _tls_context(connection.ca_bundle) if self.endpoint.is_https else None
         self.last_date: tuple[str, float] | None = None  # the service's Date, and our time then
         self._session: aiohttp.ClientSession | None = None
@@ -140,7 +141,8 @@ class Transport:
                 async with session.request(
                     method, url, data=_payload(body), headers=headers, allow_redirects=False,
                     timeout=self._timeout(method, body, max_bytes),
-                    proxy=self._connection.proxy,
+                    proxy=None if self._proxy is None else self._proxy.public,
+                    proxy_auth=_proxy_auth(self._proxy),
                     trace_request_ctx=traffic,
                 ) as response:  # fmt: skip
                     return await self._read(response, max_bytes, traffic)
@@ -225,6 +227,11 @@ def post_timeout_s(size_bytes: int) -> float:
 def read_timeout_s(max_bytes: int) -> float:
     """Return the longest time in all for a read of at most this many bytes, in seconds."""
     return _READ_TOTAL_S + _READ_TOTAL_S_PER_MB * max_bytes / 1e6
+
+
+def _proxy_auth(proxy: ProxyUrl | None) -> aiohttp.BasicAuth | None:
+    # Apart from the URL, which aiohttp's errors show.
+    return None if proxy is None else aiohttp.BasicAuth.from_url(URL(proxy.reveal()))
 
 
 def _payload(body: bytes | None) -> bytes | io.BytesIO | None:

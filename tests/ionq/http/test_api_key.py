@@ -16,7 +16,8 @@ from urllib.parse import quote
 import pytest
 
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.ionq.http.api_key import Secret, find_key
+from pennylane_qstore.ionq.http.api_key import find_key
+from pennylane_qstore.secret import Secret
 
 
 def test_a_secret_does_not_show_itself():

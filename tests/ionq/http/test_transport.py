@@ -13,11 +13,11 @@ import pytest
 
 from pennylane_qstore.emulator import Emulator, Fault
 from pennylane_qstore.ionq.http import transport
-from pennylane_qstore.ionq.http.api_key import Secret
 from pennylane_qstore.ionq.http.endpoint import Connection, Endpoint
 from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost
 from pennylane_qstore.ionq.http.transport import Traffic, Transport, post_timeout_s
+from pennylane_qstore.secret import Secret
 
 
 def test_a_post_has_time_by_its_size():
