@@ -77,6 +77,8 @@ class Emulator:
     True
     """
 
+    _sweeping: asyncio.Task[None] | None = None
+
     def __init__(
         self,
         *,
@@ -137,7 +139,6 @@ class Emulator:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._runner: web.AppRunner | None = None
-        self._sweeping: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         where = self.url if self._thread is not None else "not started"

@@ -283,23 +283,25 @@ SECRETS = tuple(name for name, setting in SETTINGS.items() if setting.check is f
 _ALL = "enable_all_v34_features"
 
 
-def _read_table(path: Path) -> dict[str, Any]:
-    """Return the table of fields in a file; a key in it is no local variable of any frame."""
+def _read_table(path: Path) -> Any:
+    """Return the fields in a file; a key in it is no local variable of any frame."""
     load = json.loads if path.suffix.lower() == ".json" else tomllib.loads
-    table = problem = None
+    problem = "holds no table of fields and values"
     try:
-        table = _table(load(path.read_text(encoding="utf-8")))
+        content = _fields(load(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:  # left behind: a parser's error holds the text
-        problem = f"Cannot read {str(path)!r}: {error}"
-    if table is None:
-        raise ConfigurationError(problem or f"{str(path)!r} holds no table of fields and values.")
-    return table
+        content, problem = None, f"cannot be read: {error}"
+    if content is None:
+        raise ConfigurationError(f"{str(path)!r} {problem}.")
+    return content["training"]
 
 
-def _table(content: Any) -> dict[str, Any] | None:
-    """Return the fields in a file's content, keys hidden; None where there are none."""
-    table = content.get("training", content) if isinstance(content, dict) else None
-    return _hidden(table) if isinstance(table, dict) else None
+def _fields(content: Any) -> dict[str, Any] | None:
+    """Return the table ``training`` of a file's content, or all of it; None for no table."""
+    if not isinstance(content, dict):
+        return None
+    table = content.get("training", content)
+    return {"training": _hidden(table) if isinstance(table, dict) else table}
 
 
 def _hidden(settings: Mapping[str, Any]) -> dict[str, Any]:
