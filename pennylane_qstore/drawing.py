@@ -106,7 +106,8 @@ def _circuits(
 ) -> tuple[list[Any], list[_Drawn]]:
     if not isinstance(qnode, qml.QNode):
         raise ConfigurationError(
-            f"{qnode!r} is no QNode. Make one with qml.qnode(device), then draw(qnode)(arguments)."
+            f"{qnode!r} is not a QNode. Make one with qml.qnode(device), then call "
+            "draw(qnode)(arguments)."
         )
     device = qnode.device
     ours = isinstance(device, IonQDevice)

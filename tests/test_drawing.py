@@ -65,5 +65,5 @@ def test_a_figure_of_one_circuit():
 
 
 def test_what_is_no_qnode_is_refused():
-    with pytest.raises(ConfigurationError, match="is no QNode"):
+    with pytest.raises(ConfigurationError, match="is not a QNode"):
         draw(lambda x: x)(0.3)

@@ -306,6 +306,6 @@ def _fault(value: Fault | Mapping[str, Any]) -> Fault:
     names = [f.name for f in fields(Fault)]
     if not isinstance(value, Mapping) or set(value) - set(names) or "kind" not in value:
         raise ConfigurationError(
-            f"{value!r} is no fault: it takes 'kind' and any of {', '.join(names[1:])}."
+            f"{value!r} is not a fault: a fault takes 'kind' and any of {', '.join(names[1:])}."
         )
     return Fault(**value)

@@ -201,7 +201,7 @@ class AccountCalls(BaseClient):
 def _parse_backends(data: bytes) -> list[dict[str, Any]]:
     backends = parse_json(data, "The list of backends")
     if not isinstance(backends, list) or not all(isinstance(entry, dict) for entry in backends):
-        raise InvalidResponse("The list of backends is no array of objects.")
+        raise InvalidResponse("The list of backends is not an array of objects.")
     return backends
 
 

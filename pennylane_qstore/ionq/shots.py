@@ -37,10 +37,10 @@ def parse_shots(data: bytes, qubits: int) -> Shots:
     """
     values = parse_json(data, "The list of shots")
     if not isinstance(values, list) or not values:
-        raise InvalidResponse(f"The shots are no list: {str(values)[:80]!r}.")
+        raise InvalidResponse(f"The shots are not a list: {str(values)[:80]!r}.")
     if not all(isinstance(v, str) and v.isascii() and v.isdecimal() and len(v) <= 20
                for v in values):  # fmt: skip
-        raise InvalidResponse(f"A shot is no outcome: {str(values)[:80]}.")
+        raise InvalidResponse(f"A shot is not an outcome: {str(values)[:80]}.")
     outcomes = [int(v) for v in values]
     if max(outcomes) >> min(qubits, MAX_QUBITS):
         raise InvalidResponse(f"A shot of {qubits} qubits is outcome {max(outcomes)}.")

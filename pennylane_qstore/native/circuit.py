@@ -95,7 +95,7 @@ class NativeCircuit:
         machine = known_backend(backend) if isinstance(backend, str) else backend
         if not isinstance(machine, Backend):
             raise ConfigurationError(
-                f"{backend!r} is no backend: give IonQ's id, such as 'qpu.forte-1'."
+                f"{backend!r} is not a backend: give IonQ's id, such as 'qpu.forte-1'."
             )
         missing = sorted({name for name, _, _ in self.gates} - set(machine.native_gates))
         if missing:

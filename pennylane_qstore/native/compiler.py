@@ -277,7 +277,7 @@ def wire_order(tape: QuantumScript) -> list[Any]:
 def _check_tape(tape: QuantumScript) -> None:
     if not isinstance(tape, QuantumScript):
         raise CompileError(
-            f"A {type(tape).__name__} is no tape. Make one of a quantum function with "
+            f"A {type(tape).__name__} is not a tape. Make one of a quantum function with "
             "qml.tape.make_qscript(function)(arguments)."
         )
     if not tape.wires:

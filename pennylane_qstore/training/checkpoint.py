@@ -188,8 +188,8 @@ def read(path: Path) -> dict[str, Any]:
     version = state.get("format") if isinstance(state, dict) else None
     if type(version) is not int or not 1 <= version <= FORMAT:
         raise ConfigurationError(
-            f"{str(path)!r} is no checkpoint that this release reads: its format is {version!r}, "
-            f"allowed are 1 to {FORMAT}."
+            f"{str(path)!r} is not a checkpoint that this release reads: its format is "
+            f"{version!r}, allowed are 1 to {FORMAT}."
         )
     checksum = state.pop("checksum", None)
     if version == FORMAT or checksum is not None:

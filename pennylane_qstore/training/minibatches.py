@@ -162,13 +162,13 @@ def _as_array(part: Any, name: str) -> Any:
         try:
             array = _plain_array(part)
         except (TypeError, ValueError, OverflowError) as error:
-            raise ConfigurationError(f"{name} is no array of numbers: {error}.") from error
+            raise ConfigurationError(f"{name} is not an array of numbers: {error}.") from error
         numbers = array
         if array.dtype.kind not in "biufc":
             found = "texts" if array.dtype.kind in "USTO" else f"values of type {array.dtype}"
             raise ConfigurationError(f"{name} has {found}: give numbers only.")
     if not array.ndim:
-        raise ConfigurationError(f"{name} is no array with one row per sample.")
+        raise ConfigurationError(f"{name} is not an array with one row per sample.")
     if not np.all(np.isfinite(numbers)):
         raise ConfigurationError(f"{name} has values that are NaN or infinite.")
     return array

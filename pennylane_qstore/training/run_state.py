@@ -128,7 +128,7 @@ def read_checkpoint(
     missing = [name for name in _PARTS if name not in state]
     if missing:
         raise ConfigurationError(
-            f"{shown} is no checkpoint of a run: it has no {', '.join(missing)}."
+            f"{shown} is not the checkpoint of a run: it has no {', '.join(missing)}."
         )
     wrong = [name for name, kind in _PARTS.items() if not _is_part(state[name], kind)]
     best = state["best"]

@@ -31,7 +31,7 @@ def test_duration_and_fidelity_follow_published_figures():
         (BACKENDS["simulator"], "No .* is published"),
         ("forte-1", "Did you mean 'qpu.forte-1'"),
         ("qpu.forte-1", "no gate 'ms', only gpi, gpi2, zz; compile with two_qubit='zz'"),
-        (None, "None is no backend"),
+        (None, "None is not a backend"),
     ],
 )
 def test_a_backend_that_cannot_be_told_anything_about_is_refused(backend, message):

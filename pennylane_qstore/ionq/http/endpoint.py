@@ -68,7 +68,7 @@ class Endpoint:
             target = base.join(URL(url))
         except ValueError:
             raise InvalidResponse(
-                f"The service named results at {url[:200]!r}, which is no URL."
+                f"The service named results at {url[:200]!r}, which is not a URL."
             ) from None
         inside = target.raw_path.startswith(f"{base.raw_path.rstrip('/')}/")
         own_origin = (base.scheme, None, base.raw_host, base.port)

@@ -213,7 +213,7 @@ def parse_jobs(data: bytes) -> JobPage:
     if not isinstance(jobs, list) or not all(isinstance(job, dict) for job in jobs):
         raise InvalidResponse("The job list has no array of jobs.")
     if cursor is not None and not (isinstance(cursor, str) and 0 < len(cursor) <= 4096):
-        raise InvalidResponse(f"The job list has a cursor that is no text: {str(cursor)[:80]!r}.")
+        raise InvalidResponse(f"The job list has a cursor that is not text: {str(cursor)[:80]!r}.")
     return JobPage([parse_job(job) for job in jobs], cursor)
 
 
@@ -228,7 +228,7 @@ def parse_histogram(value: object, qubits: int) -> Histogram:
         States uint64 [K], ascending, and their probabilities float64 [K].
 
     Raises:
-        InvalidResponse: not an object, empty, a key that is no outcome, a value that is
+        InvalidResponse: not an object, empty, a key that is not an outcome, a value that is
             negative or not a number, or a sum that is not 1 within ``SUM_TOLERANCE``.
     """
     if not isinstance(value, dict) or not value:
@@ -236,7 +236,7 @@ def parse_histogram(value: object, qubits: int) -> Histogram:
     names = ",".join(value)
     # One match for all names; a name with a comma of its own would pass for two.
     if not _OUTCOMES.fullmatch(names) or names.count(",") != len(value) - 1:
-        raise InvalidResponse(f"A histogram has a key that is no outcome: {_some(value)}.")
+        raise InvalidResponse(f"A histogram has a key that is not an outcome: {_some(value)}.")
     outcomes = [int(key) for key in value]
     if max(outcomes) >> min(qubits, MAX_QUBITS):
         raise InvalidResponse(
@@ -245,7 +245,7 @@ def parse_histogram(value: object, qubits: int) -> Histogram:
         )
     # bool is an int to Python, but true is no probability.
     if not {type(p) for p in value.values()} <= {float, int}:
-        raise InvalidResponse(f"A histogram has a value that is no number: {_some(value)}.")
+        raise InvalidResponse(f"A histogram has a value that is not a number: {_some(value)}.")
     states = np.array(outcomes, dtype=np.uint64)
     try:
         probabilities = np.fromiter(value.values(), dtype=np.float64, count=len(value))
@@ -255,7 +255,7 @@ def parse_histogram(value: object, qubits: int) -> Histogram:
     in_range = probabilities.min() >= 0 and probabilities.max() <= 1 + SUM_TOLERANCE
     total = float(probabilities.sum()) if in_range else math.nan
     if not abs(total - 1) <= SUM_TOLERANCE:
-        raise InvalidResponse(f"A histogram is no distribution (sum {total}): {_some(value)}.")
+        raise InvalidResponse(f"A histogram is not a distribution (sum {total}): {_some(value)}.")
     order = np.argsort(states, kind="stable")
     return Histogram(states[order], probabilities[order] / total)
 
