@@ -6,9 +6,12 @@ import pickle
 import numpy as np
 import pennylane as qml
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pennylane_qstore import IonQNativeGateCompiler
 from pennylane_qstore.errors import CompileError
+from pennylane_qstore.native.frontend.affine_fit import affine_program
 from pennylane_qstore.native.frontend.decompose import UnknownWire, elementary
 from pennylane_qstore.native.frontend.structure import extract_structure
 
@@ -45,6 +48,8 @@ WORDS = qml.Hamiltonian([0.3, 0.4], [qml.X(0) @ qml.X(1), qml.Z(1)])
 ONE = qml.Hamiltonian([0.3, 0.4], [qml.X(0), qml.Z(0)])
 UNITARIES = qml.Rot(TIMES, 2 * TIMES, -TIMES, 0).matrix()
 LAYERS = np.multiply.outer(TIMES, np.arange(12.0).reshape(2, 2, 3))
+for array in (UNITARIES, LAYERS):
+    array.setflags(write=False)
 
 
 class BringsAWire(qml.operation.Operation):
@@ -172,3 +177,19 @@ def test_an_unknown_wire_survives_pickling():
     error = pickle.loads(pickle.dumps(UnknownWire("CNOT", "own")))
     assert (error.gate, error.wire) == ("CNOT", "own")
     assert "'own'" in str(error)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.sampled_from(sorted(BATCHED_AND_NESTED)), min_size=1, max_size=3), st.data())
+def test_no_array_of_the_user_is_written_to(names, data):
+    operations = [BATCHED_AND_NESTED[name]() for name in names]
+    arrays = [value for op in operations for value in op.data if isinstance(value, np.ndarray)]
+    before = [array.copy() for array in arrays]
+    if data.draw(st.booleans()):  # then writing raises
+        for array in arrays:
+            array.setflags(write=False)
+    wires = {wire: i for i, wire in enumerate([*range(5), "own"])}
+    for piece in extract_structure(qml.tape.QuantumScript(operations), wires):
+        affine_program(piece, wires)
+    for array, old in zip(arrays, before, strict=True):
+        np.testing.assert_array_equal(array, old)
