@@ -169,11 +169,13 @@ class IonQClient(AccountCalls):
         """
         ledger, submitter = self.ledger, self._submitter()
         unsent = await ledger.off_loop(self._rows, UNSENT_STATES)
-        for row in unsent:
-            try:
-                await submitter.adopt(row, None, self._traffic)
-            except AmbiguousSubmission as error:
-                logger.warning("Submission %d: %s", row.id, error)
+        looks = [submitter.adopt(row, None, self._traffic) for row in unsent]
+        ends = await asyncio.gather(*looks, return_exceptions=True)
+        for row, end in zip(unsent, ends, strict=True):
+            if isinstance(end, AmbiguousSubmission):
+                logger.warning("Submission %d: %s", row.id, end)
+            elif isinstance(end, BaseException):
+                raise end
         unpriced = await self._read_bills()
         return [await ledger.off_loop(ledger.get, row.id) for row in (*unsent, *unpriced)]
 

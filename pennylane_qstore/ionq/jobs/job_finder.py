@@ -18,6 +18,7 @@ SKEW_S = 600.0
 """Largest difference between the clocks of client and service, where both are known, in seconds."""
 
 _UNKNOWN_SKEW_S = 86_400.0
+_SURE = 2_500  # jobs, newest first without exception: so is the rest of the list
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 10.0
 
@@ -58,7 +59,9 @@ class JobFinder:
         while True:
             started = clock.monotonic()
             try:
-                jobs = await self._with_token(row, traffic)
+                # The look that decides reads all of the list.
+                is_last = started >= settled_at
+                jobs = await self._with_token(row, traffic, thorough=is_last)
             except QStoreError as error:
                 logger.warning("Looking for the job of submission %d failed: %s", row.id, error)
                 if clock.monotonic() >= give_up_at:
@@ -73,7 +76,7 @@ class JobFinder:
                     )
                     return jobs[0].id
                 # Only a look that began after the settle time proves that there is no job.
-                if started >= settled_at:
+                if is_last:
                     return None
             await lease.claim(pause_s + 2 * self.api.settle_s + 60)
             left_s = settled_at - clock.monotonic()
@@ -89,7 +92,7 @@ class JobFinder:
             traffic: counters.
         """
         try:
-            jobs = await self._with_token(row, traffic)
+            jobs = await self._with_token(row, traffic, thorough=True)
         except QStoreError as error:
             logger.warning("Looking for duplicates of job %s failed: %s", job_id, error)
             return
@@ -107,23 +110,33 @@ class JobFinder:
             await self.api.clock.sleep(pauses * self.api.settle_s)
             await self.cancel_duplicates(row, job_id, traffic)
 
-    async def _with_token(self, row: Submission, traffic: Traffic) -> list[JobState]:
-        """Return the jobs that carry the row's token, the one to keep first."""
+    async def _with_token(
+        self, row: Submission, traffic: Traffic, *, thorough: bool
+    ) -> list[JobState]:
+        """Return the jobs that carry the row's token, the one to keep first.
+
+        The order of the list is not documented. A look that is not the last one stops where what
+        it has seen is newest first and older than the row; a thorough one does so only after so
+        many jobs that no other order could look like that.
+        """
         oldest = self._on_service_clock(row.created_at)
         jobs: dict[str, JobState] = {}
-        newest_first, previous = True, float("inf")
+        ascends = descends = False
+        seen, previous = 0, float("inf")
         async for page in self.api.pages(f"target={row.backend}&limit={PAGE}", traffic):
             for job in page.jobs:
                 if job.submitted_at is not None:
-                    newest_first &= job.submitted_at <= previous
+                    ascends |= job.submitted_at > previous
+                    # Equal times say nothing: an old job may stand before newer ones.
+                    descends |= job.submitted_at < previous < float("inf")
                     previous = job.submitted_at
+                    seen += 1
                 has_token = job.token == row.token or (job.name or "").endswith(row.token or "\0")
                 # Children of a multi-circuit job inherit its metadata: they are no second job.
                 if has_token and job.parent_id is None:
                     jobs[job.id] = job
-            # The order of the list is not documented: only while it is seen to be newest
-            # first does an old entry mean that the rest is older.
-            if newest_first and previous < oldest:
+            newest_first = descends and not ascends
+            if newest_first and previous < oldest and (seen >= _SURE or not thorough):
                 break
         dead = ("failed", "canceled", "deleted")
         return sorted(

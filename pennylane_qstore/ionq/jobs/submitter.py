@@ -155,10 +155,9 @@ class Submitter:
                 return CreatedJob(row.job_id, False)
             if row.state not in UNSENT_STATES:
                 return None
-            longest_s = (1 + _STALE) * self.api.settle_s
-            left_s = row.updated_at + longest_s - self.api.clock.now()
-            left_s = min(left_s, longest_s)  # a clock may be set back
-            sending = _Sending(row, body, traffic, lease, True, left_s, posts=1)
+            # All of it, from now on: how long ago the POST was, only a clock could tell that may
+            # have been set since.
+            sending = _Sending(row, body, traffic, lease, True, self.api.settle_s, posts=1)
             return await self._drive(sending, Action.SEARCH)
         finally:
             await lease.release()

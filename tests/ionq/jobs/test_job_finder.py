@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+from dataclasses import replace
+from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
 import pytest
+from support.ledgers import intent
+from support.scripted_service import api_with
 
 from pennylane_qstore.emulator import Emulator, Fault, ServiceBehaviour
 from pennylane_qstore.errors import (
@@ -11,7 +20,11 @@ from pennylane_qstore.errors import (
 )
 from pennylane_qstore.ionq.http import transport
 from pennylane_qstore.ionq.http.retry import RetryPolicy
-from pennylane_qstore.ionq.ledger.ledger import State
+from pennylane_qstore.ionq.http.transport import Response, Traffic
+from pennylane_qstore.ionq.jobs.call import begin_requests
+from pennylane_qstore.ionq.jobs.job_finder import JobFinder
+from pennylane_qstore.ionq.jobs.row_lease import RowLease
+from pennylane_qstore.ionq.ledger.ledger import Ledger, State
 
 SETTLE_S = 0.25
 POLICY = RetryPolicy(settle_s=SETTLE_S, base_s=0.01, throttle_base_s=0.02)
@@ -105,3 +118,90 @@ def test_a_list_that_cannot_be_read_leaves_the_submission_ambiguous(client_for, 
         (row,) = client.resume()
         assert row.state is State.DONE
         assert emulator.billed_jobs == 1
+
+
+def listing(orders):
+    """A service that lists jobs in such an order, three to a page; the clock is its own."""
+
+    def answer(path):
+        query = parse_qs(urlsplit(path).query)
+        start = int(query.get("next", ["0"])[0])
+        follow = str(start + 3) if start + 3 < len(orders) else None
+        return Response(200, orjson.dumps({"jobs": orders[start : start + 3], "next": follow}))
+
+    return answer
+
+
+def entry(number, minutes, token=""):
+    moment = datetime.fromtimestamp(1_790_000_000.0 + 60 * minutes, UTC)
+    return {
+        "id": f"job-{number}", "status": "completed", "backend": "qpu.forte-1",
+        "submitted_at": moment.isoformat(), "metadata": {"qstore_token": token},
+    }  # fmt: skip
+
+
+OLD_MINUTES = -3 * 24 * 60
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [OLD_MINUTES] * 9,
+        [OLD_MINUTES + k for k in range(9)],
+        [OLD_MINUTES - k for k in range(9)],
+        [OLD_MINUTES - k // 3 for k in range(9)],
+    ],
+    ids=["equal", "oldest first", "newest first, but for the last", "descending pages"],
+)
+def test_the_job_is_found_whatever_the_order_of_the_list(fake_clock, others):
+    now = [1_790_000_000.0]
+    ledger = Ledger(now=lambda: now[0])
+    ((row, _),) = ledger.begin([intent()])
+    jobs = [entry(number, minutes) for number, minutes in enumerate(others)]
+    api, _ = api_with(fake_clock, listing([*jobs, entry(99, 0, row.token)]))
+    finder = JobFinder(api, ledger)
+    lease = RowLease(ledger, row.id, row.owner)
+    look = finder.recover(row, Traffic(), settle_s=1.0, lease=lease)
+    assert asyncio.run(look) == "job-99"
+
+
+def test_a_long_list_that_is_newest_first_is_not_read_to_its_end(fake_clock):
+    ledger = Ledger(now=lambda: 1_790_000_000.0)
+    ((row, _),) = ledger.begin([intent()])
+    jobs = [entry(number, -number) for number in range(40_000)]
+    api, script = api_with(fake_clock, lambda path: None)
+
+    def pages(path):
+        start = int(parse_qs(urlsplit(path).query).get("next", ["0"])[0])
+        page = {"jobs": jobs[start : start + 25], "next": str(start + 25)}
+        return Response(200, orjson.dumps(page))
+
+    script.answers = [pages]
+    lease = RowLease(ledger, row.id, row.owner)
+    look = JobFinder(api, ledger).recover(row, Traffic(), settle_s=0.0, lease=lease)
+    assert asyncio.run(look) is None
+    assert 100 <= len(script.asked) < 200
+
+
+@pytest.mark.parametrize("minutes", [-60, 10, 3000])
+def test_a_clock_that_was_set_between_two_starts_does_not_end_the_search(
+    client_for, request_of, fake_clock, tmp_path, minutes
+):
+    """The job turns up only half a settle time after the restart."""
+    lag = Fault("list_lag", delay_s=40.0)
+    with Emulator(faults=[lag], clock=fake_clock.services) as emulator:
+        clock = fake_clock.clock()
+        policy = RetryPolicy(settle_s=75.0)
+        first = client_for(
+            emulator.url, clock=clock, retry_policy=policy, ledger=tmp_path / "ledger"
+        )
+        (pending,) = begin_requests(first.ledger, first.base_url, [request_of(1)], [("run", 0, 0)])
+        first.call(first._api().create(pending.body, Traffic()))  # killed before the answer
+        with sqlite3.connect(tmp_path / "ledger") as db:
+            db.execute("UPDATE submissions SET lease_until = 0, owner = NULL")
+        set_clock = replace(clock, now=lambda: clock.now() + 60 * minutes)
+        again = client_for(
+            emulator.url, clock=set_clock, retry_policy=policy, ledger=tmp_path / "ledger"
+        )
+        assert again.run([request_of(1)], keys=[("run", 0, 0)])[0].status == "completed"
+        assert emulator.stats()["posts"] == 1
