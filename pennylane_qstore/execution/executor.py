@@ -89,7 +89,7 @@ class Executor:
         tapes = self._with_shots(tapes)
         meter = BatchMeter(sequential=not self.options.batch)
         try:
-            with self._restored_on_error():
+            with self._restored_on_error(meter):
                 batch, jobs = self._send(tapes, meter)
                 results = self._results(batch, jobs, meter)
         except BaseException:  # what was paid is counted, whatever became of the rest
@@ -207,21 +207,17 @@ class Executor:
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Connections, counters and the other generators belong to one process and one device.
         Executor.__init__(self, state["options"], state["wires"])
+        self.sender.is_copy = True
         self._rng.bit_generator.state = state["rng_state"]
 
     @contextmanager
-    def _restored_on_error(self) -> Iterator[None]:
-        """Let a batch that failed be the same one when it is executed again.
-
-        The ledger knows it by its number and its content. Jobs that are sent one by one have
-        numbers of their own.
-        """
-        number = self.sender.batch
+    def _restored_on_error(self, meter: BatchMeter) -> Iterator[None]:
+        """Let a batch that failed be the same one when it is executed again."""
         states = self._rng.bit_generator.state, self._noise_rng.bit_generator.state
         try:
             yield
         except BaseException:
-            self.sender.batch = number
+            self.sender.give_back(meter)
             self._rng.bit_generator.state, self._noise_rng.bit_generator.state = states
             raise
 

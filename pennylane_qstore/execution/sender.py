@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from pennylane_qstore.errors import AmbiguousSubmission, QStoreError
+from pennylane_qstore.execution.batch_numbers import BatchNumbers
 from pennylane_qstore.execution.budget import agreed_prices
 from pennylane_qstore.execution.partial_results import arrived
 from pennylane_qstore.execution.stats import BatchMeter, Stats
-from pennylane_qstore.ionq.ledger.ledger import Account, Ledger, run_account
+from pennylane_qstore.ionq.ledger.ledger import Account, Ledger, part_of, run_account
 
 if TYPE_CHECKING:
     from pennylane_qstore.execution.options import Options
@@ -63,10 +65,37 @@ class Sender:
         self.options = options
         self.scope = RunScope(options.run, "", None, options.progress)
         self._run_account: Account | None = None  # of the run that the device is lent to
-        self.batch = 0
-        """Number of the run's next batch."""
+        self.is_copy = False
+        """True for a device that was copied from another one, perhaps in another process."""
+        self._process = os.getpid()
+        self._numbers = BatchNumbers()
         self._stats = stats
         self._client: IonQClient | None = None
+
+    @property
+    def batch(self) -> int:
+        """Number of the run's next batch."""
+        return self._numbers.next
+
+    @batch.setter
+    def batch(self, number: int) -> None:
+        self._numbers.restart(number)
+
+    def give_back(self, meter: BatchMeter) -> None:
+        """Let a batch that failed be the same one when it is executed again.
+
+        The ledger knows it by its number and its content.
+
+        Args:
+            meter: of the batch; jobs that were sent one by one have numbers of their own.
+        """
+        numbers = [*meter.numbers, *([] if meter.number is None else [meter.number])]
+        meter.number, meter.numbers = None, []
+        if self._numbers_are_claimed:
+            run, start = self._run_name(), self.options.accounts[0]
+            self.client.ledger.release_batches(run, start, numbers)
+        else:
+            self._numbers.give_back(numbers)
 
     @property
     def emulator(self) -> Any:
@@ -206,7 +235,7 @@ class Sender:
             QStoreError: see :meth:`IonQClient.run`.
         """
         options = self.options
-        keys = self._keys(len(requests), first_chunk)
+        keys = self._keys(requests, meter, first_chunk)
         estimates = self._estimates(requests, keys)
         max_wait = options.max_wait
         if max_wait is None and not options.target.backend.is_qpu:
@@ -227,7 +256,9 @@ class Sender:
         except BaseException:  # an interrupt: what may have been sent may be billed
             meter.spent_usd += sum(estimate or 0.0 for estimate in estimates)
             raise
-        self.batch += 1
+        if meter.number is not None:
+            meter.numbers.append(meter.number)
+            meter.number = None
         for job, request, estimate in zip(jobs, requests, estimates, strict=True):
             meter.count(job, request, estimate)
         return list(jobs)
@@ -306,14 +337,34 @@ class Sender:
         paid = (*OPEN_STATES, State.DONE, State.CONSUMED)
         return any(row.state in paid for row in self.client.ledger.history(JobKey(*key)))
 
-    def _keys(self, count: int, first: int) -> Keys | None:
+    def _keys(self, requests: Sequence[JobRequest], meter: BatchMeter, first: int) -> Keys | None:
         """Return the names by which a restarted run finds its jobs: run, batch, job in it."""
-        if self.scope.run is None:
-            return None
-        from pennylane_qstore.ionq.ledger.ledger import part_of
+        run = self._run_name()
+        chunks = range(first, first + len(requests))
+        if meter.number is None:  # else a part of the batch was refused, and goes in other jobs
+            if self._numbers_are_claimed:
+                payloads = [(c, r.payload_sha256) for c, r in zip(chunks, requests, strict=True)]
+                start = self.options.accounts[0]
+                meter.number = self.client.ledger.claim_batch(run, start, payloads)
+            else:
+                meter.number = self._numbers.take()
+        return None if self.scope.run is None else [(run, meter.number, c) for c in chunks]
 
-        run = part_of(self.scope.run, self.scope.part)
-        return [(run, self.batch, first + chunk) for chunk in range(count)]
+    @property
+    def _numbers_are_claimed(self) -> bool:
+        """True for a copy in a run: its batches are numbered by the ledger, which all copies share.
+
+        Which copy sends what may differ from start to start; so a batch is known by its content.
+        """
+        is_copy = self.is_copy or self._process != os.getpid()
+        return is_copy and self.scope.run is not None
+
+    def _run_name(self) -> str:
+        """Return the run's name in keys; copies have a part of their own."""
+        scope = self.scope
+        if not self._numbers_are_claimed:
+            return part_of(scope.run or "", scope.part)
+        return part_of(scope.run or "", f"{scope.part}.copies" if scope.part else "copies")
 
 
 @contextmanager

@@ -92,10 +92,16 @@ class BatchMeter:
         sequential: each job waits for the one before it.
     """
 
-    __slots__ = ("jobs", "requests", "seconds", "sequential", "sizes", "spent_usd")
+    __slots__ = (
+        "jobs", "number", "numbers", "requests", "seconds", "sequential", "sizes", "spent_usd",
+    )  # fmt: skip
 
     def __init__(self, *, sequential: bool = False) -> None:
         self.sequential = sequential
+        self.number: int | None = None
+        """Number in its run of the batch that is being sent."""
+        self.numbers: list[int] = []
+        """Numbers of what was sent."""
         self.jobs: list[JobResult] = []
         self.sizes: list[tuple[int, int]] = []  # circuits and gates of each job
         self.requests = 0

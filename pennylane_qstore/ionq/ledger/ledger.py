@@ -152,6 +152,45 @@ class Ledger(LedgerQueries):
         with self.changing("account") as db:
             budgets.open_account(db, name, spent_usd)
 
+    def claim_batch(self, run: str, start: str, payloads: Sequence[tuple[int, str]]) -> int:
+        """Take a batch of a run that nobody of the same start of a program has taken.
+
+        Args:
+            run: name of the run.
+            start: name of the start; copies of a device in many processes have it in common.
+            payloads: chunk and payload hash of each request.
+
+        Returns:
+            The step: of an earlier start's batch with these payloads, or else a new one.
+        """
+        with self.changing("claim batch") as db:
+            query = "SELECT step FROM claims WHERE run = ? AND start = ?"
+            taken = {step for (step,) in db.execute(query, (run, start))}
+            query = (
+                "SELECT step FROM submissions WHERE run = ? AND chunk = ? AND payload_sha256 = ?"
+            )
+            same = [{step for (step,) in db.execute(query, (run, *p))} for p in payloads]
+            free = (set.intersection(*same) if same else set()) - taken
+            query = (
+                "SELECT coalesce(max(step) + 1, 0) FROM (SELECT step FROM submissions "
+                "WHERE run = ? UNION ALL SELECT step FROM claims WHERE run = ?)"
+            )
+            step = min(free) if free else db.execute(query, (run, run)).fetchone()[0]
+            db.execute("INSERT INTO claims (run, start, step) VALUES (?, ?, ?)", (run, start, step))
+            return int(step)
+
+    def release_batches(self, run: str, start: str, steps: Iterable[int]) -> None:
+        """Give batches back that failed and are to be taken again.
+
+        Args:
+            run: name of the run.
+            start: name of the start.
+            steps: from :meth:`claim_batch`.
+        """
+        with self.changing("release batches") as db:
+            query = "DELETE FROM claims WHERE run = ? AND start = ? AND step = ?"
+            db.executemany(query, [(run, start, step) for step in steps])
+
     def sending(self, row: int) -> None:
         """Note that the POST goes out only now: the time to look for its job counts from here."""
         with self.changing("sending") as db:
