@@ -82,6 +82,10 @@ class BudgetExceeded(QStoreError):  # noqa: N818
     """The batch would cost more than what is left of the budget. Nothing was sent."""
 
 
+class RunLocked(QStoreError):  # noqa: N818
+    """Another process is at work on the checkpoint; ``details`` has its ``owner``."""
+
+
 class LedgerError(QStoreError):
     """The ledger cannot be opened, or a key was used again with another payload."""
 

@@ -19,6 +19,7 @@ from pennylane_qstore.training.devices import Devices
 from pennylane_qstore.training.history import StepRecord, table
 from pennylane_qstore.training.minibatches import RunData, checked, digest
 from pennylane_qstore.training.optimizer_adapters import Objective, adapt
+from pennylane_qstore.training.run_lock import RunLock, locked
 from pennylane_qstore.training.run_state import RunState, check_settings, read_checkpoint
 from pennylane_qstore.training.stopping import EarlyStopping, Interrupt
 from pennylane_qstore.training.values import decode, encode
@@ -121,6 +122,7 @@ class TrainingRun:
         watched = "loss" if validation is None else "val_loss"
         self._stopping = EarlyStopping(watched, patience, min_delta)
         self._files = None if path is None else files.Checkpoint(path)
+        self._lock = RunLock(path)
         self._budget_usd, self._resume, self._clock = budget_usd, resume, clock
         self._observers = Observers(self, callbacks, ProgressBar(progress))
         self._interrupt = Interrupt()
@@ -176,6 +178,7 @@ class TrainingRun:
         """Left of the budget, in US dollars; None without one."""
         return self._devices.left_of(self.run_id, self._budget_usd)
 
+    @locked
     def train(self, steps: int | None = None, *, epochs: int | None = None) -> TrainingRun:
         """Train until so many steps (or epochs) have been made in all.
 
@@ -191,6 +194,7 @@ class TrainingRun:
 
         Raises:
             QStoreError: a step failed. The run stands before that step and can go on.
+            RunLocked: another process is at work on the checkpoint. Nothing was sent.
         """
         total = self._total(steps, epochs)
         self._open()
@@ -212,6 +216,7 @@ class TrainingRun:
             self.stopped = reason
         return self
 
+    @locked
     def evaluate(self, data: Sequence[Any] | None = None, params: Any = None) -> dict[str, float]:
         """Evaluate loss and metrics on data, where the run stands or at other parameters.
 
