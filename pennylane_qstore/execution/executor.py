@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -55,6 +55,8 @@ class Executor:
         self.sender = Sender(options, self.stats)
         self.fallback = Fallback(self.sender, options.described)
         self.gradient = options.gradient_settings()
+        self.look: Callable[[Sequence[QuantumScript]], None] | None = None
+        """Called with the tapes of each batch before it is sent; an error stops it."""
         self._target = options.target
         self._rng = np.random.default_rng(seed)
         self._noise_rng = np.random.default_rng(None if seed is None else [seed, 1])
@@ -87,6 +89,8 @@ class Executor:
             QStoreError: see :meth:`IonQDevice.execute`.
         """
         tapes = self._with_shots(tapes)
+        if self.look is not None:
+            self.look(tapes)
         meter = BatchMeter(sequential=not self.options.batch)
         try:
             with self._restored_on_error(meter):

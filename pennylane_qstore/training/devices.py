@@ -138,6 +138,25 @@ class Devices:
             yield
 
     @contextmanager
+    def watched(self, look: Callable[[Any], None]) -> Iterator[None]:
+        """Show the batches of our devices to a function before they are sent.
+
+        Args:
+            look: called with the tapes of each batch.
+
+        Yields:
+            Nothing.
+        """
+        before = [device.executor.look for device in self._ours]
+        for device in self._ours:
+            device.executor.look = look
+        try:
+            yield
+        finally:
+            for device, own in zip(self._ours, before, strict=True):
+                device.executor.look = own
+
+    @contextmanager
     def isolated(self) -> Iterator[None]:
         """Keep what is executed inside from changing later results; its cost counts."""
         others = [d for d in self.all if d not in self._ours]

@@ -11,11 +11,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pennylane_qstore.deferral.operands import real
+from pennylane_qstore.deferral.scope import deferred
 from pennylane_qstore.errors import BudgetExceeded, ConfigurationError
 from pennylane_qstore.training import checkpoint as files
 from pennylane_qstore.training import run_options
 from pennylane_qstore.training.callbacks import Callback, Observers, ProgressBar
 from pennylane_qstore.training.devices import Devices
+from pennylane_qstore.training.fingerprint import (
+    Captured,
+    CircuitsDiffer,
+    capture,
+    device_settings,
+    model_shots,
+    optimizer_settings,
+)
 from pennylane_qstore.training.history import StepRecord, table
 from pennylane_qstore.training.minibatches import RunData, checked, digest
 from pennylane_qstore.training.optimizer_adapters import Objective, adapt
@@ -36,6 +46,11 @@ class TrainingRun:
     run that was killed goes on bit for bit as if it had not been; the job that was in flight is
     taken from the ledger and not paid again (a ledger in a file is the default of devices on a
     paid backend).
+
+    A run goes on with the same program only: another circuit, data, seed, optimizer or device
+    option is refused by name. These may change: ``steps`` and ``epochs``, ``patience`` and
+    ``min_delta``, ``metrics``, ``callbacks``, ``progress``, ``budget_usd`` (more lets it go on),
+    and of a device the key, the connection, waiting times, the ledger and the names of jobs.
 
     Args:
         model: ``cost(params, x, y)`` (``cost(params)`` without data), which is minimised; or,
@@ -201,7 +216,12 @@ class TrainingRun:
         self._asked_to_stop = self._interrupt.requested = False
         self.stopped = None
         self._devices.restore(self._saved["devices"])  # others may have used them meanwhile
-        with self._attached(), self._observers.watching(total), self._interrupt.handled():
+        with (
+            self._attached(),
+            self._devices.watched(self._state.circuits),
+            self._observers.watching(total),
+            self._interrupt.handled(),
+        ):
             self._begin()
             while (reason := self._reason(total)) is None:
                 try:
@@ -212,6 +232,10 @@ class TrainingRun:
                     logger.warning("The run stops after step %d: %s", self.step, error)
                     reason = "budget"
                     break
+                except CircuitsDiffer:
+                    if not self._is_data_dependent():
+                        raise
+                    continue
                 self._save()
             self.stopped = reason
         return self
@@ -261,6 +285,7 @@ class TrainingRun:
     def _step(self) -> StepRecord:
         step, before, start = self.step + 1, self._devices.counts(), self._clock()
         batch, epoch = self._data.samples(step)
+        self._state.circuits.begin_step()
         evaluation = self._adapter.step(batch)
         metrics = dict(evaluation.metrics)
         if self._data.validation is not None and step % self._validate_every == 0:
@@ -278,6 +303,24 @@ class TrainingRun:
         if self._stopping.improves(record):
             self._state.best_params = self._adapter.state_dict()["params"]
         return record
+
+    def _is_data_dependent(self) -> bool:
+        """Return True, and compare circuits no more, where the first step's samples give its own.
+
+        Then a step differs from it by its samples, and not by another program.
+        """
+        args, before = self.params, self._state.circuits.recorded
+        seen = ""
+        try:
+            with self._devices.isolated(), self._devices.watched(capture), deferred():
+                real(self.cost_of(1)(*(args if isinstance(args, tuple) else (args,))))
+        except Captured as captured:
+            seen = str(captured)
+        finally:
+            self._state.restore(self._saved, self.history)
+        if seen == before:
+            self._state.circuits.accept()
+        return seen == before
 
     def _reason(self, total: int) -> str | None:
         """Return why the run is over; None while it is not."""
@@ -319,6 +362,7 @@ class TrainingRun:
         try:
             self._state.restore(saved, history)
             self.history = history
+            self._state.circuits.compare_next()
         except ConfigurationError as error:
             self._state.restore(before, [])
             shown = f"{str(checkpoint.path)!r} is the checkpoint of another run"
@@ -338,6 +382,9 @@ class TrainingRun:
             "validate_every": self._validate_every,
             "optimizer": type(self.optimizer).__name__,
             "devices": self._devices.described,
+            **optimizer_settings(self.optimizer),
+            **device_settings(self._devices.all),
+            "shots": model_shots(self._adapter.objective.model),
         }
 
     @contextmanager

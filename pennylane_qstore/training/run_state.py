@@ -10,6 +10,7 @@ from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training import checkpoint as files
 from pennylane_qstore.training.callbacks import Callback
 from pennylane_qstore.training.devices import Devices
+from pennylane_qstore.training.fingerprint import CircuitCheck
 from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.optimizer_adapters import OptimizerAdapter
 from pennylane_qstore.training.stopping import EarlyStopping
@@ -28,6 +29,12 @@ _PARTS: dict[str, type | tuple[type, ...]] = {
     "steps": int,
 }
 """Parts of a state, and their types."""
+
+
+_ALWAYS_KEPT = (
+    *("name", "seed", "batch_size", "drop_last", "data", "validation", "validate_every"),
+    *("optimizer", "devices"),
+)
 
 
 class RunState:
@@ -53,6 +60,7 @@ class RunState:
         self.begun = False
         self.best_params: Any = None
         self.settings: dict[str, Any] = {}
+        self.circuits = CircuitCheck(adapter.optimizer)
         self._adapter, self._devices, self._stopping = adapter, devices, stopping
         # Named so that another start of the program gives the same names.
         kept = [c for c in callbacks if hasattr(c, "state_dict")]
@@ -68,6 +76,7 @@ class RunState:
             "adapter": self._adapter.state_dict(),
             "best": None if best is None else best.step,
             "best_params": self.best_params,
+            "circuits": self.circuits.recorded,
             "random": files.random_states(),
             "devices": self._devices.state(),
             "callbacks": {
@@ -91,6 +100,7 @@ class RunState:
         best = saved["best"]
         self._stopping.best = None if best is None else history[best - 1]
         self.best_params = saved["best_params"]
+        self.circuits.restore(saved.get("circuits"))
         with naming_damage("The state of the random generators"):
             files.set_random_states(saved["random"])
         self._devices.restore(saved["devices"])
@@ -156,7 +166,9 @@ def check_settings(
     Raises:
         ConfigurationError: they differ; the message names the differences.
     """
-    other = [name for name, value in mine.items() if saved.get(name) != value]
+    # Earlier releases kept fewer settings.
+    kept = [name for name in mine if name in saved or name in _ALWAYS_KEPT]
+    other = [name for name in kept if saved.get(name) != mine[name]]
     if other:
         differences = "; ".join(f"{n}: {saved.get(n)!r} there, {mine[n]!r} here" for n in other)
         raise ConfigurationError(

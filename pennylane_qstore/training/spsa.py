@@ -107,6 +107,16 @@ class SPSAOptimizer(ResumableOptimizer, qml.SPSAOptimizer):  # type: ignore[misc
             A=number("A", A, least=0, optional=True),
             a=number("a", a, above=0, optional=True),
         )
+        self.given = {
+            "maxiter": maxiter,
+            "alpha": alpha,
+            "gamma": gamma,
+            "c": c,
+            "A": A,
+            "a": a,
+            "seed": int(seed) if isinstance(seed, int | np.integer) else None,
+        }
+        """Arguments that the state replaces; a run goes on with the same ones only."""
         checks.check_one_of("mode", mode, MODES)
         history_length = checks.check_count("history_length", history_length, least=2)
         self.resamplings = checks.check_count("resamplings", resamplings)
