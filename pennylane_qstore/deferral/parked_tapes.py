@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from pennylane.measurements import MeasurementProcess
@@ -25,18 +25,35 @@ from pennylane_qstore.deferral.operands import Deferred, is_deferred, real
 _Leaf = Callable[[Any], Any]
 
 
-def own_copy(circuit: QuantumScript) -> tuple[QuantumScript, tuple[DeferredArray, ...]]:
+class OwnCopy(NamedTuple):
+    """A circuit that nobody else can change.
+
+    Attributes:
+        circuit: the copy.
+        needs: the deferred arrays in it.
+        holds_arrays: whether it has parameters with axes, one of which may be a batch.
+    """
+
+    circuit: QuantumScript
+    needs: tuple[DeferredArray, ...]
+    holds_arrays: bool
+
+
+def own_copy(circuit: QuantumScript) -> OwnCopy:
     """Copy a circuit so that nothing its caller does to an array changes it.
 
     Args:
         circuit: any circuit.
 
     Returns:
-        The copy, and the deferred arrays in it.
+        The copy, and what it holds.
     """
     needs: list[DeferredArray] = []
+    holds_arrays = False
 
     def leaf(value: Any) -> Any:
+        nonlocal holds_arrays
+        holds_arrays = holds_arrays or value.ndim > 0
         if not is_deferred(value):
             return value.copy()
         # A node of its own: elements of the caller's may be assigned before this is sent.
@@ -45,7 +62,7 @@ def own_copy(circuit: QuantumScript) -> tuple[QuantumScript, tuple[DeferredArray
             needs.append(own)
         return own
 
-    return _replaced(circuit, leaf), tuple(needs)
+    return OwnCopy(_replaced(circuit, leaf), tuple(needs), holds_arrays)
 
 
 def with_results(circuit: QuantumScript) -> QuantumScript:

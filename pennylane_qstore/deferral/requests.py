@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from pennylane.devices import ExecutionConfig
 from pennylane.tape import QuantumScript
 
-from pennylane_qstore.deferral.parked_tapes import own_copy, with_results
+from pennylane_qstore.deferral.parked_tapes import own_copy, with_results, with_standins
 from pennylane_qstore.errors import InvalidResponse, QStoreError
 
 DEFERRED = "qstore_deferred"
@@ -31,6 +31,9 @@ class Executor(Protocol):
         Returns:
             One result per tape.
         """
+
+    def batch_size(self, tape: QuantumScript) -> int | None:
+        """Return the number of rows of a broadcast tape, told by PennyLane or not; else None."""
 
 
 class BatchDevice(Protocol):
@@ -53,6 +56,7 @@ class Request:
     """
 
     __slots__ = (
+        "_asks",
         "_error",
         "_finished",
         "_results",
@@ -74,11 +78,12 @@ class Request:
     ) -> None:
         self.device = device
         copies = [own_copy(circuit) for circuit in circuits]
-        self.circuits = tuple(circuit for circuit, _ in copies)
+        self.circuits = tuple(copied.circuit for copied in copies)
         self.config = config
         self.origin = origin
         self.scope = scope
-        self.needs = tuple(need for _, needs in copies for need in needs)
+        self.needs = tuple(need for copied in copies for need in copied.needs)
+        self._asks = tuple(copied.holds_arrays for copied in copies)
         self._results: tuple[Any, ...] | None = None
         self._error: BaseException | None = None
         self._finished = threading.Event()
@@ -92,6 +97,20 @@ class Request:
     def ready(self) -> bool:
         """True once the results that its circuits' parameters depend on have arrived."""
         return all(need.ready for need in self.needs)
+
+    def batch_sizes(self) -> tuple[int | None, ...]:
+        """Return the number of rows of each circuit; None for one that is not broadcast.
+
+        Raises:
+            Exception: only the real parameters tell.
+        """
+        return tuple(
+            self.device.executor.batch_size(with_standins(circuit))
+            # PennyLane tells no batch of weights of layers, for one.
+            if circuit.batch_size is None and asks
+            else circuit.batch_size
+            for circuit, asks in zip(self.circuits, self._asks, strict=True)
+        )
 
     def bind(self) -> bool:
         """Put real numbers where parameters were deferred.

@@ -56,13 +56,16 @@ class ResultSource:
         return value if isinstance(self._like, np.ndarray) else value[()]
 
 
-def deferred_results(scope: ObtainingScope, request: Request, i: int, scalar: Any) -> Any:
+def deferred_results(
+    scope: ObtainingScope, request: Request, i: int, rows: int | None, scalar: Any
+) -> Any:
     """Return deferred results of one circuit, nested as PennyLane nests them.
 
     Args:
         scope: the scope that fetches them.
         request: the circuits asked for.
         i: index of the circuit in the request.
+        rows: size of its batch, None if it is not broadcast.
         scalar: stand-in for a result without axes, of the type that a plain call would return.
 
     Returns:
@@ -70,7 +73,7 @@ def deferred_results(scope: ObtainingScope, request: Request, i: int, scalar: An
         the shots are partitioned.
     """
     circuit = request.circuits[i]
-    batch = () if circuit.batch_size is None else (circuit.batch_size,)
+    batch = () if rows is None else (rows,)
 
     def leaf(path: tuple[int, ...], measurement: MeasurementProcess) -> DeferredArray:
         shape = batch + _shape(measurement)

@@ -12,6 +12,7 @@ import contextlib
 import contextvars
 import functools
 import itertools
+import logging
 import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -50,6 +51,8 @@ __all__ = [
     "run_tasks",
 ]
 
+logger = logging.getLogger(__name__)
+
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
@@ -80,7 +83,13 @@ def park(
     scope = _SCOPE.get()
     deferrable = scope is not None and config is not None and DEFERRED in config.device_options
     if deferrable and scope is not None and all(is_deferrable(circuit) for circuit in circuits):
-        return scope.defer(Request(device, circuits, config, _origin(), scope))
+        request = Request(device, circuits, config, _origin(), scope)
+        try:
+            rows = request.batch_sizes()
+        except Exception:  # of made-up parameters, perhaps; the real ones tell
+            logger.debug("The shape of results is not known yet.", exc_info=True)
+        else:
+            return scope.defer(request, rows)
     request = Request(device, circuits, config, _origin())
     for need in request.needs:
         need.fetch()
@@ -259,14 +268,14 @@ class _Scope:
         for node in list(self._nodes.values()):
             node.settle()
 
-    def defer(self, request: Request) -> tuple[Any, ...]:
+    def defer(self, request: Request, batch_sizes: Sequence[int | None]) -> tuple[Any, ...]:
         """Keep a request for later and return deferred results in its place."""
         self.pending.append(request)
         config = request.config
         plain = config is not None and config.device_options[DEFERRED] == Interface.NUMPY.value
         scalar = np.float64(1) if plain else np.ones(())  # what a plain call would return
         return tuple(
-            deferred_results(self, request, i, scalar) for i in range(len(request.circuits))
+            deferred_results(self, request, i, rows, scalar) for i, rows in enumerate(batch_sizes)
         )
 
     def obtain(self, request: Request) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from pennylane_qstore.deferral.turns import waiting
 from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.execution.batch import Batch, JobSettings, make_batch
 from pennylane_qstore.execution.budget import Quote, quote
-from pennylane_qstore.execution.circuits import Target
+from pennylane_qstore.execution.circuits import Target, plan_tape
 from pennylane_qstore.execution.fallback import Fallback
 from pennylane_qstore.execution.options import Options
 from pennylane_qstore.execution.outcomes import Shots
@@ -115,6 +115,15 @@ class Executor:
                 *(len(tapes), record.circuits, record.jobs, ", ".join(record.job_ids)),
             )
         return results
+
+    def batch_size(self, tape: QuantumScript) -> int | None:
+        """Return the number of rows of a broadcast tape, told by PennyLane or not; else None.
+
+        Raises:
+            QStoreError: the tape cannot be run.
+        """
+        plan = plan_tape(tape, self.wires, self.cache)
+        return sum(len(piece.parameters) for piece in plan.pieces) if plan.batched else None
 
     def requests(
         self, tapes: Sequence[QuantumScript], backend: str | None = None

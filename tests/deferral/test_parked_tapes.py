@@ -152,3 +152,36 @@ def test_a_result_counts_as_it_was_when_the_circuit_was_called():
         late = second(angles)
         angles[0] = 3.0
     assert np.isclose(late, expected)
+
+
+BATCHES = {
+    "entangling layers": lambda w: qml.StronglyEntanglingLayers(w.reshape(3, 1, 2, 3), [0, 1]),
+    "basic layers": lambda w: qml.BasicEntanglerLayers(w[:, :, 0].reshape(3, 1, 2), [0, 1]),
+    "trotter": lambda w: qml.TrotterProduct(HAMILTONIAN, w[:, 0, 0], n=2),
+    "time evolution": lambda w: qml.ApproxTimeEvolution(HAMILTONIAN, w[:, 0, 0], 2),
+    "selection": lambda w: qml.Select([qml.RX(w[:, 0, 0], 1), qml.RY(0.3, 1)], control=[0]),
+}
+"""Operations whose batch PennyLane does not tell."""
+
+
+@pytest.mark.parametrize("operation", BATCHES)
+def test_a_batch_that_nobody_tells_is_deferred_in_one_post(operation):
+    weights = RNG.normal(size=(3, 2, 3))
+
+    def circuit(weights):
+        qml.RY(0.6, 0)
+        BATCHES[operation](weights)
+        qml.RX(0.4, 0)
+        return qml.expval(qml.Z(0)), qml.probs(wires=[0, 1])
+
+    dev = qml.device("qstore.ionq", wires=2)
+    node = qml.QNode(circuit, dev)
+    plain = node(weights), node(2 * weights)
+    sent = dev.stats["jobs"]
+    with qstore.deferred():
+        late = node(weights), node(2 * weights)
+        assert late[0][1].shape == (3, 4)
+    assert dev.stats["jobs"] == sent + 1
+    for one, other in zip(late, plain, strict=True):
+        assert all(map(np.allclose, one, other))
+    assert np.allclose(qstore.map(dev, lambda w: node(w)[0], [weights]), plain[0][0])

@@ -58,7 +58,7 @@ def shapes(tree):
 def test_they_have_the_form_of_the_devices_results(kind, shots, batch):
     circuit = tape(MEASUREMENTS[kind], shots, batch)
     request = make(circuit)
-    results = deferred_results(Scope(), request, 0, np.float64(1))
+    results = deferred_results(Scope(), request, 0, batch, np.float64(1))
     wanted = request.device.execute([circuit])[0]
     assert shapes(results) == shapes(wanted)
     if shots is None:
@@ -75,14 +75,14 @@ def flat(tree):
 def test_nothing_is_sent_before_a_value_is_looked_at():
     sent = []
     request = make(tape(MEASUREMENTS["several"]), lambda c, _: sent.append(c))
-    results = deferred_results(Scope(), request, 0, np.float64(1))
+    results = deferred_results(Scope(), request, 0, None, np.float64(1))
     assert all(is_deferred(result) for result in results)
     assert sent == []
 
 
 def test_a_result_of_another_shape_is_refused():
     request = make(tape(MEASUREMENTS["probabilities"]), lambda c, _: (np.ones(2),))
-    result = deferred_results(Scope(), request, 0, np.float64(1))
+    result = deferred_results(Scope(), request, 0, None, np.float64(1))
     with pytest.raises(InvalidResponse, match=r"shape \(2,\) where \(4,\) was expected"):
         result.fetch()
 
