@@ -21,7 +21,7 @@ from pennylane_qstore.ionq.jobs.request_runner import (
     intent_for,
 )
 from pennylane_qstore.ionq.ledger.database import default_path
-from pennylane_qstore.ionq.ledger.ledger import Account, JobKey, Ledger, State, key_conflict
+from pennylane_qstore.ionq.ledger.ledger import Account, Intent, JobKey, Ledger, State, key_conflict
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 from pennylane_qstore.validation import check_number
 
@@ -75,17 +75,7 @@ def begin_requests(
                     raise key_conflict(entry.key)
                 entry.rows.append((row, False))
     fresh = [entry for entry in pending if not entry.rows]
-    intents = [
-        intent_for(
-            e.request,
-            e.sha256,
-            service,
-            key=e.key,
-            estimated_usd=e.estimated_usd,
-            accounts=e.accounts,
-        )
-        for e in fresh
-    ]
+    intents = [_intent_of(entry, service) for entry in fresh]
     rows = ledger.begin(intents) if intents else []
     for entry, (row, own) in zip(fresh, rows, strict=True):
         entry.rows.append((row, own))
@@ -230,6 +220,13 @@ def _raise_one(
         results=results, failed=sorted(errors), errors=[errors.get(i) for i in range(len(pending))]
     )
     raise type(first)(f"{first}{many}{hint}", job_ids=ids, **details) from first.__cause__
+
+
+def _intent_of(entry: PendingRequest, service: str) -> Intent:
+    return intent_for(
+        entry.request, entry.sha256, service, key=entry.key, estimated_usd=entry.estimated_usd,
+        accounts=entry.accounts,
+    )  # fmt: skip
 
 
 def _fitted(
