@@ -211,7 +211,12 @@ class PennyLaneAdapter(OptimizerAdapter):
         return {"params": encode(self.params), "optimizer": encode(state)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a :meth:`state_dict`."""
+        """Go on from a :meth:`state_dict`.
+
+        Raises:
+            ConfigurationError: the parameters have other shapes, or a value would replace one of
+                the optimizer's methods.
+        """
         params, saved = decode(state["params"]), decode(state["optimizer"])
         shapes, mine = ([np.shape(leaf) for leaf in leaves_of(p)] for p in (params, self.params))
         if shapes != mine:

@@ -6,31 +6,21 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pennylane_qstore.deferral.operands import real
-from pennylane_qstore.deferral.scope import deferred
 from pennylane_qstore.errors import BudgetExceeded, ConfigurationError
 from pennylane_qstore.training import checkpoint as files
 from pennylane_qstore.training import run_options
 from pennylane_qstore.training.callbacks import Callback, Observers, ProgressBar
 from pennylane_qstore.training.devices import Devices
-from pennylane_qstore.training.fingerprint import (
-    Captured,
-    CircuitsDiffer,
-    capture,
-    device_settings,
-    model_shots,
-    optimizer_settings,
-)
+from pennylane_qstore.training.fingerprint import CircuitsDiffer
 from pennylane_qstore.training.history import StepRecord, table
 from pennylane_qstore.training.minibatches import RunData, checked, digest
 from pennylane_qstore.training.optimizer_adapters import Objective, adapt
 from pennylane_qstore.training.run_lock import RunLock, locked
-from pennylane_qstore.training.run_state import RunState, check_settings, read_checkpoint
+from pennylane_qstore.training.run_state import RunState, read_checkpoint, run_settings
 from pennylane_qstore.training.stopping import EarlyStopping, Interrupt
 from pennylane_qstore.training.values import decode, encode
 from pennylane_qstore.validation import check_count
@@ -145,8 +135,6 @@ class TrainingRun:
             name, self._adapter, self._devices, self._stopping, self._observers.callbacks
         )
         self._opened = self._asked_to_stop = False
-        self._saved: dict[str, Any] = {}
-        self._saved_steps = 0
 
     def __repr__(self) -> str:
         loss = f", loss {self.history[-1].loss:.4g}" if self.history else ""
@@ -215,7 +203,7 @@ class TrainingRun:
         self._open()
         self._asked_to_stop = self._interrupt.requested = False
         self.stopped = None
-        self._devices.restore(self._saved["devices"])  # others may have used them meanwhile
+        self._devices.restore(self._state.saved["devices"])  # others may have used them meanwhile
         with (
             self._attached(),
             self._devices.watched(self._state.circuits),
@@ -225,7 +213,7 @@ class TrainingRun:
             self._begin()
             while (reason := self._reason(total)) is None:
                 try:
-                    with self._undone_on_error():
+                    with self._state.undone_on_error(self.history):
                         record = self._step()
                         self._observers.notify("on_step", record)
                 except BudgetExceeded as error:
@@ -233,7 +221,7 @@ class TrainingRun:
                     reason = "budget"
                     break
                 except CircuitsDiffer:
-                    if not self._is_data_dependent():
+                    if not self._state.is_data_dependent(self.cost_of(1), self.history):
                         raise
                     continue
                 self._save()
@@ -277,7 +265,7 @@ class TrainingRun:
     def _begin(self) -> None:
         if self._state.begun:
             return
-        with self._undone_on_error():
+        with self._state.undone_on_error(self.history):
             self._observers.notify("on_begin")
             self._state.begun = True
         self._save()
@@ -304,24 +292,6 @@ class TrainingRun:
             self._state.best_params = self._adapter.state_dict()["params"]
         return record
 
-    def _is_data_dependent(self) -> bool:
-        """Return True, and compare circuits no more, where the first step's samples give its own.
-
-        Then a step differs from it by its samples, and not by another program.
-        """
-        args, before = self.params, self._state.circuits.recorded
-        seen = ""
-        try:
-            with self._devices.isolated(), self._devices.watched(capture), deferred():
-                real(self.cost_of(1)(*(args if isinstance(args, tuple) else (args,))))
-        except Captured as captured:
-            seen = str(captured)
-        finally:
-            self._state.restore(self._saved, self.history)
-        if seen == before:
-            self._state.circuits.accept()
-        return seen == before
-
     def _reason(self, total: int) -> str | None:
         """Return why the run is over; None while it is not."""
         if self._interrupt.requested:
@@ -345,57 +315,24 @@ class TrainingRun:
             return
         self._state.settings = self._settings()
         if self._files is not None:
-            if (saved := read_checkpoint(self._files, self._resume)) is not None:
-                self._go_on(self._files, *saved)
+            if (stored := read_checkpoint(self._files, self._resume)) is not None:
+                saved, history = stored
+                self._data.take_seed(saved["settings"].get("seed"))
+                self._state.settings = self._settings()
+                self._state.resume(self._files, saved, history)
+                self.history = history
+                logger.info("Run %s goes on after step %d.", self.run_id, self.step)
             self._devices.check_sizes()
         self._save()
         self._opened = True
 
-    def _go_on(
-        self, checkpoint: files.Checkpoint, saved: dict[str, Any], history: list[StepRecord]
-    ) -> None:
-        """Take over the checkpoint of the same run."""
-        self._data.take_seed(saved["settings"].get("seed"))
-        self._state.settings = self._settings()
-        check_settings(checkpoint, saved["settings"], self._state.settings)
-        before = self._state.capture()
-        try:
-            self._state.restore(saved, history)
-            self.history = history
-            self._state.circuits.compare_next()
-        except ConfigurationError as error:
-            self._state.restore(before, [])
-            shown = f"{str(checkpoint.path)!r} is the checkpoint of another run"
-            raise ConfigurationError(f"{shown}, or of other planned steps. {error}") from error
-        logger.info("Run %s goes on after step %d.", self.run_id, self.step)
-
     def _save(self) -> None:
-        self._saved, self._saved_steps = self._state.capture(), self.step
-        if self._files is not None:
-            self._files.save(self._saved, self.history)
+        self._state.save(self._files, self.history)
 
     def _settings(self) -> dict[str, Any]:
-        """Return the settings that have to be the same when a run goes on."""
-        return {
-            "name": self.name,
-            **self._data.settings(),
-            "validate_every": self._validate_every,
-            "optimizer": type(self.optimizer).__name__,
-            "devices": self._devices.described,
-            **optimizer_settings(self.optimizer),
-            **device_settings(self._devices.all),
-            "shots": model_shots(self._adapter.objective.model),
-        }
-
-    @contextmanager
-    def _undone_on_error(self) -> Iterator[None]:
-        """Leave everything as it was if a step fails, so that it can be repeated exactly."""
-        try:
-            yield
-        except BaseException:
-            del self.history[self._saved_steps :]
-            self._state.restore(self._saved, self.history)
-            raise
+        return run_settings(
+            self.name, self._validate_every, self._data, self._adapter, self._devices
+        )
 
     def _attached(self, part: str = "") -> Any:
         """Let the devices' jobs belong to the run, and report to it, while they execute."""

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from pennylane_qstore.deferral.operands import real
+from pennylane_qstore.deferral.scope import deferred
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training import checkpoint as files
 from pennylane_qstore.training.callbacks import Callback
 from pennylane_qstore.training.devices import Devices
-from pennylane_qstore.training.fingerprint import CircuitCheck
+from pennylane_qstore.training.fingerprint import (
+    Captured,
+    CircuitCheck,
+    capture,
+    device_settings,
+    model_shots,
+    optimizer_settings,
+)
 from pennylane_qstore.training.history import StepRecord
+from pennylane_qstore.training.minibatches import RunData
 from pennylane_qstore.training.optimizer_adapters import OptimizerAdapter
 from pennylane_qstore.training.stopping import EarlyStopping
 from pennylane_qstore.training.values import decode, encode, naming_damage
@@ -60,6 +71,8 @@ class RunState:
         self.begun = False
         self.best_params: Any = None
         self.settings: dict[str, Any] = {}
+        self.saved: dict[str, Any] = {}
+        self._saved_steps = 0
         self.circuits = CircuitCheck(adapter.optimizer)
         self._adapter, self._devices, self._stopping = adapter, devices, stopping
         # Named so that another start of the program gives the same names.
@@ -108,6 +121,114 @@ class RunState:
             if name in saved["callbacks"]:
                 with naming_damage(f"The state of the callback {name}"):
                     callback.load_state_dict(decode(saved["callbacks"][name]))
+
+    def save(self, checkpoint: files.Checkpoint | None, history: Sequence[StepRecord]) -> None:
+        """Keep the values as they stand, for the next failure or restart.
+
+        Args:
+            checkpoint: files that are written; None for none.
+            history: all steps so far.
+        """
+        self.saved, self._saved_steps = self.capture(), len(history)
+        if checkpoint is not None:
+            checkpoint.save(self.saved, history)
+
+    @contextmanager
+    def undone_on_error(self, history: list[StepRecord]) -> Iterator[None]:
+        """Leave everything as it was saved if a step fails, so that it can be repeated exactly.
+
+        Args:
+            history: all steps so far; the failed one is taken out.
+
+        Yields:
+            Nothing.
+        """
+        try:
+            yield
+        except BaseException:
+            del history[self._saved_steps :]
+            self.restore(self.saved, history)
+            raise
+
+    def resume(
+        self,
+        checkpoint: files.Checkpoint,
+        saved: Mapping[str, Any],
+        history: Sequence[StepRecord],
+    ) -> None:
+        """Take over the checkpoint of the same run.
+
+        Args:
+            checkpoint: for messages.
+            saved: the checkpoint's state.
+            history: the checkpoint's steps.
+
+        Raises:
+            ConfigurationError: it is of another run, as the message says; the values are as before.
+        """
+        check_settings(checkpoint, saved["settings"], self.settings)
+        before = self.capture()
+        try:
+            self.restore(saved, history)
+        except ConfigurationError as error:
+            self.restore(before, [])
+            shown = f"{str(checkpoint.path)!r} is the checkpoint of another run"
+            raise ConfigurationError(f"{shown}, or of other planned steps. {error}") from error
+        self.circuits.compare_next()
+
+    def is_data_dependent(
+        self, first_cost: Callable[..., Any], history: Sequence[StepRecord]
+    ) -> bool:
+        """Return True, and compare circuits no more, where the first step's samples give its own.
+
+        Then a step differs from it by its samples, and not by another program. Nothing is sent.
+
+        Args:
+            first_cost: objective on the samples of the first step.
+            history: all steps so far.
+
+        Returns:
+            True where its first circuit is the recorded one.
+        """
+        args, before = self._adapter.params, self.circuits.recorded
+        seen = ""
+        try:
+            with self._devices.isolated(), self._devices.watched(capture), deferred():
+                real(first_cost(*(args if isinstance(args, tuple) else (args,))))
+        except Captured as captured:
+            seen = str(captured)
+        finally:
+            self.restore(self.saved, history)
+        if seen == before:
+            self.circuits.accept()
+        return seen == before
+
+
+def run_settings(
+    name: str, validate_every: int, data: RunData, adapter: OptimizerAdapter, devices: Devices
+) -> dict[str, Any]:
+    """Return the settings that have to be the same when a run goes on.
+
+    Args:
+        name: of the run.
+        validate_every: steps between validations.
+        data: of the run.
+        adapter: optimizer and objective.
+        devices: of the run.
+
+    Returns:
+        The settings by name, ready for JSON.
+    """
+    return {
+        "name": name,
+        **data.settings(),
+        "validate_every": validate_every,
+        "optimizer": type(adapter.optimizer).__name__,
+        "devices": devices.described,
+        **optimizer_settings(adapter.optimizer),
+        **device_settings(devices.all),
+        "shots": model_shots(adapter.objective.model),
+    }
 
 
 def read_checkpoint(
