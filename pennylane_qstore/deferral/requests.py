@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import os
 import threading
 from collections.abc import Hashable, Sequence
 from typing import Any, Protocol
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 from pennylane.devices import ExecutionConfig
 from pennylane.tape import QuantumScript
 
+from pennylane_qstore.compat import current_frame, is_qnode_call, stack
 from pennylane_qstore.deferral.parked_tapes import own_copy, with_results, with_standins
 from pennylane_qstore.errors import InvalidResponse, QStoreError
 
@@ -257,3 +259,16 @@ def _own_copy(error: BaseException, origin: str | None) -> BaseException:
     if origin is not None and (note := f"In {origin}.") not in getattr(own, "__notes__", ()):
         own.add_note(note)
     return own
+
+
+def call_origin() -> str | None:
+    """Return the QNode call on this thread's stack, as ``"QNode 'f', called at train.py:7"``."""
+    for frame in stack(current_frame(1)):
+        if is_qnode_call(frame):
+            name = getattr(frame.f_locals["self"].func, "__name__", "?")
+            caller = frame.f_back
+            if caller is None:
+                return f"QNode {name!r}"
+            file = os.path.basename(caller.f_code.co_filename)
+            return f"QNode {name!r}, called at {file}:{caller.f_lineno}"
+    return None

@@ -13,7 +13,6 @@ import contextvars
 import functools
 import itertools
 import logging
-import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -25,10 +24,9 @@ from pennylane.math.interface_utils import Interface
 from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
-from pennylane_qstore.compat import current_frame, is_qnode_call, stack
 from pennylane_qstore.deferral.autograd_traces import stale_traces, tracing
 from pennylane_qstore.deferral.operands import Deferred, real
-from pennylane_qstore.deferral.requests import DEFERRED, BatchDevice, Request
+from pennylane_qstore.deferral.requests import DEFERRED, BatchDevice, Request, call_origin
 from pennylane_qstore.deferral.results import deferred_results, is_deferrable
 from pennylane_qstore.deferral.tasks import (
     TaskGroup,
@@ -83,14 +81,14 @@ def park(
     scope = _SCOPE.get()
     deferrable = scope is not None and config is not None and DEFERRED in config.device_options
     if deferrable and scope is not None and all(is_deferrable(circuit) for circuit in circuits):
-        request = Request(device, circuits, config, _origin(), scope)
+        request = Request(device, circuits, config, call_origin(), scope)
         try:
             rows = request.batch_sizes()
         except Exception:  # of made-up parameters, perhaps; the real ones tell
             logger.debug("The shape of results is not known yet.", exc_info=True)
         else:
             return scope.defer(request, rows)
-    request = Request(device, circuits, config, _origin())
+    request = Request(device, circuits, config, call_origin())
     for need in request.needs:
         need.fetch()
     dispatch_all([request], [] if scope is None else scope.pending)
@@ -327,19 +325,6 @@ def _scope(*, lazy: bool) -> Iterator[None]:
         scope.closed = True
         _SCOPE.reset(token)
     scope.settle()
-
-
-def _origin() -> str | None:
-    """Return the QNode call on this thread's stack, as ``"QNode 'f', called at train.py:7"``."""
-    for frame in stack(current_frame(1)):
-        if is_qnode_call(frame):
-            name = getattr(frame.f_locals["self"].func, "__name__", "?")
-            caller = frame.f_back
-            if caller is None:
-                return f"QNode {name!r}"
-            file = os.path.basename(caller.f_code.co_filename)
-            return f"QNode {name!r}, called at {file}:{caller.f_lineno}"
-    return None
 
 
 def _check_gather(name: str, dev: Any, *functions: Any) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from pennylane_qstore.errors import ConfigurationError
 
@@ -174,3 +176,11 @@ def _pyplot() -> Any:
             "Figures need matplotlib: pip install 'pennylane-qstore[train]'."
         ) from None
     return plt
+
+
+def quantiles(values: Sequence[float]) -> dict[str, float]:
+    """Return mean, median, percentiles and maximum of values; zeros where there are none."""
+    array = np.array(values or [0.0])
+    percentiles = np.percentile(array, [50, 90, 99, 100]).tolist()
+    named = dict(zip(("median", "p90", "p99", "max"), percentiles, strict=True))
+    return {"mean": float(array.mean()), **named}

@@ -9,9 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from pennylane_qstore.execution.report import StatsReport
+from pennylane_qstore.execution.report import StatsReport, quantiles
 
 if TYPE_CHECKING:
     from pennylane_qstore.ionq.jobs.request_runner import JobResult
@@ -272,7 +270,11 @@ class Stats:
             records = [record for record in self._records if record.batches]
             seconds = {p: sum(_sum_of(kept, p) for kept in self._seconds) for p in PHASES}
             stages = {stage: _sum_of(self._seconds[True], stage) for stage in STAGES}
-        distribution = _distribution(records)
+        milliseconds = {
+            stage: [1e3 * record.stage_s(stage) for record in records]
+            for stage in (*STAGES, "service")
+        }
+        distribution = {stage: quantiles(values) for stage, values in milliseconds.items()}
         spent_s, service_s = sum(seconds.values()), seconds["service"]
         circuit_s = sums.pop("circuit_s")
         rate = sums["circuits"] / spent_s if spent_s else 0.0
@@ -339,14 +341,3 @@ def _sum_of(seconds: Mapping[str, float], stage: str) -> float:
 def _lookups(cache: Mapping[str, Any]) -> tuple[int, int]:
     """Return hits and misses."""
     return cache.get("template_hits", 0), cache.get("template_misses", 0)
-
-
-def _distribution(records: Sequence[BatchRecord]) -> dict[str, dict[str, float]]:
-    """Return statistics of each stage and of the service's time, in ms."""
-    out = {}
-    for stage in (*STAGES, "service"):
-        values = 1e3 * np.array([record.stage_s(stage) for record in records] or [0.0])
-        percentiles = np.percentile(values, [50, 90, 99, 100]).tolist()
-        named = dict(zip(("median", "p90", "p99", "max"), percentiles, strict=True))
-        out[stage] = {"mean": float(values.mean()), **named}
-    return out

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pennylane as qml
 from pennylane.operation import Operator
+from pennylane.ops import Prod, SProd
 
 from pennylane_qstore.measurement.recipes import NotSupported
 from pennylane_qstore.native.frontend.program import ComplexArray
@@ -89,3 +90,24 @@ def _is_unitary(gate: Operator) -> bool:
         return True
     matrix = np.asarray(gate.data[0])
     return bool(np.allclose(matrix @ matrix.conj().T, np.eye(len(matrix)), atol=1e-8))
+
+
+def pauli_letters(op: Operator) -> Mapping[Any, str] | None:
+    """Return the letter on each wire of a multiple of a Pauli word without identities, or None.
+
+    Read off the operator as it is written: a sum may be a multiple of a word, but PennyLane sorts
+    its eigenvalues, and with them the probabilities, in another way.
+    """
+    if isinstance(op, (qml.PauliX, qml.PauliY, qml.PauliZ)):
+        return {op.wires[0]: type(op).__name__[-1]}
+    if isinstance(op, SProd):
+        return pauli_letters(op.base)
+    if not isinstance(op, Prod) or op.has_overlapping_wires:
+        return None
+    together: dict[Any, str] = {}
+    for operand in op.operands:
+        letters = pauli_letters(operand)
+        if letters is None:
+            return None
+        together.update(letters)
+    return together

@@ -30,6 +30,7 @@ from pennylane_qstore.measurement.observables import (
     eigenbasis_gates,
     matrix_of,
     not_hermitian,
+    pauli_letters,
     real_coefficient,
 )
 from pennylane_qstore.measurement.recipes import (
@@ -187,7 +188,7 @@ class _Analysis:
         obs = m.obs
         on = tuple(self.wires[w] for w in obs.wires)
         labels: _Labels
-        letters = _letters(obs)
+        letters = pauli_letters(obs)
         if letters is not None:
             labels = tuple(sorted(((self.wires[w],), letter) for w, letter in letters.items()))
         else:
@@ -323,27 +324,6 @@ class _Analysis:
                 done.add(label)
                 gates += self.gates[label]
         return Basis(tuple(gates), wires, tuple((w, group[w]) for w in wires))
-
-
-def _letters(op: Operator) -> Mapping[Any, str] | None:
-    """Return the letter on each wire of a multiple of a Pauli word without identities, or None.
-
-    Read off the operator as it is written: a sum may be a multiple of a word, but PennyLane sorts
-    its eigenvalues, and with them the probabilities, in another way.
-    """
-    if isinstance(op, (qml.PauliX, qml.PauliY, qml.PauliZ)):
-        return {op.wires[0]: type(op).__name__[-1]}
-    if isinstance(op, SProd):
-        return _letters(op.base)
-    if not isinstance(op, Prod) or op.has_overlapping_wires:
-        return None
-    together: dict[Any, str] = {}
-    for operand in op.operands:
-        letters = _letters(operand)
-        if letters is None:
-            return None
-        together.update(letters)
-    return together
 
 
 def _placed(

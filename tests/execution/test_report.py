@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from pennylane_qstore.execution.report import quantiles
 from pennylane_qstore.execution.stats import BatchMeter, Stats
 
 
@@ -61,3 +62,13 @@ def test_the_breakdown_of_later_batches_leaves_out_the_earlier_ones():
 
     assert queue_s(after.breakdown()) == pytest.approx(2.0)
     assert queue_s(after.breakdown(before)) == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("values", [[], [0.0]])
+def test_quantiles_of_nothing_are_zero(values):
+    assert set(quantiles(values).values()) == {0.0}
+
+
+def test_quantiles():
+    found = quantiles(range(1, 102))
+    assert found == {"mean": 51.0, "median": 51.0, "p90": 91.0, "p99": 100.0, "max": 101.0}

@@ -16,8 +16,9 @@ from pennylane.operation import Operator
 from pennylane.queuing import QueuingManager
 
 from pennylane_qstore.native.frontend.decompose import ELEMENTARY, elementary, unitary
+from pennylane_qstore.native.frontend.operation_keys import row_shapes
 from pennylane_qstore.native.frontend.program import Affine, ComplexArray, FloatArray, Gate, Program
-from pennylane_qstore.native.frontend.structure import StructuredTape, expand_by_value, row_shapes
+from pennylane_qstore.native.frontend.structure import StructuredTape, expand_by_value
 from pennylane_qstore.operations import with_parameters
 
 _SNAP = 96

@@ -19,15 +19,6 @@ import numpy as np
 import numpy.typing as npt
 import pennylane as qml
 from pennylane.operation import Operator
-from pennylane.ops.op_math import (
-    Adjoint,
-    CompositeOp,
-    Controlled,
-    Evolution,
-    Exp,
-    SProd,
-    SymbolicOp,
-)
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.errors import CompileError
@@ -37,45 +28,10 @@ from pennylane_qstore.native.frontend.decompose import (
     dense,
     elementary,
 )
+from pennylane_qstore.native.frontend.operation_keys import operation_key, row_ndims, wire_indices
 from pennylane_qstore.native.frontend.program import FloatArray
 from pennylane_qstore.operations import with_parameters
 
-_PLAIN = frozenset(
-    (
-        *(qml.CCZ, qml.CH, qml.CRot, qml.CSWAP, qml.DoubleExcitation, qml.DoubleExcitationMinus),
-        *(qml.DoubleExcitationPlus, qml.ECR, qml.FermionicSWAP, qml.ISWAP, qml.IsingXY),
-        *(qml.MultiRZ, qml.OrbitalRotation, qml.PSWAP, qml.QFT, qml.SISWAP, qml.SQISW),
-        *(qml.SingleExcitation, qml.SingleExcitationMinus, qml.SingleExcitationPlus, qml.Toffoli),
-        qml.SimplifiedTwoDesign,
-    )
-)
-"""Operations fixed by their type, wires and parameters alone."""
-
-_NAMED: Mapping[type, tuple[str, ...]] = {
-    qml.AngleEmbedding: ("rotation",),
-    qml.BasicEntanglerLayers: ("rotation",),
-    qml.IQPEmbedding: ("n_repeats", "pattern"),
-    qml.MultiControlledX: ("control_values",),
-    qml.PauliRot: ("pauli_word",),
-    qml.QAOAEmbedding: ("local_field",),
-    qml.StronglyEntanglingLayers: ("ranges", "imprimitive"),
-}
-"""Operations fixed by these hyperparameters too."""
-
-_NDIM: Mapping[type, tuple[int, ...]] = {
-    qml.AngleEmbedding: (1,),
-    qml.BasicEntanglerLayers: (2,),
-    qml.IQPEmbedding: (1,),
-    qml.QAOAEmbedding: (1, 2),
-    qml.SimplifiedTwoDesign: (1, 3),
-    qml.StronglyEntanglingLayers: (3,),
-}
-"""Dimensions of one row's parameters where PennyLane's ``ndim_params`` counts the batch in."""
-
-_CONTROLLED = frozenset(kind for kind in ELEMENTARY if issubclass(kind, Controlled))
-"""Elementary gates with controls."""
-
-_SNAP = 96
 """Denominator of the rational factors in PennyLane's decompositions (halves, thirds, ...)."""
 
 
@@ -144,7 +100,7 @@ def _decomposed(operations: Sequence[Operator], wires: Mapping[Any, int]) -> lis
     batch: int | None = None
     operations = [dense(op) for op in operations]
     for op in operations:
-        for value, ndim in zip(op.data, _ndims(op), strict=True):
+        for value, ndim in zip(op.data, row_ndims(op), strict=True):
             if np.ndim(value) > ndim:
                 batch = _same_batch(batch, len(value))
     try:
@@ -175,9 +131,9 @@ def row_of(op: Operator, i: int) -> Operator:
     Returns:
         An operation without a batch dimension.
     """
-    if all(np.ndim(d) <= n for d, n in zip(op.data, _ndims(op), strict=True)):
+    if all(np.ndim(d) <= n for d, n in zip(op.data, row_ndims(op), strict=True)):
         return op
-    data = [d[i] if np.ndim(d) > n else d for d, n in zip(op.data, _ndims(op), strict=True)]
+    data = [d[i] if np.ndim(d) > n else d for d, n in zip(op.data, row_ndims(op), strict=True)]
     return with_parameters(op, data)
 
 
@@ -199,9 +155,9 @@ def _structured(
             continue
         kept.append(op)
         if kind in ELEMENTARY:
-            keys.append((kind, _on(op, wires)))
+            keys.append((kind, wire_indices(op, wires)))
         else:
-            key = _key(op, wires)
+            key = operation_key(op, wires)
             if key is None:
                 return None
             keys.append(key)
@@ -228,7 +184,7 @@ class _Rows:
 
     def add(self, op: Operator) -> None:
         """Take the parameters of the next operation."""
-        for value, ndim in zip(op.data, _ndims(op), strict=True):
+        for value, ndim in zip(op.data, row_ndims(op), strict=True):
             if isinstance(value, float):
                 self._parts[-1].append(value)
                 continue
@@ -282,77 +238,6 @@ def _same_batch(batch: int | None, size: int) -> int:
     if batch is not None and batch != size:
         raise CompileError(f"Operations are broadcast over different batches: {batch} and {size}.")
     return size
-
-
-def _key(op: Operator, wires: Mapping[Any, int]) -> Hashable | None:
-    """Key of an operation, or None where it cannot be keyed without its values."""
-    kind = type(op)
-    on = _on(op, wires)
-    if kind in ELEMENTARY or kind in _PLAIN or kind in _NAMED:
-        names = _NAMED.get(kind, ())
-        named = tuple([_frozen(op.hyperparameters[name]) for name in names])
-        if kind is qml.MultiControlledX and op.work_wires:
-            named += _work_wires(op, wires)
-        return kind, on, named, row_shapes(op)
-    if isinstance(op, qml.QubitUnitary):
-        matrix = np.asarray(op.data[0])
-        if matrix.ndim == 2 and len(on) <= 2:
-            return kind, on, np.ascontiguousarray(matrix, dtype=complex).tobytes()
-        return None
-    if isinstance(op, Adjoint):
-        base = _key(op.base, wires)
-        return None if base is None or isinstance(op.base, qml.QubitUnitary) else ("adjoint", base)
-    if isinstance(op, Controlled):
-        base = _key(op.base, wires)
-        if base is None or isinstance(op.base, qml.QubitUnitary):
-            return None
-        spare = _work_wires(op, wires) if op.work_wires else ()
-        return "controlled", kind, on, tuple(op.control_values), spare, base
-    return None
-
-
-def _work_wires(op: Controlled, wires: Mapping[Any, int]) -> tuple[Hashable, ...]:
-    return op.work_wire_type, tuple([wires.get(w) for w in op.work_wires])
-
-
-def _on(op: Operator, wires: Mapping[Any, int]) -> tuple[int, ...]:
-    """Indices of an operation's wires, its controls first."""
-    if type(op) in _CONTROLLED:  # which would put them together anew
-        return tuple([wires[w] for w in (*op.control_wires, *op.target_wires)])
-    return tuple([wires[w] for w in op.wires])
-
-
-def _frozen(value: Any) -> Hashable:
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return tuple([_frozen(v) for v in value])
-    try:
-        hash(value)
-    except TypeError:
-        return repr(value)
-    return value  # type: ignore[no-any-return]
-
-
-def row_shapes(op: Operator) -> tuple[tuple[int, ...], ...]:
-    """Return the shapes of an operation's parameters without the batch dimension."""
-    shapes = [(np.shape(d), n) for d, n in zip(op.data, _ndims(op), strict=True)]
-    return tuple([shape[len(shape) - n :] for shape, n in shapes])
-
-
-def _ndims(op: Operator) -> tuple[int, ...]:
-    kind = type(op)
-    if kind in ELEMENTARY:
-        return (0,) * ELEMENTARY[kind]
-    if kind in _NDIM:
-        return _NDIM[kind]
-    if isinstance(op, CompositeOp):
-        return tuple(n for operand in op for n in _ndims(operand))
-    if isinstance(op, Evolution):  # which does not count its generator's
-        return (0,)
-    if isinstance(op, (Exp, SProd)):
-        return (0, *_ndims(op.base))
-    if isinstance(op, SymbolicOp):
-        return _ndims(op.base)
-    return tuple(op.ndim_params)
 
 
 def _refuse_not_finite(operations: Sequence[Operator]) -> None:
