@@ -253,8 +253,7 @@ class Stats:
               ``distribution``: statistics of every stage, in ms.
             - ``circuits_per_second`` (also as ``throughput_circuits_per_sec``): circuits over
               the time of all batches, preparation and results included.
-            - ``effective_parallelization``: how many circuits were in flight on average: 1 for
-              one after another, 20 for a job of 20.
+            - ``effective_parallelization``: circuits in flight on average (20 for a job of 20).
             - ``cache_hit_rate`` (0 to 1, since the device was made), ``cache_memory_mb``,
               ``circuit_cache``: of the cache, which devices may share.
             - ``operations``: gates before compilation; ``gates``: gates sent.
@@ -270,11 +269,10 @@ class Stats:
             records = [record for record in self._records if record.batches]
             seconds = {p: sum(_sum_of(kept, p) for kept in self._seconds) for p in PHASES}
             stages = {stage: _sum_of(self._seconds[True], stage) for stage in STAGES}
-        milliseconds = {
-            stage: [1e3 * record.stage_s(stage) for record in records]
-            for stage in (*STAGES, "service")
+        distribution = {
+            s: quantiles([1e3 * record.stage_s(s) for record in records])
+            for s in (*STAGES, "service")
         }
-        distribution = {stage: quantiles(values) for stage, values in milliseconds.items()}
         spent_s, service_s = sum(seconds.values()), seconds["service"]
         circuit_s = sums.pop("circuit_s")
         rate = sums["circuits"] / spent_s if spent_s else 0.0
