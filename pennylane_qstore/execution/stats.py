@@ -251,17 +251,16 @@ class Stats:
             - ``batch_submission_time_ms``, ``batch_execution_time_ms`` (POST to results),
               ``circuit_build_time_ms``, ``parameter_bind_time_ms``: medians over batches;
               ``distribution``: statistics of every stage, in ms.
-            - ``circuits_per_second`` (also as ``throughput_circuits_per_sec``): circuits over
-              the time of all batches, preparation and results included.
+            - ``circuits_per_second`` (also ``throughput_circuits_per_sec``): over all batches'
+              time, preparation and results included.
             - ``effective_parallelization``: circuits in flight on average (20 for a job of 20).
             - ``cache_hit_rate`` (0 to 1, since the device was made), ``cache_memory_mb``,
               ``circuit_cache``: of the cache, which devices may share.
             - ``operations``: gates before compilation; ``gates``: gates sent.
             - ``api_calls_saved``: POSTs that one job per circuit would have taken more;
               ``connection_reuse_rate`` (0 to 1), ``retries``, ``bytes_sent``, ...
-            - ``queue_s``, ``run_s``: of all jobs; ``cost_usd``: billed.
-            - ``seconds``: by phase (``service`` is everything from the POST to the results);
-              ``breakdown_s``: by stage, over all batches.
+            - ``queue_s``, ``run_s``: of all jobs; ``cost_usd``: billed; ``seconds``: by phase
+              (``service``: from the POST to the results); ``breakdown_s``: by stage.
         """
         cache, client = cache or {}, client or {}
         with self._lock:
