@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pennylane_qstore.drawing import draw as draw
     from pennylane_qstore.drawing import draw_mpl as draw_mpl
     from pennylane_qstore.execution.job_size import AdaptiveQueueManager as AdaptiveQueueManager
-    from pennylane_qstore.execution.sender import session as session
+    from pennylane_qstore.execution.session import session as session
     from pennylane_qstore.native.compiler import IonQNativeGateCompiler as IonQNativeGateCompiler
     from pennylane_qstore.native.transform import compile_native as compile_native
     from pennylane_qstore.training.run import TrainingRun as TrainingRun
@@ -47,7 +47,7 @@ _MODULES = {
     "gather": "deferral.scope",
     "map": "deferral.scope",
     "run_tasks": "deferral.scope",
-    "session": "execution.sender",
+    "session": "execution.session",
 }
 """Public names and their modules, imported when first asked for."""
 

@@ -27,7 +27,7 @@ from pennylane_qstore.execution.circuits import Target
 from pennylane_qstore.execution.executor import Executor
 from pennylane_qstore.execution.options import Options
 from pennylane_qstore.execution.report import StatsReport
-from pennylane_qstore.execution.sender import RunScope
+from pennylane_qstore.execution.run_scope import RunScope
 from pennylane_qstore.measurement.prepare import prepare
 from pennylane_qstore.measurement.recipes import NotSupported
 from pennylane_qstore.native.frontend.decompose import UnsupportedOperation

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pennylane_qstore.errors import QStoreError
+from pennylane_qstore.errors import AmbiguousSubmission, QStoreError
+
+if TYPE_CHECKING:
+    from pennylane_qstore.execution.stats import BatchMeter
+    from pennylane_qstore.ionq.messages.job_request import JobRequest
 
 
 class TapeContext:
@@ -42,6 +46,31 @@ def arrived(error: QStoreError, jobs: int) -> list[Any]:
     """
     results = list(error.details.get("results") or ())
     return results if len(results) == jobs else [None] * jobs
+
+
+def count_failed(
+    meter: BatchMeter,
+    error: QStoreError,
+    requests: Sequence[JobRequest],
+    estimates: Sequence[float | None],
+) -> None:
+    """Count the cost of a batch that failed: a job that exists may be billed all the same.
+
+    Args:
+        meter: of the batch.
+        error: tells what became of each job.
+        requests: the jobs.
+        estimates: price of each in US dollars, or None.
+    """
+    results = arrived(error, len(requests))
+    errors = error.details.get("errors") or [error] * len(requests)
+    for result, failure, request, estimate in zip(
+        results, errors, requests, estimates, strict=True
+    ):
+        if result is not None:
+            meter.count(result, request, estimate)
+        elif failure.job_ids or isinstance(failure, AmbiguousSubmission):
+            meter.spent_usd += estimate or 0.0
 
 
 def by_position(chunks: Sequence[Sequence[int]], jobs: Sequence[Any], circuits: int) -> list[Any]:

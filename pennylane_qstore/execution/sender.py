@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from pennylane_qstore.errors import AmbiguousSubmission, QStoreError
+from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.execution.batch_numbers import BatchNumbers
 from pennylane_qstore.execution.budget import agreed_prices
-from pennylane_qstore.execution.partial_results import arrived
+from pennylane_qstore.execution.partial_results import count_failed
+from pennylane_qstore.execution.progress import progress_of
+from pennylane_qstore.execution.run_scope import RunScope
 from pennylane_qstore.execution.stats import BatchMeter, Stats
 from pennylane_qstore.ionq.ledger.ledger import Account, Ledger, part_of, run_account
+from pennylane_qstore.ionq.ledger.rows import OPEN_STATES, JobKey, State
 
 if TYPE_CHECKING:
     from pennylane_qstore.execution.options import Options
@@ -32,25 +35,6 @@ _in_memory: WeakValueDictionary[str, Ledger] = WeakValueDictionary()
 """Ledgers of devices on paid backends that have none in a file, by the device's account."""
 
 Keys = list[tuple[str, int, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class RunScope:
-    """The run that jobs belong to.
-
-    Attributes:
-        run: its name in the ledger; None for jobs of their own.
-        part: name of what is executed beside the run's steps.
-        budget_usd: limit of its spending over all its devices, in US dollars.
-        progress: called with each change of a job's state; True shows a bar of each batch.
-        account: name of the run that the budget is of; by default ``run``.
-    """
-
-    run: str | None = None
-    part: str = ""
-    budget_usd: float | None = None
-    progress: bool | Callable[[Any], None] | None = None
-    account: str | None = None
 
 
 class Sender:
@@ -126,7 +110,7 @@ class Sender:
 
     @property
     def accounts(self) -> tuple[Account, ...]:
-        """What the device's jobs are charged to, with their budgets; none where jobs are free."""
+        """Accounts that the device's jobs are charged to; none where jobs are free."""
         if not self._is_paid_backend:
             return ()
         options = self.options
@@ -153,6 +137,9 @@ class Sender:
         Args:
             run: its name.
             sharing: the senders of all its devices.
+
+        Returns:
+            The spending; 0 where jobs are free.
         """
         paid = [sender for sender in (self, *sharing) if sender._is_paid_backend]
         if not paid:
@@ -209,7 +196,6 @@ class Sender:
             scope = replace(scope, run=own.run)
         if own.progress is not None:
             scope = replace(scope, progress=own.progress)
-        self.scope = scope
         self.scope, before = scope, self._run_account
         self._run_account = account
         try:
@@ -241,7 +227,7 @@ class Sender:
         if max_wait is None and not options.target.backend.is_qpu:
             max_wait = _DEFAULT_MAX_WAIT_S
         try:
-            with _progress(self.scope.progress) as progress:
+            with progress_of(self.scope.progress) as progress:
                 jobs = self.client.run(
                     requests,
                     max_wait=max_wait,
@@ -251,7 +237,7 @@ class Sender:
                     accounts=self.accounts,
                 )
         except QStoreError as error:
-            _count_failed(meter, error, requests, estimates)
+            count_failed(meter, error, requests, estimates)
             raise
         except BaseException:  # an interrupt: what may have been sent may be billed
             meter.spent_usd += sum(estimate or 0.0 for estimate in estimates)
@@ -317,12 +303,11 @@ class Sender:
         if not new:
             return estimates
         fresh = [requests[i] for i in new]
-        ledger = self.client.ledger
         budgets = [a for a in self.accounts if a.budget_usd is not None]
         rests = {(a.budget_usd or 0.0) - self._spent_usd(a): a.budget_usd for a in budgets}
         left_usd = min(rests, default=None)
         budget_usd = None if left_usd is None else rests[left_usd]
-        must_know = ledger.budget_usd is not None
+        must_know = self.client.ledger.budget_usd is not None
         prices = agreed_prices(
             self.client, fresh, self.options, budget_usd, left_usd, must_know=must_know
         )
@@ -332,8 +317,6 @@ class Sender:
 
     def _is_paid(self, key: tuple[str, int, int]) -> bool:
         """Tell whether the ledger has a job under this key, which is adopted."""
-        from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, JobKey, State
-
         paid = (*OPEN_STATES, State.DONE, State.CONSUMED)
         return any(row.state in paid for row in self.client.ledger.history(JobKey(*key)))
 
@@ -365,97 +348,3 @@ class Sender:
         if not self._numbers_are_claimed:
             return part_of(scope.run or "", scope.part)
         return part_of(scope.run or "", f"{scope.part}.copies" if scope.part else "copies")
-
-
-@contextmanager
-def session(
-    device: Any,
-    *,
-    cost_limit: float | None = None,
-    job_limit: int | None = None,
-    minutes: float | None = None,
-) -> Iterator[Any]:
-    """An IonQ session that the device's jobs join: the service itself bounds what they may do.
-
-    Args:
-        device: a ``qstore.ionq`` device.
-        cost_limit: US dollars.
-        job_limit: jobs.
-        minutes: how long the session lasts.
-
-    Yields:
-        The session (``id``, ``backend``, ``settings``). It ends with the block.
-
-    Raises:
-        ServiceError: the account has no sessions (404), or the service refused the limits.
-    """
-    opened = device.client.create_session(
-        device.target.backend.name,
-        job_limit=job_limit,
-        minutes=minutes,
-        cost_limit_usd=cost_limit,
-    )
-    try:
-        with device.executor.job_scope(session_id=opened.id):
-            yield opened
-    except BaseException:
-        try:
-            device.client.end_session(opened.id)
-        except QStoreError as error:  # what went wrong first may carry results that are paid
-            logger.warning("Session %s could not be ended: %s", opened.id, error)
-        raise
-    device.client.end_session(opened.id)
-
-
-def _count_failed(
-    meter: BatchMeter,
-    error: QStoreError,
-    requests: Sequence[JobRequest],
-    estimates: Sequence[float | None],
-) -> None:
-    """Count what a batch that failed cost all the same: a job that exists may be billed."""
-    results = arrived(error, len(requests))
-    errors = error.details.get("errors") or [error] * len(requests)
-    for result, failure, request, estimate in zip(
-        results, errors, requests, estimates, strict=True
-    ):
-        if result is not None:
-            meter.count(result, request, estimate)
-        elif failure.job_ids or isinstance(failure, AmbiguousSubmission):
-            meter.spent_usd += estimate or 0.0
-
-
-@contextmanager
-def _progress(asked: Any) -> Iterator[Any]:
-    """Yield the callback that was given, or a bar of this batch."""
-    if asked is not True:
-        yield asked and _Listener(asked)
-        return
-    from pennylane_qstore.ionq.progress import ProgressBar
-
-    with ProgressBar(leave=False) as bar:
-        yield bar
-
-
-class _Listener:
-    """A callback whose own error does not end a batch that is being paid for.
-
-    Args:
-        callback: called with each change of a job's state, until it raises.
-    """
-
-    def __init__(self, callback: Callable[[Any], None]) -> None:
-        self._callback: Callable[[Any], None] | None = callback
-
-    def __call__(self, progress: Any) -> None:
-        if self._callback is None:
-            return
-        try:
-            self._callback(progress)
-        except Exception:
-            self._callback = None
-            logger.warning(
-                "The callback of progress= raised an error and is not called again for this "
-                "batch, which goes on.",
-                exc_info=True,
-            )

@@ -166,6 +166,9 @@ class IonQClient(AccountCalls):
 
         Returns:
             The rows looked for, as they stand afterwards.
+
+        Raises:
+            QStoreError: a look failed. That a job cannot be found is only logged.
         """
         ledger, submitter = self.ledger, self._submitter()
         unsent = await ledger.off_loop(self._rows, UNSENT_STATES)

@@ -13,7 +13,7 @@ import pytest
 from pennylane_qstore.emulator import Emulator, Fault
 from pennylane_qstore.errors import LedgerError, QStoreError
 from pennylane_qstore.execution.batch_numbers import BatchNumbers
-from pennylane_qstore.ionq.ledger.ledger import JobKey, Ledger
+from pennylane_qstore.ionq.ledger.ledger import JobKey
 
 
 @pytest.fixture
@@ -145,12 +145,3 @@ def test_a_copy_whose_batch_failed_takes_it_again(emulator, tmp_path, monkeypatc
     send(dev)
     keys = [row.key for row in dev.client.ledger.submissions()]
     assert keys == [JobKey("mine#copies", 0, 0)] * 2 + [JobKey("mine", 0, 0)]
-
-
-def test_claims_are_of_one_start(tmp_path):
-    ledger = Ledger(tmp_path / "l")
-    assert [ledger.claim_batch("r", "a", [(0, "x")]) for _ in range(2)] == [0, 1]
-    assert ledger.claim_batch("r", "b", [(0, "x")]) == 2, "nothing was sent yet"
-    ledger.release_batches("r", "a", [0, 1])
-    assert ledger.claim_batch("other", "a", []) == 0
-    ledger.close()

@@ -12,7 +12,8 @@ from support.ledgers import intent
 from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.errors import AmbiguousSubmission, JobFailed
 from pennylane_qstore.execution.options import Options
-from pennylane_qstore.execution.sender import RunScope, Sender
+from pennylane_qstore.execution.run_scope import RunScope
+from pennylane_qstore.execution.sender import Sender
 from pennylane_qstore.execution.stats import BatchMeter, Stats
 from pennylane_qstore.ionq.jobs.request_runner import JobResult
 from pennylane_qstore.ionq.ledger.ledger import Ledger

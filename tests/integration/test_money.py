@@ -94,30 +94,6 @@ def test_another_run_of_the_same_name_is_refused(emulator, tmp_path):
     assert len(posts(emulator)) == 1
 
 
-def test_jobs_join_a_session_while_it_lasts(emulator):
-    dev = device(emulator)
-    with qstore.session(dev, job_limit=5, minutes=10, cost_limit=1000) as opened:
-        circuit(dev)(0.1)
-        assert opened.active
-    circuit(dev)(0.2)
-    inside, outside = (job.session_id for job in emulator.jobs)
-    assert {inside, outside} == {opened.id, None}
-
-
-def test_a_session_that_cannot_be_ended_does_not_hide_what_went_wrong_in_it(emulator, monkeypatch):
-    dev = device(emulator)
-
-    def refuse(session_id):
-        raise ServiceError("no such session", status=404)
-
-    monkeypatch.setattr(dev.client, "end_session", refuse)
-    with pytest.raises(JobTimeout), qstore.session(dev, job_limit=5):
-        raise JobTimeout("late", job_ids=["a"])
-    assert dev.executor.job_settings.session_id is None
-    with pytest.raises(ServiceError), qstore.session(dev, job_limit=5):
-        circuit(dev)(0.1)
-
-
 @pytest.mark.parametrize("progress", [True, "callback"])
 def test_progress_is_told(emulator, progress):
     seen = []

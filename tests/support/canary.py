@@ -37,7 +37,10 @@ EXEMPT = {
 """Tests that the mark would make fail, by a part of their id, and why. They mark a key of their
 own, or have nothing to do with keys."""
 
-PLACES = ("pennylane_qstore.ionq", "pennylane_qstore.execution.sender", "pennylane_qstore.cli.main")
+PLACES = (
+    "pennylane_qstore.ionq", "pennylane_qstore.execution.sender",
+    "pennylane_qstore.execution.session", "pennylane_qstore.cli.main",
+)  # fmt: skip
 """Modules through whose frames a key may pass."""
 
 _found: list[str] = []

@@ -91,6 +91,21 @@ def reserve(
             raise budget_error(len(estimates), asked_usd, left_usd, account.budget_usd)
 
 
+def charge_alike(db: sqlite3.Connection, row: int | None, other: int) -> None:
+    """Charge a row to the accounts of another one.
+
+    Args:
+        db: in a transaction.
+        row: number of the row.
+        other: number of the row that is charged already.
+    """
+    db.execute(
+        "INSERT INTO charges (account, submission) "
+        "SELECT account, ? FROM charges WHERE submission = ?",
+        (row, other),
+    )
+
+
 def budget_error(jobs: int, asked_usd: float, left_usd: float, budget_usd: float) -> BudgetExceeded:
     """Return the error for jobs that a budget does not hold.
 
@@ -118,6 +133,9 @@ def account_usd(db: sqlite3.Connection, names: Sequence[str]) -> float:
     Args:
         db: the ledger's.
         names: of the account; a row that is charged to several of them counts once.
+
+    Returns:
+        The sum, with what the account had spent when the ledger first knew it.
     """
     marks = ", ".join("?" * len(names))
     rows = (
@@ -169,6 +187,9 @@ def whole_ledger(db: sqlite3.Connection, process: int) -> Account:
     Args:
         db: the ledger's.
         process: id of the process that opened it.
+
+    Returns:
+        The account, with the ledger's own budget.
     """
     return Account((_WHOLE,), ledger_budget(db), process=process)
 

@@ -127,6 +127,15 @@ class LedgerConnection:
 
     # ---- private --------------------------------------------------------------------
 
+    def check_writable(self) -> None:
+        """Open a transaction and change nothing.
+
+        Raises:
+            LedgerError: the file cannot be written, or stays locked.
+        """
+        with self.changing("check"):
+            pass
+
     def _observe(self, moment: str) -> None:
         if self.observer is not None:
             self.observer(moment)

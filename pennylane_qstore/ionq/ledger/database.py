@@ -39,6 +39,10 @@ _NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "glusterfs
 _WAL_ATTEMPTS = 200
 _WAL_PAUSE_S = 0.02
 
+# Rows an in-memory ledger keeps of what is finished, without and with a key.
+_KEEP_IN_MEMORY = 1_000
+_KEEP_KEYED_IN_MEMORY = 10_000
+
 
 def default_path() -> Path:
     """Return where the ledger lies by default: in the user's data folder."""
@@ -154,6 +158,21 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
             with suppress(sqlite3.Error):  # the first error is the one to tell
                 db.execute("ROLLBACK")
         raise
+
+
+def forget_finished(db: sqlite3.Connection) -> None:
+    """Delete the oldest rows of a ledger in memory whose results the caller has."""
+    db.execute(
+        "DELETE FROM submissions WHERE state = 'consumed' AND id <= "
+        "(SELECT max(id) FROM submissions) - CASE WHEN run IS NULL THEN ? ELSE ? END "
+        "AND coalesce(billed_usd, estimated_usd, 0) = 0",  # money is not forgotten
+        (_KEEP_IN_MEMORY, _KEEP_KEYED_IN_MEMORY),
+    )
+    db.execute(
+        "DELETE FROM events WHERE submission <= (SELECT max(id) FROM submissions) - ? "
+        "AND submission NOT IN (SELECT id FROM submissions)",
+        (_KEEP_IN_MEMORY,),
+    )
 
 
 def _check_tables(db: sqlite3.Connection, name: str) -> None:

@@ -27,8 +27,9 @@ from typing import Any
 import orjson
 
 from pennylane_qstore.ionq.ledger import budgets
-from pennylane_qstore.ionq.ledger.lease import is_alive, new_owner
-from pennylane_qstore.ionq.ledger.queries import LedgerQueries, no_such_row
+from pennylane_qstore.ionq.ledger.claims import LedgerClaims
+from pennylane_qstore.ionq.ledger.database import forget_finished
+from pennylane_qstore.ionq.ledger.lease import new_owner
 from pennylane_qstore.ionq.ledger.rows import (
     ENDED_STATES,
     INTENT_COLUMNS,
@@ -52,13 +53,10 @@ __all__ = [
     "Ledger", "State", "Submission", "is_paid", "key_conflict", "part_of", "run_account",
 ]  # fmt: skip
 
-# Rows an in-memory ledger keeps of what is finished, without and with a key.
-_KEEP_IN_MEMORY = 1_000
-_KEEP_KEYED_IN_MEMORY = 10_000
 _NO_LEASE: dict[str, Any] = {"owner": None, "lease_until": 0.0}
 
 
-class Ledger(LedgerQueries):
+class Ledger(LedgerClaims):
     """A ledger in a file, or in memory.
 
     Args:
@@ -84,8 +82,7 @@ class Ledger(LedgerQueries):
     ) -> None:
         check_number("budget_usd", budget_usd, least=0, unit="US dollars", optional=True)
         file = None if path is None else Path(path).expanduser().absolute()
-        super().__init__(file, observer)
-        self._now = now
+        super().__init__(file, now, observer)
         self._process = os.getpid()
         if budget_usd is not None:
             with self.changing("budget") as db:
@@ -99,15 +96,6 @@ class Ledger(LedgerQueries):
         """Limit of what everybody who shares the ledger spends, in US dollars; None for none."""
         with self.reading() as db:
             return budgets.ledger_budget(db)
-
-    def check_writable(self) -> None:
-        """Open a transaction and change nothing.
-
-        Raises:
-            LedgerError: the file cannot be written, or stays locked.
-        """
-        with self.changing("check"):
-            pass
 
     # ---- the protocol ---------------------------------------------------------------
 
@@ -151,45 +139,6 @@ class Ledger(LedgerQueries):
         check_number("spent_usd", spent_usd, least=0, unit="US dollars")
         with self.changing("account") as db:
             budgets.open_account(db, name, spent_usd)
-
-    def claim_batch(self, run: str, start: str, payloads: Sequence[tuple[int, str]]) -> int:
-        """Take a batch of a run that nobody of the same start of a program has taken.
-
-        Args:
-            run: name of the run.
-            start: name of the start; copies of a device in many processes have it in common.
-            payloads: chunk and payload hash of each request.
-
-        Returns:
-            The step: of an earlier start's batch with these payloads, or else a new one.
-        """
-        with self.changing("claim batch") as db:
-            query = "SELECT step FROM claims WHERE run = ? AND start = ?"
-            taken = {step for (step,) in db.execute(query, (run, start))}
-            query = (
-                "SELECT step FROM submissions WHERE run = ? AND chunk = ? AND payload_sha256 = ?"
-            )
-            same = [{step for (step,) in db.execute(query, (run, *p))} for p in payloads]
-            free = (set.intersection(*same) if same else set()) - taken
-            query = (
-                "SELECT coalesce(max(step) + 1, 0) FROM (SELECT step FROM submissions "
-                "WHERE run = ? UNION ALL SELECT step FROM claims WHERE run = ?)"
-            )
-            step = min(free) if free else db.execute(query, (run, run)).fetchone()[0]
-            db.execute("INSERT INTO claims (run, start, step) VALUES (?, ?, ?)", (run, start, step))
-            return int(step)
-
-    def release_batches(self, run: str, start: str, steps: Iterable[int]) -> None:
-        """Give batches back that failed and are to be taken again.
-
-        Args:
-            run: name of the run.
-            start: name of the start.
-            steps: from :meth:`claim_batch`.
-        """
-        with self.changing("release batches") as db:
-            query = "DELETE FROM claims WHERE run = ? AND start = ? AND step = ?"
-            db.executemany(query, [(run, start, step) for step in steps])
 
     def sending(self, row: int) -> None:
         """Note that the POST goes out only now: the time to look for its job counts from here."""
@@ -270,17 +219,7 @@ class Ledger(LedgerQueries):
             for row in rows:
                 self._set(db, row, State.CONSUMED, None, only_from=State.DONE)
             if self.path is None:
-                db.execute(
-                    "DELETE FROM submissions WHERE state = 'consumed' AND id <= "
-                    "(SELECT max(id) FROM submissions) - CASE WHEN run IS NULL THEN ? ELSE ? END "
-                    "AND coalesce(billed_usd, estimated_usd, 0) = 0",  # money is not forgotten
-                    (_KEEP_IN_MEMORY, _KEEP_KEYED_IN_MEMORY),
-                )
-                db.execute(
-                    "DELETE FROM events WHERE submission <= (SELECT max(id) FROM submissions) - ? "
-                    "AND submission NOT IN (SELECT id FROM submissions)",
-                    (_KEEP_IN_MEMORY,),
-                )
+                forget_finished(db)
 
     def duplicate(self, row: int, job_id: str) -> None:
         """Record a second job with the token of a row, as one to be cancelled.
@@ -302,11 +241,7 @@ class Ledger(LedgerQueries):
                     "FROM submissions WHERE id = ?",
                     (job_id, self._now(), self._now(), row),
                 )
-                db.execute(
-                    "INSERT INTO charges (account, submission) "
-                    "SELECT account, ? FROM charges WHERE submission = ?",
-                    (copy.lastrowid, row),
-                )
+                budgets.charge_alike(db, copy.lastrowid, row)
                 self._log(db, row, "duplicate", job_id)
 
     def billed(self, row: int, usd: float) -> None:
@@ -330,49 +265,6 @@ class Ledger(LedgerQueries):
         """
         with self.changing(event) as db:
             self._log(db, row, event, detail)
-
-    def claim(self, row: int, owner: str, lease_s: float) -> bool:
-        """Take, or prolong, the lease of a row.
-
-        Args:
-            row: its number.
-            owner: from :func:`new_owner`.
-            lease_s: time until others may take it, in seconds.
-
-        Returns:
-            Whether ``owner`` holds it now; ``False`` while another living owner does.
-
-        Raises:
-            LedgerError: there is no such row.
-        """
-        with self.changing("claim") as db:
-            lease = db.execute(
-                "SELECT owner, lease_until FROM submissions WHERE id = ?", (row,)
-            ).fetchone()
-            if lease is None:
-                raise no_such_row(row)
-            holder, until = lease
-            free = holder is None or holder == owner or until < self._now()
-            if not free and is_alive(holder):
-                return False
-            db.execute(
-                "UPDATE submissions SET owner = ?, lease_until = ? WHERE id = ?",
-                (owner, self._now() + lease_s, row),
-            )
-            return True
-
-    def release(self, row: int, owner: str) -> None:
-        """Give a lease back.
-
-        Args:
-            row: its number.
-            owner: its holder; another's lease is left alone.
-        """
-        with self.changing("release") as db:
-            db.execute(
-                "UPDATE submissions SET owner = NULL, lease_until = 0 WHERE id = ? AND owner = ?",
-                (row, owner),
-            )
 
     # ---- private --------------------------------------------------------------------
 
