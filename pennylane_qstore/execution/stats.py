@@ -268,10 +268,7 @@ class Stats:
             records = [record for record in self._records if record.batches]
             seconds = {p: sum(_sum_of(kept, p) for kept in self._seconds) for p in PHASES}
             stages = {stage: _sum_of(self._seconds[True], stage) for stage in STAGES}
-        distribution = {
-            s: quantiles([1e3 * record.stage_s(s) for record in records])
-            for s in (*STAGES, "service")
-        }
+        distribution = _distribution(records)
         spent_s, service_s = sum(seconds.values()), seconds["service"]
         circuit_s = sums.pop("circuit_s")
         rate = sums["circuits"] / spent_s if spent_s else 0.0
@@ -338,3 +335,9 @@ def _sum_of(seconds: Mapping[str, float], stage: str) -> float:
 def _lookups(cache: Mapping[str, Any]) -> tuple[int, int]:
     """Return hits and misses."""
     return cache.get("template_hits", 0), cache.get("template_misses", 0)
+
+
+def _distribution(records: Sequence[BatchRecord]) -> dict[str, dict[str, float]]:
+    """Return statistics of each stage and of the service's time, in ms."""
+    stages = (*STAGES, "service")
+    return {s: quantiles([1e3 * record.stage_s(s) for record in records]) for s in stages}
