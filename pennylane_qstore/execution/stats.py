@@ -251,8 +251,7 @@ class Stats:
             - ``batch_submission_time_ms``, ``batch_execution_time_ms`` (POST to results),
               ``circuit_build_time_ms``, ``parameter_bind_time_ms``: medians over batches;
               ``distribution``: statistics of every stage, in ms.
-            - ``circuits_per_second`` (also ``throughput_circuits_per_sec``): over all batches'
-              time, preparation and results included.
+            - ``circuits_per_second``, ``throughput_circuits_per_sec``: from tapes to results.
             - ``effective_parallelization``: circuits in flight on average (20 for a job of 20).
             - ``cache_hit_rate`` (0 to 1, since the device was made), ``cache_memory_mb``,
               ``circuit_cache``: of the cache, which devices may share.
