@@ -46,7 +46,10 @@ def test_a_training_that_is_done_and_resumed_is_told_again(tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [(["--task", "bas", "--steps", "40"], "of other planned steps"), (["--task", "wine"], "name")],
+    [
+        (["--task", "bas", "--steps", "40"], "maxiter: 2 there, 40 here"),
+        (["--task", "wine"], "name"),
+    ],
 )
 def test_another_training_does_not_go_on_in_the_folder(change, said, tmp_path):
     first = run(app, ["train", "--task", "bas", "--steps", "2", "--out", str(tmp_path)])

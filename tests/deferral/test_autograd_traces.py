@@ -9,6 +9,12 @@ from autograd.tracer import trace_stack
 from pennylane_qstore.deferral.autograd_traces import stale_traces, traced_here, tracing
 
 
+@pytest.fixture(autouse=True)
+def nothing_left_behind(monkeypatch):
+    """No trace that another test's error has left in autograd's count."""
+    monkeypatch.setattr(trace_stack, "top", -1)
+
+
 @pytest.fixture
 def left_behind(monkeypatch):
     """A trace that autograd still counts after an error."""
