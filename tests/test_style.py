@@ -26,7 +26,6 @@ LONG_FILES: dict[str, str] = {
 NO_TEST: dict[str, str] = {}
 """Modules without a test file of their own, with the reason."""
 
-OPEN = pytest.mark.xfail(strict=False, reason="rooms are still being tidied up")
 
 RIDDLE = re.compile(r"(What|Whether|Of|That|Who|Those|Nobody|Where|Why|How|Which)\b")
 """First words of a docstring that neither name a thing nor tell what is done."""
@@ -117,7 +116,6 @@ def faults(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
     return found
 
 
-@OPEN
 @pytest.mark.parametrize("name", [name for name in FILES if not name.startswith("cli/")])
 def test_public_functions_document_what_goes_in_and_out(name: str) -> None:
     """But for commands, whose options say in their declaration what ``--help`` shows."""
@@ -125,7 +123,6 @@ def test_public_functions_document_what_goes_in_and_out(name: str) -> None:
     assert {dotted: found for node, dotted in functions if (found := faults(node))} == {}
 
 
-@OPEN
 @pytest.mark.parametrize("name", FILES)
 def test_docstrings_begin_with_a_verb_or_the_name_of_the_thing(name: str) -> None:
     tree = ast.parse(FILES[name].read_text())
@@ -149,7 +146,6 @@ def test_functions_are_short(name: str) -> None:
     assert {n: length for n, length in lengths.items() if length > LONGEST_FUNCTION} == {}
 
 
-@OPEN
 def test_files_are_short() -> None:
     long = {name for name, path in FILES.items() if path.read_text().count("\n") > LONGEST_FILE}
     assert long == set(LONG_FILES)
@@ -163,7 +159,6 @@ def has_behaviour(path: Path) -> bool:
     )
 
 
-@OPEN
 def test_every_module_has_its_tests() -> None:
     """``tests/x/test_y.py`` for ``x/y.py``; a table names what has none, and why."""
     without = {
