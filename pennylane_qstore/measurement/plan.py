@@ -162,7 +162,7 @@ class _Analysis:
         self, m: MeasurementProcess, products: list[_Product], constant: float
     ) -> _Draft:
         square = m.obs.pauli_rep @ m.obs.pauli_rep
-        square.simplify()
+        getattr(square, "prune", square.simplify)()  # its name from PennyLane 0.46 on
         squared, squared_constant = self._words(square, m.obs)
         self.wanted += [p.labels for p in (*products, *squared) if p.factors]
         recipe = Recipe("moment", m, constant=constant, squared_constant=squared_constant)

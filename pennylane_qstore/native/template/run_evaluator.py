@@ -6,7 +6,9 @@ first column (α, β). All runs are multiplied together, stacked, operation by o
 
 from __future__ import annotations
 
+import functools
 import itertools
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -201,8 +203,10 @@ class AffineMap:
         row = parameters[0].tolist()
         if self._single_terms:
             return [row[i] * factor + const for ((i, factor),), const in self._singly]
+        # Not sum(): from Python 3.12 on it compensates the rounding of floats, and NumPy does not.
         return [
-            sum([row[i] * factor for i, factor in terms]) + const for terms, const in self._singly
+            functools.reduce(operator.add, [row[i] * factor for i, factor in terms], 0.0) + const
+            for terms, const in self._singly
         ]
 
 
