@@ -43,6 +43,7 @@ PLACES = (
 )  # fmt: skip
 """Modules through whose frames a key may pass."""
 
+_dropped: list[object] = []
 _found: list[str] = []
 _lock = threading.Lock()
 _errors: list[BaseException] = []
@@ -112,12 +113,15 @@ def _after(kind, name, extra):
 
 
 def _look_before_the_end(kind):
-    """Look at what a test drops while it runs: nobody can later."""
+    """Keep what a test drops while it runs until it can be looked at.
+
+    Not looked at here: an object may end while its thread holds a lock that looking wants.
+    """
     real = getattr(kind, "__del__", None)
 
     def last(self):
         if _started.is_set() and not sys.is_finalizing():
-            _look_at(self)
+            _dropped.append(self)
         if real is not None:
             real(self)
 
@@ -179,6 +183,8 @@ def _look_at_what_was_made():
         look(f"traceback of {name}", "".join(traceback.format_exception(error)))
         look(f"locals in the traceback of {name}", _locals(error))
         look(f"pickle of {name}", _pickled(error))
+    while _dropped:
+        _look_at(_dropped.pop())
     for reference in _holders[_looked_at:]:
         thing = reference()
         if thing is not None:
