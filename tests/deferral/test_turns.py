@@ -85,8 +85,10 @@ def test_a_thread_waits_on_while_the_owner_waits_for_a_service(monkeypatch):
     thread.start()
     thread.join(timeout=0.05)  # many times as long as TIMEOUT_S
     assert took == []
-    lock.give_up()  # before the flag: in between, the other thread's time could be up
+    monkeypatch.setattr(turns, "TIMEOUT_S", 60.0)
+    thread.join(timeout=0.05)  # by then it waits for a minute
     lock.at_service = False
+    lock.give_up()
     thread.join(timeout=60)
     assert took == [1]
 

@@ -222,7 +222,10 @@ def test_what_is_no_circuit_is_refused_before_anything_is_sent(emulator):
         ({"qubits": 1, "circuit": [["h", 0]]}, "a gate is a dictionary"),
         ({"qubits": 1, "circuit": [{"gate": "h", "target": "0"}]}, "acts on qubit '0'"),
         ({"qubits": 1, "circuit": [{"gate": "u3", "target": 0}]}, "Allowed: cnot"),
-        ({"qubits": 1, "circuit": [{"gate": "rx", "target": 0, "rotation": "x"}]}, "Allowed: a number"),
+        (
+            {"qubits": 1, "circuit": [{"gate": "rx", "target": 0, "rotation": "x"}]},
+            "Allowed: a number",
+        ),
         ({"qubits": 1, "circuit": [{"gate": "rx", "target": 0}]}, "in radians"),
     ],
 )
