@@ -125,7 +125,7 @@ class Options:
               "a RetryPolicy, or None")  # fmt: skip
         self.pool_size = check_count("pool_size", self.pool_size)
         self.queue = self._queue()
-        """Who chooses the sizes of jobs; None where they are fixed."""
+        """Return the chooser of job sizes; None where sizes are fixed."""
         self.seed = check_count("seed", self.seed, least=0, optional=True)
         self.num_directions = check_count("num_directions", self.num_directions)
         self.gradient_settings()
@@ -136,7 +136,7 @@ class Options:
         if not isinstance(self.cache, SmartCircuitCache):
             self.cache_of(SmartCircuitCache())
         self.accounts: tuple[str, ...] = (f"device:{secrets.token_hex(8)}",)
-        """What the jobs of the device and of its copies are charged to in the ledger."""
+        """Account in the ledger that pays for the jobs of the device and of its copies."""
         if self.run is not None:
             self.accounts = (*self.accounts, run_account(self.run))
         self.process = os.getpid()
