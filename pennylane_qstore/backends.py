@@ -9,10 +9,11 @@ emulate; where the service gives figures of its own, those are used instead.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
-from pennylane_qstore.gateset import NATIVE
+from pennylane_qstore.gateset import ENTANGLERS, NATIVE
 from pennylane_qstore.validation import check_known
 
 MAX_CIRCUITS = 5_000
@@ -27,6 +28,20 @@ MAX_SHOTS = 1_000_000
 """Shots of one job."""
 DEBIASING_MIN_SHOTS = 500
 """Debiasing needs at least this many shots."""
+
+
+class JobLimits(NamedTuple):
+    """The limits of the jobs of a device.
+
+    Attributes:
+        circuits: most circuits of a job.
+        fewest_shots: of a job.
+        mitigated: True where jobs are debiased.
+    """
+
+    circuits: int
+    fewest_shots: int
+    mitigated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +91,21 @@ class Timing:
     t1_s: float
     t2_s: float
 
+    def compute_s(self, n_1q: float, n_2q: float, circuits: int, shots: int) -> float:
+        """Return the quantum compute time of a job.
+
+        Args:
+            n_1q: one-qubit gates, summed over circuits.
+            n_2q: two-qubit gates, summed over circuits.
+            circuits: number of circuits.
+            shots: of each circuit.
+
+        Returns:
+            Seconds: gates one after the other, and reset and readout once per shot.
+        """
+        gates_s = n_1q * self.one_qubit_s + n_2q * self.two_qubit_s
+        return shots * (gates_s + circuits * (self.reset_s + self.readout_s))
+
 
 @dataclass(frozen=True, slots=True)
 class Fidelity:
@@ -87,6 +117,125 @@ class Fidelity:
 
 
 @dataclass(frozen=True, slots=True)
+class Characterization:
+    """A machine as it was last measured, in the service's words; None is what it does not tell.
+
+    Predictions by it are no measurements: they take every gate for the median one, and errors for
+    independent.
+
+    Attributes:
+        backend: IonQ's id.
+        date: of the measurement, in ISO 8601; ``"published"`` for the figures of this release.
+        qubits: number of qubits.
+        connectivity: pairs of qubits that have gates.
+        one_qubit, two_qubit, spam: median fidelities of gates, and of preparation and readout.
+        one_qubit_s, two_qubit_s, reset_s, readout_s: durations, in seconds.
+        t1_s, t2_s: times of relaxation and dephasing, in seconds.
+    """
+
+    backend: str
+    date: str | None = None
+    qubits: int | None = None
+    connectivity: tuple[tuple[int, int], ...] | None = None
+    one_qubit: float | None = None
+    two_qubit: float | None = None
+    spam: float | None = None
+    one_qubit_s: float | None = None
+    two_qubit_s: float | None = None
+    reset_s: float | None = None
+    readout_s: float | None = None
+    t1_s: float | None = None
+    t2_s: float | None = None
+
+    def fidelity(self, n_1q: float, n_2q: float, measured: int = 0) -> float | None:
+        """Predict the fidelity of a circuit: the product of those of its gates and its readout.
+
+        ``one_qubit**n_1q * two_qubit**n_2q * spam**measured``, known as the estimated success
+        probability (P. Murali et al., ASPLOS 2019, arXiv:1901.11054).
+
+        Args:
+            n_1q: one-qubit gates.
+            n_2q: two-qubit gates.
+            measured: qubits measured.
+
+        Returns:
+            From 0 to 1; None where the service tells none of a kind that the circuit has.
+        """
+        product = 1.0
+        for figure, times in (
+            (self.one_qubit, n_1q),
+            (self.two_qubit, n_2q),
+            (self.spam, measured),
+        ):
+            if times and figure is None:
+                return None
+            product *= (figure or 1.0) ** times
+        return product
+
+    def shot_s(self, n_1q: float, n_2q: float) -> float | None:
+        """Predict the duration of a shot: reset, gates one after the other, readout.
+
+        Args:
+            n_1q: one-qubit gates.
+            n_2q: two-qubit gates.
+
+        Returns:
+            Seconds; None where the service does not tell.
+        """
+        figures = self.one_qubit_s, self.two_qubit_s, self.reset_s, self.readout_s
+        if None in figures:
+            return None
+        one_s, two_s, reset_s, readout_s = (figure or 0.0 for figure in figures)
+        return reset_s + n_1q * one_s + n_2q * two_s + readout_s
+
+    def predicted(self, n_1q: float, n_2q: float, measured: int = 0) -> str:
+        """Return both predictions in words.
+
+        Args:
+            n_1q: one-qubit gates.
+            n_2q: two-qubit gates.
+            measured: qubits measured.
+
+        Returns:
+            A sentence.
+        """
+        fidelity, shot_s = self.fidelity(n_1q, n_2q, measured), self.shot_s(n_1q, n_2q)
+        known = "unknown" if fidelity is None else f"{fidelity:.3f}"
+        lasts = "unknown" if shot_s is None else f"{1e3 * shot_s:.2f} ms"
+        day = "date unknown" if self.date is None else self.date[:10]
+        return (
+            f"predicted for {self.backend} ({day}), not measured: fidelity {known}, a shot {lasts}"
+        )
+
+    def lines(self) -> dict[str, str]:
+        """Return all figures in words, by label."""
+        pairs = None if self.connectivity is None else len(self.connectivity)
+        every = None if self.qubits is None else self.qubits * (self.qubits - 1) // 2
+        figures = {
+            "Measured": self.date,
+            "Qubits": self.qubits,
+            "Pairs": "all" if pairs is not None and pairs == every else pairs,
+            "One-qubit gates": _figures(self.one_qubit, self.one_qubit_s),
+            "Two-qubit gates": _figures(self.two_qubit, self.two_qubit_s),
+            "Preparation and readout": _figures(self.spam, self.readout_s),
+            "Reset": _figures(None, self.reset_s),
+            "T1": _figures(None, self.t1_s),
+            "T2": _figures(None, self.t2_s),
+        }
+        known = {label: "unknown" if f is None else str(f) for label, f in figures.items()}
+        return {"Backend": self.backend, **known}
+
+    def __str__(self) -> str:
+        return "\n".join(f"{label}: {text}" for label, text in self.lines().items())
+
+
+def _figures(fidelity: float | None, seconds: float | None) -> str | None:
+    known = [] if fidelity is None else [f"fidelity {fidelity:.5g}"]
+    known += [] if seconds is None else [f"{seconds:g} s"]
+    return ", ".join(known) or None
+
+
+@dataclass(frozen=True, slots=True)
 class Backend:
     """One machine or simulator.
 
@@ -94,11 +243,12 @@ class Backend:
         name: IonQ's id, as sent in ``backend``.
         qubits: number of qubits.
         native_gates: names accepted with ``gateset: native``.
-        noise: noise model by which the emulator simulates the machine.
-        timing: published durations, ``None`` for the simulator.
-        fidelity: published fidelities, ``None`` for the simulator.
+        noise: noise model by which the emulator simulates the machine; empty where none is known.
+        timing: published durations, ``None`` where there are none.
+        fidelity: published fidelities, ``None`` where there are none.
         error_mitigations: names accepted in ``settings.error_mitigation``.
         retired: True where IonQ takes no jobs for it any more.
+        all_to_all: False where some pairs of qubits have no two-qubit gate; nothing is routed here.
     """
 
     name: str
@@ -109,11 +259,26 @@ class Backend:
     fidelity: Fidelity | None = None
     error_mitigations: tuple[str, ...] = field(default=())
     retired: bool = False
+    all_to_all: bool = True
+
+    @property
+    def takes_native(self) -> bool:
+        """True where the compiler here has native gates for the machine."""
+        has_pulses = {"gpi", "gpi2"} <= set(self.native_gates)
+        return self.all_to_all and has_pulses and not set(ENTANGLERS).isdisjoint(self.native_gates)
 
     @property
     def is_qpu(self) -> bool:
         """True for a quantum computer, which costs money."""
         return self.name.startswith("qpu")
+
+    @property
+    def published(self) -> Characterization:
+        """The figures of this release, as if the service had told them."""
+        figures: dict[str, float] = {}
+        for some in (self.timing, self.fidelity):
+            figures |= asdict(some) if some is not None else {}
+        return Characterization(self.name, "published", self.qubits, None, **figures)
 
 
 ARIA_TIMING = Timing(135e-6, 600e-6, 20e-6, 300e-6, 100.0, 1.0)
@@ -142,15 +307,30 @@ BACKENDS: Mapping[str, Backend] = MappingProxyType(
 )
 """Backends by id."""
 
+_described: dict[str, Backend] = {}
+"""Machines that this release does not know and a service has described, by id."""
+
 
 def backend(name: str) -> Backend:
     """Return the backend of an id.
 
     Raises:
-        ConfigurationError: the id is not one of IonQ's; the message names the nearest.
+        ConfigurationError: the id is neither one of this release nor of a machine that a service
+            has described; the message names the nearest.
     """
+    if name in _described:
+        return _described[name]
     check_known("backend", name, BACKENDS)
     return BACKENDS[name]
+
+
+def add_described(machine: Backend) -> bool:
+    """Let :func:`backend` know a machine in this process, as a service has described it.
+
+    Returns:
+        True for a new one; what is known already stays as it is.
+    """
+    return machine.name not in BACKENDS and _described.setdefault(machine.name, machine) is machine
 
 
 def noise_model(name: str) -> NoiseModel:

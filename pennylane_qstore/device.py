@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,20 +20,30 @@ from pennylane.typing import Result, ResultBatch
 from pennylane.wires import WiresLike
 
 from pennylane_qstore._version import __version__
+from pennylane_qstore.backends import (
+    DEBIASING_MIN_SHOTS,
+    MAX_CIRCUITS,
+    Characterization,
+    JobLimits,
+)
+from pennylane_qstore.compat import also_unmade, current_frame, options_given_to, stack
 from pennylane_qstore.deferral import scope
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.execution import gradients
+from pennylane_qstore.execution import differentiation, gradients
 from pennylane_qstore.execution.budget import Quote
 from pennylane_qstore.execution.circuits import Target
 from pennylane_qstore.execution.executor import Executor
+from pennylane_qstore.execution.handle import BatchHandle, first_of, submit
 from pennylane_qstore.execution.options import Options
 from pennylane_qstore.execution.report import StatsReport
 from pennylane_qstore.execution.run_scope import RunScope
+from pennylane_qstore.execution.tape_shots import with_scope_shots
 from pennylane_qstore.measurement.prepare import prepare
 from pennylane_qstore.measurement.recipes import NotSupported
 from pennylane_qstore.native.frontend.decompose import UnsupportedOperation
+from pennylane_qstore.prices import JobSize
 from pennylane_qstore.secret import hide_secrets
-from pennylane_qstore.validation import check_number
+from pennylane_qstore.validation import check, check_number
 
 
 @single_tape_support
@@ -55,7 +66,8 @@ class IonQDevice(Device):  # type: ignore[misc]
             circuit brings its own.
         shots (int): as PennyLane's deprecated device argument; give shots to the QNode.
         backend (str): ``"emulator"`` (the default), ``"simulator"``, ``"qpu.forte-1"`` or
-            another IonQ backend. With ``api_key`` alone, ``"simulator"``.
+            another IonQ backend; a machine that this release does not know is taken as the service
+            describes it, with a warning. With ``api_key`` alone, ``"simulator"``.
         api_key (str): IonQ's key, by default from the environment variables ``IONQ_API_KEY``
             or ``PENNYLANE_IONQ_API_KEY``; ``"keyring:ionq"`` takes the system keyring's entry
             ``api_key`` of ``ionq``. Never shown, logged or pickled.
@@ -66,6 +78,18 @@ class IonQDevice(Device):  # type: ignore[misc]
         absorb (bool): leave to the readout what only relabels outcomes: trailing diagonal
             gates, X, CNOT and SWAP, and what cannot reach a measured wire. Exact for every
             measurement, with shots and without.
+        compile (str): ``"optimize"``, or ``"verbatim"``, which sends every circuit as if it stood
+            in :func:`~pennylane_qstore.verbatim`: native gates as they are written, others
+            translated one by one, each wire on the qubit of its index. It takes
+            ``gateset="native"`` and implies ``absorb=False``.
+        effort (float): seconds that each new circuit may be searched for fewer gates, as
+            :class:`~pennylane_qstore.IonQNativeGateCompiler` does. By default a quick search, which
+            takes a fraction of a second. ``dev.stats["circuit_cache"]["searches_stopped"]`` counts
+            those that ran out of time; in a run none does, so that it can be repeated.
+        symmetrize (bool): run each row on qubits of its own, among the device's wires, and in a
+            Pauli frame of its own, undone when it is read: errors that belong to qubits, pairs
+            and readout directions average out over rows. No entangler and no shot more, at most
+            one pulse per qubit. Needs ``gateset="native"``; ideal simulators ignore it.
         batch (bool): False sends one job per circuit, one after another.
         cache (bool, int or SmartCircuitCache): True shares templates with the process's other
             devices, False keeps none, a number keeps that many, a cache is used as it is.
@@ -78,6 +102,9 @@ class IonQDevice(Device):  # type: ignore[misc]
             goes on); by default without limit on a QPU and 120 elsewhere.
         retry_failed (bool): send circuits that failed on the service again, once.
         retry_policy (RetryPolicy): when a request that was not answered is sent again.
+        outage_s (float): seconds the service may be away, by default 1800, before a job that was
+            surely not sent, or waiting for one that was, ends with :class:`ConnectionFailed`;
+            overrides that of ``retry_policy``.
         noise_model (str): ``"aria-1"``, ``"aria-2"`` or ``"forte-1"``, on simulators.
         seed (int): of sampling and of the noise.
         error_mitigation (Mapping): passed on, for example ``{"debiasing": True}``.
@@ -106,7 +133,9 @@ class IonQDevice(Device):  # type: ignore[misc]
             nothing.
         confirm (Callable): called with the :class:`Quote` of every paid batch; False stops it.
         ca_bundle (str), proxy (str): certificate authorities and HTTP proxy of the client.
-        emulator (Mapping or Emulator): settings of the embedded emulator, or a running one.
+        emulator (Mapping or Emulator): settings of the embedded emulator, or a running one;
+            ``{"machine_noise": {"readout": (0.005, 0.02), "over_rotation": (0.01, 0.03)}}`` adds
+            errors by qubit and pair to the noise model's.
 
     Raises:
         ConfigurationError: an unknown option or value, or no key for a cloud backend.
@@ -132,6 +161,9 @@ class IonQDevice(Device):  # type: ignore[misc]
 
     def __init__(self, wires: WiresLike = None, shots: int | None = None, **options: Any) -> None:
         options = hide_secrets(options)  # before anything can raise
+        for frame in stack(current_frame(1)):
+            for given in options_given_to(frame):  # PennyLane's own locals
+                given.update(hide_secrets(given))
         checked = Options.of(options)
         qubits = checked.target.backend.qubits
         super().__init__(wires=wires, shots=shots)
@@ -139,9 +171,14 @@ class IonQDevice(Device):  # type: ignore[misc]
             raise ConfigurationError(
                 f"wires={len(self.wires)}, but {checked.backend!r} has {qubits} qubits."
             )
-        self.executor = Executor(checked, None if self.wires is None else self.wires.labels)
-        """The part of the device that sends batches."""
+        self._own = Executor(checked, None if self.wires is None else self.wires.labels)
+        self._exact: Executor | None = None  # inside exact_scope
         self._pipelines = self._new_pipelines()
+
+    @property
+    def executor(self) -> Executor:
+        """The part of the device that sends batches; another one in :meth:`exact_scope`."""
+        return self._exact or self._own
 
     @property
     def stats(self) -> StatsReport:
@@ -150,32 +187,32 @@ class IonQDevice(Device):  # type: ignore[misc]
         A dictionary (:meth:`Stats.as_dict` names its entries) with ``report()`` and
         ``figure()``; a notebook shows it as a table.
         """
-        return self.executor.report()
+        return self._own.report()
 
     @property
     def spent_usd(self) -> float:
         """Billed by this device's jobs, in US dollars; estimates where the bill is not known."""
-        return self.executor.sender.spent_usd
+        return self._own.sender.spent_usd
 
     @property
     def left_usd(self) -> float | None:
-        """Rest of ``budget_usd``, in US dollars; None without a budget."""
-        return self.executor.sender.left_usd
+        """Least rest of the budgets of device, run and ledger, in US dollars; None without any."""
+        return self._own.sender.left_usd
 
     @property
     def client(self) -> Any:
         """The :class:`IonQClient` behind the device: its ledger, sessions, jobs."""
-        return self.executor.sender.client
+        return self._own.sender.client
 
     @property
     def emulator(self) -> Any:
         """The emulator behind the device; None where there is a service."""
-        return self.executor.sender.emulator
+        return self._own.sender.emulator
 
     @property
     def cache(self) -> Any:
         """The :class:`SmartCircuitCache` of the device's templates."""
-        return self.executor.cache
+        return self._own.cache
 
     @property
     def target(self) -> Target:
@@ -183,12 +220,22 @@ class IonQDevice(Device):  # type: ignore[misc]
 
         With the gates of IonQ's abstract set once the service has refused native ones.
         """
-        return self.executor.target
+        return self._own.target
 
     @property
     def adaptive_job_size(self) -> bool:
         """True where the sizes of jobs follow what earlier jobs took."""
-        return self.executor.options.queue is not None
+        return self._own.options.queue is not None
+
+    @property
+    def job_limits(self) -> JobLimits:
+        """The limits of the device's jobs."""
+        mitigated = bool((self._own.options.error_mitigation or {}).get("debiasing"))
+        return JobLimits(
+            (self._own.options.fixed_job_size or MAX_CIRCUITS) if self._own.sends_batches else 1,
+            DEBIASING_MIN_SHOTS if mitigated else 1,
+            mitigated,
+        )
 
     def totals(self) -> dict[str, float]:
         """Return the sums over all batches so far; quicker than :attr:`stats`.
@@ -197,7 +244,18 @@ class IonQDevice(Device):  # type: ignore[misc]
             ``circuits``, ``jobs``, ``requests``, ``queue_s``, ``run_s`` (seconds), ``cost_usd``
             (US dollars) and the other counters of :attr:`stats`.
         """
-        return self.executor.stats.totals()
+        return self._own.stats.totals()
+
+    def job_sizes(self, since: int = 0) -> tuple[JobSize, ...]:
+        """Return the sizes of the jobs that have results, which a price list turns into dollars.
+
+        Args:
+            since: leave out so many, the ``sizes`` of earlier :meth:`totals`.
+
+        Returns:
+            Gates, circuits and shots of each job, in order.
+        """
+        return self._own.stats.job_sizes(since)
 
     def run_scope(
         self,
@@ -234,7 +292,7 @@ class IonQDevice(Device):  # type: ignore[misc]
         check_number("budget_usd", budget_usd, least=0, unit="US dollars", optional=True)
         senders = [device.executor.sender for device in sharing]
         scope = RunScope(run, part, budget_usd, progress, account)
-        return self.executor.sender.in_run(scope, senders, spent_usd)
+        return self._own.sender.in_run(scope, senders, spent_usd)
 
     def run_usd(self, run: str, sharing: Sequence[IonQDevice] = ()) -> float:
         """Return what a run has spent: bills, and estimates where the bill is not known.
@@ -247,7 +305,7 @@ class IonQDevice(Device):  # type: ignore[misc]
             US dollars.
         """
         senders = [device.executor.sender for device in sharing]
-        return self.executor.sender.run_usd(run, senders)
+        return self._own.sender.run_usd(run, senders)
 
     @contextmanager
     def isolated(self) -> Iterator[None]:
@@ -260,6 +318,52 @@ class IonQDevice(Device):  # type: ignore[misc]
             yield
         finally:
             self.load_state_dict({**before, "spent_usd": self.spent_usd})
+
+    def job_scope(self, *, shots: int | None = None) -> AbstractContextManager[None]:
+        """Send what is inside with other settings than the tapes' own.
+
+        Args:
+            shots: of every circuit; those of a job are the same.
+
+        Returns:
+            A context manager.
+        """
+        return self._own.job_scope(shots=shots)
+
+    @contextmanager
+    def exact_scope(self) -> Iterator[None]:
+        """Execute what is inside exactly and for nothing, on the emulator in this process.
+
+        The device sends nothing meanwhile; its budget, statistics and random generators stay as
+        they are. Counts and samples keep their shots.
+        """
+        outer, self._exact = self._exact, self._own.exact
+        try:
+            yield
+        finally:
+            self._exact = outer
+
+    @contextmanager
+    def emulated_scope(
+        self, noise_model: str | None = None, seed: int | None = None
+    ) -> Iterator[None]:
+        """Be another device inside, on the emulator in this process, that costs nothing.
+
+        Shots, gates and job sizes are the device's own; statistics, budget, random generators and
+        jobs are those of the other one, and the device's stay as they are.
+
+        Args:
+            noise_model: of the results, as the device option; None for none.
+            seed: of the results, instead of the device's own.
+
+        Yields:
+            None.
+        """
+        outer, self._own = self._own, self._own.emulated(noise_model, seed)
+        try:
+            yield
+        finally:
+            self._own = outer
 
     def preprocess_transforms(
         self, execution_config: ExecutionConfig | None = None
@@ -291,7 +395,7 @@ class IonQDevice(Device):  # type: ignore[misc]
         """
         config = config or ExecutionConfig()
         for option in config.device_options:
-            if option != scope.DEFERRED:
+            if option not in (scope.DEFERRED, gradients.FRAMEWORK):
                 raise ConfigurationError(
                     f"Unknown device option {option!r}; options of qstore.ionq are given to "
                     "qml.device."
@@ -305,7 +409,9 @@ class IonQDevice(Device):  # type: ignore[misc]
                 stacklevel=2,
             )
             config = replace(config, mcm_config=replace(config.mcm_config, mcm_method="deferred"))
-        return scope.adjust_config(gradients.adjust_config(config, circuit), circuit)
+        config = gradients.adjust_config(config, circuit)
+        handed_over = differentiation.is_marked(config)
+        return scope.adjust_config(config, circuit, handed_over=handed_over)
 
     def execute(
         self,
@@ -328,7 +434,10 @@ class IonQDevice(Device):  # type: ignore[misc]
                 ``run``, the same call again sends only the circuits that failed.
             DeviceError: an operation or a measurement is not supported. Nothing was sent.
         """
-        tapes = tuple(circuits)
+        if differentiation.is_marked(execution_config):
+            gradient = self.executor.gradient
+            return differentiation.execute(self.execute, gradient, circuits, execution_config)
+        tapes = with_scope_shots(tuple(circuits), self.executor.shots)
         try:
             if scope.parks(tapes):
                 return scope.park(self, tapes, execution_config)
@@ -386,6 +495,34 @@ class IonQDevice(Device):  # type: ignore[misc]
         tapes, jacobians = self.executor.gradient.tapes(circuits, execution_config)
         return jacobians(self.execute(tapes, execution_config) if tapes else ())
 
+    def submit(self, circuits: QuantumScriptOrBatch) -> BatchHandle:
+        """Send tapes as one batch, and do not wait: their results may be fetched tomorrow.
+
+        Budget, ledger and compiling are those of :meth:`execute`. Inside a deferred scope the
+        tapes are sent at once.
+
+        Args:
+            circuits: tapes; ``qml.workflow.construct_batch(qnode, level="user")(*args)`` has them.
+
+        Returns:
+            A handle that can be pickled, asked by another process, and awaited; a single tape's
+            handle gives that tape's result.
+
+        Raises:
+            QStoreError: the details have, as ``handle``, the handle of those jobs that were
+                created all the same; None if none was.
+            DeviceError: an operation or a measurement is not supported. Nothing was sent.
+        """
+        single = isinstance(circuits, QuantumScript)
+        tapes, after = self.preprocess_transforms()((circuits,) if single else tuple(circuits))
+        if single:
+            after = functools.partial(first_of, after)
+        tapes = with_scope_shots(tuple(tapes), self.executor.shots)
+        try:
+            return submit(self.executor, tapes, after, self.tracker)
+        except (NotSupported, UnsupportedOperation) as error:
+            raise DeviceError(str(error)) from error
+
     def estimate(
         self, circuits: QuantumScript | Sequence[QuantumScript], backend: str | None = None
     ) -> Quote:
@@ -403,7 +540,25 @@ class IonQDevice(Device):  # type: ignore[misc]
         """
         tapes = (circuits,) if isinstance(circuits, QuantumScript) else tuple(circuits)
         prepared, _ = self.preprocess_transforms()(tapes)
-        return self.executor.quote(prepared, backend)
+        return self._own.quote(prepared, backend)
+
+    def characterization(self, backend: str | None = None) -> Characterization:
+        """Return how the service last measured a machine: fidelities, durations, T1 and T2.
+
+        Args:
+            backend: IonQ's id; by default the device's own, or the one of its noise model.
+
+        Returns:
+            The figures; None for what the service does not tell.
+
+        Raises:
+            ConfigurationError: the device simulates no machine, and none is named.
+            QStoreError: the service does not tell.
+        """
+        machine = backend or self.target.machine
+        check("backend", machine, machine is not None, "a machine, such as 'qpu.forte-1'")
+        figures: Characterization = self.client.characterization(str(machine))
+        return figures
 
     def batch_execute(self, circuits: Sequence[QuantumScript]) -> ResultBatch:
         """Execute tapes as one batch, without a configuration; see :meth:`execute`."""
@@ -411,22 +566,23 @@ class IonQDevice(Device):  # type: ignore[misc]
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the next results depend on beside the circuits: random states, the run."""
-        return self.executor.state_dict()
+        return self._own.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from :meth:`state_dict`, also of another process: the same results follow.
 
         With ``run``, batches sent since then are found in the ledger instead of sent again.
         """
-        self.executor.load_state_dict(state)
+        self._own.load_state_dict(state)
 
+    @also_unmade
     def __repr__(self) -> str:
         wires = "" if self.wires is None else f" wires={len(self.wires)}"
-        return f"<qstore.ionq device:{wires} backend={self.executor.options.backend!r}>"
+        return f"<qstore.ionq device:{wires} backend={self._own.options.backend!r}>"
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {name: value for name, value in vars(self).items() if name != "_pipelines"}
-        return {**kept, "executor": copy.copy(self.executor)}
+        return {**kept, "_own": copy.copy(self._own), "_exact": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -439,6 +595,6 @@ class IonQDevice(Device):  # type: ignore[misc]
             pipeline = CompilePipeline()
             pipeline.add_transform(prepare, wires=self.wires, fill=fill)
             if differentiated:
-                gradients.add_expansion(pipeline, self.executor.gradient)
+                gradients.add_expansion(pipeline, self._own.gradient)
             pipelines[differentiated, fill] = pipeline
         return pipelines

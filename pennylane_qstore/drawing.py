@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -9,14 +10,19 @@ import orjson
 import pennylane as qml
 from pennylane.tape import QuantumScript
 
+from pennylane_qstore.backends import Characterization
 from pennylane_qstore.device import IonQDevice
-from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.errors import ConfigurationError, QStoreError
 from pennylane_qstore.native.frontend.json_circuit import tape_from_json
+
+logger = logging.getLogger(__name__)
 
 
 class _Drawn(NamedTuple):
     title: str
     tape: QuantumScript
+    pulses: int
+    pairs: int
 
 
 def draw(
@@ -26,7 +32,9 @@ def draw(
 
     The options of the QNode's ``qstore.ionq`` device decide what is drawn (native gates, what
     is left to the readout); a QNode on another device is drawn as for Forte (ZZ). Wires are
-    the machine's; phases and angles of native gates are in turns.
+    the machine's; phases and angles of native gates are in turns. For a machine, or a noise model
+    of one, fidelity and duration are predicted from its last characterization, which the service
+    is asked for (see :meth:`.Characterization.fidelity`).
 
     Args:
         qnode: the QNode.
@@ -51,15 +59,18 @@ def draw(
     def drawing(*args: Any, **kwargs: Any) -> str:
         requests, circuits = _circuits(qnode, args, kwargs)
         request = requests[0]
+        machine = _machine(qnode.device)
         plural = "s" if len(circuits) > 1 else ""
         lines = [
             f"{len(circuits)} circuit{plural} for {request.backend}, gateset {request.gateset}"
         ]
-        for title, tape in circuits[:max_circuits]:
+        for title, tape, pulses, pairs in circuits[:max_circuits]:
             text = qml.drawer.tape_text(
                 tape, wire_order=sorted(tape.wires), decimals=decimals, max_length=max_length
             )
             lines += ["", title, text.rstrip()]
+            if machine is not None:
+                lines.append(machine.predicted(pulses, pairs, len(tape.measurements[0].wires)))
         if len(circuits) > max_circuits:
             lines += ["", f"... and {len(circuits) - max_circuits} more"]
         return "\n".join(lines)
@@ -91,7 +102,7 @@ def draw_mpl(
             raise ConfigurationError(
                 f"circuit={circuit}, but the call sends {len(circuits)} circuit(s), from 0."
             )
-        title, tape = circuits[circuit]
+        title, tape, *_ = circuits[circuit]
         figure, axes = qml.drawer.tape_mpl(
             tape, wire_order=sorted(tape.wires), decimals=decimals, style=style
         )
@@ -99,6 +110,17 @@ def draw_mpl(
         return figure, axes
 
     return drawing
+
+
+def _machine(device: Any) -> Characterization | None:
+    """Return figures of the device's machine; all unknown where the service does not answer."""
+    if not isinstance(device, IonQDevice) or (machine := device.target.machine) is None:
+        return None
+    try:
+        return device.characterization()
+    except QStoreError as error:
+        logger.info("The characterization of %s could not be read: %s", machine, error)
+        return Characterization(machine)
 
 
 def _circuits(
@@ -127,8 +149,10 @@ def _drawn(i: int, count: int, gates: list[dict[str, Any]], qubits: int) -> _Dra
     tape = tape_from_json({"qubits": qubits, "circuit": gates})
     wires = sorted(qml.wires.Wires.all_wires([op.wires for op in tape.operations]).tolist())
     pairs = sum(len(op.wires) > 1 for op in tape.operations)
+    pulses = len(tape.operations) - pairs
     title = (
         f"circuit {i + 1} of {count}: {pairs} two-qubit gate{'s' * (pairs != 1)}, "
-        f"{len(gates) - pairs} pulse{'s' * (len(gates) - pairs != 1)}"
+        f"{pulses} pulse{'s' * (pulses != 1)}"
     )
-    return _Drawn(title, QuantumScript(tape.operations, [qml.sample(wires=wires)]))
+    drawn = QuantumScript(tape.operations, [qml.sample(wires=wires)])
+    return _Drawn(title, drawn, pulses, pairs)

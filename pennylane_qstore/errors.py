@@ -92,3 +92,7 @@ class LedgerError(QStoreError):
 
 class QStoreDeprecationWarning(UserWarning):
     """An option or a name of this package that goes in a later release."""
+
+
+class QStoreEfficiencyWarning(UserWarning):
+    """A way to write the same in fewer jobs."""

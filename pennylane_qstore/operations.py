@@ -103,6 +103,11 @@ def tape_with_parameters(
     )
 
 
+def is_foreign(op: Operator) -> bool:
+    """Return True for an operation of a class that is not PennyLane's."""
+    return not type(op).__module__.startswith("pennylane.")
+
+
 def _measuring(measurement: MeasurementProcess, observable: Operator) -> MeasurementProcess:
     new = copy.copy(measurement)
     new.obs = observable
@@ -192,7 +197,7 @@ def _keeps_attributes(
 
     Its options may be attributes that neither hyperparameters nor ``_flatten`` tell.
     """
-    if type(op).__module__.startswith("pennylane."):
+    if not is_foreign(op):
         return True
     try:
         again, before = vars(unflattened(parts)), vars(op)

@@ -32,6 +32,28 @@ def check(name: str, value: Any, valid: bool, allowed: str) -> None:
         raise ConfigurationError(f"{name}={value!r} is not allowed. Allowed: {allowed}.")
 
 
+MAX_ENTRIES = 2**27
+"""Most numbers of one result: one GB of floats."""
+
+
+def check_entries(name: str, entries: int, instead: str) -> None:
+    """Refuse a result that would not fit into memory, before memory is asked for.
+
+    Args:
+        name: of the result.
+        entries: its numbers of eight bytes each.
+        instead: what to do, an imperative.
+
+    Raises:
+        ConfigurationError: there are more than :data:`MAX_ENTRIES`.
+    """
+    if entries > MAX_ENTRIES:
+        raise ConfigurationError(
+            f"{name} would take {entries * 8 / 1e9:,.1f} GB of memory. Allowed: "
+            f"{MAX_ENTRIES * 8 / 1e9:.1f} GB. {instead}. Nothing was sent."
+        )
+
+
 def check_number(
     name: str,
     value: Any,
@@ -215,6 +237,22 @@ def check_seed(seed: Any) -> np.random.Generator:
     except (TypeError, ValueError):
         allowed = "a whole number, 0 or more, a numpy.random.Generator, or None"
         raise ConfigurationError(f"seed={seed!r} is not allowed. Allowed: {allowed}.") from None
+
+
+def check_seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:
+    """Return seeds.
+
+    Args:
+        seeds: so many, from 1, or a list of them.
+
+    Returns:
+        Each of them.
+
+    Raises:
+        ConfigurationError: a number is not whole, or negative.
+    """
+    many = range(1, check_count("seeds", seeds) + 1) if isinstance(seeds, int) else seeds
+    return tuple(int(check_count("seeds", seed, least=0)) for seed in many)
 
 
 def is_whole(value: Any) -> bool:

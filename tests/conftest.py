@@ -1,14 +1,26 @@
 """For all tests: signals as a terminal would have them; JAX as tests of numbers want it."""
 
+import os
 import signal
 
 import pytest
+from hypothesis import settings
+
+# Before NumPy is loaded: the threads of several workers would only wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+settings.register_profile("untimed", settings.default, deadline=None, max_examples=50)
+settings.load_profile("untimed")  # no test depends on the machine's speed
 
 pytest_plugins = [
     "support.browser",
     "support.canned",
     "support.emulator_wire",
+    "support.gateways",
     "support.ionq_fixtures",
+    "support.other_process",
+    "support.renamed_machine",
+    "support.searches",
     "support.skips",
 ]
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from pennylane_qstore.backends import BACKENDS, NOISE_MODELS, backend, noise_model
+from pennylane_qstore import backends
+from pennylane_qstore.backends import (
+    BACKENDS,
+    NOISE_MODELS,
+    Backend,
+    add_described,
+    backend,
+    noise_model,
+)
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.gateset import NATIVE
 
@@ -43,3 +51,38 @@ def test_the_tables_cannot_be_changed():
         BACKENDS["mine"] = BACKENDS["simulator"]
     with pytest.raises(TypeError):
         NOISE_MODELS["mine"] = NOISE_MODELS["ideal"]
+
+
+def test_predictions_are_products_and_sums():
+    machine = backend("qpu.forte-1").published
+    assert machine.fidelity(4, 2, 3) == pytest.approx(0.9998**4 * 0.993**2 * 0.9962**3)
+    assert machine.shot_s(4, 2) == pytest.approx(50e-6 + 4 * 63e-6 + 2 * 650e-6 + 150e-6)
+    assert machine.predicted(4, 2, 3).startswith("predicted for qpu.forte-1 (published)")
+    assert "Two-qubit gates: fidelity 0.993, 0.00065 s" in str(machine)
+    assert backend("simulator").published.fidelity(1, 0) is None
+
+
+def test_a_machine_that_is_described_is_found_in_this_process(monkeypatch):
+    monkeypatch.setattr(backends, "_described", {})
+    new = Backend("qpu.new-1", 3, ("gpi", "gpi2", "zz"), noise="")
+    assert add_described(new)
+    assert not add_described(Backend("qpu.new-1", 99, ()))
+    assert backend("qpu.new-1") is new
+    assert "qpu.new-1" not in BACKENDS
+    assert not add_described(Backend("qpu.forte-1", 99, ()))
+    assert backend("qpu.forte-1") is BACKENDS["qpu.forte-1"]
+
+
+@pytest.mark.parametrize(
+    ("gates", "pairs", "takes"),
+    [
+        (("gpi", "gpi2", "ms"), True, True),
+        (("gpi", "gpi2", "zz"), False, False),
+        (("gpi", "zz"), True, False),
+        (("gpi", "gpi2"), True, False),
+        ((), True, False),
+    ],
+)
+def test_native_circuits_need_pulses_an_entangler_and_all_pairs(gates, pairs, takes):
+    assert Backend("qpu.new-1", 3, gates, all_to_all=pairs).takes_native is takes
+    assert all(machine.takes_native for machine in BACKENDS.values())

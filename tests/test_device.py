@@ -5,6 +5,7 @@ import doctest
 import pickle
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 import pennylane as qml
@@ -275,6 +276,18 @@ def test_noise_is_reproducible_and_lowers_the_signal():
     assert len(noisy) >= len(ghz(device()))
 
 
+@pytest.mark.parametrize("gateset", ["native", "qis"])
+@pytest.mark.parametrize("noise_model", [None, "aria-1", "aria-2", "forte-1"])
+def test_circuits_of_no_pulse_or_few_run_on_every_machine(noise_model, gateset):
+    operations = (qml.S(0), qml.I(0), qml.CZ([0, 1]), qml.SWAP([0, 1]))
+    measured = [qml.counts(), qml.expval(qml.Z(0))]
+    tapes = [qml.tape.QuantumScript([op], measured, shots=50) for op in operations]
+    dev = qml.device("qstore.ionq", wires=2, seed=1, gateset=gateset, noise_model=noise_model)
+    for counts, value in qml.execute(tapes, dev):
+        assert counts["00"] >= 45
+        assert value >= 0.8
+
+
 def test_wires_may_have_any_labels():
     labels = ["a", 7, "c"]
     dev = qml.device("qstore.ionq", wires=labels)
@@ -440,6 +453,9 @@ def test_a_run_borrows_the_device_and_its_jobs_are_found_again(tmp_path):
         job_id, _ = device.executor.stats.last.tape_jobs[0]
     assert states
     assert device.totals()["jobs"] == 1
+    (size,) = device.job_sizes()
+    assert (size.circuits, size.shots) == (1, 50)
+    assert device.job_sizes(device.totals()["sizes"]) == ()
     one_circuit(device)  # outside it is no part of the run
     again = qml.device("qstore.ionq", wires=1, ledger=tmp_path / "ledger.sqlite3", seed=1)
     with again.run_scope("mine"):
@@ -451,8 +467,9 @@ def test_a_run_borrows_the_device_and_its_jobs_are_found_again(tmp_path):
 
 def test_what_was_given_to_the_device_itself_stays_in_a_run(tmp_path):
     device = qml.device("qstore.ionq", wires=1, budget_usd=3.0, ledger=tmp_path / "ledger.sqlite3")
-    with device.run_scope("mine", budget_usd=1.0):
-        assert device.left_usd == 3.0
+    for budget_usd, left_usd in ((5.0, 3.0), (1.0, 1.0)):
+        with device.run_scope("mine", budget_usd=budget_usd):
+            assert device.left_usd == left_usd
     device = qml.device("qstore.ionq", wires=1)
     with device.run_scope("mine", budget_usd=1.0):
         assert device.left_usd == 1.0
@@ -469,6 +486,39 @@ def test_what_runs_in_isolation_changes_no_later_result():
         return circuit()
 
     assert draws(isolated=True) == draws(isolated=False)
+
+
+@pytest.mark.parametrize("is_deferred", [False, True])
+def test_a_scope_sets_the_shots_of_all_circuits(is_deferred):
+    with Emulator() as emulator:
+        device = qml.device("qstore.ionq", wires=1, emulator=emulator, noise_model="forte-1")
+        circuit = qml.QNode(lambda x: (qml.RX(x, 0), qml.expval(qml.Z(0)))[1], device)
+        circuit = qml.set_shots(circuit, 500)
+        with device.job_scope(shots=20), qstore.deferred() if is_deferred else nullcontext():
+            values = [circuit(x) for x in (0.1, 0.2)]
+        circuit(0.1)
+        assert all(float(value) * 20 % 2 == 0 for value in values)
+        assert {job.shots for job in emulator.jobs} == {20, 500}
+    with pytest.raises(QStoreError, match="shots"), device.job_scope(shots=0):
+        pass
+
+
+@pytest.mark.parametrize("is_deferred", [False, True])
+def test_an_exact_scope_sends_nothing_and_changes_nothing(is_deferred):
+    with Emulator() as emulator:
+        device = qml.device(
+            "qstore.ionq", wires=1, emulator=emulator, noise_model="forte-1", seed=1
+        )
+        circuit = qml.QNode(lambda x: (qml.RX(x, 0), qml.expval(qml.Z(0)))[1], device)
+        circuit = qml.set_shots(circuit, 500)
+        before, totals = device.state_dict(), device.totals()
+        with device.exact_scope(), qstore.deferred() if is_deferred else nullcontext():
+            assert float(circuit(0.4)) == pytest.approx(np.cos(0.4), abs=1e-9)
+        assert emulator.billed_jobs == 0
+        assert device.state_dict() == before
+        assert device.totals() == totals
+        circuit(0.4)
+        assert emulator.billed_jobs == 1
 
 
 def test_jobs_in_a_scope_have_its_gates_and_name():

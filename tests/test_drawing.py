@@ -5,6 +5,7 @@ import pennylane as qml
 import pytest
 
 from pennylane_qstore.drawing import draw, draw_mpl
+from pennylane_qstore.emulator import Emulator, Fault
 from pennylane_qstore.errors import ConfigurationError
 
 
@@ -67,3 +68,31 @@ def test_a_figure_of_one_circuit():
 def test_what_is_no_qnode_is_refused():
     with pytest.raises(ConfigurationError, match="is not a QNode"):
         draw(lambda x: x)(0.3)
+
+
+def test_a_machine_is_asked_for_what_it_promises():
+    with Emulator(seed=1) as emulator:
+        paid = {"backend": "qpu.forte-1", "base_url": emulator.url, "api_key": "k"}
+        device = qml.device("qstore.ionq", wires=2, **paid)
+        text = draw(qml.set_shots(qnode_on(device), 100))(0.3)
+        figures = device.characterization()
+        assert figures.predicted(4, 1, 2).partition("fidelity")[0] in text
+        assert emulator.stats()["posts"] == 0
+
+
+def test_a_service_that_does_not_tell_leaves_the_prediction_unknown():
+    faults = [Fault("status", "any", status=404, times=None)]
+    with Emulator(faults=faults) as emulator:
+        paid = {"backend": "qpu.forte-1", "base_url": emulator.url, "api_key": "k"}
+        text = draw(qml.set_shots(qnode_on(qml.device("qstore.ionq", wires=2, **paid)), 9))(0.3)
+    assert "predicted for qpu.forte-1 (date unknown), not measured: fidelity unknown" in text
+
+
+def test_noise_models_stand_for_their_machines_and_simulators_for_none():
+    noisy = qml.device("qstore.ionq", wires=2, noise_model="forte-1")
+    assert "predicted for qpu.forte-1 (" in draw(qml.set_shots(qnode_on(noisy), 10))(0.3)
+    ideal = qml.device("qstore.ionq", wires=2)
+    assert "predicted" not in draw(qnode_on(ideal))(0.3)
+    with pytest.raises(ConfigurationError, match=r"qpu\.forte-1"):
+        ideal.characterization()
+    assert ideal.characterization("qpu.aria-1").two_qubit == 0.996

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
+import pennylane as qml
 import pytest
 
 import pennylane_qstore
@@ -25,12 +26,12 @@ PROXY = f"http://user:{KEY}@127.0.0.1:3128"
 ROOT = pennylane_qstore.__name__
 
 
-def frames(error: BaseException | None) -> Iterator[dict[str, Any]]:
-    """Local variables of the package's frames, of an error and of those behind it."""
+def frames(error: BaseException | None, modules: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """Local variables of these modules' frames, of an error and of those behind it."""
     while error is not None:
         trace: TracebackType | None = error.__traceback__
         while trace is not None:
-            if str(trace.tb_frame.f_globals.get("__name__")).startswith(ROOT):
+            if str(trace.tb_frame.f_globals.get("__name__")).startswith(modules):
                 yield trace.tb_frame.f_locals
             trace = trace.tb_next
         error = error.__cause__ or error.__context__
@@ -51,8 +52,8 @@ def texts(value: Any, depth: int = 3) -> Iterator[str]:
         yield from texts(vars(value), depth - 1)
 
 
-def check_hidden(error: BaseException) -> None:
-    locals_ = list(frames(error))
+def check_hidden(error: BaseException, modules: tuple[str, ...] = (ROOT,)) -> None:
+    locals_ = list(frames(error, modules))
     assert locals_
     assert KEY not in str(error)
     for frame in locals_:
@@ -90,6 +91,16 @@ def test_a_wrong_option_of_the_device_does_not_show_the_key(wrong: dict[str, Any
     with pytest.raises(ConfigurationError) as raised:
         pennylane_qstore.IonQDevice(**{"api_key": KEY, "proxy": PROXY, **wrong})
     check_hidden(raised.value)
+
+
+@pytest.mark.parametrize("wrong", WRONG[:2], ids=str)
+def test_pennylanes_own_frame_does_not_show_the_key(wrong: dict[str, Any]) -> None:
+    options = {"api_key": KEY, "emulator": {"token": KEY}, **wrong}
+    with pytest.raises(ConfigurationError) as raised:
+        qml.device("qstore.ionq", **options)
+    assert options["api_key"] == options["emulator"]["token"] == KEY
+    del options
+    check_hidden(raised.value, ("pennylane_qstore", "pennylane.devices"))
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=str)
@@ -166,7 +177,7 @@ def test_settings_do_not_show_a_key(tmp_path) -> None:
     "wrong",
     [
         {"profile": "fast"}, {"seed": -1}, {"noise_model": "loud"}, {"keep": 0},
-        {"faults": [{"kind": "none"}]}, {"rate_cards": {"qpu.none": None}}, {"workers": 0},
+        {"faults": [{"kind": "none"}]}, {"prices": {"qpu.none": None}}, {"workers": 0},
         {"budget_usd": -1}, {"simulator": "none"},
     ],
     ids=str,
@@ -195,7 +206,7 @@ def test_a_proxys_password_is_neither_shown_nor_pickled() -> None:
     assert KEY not in repr(options)
     assert KEY.encode() not in pickle.dumps(device)
     with IonQClient("key", base_url="http://127.0.0.1:9", proxy=PROXY) as client:
-        assert KEY not in repr(client._options)
+        assert KEY not in repr(vars(client))
         assert KEY.encode() not in pickle.dumps(client)
 
 

@@ -19,6 +19,7 @@ from pennylane_qstore.validation import (
     check_one_of,
     check_positions,
     check_seed,
+    check_seeds,
     is_number,
     is_whole,
 )
@@ -125,3 +126,12 @@ def test_a_bool_is_no_number() -> None:
     assert not is_whole(True)
     assert not is_whole(1.0)
     assert is_number(np.float32(0.5))
+
+
+def test_seeds_are_a_number_of_them_or_a_list():
+    assert check_seeds(3) == (1, 2, 3)
+    assert check_seeds([7, np.int64(2), 7]) == (7, 2, 7)
+    assert check_seeds([]) == ()
+    for wrong in (0, -1, [-1], ["x"], [1.5]):
+        with pytest.raises(ConfigurationError, match="seeds"):
+            check_seeds(wrong)

@@ -69,6 +69,9 @@ class Cell:
 
 
 LAZY = ("numpy", "autograd")
+"""Interfaces whose results are NumPy arrays."""
+
+DEFERRABLE = (*LAZY, "torch")
 """Interfaces whose results can be deferred."""
 
 
@@ -85,7 +88,7 @@ def allowed(objective: str, interface: str, way: str, calls: Sequence[int]) -> i
         The number of stages in which circuits depend on each other, over all evaluations that
         are not merged.
     """
-    lazy = interface in LAZY
+    lazy = interface in DEFERRABLE
     if way == "stock" or (way == "stock deferred" and not lazy):
         return sum(calls)
     stages = 1  # circuits that depend on each other, in one evaluation
@@ -98,7 +101,7 @@ def allowed(objective: str, interface: str, way: str, calls: Sequence[int]) -> i
     if way == "stock deferred":
         # The update looks at plus and minus, then comes the forward value; a cost that looks
         # at its values does so in each evaluation.
-        looks = objective in BRANCHING or objective == "loop with list"
+        looks = objective in BRANCHING or objective == "loop with list" or interface == "torch"
         return min(sum(calls), (3 if looks else 2) * stages)
     if way == "ours" and not lazy:
         return max(calls)
@@ -127,7 +130,7 @@ def table(make_device: Callable[[], Device], posts: Callable[[Device], int]) -> 
     """
     for objective in OBJECTIVES:
         for interface in filter(installed, INTERFACES):
-            with _double_precision(interface):
+            with double_precision(interface):
                 cells = list(_cells(objective, interface, make_device(), posts))
             yield from cells
 
@@ -147,14 +150,27 @@ def text(cells: Iterable[Cell]) -> str:
         "optimizer, step + forward value. difference: of gradient and cost from the plain step.",
         "",
     ]
-    rows: list[tuple[str, ...]] = [("objective", "interface", *WAYS, "difference")]
-    for row in zip(*[iter(cells)] * len(WAYS), strict=True):
-        worst = max(cell.difference for cell in row)
-        rows.append((row[0].objective, row[0].interface, *map(_posts, row), f"{worst:.0e}"))
-    lines += aligned(rows, left=2)
+    lines += by_ways(cells, WAYS)
     if missing := [name for name in INTERFACES if not installed(name)]:
         lines += ["", f"Not installed: {', '.join(missing)}."]
     return "\n".join(lines)
+
+
+def by_ways(cells: Iterable[Cell], ways: Sequence[str]) -> list[str]:
+    """Return lines of a table with a column for each way.
+
+    Args:
+        cells: row by row, way by way.
+        ways: in that order.
+
+    Returns:
+        The head, and a line for each objective and interface.
+    """
+    rows: list[tuple[str, ...]] = [("objective", "interface", *ways, "difference")]
+    for row in zip(*[iter(cells)] * len(ways), strict=True):
+        worst = max(cell.difference for cell in row)
+        rows.append((row[0].objective, row[0].interface, *map(_posts, row), f"{worst:.0e}"))
+    return aligned(rows, left=2)
 
 
 def _posts(cell: Cell) -> str:
@@ -170,11 +186,11 @@ def _cells(
 ) -> Iterator[Cell]:
     """Yield the step of every way, compared with the plain step of the same optimizer."""
     loop, mapped = (_cost(objective, interface, device, loop=loop) for loop in (True, False))
-    start = _array(interface, _weights(), trained=True)
+    start = array(interface, weights(), trained=True)
     if interface == "jax.jit":  # compiles, which is sent by itself
         loop(start)
         mapped(start)
-    stock = _for_stock(loop, interface), qml.numpy.array(_weights(), requires_grad=True)
+    stock = _for_stock(loop, interface), qml.numpy.array(weights(), requires_grad=True)
     sent_so_far = partial(posts, device)
     ours = partial(SPSAOptimizer, maxiter=10, seed=0)
     make_stock = partial(qml.SPSAOptimizer, maxiter=10)
@@ -230,22 +246,26 @@ def _step(
         new, loss = optimizer.step_and_cost(counted, w)
     finally:
         np.random.set_state(state)  # noqa: NPY002
-    gradient = (_to_numpy(w) - _to_numpy(new)) / optimizer.ak
-    return (gradient, _to_numpy(loss)), [b - a for a, b in itertools.pairwise([*marks, posts()])]
+    gradient = (to_numpy(w) - to_numpy(new)) / optimizer.ak
+    return (gradient, to_numpy(loss)), [b - a for a, b in itertools.pairwise([*marks, posts()])]
 
 
 # --------------------------------------------------------------------------- interfaces
 
 
-def _weights() -> Array:
+def weights() -> Array:
     """Return the weights that every step starts from, ``[1, 2, 3]``."""
     return np.random.default_rng(8).uniform(0, np.pi, (1, 2, 3))
 
 
+def samples() -> tuple[Array, Array]:
+    """Return the samples ``[SAMPLES, 2]`` (radians), and their labels ``[SAMPLES]``."""
+    x = np.random.default_rng(7).uniform(0, 1, (SAMPLES, 2))
+    return x, np.array([1.0, -1.0] * (SAMPLES // 2))
+
+
 def _cost(objective: str, interface: str, device: Device, *, loop: bool) -> Cost:
     """Return a cost whose loops over samples are loops, or go to ``map``."""
-    x = np.random.default_rng(7).uniform(0, 1, (SAMPLES, 2))
-    y = np.array([1.0, -1.0] * (SAMPLES // 2))
     compiled = interface == "jax.jit"
     whole = compiled and loop and objective not in BRANCHING
     one, two_bases, several = (
@@ -255,8 +275,8 @@ def _cost(objective: str, interface: str, device: Device, *, loop: bool) -> Cost
     # A mean of deferred results looks at them, as it does in a user's own cost.
     mean = np.mean if interface in LAZY else lambda v: qml.math.mean(qml.math.stack(v))
     each = (lambda f, items: map(f, items)) if loop else partial(deferred.map, device)
-    data = _array(interface, x), _array(interface, y)
-    circuits = Circuits(each, one, two_bases, several, *data, mean)
+    x, y = (array(interface, values) for values in samples())
+    circuits = Circuits(each, one, two_bases, several, x, y, mean)
     cost = partial(OBJECTIVES[objective], circuits)
     return _jit(cost) if whole else cost
 
@@ -264,12 +284,21 @@ def _cost(objective: str, interface: str, device: Device, *, loop: bool) -> Cost
 def _for_stock(cost: Cost, interface: str) -> Cost:
     """Return a cost of PennyLane tensors, the only parameters that the stock optimizer trains."""
     if interface in LAZY:
-        return lambda w: cost(_array(interface, w, trained=True))
-    return lambda w: _to_numpy(cost(_array(interface, w, trained=True)))
+        return lambda w: cost(array(interface, w, trained=True))
+    return lambda w: to_numpy(cost(array(interface, w, trained=True)))
 
 
-def _array(interface: str, values: Any, *, trained: bool = False) -> Any:
-    """Return values as an array of the interface."""
+def array(interface: str, values: Any, *, trained: bool = False) -> Any:
+    """Return values as an array of the interface.
+
+    Args:
+        interface: of :data:`INTERFACES`.
+        values: numbers of any shape.
+        trained: autograd and torch are to differentiate by them.
+
+    Returns:
+        The array, of the same shape.
+    """
     if interface == "numpy":
         return np.asarray(values)
     if interface == "autograd":
@@ -290,7 +319,8 @@ def _jit(function: Callable[..., Any]) -> Callable[..., Any]:
     return compiled
 
 
-def _double_precision(interface: str) -> contextlib.AbstractContextManager[Any]:
+def double_precision(interface: str) -> contextlib.AbstractContextManager[Any]:
+    """Return a context in which the interface computes with 64 bits."""
     if not interface.startswith("jax"):
         return contextlib.nullcontext()
     import jax
@@ -301,5 +331,6 @@ def _double_precision(interface: str) -> contextlib.AbstractContextManager[Any]:
     return context
 
 
-def _to_numpy(value: Any) -> Array:
+def to_numpy(value: Any) -> Array:
+    """Return the values of an interface's array."""
     return np.asarray(value.detach() if hasattr(value, "detach") else value)

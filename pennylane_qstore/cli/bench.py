@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pennylane_qstore.cli.errors import typed_errors
 from pennylane_qstore.cli.output import Json, show
+from pennylane_qstore.cli.seeds import parse_seeds
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.validation import check_known
 
@@ -20,23 +22,50 @@ def bench(
     only: Annotated[
         str,
         typer.Option(
-            help="The measurement. requests: POSTs per training step, by objective and "
-            "interface. v34: Q-Store v3.4's performance table, on its own service times. tasks: "
-            "wine and breast cancer, our run beside a plain PennyLane loop."
+            help="The measurement. requests: POSTs per training step and per gradient, by "
+            "objective and interface. gradient: the client's time and memory for gradients of "
+            "980 and 9,800 circuits. engine: the emulator's engines and calls beside PennyLane's "
+            "simulators. v34: Q-Store v3.4's performance table, on its own service times. cost: "
+            "quality and dollars of trained models, ours beside PennyLane's optimizers."
         ),
     ] = "requests",
     scale: Annotated[
         float | None,
-        typer.Option(help="Factor of the service's times; by default 1 for v34, 0.1 for tasks."),
+        typer.Option(help="v34: factor of the service's times; by default 1."),
     ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(help="v34: epochs to run; by default 5, which take three minutes."),
     ] = None,
+    tasks: Annotated[
+        str | None, typer.Option(help="cost: tasks, or patterns such as 'iris,d*'; all by default.")
+    ] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(help="cost: methods, or patterns such as 'spsa-20*,auto'; all by default."),
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="cost: 5 (for 1 to 5), 1-5 or 2,7; by default 1-10.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="cost: most steps of a training, to try things out.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="cost: trainings at once, each in a process; by default 2.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="cost: folder of results and picture; a measurement that was stopped goes on. "
+            "By default bench-cost."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure on the embedded emulator: requests of training steps, or Q-Store's claims."""
-    options = {"scale": scale, "epochs": epochs}
+    """Measure on the embedded emulator: requests of steps, Q-Store's claims, or costs of models."""
+    options: dict[str, Any] = {"scale": scale, "epochs": epochs, "tasks": tasks}
+    options |= {"methods": methods, "steps": steps, "jobs": jobs, "out": out}
+    options |= {"seeds": None if seeds is None else parse_seeds(seeds)}
     options = {name: value for name, value in options.items() if value is not None}
     check_known("measurement", only, _MEASUREMENTS)
     measure, allowed = _MEASUREMENTS[only]
@@ -49,11 +78,31 @@ def bench(
 def _requests() -> tuple[Any, str]:
     import pennylane as qml
 
-    from pennylane_qstore.bench import posts
+    from pennylane_qstore.bench import gradient_posts, posts
 
     make_device = partial(qml.device, "qstore.ionq", wires=2)
-    cells = list(posts.table(make_device, lambda d: int(d.emulator.stats()["posts"])))
-    return [asdict(cell) for cell in cells], posts.text(cells)
+    steps, gradients = (
+        list(part.table(make_device, lambda d: int(d.emulator.stats()["posts"])))
+        for part in (posts, gradient_posts)
+    )
+    tables = f"{posts.text(steps)}\n\n{gradient_posts.text(gradients)}"
+    return [asdict(cell) for cell in (*steps, *gradients)], tables
+
+
+def _gradient() -> tuple[Any, str]:
+    from pennylane_qstore.bench import gradient_size
+
+    measured = list(gradient_size.table())
+    return [one._asdict() for one in measured], gradient_size.text(measured)
+
+
+def _engine() -> tuple[Any, str]:
+    from pennylane_qstore.bench import calls, engine
+
+    cells, figures = list(engine.table()), list(calls.table())
+    shown = f"{engine.text(cells)}\n\nThrough the device:\n{calls.text(figures)}"
+    payload = [cell._asdict() for cell in cells]
+    return payload + [figure._asdict() for figure in figures], shown
 
 
 def _v34(scale: float = 1.0, epochs: int = 5) -> tuple[Any, str]:
@@ -63,11 +112,14 @@ def _v34(scale: float = 1.0, epochs: int = 5) -> tuple[Any, str]:
     return report.as_dict(), report.text()
 
 
-def _tasks(**options: Any) -> tuple[Any, str]:
-    from pennylane_qstore.bench import tables
+def _cost(out: Path = Path("bench-cost"), jobs: int = 2, **options: Any) -> tuple[Any, str]:
+    from pennylane_qstore.bench import cost, cost_pictures
 
-    rows = tables.compare(**options, report=_report)
-    return [asdict(row) for row in rows], tables.text(rows)
+    rows = cost.compare(out, jobs=jobs, report=_report, **options)
+    cost_pictures.draw(rows, out / "cost.png")
+    cost_pictures.draw_lists(rows, out / "price-lists.png")
+    written = f"Written: {out / 'cost.png'}, {out / 'price-lists.png'}"
+    return [asdict(row) for row in rows], f"{cost.text(rows)}\n{written}"
 
 
 def _report(text: str) -> None:
@@ -76,7 +128,9 @@ def _report(text: str) -> None:
 
 _MEASUREMENTS: Mapping[str, tuple[Callable[..., tuple[Any, str]], tuple[str, ...]]] = {
     "requests": (_requests, ()),
+    "gradient": (_gradient, ()),
+    "engine": (_engine, ()),
     "v34": (_v34, ("scale", "epochs")),
-    "tasks": (_tasks, ("scale",)),
+    "cost": (_cost, ("tasks", "methods", "seeds", "steps", "jobs", "out")),
 }
 """Measurements by name, each with the options that it takes."""

@@ -7,13 +7,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pennylane_qstore._version import __version__
 from pennylane_qstore.bench.text import aligned
 from pennylane_qstore.cli.jobs import BaseUrl, LedgerFile
+from pennylane_qstore.cli.live import live_checks
 from pennylane_qstore.cli.output import Json, show
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 
@@ -24,15 +25,28 @@ NO_KEY = "none"
 """Sent in the place of a key where the service answers everybody."""
 
 
-def doctor(ledger: LedgerFile = None, base_url: BaseUrl = None, as_json: Json = False) -> None:
-    """Check key, reachability, clock, ledger and versions."""
-    checks = {
+Live = Annotated[
+    bool,
+    typer.Option(
+        "--live",
+        help="Run free jobs on the service's simulator too, and compare with the emulator.",
+    ),
+]
+
+
+def doctor(
+    ledger: LedgerFile = None, base_url: BaseUrl = None, live: Live = False, as_json: Json = False
+) -> None:
+    """Check key, reachability, clock, ledger and versions; with --live, the service itself."""
+    checks: dict[str, Callable[[], str]] = {
         "versions": _versions,
         "ledger": lambda: _writable(ledger),
         "key": lambda: _key(base_url),
         "service": lambda: _reached(base_url),
         "clock": lambda: _clock(base_url),
     }
+    if live:
+        checks |= live_checks(base_url)
     report = {name: _checked(check) for name, check in checks.items()}
     cells = [("ok" if e["ok"] else "FAIL", name, e["detail"]) for name, e in report.items()]
     show(as_json, report, aligned(cells, left=3))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,12 @@ import typer
 from pennylane_qstore.bench.text import aligned
 from pennylane_qstore.cli.errors import typed_errors
 from pennylane_qstore.cli.output import Json, labelled, show
+from pennylane_qstore.cli.times import read_time, time_text
+from pennylane_qstore.cli.undecided import UNDECIDED, advice, declare_absent, describe
 from pennylane_qstore.errors import ConfigurationError, QStoreError
+from pennylane_qstore.ionq.jobs.decisions import JOBS_PAGE
+from pennylane_qstore.ionq.ledger.rows import UNSENT_STATES, State, whole_run
+from pennylane_qstore.validation import check_known
 
 if TYPE_CHECKING:
     from pennylane_qstore.ionq.client import IonQClient
@@ -30,24 +35,65 @@ JobsBaseUrl = Annotated[
     str | None,
     typer.Option("--base-url", help="URL of the service; by default that of each job."),
 ]
-JobId = Annotated[str, typer.Argument(help="IonQ's id of the job.")]
 AnyId = Annotated[
     str, typer.Argument(metavar="ID", help="IonQ's id of the job, or the submission's number.")
+]
+
+Absent = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NUMBER",
+        help=f"A submission that has no job on {JOBS_PAGE} either: free its price. Repeatable.",
+    ),
 ]
 
 
 @jobs.command("list")
 @typed_errors()
-def list_jobs(ledger: LedgerFile = None, as_json: Json = False) -> None:
+def list_jobs(
+    run: Annotated[
+        str | None, typer.Option(help="Only those of a run: its name, or its id in the ledger.")
+    ] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Only those in a state: {', '.join(State)}. Repeatable."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only those from a day or time on, UTC.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Only those up to a day or time, UTC.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many, the newest.")] = None,
+    ledger: LedgerFile = None,
+    as_json: Json = False,
+) -> None:
     """List submissions, oldest first."""
-    rows = [_described(row) for row in _ledger(ledger).submissions()]
+    known = _ledger(ledger)
+    for name in state or ():
+        check_known("state", name, list(State))
+    first = -math.inf if since is None else read_time("--since", since)
+    last = math.inf if until is None else read_time("--until", until, end=True)
+    every = known.changed()
+    chosen = [
+        row
+        for _, row, parts in every
+        if (run is None or _is_of(run, row, parts))
+        and (not state or row.state in state)
+        and first <= row.created_at < last
+    ]
+    rows = [_described(row) for row in chosen[-limit if limit else 0 :]]
     cells = []
     for row in rows:
         cost = row["estimated_usd"] if row["billed_usd"] is None else row["billed_usd"]
         job = f"{row['circuits']} circuits x {row['shots']} shots"
         names = (row["created"], row["state"], row["job_id"] or "-", row["backend"], job)
         cells.append((str(row["id"]), *names, "" if cost is None else f"${cost:,.2f}"))
-    show(as_json, rows, [*aligned(cells, left=5), f"{len(rows)} submission(s)."])
+    of_all = "" if len(rows) == len(every) else f" of {len(every)}"
+    count = f"{len(rows)}{of_all} submission(s)."
+    usd, budget_usd = known.spent_usd(), known.budget_usd
+    if usd or budget_usd is not None:
+        whole = "" if budget_usd is None else f", of the ledger's budget of ${budget_usd:,.2f}"
+        count += f" ${usd:,.2f} billed or reserved{whole}."
+    show(as_json, rows, [*aligned(cells, left=5), count])
 
 
 @jobs.command("show")
@@ -57,7 +103,7 @@ def show_job(job_id: AnyId, ledger: LedgerFile = None, as_json: Json = False) ->
     known = _ledger(ledger)
     row = _row(known, job_id)
     fields = _described(row)
-    events = [(_time(e.at), e.event, e.detail) for e in known.events(row.id)]
+    events = [(time_text(e.at), e.event, e.detail) for e in known.events(row.id)]
     payload = {
         **fields,
         "events": [dict(zip(("at", "event", "detail"), e, strict=True)) for e in events],
@@ -105,14 +151,20 @@ def results(
 @jobs.command()
 @typed_errors()
 def cancel(
-    job_id: JobId, ledger: LedgerFile = None, base_url: JobsBaseUrl = None, as_json: Json = False
+    job_id: AnyId, ledger: LedgerFile = None, base_url: JobsBaseUrl = None, as_json: Json = False
 ) -> None:
     """Cancel a job, unless it has ended: then its results are stored."""
     known = _ledger(ledger)
-    row = known.find(job_id)
+    row = _found(known, job_id)
+    if row is not None and row.job_id is None:
+        raise ConfigurationError(
+            f"Submission {row.id} is {row.state}: no job of it is known. `qstore jobs reconcile` "
+            "looks for it."
+        )
+    name = job_id if row is None else str(row.job_id)  # the service may know it nevertheless
     with _client(base_url or (None if row is None else row.service), known) as client:
-        state = client.cancel([job_id])[job_id]
-    show(as_json, {"job_id": job_id, "state": state}, labelled({job_id: state}))
+        state = client.cancel([name])[name]
+    show(as_json, {"job_id": name, "state": state}, labelled({name: state}))
     if state != "canceled":
         typer.echo("qstore: The job was not cancelled.", err=True)
         raise typer.Exit(1)
@@ -121,10 +173,31 @@ def cancel(
 @jobs.command()
 @typed_errors()
 def reconcile(
-    ledger: LedgerFile = None, base_url: JobsBaseUrl = None, as_json: Json = False
+    ledger: LedgerFile = None,
+    base_url: JobsBaseUrl = None,
+    absent: Absent = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Agree to --absent beforehand.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Look for jobs whose answers were lost, and for missing bills; nothing is sent again."""
-    _everywhere(ledger, base_url, as_json, "looked for", lambda client: client.reconcile())
+    """Look for jobs whose answers were lost, and for missing bills; nothing is sent again.
+
+    The exit status is 2 where a job may exist that is not found. Where you have looked yourself,
+    and there is none, --absent frees what is reserved for it.
+    """
+    known = _ledger(ledger)
+    rows = [_row(known, number) for number in dict.fromkeys(absent or ())]
+    for row in rows:
+        if row.state not in UNSENT_STATES:
+            raise ConfigurationError(
+                f"Submission {row.id} is {row.state}: only one of which no job is known can be "
+                "absent. Nothing was changed."
+            )
+
+    def look(client: IonQClient) -> list[Submission]:
+        named = [row for row in rows if base_url or row.service == client.base_url]
+        return declare_absent(client, named, yes=yes)
+
+    _everywhere(ledger, base_url, as_json, "looked for", look)
 
 
 @jobs.command()
@@ -157,10 +230,12 @@ def resume(
     max_wait: Annotated[float | None, typer.Option(help="Seconds to wait for each job.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Bring the jobs of interrupted runs to their end and store their results.
+    """Bring the jobs in the ledger to their end and store their results.
 
-    Jobs in flight are waited for, jobs whose answers were lost are looked for. Nothing is sent
-    again; the interrupted program, started again, finds the results in the ledger.
+    To go on with a training's steps is qstore train --resume. Jobs in flight are waited for, jobs
+    whose answers were lost are looked for. Nothing is sent again; the interrupted program, started
+    again, finds the results in the ledger. The exit status is 2 where a job may exist that is not
+    found.
     """
     from pennylane_qstore.ionq.progress import ProgressBar
 
@@ -172,39 +247,6 @@ def resume(
             "resumed",
             lambda client: client.resume(max_wait=max_wait, progress=bar),
         )
-
-
-@typed_errors()
-def estimate(
-    backend: Annotated[str, typer.Option(help="IonQ's backend id.")] = "qpu.forte-1",
-    qubits: Annotated[int, typer.Option(min=1, help="Qubits of a circuit.")] = 4,
-    shots: Annotated[int, typer.Option(min=1, help="Shots per circuit.")] = 500,
-    gates_1q: Annotated[
-        int, typer.Option("--1q-gates", min=0, help="One-qubit gates per circuit.")
-    ] = 20,
-    gates_2q: Annotated[
-        int, typer.Option("--2q-gates", min=0, help="Two-qubit gates per circuit.")
-    ] = 8,
-    circuits: Annotated[int, typer.Option(min=1, help="Circuits of the job.")] = 1,
-    debiasing: Annotated[bool, typer.Option(help="Price a job with debiasing.")] = False,
-    base_url: BaseUrl = None,
-    as_json: Json = False,
-) -> None:
-    """Ask the service what a job would cost. Nothing is submitted."""
-    quote = _client(base_url, None).estimate(
-        backend,
-        qubits=qubits,
-        shots=shots,
-        gates_1q=gates_1q * circuits,
-        gates_2q=gates_2q * circuits,
-        circuits=circuits,
-        error_mitigation=debiasing,
-    )
-    price = "not in US dollars" if quote.cost_usd is None else f"${quote.cost_usd:,.2f}"
-    predicted = {"execution": quote.execution_s, "queue": quote.queue_s}
-    lines = [f"{backend}: {price} for {circuits} circuit(s) x {shots} shots"]
-    lines += [f"predicted {k}: {s:,.1f} s" for k, s in predicted.items() if s is not None]
-    show(as_json, quote._asdict(), lines)
 
 
 # --- private -------------------------------------------------------------------------------
@@ -253,16 +295,33 @@ def _everywhere(
     lines = aligned([(row.job_id or str(row.token), row.state) for row in rows], left=2)
     payload = [_described(row) for row in rows]
     show(as_json, payload, [*lines, f"{len(rows)} submission(s) {verb}."])
-    raise typer.Exit(int(failed))
+    undecided = [row for row in rows if row.state in UNSENT_STATES]
+    if undecided:
+        describe(undecided)
+        program = "the program with on_ambiguous='resubmit', or `qstore train --resume "
+        typer.echo(advice(ledger, f"{program}--on-ambiguous resubmit`,"), err=True)
+    raise typer.Exit(int(failed) or (UNDECIDED if undecided else 0))
 
 
 def _row(ledger: Ledger, job_id: str) -> Submission:
-    row = ledger.find(job_id)
-    if row is None and job_id.isascii() and job_id.isdecimal():
-        row = next((r for r in ledger.submissions() if r.id == int(job_id)), None)
+    row = _found(ledger, job_id)
     if row is None:
         raise ConfigurationError(f"The ledger has no job {job_id!r}; see `qstore jobs list`.")
     return row
+
+
+def _found(ledger: Ledger, name: str) -> Submission | None:
+    """Return the row of a job's id, a submission's number or its token; None without one."""
+    row = ledger.find(name)
+    if row is not None:
+        return row
+    return next((r for r in ledger.submissions() if name in (str(r.id), r.token)), None)
+
+
+def _is_of(run: str, row: Submission, parts: Mapping[str, float]) -> bool:
+    """Return True for a submission of a run, alone or with others."""
+    runs = [whole_run(name) for name in (row.key.run if row.key else "", *parts)]
+    return any(run in (name, name.rpartition("-")[0]) for name in runs)
 
 
 def _described(row: Submission) -> dict[str, Any]:
@@ -271,10 +330,6 @@ def _described(row: Submission) -> dict[str, Any]:
     for name in ("results", "owner", "lease_until", "part"):
         kept.pop(name)
     kept["key"] = None if row.key is None else list(row.key)
-    kept["created"] = _time(kept.pop("created_at"))
-    kept["updated"] = _time(kept.pop("updated_at"))
+    kept["created"] = time_text(kept.pop("created_at"))
+    kept["updated"] = time_text(kept.pop("updated_at"))
     return kept
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

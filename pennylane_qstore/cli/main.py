@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from pennylane_qstore._version import __version__
-from pennylane_qstore.cli import bench, doctor, jobs, serve, train
+from pennylane_qstore.cli import (
+    bench,
+    doctor,
+    estimate,
+    gateway,
+    jobs,
+    predict,
+    rehearse,
+    serve,
+    train,
+    watch,
+)
 
 app = typer.Typer(
     name="qstore",
@@ -17,9 +28,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (train.train, serve.serve, bench.bench, jobs.resume, jobs.estimate, doctor.doctor):
+for command in (
+    train.train,
+    predict.predict,
+    rehearse.rehearse,
+    serve.serve,
+    watch.watch,
+    bench.bench,
+    jobs.resume,
+    estimate.estimate,
+    doctor.doctor,
+):
     app.command()(command)
 app.add_typer(jobs.jobs, name="jobs")
+app.add_typer(gateway.gateway, name="gateway")
 
 
 def _version(asked: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
@@ -27,3 +28,8 @@ def show(as_json: bool, payload: Any, lines: Iterable[str]) -> None:
 def labelled(values: Mapping[str, Any]) -> list[str]:
     """Return one line for each value, after its label."""
     return aligned([(label, str(value)) for label, value in values.items()], left=2)
+
+
+def is_terminal() -> bool:
+    """Return whether somebody is there to answer a question."""
+    return sys.stdin.isatty() and sys.stderr.isatty()

@@ -5,16 +5,15 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from pennylane_qstore.cli.errors import typed_errors
 from pennylane_qstore.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from pennylane_qstore.emulator import Emulator
 
 Token = Annotated[
     str | None,
@@ -56,6 +55,11 @@ Processes = Annotated[
     ),
 ]
 
+Runs = Annotated[
+    list[Path] | None,
+    typer.Option(help="Folder of checkpoints, whose loss curves the page shows. Repeatable."),
+]
+
 
 def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8123,
@@ -71,6 +75,7 @@ def serve(
     seed: Annotated[int | None, typer.Option(help="Seed of noise, latency and faults.")] = None,
     faults: Annotated[Path | None, typer.Option(help="TOML or JSON file of faults.")] = None,
     state: Annotated[Path | None, typer.Option(help="File that keeps jobs.")] = None,
+    runs: Runs = None,
 ) -> None:
     """Serve the emulator of IonQ's API to any client."""
     from pennylane_qstore.emulator import Emulator
@@ -91,20 +96,33 @@ def serve(
             seed=seed,
             faults=faults,
             state=state,
+            runs=runs or (),
         )
-        _serve(emulator, "any API key" if secret is None else "the token as API key")
+        key = "any API key" if secret is None else "the token as API key"
+        serve_until_stopped(
+            emulator,
+            lambda: f"IonQ emulator on {emulator.url} ({key}).\nIts jobs: {emulator.address}/",
+        )
 
 
-def _serve(emulator: Emulator, key: str) -> None:
-    """Serve until Ctrl-C or SIGTERM."""
+def serve_until_stopped(
+    server: AbstractContextManager[Any], announcement: Callable[[], str]
+) -> None:
+    """Serve until Ctrl-C or SIGTERM.
+
+    Args:
+        server: runs while it is entered.
+        announcement: gives what is printed once it runs; its first line has the address.
+    """
     stopped = threading.Event()
     before = {
         number: signal.signal(number, lambda *_: stopped.set())
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        with emulator:
-            typer.echo(f"IonQ emulator on {emulator.url} ({key}). Ctrl-C stops it.")
+        with server:
+            first, *further = announcement().splitlines()
+            typer.echo("\n".join([f"{first} Ctrl-C stops it.", *further]))
             sys.stdout.flush()
             stopped.wait()
     finally:

@@ -18,14 +18,9 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from pennylane_qstore.compat import (
-    current_frame,
-    teach_deferred_arrays,
-    trace_stack,
-)
+from pennylane_qstore.compat import asks_before_an_update, current_frame, teach_deferred_arrays
 from pennylane_qstore.deferral import numpy_functions
-from pennylane_qstore.deferral.autograd_traces import tracing
-from pennylane_qstore.deferral.conversions import Fetching
+from pennylane_qstore.deferral.conversions import Fetching, refuse_json
 from pennylane_qstore.deferral.numpy_functions import words
 from pennylane_qstore.deferral.operands import (
     Scope,
@@ -109,6 +104,20 @@ class DeferredArray(Fetching):
         teach_deferred_arrays(DeferredArray)
         return cls(like, source, None, ())
 
+    @staticmethod
+    def applied(func: Callable[..., Any], *args: Any, like: Any = None) -> Any:
+        """Apply a function of arrays, when its value is needed.
+
+        Args:
+            func: called with real arrays, whose shapes alone decide the shape of its result.
+            args: of it; trees of deferred arrays and others.
+            like: an array like the result; by default the function's value of stand-ins.
+
+        Returns:
+            A deferred array, or the value if all that it needs is at hand.
+        """
+        return _apply(func, args, {}, lazy=True, like=like)
+
     # ------------------------------------------------------------------ looked at
 
     def fetch(self) -> Any:
@@ -174,7 +183,7 @@ class DeferredArray(Fetching):
         return True
 
     def unwrap(self) -> Any:
-        """Return the real array; the name by which PennyLane's tensors ask for it."""
+        """Return the real array, as PennyLane's tensors ask for it."""
         return self.fetch()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -201,8 +210,9 @@ class DeferredArray(Fetching):
     @property
     def __class__(self) -> type:
         """The class of the value, once there is one; before that, our own."""
+        refuse_json(current_frame(1))
         if self._value is _UNSET:
-            if not self._is_over:
+            if not self._is_over and not asks_before_an_update(current_frame(1)):
                 return DeferredArray
             self.fetch()
         return type(self._value)
@@ -287,23 +297,18 @@ class DeferredArray(Fetching):
 
 
 def _apply(
-    func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, lazy: bool
+    func: Callable[..., Any], args: Any, kwargs: Any, *, lazy: bool, like: Any = None
 ) -> Any:
     """Defer an operation, or do it if its value is needed or at hand already."""
     operands = cast("tuple[DeferredArray, ...]", tuple(deferred_in((args, kwargs))))
-    if lazy and any(o._value is _UNSET for o in operands) and not _differentiated(operands):
-        with np.errstate(all="ignore"):  # of made-up values; the real ones may warn later
-            like = func(*standins(args), **standins(kwargs))
+    if lazy and any(o._value is _UNSET for o in operands):
+        if like is None:
+            with np.errstate(all="ignore"):  # of made-up values; the real ones may warn later
+                like = func(*standins(args), **standins(kwargs))
         if isinstance(like, np.ndarray | np.generic):
             call = func, copied(args), copied(kwargs)
             return DeferredArray(like, None, call, operands)
     return func(*real(args), **real(kwargs))
-
-
-def _differentiated(operands: tuple[DeferredArray, ...]) -> bool:
-    if trace_stack.top < 0:  # nearly always
-        return False
-    return tracing(min(scope.stale for operand in operands for scope in operand._scopes))
 
 
 # --------------------------------------------------------------------------- operators
@@ -322,10 +327,6 @@ def _operator(plain: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
     return forward, reflected
 
 
-def _unary(plain: Callable[[Any], Any]) -> Any:
-    return lambda self: _apply(plain, (self,), {}, lazy=True)
-
-
 def _method(name: str) -> Any:
     def method(self: DeferredArray, *args: Any, **kwargs: Any) -> Any:
         return _apply(operator.methodcaller(name, *args, **kwargs), (self,), {}, lazy=True)
@@ -340,9 +341,9 @@ for _name in words("add sub mul truediv floordiv mod pow matmul lshift rshift an
     setattr(DeferredArray, f"__{_name}__", _forward)
     setattr(DeferredArray, f"__r{_name}__", _reflected)
 for _name in words("neg pos abs invert"):
-    setattr(DeferredArray, f"__{_name}__", _unary(getattr(operator, _name)))
+    setattr(DeferredArray, f"__{_name}__", _method(f"__{_name}__"))
 for _name in words(
     "astype clip conj conjugate copy cumprod cumsum diagonal flatten max mean min prod ravel "
-    "reshape round squeeze std sum swapaxes take trace transpose var"
+    "reshape round squeeze std sum swapaxes take trace transpose var view"
 ):
     setattr(DeferredArray, _name, _method(_name))

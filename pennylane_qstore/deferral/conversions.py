@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import math
 import operator
+from types import FrameType
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from pennylane_qstore.deferral.operands import Deferred, real
+
+_JSON_REFUSAL = json.JSONEncoder.default.__code__
+
+
+def refuse_json(frame: FrameType) -> None:
+    """Say what to give json, which is about to refuse a value by the name of its class.
+
+    Args:
+        frame: that asks for the class.
+
+    Raises:
+        TypeError: it is json's.
+    """
+    if frame.f_code is _JSON_REFUSAL:
+        raise TypeError(
+            "A deferred result is not JSON serializable. Give json float(x), or x.tolist() for "
+            "an array."
+        )
 
 
 class Fetching(Deferred):

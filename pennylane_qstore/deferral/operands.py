@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Protocol
@@ -16,19 +17,22 @@ class Deferred:
     """Base of values that are not fetched yet.
 
     Attributes:
-        standin: an array or scalar of the value's type, shape and dtype.
+        standin: of an array, an array or scalar of its type, shape and dtype.
     """
 
     __slots__ = ()
     standin: Any
 
+    @abstractmethod  # for mypy: no ABCMeta, since torch's tensors have a metaclass of their own
     def fetch(self) -> Any:
-        """Return the real array or scalar."""
-        raise NotImplementedError
+        """Return the real array, scalar or tensor."""
+
+
+class Settling(Protocol):
+    """A value that a scope settles."""
 
     def settle(self) -> None:
         """Compute the value, if that sends nothing that was not asked for."""
-        raise NotImplementedError
 
 
 class Scope(Protocol):
@@ -36,10 +40,8 @@ class Scope(Protocol):
 
     closed: bool
     """True once the scope is over: everything has been fetched."""
-    stale: int
-    """Result of :func:`.stale_traces` was when it was opened."""
 
-    def track(self, node: Deferred) -> None:
+    def track(self, node: Settling) -> None:
         """Remember a value, for as long as others do."""
 
     def settle(self) -> None:
@@ -73,7 +75,7 @@ def real(tree: Any) -> Any:
     """
     if next(deferred_in(tree), None) is None:
         return tree
-    return _substitute(tree, lambda node: node.fetch())
+    return substituted(tree, lambda node: node.fetch())
 
 
 _UNCHANGING = frozenset((float, int, np.float64))  # most operands; quickly told
@@ -125,29 +127,38 @@ def deferred_in(tree: Any) -> Iterator[Deferred]:
             yield from deferred_in(item)
 
 
-def _substitute(
+def substituted(
     tree: Any,
     value: Callable[[Deferred], Any],
     other: Callable[[Any], Any] = lambda leaf: leaf,
 ) -> Any:
-    """Return a tree with its deferred arrays replaced, and what else is no tuple, list or dict."""
+    """Return a tree with its deferred arrays replaced, and what else is no tuple, list or dict.
+
+    Args:
+        tree: tuples, lists and dictionaries of anything.
+        value: called with each deferred array.
+        other: called with each other leaf.
+
+    Returns:
+        The tree of what these return.
+    """
     if is_deferred(tree):
         return value(tree)
     if type(tree) in _UNCHANGING:
         return tree
     if isinstance(tree, tuple):
-        items = [_substitute(item, value, other) for item in tree]
+        items = [substituted(item, value, other) for item in tree]
         return type(tree)(*items) if hasattr(tree, "_fields") else tuple(items)
     if isinstance(tree, list):
-        return [_substitute(item, value, other) for item in tree]
+        return [substituted(item, value, other) for item in tree]
     if isinstance(tree, dict):
-        return {key: _substitute(item, value, other) for key, item in tree.items()}
+        return {key: substituted(item, value, other) for key, item in tree.items()}
     return other(tree)
 
 
 def copied(tree: Any) -> Any:
     """Return operands that nobody else can change any more: arrays are copied."""
-    return _substitute(tree, lambda node: node, _own)
+    return substituted(tree, lambda node: node, _own)
 
 
 def _own(leaf: Any) -> Any:
@@ -164,4 +175,4 @@ def thaw(array: np.ndarray) -> list[np.ndarray]:
 
 def standins(tree: Any) -> Any:
     """Return a tree with stand-ins of the same type, shape and dtype for its deferred arrays."""
-    return _substitute(tree, lambda node: node.standin)
+    return substituted(tree, lambda node: node.standin)

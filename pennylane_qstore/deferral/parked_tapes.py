@@ -25,35 +25,35 @@ from pennylane_qstore.deferral.operands import Deferred, is_deferred, real
 _Leaf = Callable[[Any], Any]
 
 
-class OwnCopy(NamedTuple):
-    """A circuit that nobody else can change.
+class OwnCopies(NamedTuple):
+    """Circuits that nobody else can change.
 
     Attributes:
-        circuit: the copy.
-        needs: the deferred arrays in it.
-        holds_arrays: whether it has parameters with axes, one of which may be a batch.
+        circuits: the copies; what stands in several of them does so once.
+        needs: the deferred arrays in them.
+        hold_arrays: whether there are parameters with axes, one of which may be a batch.
     """
 
-    circuit: QuantumScript
+    circuits: tuple[QuantumScript, ...]
     needs: tuple[DeferredArray, ...]
-    holds_arrays: bool
+    hold_arrays: bool
 
 
-def own_copy(circuit: QuantumScript) -> OwnCopy:
-    """Copy a circuit so that nothing its caller does to an array changes it.
+def own_copies(circuits: Sequence[QuantumScript]) -> OwnCopies:
+    """Copy circuits so that nothing their caller does to an array changes them.
 
     Args:
-        circuit: any circuit.
+        circuits: any circuits; those of a gradient share most of their operations.
 
     Returns:
-        The copy, and what it holds.
+        The copies, and what they hold.
     """
     needs: list[DeferredArray] = []
-    holds_arrays = False
+    hold_arrays = False
 
     def leaf(value: Any) -> Any:
-        nonlocal holds_arrays
-        holds_arrays = holds_arrays or value.ndim > 0
+        nonlocal hold_arrays
+        hold_arrays = hold_arrays or value.ndim > 0
         if not is_deferred(value):
             return value.copy()
         # A node of its own: elements of the caller's may be assigned before this is sent.
@@ -62,28 +62,30 @@ def own_copy(circuit: QuantumScript) -> OwnCopy:
             needs.append(own)
         return own
 
-    return OwnCopy(_replaced(circuit, leaf), tuple(needs), holds_arrays)
+    replace = _Replacement(leaf)
+    copies = tuple(_replaced(circuit, replace) for circuit in circuits)
+    return OwnCopies(copies, tuple(needs), hold_arrays)
 
 
 def with_results(circuit: QuantumScript) -> QuantumScript:
     """Return a circuit with real numbers for its deferred arrays, which are fetched."""
-    return _replaced(circuit, lambda value: real(value) if is_deferred(value) else value)
+    return _replaced(circuit, _Replacement(lambda v: real(v) if is_deferred(v) else v))
 
 
 def with_standins(circuit: QuantumScript) -> QuantumScript:
     """Return a circuit with made-up numbers of the same shapes for its deferred arrays."""
-    return _replaced(circuit, lambda value: value.standin if is_deferred(value) else value)
+    return _replaced(circuit, _Replacement(lambda v: v.standin if is_deferred(v) else v))
 
 
-def _replaced(circuit: QuantumScript, leaf: _Leaf) -> QuantumScript:
-    replace = _Replacement(leaf)
-    operations = [replace(op) for op in circuit.operations]
-    measurements = [replace(m) for m in circuit.measurements]
-    if not replace.changed:
+def _replaced(circuit: QuantumScript, replace: _Replacement) -> QuantumScript:
+    before = [*circuit.operations, *circuit.measurements]
+    after = [replace(part) for part in before]
+    if all(map(operator.is_, before, after)):
         return circuit
+    count = len(circuit.operations)
     return circuit.copy(
-        operations=operations,
-        measurements=measurements,
+        operations=after[:count],
+        measurements=after[count:],
         trainable_params=circuit.trainable_params,
     )
 
@@ -97,7 +99,6 @@ class _Replacement:
 
     def __init__(self, leaf: _Leaf) -> None:
         self.leaf = leaf
-        self.changed = False
         self._done: dict[int, Any] = {}
 
     def __call__(self, value: Any) -> Any:
@@ -111,9 +112,7 @@ class _Replacement:
         return self._done[key]
 
     def array(self, value: Any) -> Any:
-        out = self.leaf(value)
-        self.changed |= out is not value
-        return out
+        return self.leaf(value)
 
     def sequence(self, value: Sequence[Any]) -> Any:
         items = [self(item) for item in value]

@@ -9,11 +9,12 @@ import threading
 from collections.abc import Hashable, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 from pennylane.devices import ExecutionConfig
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.compat import current_frame, is_qnode_call, stack
-from pennylane_qstore.deferral.parked_tapes import own_copy, with_results, with_standins
+from pennylane_qstore.deferral.parked_tapes import own_copies, with_results, with_standins
 from pennylane_qstore.errors import InvalidResponse, QStoreError
 
 DEFERRED = "qstore_deferred"
@@ -79,13 +80,10 @@ class Request:
         scope: object = None,
     ) -> None:
         self.device = device
-        copies = [own_copy(circuit) for circuit in circuits]
-        self.circuits = tuple(copied.circuit for copied in copies)
+        self.circuits, self.needs, self._asks = own_copies(circuits)
         self.config = config
         self.origin = origin
         self.scope = scope
-        self.needs = tuple(need for copied in copies for need in copied.needs)
-        self._asks = tuple(copied.holds_arrays for copied in copies)
         self._results: tuple[Any, ...] | None = None
         self._error: BaseException | None = None
         self._finished = threading.Event()
@@ -106,13 +104,17 @@ class Request:
         Raises:
             Exception: only the real parameters tell.
         """
-        return tuple(
-            self.device.executor.batch_size(with_standins(circuit))
-            # PennyLane tells no batch of weights of layers, for one.
-            if circuit.batch_size is None and asks
-            else circuit.batch_size
-            for circuit, asks in zip(self.circuits, self._asks, strict=True)
-        )
+        known: dict[Hashable, int | None] = {}  # circuits of a gradient differ in values alone
+        sizes = []
+        for circuit in self.circuits:
+            size = circuit.batch_size
+            if size is None and self._asks:  # PennyLane tells no batch of layers' weights, for one
+                key = tuple((op.name, *map(np.shape, op.data)) for op in circuit.operations)
+                if key not in known:
+                    known[key] = self.device.executor.batch_size(with_standins(circuit))
+                size = known[key]
+            sizes.append(size)
+        return tuple(sizes)
 
     def bind(self) -> bool:
         """Put real numbers where parameters were deferred.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +14,7 @@ from pennylane_qstore.deferral.array import DeferredArray
 from pennylane_qstore.deferral.operands import Scope
 from pennylane_qstore.deferral.requests import Request
 from pennylane_qstore.errors import InvalidResponse
+from pennylane_qstore.validation import check_entries
 
 
 class ObtainingScope(Scope, Protocol):
@@ -76,9 +79,27 @@ def deferred_results(
     batch = () if rows is None else (rows,)
 
     def leaf(path: tuple[int, ...], measurement: MeasurementProcess) -> DeferredArray:
-        shape = batch + _shape(measurement)
+        shape = batch + result_shape(measurement)
+        check_entries("A deferred result", math.prod(shape), "Ask for counts, or fewer wires")
         like = np.ones(shape) if shape else scalar
-        return DeferredArray.leaf(like, ResultSource(scope, request, path, like))
+        return DeferredArray.leaf(like, ResultSource(scope, request, (i, *path), like))
+
+    return nested(circuit, leaf)
+
+
+def nested(
+    circuit: QuantumScript, leaf: Callable[[tuple[int, ...], MeasurementProcess], Any]
+) -> Any:
+    """Return something for each result of a circuit, nested as PennyLane nests results.
+
+    Args:
+        circuit: the circuit.
+        leaf: called with the place among the circuit's results, and the measurement.
+
+    Returns:
+        Its value for each measurement: alone, or in a tuple; in one tuple more where the shots
+        are partitioned.
+    """
 
     def results(path: tuple[int, ...]) -> Any:
         if len(circuit.measurements) == 1:
@@ -86,11 +107,12 @@ def deferred_results(
         return tuple(leaf((*path, m), mp) for m, mp in enumerate(circuit.measurements))
 
     if circuit.shots.has_partitioned_shots:
-        return tuple(results((i, s)) for s in range(circuit.shots.num_copies))
-    return results((i,))
+        return tuple(results((s,)) for s in range(circuit.shots.num_copies))
+    return results(())
 
 
-def _shape(measurement: MeasurementProcess) -> tuple[int, ...]:
+def result_shape(measurement: MeasurementProcess) -> tuple[int, ...]:
+    """Return the shape of a result without its batch; only of what is deferrable."""
     if type(measurement) is ProbabilityMP:
         return (2 ** len(measurement.wires),)
     return ()

@@ -24,17 +24,11 @@ from pennylane.math.interface_utils import Interface
 from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
-from pennylane_qstore.deferral.autograd_traces import stale_traces, tracing
-from pennylane_qstore.deferral.operands import Deferred, real
+from pennylane_qstore.deferral.operands import Scope, Settling, real
 from pennylane_qstore.deferral.requests import DEFERRED, BatchDevice, Request, call_origin
 from pennylane_qstore.deferral.results import deferred_results, is_deferrable
-from pennylane_qstore.deferral.tasks import (
-    TaskGroup,
-    dispatch,
-    dispatch_all,
-    running_task,
-    turn,
-)
+from pennylane_qstore.deferral.tasks import TaskGroup, dispatch, dispatch_all, is_parking, turn
+from pennylane_qstore.deferral.traced import traced_parameters
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 
 __all__ = [
@@ -55,9 +49,15 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 
+def current_scope() -> Scope | None:
+    """Return the scope in which results may come late; None where there is none."""
+    scope = _SCOPE.get()
+    return scope if scope is not None and scope.lazy else None
+
+
 def parks(circuits: Sequence[QuantumScript]) -> bool:
     """Tell whether a call waits for others, in a task or a scope, or is to be executed at once."""
-    if not circuits or (_SCOPE.get() is None and running_task() is None):
+    if not circuits or (_SCOPE.get() is None and not is_parking()):
         return False
     # While a quantum function is being recorded, no other task may run.
     return not QueuingManager.recording()
@@ -95,16 +95,19 @@ def park(
     return request.result()
 
 
-def adjust_config(config: ExecutionConfig, circuit: QuantumScript | None) -> ExecutionConfig:
+def adjust_config(
+    config: ExecutionConfig, circuit: QuantumScript | None, *, handed_over: bool = False
+) -> ExecutionConfig:
     """Prepare a call for deferral; the last thing that a device's ``setup_execution_config`` does.
 
-    Inside a scope, a NumPy or autograd call that nobody differentiates gets the NumPy
+    Inside a scope, a NumPy or autograd call that PennyLane does not differentiate gets the NumPy
     interface and no gradient method: its results may come late, and PennyLane need not
     prepare for a gradient. Every other call is left alone.
 
     Args:
         config: the configuration, otherwise complete.
         circuit: the tape it is for, if known.
+        handed_over: the device hands the results to the framework itself.
 
     Returns:
         The configuration, with :data:`DEFERRED` among its device options if results may be
@@ -115,7 +118,12 @@ def adjust_config(config: ExecutionConfig, circuit: QuantumScript | None) -> Exe
         return config
     if config.interface not in (Interface.NUMPY, Interface.AUTOGRAD):
         return config
-    if tracing(scope.stale) or QueuingManager.recording():
+    if handed_over:
+        if scope.lazy and is_deferrable(circuit):
+            options = {**config.device_options, DEFERRED: Interface.AUTOGRAD.value}
+            config = replace(config, device_options=options)
+        return config
+    if traced_parameters(circuit) or QueuingManager.recording():
         return config
     changes: dict[str, Any] = {
         "gradient_method": None,
@@ -135,15 +143,18 @@ def adjust_config(config: ExecutionConfig, circuit: QuantumScript | None) -> Exe
 def deferred() -> Iterator[None]:
     """A scope in which results are fetched when they are first looked at, all together.
 
-    NumPy and autograd QNode calls return :class:`~.array.DeferredArray` objects, which stay
-    deferred under arithmetic. Looking at one (``float``, ``print``, a comparison,
-    ``np.asarray``) fetches all that are pending with one batch per device. At the end of the
-    scope the rest is fetched, and what is held passes for real arrays; what asks for the very
-    type (``json``, ``torch.tensor``) takes ``float(value)`` or ``numpy.asarray(value)``.
+    NumPy and autograd QNode calls return :class:`~.array.DeferredArray` objects, torch calls
+    :class:`~.tensor.DeferredTensor`, which stay deferred under arithmetic. Looking at one
+    (``float``, ``print``, a comparison, ``np.asarray``, ``backward``) fetches all that are
+    pending with one batch per device. At the end of the scope the rest is fetched, and what is
+    held passes for real arrays; what asks for the very type (``json``, ``torch.tensor``) takes
+    ``float(value)`` or ``numpy.asarray(value)``.
 
-    Circuits and operations see arrays as they were when called. Calls of other interfaces, calls
-    being differentiated, and counts and samples are executed at once. Scopes in two threads take
-    turns: one goes on while the other waits for the service.
+    Circuits and operations see arrays as they were when called. A call that autograd or torch
+    differentiates waits with its gradient's circuits. JAX calls, counts and samples are executed
+    at once. A loop that looks at each value (``np.fromiter``, adding in place to a torch tensor
+    of one's own) sends a batch for each. Scopes in two threads take turns: one goes on while the
+    other waits for the service.
 
     **Example**
 
@@ -250,15 +261,10 @@ class _Scope:
         self.closed = False
         outer = _SCOPE.get()
         self.pending: list[Request] = [] if outer is None else outer.pending
-        self.stale: int
-        if outer is not None:
-            self.stale = outer.stale
-        else:  # a task's trace may be open on the stack of who started it: none is called over
-            self.stale = stale_traces() if running_task() is None else 0
-        self._nodes: weakref.WeakValueDictionary[int, Deferred] = weakref.WeakValueDictionary()
+        self._nodes: weakref.WeakValueDictionary[int, Settling] = weakref.WeakValueDictionary()
         self._number = itertools.count()
 
-    def track(self, node: Deferred) -> None:
+    def track(self, node: Settling) -> None:
         self._nodes[next(self._number)] = node
 
     def settle(self) -> None:
@@ -268,13 +274,14 @@ class _Scope:
 
     def defer(self, request: Request, batch_sizes: Sequence[int | None]) -> tuple[Any, ...]:
         """Keep a request for later and return deferred results in its place."""
-        self.pending.append(request)
         config = request.config
         plain = config is not None and config.device_options[DEFERRED] == Interface.NUMPY.value
         scalar = np.float64(1) if plain else np.ones(())  # what a plain call would return
-        return tuple(
+        results = tuple(
             deferred_results(self, request, i, rows, scalar) for i, rows in enumerate(batch_sizes)
         )
+        self.pending.append(request)
+        return results
 
     def obtain(self, request: Request) -> tuple[Any, ...]:
         """Return the results of a request, fetched with everything that is pending.

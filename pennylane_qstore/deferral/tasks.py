@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from pennylane_qstore import compat
 from pennylane_qstore.compat import trace_stack
@@ -30,6 +31,16 @@ from pennylane_qstore.deferral.turns import turn_lock
 MAX_PARKED = 1000
 """Tasks that may wait at the same time, each on a thread of its own; more are sent in waves."""
 
+_INTERRUPT_AGAIN_S = 5.0
+
+
+class Awaited(Protocol):
+    """Circuits or jobs that a task waits for."""
+
+    @property
+    def finished(self) -> bool:
+        """True once results or an error have arrived."""
+
 
 class TaskCancelled(BaseException):
     """Signal that ends a waiting task whose group is over; not an error of that task."""
@@ -38,11 +49,21 @@ class TaskCancelled(BaseException):
 class Task:
     """A thread used as a coroutine. Made and driven by :class:`TaskGroup` only."""
 
-    def __init__(self, thunk: Callable[[], Any], name: str, modes: ThreadModes) -> None:
+    def __init__(
+        self,
+        thunk: Callable[[], Any],
+        name: str,
+        modes: ThreadModes,
+        *,
+        parks_circuits: bool = True,
+        keep: Callable[[], Callable[[], None]] | None = None,
+    ) -> None:
+        self.parks_circuits = parks_circuits
+        self._keep = keep or _keep_nothing
         self.value: Any = None
         self.error: BaseException | None = None
         self.done = False
-        self.waits_for: tuple[Request, ...] = ()
+        self.waits_for: tuple[Awaited, ...] = ()
         self._thunk = thunk
         self._cancelled = False
         self._go = threading.Semaphore(0)
@@ -70,7 +91,7 @@ class Task:
         if self.done:
             self._thread.join()
 
-    def park(self, requests: Iterable[Request]) -> bool:
+    def park(self, requests: Iterable[Awaited]) -> bool:
         """Hand over requests and wait until the session has sent them.
 
         Called by whichever thread executes circuits for this task: its own, or a thread on
@@ -92,12 +113,13 @@ class Task:
         if not self._parking.acquire(blocking=False):
             return False
         try:
-            calls, top = compat.qnode_states(frames), trace_stack.top
+            calls, top, bring_back = compat.qnode_states(frames), trace_stack.top, self._keep()
             self.waits_for = tuple(requests)
             self._idle.set()
             self._go.acquire()
             self.waits_for = ()
             trace_stack.top = top
+            bring_back()
             for qnode, state in calls:
                 vars(qnode).update(state)
         finally:
@@ -115,10 +137,13 @@ class Task:
         self._cancelled = True
         if self._thread.ident is None:
             return
-        if not self._idle.is_set():
-            compat.interrupt((_running or self)._thread)
-        self._go.release()
-        self._thread.join()
+        while self._thread.is_alive():
+            # More than once: Python drops what is raised in a callback of its own, of a weak
+            # reference for instance.
+            if not self._idle.is_set():
+                compat.interrupt((_running or self)._thread)
+            self._go.release()
+            self._thread.join(_INTERRUPT_AGAIN_S)
 
     @property
     def ending(self) -> bool:
@@ -146,10 +171,22 @@ class TaskGroup:
     Args:
         pending: requests that nobody waits for yet; whatever stands there when something is
             sent travels with it and is taken out.
+        send: sends what tasks wait for that execute their circuits themselves, each on a device
+            of its own, and park the jobs (:func:`park_jobs`).
+        keep: takes a state of the process that each task has for itself, and returns a function
+            that brings it back.
     """
 
-    def __init__(self, pending: list[Request]) -> None:
-        self._pending = pending
+    def __init__(
+        self,
+        pending: list[Request],
+        send: Callable[[Sequence[Any]], None] | None = None,
+        keep: Callable[[], Callable[[], None]] | None = None,
+    ) -> None:
+        self._send: Callable[[list[Any]], None] = send or functools.partial(
+            dispatch_all, pending=pending
+        )
+        self._options: dict[str, Any] = {"parks_circuits": send is None, "keep": keep}
         self._outer = running_task()
 
     def run(self, thunks: Sequence[Callable[[], Any]]) -> list[Any]:
@@ -172,7 +209,10 @@ class TaskGroup:
         global _running
         top = trace_stack.top
         modes = ThreadModes()
-        tasks = [Task(thunk, f"qstore-task-{i}", modes) for i, thunk in enumerate(thunks)]
+        tasks = [
+            Task(thunk, f"qstore-task-{i}", modes, **self._options)
+            for i, thunk in enumerate(thunks)
+        ]
         try:
             self._drive(tasks)
         except BaseException:
@@ -193,6 +233,9 @@ class TaskGroup:
                     continue
                 if waiting == MAX_PARKED:
                     break
+                if not task.parks_circuits and not all(r.finished for r in task.waits_for):
+                    waiting += 1  # its jobs wait for those of others
+                    continue
                 task.resume()
                 if task.error is not None:
                     raise task.error
@@ -201,8 +244,11 @@ class TaskGroup:
                 return
             # Several tasks may wait for the same request: it is sent once.
             asked = dict.fromkeys(r for task in tasks for r in task.waits_for)
-            asked_for = [request for request in asked if not request.finished]
-            dispatch_all(asked_for, self._pending)
+            self._send([request for request in asked if not request.finished])
+
+
+def _keep_nothing() -> Callable[[], None]:
+    return lambda: None
 
 
 @contextlib.contextmanager
@@ -242,13 +288,29 @@ def running_task() -> Task | None:
     return task if task is not None and task is _running else None
 
 
+def is_parking() -> bool:
+    """Return True inside a task whose circuits are sent with those of others."""
+    task = running_task()
+    return task is not None and task.parks_circuits
+
+
+def park_jobs(jobs: Awaited) -> bool:
+    """Hand over the jobs of a batch, and wait until the task's group has sent them.
+
+    Returns:
+        False if the caller has to send them itself: there is no group that does.
+    """
+    task = running_task()
+    return task is not None and not task.parks_circuits and task.park((jobs,))
+
+
 def dispatch(requests: Sequence[Request]) -> None:
     """Have requests sent: with the group's next batch inside a task, else at once.
 
     On return all of them are finished, unless another thread is fetching them already.
     """
     task = running_task()
-    if task is None or not task.park(requests):
+    if task is None or not task.parks_circuits or not task.park(requests):
         send_all([request for request in requests if not request.finished])
 
 

@@ -1,45 +1,43 @@
-"""The emulator as an object: its thread, its event loop, its counters."""
+"""The emulator as an object: its options, its counters."""
 
 from __future__ import annotations
 
-import asyncio
 import atexit
-import logging
 import os
 import threading
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pennylane_qstore.backends import backend as known_backend
 from pennylane_qstore.backends import noise_model as known_noise_model
+from pennylane_qstore.compat import also_unmade
 from pennylane_qstore.emulator.faults import Fault, Faults, read_faults
-from pennylane_qstore.emulator.service.billing import RateCard
 from pennylane_qstore.emulator.service.clock import Clock, RealClock
 from pennylane_qstore.emulator.service.jobs import StoredJob
 from pennylane_qstore.emulator.service.latency import LatencyProfile, latency_profile
 from pennylane_qstore.emulator.service.service import EmulatedService
 from pennylane_qstore.emulator.service.state import StateFile
+from pennylane_qstore.emulator.simulation.machine import MachineNoise
 from pennylane_qstore.emulator.simulation.workers import SimulationPool
-from pennylane_qstore.errors import ConfigurationError, QStoreError
+from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.prices import PriceModel
 from pennylane_qstore.secret import Secret, hide_secrets
-from pennylane_qstore.server.access import Access, RequestLog, RequestRecord, is_loopback
+from pennylane_qstore.server.access import Access, RequestRecord, is_loopback
+from pennylane_qstore.server.host import HttpHost
 from pennylane_qstore.server.service import ServiceBehaviour
 from pennylane_qstore.validation import check_count, check_number
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-_LOG = logging.getLogger(__name__)
-_CLOSE_S = 5.0
-_KEPT_REQUESTS = 100_000
-"""The newest requests that are surely kept (up to twice as many are)."""
 _LOCK = threading.Lock()
 _EMBEDDED: dict[tuple[Any, ...], Emulator] = {}
 
 
-class Emulator:
+class Emulator(HttpHost):
     """IonQ's v0.4 API over HTTP on this machine. A context manager.
 
     Args:
@@ -50,14 +48,20 @@ class Emulator:
             :class:`~pennylane_qstore.emulator.service.latency.LatencyProfile` fields, or a profile.
         seed: of ids, latencies, faults and of noisy jobs without a seed of their own.
         noise_model: noise of ``simulator`` jobs that name none (``None``: ideal).
+        machine_noise: errors by qubit and pair of noisy jobs, beside the published rates: misread
+            bits, over-rotation, uneven rates, crosstalk; a
+            :class:`~pennylane_qstore.emulator.MachineNoise` or a mapping of its settings. Jobs
+            without a noise model stay ideal.
         faults: what goes wrong: a plan, faults, or a file (TOML, JSON); see
             :mod:`pennylane_qstore.emulator.faults`.
-        simulator: PennyLane device for ideal circuits (``"lightning.gpu"``,
-            ``"lightning.kokkos"``, ...); ``None``: the built-in choice.
+        simulator: ``"rows"`` (compiled, needs Numba) or ``"numpy"``; for ideal circuits any
+            PennyLane device as well (``"lightning.qubit"``, ``"lightning.gpu"``, ...); ``None``:
+            the fastest.
         clock: a :class:`~pennylane_qstore.emulator.service.clock.VirtualClock` that tests advance.
         concurrency: jobs that run at once per backend, instead of the profile's number.
         behaviour: where the service's behaviour is uncertain.
-        rate_cards: prices by backend, over the list prices.
+        prices: by backend, over the list prices: a :class:`~pennylane_qstore.prices.PriceModel`,
+            or the name of one.
         budget_usd: jobs beyond it fail as ``QuotaExhaustedError``.
         token: the only API key admitted (``None``: any).
         state: a file that keeps jobs over a restart.
@@ -65,6 +69,7 @@ class Emulator:
         processes: processes that large jobs are divided over (``None``: one per core, 0:
             none); they start when the first such job comes.
         keep: jobs kept; beyond that the oldest finished ones are forgotten.
+        runs: folders of checkpoints of training runs, whose loss curves the page shows.
 
     Raises:
         ConfigurationError: an option that is not allowed.
@@ -77,8 +82,6 @@ class Emulator:
     True
     """
 
-    _sweeping: asyncio.Task[None] | None = None
-
     def __init__(
         self,
         *,
@@ -87,18 +90,20 @@ class Emulator:
         profile: str | float | Mapping[str, float] | LatencyProfile = "none",
         seed: int | None = None,
         noise_model: str | None = None,
+        machine_noise: MachineNoise | Mapping[str, Any] | None = None,
         faults: Faults | Iterable[Fault | Mapping[str, Any]] | str | Path | None = None,
         simulator: str | None = None,
         clock: Clock | None = None,
         concurrency: int | None = None,
         behaviour: ServiceBehaviour | None = None,
-        rate_cards: Mapping[str, RateCard] | None = None,
+        prices: Mapping[str, str | PriceModel] | None = None,
         budget_usd: float | None = None,
         token: str | Secret | None = None,
         state: str | Path | None = None,
         workers: int | None = None,
         processes: int | None = None,
         keep: int = 100_000,
+        runs: Iterable[str | Path] = (),
     ) -> None:
         token = Secret.hold(token)  # before anything can raise
         if not is_loopback(host) and not token:
@@ -111,19 +116,17 @@ class Emulator:
         check_count("processes", processes, least=0, optional=True)
         check_count("seed", seed, least=0, optional=True)
         check_count("keep", keep)
-        for backend in rate_cards or {}:
+        for backend in prices or {}:
             known_backend(backend)
         if noise_model is not None:
             known_noise_model(noise_model)
         if simulator is not None:
             _check_simulator(simulator)
-        self._host, self._port = host, port
+        super().__init__(host, port, Access(token), runs=runs)
         self._state = state
-        self._access, self._log = Access(token), RequestLog()
         self.clock: Clock = RealClock() if clock is None else clock
         self.faults = _faults(faults, seed)
         self._pool = (workers, processes)
-        self._simulators: SimulationPool | None = None
         self.service = EmulatedService(
             clock=self.clock,
             profile=latency_profile(profile, concurrency=concurrency),
@@ -131,42 +134,17 @@ class Emulator:
             behaviour=behaviour or ServiceBehaviour(),
             seed=seed,
             noise_model=noise_model,
+            machine_noise=MachineNoise.of(machine_noise),
             simulator=simulator,
-            rate_cards=rate_cards or {},
+            prices=prices or {},
             budget_usd=budget_usd,
             keep=keep,
         )
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._runner: web.AppRunner | None = None
 
+    @also_unmade
     def __repr__(self) -> str:
-        where = self.url if self._thread is not None else "not started"
-        return f"<Emulator {where}, {len(self.service.jobs)} jobs>"
-
-    def __enter__(self) -> Emulator:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def url(self) -> str:
-        """The base URL for clients, ends in ``/v0.4``."""
-        return f"{self.address}/v0.4"
-
-    @property
-    def address(self) -> str:
-        """Scheme, host and port.
-
-        Raises:
-            QStoreError: the emulator is not running.
-        """
-        if self._thread is None:
-            raise QStoreError("The emulator is not running: call start(), or use it in a with.")
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104
-        host = f"[{host}]" if ":" in host else host
-        return f"http://{host}:{self._port}"
+        where = self.url if self.is_running else "not started"
+        return f"<Emulator {where}, {len(self.service.records)} jobs>"
 
     @property
     def requests(self) -> list[RequestRecord]:
@@ -176,7 +154,7 @@ class Emulator:
     @property
     def jobs(self) -> list[StoredJob]:
         """All jobs kept, in the order they were accepted (children are inside parents)."""
-        return self.service.jobs.all()
+        return self.service.records.all()
 
     @property
     def billed_jobs(self) -> int:
@@ -187,107 +165,25 @@ class Emulator:
         """Counters: requests, connections, posts, circuits, jobs, bill, faults that happened."""
         return self._log.stats() | self.service.stats()
 
-    def start(self) -> Emulator:
-        """Listen, on an own daemon thread. Returns itself.
-
-        Raises:
-            QStoreError: the address cannot be listened on.
-        """
-        if self._thread is not None:
-            return self
-        ready = threading.Event()
-        problem: list[BaseException] = []
-        self._thread = threading.Thread(
-            target=self._live, args=(ready, problem), name="qstore-emulator", daemon=True
-        )
-        self._thread.start()
-        ready.wait()
-        if problem:
-            self._thread.join()
-            self._thread = None
-            if isinstance(problem[0], QStoreError):
-                raise problem[0]
-            raise QStoreError(
-                f"The emulator cannot listen on {self._host}:{self._port}: {problem[0]}"
-            ) from problem[0]
-        return self
-
-    def close(self) -> None:
-        """Stop listening and end the thread. Jobs stay; :meth:`start` takes up the same port."""
-        thread, loop = self._thread, self._loop
-        if thread is None or loop is None:
-            return
-        self._thread = self._loop = None
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(_CLOSE_S)
-
-    def _live(self, ready: threading.Event, problem: list[BaseException]) -> None:
-        try:
-            loop = asyncio.new_event_loop()
-        except OSError as error:  # no file descriptors are left
-            problem.append(error)
-            ready.set()
-            return
-        asyncio.set_event_loop(loop)
-        try:
-            loop.run_until_complete(self._listen())
-        except Exception as error:  # noqa: BLE001 - raised by start(), in the caller's thread
-            problem.append(error)
-            loop.run_until_complete(self._unlisten())
-            loop.close()
-            ready.set()
-            return
-        self._loop = loop
-        ready.set()
-        try:
-            loop.run_forever()
-        finally:
-            loop.run_until_complete(self._unlisten())
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()
-
-    async def _listen(self) -> None:
-        from aiohttp import web
-
+    def _application(self) -> web.Application:
         from pennylane_qstore.emulator.admin import add_admin_routes
         from pennylane_qstore.emulator.fault_injection import fault_middleware
-        from pennylane_qstore.server.header_timeout import HeaderTimeout
         from pennylane_qstore.server.server import make_app
 
         inject = fault_middleware(self.faults, self.clock)
-        app = make_app(self.service, self._access, self._log, [inject])
+        app = make_app(self.service, self._access, self._log, [inject], histories=self._histories)
         add_admin_routes(app, self.faults, self.clock)
-        headers = HeaderTimeout()
-        app.middlewares.insert(0, headers.middleware())
-        self._runner = web.AppRunner(
-            app,
-            handler_cancellation=False,  # a job is accepted even if its client has gone
-            access_log=None,
-            keepalive_timeout=75.0,
-            shutdown_timeout=0.2,
-        )
-        state = None if self._state is None else StateFile(self._state)
-        self._simulators = SimulationPool(*self._pool)
-        self.service.start(self._simulators, state)
-        await self._runner.setup()
-        assert self._runner.server is not None  # noqa: S101  (for the type checker: setup sets it)
-        self._sweeping = asyncio.ensure_future(headers.run(self._runner.server))
-        site = web.TCPSite(self._runner, self._host, self._port)
-        await site.start()
-        self._port = self._runner.addresses[0][1]
-        self._access.listen_on(self._host, self._port)
-        _LOG.info("Emulator listens on http://%s:%s", self._host, self._port)
+        return app
 
-    async def _unlisten(self) -> None:
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-            self._sweeping = None
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
-        await self.service.close()
-        if self._simulators is not None:
-            self._simulators.close()
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        simulators = SimulationPool(*self._pool)
+        try:
+            self.service.start(simulators, None if self._state is None else StateFile(self._state))
+            yield
+        finally:
+            await self.service.close()
+            simulators.close()
 
 
 def embedded(**settings: Any) -> Emulator:
@@ -302,7 +198,7 @@ def embedded(**settings: Any) -> Emulator:
     key = (os.getpid(), *parts)
     with _LOCK:
         emulator = _EMBEDDED.get(key)
-        if emulator is None or emulator._thread is None:
+        if emulator is None or not emulator.is_running:
             emulator = Emulator(**settings).start()
             _EMBEDDED[key] = emulator
             atexit.register(_close_at_exit, os.getpid(), weakref.ref(emulator))
@@ -328,6 +224,11 @@ def _faults(value: Any, seed: int | None) -> Faults:
 def _check_simulator(name: str) -> None:
     import pennylane as qml
 
+    from pennylane_qstore.emulator.simulation.engines import NUMPY, ROWS
+    from pennylane_qstore.emulator.simulation.rows import load
+
+    if name == NUMPY or (name == ROWS and load()):
+        return
     try:
         qml.device(name, wires=1)
     except Exception as error:

@@ -8,8 +8,11 @@ from __future__ import annotations
 import logging
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+import zlib
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -18,10 +21,32 @@ from aiohttp.typedefs import Middleware
 
 from pennylane_qstore.emulator.faults import Fault, Faults
 from pennylane_qstore.emulator.service.clock import Clock
-from pennylane_qstore.server.identity import timestamp
 from pennylane_qstore.server.jobs import FIRST_PAGE
+from pennylane_qstore.server.render import timestamp
 from pennylane_qstore.server.responses import error_response
 
+HOSTILE: Mapping[str, bytes] = MappingProxyType(
+    {
+        "empty": b"",
+        "null": b"null",
+        "array": b"[]",
+        "not_json": b"\x00\xff{]",
+        "html": b"<!DOCTYPE html><html><body><h1>Bad gateway</h1></body></html>",
+        "nan": b'{"0": NaN, "1": 0.5}',
+        "infinity": b'{"0": 1e999}',
+        "negative": b'{"0": 1.5, "1": -0.5}',
+        "sum": b'{"0": 0.5, "1": 0.1}',
+        "key": b'{"spam": 1.0}',
+        "range": b'{"340282366920938463463374607431768211456": 1.0}',
+        "types": b'{"0": "1.0"}',
+        "nested": b'{"0": {"0": 1.0}}',
+        "surrogate": b'{"\\ud800": 1.0}',
+        "duplicate": b'{"0": 0.5, "0": 1.0}',
+        "deep": b"[" * 100_000 + b"]" * 100_000,
+        "huge": b'{"0": 1.0, "x": "' + b"a" * 1_000_000 + b'"}',
+    }
+)
+"""Bodies by name; ``gzip_bomb`` (a gigabyte of zeros in one megabyte) is made when asked for."""
 _LOG = logging.getLogger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -154,7 +179,9 @@ async def _spoil_transport(
         return web.Response(status=307, headers={"Location": fault.location})
     if kind == "hostile":
         headers = {"Content-Encoding": "gzip"} if fault.body == "gzip_bomb" else {}
-        return web.Response(body=fault.payload(), content_type="application/json", headers=headers)
+        return web.Response(
+            body=hostile_body(fault.body), content_type="application/json", headers=headers
+        )
     if kind in ("close", "reset"):
         _drop(request, reset=kind == "reset")
     elif kind == "content_type" and not response.prepared:
@@ -209,3 +236,20 @@ async def _send_partly(
         await clock.sleep(fault.delay_s)
         await stream.write(body[k : k + 1])
     return stream
+
+
+def hostile_body(name: str) -> bytes:
+    """Return the body of a name, or the text itself where no body has this name."""
+    return _bomb() if name == "gzip_bomb" else HOSTILE.get(name, name.encode())
+
+
+@lru_cache(maxsize=1)
+def _bomb() -> bytes:
+    zeros, count = bytes(1 << 20), 1 << 10
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    block = packer.compress(zeros) + packer.flush(zlib.Z_FULL_FLUSH)  # may follow itself
+    check = 0
+    for _ in range(count):
+        check = zlib.crc32(zeros, check)
+    head = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+    return head + block * count + packer.flush() + struct.pack("<II", check, len(zeros) * count)

@@ -30,7 +30,8 @@ they spoil a 502, and nothing was accepted. The others come ``"before"``:
                    the client has gone; with ``"after"`` it is accepted at once and answered late
 ``redirect``       answer 307 to ``location``
 ``content_type``   the right body as ``text/html``
-``hostile``        a body no client should swallow, ``body=`` its name (see the module hostile)
+``hostile``        a body no client should swallow, ``body=`` its name
+                   (see ``fault_injection.HOSTILE``)
 =================  ================================================================
 
 Kinds of the content:
@@ -65,11 +66,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 
-from pennylane_qstore.emulator.hostile import hostile_body
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.validation import check_count, check_known, check_number, check_one_of
 
@@ -92,16 +92,6 @@ ROUTES = (*_CONTENT, "cancel", "delete", "cost", "backends", "session", "other")
 
 _LONGEST_S = 1e9
 """The longest delay: 30 years, and timestamps can still be written."""
-_KINDS_OF: Mapping[str, Any] = MappingProxyType(
-    {
-        "str": str,
-        "int": int,
-        "float": (int, float),
-        "int | None": (int, type(None)),
-        "str | float | None": (str, int, float, type(None)),
-    }
-)
-"""Types by the annotation of a :class:`Fault`: plans come unchecked from files and requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +157,9 @@ class Fault:
 
     def _check_types(self) -> None:
         for f in fields(self):
-            value, kinds = getattr(self, f.name), _KINDS_OF[str(f.type)]
-            if not isinstance(value, kinds) or isinstance(value, bool):
+            value, kinds = getattr(self, f.name), _TYPES[f.name]
+            valid = isinstance(value, kinds) or (type(value) is int and isinstance(0.0, kinds))
+            if not valid or isinstance(value, bool):
                 raise ConfigurationError(
                     f"{f.name}={value!r} is not allowed in a fault. Allowed: {f.type}."
                 )
@@ -178,9 +169,9 @@ class Fault:
         """True for a fault of the request, False for one of the content of the answer."""
         return self.kind in TRANSPORT
 
-    def payload(self) -> bytes:
-        """Return the bytes of a hostile body."""
-        return hostile_body(self.body)
+
+_TYPES = get_type_hints(Fault)
+"""Types of the fields: plans come unchecked from files and requests."""
 
 
 @dataclass(slots=True)

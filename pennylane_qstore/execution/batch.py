@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from pennylane.tape import QuantumScript
 
-from pennylane_qstore.backends import MAX_BODY_BYTES, MAX_CIRCUITS, MAX_GATES, MAX_SHOTS
+from pennylane_qstore.backends import MAX_SHOTS
+from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.execution.circuits import (
     Circuits,
     TapePlan,
@@ -23,18 +24,17 @@ from pennylane_qstore.execution.circuits import (
     plan_tape,
 )
 from pennylane_qstore.execution.job_size import AdaptiveQueueManager
+from pennylane_qstore.execution.literals import ChooseConstants, no_constants
 from pennylane_qstore.execution.outcomes import Shots, gather_outcomes
-from pennylane_qstore.execution.partial_results import TapeContext, by_position
+from pennylane_qstore.execution.partial_results import TapeContext, arrived
 from pennylane_qstore.execution.stats import BatchMeter
-from pennylane_qstore.ionq.messages.job_request import Histogram, JobRequest
+from pennylane_qstore.ionq.messages.histograms import Histogram
+from pennylane_qstore.ionq.messages.job_limits import job_slices
+from pennylane_qstore.ionq.messages.job_request import JobRequest
 from pennylane_qstore.measurement.recipes import ImpossiblePostselection, NotSupported
 from pennylane_qstore.measurement.results import results
 from pennylane_qstore.native.cache import SmartCircuitCache
-
-_ENVELOPE_BYTES = 20_000
-"""Room left in a body for everything but the circuits."""
-_CIRCUIT_BYTES = 40
-"""Bytes around each circuit in a body."""
+from pennylane_qstore.native.verbatim import has_boxes
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +43,15 @@ class JobSettings:
 
     Attributes:
         max_circuits: most circuits per job, or who chooses it; None for as many as allowed.
-        name, metadata, settings, session_id, aggregation: of :class:`.JobRequest`.
+        fields: of each :class:`.JobRequest`, by name.
     """
 
     max_circuits: int | AdaptiveQueueManager | None = None
-    name: str | None = None
-    metadata: Mapping[str, str] | None = None
-    settings: Mapping[str, Any] | None = None
-    session_id: str | None = None
-    aggregation: str | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def named(self, name: str | None) -> JobSettings:
+        """Return the same with a name of the jobs, unless they have another."""
+        return replace(self, fields={**self.fields, "name": self.fields["name"] or name})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,11 @@ class Batch:
 
     def histograms(self, jobs: Sequence[Any]) -> list[Histogram]:
         """Return the histogram of each circuit by position, None where there is none."""
-        return by_position(self.chunks, jobs, len(self.circuits.encoded))
+        histograms: list[Any] = [None] * sum(map(len, self.chunks))
+        for chunk, job in zip(self.chunks, jobs, strict=True):
+            for position, histogram in zip(chunk, job.histograms if job else (), strict=bool(job)):
+                histograms[position] = histogram
+        return histograms
 
     def results(
         self,
@@ -161,6 +165,20 @@ class Batch:
             raise impossible
         return tuple(out)
 
+    def add_arrived(self, error: QStoreError, rng: np.random.Generator) -> None:
+        """Put into the details of an error the results of the tapes that arrived all the same.
+
+        Args:
+            error: of the batch; its details may have results of jobs.
+            rng: as for :meth:`results`.
+        """
+        try:
+            found = self.results(self.histograms(arrived(error, len(self.requests))), rng)
+        except ImpossiblePostselection as impossible:
+            found = impossible.details["tape_results"]
+        failed = [i for i, result in enumerate(found) if result is None]
+        error.details.update(tape_results=found, failed_tapes=failed)
+
 
 def make_batch(
     tapes: Sequence[QuantumScript],
@@ -171,6 +189,7 @@ def make_batch(
     cache: SmartCircuitCache,
     meter: BatchMeter | None = None,
     noise_rng: np.random.Generator | None = None,
+    choose_constants: ChooseConstants = no_constants,
 ) -> Batch:
     """Compile tapes and pack their circuits into jobs.
 
@@ -182,6 +201,7 @@ def make_batch(
         cache: of templates.
         meter: measures the stages.
         noise_rng: gives each job the seed of its noise; None leaves it to the service.
+        choose_constants: chooses the numbers of each structure that are compiled as constants.
 
     Returns:
         The batch, ready to be sent.
@@ -197,7 +217,9 @@ def make_batch(
                 plan = plan_tape(tape, order, cache)
                 _check_supported(plan, tape, target)
             plans.append(plan)
-    circuits = compile_circuits(plans, target, cache, meter)
+    if target.gateset == "qis" or target.verbatim:
+        choose_constants = no_constants
+    circuits = compile_circuits(plans, target, cache, meter, choose_constants)
     chunks, requests = _pack(tapes, circuits, target, settings, noise_rng)
     return Batch(tapes, plans, circuits, target, chunks, requests)
 
@@ -215,6 +237,27 @@ def _check_supported(plan: TapePlan, tape: QuantumScript, target: Target) -> Non
             "postselect_mode='fill-shots' is not supported on qstore.ionq with a backend that "
             "samples: shots that are not selected have been taken already. Use 'hw-like', which "
             "keeps the shots that were selected."
+        )
+    if plan.scale != 1 and target.gateset == "qis":
+        raise NotSupported(
+            f"A circuit is to be folded to {plan.scale:g} times its noise, and gateset='qis' "
+            "leaves the compiling to the service, which undoes folds. Use gateset='native'."
+        )
+    if target.symmetrize is not None:
+        _check_symmetrized(plan, target)
+
+
+def _check_symmetrized(plan: TapePlan, target: Target) -> None:
+    """Refuse what cannot run on qubits and in a Pauli frame of each row's own."""
+    if target.gateset == "qis":
+        raise NotSupported(
+            "symmetrize=True is not supported with gateset='qis', which leaves the compiling to "
+            "the service. Use gateset='native'."
+        )
+    if any(has_boxes(piece.operations) for piece in plan.pieces):
+        raise NotSupported(
+            "symmetrize=True is not supported with qstore.verbatim(), whose gates are sent as they "
+            "are written. Take one of them away. Nothing was sent."
         )
 
 
@@ -250,36 +293,19 @@ def _pack(
                     circuits=tuple([circuits.encoded[i] for i in chunk]),
                     gate_counts=sum([circuits.gates[i] for i in chunk]),
                     shots=shots or min(most_shots, MAX_SHOTS),
-                    name=settings.name,
-                    metadata=settings.metadata,
                     noise=noise,
-                    settings=settings.settings,
-                    session_id=settings.session_id,
-                    aggregation=settings.aggregation,
+                    **settings.fields,
                 )
             )
     return chunks, requests
 
 
 def _chunks(
-    positions: Sequence[int], circuits: Circuits, max_circuits: int | AdaptiveQueueManager | None
+    positions: list[int], circuits: Circuits, max_circuits: int | AdaptiveQueueManager | None
 ) -> list[list[int]]:
     """Cut positions so that each job stays within the service's limits."""
     if isinstance(max_circuits, AdaptiveQueueManager):
         max_circuits = max_circuits.get_optimal_batch_size(len(positions))
-    largest = min(max_circuits or MAX_CIRCUITS, MAX_CIRCUITS)
-    chunks: list[list[int]] = []
-    gates = size = 0
-    for i in positions:
-        circuit_gates, circuit_size = circuits.gates[i], len(circuits.encoded[i]) + _CIRCUIT_BYTES
-        full = chunks and (
-            len(chunks[-1]) >= largest
-            or gates + circuit_gates > MAX_GATES
-            or size + circuit_size > MAX_BODY_BYTES - _ENVELOPE_BYTES
-        )
-        if full or not chunks:
-            chunks.append([])
-            gates = size = 0
-        chunks[-1].append(i)
-        gates, size = gates + circuit_gates, size + circuit_size
-    return chunks
+    gates = [circuits.gates[i] for i in positions]
+    sizes = [len(circuits.encoded[i]) for i in positions]
+    return [positions[j] for j in job_slices([1] * len(gates), gates, sizes, max_circuits)]

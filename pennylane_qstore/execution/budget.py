@@ -52,16 +52,16 @@ def quote(client: IonQClient, requests: Sequence[JobRequest], backend: str | Non
         The sum over the jobs.
     """
     estimates = [_estimate(client, request, backend) for request in requests]
-    entangling = [_two_qubit_gates(request) for request in requests]
+    sizes = [request.size for request in requests]
     return Quote(
         _total([e.cost_usd for e in estimates]),
         _total([e.execution_s for e in estimates]),
         max((e.queue_s for e in estimates if e.queue_s is not None), default=None),
-        len(requests),
-        sum(len(r.circuits) for r in requests),
-        sum(len(r.circuits) * r.shots for r in requests),
-        sum(r.gate_counts for r in requests) - sum(entangling),
-        sum(entangling),
+        len(sizes),
+        sum(size.circuits for size in sizes),
+        sum(size.shots_total for size in sizes),
+        sum(int(size.n_1q) for size in sizes),
+        sum(int(size.n_2q) for size in sizes),
     )
 
 
@@ -123,24 +123,15 @@ def _price(client: IonQClient, request: JobRequest, must_know: bool) -> float | 
 
 
 def _estimate(client: IonQClient, request: JobRequest, backend: str | None = None) -> Any:
-    entangling = _two_qubit_gates(request)
-    mitigation = (request.settings or {}).get("error_mitigation") or {}
+    size = request.size
     return client.estimate(
         backend or request.backend,
         qubits=request.qubits,
-        shots=request.shots,
-        gates_1q=request.gate_counts - entangling,
-        gates_2q=entangling,
-        circuits=len(request.circuits),
-        error_mitigation=bool(mitigation.get("debiasing")),
-    )
-
-
-def _two_qubit_gates(request: JobRequest) -> int:
-    """Count the gates of a request that name targets, or controls."""
-    return sum(
-        text.count(b'"targets":') + text.count(b'"control":') + text.count(b'"controls":')
-        for text in request.circuits
+        shots=size.shots,
+        gates_1q=int(size.n_1q),
+        gates_2q=int(size.n_2q),
+        circuits=size.circuits,
+        error_mitigation=size.mitigated,
     )
 
 

@@ -4,33 +4,47 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 from pennylane.tape import QuantumScript
 
-from pennylane_qstore.backends import Backend
+from pennylane_qstore.backends import BACKENDS, Backend
+from pennylane_qstore.execution.literals import (
+    ChooseConstants,
+    Structure,
+    joined,
+    no_constants,
+    structures_of,
+)
 from pennylane_qstore.execution.outcomes import Rows, Shots
 from pennylane_qstore.execution.partial_results import TapeContext
 from pennylane_qstore.execution.stats import BatchMeter
-from pennylane_qstore.ionq.messages.job_request import Histogram, encode_circuits
+from pennylane_qstore.ionq.messages.histograms import Histogram
+from pennylane_qstore.ionq.messages.job_request import encode_circuits
 from pennylane_qstore.measurement.keys import measurement_key
 from pennylane_qstore.measurement.plan import analyse
 from pennylane_qstore.measurement.recipes import Basis, Plan
 from pennylane_qstore.native.cache import SmartCircuitCache
-from pennylane_qstore.native.compiler import compile_program
-from pennylane_qstore.native.frontend.affine_fit import NotAffine, program_of
-from pennylane_qstore.native.frontend.decompose import UnknownWire
-from pennylane_qstore.native.frontend.program import FloatArray, Program
-from pennylane_qstore.native.frontend.structure import (
+from pennylane_qstore.native.folding import fold, take_fold
+from pennylane_qstore.native.frontend.folds import warn_of_folds
+from pennylane_qstore.native.frontend.program import (
+    FloatArray,
     StructuredTape,
-    expand_by_value,
-    extract_structure,
-    standard_order,
+    bind_constants,
 )
-from pennylane_qstore.native.template.batch import NativeBatch, Readout
+from pennylane_qstore.native.frontend.structure import (
+    extract_structure,
+    with_every_wire,
+)
+from pennylane_qstore.native.passes.sections import boxed, outside_boxes
+from pennylane_qstore.native.pipeline import compile_program
+from pennylane_qstore.native.symmetrize import Assignment
+from pennylane_qstore.native.template.batch import NativeBatch, NativeBlock, Readout
 from pennylane_qstore.native.template.qis import QisTemplate
+from pennylane_qstore.native.verbatim import has_boxes
 
 _SEARCHED = 64
 """With more structures and bases of one tape than this, circuits are compiled without looking
@@ -49,6 +63,9 @@ class Target:
         exact: whether the backend returns exact probabilities (an ideal simulator).
         noise: name of the noise model sent, if any.
         described: backend and noise model as the user named them, for messages.
+        symmetrize: seed of each row's own qubits and Pauli frame; None for none.
+        verbatim: send all gates as they are written.
+        effort: seconds that the thorough search for fewer gates may take; None for the quick one.
     """
 
     backend: Backend
@@ -58,6 +75,16 @@ class Target:
     exact: bool
     noise: str | None = None
     described: str = ""
+    symmetrize: int | None = None
+    verbatim: bool = False
+    effort: float | None = None
+
+    @property
+    def machine(self) -> str | None:
+        """IonQ's id of the machine, or of the one that the noise model is of; None for none."""
+        if self.backend.is_qpu:
+            return self.backend.name
+        return f"qpu.{self.noise}" if f"qpu.{self.noise}" in BACKENDS else None
 
 
 class TapePlan(NamedTuple):
@@ -67,11 +94,15 @@ class TapePlan(NamedTuple):
         measurement: bases to run and a recipe for each result.
         pieces: rows of parameters by structure.
         wires: index of each wire label.
+        tape: the tape.
+        scale: factor of the noise to which the compiled circuits are folded.
     """
 
     measurement: Plan
     pieces: list[StructuredTape]
     wires: dict[Any, int]
+    tape: QuantumScript
+    scale: float = 1.0
 
     @property
     def batched(self) -> bool:
@@ -153,24 +184,11 @@ def plan_tape(
     Returns:
         The plan.
     """
-    wires = {w: i for i, w in enumerate(order or ())}
-    if order is not None:
-        try:  # quicker than to look first: a tape has to gather its wires
-            return _planned(tape, wires, cache)
-        except (KeyError, UnknownWire):  # ancillas
-            pass
-    for w in standard_order(tape):
-        wires.setdefault(w, len(wires))
-    while True:
-        try:
-            return _planned(tape, wires, cache)
-        except UnknownWire as error:  # of a decomposition
-            if order is not None:
-                raise
-            wires[error.wire] = len(wires)
+    return with_every_wire(tape, order, lambda wires: _planned(tape, wires, cache))
 
 
 def _planned(tape: QuantumScript, wires: dict[Any, int], cache: SmartCircuitCache) -> TapePlan:
+    tape, scale = take_fold(tape)
     finite = bool(tape.shots)
     key = measurement_key(tape.measurements, wires)
     if key is None:
@@ -180,11 +198,19 @@ def _planned(tape: QuantumScript, wires: dict[Any, int], cache: SmartCircuitCach
             ("measure", key, finite, len(wires)),
             lambda: analyse(tape.measurements, wires, finite),
         )
-    return TapePlan(plan, extract_structure(tape, wires), wires)
+    pieces = extract_structure(tape, wires)
+    if pieces[0].by_value:
+        cache.count_by_value(pieces[0].by_value)
+    plan.check_size(sum([len(piece.parameters) for piece in pieces]))
+    return TapePlan(plan, pieces, wires, tape, scale)
 
 
 def compile_circuits(
-    plans: Sequence[TapePlan], target: Target, cache: SmartCircuitCache, meter: BatchMeter
+    plans: Sequence[TapePlan],
+    target: Target,
+    cache: SmartCircuitCache,
+    meter: BatchMeter,
+    choose_constants: ChooseConstants = no_constants,
 ) -> Circuits:
     """Stack the rows of each template over the whole batch, bind them once, encode them.
 
@@ -193,64 +219,110 @@ def compile_circuits(
         target: backend and gates to compile for.
         cache: of templates and programs.
         meter: measures the stages ``compile``, ``bind`` and ``encode``.
+        choose_constants: chooses the numbers of each structure that are compiled as constants.
 
     Returns:
         The circuits, tape by tape, basis by basis.
     """
-    groups: dict[int, tuple[Any, list[FloatArray], list[int]]] = {}
+    groups: dict[tuple[int, float], tuple[Any, list[FloatArray], list[int]]] = {}
     measured: list[MeasuredTape] = []
-    position = 0
+    assignments: list[Assignment] = []
+    position, qubits = 0, 1
+    with meter.stage("compile"):
+        parts = [(plan.tape, plan.pieces, plan.wires) for plan in plans]
+        structures = structures_of(parts, cache, choose_constants)
     for i, plan in enumerate(plans):
-        searched = plan.searched
         for basis in plan.measurement.bases:
             first, readouts = position, []
             with meter.stage("compile"), TapeContext(i):
-                for template, rows in _templates(plan, basis, searched, target, cache):
-                    _, stacked, positions = groups.setdefault(id(template), (template, [], []))
+                for template, rows in _templates(plan, basis, structures, target, cache):
+                    group = (id(template), plan.scale)
+                    _, stacked, positions = groups.setdefault(group, (template, [], []))
                     stacked.append(rows)
                     positions.extend(range(position, position + len(rows)))
+                    if target.symmetrize is None:
+                        readouts.append((template.measured, template.readout, len(rows)))
+                    else:
+                        some = _assigned(template, rows, position, plan, target)
+                        assignments += some
+                        qubits = max([qubits, *(1 + max(one.qubits) for one in some)])
+                        readouts += [(*one.reading(template), 1) for one in some]
                     position += len(rows)
-                    readouts.append((template.measured, template.readout, len(rows)))
             measured.append(MeasuredTape(i, basis, range(first, position), readouts))
-    encoded, gates, qubits = [b""] * position, [0] * position, 1
-    for template, stacked, positions in groups.values():
+    encoded, gates = [b""] * position, [0] * position
+    for (_, scale), (template, stacked, positions) in groups.items():
         with meter.stage("bind"):
-            batch: NativeBatch = template.bind(
-                stacked[0] if len(stacked) == 1 else np.concatenate(stacked)
-            )
+            batch: NativeBatch = template.bind(joined(stacked))
         qubits = max(qubits, batch.qubits)
         with meter.stage("encode"):
             for block in batch.blocks:
-                texts = encode_circuits(block.gates, block.params)
-                for row, text in zip(block.rows.tolist(), texts, strict=True):
-                    encoded[positions[row]] = text
-                    gates[positions[row]] = len(block.gates)
+                folded = block if scale == 1 else fold(block, scale)
+                where = [positions[row] for row in block.rows.tolist()]
+                for position, (text, count) in zip(
+                    where,
+                    _encoded(folded, [assignments[p] for p in where if assignments]),
+                    strict=True,
+                ):
+                    encoded[position], gates[position] = text, count
     return Circuits(encoded, gates, qubits, measured)
 
 
+def _assigned(
+    template: Any, rows: FloatArray, position: int, plan: TapePlan, target: Target
+) -> list[Assignment]:
+    """Return qubits and frame of each row of a template, the first of which is at a position."""
+    pool = max(template.qubits, min(len(plan.wires), target.backend.qubits))
+    # the same rows have the same assignments when a run starts again, and other rows others
+    seeds = [(target.symmetrize or 0, position + k, crc32(row)) for k, row in enumerate(rows)]
+    return [Assignment.draw(template.qubits, pool, seed) for seed in seeds]
+
+
+def _encoded(block: NativeBlock, assignments: Sequence[Assignment]) -> list[tuple[bytes, int]]:
+    """Return JSON and number of gates of each row, on the row's own qubits where it has any."""
+    if not assignments:
+        count = len(block.gates)
+        return [(text, count) for text in encode_circuits(block.gates, block.params)]
+    out = []
+    for assignment, numbers in zip(assignments, block.params, strict=True):
+        gates, params = assignment.apply(block.gates, numbers)
+        out += [(text, len(gates)) for text in encode_circuits(gates, params[None])]
+    return out
+
+
 def _templates(
-    plan: TapePlan, basis: Basis, searched: bool, target: Target, cache: SmartCircuitCache
+    plan: TapePlan,
+    basis: Basis,
+    structures: Mapping[Hashable, Structure],
+    target: Target,
+    cache: SmartCircuitCache,
 ) -> Iterator[tuple[Any, FloatArray]]:
     """Yield the templates of a tape in a basis, each with the rows it is for, in order."""
-    options = (target.gateset, target.family, target.absorb, searched)
+    searched = plan.searched
+    options = (target.gateset, target.family, target.absorb, target.verbatim, target.effort)
     for piece in plan.pieces:
-        elementary = _program(piece, plan.wires, cache)
-        if elementary is not None:
-            programs: list[tuple[StructuredTape, Program | None]] = [(piece, elementary)]
-        else:  # decomposed at its values, which the key then holds
-            parts = expand_by_value(piece, plan.wires)
-            programs = [(part, _program(part, plan.wires, cache)) for part in parts]
-        for part, elementary in programs:
-            if elementary is None:
-                raise NotAffine(part.key)
-            key: Hashable = ("template", part.key, len(plan.wires), basis.key, options)
-            build = functools.partial(_template, elementary, basis, searched, target)
-            yield cache.get(key, build), part.parameters
+        structure = structures[piece.key, len(plan.wires)]
+        key: Hashable = (
+            *("template", piece.key, len(plan.wires), basis.key),
+            *(options, searched, structure.constants),
+        )
+        build = functools.partial(_template, structure, piece, basis, searched, target)
+        yield cache.get(key, build), structure.program.columns(piece.parameters)
 
 
-def _template(elementary: Program, basis: Basis, searched: bool, target: Target) -> Any:
+def _template(
+    structure: Structure, piece: StructuredTape, basis: Basis, searched: bool, target: Target
+) -> Any:
+    elementary, constants = structure
     if target.gateset == "qis":
-        return QisTemplate(elementary, basis.gates, basis.wires)
+        gates = boxed(elementary) if target.verbatim else elementary.gates  # which is refused
+        return QisTemplate(replace(elementary, gates=gates), basis.gates, basis.wires)
+    if not (target.verbatim or has_boxes(piece.operations)):
+        warn_of_folds(piece.operations)
+    if constants:
+        values = dict(constants)
+        row = np.array([[values.get(i, 0.0) for i in range(elementary.parameters)]])
+        bound = bind_constants(elementary, row, outside_boxes(elementary.gates), values)
+        elementary = replace(bound, parameters=elementary.parameters)  # of the rows, as they are
     return compile_program(
         elementary,
         measured=basis.wires,
@@ -258,20 +330,6 @@ def _template(elementary: Program, basis: Basis, searched: bool, target: Target)
         family=target.family,
         absorb=target.absorb,
         optimize_fidelity=searched,
-        thorough=False,
+        effort=target.effort,
+        verbatim=target.verbatim,
     )
-
-
-def _program(
-    piece: StructuredTape, wires: Mapping[Any, int], cache: SmartCircuitCache
-) -> Program | None:
-    """Return the elementary gates of a structure, None if they are not affine."""
-
-    def build() -> Program | None:
-        try:
-            return program_of(piece, wires)
-        except NotAffine:
-            return None
-
-    elementary: Program | None = cache.get(("program", piece.key, len(wires)), build)
-    return elementary

@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from pennylane import Tracker
+from pennylane.measurements import Shots as TapeShots
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.deferral.turns import waiting
 from pennylane_qstore.errors import QStoreError
-from pennylane_qstore.execution.batch import Batch, JobSettings, make_batch
+from pennylane_qstore.execution import literals
+from pennylane_qstore.execution.batch import Batch, make_batch
 from pennylane_qstore.execution.budget import Quote, quote
 from pennylane_qstore.execution.circuits import Target, plan_tape
 from pennylane_qstore.execution.fallback import Fallback
 from pennylane_qstore.execution.options import Options
 from pennylane_qstore.execution.outcomes import Shots
-from pennylane_qstore.execution.partial_results import TapeContext, arrived
+from pennylane_qstore.execution.partial_results import arrived
+from pennylane_qstore.execution.repeated_jobs import RepeatedJobs
 from pennylane_qstore.execution.report import StatsReport
 from pennylane_qstore.execution.sender import Sender
 from pennylane_qstore.execution.shot_reader import read_ordered
-from pennylane_qstore.execution.stats import BatchMeter, BatchRecord, Stats
+from pennylane_qstore.execution.stats import BatchMeter, Stats
+from pennylane_qstore.execution.tape_shots import with_any_shots
+from pennylane_qstore.execution.tracking import track
 from pennylane_qstore.ionq.messages.job_request import JobRequest
-from pennylane_qstore.measurement.recipes import ImpossiblePostselection, NotSupported
 from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.validation import check, check_count, check_number
 
 logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 _SHARED_CACHE = SmartCircuitCache()
 """The default cache: devices of one process share their templates."""
@@ -49,16 +55,21 @@ class Executor:
         seed = options.seed
         self.options = options
         self.wires = wires
-        self.job_settings: JobSettings = options.job_settings
+        self.job_settings = options.job_settings
         self.cache = options.cache_of(_SHARED_CACHE)
         self.stats = Stats(self.cache.get_stats())
         self.sender = Sender(options, self.stats)
+        self._repeated = RepeatedJobs()
+        self._steady = literals.SteadyConstants()
         self.fallback = Fallback(self.sender, options.described)
         self.gradient = options.gradient_settings()
         self.look: Callable[[Sequence[QuantumScript]], None] | None = None
         """Called with the tapes of each batch before it is sent; an error stops it."""
+        self.shots: TapeShots | None = None
+        """Shots that tapes have instead of their own; see :meth:`job_scope`."""
         self._target = options.target
-        self._rng = np.random.default_rng(seed)
+        self.rng = np.random.default_rng(seed)
+        """Samples exact probabilities, shuffles samples."""
         self._noise_rng = np.random.default_rng(None if seed is None else [seed, 1])
         if options.queue is not None and options.queue.reported_queue_s is None:
             options.queue.reported_queue_s = self.sender.reported_queue_s
@@ -88,16 +99,42 @@ class Executor:
         Raises:
             QStoreError: see :meth:`IonQDevice.execute`.
         """
-        tapes = self._with_shots(tapes)
+        return self.run_batch(tapes, tracker, self._results)
+
+    def run_batch(
+        self,
+        tapes: Sequence[QuantumScript],
+        tracker: Tracker | None,
+        finish: Callable[[Batch, list[Any], BatchMeter], _T],
+        *,
+        wait: bool = True,
+    ) -> _T:
+        """Send tapes as one batch.
+
+        Args:
+            tapes: preprocessed tapes.
+            tracker: of the device, told about the batch if it is active.
+            finish: called with the batch, a result for each job, and the batch's meter.
+            wait: False returns when the jobs are created; an error then has in its details, as
+                ``handle``, what ``finish`` makes of those that were (None for the others).
+
+        Returns:
+            What ``finish`` returns.
+        """
+        if not self._target.exact:
+            tapes = with_any_shots(tapes, self.options.described)
         if self.look is not None:
             self.look(tapes)
         meter = BatchMeter(sequential=not self.options.batch)
+        states = self.rng.bit_generator.state, self._noise_rng.bit_generator.state
         try:
-            with self._restored_on_error(meter):
-                batch, jobs = self._send(tapes, meter)
-                results = self._results(batch, jobs, meter)
-        except BaseException:  # what was paid is counted, whatever became of the rest
+            batch, jobs = self._send(tapes, meter, None if wait else finish)
+            results = finish(batch, jobs, meter)
+        except BaseException:
+            # What was paid is counted; and executed again, it is to be the same batch.
             self.stats.add(meter, self.sender.client_stats(), complete=False)
+            self.rng.bit_generator.state, self._noise_rng.bit_generator.state = states
+            self.sender.give_back(meter)
             raise
         counts = batch.circuits_by_tape
         record = self.stats.add(
@@ -108,13 +145,33 @@ class Executor:
             tape_jobs=batch.tape_jobs(jobs),
         )
         if tracker is not None and tracker.active:
-            _track(tracker, tapes, record)
+            track(tracker, tapes, record)
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(
                 "%d tape(s) were %d circuit(s) in %d job(s): %s",
                 *(len(tapes), record.circuits, record.jobs, ", ".join(record.job_ids)),
             )
         return results
+
+    @functools.cached_property
+    def exact(self) -> Executor:
+        """An executor that runs the same tapes exactly, on the emulator in this process."""
+        executor = self.emulated()
+        executor.shots = TapeShots(None)
+        executor.rng, executor.gradient = self.rng, self.gradient  # of samples; kept with ours
+        return executor
+
+    def emulated(self, noise_model: str | None = None, seed: int | None = None) -> Executor:
+        """Return an executor of the same options on the emulator in this process.
+
+        Args:
+            noise_model: of the emulator's results; None for none.
+            seed: instead of the options' own.
+
+        Returns:
+            An executor with random generators, statistics and batches of its own.
+        """
+        return Executor(self.options.emulated(noise_model, seed), self.wires)
 
     def batch_size(self, tape: QuantumScript) -> int | None:
         """Return the number of rows of a broadcast tape, told by PennyLane or not; else None.
@@ -138,9 +195,9 @@ class Executor:
             The jobs, in order.
         """
         target = self.target if backend is None else self.options.target_of(backend)
-        return make_batch(
-            tapes, order=self.wires, target=target, settings=self.job_settings, cache=self.cache
-        ).requests
+        if not target.exact:
+            tapes = with_any_shots(tapes, f"backend={target.backend.name!r}")
+        return self._batch(tapes, target).requests
 
     def quote(self, tapes: Sequence[QuantumScript], backend: str | None = None) -> Quote:
         """Return the service's estimate of what tapes would cost. Nothing is submitted.
@@ -155,8 +212,9 @@ class Executor:
         return quote(self.sender.client, self.requests(tapes, backend), backend)
 
     def report(self) -> StatsReport:
-        """Return all statistics as they stand now."""
-        return self.stats.as_dict(self.cache.get_stats(), self.sender.client_stats())
+        """Return all statistics as they stand now; with circuits by the engine that ran them."""
+        stats = self.stats.as_dict(self.cache.get_stats(), self.sender.client_stats())
+        return StatsReport({**stats, "engines": dict(self.sender.engines)})
 
     @contextmanager
     def job_scope(
@@ -165,6 +223,7 @@ class Executor:
         session_id: str | None = None,
         job_name: str | None = None,
         gateset: str | None = None,
+        shots: int | None = None,
     ) -> Iterator[None]:
         """Send the jobs inside with other settings than the device's own.
 
@@ -172,27 +231,41 @@ class Executor:
             session_id: IonQ session that they join.
             job_name: name of each job.
             gateset: ``"native"`` or ``"qis"``.
+            shots: of every circuit, instead of the tapes' own.
 
         Yields:
             None.
         """
-        settings, target = self.job_settings, self._target
-        self.job_settings = replace(
-            settings,
-            session_id=session_id or settings.session_id,
-            name=job_name or settings.name,
-        )
+        settings, target, own_shots = self.job_settings, self._target, self.shots
+        self.shots = own_shots if shots is None else TapeShots(check_count("shots", shots))
+        given = {"session_id": session_id, "name": job_name}
+        changes = {name: value for name, value in given.items() if value}
+        self.job_settings = replace(settings, fields={**settings.fields, **changes})
         self._target = replace(target, gateset=gateset or target.gateset)
         try:
             yield
         finally:
-            self.job_settings, self._target = settings, target
+            self.job_settings, self._target, self.shots = settings, target, own_shots
+
+    def _batch(self, tapes: Sequence[QuantumScript], target: Target, **more: Any) -> Batch:
+        """Compile tapes; ``more`` are further arguments of :func:`make_batch`."""
+        if repeats := self.sender.scope.repeats:  # no clock may stop the search elsewhere then
+            target = replace(target, effort=target.effort and float("inf"))
+        return make_batch(
+            tapes,
+            order=self.wires,
+            target=target,
+            settings=self.job_settings.named(self.sender.scope.job_name),
+            cache=self.cache,
+            choose_constants=literals.special_constants if repeats else self._steady,
+            **more,
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the next results depend on beside the circuits."""
         state = {
             **{name: rng.bit_generator.state for name, rng in self._generators().items()},
-            "batch": self.sender.batch,
+            "batch": self.sender.numbers.next,
             "spent_usd": self.sender.spent_usd,
         }
         if self.sender.accounts:
@@ -207,49 +280,37 @@ class Executor:
         check("account", account, account is None or isinstance(account, str), "a text, or None")
         for name, rng in self._generators().items():
             rng.bit_generator.state = state[name]
-        self.sender.batch, self.stats.spent_usd = batch, spent_usd
+        self.sender.numbers.restart(batch)
+        self.stats.spent_usd = spent_usd
         self.sender.go_on(account, spent_usd)
 
     def _generators(self) -> dict[str, np.random.Generator]:
-        return {"rng": self._rng, "noise": self._noise_rng, "gradient": self.gradient.rng}
+        return {"rng": self.rng, "noise": self._noise_rng, "gradient": self.gradient.rng}
 
     def __getstate__(self) -> dict[str, Any]:
-        rng_state = self._rng.bit_generator.state
-        return {"options": self.options, "wires": self.wires, "rng_state": rng_state}
+        states = [rng.bit_generator.state for rng in (self.rng, self._noise_rng)]
+        return {"options": self.options, "wires": self.wires, "rng_states": states}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Connections, counters and the other generators belong to one process and one device.
+        # Connections and counters belong to one process and one device.
         Executor.__init__(self, state["options"], state["wires"])
         self.sender.is_copy = True
-        self._rng.bit_generator.state = state["rng_state"]
-
-    @contextmanager
-    def _restored_on_error(self, meter: BatchMeter) -> Iterator[None]:
-        """Let a batch that failed be the same one when it is executed again."""
-        states = self._rng.bit_generator.state, self._noise_rng.bit_generator.state
-        try:
-            yield
-        except BaseException:
-            self.sender.give_back(meter)
-            self._rng.bit_generator.state, self._noise_rng.bit_generator.state = states
-            raise
+        self.rng.bit_generator.state, self._noise_rng.bit_generator.state = state["rng_states"]
 
     def _send(
-        self, tapes: Sequence[QuantumScript], meter: BatchMeter
-    ) -> tuple[Batch, Sequence[Any]]:
+        self,
+        tapes: Sequence[QuantumScript],
+        meter: BatchMeter,
+        handle: Callable[[Batch, list[Any], BatchMeter], Any] | None,
+    ) -> tuple[Batch, list[Any]]:
         """Compile tapes and send their jobs; return the batch and one result per job.
 
-        An error has the results of the tapes that arrived all the same.
+        Without ``handle`` jobs are waited for; an error has the results that arrived all the same.
         """
-        batch = make_batch(
-            tapes,
-            order=self.wires,
-            target=self.target,
-            settings=self.job_settings,
-            cache=self.cache,
-            meter=meter,
-            noise_rng=None if self.options.seed is None else self._noise_rng,
-        )
+        noise_rng = None if self.options.seed is None else self._noise_rng
+        batch = self._batch(tapes, self.target, meter=meter, noise_rng=noise_rng)
+        if self.sender.waits and handle is None:
+            self._repeated.see(batch.plans)
         scope, jobs = self.sender.scope, []
         # Other threads may go on meanwhile, but not where batches are counted or share a budget,
         # nor beside the embedded emulator: it builds PennyLane operators in threads of its own.
@@ -257,19 +318,17 @@ class Executor:
         alone = self.options.is_emulated or scope.run is not None or budgeted
         try:
             with meter.stage("service"), waiting(keep=alone):
-                jobs = self.fallback.send(batch.requests, meter)
+                jobs = self.fallback.send(batch.requests, meter, wait=handle is None)
         except QStoreError as error:
             if self.fallback.refuses_native(error):
-                return self._send(tapes, meter)
+                return self._send(tapes, meter, handle)
             if jobs:  # paid for, but the turn did not come back
                 error.job_ids = tuple(job_id for job in jobs for job_id in job.job_ids)
-            histograms = batch.histograms(arrived(error, len(batch.requests)))
-            try:
-                results = batch.results(histograms, self._rng)
-            except ImpossiblePostselection as impossible:
-                results = impossible.details["tape_results"]
-            failed = [i for i, result in enumerate(results) if result is None]
-            error.details.update(tape_results=results, failed_tapes=failed)
+            if handle is None:
+                batch.add_arrived(error, self.rng)
+            else:
+                there = arrived(error, len(batch.requests))
+                error.details["handle"] = handle(batch, there, meter) if any(there) else None
             raise
         return batch, jobs
 
@@ -288,49 +347,4 @@ class Executor:
         if self.options.shot_order and not batch.target.exact:
             shots = read_ordered(batch, jobs, histograms, self.sender.client, meter)
         with meter.stage("results"):
-            return batch.results(histograms, self._rng, shots)
-
-    def _with_shots(self, tapes: Sequence[QuantumScript]) -> Sequence[QuantumScript]:
-        """Refuse analytic tapes on backends that sample.
-
-        Beside tapes with shots they take those of their batch: QNSPSAOptimizer, for one, forgets
-        the shots of some of its tapes.
-        """
-        if self._target.exact or all(tape.shots for tape in tapes):
-            return tapes
-        described = self.options.described
-        shots = max(tape.shots.total_shots or 0 for tape in tapes)
-        if not shots:
-            with TapeContext(0):
-                raise NotSupported(
-                    f"Analytic execution (shots=None) not supported on qstore.ionq with "
-                    f"{described}: it samples. Give the QNode shots, "
-                    "qml.set_shots(qnode, shots=1000), or use an ideal simulator."
-                )
-        warnings.warn(
-            f"Some circuits of this batch have no shots, and {described} samples: "
-            f"they are run with {shots} shots, as others of the batch.",
-            UserWarning,
-            stacklevel=2,
-        )
-        return [tape if tape.shots else tape.copy(shots=shots) for tape in tapes]
-
-
-def _track(tracker: Tracker, tapes: Sequence[QuantumScript], record: BatchRecord) -> None:
-    """Tell PennyLane's tracker about a batch."""
-    shots = sum(
-        (tape.shots.total_shots or 0) * n
-        for tape, n in zip(tapes, record.circuits_by_tape, strict=True)
-    )
-    *others, job_id = record.job_ids or (None,)
-    for other in others:
-        tracker.update(job_id=other)
-    tracker.update(  # the last, so that ``latest`` has all of it
-        batches=1,
-        executions=sum(record.circuits_by_tape),
-        shots=shots,
-        job_ids=list(record.job_ids),
-        job_id=job_id,
-        **record.increments(),
-    )
-    tracker.record()
+            return batch.results(histograms, self.rng, shots)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pennylane_qstore.errors import JobFailed, QStoreError, ServiceError
 from pennylane_qstore.execution.circuits import Target
-from pennylane_qstore.execution.partial_results import arrived
+from pennylane_qstore.execution.partial_results import arrived, is_refused
 from pennylane_qstore.execution.stats import BatchMeter
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 
@@ -42,20 +42,23 @@ class Fallback:
         self._sender = sender
         self._described = described
         self.single = False
-        """Whether multi-circuit jobs were refused."""
+        """True once multi-circuit jobs were refused."""
         self.qis = False
-        """Whether native gates were refused."""
+        """True once native gates were refused."""
 
     def target(self, target: Target) -> Target:
         """Return the target with QIS gates where native ones were refused."""
         return replace(target, gateset="qis") if self.qis else target
 
-    def send(self, requests: Sequence[JobRequest], meter: BatchMeter) -> list[JobResult]:
+    def send(
+        self, requests: Sequence[JobRequest], meter: BatchMeter, *, wait: bool = True
+    ) -> list[JobResult]:
         """Send jobs; where multi-circuit jobs are refused, their circuits one by one.
 
         Args:
             requests: the jobs; one after another if the meter is sequential.
             meter: counts what they cost.
+            wait: for their results.
 
         Returns:
             One result per request, merged from several jobs where need be.
@@ -64,12 +67,12 @@ class Fallback:
             QStoreError: as the client raises it.
         """
         if meter.sequential and len(requests) > 1:
-            return self._send_in_turn(requests, meter)
+            return self._send_in_turn(requests, meter, wait)
         first = QIS_CHUNKS if self.qis else 0
         if self.single:
-            return self._send_circuits(requests, meter, first)
+            return self._send_circuits(requests, meter, first, wait)
         try:
-            return self._sender.send(requests, meter, first)
+            return self._sender.send(requests, meter, first, wait=wait)
         except QStoreError as error:
             results = list(error.details.get("results") or [None] * len(requests))
             errors = error.details.get("errors") or [error] * len(requests)
@@ -79,18 +82,20 @@ class Fallback:
         self.single = True
         self._warn("multi-circuit jobs", "each circuit travels as a job of its own")
         try:
-            again = self._send_circuits([requests[i] for i in refused], meter, first)
+            again = self._send_circuits([requests[i] for i in refused], meter, first, wait)
         except QStoreError as error:
             error.details["results"] = _placed(arrived(error, len(refused)), refused, results)
             raise
         return _placed(again, refused, results)
 
-    def _send_in_turn(self, requests: Sequence[JobRequest], meter: BatchMeter) -> list[JobResult]:
+    def _send_in_turn(
+        self, requests: Sequence[JobRequest], meter: BatchMeter, wait: bool
+    ) -> list[JobResult]:
         """Send jobs one after another; the first that fails is the last."""
         jobs: list[JobResult] = []
         for request in requests:
             try:
-                jobs += self.send([request], meter)
+                jobs += self.send([request], meter, wait=wait)
             except QStoreError as error:
                 not_sent = len(requests) - len(jobs) - 1
                 error.details.update(
@@ -110,26 +115,28 @@ class Fallback:
             return False
         errors = [e for e in error.details.get("errors") or [error] if e is not None]
         results = [r for r in error.details.get("results") or () if r is not None]
-        some_arrived = any(h is not None for r in results for h in r.histograms)
-        if some_arrived or not all(_refuses_native(e) for e in errors):
+        some_exist = any(
+            r.status == "submitted" or any(h is not None for h in r.histograms) for r in results
+        )
+        if some_exist or not all(_refuses_native(e) for e in errors):
             return False
         self.qis = True
         self._warn("native gates", "circuits are sent in IonQ's abstract gates (QIS)")
         return True
 
     def _send_circuits(
-        self, requests: Sequence[JobRequest], meter: BatchMeter, first: int
+        self, requests: Sequence[JobRequest], meter: BatchMeter, first: int, wait: bool
     ) -> list[JobResult]:
         """Send each circuit as a job of its own, all at the same time."""
-        parts = [part for request in requests for part in _parts(request)]
+        parts = [part for request in requests for part in parts_of(request)]
         bounds = list(accumulate((len(request.circuits) for request in requests), initial=0))
         try:
-            jobs = self._sender.send(parts, meter, first + SINGLE_CHUNKS)
+            jobs = self._sender.send(parts, meter, first + SINGLE_CHUNKS, wait=wait)
         except QStoreError as error:
             results = arrived(error, len(parts))
-            error.details["results"] = [_incomplete(results[a:b]) for a, b in pairwise(bounds)]
+            error.details["results"] = [incomplete(results[a:b]) for a, b in pairwise(bounds)]
             raise
-        return [_merged(jobs[a:b]) for a, b in pairwise(bounds)]
+        return [merged(jobs[a:b]) for a, b in pairwise(bounds)]
 
     def _warn(self, what: str, instead: str) -> None:
         message = f"The service behind {self._described} refuses {what}: {instead}."
@@ -145,14 +152,15 @@ def _placed(results: Sequence[Any], where: Sequence[int], among: Sequence[Any]) 
     return placed
 
 
-def _parts(request: JobRequest) -> list[JobRequest]:
+def parts_of(request: JobRequest) -> list[JobRequest]:
+    """Return a job for each circuit of one."""
     return [
         replace(request, circuits=(text,), gate_counts=text.count(b'"gate":'))
         for text in request.circuits
     ]
 
 
-def _merged(jobs: Sequence[JobResult]) -> JobResult:
+def merged(jobs: Sequence[JobResult]) -> JobResult:
     """Return jobs that travelled together as the one they stand for."""
     if len(jobs) == 1:
         return jobs[0]
@@ -167,21 +175,23 @@ def _merged(jobs: Sequence[JobResult]) -> JobResult:
         cost_usd=None if None in costs else sum(c for c in costs if c is not None),
         job_ids=tuple(job_id for job in jobs for job_id in job.job_ids),
         adopted=all(job.adopted for job in jobs),
+        keys=tuple(key for job in jobs for key in job.keys),
     )
 
 
-def _incomplete(jobs: Sequence[JobResult | None]) -> JobResult | None:
+def incomplete(jobs: Sequence[JobResult | None]) -> JobResult | None:
     """Return the same of jobs that did not all arrive."""
     complete = [job for job in jobs if job is not None]
     if not complete:
         return None
     histograms: list[Any] = [None if job is None else job.histograms[0] for job in jobs]
-    return replace(_merged(complete), histograms=histograms, status="partial")
+    keys = tuple(key for job in jobs for key in ((None,) if job is None else job.keys))
+    return replace(merged(complete), histograms=histograms, status="partial", keys=keys)
 
 
 def _refuses_multi_circuit(error: Any, request: JobRequest) -> bool:
     """Recognise 404 or 405 for the kind of job, or 400 that names it."""
-    if not _is_refusal(error) or len(request.circuits) < 2:
+    if not is_refused(error) or len(request.circuits) < 2:
         return False
     status, text = error.details.get("status"), _text(error)
     if status in (404, 405):
@@ -193,14 +203,9 @@ def _refuses_native(error: Any) -> bool:
     """Recognise the failure code, or 400 that names the gateset."""
     if isinstance(error, JobFailed):
         return error.details.get("code") == "UnsupportedGate"
-    if not _is_refusal(error) or error.details.get("status") not in (400, 422):
+    if not is_refused(error) or error.details.get("status") not in (400, 422):
         return False
     return "gateset" in _text(error) or "native gate" in _text(error)
-
-
-def _is_refusal(error: Any) -> bool:
-    """Tell whether a job was refused: one with an id exists and is paid."""
-    return isinstance(error, ServiceError) and not error.job_ids
 
 
 def _text(error: ServiceError) -> str:

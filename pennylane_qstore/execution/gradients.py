@@ -20,14 +20,24 @@ from pennylane.measurements import ExpectationMP, ProbabilityMP, VarianceMP
 from pennylane.tape import QuantumScript
 from pennylane.transforms.core import CompilePipeline
 
-from pennylane_qstore.compat import ArrayBox, called_by_qml_execute, current_frame
-from pennylane_qstore.deferral.autograd_traces import traced_here, tracing
-from pennylane_qstore.deferral.tasks import running_task
+from pennylane_qstore.compat import (
+    ArrayBox,
+    current_frame,
+    tapes_resolved_by,
+    without_told_batch,
+)
+from pennylane_qstore.deferral.scope import current_scope
+from pennylane_qstore.deferral.traced import traced_parameters, tracers_of_jax
 from pennylane_qstore.validation import check_count, check_number, check_one_of
 
 Jacobians: TypeAlias = Callable[[Sequence[Any]], tuple[Any, ...]]
 """From the results of gradient tapes to one Jacobian per circuit, in PennyLane's form."""
 
+FRAMEWORK = "qstore_framework"
+"""Key in ``ExecutionConfig.device_options`` that marks a call whose results the device hands to
+the machine learning framework itself, see :mod:`.differentiation`; the framework's interface."""
+
+_JAX = (Interface.JAX, Interface.JAX_JIT)
 METHODS = ("parameter-shift", "spsa")
 
 _EXACT_STEP = 1e-3  # radians; well above the rounding of probabilities a service returns
@@ -66,16 +76,23 @@ class Gradient:
             else qml.gradients.spsa_grad
         )
 
-    def options(self, tape: QuantumScript, config: ExecutionConfig | None) -> dict[str, Any]:
-        """Return the transform's keyword arguments; ``gradient_kwargs`` of the QNode win.
+    def of_call(
+        self, tape: QuantumScript, config: ExecutionConfig | None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Return the transform of a call and its keyword arguments.
+
+        A method that the QNode names is PennyLane's, with its defaults; with
+        ``diff_method="device"`` it is this one, and ``gradient_kwargs`` of the QNode win.
 
         Args:
             tape: the tape to differentiate.
             config: its configuration.
 
         Returns:
-            The arguments by name.
+            The transform, and the arguments by name.
         """
+        if config is not None and callable(config.gradient_method):
+            return config.gradient_method, dict(config.gradient_keyword_arguments)
         chosen: dict[str, Any] = {}
         if self.method == "spsa":
             chosen["num_directions"] = self.num_directions
@@ -83,16 +100,22 @@ class Gradient:
             chosen["sampler_rng"] = self.rng
         if config is not None:
             chosen.update(config.gradient_keyword_arguments)
-        return chosen
+        return self.transform, chosen
 
     def tapes(
-        self, circuits: Sequence[QuantumScript], config: ExecutionConfig | None
+        self,
+        circuits: Sequence[QuantumScript],
+        config: ExecutionConfig | None,
+        *,
+        by_row: bool = False,
     ) -> tuple[tuple[QuantumScript, ...], Jacobians]:
         """Return the tapes whose results give the Jacobians of circuits.
 
         Args:
             circuits: tapes with ``trainable_params`` set and NumPy parameters.
             config: their configuration.
+            by_row: a broadcast parameter has the derivatives of each row by its own value, as
+                many as there are rows, in the Jacobian; else PennyLane refuses it.
 
         Returns:
             The tapes, and the function that makes one Jacobian per circuit of their results.
@@ -101,9 +124,12 @@ class Gradient:
         parts: list[tuple[int, int, Callable[[Any], Any]]] = []
         for circuit in circuits:
             batch: Sequence[QuantumScript] = ()
-            process: Callable[[Any], Any] = _no_jacobian
+            process: Callable[[Any], Any] = tuple
             if circuit.trainable_params:
-                batch, process = self.transform(circuit, **self.options(circuit, config))
+                transform, options = self.of_call(circuit, config)
+                if by_row and transform is qml.gradients.param_shift:
+                    circuit = without_told_batch(circuit)
+                batch, process = transform(circuit, **options)
             parts.append((len(tapes), len(tapes) + len(batch), process))
             tapes.extend(batch)
 
@@ -143,9 +169,7 @@ def supports_derivatives(
         return True
     if config.gradient_method != "device" or config.derivative_order != 1:
         return False
-    return circuit is None or all(
-        type(m) in (ExpectationMP, VarianceMP, ProbabilityMP) for m in circuit.measurements
-    )
+    return circuit is None or _is_differentiable(circuit)
 
 
 def adjust_config(config: ExecutionConfig, circuit: QuantumScript | None) -> ExecutionConfig:
@@ -158,6 +182,9 @@ def adjust_config(config: ExecutionConfig, circuit: QuantumScript | None) -> Exe
     executed: whoever asks what would be done (``qml.workflow.get_best_diff_method``) gets an
     answer for any call.
 
+    A call whose results the device hands to autograd, torch or JAX itself is marked with
+    :data:`FRAMEWORK`; PennyLane then treats it as a NumPy call.
+
     Args:
         config: as PennyLane made it.
         circuit: the tape it is for, if known.
@@ -166,20 +193,36 @@ def adjust_config(config: ExecutionConfig, circuit: QuantumScript | None) -> Exe
         The configuration.
     """
     method = config.gradient_method
-    if (method is None or callable(method)) and _cannot_be_differentiated(config, circuit):
+    tapes = tapes_resolved_by(current_frame(2))  # none where nothing is going to be executed
+    if _is_handed_over(config, tapes):
+        is_jax = config.interface in _JAX
+        if not is_jax and not any(map(traced_parameters, tapes or ())):
+            method = None
+        return replace(
+            config,
+            interface=Interface.NUMPY,
+            gradient_method=method,
+            use_device_gradient=method == "device",
+            use_device_jacobian_product=False,
+            grad_on_execution=False,
+            device_options={**config.device_options, FRAMEWORK: Interface(config.interface).value},
+        )
+    if _waits_in_jax(config, tapes):
+        return replace(config, use_device_gradient=True, grad_on_execution=False)
+    if (method is None or callable(method)) and _cannot_be_differentiated(config, tapes):
         changes: dict[str, Any] = {}
         if method is not None:
             changes = {"gradient_method": None, "gradient_keyword_arguments": {}}
         if config.interface == Interface.AUTOGRAD:
             changes["convert_to_numpy"] = False
-        return replace(config, **changes) if changes and _is_executed() else config
+        return replace(config, **changes) if changes else config
     if method != "device":
         return config
     return replace(
         config,
         use_device_gradient=True,
         use_device_jacobian_product=False,
-        grad_on_execution=circuit is not None and _is_differentiated(config, circuit),
+        grad_on_execution=circuit is not None and bool(traced_parameters(circuit)),
     )
 
 
@@ -197,36 +240,79 @@ def add_expansion(pipeline: CompilePipeline, gradient: Gradient) -> None:
     pipeline.add_transform(qml.transform(gradient.transform.expand_transform))
 
 
-def _no_jacobian(_: Any) -> tuple[()]:
-    return ()
+def _is_handed_over(config: ExecutionConfig, tapes: tuple[QuantumScript, ...] | None) -> bool:
+    """Tell whether the device hands a call's results to the framework itself.
+
+    It does so in a deferred scope, for ``diff_method="device"``, and where PennyLane would refuse
+    a broadcast parameter; without a gradient for torch alone, whose tensors are its own.
+    """
+    method = config.gradient_method
+    if not tapes or not all(map(_is_differentiable, tapes)):
+        return False
+    if config.interface in _JAX:
+        return _is_broadcast_in_jax(config, tapes)
+    if config.interface not in (Interface.AUTOGRAD, Interface.TORCH):
+        return False
+    traced = [(tape, index) for tape in tapes for index in traced_parameters(tape)]
+    is_in_scope = current_scope() is not None
+    if not traced:
+        return config.interface == Interface.TORCH and is_in_scope and _is_on_cpu(tapes)
+    transforms = ("device", qml.gradients.param_shift, qml.gradients.spsa_grad)
+    if method not in transforms or config.derivative_order != 1 or not _is_on_cpu(tapes):
+        return False
+    if any(_is_nested(tape.get_parameters(False)[index]) for tape, index in traced):
+        return False
+    if method == "device" or is_in_scope:
+        return True
+    return method is qml.gradients.param_shift and _is_broadcast(traced)
 
 
-def _cannot_be_differentiated(config: ExecutionConfig, circuit: QuantumScript | None) -> bool:
-    """Tell whether nobody can differentiate the circuit that is executed now."""
+def _is_broadcast_in_jax(config: ExecutionConfig, tapes: tuple[QuantumScript, ...]) -> bool:
+    """Tell whether JAX traces a broadcast parameter, which PennyLane does not differentiate."""
+    if config.gradient_method not in ("device", qml.gradients.param_shift):
+        return False
+    traced = [(tape, index) for tape in tapes for index in tracers_of_jax(tape)]
+    floats = all(tape.get_parameters(False)[index].dtype.kind == "f" for tape, index in traced)
+    return config.derivative_order == 1 and floats and _is_broadcast(traced)
+
+
+def _is_broadcast(traced: Sequence[tuple[QuantumScript, int]]) -> bool:
+    return any(tape.par_info[index]["op"].batch_size is not None for tape, index in traced)
+
+
+def _waits_in_jax(config: ExecutionConfig, tapes: tuple[QuantumScript, ...] | None) -> bool:
+    """Tell whether values and gradient of a JAX call are to be one callback."""
+    return (
+        config.interface in _JAX
+        and config.gradient_method in (qml.gradients.param_shift, qml.gradients.spsa_grad)
+        and config.derivative_order == 1
+        and current_scope() is not None
+        and bool(tapes)
+        and all(map(_is_differentiable, tapes or ()))
+    )
+
+
+def _is_on_cpu(tapes: Sequence[QuantumScript]) -> bool:
+    return not any(getattr(p, "is_cuda", False) for t in tapes for p in t.get_parameters(False))
+
+
+def _is_nested(parameter: Any) -> bool:
+    """Return True for a parameter of a second derivative."""
+    return isinstance(parameter, ArrayBox) and isinstance(parameter._value, ArrayBox)
+
+
+def _is_differentiable(tape: QuantumScript) -> bool:
+    return all(type(m) in (ExpectationMP, VarianceMP, ProbabilityMP) for m in tape.measurements)
+
+
+def _cannot_be_differentiated(
+    config: ExecutionConfig, tapes: tuple[QuantumScript, ...] | None
+) -> bool:
+    """Tell whether nobody can differentiate the circuits that are executed now."""
+    if tapes is None:
+        return False
     if config.interface == Interface.AUTOGRAD:
-        if not tracing(stale=0):
-            return True
-        # What autograd counts may be what an error has left behind. But a task's trace may be open
-        # on the stack of who started it, and a thread may have been handed what another traces.
-        if traced_here() or running_task() is not None or circuit is None:
-            return False
-        return not _is_differentiated(config, circuit)
+        return not any(map(traced_parameters, tapes))
     if config.interface == Interface.TORCH:
         return not sys.modules["torch"].is_grad_enabled()
     return bool(config.interface == Interface.NUMPY)
-
-
-def _is_executed() -> bool:
-    """Tell whether ``qml.execute`` asks for the configuration, as QNodes call it."""
-    # Past adjust_config and setup_execution_config.
-    return called_by_qml_execute(current_frame(3))
-
-
-def _is_differentiated(config: ExecutionConfig, circuit: QuantumScript) -> bool:
-    parameters = circuit.get_parameters(trainable_only=False)
-    if config.interface == Interface.TORCH:
-        torch = sys.modules["torch"]
-        return bool(torch.is_grad_enabled()) and any(
-            isinstance(p, torch.Tensor) and p.requires_grad for p in parameters
-        )
-    return any(isinstance(p, ArrayBox) for p in parameters)

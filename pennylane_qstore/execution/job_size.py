@@ -15,9 +15,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from pennylane_qstore.backends import MAX_CIRCUITS
+from pennylane_qstore.compat import also_unmade
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.validation import check_count, check_one_of
 
@@ -98,6 +97,7 @@ class AdaptiveQueueManager:
         self._reported: tuple[float, float | None] | None = None
         self._lock = threading.Lock()
 
+    @also_unmade
     def __repr__(self) -> str:
         return f"<AdaptiveQueueManager: {self.policy}, {len(self._jobs)} jobs seen>"
 
@@ -170,23 +170,19 @@ class AdaptiveQueueManager:
         """Return what was learnt.
 
         Returns:
-            ``policy``, ``jobs``, ``current_batch_size``, ``avg_queue_time_ms``,
-            ``queue_depth_estimate`` (jobs like ours that fit into the time we wait),
-            ``seconds_per_job`` and ``seconds_per_circuit`` (queue and execution, fitted).
+            ``policy``, ``jobs``, ``current_batch_size``, ``avg_queue_time_ms`` and
+            ``queue_depth_estimate`` (jobs like ours that fit into the time we wait).
         """
         with self._lock:
             jobs = list(self._jobs)
         expected = self.expected_queue_s()
-        execution = float(np.mean([job.execution_s for job in jobs])) if jobs else 0.0
-        per_job, per_circuit = cost_of_jobs(jobs)
+        execution = sum(job.execution_s for job in jobs) / len(jobs) if jobs else 0.0
         return {
             "policy": self.policy,
             "jobs": len(jobs),
             "current_batch_size": self.get_optimal_batch_size(),
             "avg_queue_time_ms": None if expected is None else 1e3 * expected,
             "queue_depth_estimate": round((expected or 0.0) / execution) if execution else 0,
-            "seconds_per_job": per_job,
-            "seconds_per_circuit": per_circuit,
         }
 
     def __getstate__(self) -> dict[str, Any]:
@@ -240,18 +236,6 @@ def best_size(
             return math.ceil(circuits / jobs)
         means[jobs] = sum(seconds) / len(seconds)
     return math.ceil(circuits / min(means, key=means.__getitem__))
-
-
-def cost_of_jobs(jobs: Sequence[JobRecord]) -> tuple[float | None, float | None]:
-    """Seconds per job and per circuit; None while jobs of one size only were seen."""
-    if len({job.batch_size for job in jobs}) < 2:
-        return None, None
-    sizes = np.array([job.batch_size for job in jobs], dtype=float)
-    seconds = np.array([job.queue_s + job.execution_s for job in jobs])
-    # By relative error: a slow job's noise is larger than a quick one's.
-    weights = 1.0 / np.maximum(seconds, 1e-6)
-    per_circuit, per_job = np.polyfit(sizes, seconds, 1, w=weights)
-    return max(float(per_job), 0.0), max(float(per_circuit), 0.0)
 
 
 def _tier(queue_s: float) -> int:

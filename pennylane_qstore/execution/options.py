@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import secrets
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
-from pennylane import default_config
 
 from pennylane_qstore.backends import (
-    DEBIASING_MIN_SHOTS,
+    MAX_CIRCUITS,
     NOISE_MODELS,
-    Backend,
-    backend,
+    add_described,
     noise_model,
 )
 from pennylane_qstore.errors import ConfigurationError, QStoreDeprecationWarning
@@ -26,12 +22,22 @@ from pennylane_qstore.execution.batch import JobSettings
 from pennylane_qstore.execution.circuits import Target
 from pennylane_qstore.execution.gradients import Gradient
 from pennylane_qstore.execution.job_size import AdaptiveQueueManager
+from pennylane_qstore.execution.machines import find_backend
+from pennylane_qstore.execution.option_values import (
+    check_config_file,
+    check_emulator,
+    check_ledger,
+    check_machine_noise,
+    check_mitigation,
+    is_path,
+    is_text,
+)
 from pennylane_qstore.ionq.http.api_key import find_key
 from pennylane_qstore.ionq.http.retry import RetryPolicy
 from pennylane_qstore.ionq.ledger.rows import run_account
-from pennylane_qstore.ionq.messages.job_request import check_labels
+from pennylane_qstore.ionq.messages.job_request import AGGREGATIONS, check_labels
 from pennylane_qstore.native.cache import SmartCircuitCache
-from pennylane_qstore.secret import ProxyUrl, Secret, hide_secrets
+from pennylane_qstore.secret import ProxyUrl, hide_secrets
 from pennylane_qstore.validation import (
     check,
     check_count,
@@ -54,6 +60,9 @@ class Options:
     gateset: str = "native"
     two_qubit: str | None = None
     absorb: bool = True
+    symmetrize: bool = False
+    compile: str = "optimize"
+    effort: float | None = None
     batch: bool = True
     cache: bool | int | SmartCircuitCache = True
     max_circuits_per_job: int | str | AdaptiveQueueManager | None = None
@@ -61,6 +70,7 @@ class Options:
     max_wait: float | None = None
     retry_failed: bool = True
     retry_policy: RetryPolicy | None = None
+    outage_s: float | None = None
     noise_model: str | None = None
     seed: int | None = None
     error_mitigation: Mapping[str, bool] | None = None
@@ -112,27 +122,38 @@ class Options:
             local = self.api_key is None and self.base_url is None
             self.backend = "emulator" if local else "simulator"
         if self.api_key is not None:
-            _check_config_file(self.api_key)
+            check_config_file(self.api_key)
             self.api_key = find_key(self.api_key)
         check_one_of("gateset", self.gateset, ("native", "qis"))
         check_one_of("two_qubit", self.two_qubit, (None, "ms", "zz"))
+        if check_one_of("compile", self.compile, ("optimize", "verbatim")) == "verbatim":
+            check("gateset", self.gateset, self.gateset == "native",
+                  "'native', the only one with compile='verbatim'")  # fmt: skip
+            check("symmetrize", self.symmetrize, self.symmetrize is False,
+                  "False with compile='verbatim'")  # fmt: skip
         check_one_of("on_ambiguous", self.on_ambiguous, ("raise", "resubmit"))
-        check_one_of("aggregation", self.aggregation, (None, "average", "voting", "dnl"))
-        for name in ("absorb", "batch", "retry_failed", "shot_order"):
+        check_one_of("aggregation", self.aggregation, (None, *AGGREGATIONS))
+        for name in ("absorb", "symmetrize", "batch", "retry_failed", "shot_order"):
             check_one_of(name, getattr(self, name), (True, False))
         policy = self.retry_policy
         check("retry_policy", policy, policy is None or isinstance(policy, RetryPolicy),
               "a RetryPolicy, or None")  # fmt: skip
+        check_number("outage_s", self.outage_s, least=0, unit="seconds", optional=True)
+        if self.outage_s is not None:
+            self.retry_policy = replace(policy or RetryPolicy(), outage_s=self.outage_s)
         self.pool_size = check_count("pool_size", self.pool_size)
         self.queue = self._queue()
-        """Return the chooser of job sizes; None where sizes are fixed."""
+        """Chooser of job sizes; None where sizes are fixed."""
         self.seed = check_count("seed", self.seed, least=0, optional=True)
         self.num_directions = check_count("num_directions", self.num_directions)
         self.gradient_settings()
         check_number("max_wait", self.max_wait, above=0, unit="seconds", optional=True)
+        check_number("effort", self.effort, least=0, unit="seconds", optional=True)
         check_number("budget_usd", self.budget_usd, least=0, unit="US dollars", optional=True)
         self.target = self.target_of()
-        self._check_mitigation()
+        check_mitigation(self.error_mitigation, self.target.backend, self.described)
+        cloud = None if self.is_emulated else self.described
+        check_machine_noise(self.emulator, cloud, self.noise_model)
         if not isinstance(self.cache, SmartCircuitCache):
             self.cache_of(SmartCircuitCache())
         self.accounts: tuple[str, ...] = (f"device:{secrets.token_hex(8)}",)
@@ -156,21 +177,29 @@ class Options:
         return f"backend={self.backend!r}{noise}"
 
     @property
+    def connection(self) -> dict[str, Any]:
+        """The service, as ``IonQClient`` takes it."""
+        names = ("api_key", "base_url", "pool_size", "retry_policy", "ca_bundle", "proxy")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def fixed_job_size(self) -> int | None:
+        """Most circuits per job where that is a number; None where it is chosen or as allowed."""
+        size = self.max_circuits_per_job
+        return min(size, MAX_CIRCUITS) if isinstance(size, int) else None
+
+    @property
     def job_settings(self) -> JobSettings:
         """Size of jobs, and what goes with each."""
-        settings = None
+        fields: dict[str, Any] = {
+            "name": self.job_name,
+            "metadata": self.metadata,
+            "session_id": self.session_id,
+            "aggregation": self.aggregation,
+        }
         if self.error_mitigation is not None:
-            settings = {"error_mitigation": dict(self.error_mitigation)}
-        size = self.max_circuits_per_job
-        fixed = size if isinstance(size, int) else None
-        return JobSettings(
-            max_circuits=(self.queue or fixed) if self.batch else 1,
-            name=self.job_name,
-            metadata=self.metadata,
-            settings=settings,
-            session_id=self.session_id,
-            aggregation=self.aggregation,
-        )
+            fields["settings"] = {"error_mitigation": dict(self.error_mitigation)}
+        return JobSettings((self.queue or self.fixed_job_size) if self.batch else 1, fields)
 
     def gradient_settings(self) -> Gradient:
         """Return how ``diff_method="device"`` differentiates, with a random generator of its own.
@@ -194,8 +223,37 @@ class Options:
             return shared
         return SmartCircuitCache(0 if self.cache is False else self.cache)
 
+    def emulated(self, noise_model: str | None, seed: int | None) -> Options:
+        """Return the same options on the emulator in this process.
+
+        Args:
+            noise_model: of the emulator's results; None for none.
+            seed: instead of the options' own.
+
+        Returns:
+            Options without a service; with noise they keep the emulator's errors by qubit and pair.
+        """
+        given = (
+            *("gateset", "two_qubit", "absorb", "compile", "symmetrize", "batch", "cache"),
+            *("effort", "gradient", "num_directions", "h", "shot_order"),
+        )
+        settings = self.emulator if isinstance(self.emulator, Mapping) else {}
+        noisy = noise_model not in (None, "ideal") and "machine_noise" in settings
+        return Options(
+            backend="emulator",
+            emulator={"machine_noise": settings["machine_noise"]} if noisy else None,
+            noise_model=noise_model,
+            seed=self.seed if seed is None else seed,
+            max_circuits_per_job=self.fixed_job_size,
+            **{name: getattr(self, name) for name in given},
+        )
+
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "api_key": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        add_described(self.target.backend)  # perhaps in another process
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Options:
         given = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -213,10 +271,7 @@ class Options:
             ConfigurationError: no such backend, or options that do not go with it.
         """
         name = name or ("simulator" if self.is_emulated else str(self.backend))
-        try:
-            figures: Backend = backend(name)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{error} Or 'emulator', which needs no key.") from None
+        figures = find_backend(name, None if self.is_emulated else self.connection)
         gates = figures.native_gates
         if self.noise_model is not None:
             model = noise_model(self.noise_model)
@@ -227,15 +282,35 @@ class Options:
                 )
             gates = model.native_gates
         exact = not figures.is_qpu and NOISE_MODELS[self.noise_model or "ideal"].r2 == 0
+        gateset = self.gateset if figures.takes_native else "qis"
         family = self.two_qubit or ("zz" if "zz" in gates else "ms")
-        if self.gateset == "native" and family not in gates:
+        if gateset == "native" and family not in gates:
             raise ConfigurationError(
                 f"two_qubit={family!r} is not a native gate of {self.described}. "
                 f"Allowed: {', '.join(repr(g) for g in gates if g in ('ms', 'zz'))}."
             )
-        noise = None if exact else self.noise_model
+        if self.symmetrize and self.gateset == "qis":
+            raise ConfigurationError(
+                "symmetrize=True is not allowed with gateset='qis', which leaves the compiling to "
+                "the service. Use gateset='native'."
+            )
+        verbatim = self.compile == "verbatim"
+        if not figures.takes_native and (verbatim or self.symmetrize or self.two_qubit):
+            raise ConfigurationError(
+                f"Circuits for {self.described} are compiled by the service: leave out "
+                "compile='verbatim', symmetrize=True and two_qubit=, which need native gates."
+            )
         return Target(
-            figures, self.gateset, family, self.absorb, exact, noise, described=self.described
+            figures,
+            gateset,
+            family,
+            self.absorb and not verbatim,
+            exact,
+            noise=None if exact else self.noise_model,
+            verbatim=verbatim,
+            effort=self.effort,
+            described=self.described,
+            symmetrize=(self.seed or 0) if self.symmetrize and not exact else None,
         )
 
     def _queue(self) -> AdaptiveQueueManager | None:
@@ -260,81 +335,16 @@ class Options:
         """Refuse values of a kind that would only be found out when a job is sent."""
         for name in ("backend", "base_url", "noise_model", "run"):
             value = getattr(self, name)
-            check(name, value, value is None or _is_text(value), "a text, or None")
+            check(name, value, value is None or is_text(value), "a text, or None")
         if not (self.api_key is None or self.api_key.is_text):
             raise ConfigurationError("api_key= is a text, or None.")  # it may hold a secret
         if self.proxy is not None:
             self.proxy.check()
-        bundle, confirm, mitigation = self.ca_bundle, self.confirm, self.error_mitigation
-        check("ca_bundle", bundle, bundle is None or _is_path(bundle), "a path, or None")
+        bundle, confirm = self.ca_bundle, self.confirm
+        check("ca_bundle", bundle, bundle is None or is_path(bundle), "a path, or None")
         check("confirm", confirm, confirm is None or callable(confirm), "a function, or None")
         if not callable(self.progress):
             check_one_of("progress", self.progress, (True, False, None))
-        if mitigation is not None:
-            valid = isinstance(mitigation, Mapping) and all(
-                isinstance(name, str) and isinstance(value, bool)
-                for name, value in mitigation.items()
-            )
-            check("error_mitigation", mitigation, valid, "a mapping of names to True or False")
         check_labels(self.job_name, self.metadata, self.session_id)
-        _check_ledger(self.ledger)
-        _check_emulator(self.emulator)
-
-    def _check_mitigation(self) -> None:
-        allowed = self.target.backend.error_mitigations
-        for name in self.error_mitigation or ():
-            if name not in allowed:
-                known = ", ".join(map(repr, allowed)) or "none"
-                raise ConfigurationError(
-                    f"error_mitigation {name!r} is not offered by {self.described}. "
-                    f"Allowed: {known} (debiasing needs {DEBIASING_MIN_SHOTS} shots)."
-                )
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and value != ""
-
-
-def _is_path(value: Any) -> bool:
-    return _is_text(value) or isinstance(value, os.PathLike)
-
-
-def _check_ledger(ledger: Any) -> None:
-    if ledger is None or _is_path(ledger):
-        return
-    from pennylane_qstore.ionq.ledger.ledger import Ledger  # which most devices do not need yet
-
-    check("ledger", ledger, isinstance(ledger, Ledger), "a Ledger, a path, or None")
-
-
-def _check_emulator(settings: Any) -> None:
-    """Refuse what is neither an emulator nor its settings."""
-    if settings is None:
-        return
-    from pennylane_qstore.emulator import Emulator
-
-    if isinstance(settings, Emulator):
-        return
-    valid = isinstance(settings, Mapping)
-    check("emulator", settings, valid, "an Emulator, a mapping of its settings, or None")
-    known = inspect.signature(Emulator).parameters
-    for name in settings:
-        check_known("setting", name, known, of="the emulator")
-    try:
-        Emulator(**settings)  # which is not started
-    except (TypeError, ValueError, AttributeError, OSError) as error:
-        raise ConfigurationError(f"emulator={settings!r} is not allowed: {error}") from error
-
-
-def _check_config_file(key: Secret) -> None:
-    """Refuse a key from a configuration file of PennyLane that others may read."""
-    sections = ("main", "qstore.global", "qstore.ionq")
-    keys = [Secret.hold(default_config[name].get("api_key")) for name in sections]
-    if os.name != "posix" or key not in keys:
-        return
-    path = Path(default_config.path)
-    if path.stat().st_mode & 0o077:
-        raise ConfigurationError(
-            f"The API key is in {path}, which others can read: `chmod 600 {path}`, or keep it in "
-            "the environment variable IONQ_API_KEY."
-        )
+        check_ledger(self.ledger)
+        check_emulator(self.emulator)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pennylane_qstore.ionq.messages.job_request import Histogram
+from pennylane_qstore.ionq.messages.histograms import Histogram
+from pennylane_qstore.measurement.outcomes import BitArray, Outcomes
 from pennylane_qstore.measurement.recipes import ImpossiblePostselection, Plan
-from pennylane_qstore.measurement.results import BitArray, Outcomes
 from pennylane_qstore.native.frontend.program import FloatArray
 from pennylane_qstore.native.template.batch import Readout
 
@@ -35,6 +35,13 @@ class Rows(NamedTuple):
     readout: Readout
     histograms: Sequence[Histogram]
     shots: Sequence[Shots] | None = None
+
+    def all_bits(self) -> BitArray:
+        """The tape's bits of all histograms' outcomes, one after the other, (outcomes, wires)."""
+        first, *others = [histogram.states for histogram in self.histograms]
+        if all(states is first for states in others):  # as a job's full histograms have them
+            return np.tile(self.bits(first), (len(others) + 1, 1))
+        return self.bits(np.concatenate([first, *others]))
 
     def bits(self, states: Shots) -> BitArray:
         """The tape's bits of some outcomes, (outcomes, wires)."""
@@ -72,7 +79,7 @@ def gather_outcomes(
     sizes: list[int] = []
     ordered: list[BitArray] | None = []
     for part in parts:
-        some = part.bits(np.concatenate([h.states for h in part.histograms]))
+        some = part.all_bits()
         bits.append(some)
         kept = _kept(plan, wires, some)
         start = 0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from pennylane_qstore.errors import AmbiguousSubmission, QStoreError
+from pennylane_qstore.errors import AmbiguousSubmission, QStoreError, ServiceError
 
 if TYPE_CHECKING:
     from pennylane_qstore.execution.stats import BatchMeter
@@ -48,6 +48,11 @@ def arrived(error: QStoreError, jobs: int) -> list[Any]:
     return results if len(results) == jobs else [None] * jobs
 
 
+def is_refused(error: QStoreError | None) -> TypeGuard[ServiceError]:
+    """Tell whether a job was refused: one with an id exists and is paid."""
+    return isinstance(error, ServiceError) and not error.job_ids
+
+
 def count_failed(
     meter: BatchMeter,
     error: QStoreError,
@@ -71,21 +76,3 @@ def count_failed(
             meter.count(result, request, estimate)
         elif failure.job_ids or isinstance(failure, AmbiguousSubmission):
             meter.spent_usd += estimate or 0.0
-
-
-def by_position(chunks: Sequence[Sequence[int]], jobs: Sequence[Any], circuits: int) -> list[Any]:
-    """Return the histogram of each circuit, None where there is none.
-
-    Args:
-        chunks: for each job the positions of its circuits.
-        jobs: results, or None.
-        circuits: number of circuits.
-
-    Returns:
-        The histograms by position.
-    """
-    histograms: list[Any] = [None] * circuits
-    for chunk, job in zip(chunks, jobs, strict=True):
-        for position, histogram in zip(chunk, job.histograms if job else (), strict=bool(job)):
-            histograms[position] = histogram
-    return histograms

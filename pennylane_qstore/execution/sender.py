@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
+from pennylane_qstore.deferral.tasks import park_jobs
 from pennylane_qstore.errors import QStoreError
-from pennylane_qstore.execution.batch_numbers import BatchNumbers
 from pennylane_qstore.execution.budget import agreed_prices
+from pennylane_qstore.execution.job_call import JobCall, Keys
 from pennylane_qstore.execution.partial_results import count_failed
-from pennylane_qstore.execution.progress import progress_of
-from pennylane_qstore.execution.run_scope import RunScope
+from pennylane_qstore.execution.run_scope import BatchNumbers, RunScope
 from pennylane_qstore.execution.stats import BatchMeter, Stats
 from pennylane_qstore.ionq.ledger.ledger import Account, Ledger, part_of, run_account
 from pennylane_qstore.ionq.ledger.rows import OPEN_STATES, JobKey, State
@@ -34,8 +37,6 @@ _DEFAULT_MAX_WAIT_S = 120.0
 _in_memory: WeakValueDictionary[str, Ledger] = WeakValueDictionary()
 """Ledgers of devices on paid backends that have none in a file, by the device's account."""
 
-Keys = list[tuple[str, int, int]]
-
 
 class Sender:
     """Send jobs by the client, within the budget.
@@ -47,23 +48,16 @@ class Sender:
 
     def __init__(self, options: Options, stats: Stats) -> None:
         self.options = options
-        self.scope = RunScope(options.run, "", None, options.progress)
+        self.scope = RunScope(options.run, progress=options.progress, repeats=bool(options.run))
         self._run_account: Account | None = None  # of the run that the device is lent to
         self.is_copy = False
         """True for a device that was copied from another one, perhaps in another process."""
         self._process = os.getpid()
-        self._numbers = BatchNumbers()
+        self.numbers = BatchNumbers()
+        """Numbers of the run's batches."""
+        self.engines: Counter[str] = Counter()  # circuits, by what simulated them in this process
         self._stats = stats
         self._client: IonQClient | None = None
-
-    @property
-    def batch(self) -> int:
-        """Number of the run's next batch."""
-        return self._numbers.next
-
-    @batch.setter
-    def batch(self, number: int) -> None:
-        self._numbers.restart(number)
 
     def give_back(self, meter: BatchMeter) -> None:
         """Let a batch that failed be the same one when it is executed again.
@@ -73,13 +67,13 @@ class Sender:
         Args:
             meter: of the batch; jobs that were sent one by one have numbers of their own.
         """
-        numbers = [*meter.numbers, *([] if meter.number is None else [meter.number])]
+        run = self._run_name()
+        numbers = [n for n in (*meter.numbers, meter.number) if n is not None]
         meter.number, meter.numbers = None, []
-        if self._numbers_are_claimed:
-            run, start = self._run_name(), self.options.accounts[0]
-            self.client.ledger.release_batches(run, start, numbers)
+        if self._numbers_are_claimed or self.numbers.are_by_content(run):
+            self.client.ledger.release_batches(run, self.options.accounts[0], numbers)
         else:
-            self._numbers.give_back(numbers)
+            self.numbers.give_back(numbers)
 
     @property
     def emulator(self) -> Any:
@@ -92,26 +86,35 @@ class Sender:
             return self.options.emulator
         return embedded(**(self.options.emulator or {}))
 
+    @cached_property
+    def waits(self) -> bool:
+        """True where jobs wait or cost: on computers, and emulators that imitate their times."""
+        emulator = self.emulator
+        return self.is_paid or not (emulator is None or emulator.service.profile.instant)
+
     @property
     def spent_usd(self) -> float:
         """Billed, or else estimated: by this device and its copies, or by all starts of its run."""
-        if not self._is_paid_backend:
+        if not self.is_paid:
             return self._stats.spent_usd
         return self.client.ledger.account_usd(self.options.accounts)
 
     @property
     def left_usd(self) -> float | None:
-        """Rest of the device's own budget, or else of the run's that it is lent to, or None."""
+        """Least rest of the budgets of the device, its run and its ledger; None without any."""
+        rests = []
         if self.options.budget_usd is not None:
-            return float(self.options.budget_usd) - self.spent_usd
-        if self.scope.budget_usd is None:
-            return None
-        return float(self.scope.budget_usd) - self._spent_usd(self._run_account)
+            rests.append(float(self.options.budget_usd) - self.spent_usd)
+        if self.scope.budget_usd is not None:
+            rests.append(float(self.scope.budget_usd) - self._spent_usd(self._run_account))
+        if self.is_paid and (whole_usd := self.client.ledger.budget_usd) is not None:
+            rests.append(whole_usd - self.client.ledger.spent_usd())
+        return min(rests, default=None)
 
     @property
     def accounts(self) -> tuple[Account, ...]:
         """Accounts that the device's jobs are charged to; none where jobs are free."""
-        if not self._is_paid_backend:
+        if not self.is_paid:
             return ()
         options = self.options
         own = Account(options.accounts, options.budget_usd, process=options.process)
@@ -125,7 +128,7 @@ class Sender:
             spent_usd: what it had spent, in US dollars, for a ledger that does not know it.
         """
         options = self.options
-        if not self._is_paid_backend or account in options.accounts:
+        if not self.is_paid or account in options.accounts:
             return
         if account is not None:
             options.accounts = (*options.accounts, account)
@@ -141,7 +144,7 @@ class Sender:
         Returns:
             The spending; 0 where jobs are free.
         """
-        paid = [sender for sender in (self, *sharing) if sender._is_paid_backend]
+        paid = [sender for sender in (self, *sharing) if sender.is_paid]
         if not paid:
             return 0.0
         return paid[0]._spent_usd(paid[0]._account_of(run, None, paid))
@@ -153,18 +156,14 @@ class Sender:
             from pennylane_qstore.ionq.client import IonQClient
 
             options, emulator = self.options, self.emulator
+            local = {} if emulator is None else {"api_key": _EMULATOR_KEY, "base_url": emulator.url}
             client = IonQClient(
-                api_key=_EMULATOR_KEY if emulator is not None else options.api_key,
-                base_url=emulator.url if emulator is not None else options.base_url,
-                pool_size=options.pool_size,
+                **{**options.connection, **local},
                 ledger=self._ledger(),
                 on_ambiguous=options.on_ambiguous,
                 retry_failed=options.retry_failed,
-                retry_policy=options.retry_policy,
-                ca_bundle=options.ca_bundle,
-                proxy=options.proxy,
             )
-            if options.ledger is None and client.ledger.path is None and self._is_paid_backend:
+            if options.ledger is None and client.ledger.path is None and self.is_paid:
                 # Copies of a device share its budget: those in this process also in memory.
                 client.ledger = _in_memory.setdefault(options.accounts[0], client.ledger)
             self._client = client
@@ -189,7 +188,7 @@ class Sender:
             None.
         """
         own, account = self.scope, None
-        if scope.run is not None and self._is_paid_backend:
+        if scope.run is not None and self.is_paid:
             account = self._account_of(scope.account or scope.run, scope.budget_usd, sharing)
             self.client.ledger.open_account(account.names[0], spent_usd)
         if own.run is not None or self.client.ledger.path is None:
@@ -204,7 +203,12 @@ class Sender:
             self.scope, self._run_account = own, before
 
     def send(
-        self, requests: Sequence[JobRequest], meter: BatchMeter, first_chunk: int = 0
+        self,
+        requests: Sequence[JobRequest],
+        meter: BatchMeter,
+        first_chunk: int = 0,
+        *,
+        wait: bool = True,
     ) -> list[JobResult]:
         """Send jobs and wait for their results.
 
@@ -212,6 +216,7 @@ class Sender:
             requests: the jobs.
             meter: counts what they cost.
             first_chunk: number of the first one in a named run's ledger.
+            wait: False returns when they are created; each has a key in the ledger.
 
         Returns:
             One result per job.
@@ -220,34 +225,35 @@ class Sender:
             BudgetExceeded: they would cost more than is left. Nothing was sent.
             QStoreError: see :meth:`IonQClient.run`.
         """
-        options = self.options
-        keys = self._keys(requests, meter, first_chunk)
-        estimates = self._estimates(requests, keys)
-        max_wait = options.max_wait
-        if max_wait is None and not options.target.backend.is_qpu:
-            max_wait = _DEFAULT_MAX_WAIT_S
+        call = JobCall(self, requests, self._keys(requests, meter, first_chunk, wait))
         try:
-            with progress_of(self.scope.progress) as progress:
-                jobs = self.client.run(
-                    requests,
-                    max_wait=max_wait,
-                    progress=progress,
-                    keys=keys,
-                    estimates=estimates,
-                    accounts=self.accounts,
-                )
+            if not wait or not park_jobs(call):
+                call.send_alone(self._estimates(requests, call.keys), wait=wait)
+            jobs = call.result()
         except QStoreError as error:
-            count_failed(meter, error, requests, estimates)
+            count_failed(meter, error, requests, call.estimates)
             raise
         except BaseException:  # an interrupt: what may have been sent may be billed
-            meter.spent_usd += sum(estimate or 0.0 for estimate in estimates)
+            meter.spent_usd += sum(estimate or 0.0 for estimate in call.estimates)
             raise
         if meter.number is not None:
             meter.numbers.append(meter.number)
             meter.number = None
-        for job, request, estimate in zip(jobs, requests, estimates, strict=True):
+        for job, request, estimate in zip(jobs, requests, call.estimates, strict=True):
             meter.count(job, request, estimate)
-        return list(jobs)
+        if wait and (emulator := self.emulator) is not None:
+            self.engines += emulator.service.engines((job.job_ids, job.own) for job in jobs)
+        return jobs
+
+    @property
+    def max_wait_s(self) -> float | None:
+        """Longest wait for a job, in seconds; None for ever."""
+        return self.options.max_wait or (None if self.is_paid else _DEFAULT_MAX_WAIT_S)
+
+    def rests(self) -> list[tuple[float, float]]:
+        """Return each budget that applies and its rest, in US dollars."""
+        budgets = [(a, a.budget_usd) for a in self.accounts if a.budget_usd is not None]
+        return [(usd, usd - self._spent_usd(account)) for account, usd in budgets]
 
     def client_stats(self) -> Mapping[str, Any]:
         """The client's figures; empty before it is made."""
@@ -255,16 +261,7 @@ class Sender:
 
     def reported_queue_s(self) -> float | None:
         """Return the service's own figure of the wait for the backend, in seconds, or None."""
-        try:
-            backends = self.client.backends()
-        except QStoreError as error:  # without it, the queue is not known yet: no reason to stop
-            logger.info("The backend's queue time could not be read: %s", error)
-            return None
-        name = self.options.target.backend.name
-        wait_ms = next(
-            (b.get("average_queue_time") for b in backends if b.get("backend") == name), 0
-        )
-        return wait_ms / 1e3 if isinstance(wait_ms, int | float) else None
+        return self.client.average_queue_s(self.options.target.backend.name)
 
     def _ledger(self) -> Any:
         """Return the ledger to keep jobs in; None leaves it to the client."""
@@ -277,13 +274,14 @@ class Sender:
         return options.ledger
 
     @property
-    def _is_paid_backend(self) -> bool:
+    def is_paid(self) -> bool:
+        """True where jobs cost money."""
         return self.options.target.backend.is_qpu
 
     def _account_of(self, run: str, budget_usd: float | None, sharing: Sequence[Sender]) -> Account:
         """Return the account of a run whose devices may have ledgers of their own."""
         mine = self.client.ledger
-        ledgers = [sender.client.ledger for sender in sharing if sender._is_paid_backend]
+        ledgers = [sender.client.ledger for sender in sharing if sender.is_paid]
         others = {ledger.path or id(ledger): ledger for ledger in ledgers}
         others.pop(mine.path or id(mine), None)
         return Account((run_account(run),), budget_usd, tuple(others.values()))
@@ -296,17 +294,14 @@ class Sender:
 
     def _estimates(self, requests: Sequence[JobRequest], keys: Keys | None) -> list[float | None]:
         """Return prices of what is not paid yet, within the budget and confirmed."""
-        if not self.options.target.backend.is_qpu:
+        if not self.is_paid:
             return [0.0] * len(requests)
         new = [i for i in range(len(requests)) if keys is None or not self._is_paid(keys[i])]
         estimates: list[float | None] = [None] * len(requests)
         if not new:
             return estimates
         fresh = [requests[i] for i in new]
-        budgets = [a for a in self.accounts if a.budget_usd is not None]
-        rests = {(a.budget_usd or 0.0) - self._spent_usd(a): a.budget_usd for a in budgets}
-        left_usd = min(rests, default=None)
-        budget_usd = None if left_usd is None else rests[left_usd]
+        budget_usd, left_usd = min(self.rests(), key=lambda rest: rest[1], default=(None, None))
         must_know = self.client.ledger.budget_usd is not None
         prices = agreed_prices(
             self.client, fresh, self.options, budget_usd, left_usd, must_know=must_know
@@ -320,18 +315,20 @@ class Sender:
         paid = (*OPEN_STATES, State.DONE, State.CONSUMED)
         return any(row.state in paid for row in self.client.ledger.history(JobKey(*key)))
 
-    def _keys(self, requests: Sequence[JobRequest], meter: BatchMeter, first: int) -> Keys | None:
+    def _keys(
+        self, requests: Sequence[JobRequest], meter: BatchMeter, first: int, wait: bool
+    ) -> Keys | None:
         """Return the names by which a restarted run finds its jobs: run, batch, job in it."""
-        run = self._run_name()
-        chunks = range(first, first + len(requests))
+        if self.scope.run is None:
+            meter.number = self.numbers.take() if meter.number is None else meter.number
+            name = "" if wait else f"submit-{secrets.token_hex(8)}"
+            return [(name, 0, first + i) for i in range(len(requests))] if name else None
+        run, jobs = self._run_name(), dict(enumerate(requests, first))
         if meter.number is None:  # else a part of the batch was refused, and goes in other jobs
-            if self._numbers_are_claimed:
-                payloads = [(c, r.payload_sha256) for c, r in zip(chunks, requests, strict=True)]
-                start = self.options.accounts[0]
-                meter.number = self.client.ledger.claim_batch(run, start, payloads)
-            else:
-                meter.number = self._numbers.take()
-        return None if self.scope.run is None else [(run, meter.number, c) for c in chunks]
+            ledger, start = self.client.ledger, self.options.accounts[0]
+            claimed = self._numbers_are_claimed
+            meter.number = self.numbers.take_in(ledger, run, start, jobs, by_content=claimed)
+        return [(run, meter.number, chunk) for chunk in jobs]
 
     @property
     def _numbers_are_claimed(self) -> bool:
@@ -339,8 +336,7 @@ class Sender:
 
         Which copy sends what may differ from start to start; so a batch is known by its content.
         """
-        is_copy = self.is_copy or self._process != os.getpid()
-        return is_copy and self.scope.run is not None
+        return self.scope.run is not None and (self.is_copy or self._process != os.getpid())
 
     def _run_name(self) -> str:
         """Return the run's name in keys; copies have a part of their own."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pennylane_qstore.execution.batch import Batch
     from pennylane_qstore.execution.stats import BatchMeter
     from pennylane_qstore.ionq.client import IonQClient
-    from pennylane_qstore.ionq.messages.job_request import Histogram, JobRequest
+    from pennylane_qstore.ionq.messages.histograms import Histogram
 
 logger = logging.getLogger(__name__)
 
@@ -40,41 +40,30 @@ def read_ordered(
     Returns:
         Outcomes of each circuit, shape (shots,), by position.
     """
-    ordered: dict[int, Shots] = {}
     wanted = batch.ordered_positions
-    for chunk, request, job in zip(batch.chunks, batch.requests, jobs, strict=True):
-        which = [k for k, position in enumerate(chunk) if position in wanted]
-        if not which:
-            continue
-        before = client.get_stats()["requests"]
-        for k, shots in zip(which, _read(client, job, request, which), strict=True):
-            if shots is not None and agree(shots, histograms[chunk[k]], request.shots):
-                ordered[chunk[k]] = shots
-        meter.requests += int(client.get_stats()["requests"] - before)
-    return ordered
-
-
-def _read(
-    client: IonQClient, job: Any, request: JobRequest, which: Sequence[int]
-) -> Sequence[Shots | None]:
-    """Return the shots of some circuits of a job.
-
-    The histograms are here already: whatever is wrong with the shots, results are not lost,
-    their samples come in random order then.
-    """
+    if not wanted:
+        return {}
     from pennylane_qstore.ionq.shots import read_shots
 
-    ids = job.job_ids or (job.job_id,)
-    if len(ids) > 1:  # sent in parts: which circuit was in which job is not known here
-        return [None] * len(which)
-    try:
-        return read_shots(
-            client, ids[0], which, circuits=len(request.circuits), qubits=request.qubits
-        )
-    except QStoreError as error:
-        logger.warning(
-            "The single shots of job %s could not be read, its samples come in random order: %s",
-            ids[0],
-            error,
-        )
-        return [None] * len(which)
+    ordered: dict[int, Shots] = {}
+    before = client.get_stats()["requests"]
+    for chunk, request, job in zip(batch.chunks, batch.requests, jobs, strict=True):
+        which = [k for k, position in enumerate(chunk) if position in wanted]
+        ids = job.job_ids or (job.job_id,)
+        if not which or len(ids) > 1:  # in parts: which circuit was in which job is not known here
+            continue
+        first, circuits = job.place or (0, len(request.circuits))
+        there = [first + k for k in which]
+        try:
+            taken = read_shots(client, ids[0], there, circuits=circuits, qubits=request.qubits)
+        except QStoreError as error:  # the histograms are here already: results are not lost
+            logger.warning(
+                "The single shots of job %s could not be read, its samples come in random order: "
+                "%s", ids[0], error,
+            )  # fmt: skip
+            continue
+        for k, shots in zip(which, taken, strict=True):
+            if shots is not None and agree(shots, histograms[chunk[k]], request.shots):
+                ordered[chunk[k]] = shots
+    meter.requests += int(client.get_stats()["requests"] - before)
+    return ordered

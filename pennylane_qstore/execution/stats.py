@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pennylane_qstore.execution.report import StatsReport, quantiles
+from pennylane_qstore.prices import JobSize
 
 if TYPE_CHECKING:
     from pennylane_qstore.ionq.jobs.request_runner import JobResult
@@ -51,6 +52,7 @@ class BatchRecord(NamedTuple):
         circuit_s: seconds in flight, summed over circuits.
         cost_usd: billed, in US dollars.
         spent_usd: billed, or estimated where the bill is not known.
+        sizes: size of each job, from which a price list tells what it would cost.
         client: retries, reconciled jobs and bytes of the client during the batch.
         seconds: by stage, with ``build`` divided into ``structure`` and ``compile``.
     """
@@ -71,6 +73,7 @@ class BatchRecord(NamedTuple):
     circuit_s: float
     cost_usd: float
     spent_usd: float
+    sizes: tuple[JobSize, ...]
     client: Mapping[str, int]
     seconds: Mapping[str, float]
 
@@ -96,14 +99,11 @@ class BatchMeter:
 
     def __init__(self, *, sequential: bool = False) -> None:
         self.sequential = sequential
-        self.number: int | None = None
-        """Number in its run of the batch that is being sent."""
-        self.numbers: list[int] = []
-        """Numbers of what was sent."""
+        self.number: int | None = None  # in its run, of the batch that is being sent
+        self.numbers: list[int] = []  # of what was sent
         self.jobs: list[JobResult] = []
-        self.sizes: list[tuple[int, int]] = []  # circuits and gates of each job
-        self.requests = 0
-        """HTTP requests beside those of the jobs."""
+        self.sizes: list[JobSize] = []
+        self.requests = 0  # HTTP requests beside those of the jobs
         self.seconds: dict[str, float] = {}
         self.spent_usd = 0.0
         """Billed so far; estimated where the bill is not known."""
@@ -121,7 +121,7 @@ class BatchMeter:
             estimate_usd: expected price in US dollars, used if the bill is not known.
         """
         self.jobs.append(job)
-        self.sizes.append((len(request.circuits), request.gate_counts))
+        self.sizes.append(request.size)
         self.spent_usd += estimate_usd or 0.0 if job.cost_usd is None else job.cost_usd
 
     def record(
@@ -163,11 +163,12 @@ class BatchMeter:
             tape_jobs=tape_jobs,
             job_ids=tuple(ids),
             jobs=len(ids),
-            circuits=sum(circuits for circuits, _ in self.sizes),
-            gates=sum(gates for _, gates in self.sizes),
+            circuits=sum(size.circuits for size in self.sizes),
+            gates=sum(int(size.n_1q + size.n_2q) for size in self.sizes),
+            sizes=tuple(self.sizes),
             circuit_s=sum(
-                circuits * min(job.total_s, service_s)
-                for (circuits, _), job in zip(self.sizes, jobs, strict=True)
+                size.circuits * min(job.total_s, service_s)
+                for size, job in zip(self.sizes, jobs, strict=True)
             ),
             spent_usd=self.spent_usd,
             client=client or {},
@@ -187,6 +188,7 @@ class Stats:
         self._lookups = _lookups(cache or {})  # others may have used the cache before
         self._lock = threading.Lock()
         self._records: deque[BatchRecord] = deque(maxlen=_REMEMBERED)
+        self._sizes: list[JobSize] = []
         self._sums: dict[str, float] = dict(_ZEROS)
         self._seconds: tuple[dict[str, float], ...] = ({}, {})  # of failed and complete batches
         self._client: Mapping[str, int] = {}
@@ -224,6 +226,7 @@ class Stats:
             record = meter.record(client=during, **known)
             self._client = now
             self._records.append(record)
+            self._sizes += record.sizes
             for name in _ZEROS:
                 self._sums[name] += getattr(record, name)
             total_s = self._seconds[record.batches]
@@ -234,7 +237,12 @@ class Stats:
     def totals(self) -> dict[str, float]:
         """Return the sums over all batches: counters, seconds, US dollars."""
         with self._lock:
-            return {name: self._sums[name] for name in _TOTALS}
+            return {name: self._sums[name] for name in _TOTALS} | {"sizes": len(self._sizes)}
+
+    def job_sizes(self, since: int = 0) -> tuple[JobSize, ...]:
+        """Return the sizes of the jobs that have results, in order, without the first ``since``."""
+        with self._lock:
+            return tuple(self._sizes[since:])
 
     def as_dict(
         self, cache: Mapping[str, Any] | None = None, client: Mapping[str, Any] | None = None

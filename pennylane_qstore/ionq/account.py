@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from typing import Any
+from urllib.parse import quote
 
 import orjson
 
-from pennylane_qstore.errors import ConnectionFailed, InvalidResponse
+from pennylane_qstore.backends import Backend, Characterization
+from pennylane_qstore.errors import (
+    ConnectionFailed,
+    InvalidResponse,
+    QStoreError,
+    ServiceError,
+)
 from pennylane_qstore.ionq.base_client import BaseClient, blocking
 from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost
-from pennylane_qstore.ionq.jobs.cost import read_cost
-from pennylane_qstore.ionq.messages.job_request import job_type
+from pennylane_qstore.ionq.jobs.cost import Estimate, read_cost, read_estimate
+from pennylane_qstore.ionq.messages.characterization import parse_characterizations
+from pennylane_qstore.ionq.messages.machine import parse_machine
 from pennylane_qstore.ionq.messages.responses import (
     check_id,
     parse_json,
-    parse_number,
     parse_object,
 )
+from pennylane_qstore.prices import JobSize
 from pennylane_qstore.validation import check_count, check_number
 
-
-class Estimate(NamedTuple):
-    """Price and duration of a job that is not submitted.
-
-    Attributes:
-        cost_usd: price in US dollars; ``None`` if the service names another unit.
-        execution_s: time on the machine, in seconds.
-        queue_s: time in the queue, as predicted now, in seconds.
-    """
-
-    cost_usd: float | None
-    execution_s: float | None
-    queue_s: float | None
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,32 +85,8 @@ class AccountCalls(BaseClient):
             InvalidResponse: the service names no cost.
             ServiceError, AuthenticationError, ConnectionFailed: refused, or no response.
         """
-        query = urlencode(
-            {
-                "backend": backend,
-                "type": job_type(circuits),
-                "qubits": int(qubits),
-                "shots": int(shots),
-                "1q_gates": int(gates_1q),
-                "2q_gates": int(gates_2q),
-                "error_mitigation": "true" if error_mitigation else "false",
-            }
-        )
-        estimate = await self._api().read_object(
-            f"/jobs/estimate?{query}", "The estimate", self._traffic
-        )
-        # Until the middle of 2026 the service used the second name of each pair.
-        cost = _number(estimate, "estimated_total_cost", "estimated_cost")
-        if cost is None:
-            raise InvalidResponse("The service's estimate has no cost.")
-        unit = estimate.get("estimated_unit", estimate.get("cost_unit"))
-        execution_ms = _number(estimate, "estimated_execution_time")
-        queue_ms = _number(estimate, "current_predicted_queue_time")
-        return Estimate(
-            cost if unit == "usd" else None,
-            None if execution_ms is None else execution_ms / 1e3,
-            None if queue_ms is None else queue_ms / 1e3,
-        )
+        size = JobSize(gates_1q, gates_2q, circuits, shots, error_mitigation)
+        return await read_estimate(self._api(), backend, size, int(qubits), self._traffic)
 
     @blocking
     async def cost_usd(self, job_id: str) -> float | None:
@@ -186,6 +160,55 @@ class AccountCalls(BaseClient):
         return await self._api().request("/backends", _parse_backends, self._traffic)
 
     @blocking
+    async def characterization(self, backend: str) -> Characterization:
+        """Return how the service last measured a machine.
+
+        Args:
+            backend: IonQ's backend id.
+
+        Returns:
+            Fidelities, durations and their date; None for what the service does not tell.
+
+        Raises:
+            ServiceError: the service does not know the backend (404).
+            ConnectionFailed, InvalidResponse: no response, or none that can be read.
+        """
+        path = f"/backends/{quote(backend, safe='')}/characterizations?limit=1"
+        parse = functools.partial(parse_characterizations, backend=backend)
+        return await self._api().request(path, parse, self._traffic)
+
+    def machine(self, backend: str) -> Backend | None:
+        """Return a machine's record as the service describes it; None if it lists none such.
+
+        Args:
+            backend: IonQ's backend id.
+
+        Returns:
+            Qubits, gates and error mitigation; without prices and published figures.
+
+        Raises:
+            InvalidResponse: the description cannot be read, or names no gates to send.
+            ServiceError, ConnectionFailed: refused, or no response.
+        """
+        entry = self._listed(backend)
+        if entry is None:
+            return None
+        measured = Characterization(backend)
+        with contextlib.suppress(ServiceError):  # then it tells no pairs
+            measured = self.characterization(backend)
+        return parse_machine(entry, measured)
+
+    def average_queue_s(self, backend: str) -> float | None:
+        """Return the service's own figure of the wait for a backend, in seconds, or None."""
+        try:
+            entry = self._listed(backend)
+        except QStoreError as error:  # without it, the queue is not known yet: no reason to stop
+            logger.info("The backend's queue time could not be read: %s", error)
+            return None
+        wait_ms = 0 if entry is None else entry.get("average_queue_time")
+        return wait_ms / 1e3 if isinstance(wait_ms, int | float) else None
+
+    @blocking
     async def clock_ahead_s(self) -> float | None:
         """Return how far this machine's clock is ahead of the service's, in seconds."""
         api = self._api()
@@ -196,6 +219,10 @@ class AccountCalls(BaseClient):
     async def whoami(self) -> dict[str, Any]:
         """Return the account of the key; the cheapest way to see whether it is accepted."""
         return await self._api().read_object("/whoami", "whoami", self._traffic)
+
+    def _listed(self, backend: str) -> dict[str, Any] | None:
+        """Return a backend's entry in the service's list; None if it lists none such."""
+        return next((entry for entry in self.backends() if entry.get("backend") == backend), None)
 
 
 def _parse_backends(data: bytes) -> list[dict[str, Any]]:
@@ -213,8 +240,3 @@ def _session(value: dict[str, Any]) -> IonQSession:
         bool(value.get("active", False)),
         settings if isinstance(settings, dict) else {},
     )
-
-
-def _number(value: dict[str, Any], *names: str) -> float | None:
-    numbers = (parse_number(value.get(name)) for name in names)
-    return next((number for number in numbers if number is not None), None)

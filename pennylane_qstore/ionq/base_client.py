@@ -7,24 +7,25 @@ import functools
 import os
 import random
 import threading
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+import weakref
+from collections.abc import Callable, Coroutine, Hashable
+from dataclasses import dataclass, field, replace
+from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
 
+from pennylane_qstore.compat import also_unmade, keep_forever
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.api_key import find_key
 from pennylane_qstore.ionq.http.blocking import BlockingCall
 from pennylane_qstore.ionq.http.endpoint import READ_S, Connection, Endpoint
 from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.http.retry import Clock, RetryPolicy
-from pennylane_qstore.ionq.http.transport import Traffic
+from pennylane_qstore.ionq.http.transport import Traffic, Transport
 from pennylane_qstore.ionq.jobs.decisions import ON_AMBIGUOUS
+from pennylane_qstore.ionq.jobs.poller import Poller
 from pennylane_qstore.ionq.jobs.request_runner import PendingRequest
 from pennylane_qstore.ionq.jobs.runner import JobRunner
-from pennylane_qstore.ionq.jobs.submitter import Submitter
 from pennylane_qstore.ionq.ledger.database import default_path
 from pennylane_qstore.ionq.ledger.ledger import Ledger
-from pennylane_qstore.ionq.shared_service import Address, SharedService, shared_service
 from pennylane_qstore.secret import ProxyUrl, Secret
 from pennylane_qstore.validation import check_count, check_number, check_one_of
 
@@ -38,12 +39,35 @@ _P = ParamSpec("_P")
 _C = TypeVar("_C", bound="BaseClient")
 
 
-@dataclass(frozen=True, slots=True)
-class _Options:
+def find_endpoint(base_url: str | None) -> Endpoint:
+    """Return the service of this URL; by default of the environment's, then IonQ's.
+
+    Raises:
+        ConfigurationError: the URL is not allowed.
+    """
+    return Endpoint(base_url or os.environ.get(URL_VARIABLE) or BASE_URL)
+
+
+class Address(NamedTuple):
+    """All that two clients must have in common to share connections."""
+
     connection: Connection
+    key: Secret
     retry_policy: RetryPolicy
-    on_ambiguous: str
-    retry_failed: bool
+    clock: Clock
+    rng: random.Random | None
+
+
+@dataclass(frozen=True, eq=False)
+class SharedService:
+    """One service: its endpoints and the poller of its jobs.
+
+    Clients hold it; its connections are closed when the last of them lets it go.
+    """
+
+    api: Api
+    poller: Poller
+    pid: int = field(default_factory=os.getpid)
 
 
 class BaseClient:
@@ -75,30 +99,43 @@ class BaseClient:
         policy = retry_policy or RetryPolicy()
         if retry_attempts is not None:
             policy = replace(policy, attempts=retry_attempts)
-        self._options = _Options(
-            Connection(
-                Endpoint(base_url or os.environ.get(URL_VARIABLE) or BASE_URL),
-                check_count("pool_size", pool_size if max_connections is None else max_connections),
-                check_number("timeout", timeout, above=0, unit="seconds", optional=True) or READ_S,
-                ca_bundle,
-                http_proxy,
-            ),
-            policy,
-            check_one_of("on_ambiguous", on_ambiguous, ON_AMBIGUOUS),
-            bool(retry_failed),
+        self.retry_policy = policy
+        self._connection = Connection(
+            find_endpoint(base_url),
+            check_count("pool_size", pool_size if max_connections is None else max_connections),
+            check_number("timeout", timeout, above=0, unit="seconds", optional=True) or READ_S,
+            ca_bundle,
+            http_proxy,
         )
+        self.on_ambiguous = on_ambiguous
+        self._retry_failed = bool(retry_failed)
         self._clock = clock or Clock()
         self._rng = rng
-        self.ledger = _open_ledger(ledger, self._options.connection.endpoint, self._clock)
+        self.ledger = _open_ledger(ledger, self._connection.endpoint, self._clock)
         self._prepare()
 
+    @also_unmade
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base_url!r}, ledger={self.ledger!r})"
 
     @property
     def base_url(self) -> str:
         """URL of the service."""
-        return self._options.connection.endpoint.base_url
+        return self._connection.endpoint.base_url
+
+    @property
+    def service_key(self) -> Hashable:
+        """A value that clients have in common which may send each other's jobs."""
+        return id(self._service()), self._retry_failed
+
+    @property
+    def on_ambiguous(self) -> str:
+        """``"raise"`` or ``"resubmit"``, for the calls that begin from now on."""
+        return self._on_ambiguous
+
+    @on_ambiguous.setter
+    def on_ambiguous(self, value: str) -> None:
+        self._on_ambiguous: str = check_one_of("on_ambiguous", value, ON_AMBIGUOUS)
 
     @property
     def stats(self) -> dict[str, float]:
@@ -146,11 +183,11 @@ class BaseClient:
 
     def __getstate__(self) -> dict[str, Any]:
         # Neither the key nor connections travel to another process.
-        return {"options": self._options, "ledger": self.ledger}
+        names = ("retry_policy", "_connection", "_on_ambiguous", "_retry_failed", "ledger")
+        return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._options = state["options"]
-        self.ledger = state["ledger"]
+        vars(self).update(state)
         self._key = None  # read from the environment when first needed
         self._clock, self._rng = Clock(), None
         self._prepare()
@@ -161,7 +198,7 @@ class BaseClient:
 
     def call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine on the background loop; block this thread until it has ended."""
-        return BlockingCall(coroutine).wait()
+        return BlockingCall().wait(coroutine)
 
     def count(self, requests: list[PendingRequest]) -> None:
         """Add the counts of these requests."""
@@ -193,18 +230,18 @@ class BaseClient:
         if service is None or service.pid != os.getpid():
             if self._key is None:
                 self._key = find_key()
-            options = self._options
             service = self._shared = shared_service(
-                Address(options.connection, self._key, options.retry_policy, self._clock, self._rng)
+                Address(self._connection, self._key, self.retry_policy, self._clock, self._rng)
             )
         return service
 
-    def _submitter(self) -> Submitter:
-        return Submitter(self._api(), self.ledger, self._options.on_ambiguous)
-
     def _runner(self, **options: Any) -> JobRunner:
         """Return a runner of jobs; ``options`` as for :class:`JobRunner`."""
-        return JobRunner(self._submitter(), self._service().poller, **options)
+        service = self._service()
+        return JobRunner(
+            service.api, self.ledger, service.poller, on_ambiguous=self._on_ambiguous,
+            retry_failed=self._retry_failed, **options,
+        )  # fmt: skip
 
 
 def blocking(
@@ -232,3 +269,41 @@ def _open_ledger(
         return Ledger(ledger, now=clock.now)
     # A service on this machine is a simulator that costs nothing and ends with its process.
     return Ledger(now=clock.now) if endpoint.is_loopback else Ledger(default_path(), now=clock.now)
+
+
+_lock = threading.Lock()
+_services: weakref.WeakValueDictionary[Address, SharedService] = weakref.WeakValueDictionary()
+
+
+def shared_service(address: Address) -> SharedService:
+    """Return the service of this address, a new one if no client of this process holds it."""
+    with _lock:
+        service = _services.get(address)
+        if service is None:
+            transport = Transport(address.connection, address.key)
+            rng = address.rng or random.Random()  # noqa: S311  (jitter, no secret)
+            api = Api(transport, address.retry_policy, address.clock, rng)
+            service = _services[address] = SharedService(api, Poller(api))
+            closing = weakref.finalize(service, _close, transport, service.pid)
+            closing.atexit = False  # by then the loop has closed everything
+        return service
+
+
+def _close(transport: Transport, pid: int) -> None:
+    # A forked child has no part in the parent's connections.
+    if pid == os.getpid() and transport.is_open:
+        background_loop().submit(transport.close())
+
+
+def _forget_after_fork() -> None:
+    global _lock, _services
+    _lock = threading.Lock()
+    for service in _services.values():
+        # Its sockets are the parent's, and the loop's thread may have been in the midst of a
+        # task: nothing of it may be closed, destroyed or complained about here.
+        keep_forever(service)
+    _services = weakref.WeakValueDictionary()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import Callable, Sequence
 
-from pennylane_qstore.errors import AmbiguousSubmission, JobCanceled, LedgerError, QStoreError
-from pennylane_qstore.ionq.account import AccountCalls
+from pennylane_qstore.errors import (
+    AmbiguousSubmission,
+    ConfigurationError,
+    JobCanceled,
+    QStoreError,
+)
 from pennylane_qstore.ionq.base_client import BASE_URL, URL_VARIABLE, blocking
-from pennylane_qstore.ionq.http.blocking import BlockingCall, ProgressQueue
+from pennylane_qstore.ionq.http.blocking import BlockingCall
 from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.jobs.call import (
     Keys,
@@ -24,8 +29,10 @@ from pennylane_qstore.ionq.jobs.call import (
     run_requests,
 )
 from pennylane_qstore.ionq.jobs.cost import record_cost
-from pennylane_qstore.ionq.jobs.job_record import JobRecord
-from pennylane_qstore.ionq.jobs.request_runner import JobResult, RequestRunner
+from pennylane_qstore.ionq.jobs.request_runner import JobResult
+from pennylane_qstore.ionq.jobs.results import JobRecord
+from pennylane_qstore.ionq.jobs.row_lease import give_up
+from pennylane_qstore.ionq.jobs.runner import JobRunner
 from pennylane_qstore.ionq.ledger.ledger import (
     ENDED_STATES,
     OPEN_STATES,
@@ -35,8 +42,10 @@ from pennylane_qstore.ionq.ledger.ledger import (
     Submission,
     is_paid,
 )
+from pennylane_qstore.ionq.ledger.rows import Share
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 from pennylane_qstore.ionq.progress import Progress
+from pennylane_qstore.ionq.sent_jobs import SentJobCalls
 from pennylane_qstore.validation import check_number
 
 __all__ = ["BASE_URL", "URL_VARIABLE", "IonQClient", "JobResult", "Progress"]
@@ -44,7 +53,7 @@ __all__ = ["BASE_URL", "URL_VARIABLE", "IonQClient", "JobResult", "Progress"]
 logger = logging.getLogger(__name__)
 
 
-class IonQClient(AccountCalls):
+class IonQClient(SentJobCalls):
     """Client of IonQ, or of any service that speaks its API v0.4.
 
     Args:
@@ -80,6 +89,8 @@ class IonQClient(AccountCalls):
         keys: Keys | None = None,
         estimates: Sequence[float | None] | None = None,
         accounts: Sequence[Account] = (),
+        shares: Sequence[Sequence[Share]] = (),
+        wait: bool = True,
     ) -> list[JobResult]:
         """Submit, wait, and fetch the results; blocks the calling thread.
 
@@ -91,6 +102,8 @@ class IonQClient(AccountCalls):
                 finds the job it has already paid for, in flight or done.
             estimates: expected price of each request in US dollars, which the ledger reserves.
             accounts: what the jobs are charged to; all of their budgets apply.
+            shares: for each request the parts of the runs that share it; none by default.
+            wait: False only creates the jobs; :meth:`fetching` has the results of those with keys.
 
         Returns:
             One result per request.
@@ -111,25 +124,21 @@ class IonQClient(AccountCalls):
             return []
         background_loop().check_may_wait()  # before anything is written down
         self._service()  # so does this: no intent of a client that cannot send
-        pending = begin_requests(self.ledger, self.base_url, requests, keys, estimates, accounts)
-        events = ProgressQueue(progress)
-        jobs = self._runner(max_wait_s=max_wait_s, report=events.put)
-        runner = RequestRunner(jobs, retry_failed=self._options.retry_failed)
+        books, service = self.ledger, self.base_url
+        pending = begin_requests(
+            books, service, requests, keys, estimates, accounts, shares, wait=wait
+        )
+        # What is sent again may be paid twice: it has to fit whatever budget is concerned.
+        accounts = (*accounts, *{a for parts in shares for part in parts for a in part.accounts})
+        call = BlockingCall(progress, functools.partial(interrupt_message, pending, self.ledger))
+        jobs = self._runner(accounts=accounts, max_wait_s=max_wait_s, report=call.report)
         try:
-            ends = BlockingCall(
-                run_requests(runner, pending),
-                events,
-                lambda at_once: interrupt_message(pending, self.ledger, at_once),
-            ).wait()
+            ends = call.wait(run_requests(jobs, pending))
         finally:
             self.count(pending)
         results = collect_results(pending, ends, self.ledger)
-        records = [entry.record for entry in pending]
-        try:
-            self.ledger.consumed([row for record in records for row in record.row_ids])
-        except LedgerError as error:
-            ids = ", ".join(job_id for record in records for job_id in record.job_ids)
-            logger.warning("The results of %s are here; the ledger does not know: %s", ids, error)
+        if wait:
+            self._consume(pending)
         return results
 
     def resume(
@@ -154,8 +163,8 @@ class IonQClient(AccountCalls):
         """
         max_wait_s = check_number("max_wait", max_wait, above=0, unit="seconds", optional=True)
         rows = [row for row in self._rows(OPEN_STATES) if job_id in (None, row.job_id)]
-        events = ProgressQueue(progress)
-        BlockingCall(self._resume_all(rows, max_wait_s, events), events).wait()
+        call = BlockingCall(progress)
+        call.wait(self._resume_all(rows, self._runner(max_wait_s=max_wait_s, report=call.report)))
         if job_id is None:
             self.call(self._read_bills())
         return [self.ledger.get(row.id) for row in rows]
@@ -170,17 +179,47 @@ class IonQClient(AccountCalls):
         Raises:
             QStoreError: a look failed. That a job cannot be found is only logged.
         """
-        ledger, submitter = self.ledger, self._submitter()
+        ledger, submitter = self.ledger, self._runner().submitter
+        submitter.finder.outage_s = 0.0  # who looks by hand looks again
         unsent = await ledger.off_loop(self._rows, UNSENT_STATES)
-        looks = [submitter.adopt(row, None, self._traffic) for row in unsent]
+        looks = [submitter.submit(row, None, self._traffic) for row in unsent]
         ends = await asyncio.gather(*looks, return_exceptions=True)
         for row, end in zip(unsent, ends, strict=True):
             if isinstance(end, AmbiguousSubmission):
                 logger.warning("Submission %d: %s", row.id, end)
             elif isinstance(end, BaseException):
                 raise end
+        for row in await ledger.off_loop(ledger.with_expected_duplicates):
+            if row.service == self.base_url and row.job_id is not None:
+                await submitter.finder.cancel_duplicates(row, row.job_id, self._traffic)
         unpriced = await self._read_bills()
         return [await ledger.off_loop(ledger.get, row.id) for row in (*unsent, *unpriced)]
+
+    @blocking
+    async def declare_absent(self, submission: int) -> Submission:
+        """Free the price of a submission that created no job, as the user has seen at IonQ.
+
+        Call :meth:`reconcile` first, and look at https://cloud.ionq.com/jobs for a name that ends
+        with the row's token. The same call of the program sends the circuits again.
+
+        Args:
+            submission: number of the row in the ledger.
+
+        Returns:
+            The row as it stands afterwards: one whose job is known is left as it is.
+
+        Raises:
+            ConfigurationError: it is another service's.
+            LedgerError: there is no such row.
+        """
+        ledger = self.ledger
+        row = await ledger.off_loop(ledger.get, submission)
+        if row.service != self.base_url:
+            raise ConfigurationError(
+                f"Submission {submission} is at {row.service}; this client talks to "
+                f"{self.base_url}."
+            )
+        return await give_up(ledger, self._clock, row, "declared absent by the user", absent=True)
 
     def cancel(self, job_ids: Sequence[str]) -> dict[str, str]:
         """Cancel the jobs that have not ended; of those that have, the results are stored.
@@ -240,10 +279,7 @@ class IonQClient(AccountCalls):
             await record_cost(self._api(), self.ledger, row, row.job_id or "", self._traffic)
         return rows
 
-    async def _resume_all(
-        self, rows: list[Submission], max_wait_s: float | None, events: ProgressQueue
-    ) -> None:
-        runner = self._runner(max_wait_s=max_wait_s, report=events.put)
+    async def _resume_all(self, rows: list[Submission], runner: JobRunner) -> None:
         ends = await asyncio.gather(
             *(
                 runner.complete(row, JobRecord(number, row.circuits, traffic=self._traffic))

@@ -1,10 +1,15 @@
-"""Progress of jobs: the event that callbacks get, and a progress bar that is one."""
+"""Progress of jobs: the event that callbacks get, a bar that is one, and how they are called."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Self
 
-_FINAL = frozenset({"completed", "failed", "canceled", "deleted"})
+from pennylane_qstore.ionq.messages.responses import TERMINAL
+
+logger = logging.getLogger(__name__)
 
 
 class Progress(NamedTuple):
@@ -13,7 +18,7 @@ class Progress(NamedTuple):
     Attributes:
         request: which request of the call.
         job_id: IonQ's id; ``None`` before the job exists.
-        state: ``"submitting"``, then IonQ's states.
+        state: ``"submitting"``, ``"searching"`` for the job of a lost response, then IonQ's states.
         elapsed_s: seconds since the call.
         predicted_wait_s: seconds in the queue still, if the service predicts them.
         circuits: circuits in the job.
@@ -54,7 +59,7 @@ class ProgressBar:
             self._seen.add(progress.request)
             self._bar.total += progress.circuits
             self._bar.refresh()
-        if progress.state in _FINAL and progress.request not in self._ended:
+        if progress.state in TERMINAL and progress.request not in self._ended:
             self._ended.add(progress.request)
             self._bar.update(progress.circuits)
         wait = progress.predicted_wait_s
@@ -70,3 +75,44 @@ class ProgressBar:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@contextmanager
+def progress_of(asked: Any) -> Iterator[Any]:
+    """Yield the callback that was given, or a bar of this batch.
+
+    Args:
+        asked: a callback; True for a bar; None or False for neither.
+
+    Yields:
+        The callback to give to the client, or a false value.
+    """
+    if asked is not True:
+        yield asked and _Listener(asked)
+        return
+    with ProgressBar(leave=False) as bar:
+        yield bar
+
+
+class _Listener:
+    """A callback whose own error does not end a batch that is being paid for.
+
+    Args:
+        callback: called with each change of a job's state, until it raises.
+    """
+
+    def __init__(self, callback: Callable[[Any], None]) -> None:
+        self._callback: Callable[[Any], None] | None = callback
+
+    def __call__(self, progress: Any) -> None:
+        if self._callback is None:
+            return
+        try:
+            self._callback(progress)
+        except Exception:
+            self._callback = None
+            logger.warning(
+                "The callback of progress= raised an error and is not called again for this "
+                "batch, which goes on.",
+                exc_info=True,
+            )

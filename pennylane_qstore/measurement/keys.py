@@ -11,7 +11,7 @@ from pennylane.measurements import ExpectationMP, MeasurementProcess, VarianceMP
 from pennylane.operation import Operator
 from pennylane.ops import LinearCombination, Prod, SProd, Sum
 
-from pennylane_qstore.measurement.recipes import Postselected
+from pennylane_qstore.measurement.recipes import Postselected, StandardErrorMP
 
 
 def measurement_key(
@@ -30,6 +30,12 @@ def measurement_key(
     for m in measurements:
         if isinstance(m, Postselected):
             keys.append((Postselected, tuple([wires[w] for w in m.wires]), m.values, m.fill))
+            continue
+        if isinstance(m, StandardErrorMP):
+            inner = measurement_key([m.measured], wires)
+            if inner is None:
+                return None
+            keys.append((StandardErrorMP, inner))
             continue
         given = getattr(m, "_eigvals", None)
         if m.mv is not None or given is not None:  # of mid-circuit measurements, mostly

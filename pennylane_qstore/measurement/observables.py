@@ -7,11 +7,36 @@ from typing import Any
 
 import numpy as np
 import pennylane as qml
+from pennylane.measurements import MeasurementProcess
 from pennylane.operation import Operator
 from pennylane.ops import Prod, SProd
+from pennylane.tape import QuantumScript
 
 from pennylane_qstore.measurement.recipes import NotSupported
+from pennylane_qstore.native.frontend.matrices import matrix_on
 from pennylane_qstore.native.frontend.program import ComplexArray
+
+MAX_PRODUCTS = 100_000
+"""Products of terms that are multiplied out: those of the variance of 316 Pauli words."""
+
+
+def check_products(what: MeasurementProcess | Operator, count: int, made_of: str) -> None:
+    """Refuse what would be multiplied out for minutes, and measured in thousands of bases.
+
+    Args:
+        what: the measurement or the observable.
+        count: number of products.
+        made_of: what they are products of, in words.
+
+    Raises:
+        NotSupported: there are more than :data:`MAX_PRODUCTS`.
+    """
+    if count > MAX_PRODUCTS:
+        raise NotSupported(
+            f"{type(what).__name__} on {len(what.wires)} wires is not supported on qstore.ionq: "
+            f"{made_of} has {count:,} products, and at most {MAX_PRODUCTS:,} are multiplied out. "
+            "Leave small terms out, or measure parts of it one by one. Nothing was sent."
+        )
 
 
 def real_coefficient(coefficient: Any, op: Operator) -> float:
@@ -52,7 +77,7 @@ def matrix_of(op: Operator) -> ComplexArray:
         NotSupported: it has none, or is not one of qubits.
     """
     try:
-        matrix = np.asarray(qml.matrix(op, wire_order=op.wires))
+        matrix = np.asarray(matrix_on(op, op.wires))
     except (qml.exceptions.MatrixUndefinedError, ValueError) as error:
         raise NotSupported(f"Observable {op} not supported on qstore.ionq: {error}") from error
     if matrix.shape != (2 ** len(op.wires),) * 2:
@@ -67,17 +92,21 @@ def eigenbasis_gates(op: Operator) -> Sequence[Operator]:
         op: the observable; the order is that of ``op.eigvals()``.
 
     Returns:
-        PennyLane's diagonalizing gates, or a unitary where those are none: from products that
-        meet on a wire it makes matrices that are not unitary.
+        PennyLane's diagonalizing gates, or a unitary where those are wrong: from products that
+        meet on a wire it makes matrices that are not unitary, and it takes a sum's eigenvectors
+        for those of the same sum in another order, whose wires come in another order.
 
     Raises:
         NotSupported: the observable is not Hermitian, where that has to be known.
         DiagGatesUndefinedError: PennyLane does not diagonalise it.
     """
     gates: Sequence[Operator] = op.diagonalizing_gates()
-    if all(map(_is_unitary, gates)):
+    if not any(isinstance(gate, qml.QubitUnitary) for gate in gates):
         return gates
     matrix, values = matrix_of(op), np.asarray(op.eigvals())
+    turn = np.asarray(qml.matrix(QuantumScript(gates), wire_order=op.wires))
+    if np.allclose(turn @ matrix, values[:, None] * turn) and _is_unitary(turn):
+        return gates
     if not np.allclose(matrix, matrix.conj().T, atol=1e-8):
         raise not_hermitian(op)
     vectors = np.empty_like(matrix)
@@ -85,10 +114,7 @@ def eigenbasis_gates(op: Operator) -> Sequence[Operator]:
     return [qml.QubitUnitary(vectors.conj().T, wires=op.wires)]
 
 
-def _is_unitary(gate: Operator) -> bool:
-    if not isinstance(gate, qml.QubitUnitary):
-        return True
-    matrix = np.asarray(gate.data[0])
+def _is_unitary(matrix: ComplexArray) -> bool:
     return bool(np.allclose(matrix @ matrix.conj().T, np.eye(len(matrix)), atol=1e-8))
 
 

@@ -6,8 +6,9 @@ Pauli words share a basis where they commute qubit by qubit; other observables a
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 import pennylane as qml
@@ -27,12 +28,14 @@ from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.measurement.observables import (
+    check_products,
     eigenbasis_gates,
     matrix_of,
     not_hermitian,
     pauli_letters,
     real_coefficient,
 )
+from pennylane_qstore.measurement.products import Label, Labels, Product, joined
 from pennylane_qstore.measurement.recipes import (
     Basis,
     Factor,
@@ -40,15 +43,12 @@ from pennylane_qstore.measurement.recipes import (
     Plan,
     Postselected,
     Recipe,
+    StandardErrorMP,
     Term,
 )
 from pennylane_qstore.native.frontend.affine_fit import affine_program
 from pennylane_qstore.native.frontend.program import Gate, bind_constants
 from pennylane_qstore.native.frontend.structure import extract_structure
-
-_Label: TypeAlias = tuple[tuple[int, ...], Hashable]
-"""Wires and what is measured on them: a Pauli letter, or the key of some gates."""
-_Labels: TypeAlias = tuple[_Label, ...]
 
 _MAX_EIGEN_WIRES = 6
 """Observables on more wires are not diagonalised as a matrix."""
@@ -73,28 +73,20 @@ def analyse(
     return _Analysis(wires, finite).run(measurements)
 
 
-class _Product(NamedTuple):
-    """A term before it has a basis: its labels by wire group, and its factors."""
-
-    coefficient: float
-    labels: _Labels
-    factors: tuple[Factor, ...]
-
-
 class _Draft(NamedTuple):
     """A recipe before its terms have bases; ``joint`` are labels of one that serves them all."""
 
     recipe: Recipe
-    products: Sequence[_Product] = ()
-    squared: Sequence[_Product] = ()
-    joint: _Labels | None = None
+    products: Sequence[Product] = ()
+    squared: Sequence[Product] = ()
+    joint: Labels | None = None
 
 
 class _Analysis:
     def __init__(self, wires: Mapping[Any, int], finite: bool) -> None:
         self.wires = wires
         self.finite = finite
-        self.wanted: list[_Labels] = []
+        self.wanted: list[Labels] = []
         self.gates: dict[Hashable, tuple[Gate, ...]] = {}
         self.selected: dict[int, int] = {}
         self.fill = False
@@ -120,6 +112,10 @@ class _Analysis:
             self.selected.update(zip((self.wires[w] for w in m.wires), m.values, strict=True))
             self.fill = self.fill or m.fill
             return _Draft(Recipe("selected", m))
+        if isinstance(m, StandardErrorMP):
+            draft = self._draft(m.measured)
+            recipe = draft.recipe._replace(kind=f"{draft.recipe.kind} error", measurement=m)
+            return draft._replace(recipe=recipe)
         known = kind in (ExpectationMP, VarianceMP, ProbabilityMP, SampleMP, CountsMP)
         if not known and not isinstance(m, SampleMeasurement):
             raise NotSupported(
@@ -142,14 +138,13 @@ class _Analysis:
         if kind is ExpectationMP:
             self.wanted += [p.labels for p in products if p.factors]
             return _Draft(Recipe("expval", m, constant=constant), products)
-        joint = _joined(products)
+        joint = joined(products)
         if joint is None and len(m.obs.wires) <= _MAX_EIGEN_WIRES:
             products, constant = [self._eigen(m.obs)], 0.0
             joint = products[0].labels
         if joint is not None:
             self.wanted.append(joint)
-            kind_name = "var" if kind is VarianceMP else "values"
-            recipe = Recipe(kind_name, m, constant=constant)
+            recipe = Recipe("var" if kind is VarianceMP else "values", m, constant=constant)
             return _Draft(recipe, products, joint=joint)
         if kind is VarianceMP and m.obs.pauli_rep is not None:
             return self._moment_of(m, products, constant)
@@ -158,10 +153,10 @@ class _Analysis:
             "observable is too large to diagonalise. Measure the terms one by one."
         )
 
-    def _moment_of(
-        self, m: MeasurementProcess, products: list[_Product], constant: float
-    ) -> _Draft:
-        square = m.obs.pauli_rep @ m.obs.pauli_rep
+    def _moment_of(self, m: MeasurementProcess, products: list[Product], constant: float) -> _Draft:
+        words = m.obs.pauli_rep
+        check_products(m, len(words) ** 2, f"the square of {len(words)} Pauli words")
+        square = words @ words
         getattr(square, "prune", square.simplify)()  # its name from PennyLane 0.46 on
         squared, squared_constant = self._words(square, m.obs)
         self.wanted += [p.labels for p in (*products, *squared) if p.factors]
@@ -173,21 +168,19 @@ class _Analysis:
         labels = tuple(((w,), "Z") for w in sorted(on))
         self.wanted.append(labels)
         eigenvalues = getattr(m, "_eigvals", None)
-        if isinstance(m, ProbabilityMP):
-            return _Draft(Recipe("probs", m, wires=on), joint=labels)
         raw = isinstance(m, SampleMeasurement) and not isinstance(m, (ExpectationMP, VarianceMP))
-        if raw and eigenvalues is None:
-            return _Draft(Recipe("bits", m, wires=on), joint=labels)
+        if isinstance(m, ProbabilityMP) or (raw and eigenvalues is None):
+            kind = "probs" if isinstance(m, ProbabilityMP) else "bits"
+            return _Draft(Recipe(kind, m, wires=on), joint=labels)
         values = np.asarray(m.eigvals(), dtype=float)
-        product = _Product(1.0, labels, (Factor(on, values),))
+        product = Product(1.0, labels, (Factor(on, values),))
         names = {ExpectationMP: "expval", VarianceMP: "var"}
-        recipe = Recipe(names.get(type(m), "values"), m)
-        return _Draft(recipe, [product], joint=labels)
+        return _Draft(Recipe(names.get(type(m), "values"), m), [product], joint=labels)
 
     def _probs_of(self, m: MeasurementProcess) -> _Draft:
         obs = m.obs
         on = tuple(self.wires[w] for w in obs.wires)
-        labels: _Labels
+        labels: Labels
         letters = pauli_letters(obs)
         if letters is not None:
             labels = tuple(sorted(((self.wires[w],), letter) for w, letter in letters.items()))
@@ -198,7 +191,7 @@ class _Analysis:
         self.wanted.append(labels)
         return _Draft(Recipe("probs", m, wires=on), joint=labels)
 
-    def _sum_of(self, op: Operator) -> tuple[list[_Product], float]:
+    def _sum_of(self, op: Operator) -> tuple[list[Product], float]:
         """Return an observable as a sum of products of single factors, and a constant."""
         if op.pauli_rep is not None:
             return self._words(op.pauli_rep, op)
@@ -207,10 +200,9 @@ class _Analysis:
             c = real_coefficient(op.scalar, op)
             return [p._replace(coefficient=c * p.coefficient) for p in products], c * constant
         if isinstance(op, (Sum, LinearCombination)):
-            coefficients, operands = op.terms()
-            out: list[_Product] = []
+            out: list[Product] = []
             total = 0.0
-            for c, operand in zip(coefficients, operands, strict=True):
+            for c, operand in zip(*op.terms(), strict=True):
                 products, constant = self._sum_of(operand)
                 c = real_coefficient(c, op)
                 out += [p._replace(coefficient=c * p.coefficient) for p in products]
@@ -220,42 +212,43 @@ class _Analysis:
             return self._tensor(op)
         return [self._eigen(op)], 0.0
 
-    def _words(self, sentence: Any, op: Operator) -> tuple[list[_Product], float]:
+    def _words(self, sentence: Any, op: Operator) -> tuple[list[Product], float]:
         products, constant = [], 0.0
         for word, coefficient in sentence.items():
             c = real_coefficient(coefficient, op)
-            if not len(word):
+            if len(word):
+                on = tuple(sorted((self.wires[w], p) for w, p in word.items()))
+                labels = tuple(((w,), p) for w, p in on)
+                products.append(Product(c, labels, (Factor(tuple(w for w, _ in on)),)))
+            else:
                 constant += c
-                continue
-            on = tuple(sorted((self.wires[w], p) for w, p in word.items()))
-            labels = tuple(((w,), p) for w, p in on)
-            products.append(_Product(c, labels, (Factor(tuple(w for w, _ in on)),)))
         return products, constant
 
-    def _tensor(self, op: Prod) -> tuple[list[_Product], float]:
+    def _tensor(self, op: Prod) -> tuple[list[Product], float]:
         parts = []
         for operand in op.operands:
             products, constant = self._sum_of(operand)
-            parts.append([*products, _Product(constant, (), ())] if constant else products)
+            parts.append([*products, Product(constant, (), ())] if constant else products)
+        check_products(op, math.prod(map(len, parts)), "a product of sums")
         out, total = [], 0.0
         for combination in itertools.product(*parts):
             c = float(np.prod([p.coefficient for p in combination]))
             labels = tuple(sorted((x for p in combination for x in p.labels), key=lambda x: x[0]))
             factors = tuple(f for p in combination for f in p.factors)
             if factors:
-                out.append(_Product(c, labels, factors))
+                out.append(Product(c, labels, factors))
             else:
                 total += c
         return out, total
 
-    def _eigen(self, op: Operator) -> _Product:
+    def _eigen(self, op: Operator) -> Product:
         """Return an observable by the eigenbasis of its matrix."""
         on = tuple(self.wires[w] for w in op.wires)
         if isinstance(op, BasisStateProjector):
             values = np.zeros(2 ** len(on))
             state = np.asarray(op.data[0], dtype=int)
             values[int(state @ (1 << np.arange(len(on))[::-1]))] = 1.0
-            return _Product(1.0, tuple(((w,), "Z") for w in sorted(on)), (Factor(on, values),))
+            return Product(1.0, tuple(((w,), "Z") for w in sorted(on)), (Factor(on, values),))
         if len(on) > _MAX_EIGEN_WIRES:
             raise NotSupported(
                 f"Observable {op} not supported on qstore.ionq: it acts on {len(on)} wires, and "
@@ -267,19 +260,19 @@ class _Analysis:
                 values = np.asarray(op.eigvals())
             if np.abs(values.imag).max() > 1e-8:
                 raise not_hermitian(op)
-            return _Product(1.0, (label,), (Factor(on, values.real.astype(float)),))
+            return Product(1.0, (label,), (Factor(on, values.real.astype(float)),))
         matrix = matrix_of(op)
         if not np.allclose(matrix, matrix.conj().T, atol=1e-8):
             raise not_hermitian(op)
         if np.abs(matrix - np.diag(np.diag(matrix))).max() < 1e-12:
             labels = tuple(((w,), "Z") for w in sorted(on))
-            return _Product(1.0, labels, (Factor(on, np.diag(matrix).real.copy()),))
+            return Product(1.0, labels, (Factor(on, np.diag(matrix).real.copy()),))
         values, vectors = np.linalg.eigh(matrix)
         with QueuingManager.stop_recording():
             gates = [qml.QubitUnitary(vectors.conj().T, wires=op.wires)]
-        return _Product(1.0, (self._custom(on, gates),), (Factor(on, values),))
+        return Product(1.0, (self._custom(on, gates),), (Factor(on, values),))
 
-    def _custom(self, on: tuple[int, ...], gates: Sequence[Operator]) -> _Label:
+    def _custom(self, on: tuple[int, ...], gates: Sequence[Operator]) -> Label:
         """Return the label of wires measured after some gates: the key of these gates."""
         (piece,) = extract_structure(QuantumScript(list(gates)), self.wires)
         label = ("gates", on, piece.key, piece.parameters.tobytes())
@@ -327,23 +320,10 @@ class _Analysis:
 
 
 def _placed(
-    products: Sequence[_Product], index: Mapping[Any, int], joint: int | None = None
+    products: Sequence[Product], index: Mapping[Any, int], joint: int | None = None
 ) -> tuple[Term, ...]:
     return tuple(
         Term(p.coefficient, index.get(p.labels, 0) if joint is None else joint, p.factors)
         for p in products
         if p.factors
     )
-
-
-def _joined(
-    products: Sequence[_Product],
-) -> _Labels | None:
-    """Return labels that serve all products at once, or None."""
-    together: dict[int, _Label] = {}
-    for product in products:
-        for on, label in product.labels:
-            for w in on:
-                if together.setdefault(w, (on, label)) != (on, label):
-                    return None
-    return tuple(sorted(set(together.values()), key=lambda x: x[0]))

@@ -1,7 +1,7 @@
 """The one transform before ``execute``: what a tape needs to become plain gates and readings.
 
 Wires are checked; mid-circuit measurements are deferred to ancillas, and what they select is
-selected from the outcomes; classical shadows become one broadcast tape whose rows are the
+selected from the outcomes; classical shadows become broadcast tapes whose rows are the
 snapshots. Everything else is left to ``execute``, which remembers it per structure.
 """
 
@@ -12,11 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pennylane as qml
 from pennylane.allocation import Allocate
 from pennylane.devices.preprocess import device_resolve_dynamic_wires
 from pennylane.exceptions import WireError
 from pennylane.measurements import ClassicalShadowMP, MeasurementProcess, ShadowExpvalMP
+from pennylane.operation import Operator
 from pennylane.ops import MidMeasure
 from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
@@ -24,7 +26,7 @@ from pennylane.typing import PostprocessingFn, Result, ResultBatch
 from pennylane.wires import Wires
 
 from pennylane_qstore.measurement.recipes import NotSupported, Postselected
-from pennylane_qstore.native.frontend.structure import standard_order
+from pennylane_qstore.native.frontend.structure import row_operations, standard_order
 
 _SHADOWS = (ClassicalShadowMP, ShadowExpvalMP)
 
@@ -46,8 +48,7 @@ def prepare(
     Raises:
         WireError: the tape has wires that the device does not have.
         AllocationError: it allocates more wires than the device has left.
-        NotSupported: a mixed state, a classical shadow of a broadcast tape, or one without
-            shots.
+        NotSupported: a mixed state, or a classical shadow without shots.
     """
     kinds = set(map(type, tape.operations))
     if Allocate in kinds:
@@ -75,13 +76,18 @@ def prepare(
         )
         if not shadows:
             return tapes, together
-        parts = [_snapshots(t) for t in tapes]
+        parts = [_snapshots(t, wires) for t in tapes]
+    joins = [(len(some), join) for some, join in parts]
+    return [t for some, _ in parts for t in some], functools.partial(_join_each, together, joins)
 
-    def after(results: ResultBatch) -> Result:
-        left = iter(results)
-        return together(tuple(join([next(left) for _ in some]) for some, join in parts))
 
-    return [t for some, _ in parts for t in some], after
+def _join_each(
+    together: PostprocessingFn,
+    joins: Sequence[tuple[int, PostprocessingFn]],
+    results: ResultBatch,
+) -> Result:
+    left = iter(results)
+    return together(tuple(join([next(left) for _ in range(count)]) for count, join in joins))
 
 
 # PennyLane's classes are abstract ones, of which the question takes longer than to remember.
@@ -122,14 +128,19 @@ def _on(m: MeasurementProcess, wires: Wires) -> MeasurementProcess:
 
 
 def _deferred(tape: QuantumScript, fill: bool) -> tuple[Sequence[QuantumScript], PostprocessingFn]:
-    """Defer measurements. PennyLane expands a broadcast tape if something is selected."""
-    tapes, together = qml.defer_measurements(tape, allow_postselect=True)
-    parts = [_selected(t, fill) for t in tapes]
+    """Defer measurements, all rows of a broadcast tape together."""
+    tapes, together = qml.defer_measurements(
+        _Together(tape.operations, tape.measurements, tape.shots), allow_postselect=True
+    )
+    selected, cuts = zip(*(_selected(t, fill) for t in tapes), strict=True)
+    return list(selected), functools.partial(_cut_each, together, cuts)
 
-    def after(results: ResultBatch) -> Result:
-        return together(tuple(cut(r) for (_, cut), r in zip(parts, results, strict=True)))
 
-    return [t for t, _ in parts], after
+# Functions of results are partial ones of a module's: a handle of jobs is pickled with them.
+def _cut_each(
+    together: PostprocessingFn, cuts: Sequence[Callable[[Result], Result]], results: ResultBatch
+) -> Result:
+    return together(tuple(cut(r) for cut, r in zip(cuts, results, strict=True)))
 
 
 def _selected(tape: QuantumScript, fill: bool) -> tuple[QuantumScript, Callable[[Result], Result]]:
@@ -145,10 +156,20 @@ def _selected(tape: QuantumScript, fill: bool) -> tuple[QuantumScript, Callable[
         else:
             operations.append(op)
     if not ancillas:
-        return tape, _same
+        return QuantumScript(operations, tape.measurements, tape.shots), _same
     measurements = [*tape.measurements, Postselected(ancillas, values, fill=fill)]
-    selected = tape.copy(operations=operations, measurements=measurements)
-    return selected, _without_last(len(tape.measurements), tape.shots)
+    selected = QuantumScript(operations, measurements, tape.shots)
+    return selected, functools.partial(_without_last, len(tape.measurements), tape.shots)
+
+
+class _Together(QuantumScript):  # type: ignore[misc]
+    """A tape that PennyLane leaves together where something is selected.
+
+    It would split a broadcast tape into rows, and put their parameters into operations that
+    lose zero control values by it.
+    """
+
+    batch_size = None
 
 
 class _Ancilla:
@@ -167,89 +188,103 @@ class _Ancilla:
         return f"selected {self.number}"
 
 
-def _without_last(count: int, shots: Any) -> Callable[[Result], Result]:
-    def cut(result: Any) -> Any:
-        return result[0] if count == 1 else tuple(result[:count])
-
+def _without_last(count: int, shots: Any, result: Any) -> Any:
     if shots.has_partitioned_shots:
-        return lambda result: tuple(cut(copy) for copy in result)
-    return cut
+        return tuple(_cut(count, copy) for copy in result)
+    return _cut(count, result)
+
+
+def _cut(count: int, result: Any) -> Any:
+    return result[0] if count == 1 else tuple(result[:count])
 
 
 # --- classical shadows ---------------------------------------------------------------------
 
 
 def _snapshots(
-    tape: QuantumScript,
+    tape: QuantumScript, wires: Wires | None
 ) -> tuple[tuple[QuantumScript, ...], Callable[[ResultBatch], Result]]:
-    """One broadcast tape per shadow, a row per snapshot; the other measurements apart."""
-    if tape.batch_size is not None:
-        raise NotSupported(
-            "Classical shadows of a broadcast circuit are not supported on qstore.ionq: give the "
-            "QNode one row at a time, inside qstore.gather to send them together."
-        )
+    """One broadcast tape per shadow and row, its rows the snapshots; other measurements apart."""
     if not tape.shots:
         raise NotSupported(
             "Classical shadows are not supported on qstore.ionq without shots: each snapshot is "
             "one shot. Use qml.set_shots(qnode, shots=1000)."
         )
     others = [m for m in tape.measurements if not isinstance(m, _SHADOWS)]
+    rows = row_operations(tape, wires)
     tapes: list[QuantumScript] = []
     readings: list[Callable[[Any], list[Any]]] = []
     for m in tape.measurements:
         if isinstance(m, _SHADOWS):
-            snapshots, recipes = _bases(tape, m)
-            tapes.append(snapshots)
-            readings.append(_reading(m, recipes, tape.shots))
+            recipes = _recipes(m, len(rows or (0,)), tape.shots.total_shots)
+            for operations, some in zip(rows or [tape.operations], recipes, strict=True):
+                tapes.append(_in_bases(operations, m, some))
+            readings.append(functools.partial(_read, m, recipes, tape.shots, rows is not None))
+    each = len(tapes) // len(readings)
     if others:
         tapes.append(tape.copy(measurements=others))
-
-    def together(results: ResultBatch) -> Result:
-        copies = tape.shots.num_copies
-        shadows = [read(bits) for read, bits in zip(readings, results, strict=False)]
-        rest = list(results[len(readings) :])
-        out = []
-        for copy in range(copies):
-            plain = rest[0][copy] if rest and copies > 1 else rest[0] if rest else ()
-            queue = iter(plain if len(others) > 1 else (plain,))
-            values = iter([shadow[copy] for shadow in shadows])
-            row = tuple(
-                next(values) if isinstance(m, _SHADOWS) else next(queue) for m in tape.measurements
-            )
-            out.append(row[0] if len(row) == 1 else row)
-        return tuple(out) if copies > 1 else out[0]
-
-    return tuple(tapes), together
+    are_shadows = [isinstance(m, _SHADOWS) for m in tape.measurements]
+    copies = tape.shots.num_copies
+    return tuple(tapes), functools.partial(_joined, readings, each, are_shadows, copies)
 
 
-def _bases(tape: QuantumScript, m: MeasurementProcess) -> tuple[QuantumScript, np.ndarray]:
-    """The tape with a random Pauli basis per row and wire, drawn as PennyLane draws it."""
-    shots = tape.shots.total_shots
-    recipes = np.random.RandomState(m.seed).randint(0, 3, size=(shots, len(m.wires)))
+def _joined(
+    readings: Sequence[Callable[[Any], list[Any]]],
+    each: int,
+    are_shadows: Sequence[bool],
+    copies: int,
+    results: ResultBatch,
+) -> Result:
+    """Return a tape's result: shadows from ``each`` results, the others from the last result."""
+    shadows = [read(results[i * each : (i + 1) * each]) for i, read in enumerate(readings)]
+    rest = list(results[each * len(readings) :])
+    out = []
+    for copy in range(copies):
+        plain = rest[0][copy] if rest and copies > 1 else rest[0] if rest else ()
+        queue = iter(plain if are_shadows.count(False) > 1 else (plain,))
+        values = iter([shadow[copy] for shadow in shadows])
+        row = tuple(next(values) if shadow else next(queue) for shadow in are_shadows)
+        out.append(row[0] if len(row) == 1 else row)
+    return tuple(out) if copies > 1 else out[0]
+
+
+def _recipes(m: MeasurementProcess, rows: int, shots: int) -> npt.NDArray[np.int64]:
+    """A random Pauli basis per row, snapshot and wire, drawn as PennyLane draws one row's."""
+    return np.random.RandomState(m.seed).randint(0, 3, size=(rows, shots, len(m.wires)))
+
+
+def _in_bases(
+    operations: Sequence[Operator], m: MeasurementProcess, recipes: npt.NDArray[np.int64]
+) -> QuantumScript:
+    """The tape of one row's snapshots, each with its bases (snapshots, wires)."""
     turns: list[Any] = []
     for i, wire in enumerate(m.wires):
         # X to Z by RY(-π/2); Y to X first, by RZ(-π/2).
         turns.append(qml.RZ(np.where(recipes[:, i] == 1, -np.pi / 2, 0.0), wires=wire))
         turns.append(qml.RY(np.where(recipes[:, i] == 2, 0.0, -np.pi / 2), wires=wire))
-    operations = [*tape.operations, *turns]
-    return QuantumScript(operations, [qml.sample(wires=m.wires)], shots=1), recipes
+    return QuantumScript([*operations, *turns], [qml.sample(wires=m.wires)], shots=1)
 
 
-def _reading(m: MeasurementProcess, recipes: np.ndarray, shots: Any) -> Callable[[Any], list[Any]]:
-    """From samples (snapshots, 1, wires) to the measurement's result per shot copy."""
+def _read(
+    m: MeasurementProcess,
+    recipes: npt.NDArray[np.int64],
+    shots: Any,
+    batched: bool,
+    samples: Any,
+) -> list[Any]:
+    """From each row's samples (snapshots, 1, wires) to the measurement's result per shot copy."""
+    bits = np.asarray(samples).reshape(recipes.shape).astype(np.int8)
+    out, start = [], 0
+    for n in shots:
+        part = slice(start, start + n)
+        start += n
+        rows = [_shadow(m, b[part], r[part]) for b, r in zip(bits, recipes, strict=True)]
+        out.append(np.stack(rows) if batched else rows[0])
+    return out
 
-    def read(samples: Any) -> list[Any]:
-        bits = np.asarray(samples).reshape(recipes.shape).astype(np.int8)
-        out, start = [], 0
-        for n in shots:
-            part = slice(start, start + n)
-            start += n
-            if isinstance(m, ShadowExpvalMP):
-                wires = m.wires.tolist()
-                shadow = qml.ClassicalShadow(bits[part], recipes[part], wire_map=wires)
-                out.append(np.asarray(shadow.expval(m.H, m.k)))
-            else:
-                out.append(np.stack([bits[part], recipes[part].astype(np.int8)]))
-        return out
 
-    return read
+def _shadow(m: MeasurementProcess, bits: npt.NDArray[np.int8], bases: npt.NDArray[np.int64]) -> Any:
+    if isinstance(m, ShadowExpvalMP):
+        shadow = qml.ClassicalShadow(bits, bases, wire_map=m.wires.tolist())
+        return np.asarray(shadow.expval(m.H, m.k))
+    return np.stack([bits, bases.astype(np.int8)])

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import pennylane as qml
-from pennylane.measurements import CountsMP, MeasurementProcess
+from pennylane.measurements import (
+    CountsMP,
+    ExpectationMP,
+    MeasurementProcess,
+    ProbabilityMP,
+    VarianceMP,
+)
+from pennylane.queuing import QueuingManager
 from pennylane.wires import Wires
 
 from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.native.frontend.program import FloatArray, Gate
+from pennylane_qstore.validation import check_entries
+
+_Kind = TypeVar("_Kind", bound=MeasurementProcess)
 
 
 class NotSupported(QStoreError, qml.exceptions.DeviceError):  # type: ignore[misc]  # noqa: N818
@@ -35,6 +45,79 @@ class Postselected(MeasurementProcess):  # type: ignore[misc]
         super().__init__(wires=Wires(wires))
         self.values = tuple(values)
         self.fill = fill
+
+
+class StandardErrorMP(MeasurementProcess):  # type: ignore[misc]
+    """The standard error of another measurement on the same shots: ``of`` is its type."""
+
+    of: type[MeasurementProcess] = ExpectationMP
+
+    @property
+    def measured(self) -> MeasurementProcess:
+        """The measurement whose error it is."""
+        return _of_the_same(self, self.of)
+
+    @property
+    def numeric_type(self) -> type:
+        """A float."""
+        return float
+
+    def shape(self, shots: int | None = None, num_device_wires: int = 0) -> tuple[int, ...]:
+        """Return the shape of the other measurement's result.
+
+        Args:
+            shots: of the circuit.
+            num_device_wires: of the device.
+
+        Returns:
+            The shape.
+        """
+        return tuple(self.measured.shape(shots, num_device_wires))
+
+
+class ExpectationErrorMP(StandardErrorMP):
+    """The standard error of an expectation value."""
+
+
+class VarianceErrorMP(StandardErrorMP):
+    """The standard error of a variance."""
+
+    of = VarianceMP
+
+
+class ProbabilityErrorMP(StandardErrorMP):
+    """The standard errors of probabilities."""
+
+    of = ProbabilityMP
+
+
+_ERRORS = {kind.of: kind for kind in (ExpectationErrorMP, VarianceErrorMP, ProbabilityErrorMP)}
+
+
+def standard_error_of(m: MeasurementProcess) -> StandardErrorMP:
+    """Return the measurement of another one's standard error.
+
+    Raises:
+        NotSupported: it is none of a number or of probabilities.
+    """
+    if type(m) not in _ERRORS:
+        raise NotSupported(
+            f"Standard errors are of expval, var and probs; {m} has none. Take it out of the "
+            "circuit that with_errors() is given."
+        )
+    return _of_the_same(m, _ERRORS[type(m)])
+
+
+def _of_the_same(m: MeasurementProcess, kind: Callable[..., _Kind]) -> _Kind:
+    """Return a measurement of another kind of the same observable, values or wires."""
+    with QueuingManager.stop_recording():
+        if m.obs is not None or m.mv is not None:
+            return kind(obs=m.mv if m.obs is None else m.obs)
+        return kind(wires=m.raw_wires, eigvals=m._eigvals)
+
+
+_ENTRIES_PER_OUTCOME = 32
+"""Numbers that a key and a value of a dictionary take as much memory as."""
 
 
 class Factor(NamedTuple):
@@ -70,7 +153,8 @@ class Recipe(NamedTuple):
 
     ``kind`` is "expval" (Σ terms), "var" (of Σ terms, all in one basis), "moment" (⟨H²⟩ - ⟨H⟩²,
     from ``squared`` and ``terms``), "probs" (of ``wires`` in ``basis``), "values" (samples or
-    counts of Σ terms), "bits" (samples or counts of wires) or "selected" (no result).
+    counts of Σ terms), "bits" (samples or counts of wires) or "selected" (no result); the standard
+    error of one is "expval error", and so on.
     """
 
     kind: str
@@ -98,3 +182,26 @@ class Plan(NamedTuple):
     recipes: tuple[Recipe, ...]
     selected: tuple[tuple[int, int], ...] = ()
     fill: bool = False
+
+    def check_size(self, rows: int) -> None:
+        """Refuse results with a number for each state of more wires than memory is there for.
+
+        Args:
+            rows: rows of the tape.
+
+        Raises:
+            ConfigurationError: such a result is too large.
+        """
+        for recipe in self.recipes:
+            if recipe.kind.startswith("probs"):
+                per_state = 1
+            elif getattr(recipe.measurement, "all_outcomes", False):
+                per_state = _ENTRIES_PER_OUTCOME
+            else:
+                continue
+            wires = len(recipe.measurement.wires or recipe.wires)
+            check_entries(
+                f"{type(recipe.measurement).__name__} of {wires} wires and {rows} rows",
+                rows * per_state * 2**wires,
+                "Measure fewer wires, or ask for counts without all_outcomes, or for samples",
+            )

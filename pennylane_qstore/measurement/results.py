@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from pennylane.measurements import (
     CountsMP,
     SampleMP,
@@ -20,120 +18,14 @@ from pennylane.measurements import (
 from pennylane.tape import QuantumScript
 from pennylane.wires import Wires
 
-from pennylane_qstore.measurement.recipes import NotSupported, Plan, Recipe, Term
+from pennylane_qstore.measurement.outcomes import Outcomes, state_of, sum_of, values_of
+from pennylane_qstore.measurement.recipes import Plan, Recipe, Term
 from pennylane_qstore.native.frontend.program import FloatArray
 
-BitArray = npt.NDArray[np.uint8]
 Results = Any
 
 _DIGITS = 12
 """Decimals to which eigenvalues have to agree to be the same."""
-
-
-@dataclass
-class Outcomes:
-    """Outcomes in one basis, over all rows of a tape.
-
-    Args:
-        wires: tape wires, by column of ``bits``.
-        rows: number of rows.
-        row: row of each entry, ascending.
-        bits: outcome of each entry, (entries, wires).
-        weight: probability of each entry, or its count of shots.
-        shots: shots per row; None for exact probabilities.
-        rng: shuffles samples.
-        _samples: shots one by one, (rows, shots, wires), once known.
-    """
-
-    wires: tuple[int, ...]
-    rows: int
-    row: npt.NDArray[np.intp]
-    bits: BitArray
-    weight: FloatArray
-    shots: int | None
-    rng: np.random.Generator | None = None
-    _samples: BitArray | None = field(default=None, repr=False)
-    _total: FloatArray | None = field(default=None, repr=False)
-
-    @property
-    def total(self) -> FloatArray | float:
-        """Weight of each row, shape (rows,), or of every row."""
-        if self._total is not None:
-            return self._total
-        return 1.0 if self.shots is None else float(self.shots)
-
-    def selected(self, wanted: Sequence[tuple[int, int]]) -> Outcomes:
-        """Return only the outcomes in which these (wire, value) pairs hold."""
-        columns = self.columns([w for w, _ in wanted])
-        kept = (self.bits[:, columns] == [v for _, v in wanted]).all(axis=1)
-        row, weight = self.row[kept], self.weight[kept]
-        total = np.bincount(row, weight, self.rows)
-        shots = self.shots
-        if shots is not None:
-            shots = round(total[0])
-        out = Outcomes(self.wires, self.rows, row, self.bits[kept], weight, shots, self.rng)
-        out._total = np.where(total > 0, total, np.nan)
-        if self._samples is not None and (total == total[0]).all():
-            kept = (self._samples[:, :, columns] == [v for _, v in wanted]).all(axis=2)
-            out._samples = self._samples[kept].reshape(self.rows, shots or 0, len(self.wires))
-        return out
-
-    def samples(self) -> BitArray:
-        """Return single shots in the order taken where that is known.
-
-        Otherwise in random order: exact multiplicities, shuffled once.
-
-        Returns:
-            Bits, shape (rows, shots, wires).
-
-        Raises:
-            NotSupported: rows keep different numbers of shots.
-        """
-        if self._samples is None:
-            assert self.shots is not None and self.rng is not None  # noqa: S101, PT018
-            if self._total is not None and len(np.unique(np.nan_to_num(self._total))) > 1:
-                raise NotSupported(
-                    "Samples and counts of a broadcast circuit with postselection are not "
-                    "supported on qstore.ionq: its rows keep different numbers of shots."
-                )
-            counts = np.rint(self.weight).astype(int)
-            bits = np.repeat(self.bits, counts, axis=0)
-            shots = bits.reshape(self.rows, self.shots, len(self.wires))
-            self._samples = np.stack([row[self.rng.permutation(self.shots)] for row in shots])
-        return self._samples
-
-    def part(self, start: int, stop: int) -> Outcomes:
-        """Return the outcomes of some shots of every row.
-
-        Args:
-            start: first shot.
-            stop: end of the shots, itself excluded.
-
-        Returns:
-            The outcomes, each shot an entry.
-        """
-        part = self.samples()[:, start:stop]
-        n = stop - start
-        return Outcomes(
-            self.wires,
-            self.rows,
-            np.repeat(np.arange(self.rows), n),
-            part.reshape(-1, len(self.wires)),
-            np.ones(self.rows * n),
-            n,
-            self.rng,
-            part,
-        )
-
-    def columns(self, wires: Sequence[int]) -> list[int]:
-        """Return the columns of wires in ``bits``."""
-        at = {w: i for i, w in enumerate(self.wires)}
-        return [at[w] for w in wires]
-
-    def mean(self, values: FloatArray) -> FloatArray:
-        """Return the weighted mean of a value per entry, shape (rows,)."""
-        total = np.bincount(self.row, weights=self.weight * values, minlength=self.rows)
-        return np.asarray(total / self.total)
 
 
 def results(
@@ -167,33 +59,36 @@ def _one_copy(
 ) -> Results:
     if plan.selected:
         outcomes = [o.selected(plan.selected) for o in outcomes]
-    computed = [
-        _KINDS[recipe.kind](recipe._replace(measurement=m), outcomes, batched)
-        for recipe, m in zip(plan.recipes, tape.measurements, strict=True)
-    ]
+    computed: list[Any] = []
+    for recipe, m in zip(plan.recipes, tape.measurements, strict=True):
+        kind, recipe = _KINDS[recipe.kind], recipe._replace(measurement=m)
+        if plan.selected and batched and isinstance(m, CountsMP):  # rows keep their own shots
+            rows = ([o.only_row(i) for o in outcomes] for i in range(outcomes[0].rows))
+            computed.append([kind(recipe, row, False) for row in rows])
+        else:
+            computed.append(kind(recipe, outcomes, batched))
     return computed[0] if len(computed) == 1 else tuple(computed)
 
 
 def _expval(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
-    return _shaped(_sum(recipe.terms, recipe.constant, outcomes), batched)
+    return _shaped(sum_of(recipe.terms, recipe.constant, outcomes), batched)
 
 
 def _var(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
     where = outcomes[recipe.basis]
-    values = _values(recipe, where)
-    mean = where.mean(values)
-    return _shaped(where.mean((values - mean[where.row]) ** 2), batched)
+    values = values_of(recipe.terms, recipe.constant, where)
+    return _shaped(where.mean(_squares(values, where)), batched)
 
 
 def _moment(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
-    mean = _sum(recipe.terms, recipe.constant, outcomes)
-    return _shaped(_sum(recipe.squared, recipe.squared_constant, outcomes) - mean**2, batched)
+    mean = sum_of(recipe.terms, recipe.constant, outcomes)
+    return _shaped(sum_of(recipe.squared, recipe.squared_constant, outcomes) - mean**2, batched)
 
 
 def _probs(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
     where = outcomes[recipe.basis]
     size = 2 ** len(recipe.wires)
-    index = _state(where.bits[:, where.columns(recipe.wires)])
+    index = state_of(where.bits[:, where.columns(recipe.wires)])
     flat = np.bincount(where.row * size + index, where.weight, where.rows * size)
     table = flat.reshape(where.rows, size) / np.reshape(where.total, (-1, 1))
     return table if batched else table[0]
@@ -207,7 +102,7 @@ def _observed(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Re
     flat = Outcomes(
         where.wires, 1, np.zeros(1, int), samples.reshape(rows * shots, wires), np.ones(1), None
     )
-    values = _values(recipe, flat).reshape(rows, shots)
+    values = values_of(recipe.terms, recipe.constant, flat).reshape(rows, shots)
     if isinstance(recipe.measurement, SampleMP):
         values = values.astype(recipe.measurement._dtype or float, copy=False)
         return values if batched else values[0]
@@ -223,7 +118,7 @@ def _counted(values: FloatArray, recipe: Recipe, where: Outcomes) -> dict[Any, A
         every = Outcomes(
             tuple(wires), 1, np.zeros(1, int), states.reshape(len(states), -1), np.ones(1), None
         )
-        possible = _values(recipe, every)
+        possible = values_of(recipe.terms, recipe.constant, every)
         seen = {round(value, _DIGITS): number for value, number in counts.items()}
         counts = {v: seen.get(round(v, _DIGITS), np.int64(0)) for v in _tally(possible)}
     return counts
@@ -258,6 +153,65 @@ def _nothing(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Non
     """Return nothing: postselection has no result of its own."""
 
 
+def _expval_error(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
+    parts = {i: _part(recipe.terms, i, where) for i, where in enumerate(outcomes)}
+    return _shaped(_error(parts, outcomes), batched)
+
+
+def _var_error(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
+    where = outcomes[recipe.basis]
+    squares = _squares(values_of(recipe.terms, recipe.constant, where), where)
+    return _shaped(_error({recipe.basis: squares}, outcomes), batched)
+
+
+def _moment_error(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
+    mean = sum_of(recipe.terms, recipe.constant, outcomes)
+    parts = {
+        i: _part(recipe.squared, i, where) - 2 * mean[where.row] * _part(recipe.terms, i, where)
+        for i, where in enumerate(outcomes)
+    }
+    return _shaped(_error(parts, outcomes), batched)
+
+
+def _probs_error(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
+    chances = np.atleast_2d(_probs(recipe, outcomes, True))
+    where = outcomes[recipe.basis]
+    table = np.sqrt(_per_shot(chances * (1 - chances), where))
+    return table if batched else table[0]
+
+
+def _error(parts: Mapping[int, FloatArray], outcomes: Sequence[Outcomes]) -> FloatArray:
+    """Return the standard error, (rows,), of a sum of means of a value per outcome of each basis.
+
+    Values of one basis are of the same shots: their covariances are in the variance of their sum.
+    Those of different bases are of different shots, and independent.
+    """
+    variance = np.zeros(outcomes[0].rows)
+    for i, values in parts.items():
+        where = outcomes[i]
+        variance += _per_shot(where.mean(_squares(values, where))[:, None], where)[:, 0]
+    return np.sqrt(variance)
+
+
+def _squares(values: FloatArray, where: Outcomes) -> FloatArray:
+    """Return the squared distance of each outcome's value from the mean of its row."""
+    centred: FloatArray = values - where.mean(values)[where.row]
+    return centred**2
+
+
+def _per_shot(variance: FloatArray, where: Outcomes) -> FloatArray:
+    """Return the unbiased variance of a mean, (rows, values); NaN for a single shot."""
+    if where.shots is None:
+        return np.zeros_like(variance)
+    left = np.reshape(where.total, (-1, 1)) - 1.0
+    return variance / np.where(left > 0, left, np.nan)
+
+
+def _part(terms: Sequence[Term], basis: int, where: Outcomes) -> FloatArray:
+    """Return the sum of the terms of one basis, for each outcome."""
+    return values_of((term for term in terms if term.basis == basis), 0.0, where)
+
+
 _KINDS: Mapping[str, Callable[[Recipe, Sequence[Outcomes], bool], Results]] = {
     "expval": _expval,
     "var": _var,
@@ -266,39 +220,11 @@ _KINDS: Mapping[str, Callable[[Recipe, Sequence[Outcomes], bool], Results]] = {
     "values": _observed,
     "bits": _bits,
     "selected": _nothing,
+    "expval error": _expval_error,
+    "var error": _var_error,
+    "moment error": _moment_error,
+    "probs error": _probs_error,
 }
-
-
-def _sum(terms: Sequence[Term], constant: float, outcomes: Sequence[Outcomes]) -> FloatArray:
-    total: FloatArray | float = constant
-    for term in terms:
-        where = outcomes[term.basis]
-        total = total + term.coefficient * where.mean(_product(term, where))
-    return np.broadcast_to(np.asarray(total, dtype=float), (outcomes[0].rows,)).copy()
-
-
-def _values(recipe: Recipe, where: Outcomes) -> FloatArray:
-    values = np.full(len(where.bits), recipe.constant)
-    for term in recipe.terms:
-        values += term.coefficient * _product(term, where)
-    return values
-
-
-def _product(term: Term, where: Outcomes) -> FloatArray:
-    out = np.ones(len(where.bits))
-    for factor in term.factors:
-        bits = where.bits[:, where.columns(factor.wires)]
-        if factor.values is None:
-            out *= 1.0 - 2.0 * (bits.sum(axis=1) & 1)
-        else:
-            out *= factor.values[_state(bits)]
-    return out
-
-
-def _state(bits: BitArray) -> npt.NDArray[np.int64]:
-    """Return the big-endian state index of each outcome."""
-    powers = 1 << np.arange(bits.shape[1])[::-1]
-    return bits.astype(np.int64) @ powers.astype(np.int64)
 
 
 def _shaped(values: FloatArray, batched: bool) -> Results:

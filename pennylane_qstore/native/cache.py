@@ -5,16 +5,23 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+import warnings
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
+from pennylane_qstore.compat import also_unmade
 from pennylane_qstore.validation import check_count
 
+_STATES_AND_MATRICES = (
+    *("BasisState", "BasisEmbedding", "StatePrep", "AmplitudeEmbedding", "CosineWindow"),
+    *("StatePreparation", "QubitUnitary", "BlockEncode", "BasisRotation"),
+)
+"""Parts of the names of operations whose gates follow from a state or a matrix."""
 _SHARED = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, type(None), bool)
 """Types of objects that are pointed at but not held."""
 
@@ -48,10 +55,12 @@ class SmartCircuitCache:
         self._lock = threading.RLock()
         self._hits = self._misses = self._evictions = 0
         self._build_s = self._saved_s = 0.0
+        self._by_value: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._entries)
 
+    @also_unmade
     def __repr__(self) -> str:
         return f"<SmartCircuitCache: {len(self)} of at most {self.max_templates} templates>"
 
@@ -91,6 +100,27 @@ class SmartCircuitCache:
         """
         return self if self.max_templates else _OfBatch(self)
 
+    def count_by_value(self, names: Sequence[str]) -> None:
+        """Count operations that were decomposed at their values; warn of each name once.
+
+        Args:
+            names: names of one tape's operations.
+        """
+        with self._lock:
+            new = [name for name in names if not self._by_value[name]]
+            self._by_value.update(names)
+        for name in new:
+            if not any(part in name for part in _STATES_AND_MATRICES):
+                warnings.warn(
+                    f"{name} is decomposed anew in every call, and no constant inside makes its "
+                    "circuit shorter: PennyLane's decomposition depends on the values otherwise "
+                    "than by polynomials, is drawn at random, or holds a function or numbers that "
+                    "are none of its parameters. Results stay right; rotations and templates "
+                    "instead of it are faster.",
+                    UserWarning,
+                    stacklevel=2,
+                )
+
     def _look_up(self, key: Hashable) -> _Entry | None:
         entry = self._entries.get(key)
         if entry is not None:
@@ -113,7 +143,7 @@ class SmartCircuitCache:
             entry = _Entry(value, took, size, _bytes_of(key))
             with self._lock:
                 self._entries[key] = entry
-                while len(self._entries) > self.max_templates:
+                for _ in range(len(self._entries) - self.max_templates):
                     self._entries.popitem(last=False)
                     self._evictions += 1
         return value
@@ -134,8 +164,9 @@ class SmartCircuitCache:
             of the templates held that were bound with other pulses than planned, special
             angles mostly), ``plan_fallbacks`` (wires whose plan for moving pulses did not
             hold at a second sample and was replaced by the plain one),
-            ``expanded_structures`` (structures whose gates are no affine functions of their
-            parameters, decomposed at every row's own values).
+            ``expanded_operations`` (by name, tapes in which an operation was decomposed at its
+            values, since its gates are no template of its parameters), ``searches_stopped``
+            (templates held whose search for fewer gates ran out of time).
         """
         with self._lock:
             asked = self._hits + self._misses
@@ -152,7 +183,8 @@ class SmartCircuitCache:
                 "estimated_memory_kb": held / 1e3,
                 "off_plan_rows": sum(getattr(e.value, "off_plan_rows", 0) for e in entries),
                 "plan_fallbacks": sum(getattr(e.value, "fallbacks", 0) for e in entries),
-                "expanded_structures": sum(e.value is None for e in entries),
+                "searches_stopped": sum(getattr(e.value, "search_stopped", 0) for e in entries),
+                "expanded_operations": dict(self._by_value),
             }
 
     def __getstate__(self) -> dict[str, Any]:
@@ -171,6 +203,9 @@ class _OfBatch(SmartCircuitCache):
 
     def get(self, key: Hashable, build: Callable[[], Any]) -> Any:
         return super().get(key, lambda: self._owner.get(key, build))
+
+    def count_by_value(self, names: Sequence[str]) -> None:
+        self._owner.count_by_value(names)
 
 
 def _bytes_of(thing: object) -> int:

@@ -16,7 +16,7 @@ from pennylane_qstore.backends import backend as known_backend
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.gateset import ENTANGLERS, FULL_ANGLE, NATIVE
 from pennylane_qstore.native.gates import NATIVE_GATES
-from pennylane_qstore.native.template.batch import NativeBlock, Readout
+from pennylane_qstore.native.template.batch import NativeBlock, Readout, native_slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +99,12 @@ class NativeCircuit:
             )
         missing = sorted({name for name, _, _ in self.gates} - set(machine.native_gates))
         if missing:
-            family = next(name for name in ENTANGLERS if name in machine.native_gates)
+            families = [name for name in ENTANGLERS if name in machine.native_gates]
             raise ConfigurationError(
                 f"{machine.name} has no gate {missing[0]!r}, only "
-                f"{', '.join(machine.native_gates)}; compile with two_qubit={family!r}."
+                f"{', '.join(machine.native_gates) or 'abstract ones'}"
+                + "".join(f"; compile with two_qubit={family!r}" for family in families[:1])
+                + "."
             )
         figures = getattr(machine, what)
         if figures is None:
@@ -153,12 +155,10 @@ def from_row(
     Returns:
         The circuit.
     """
-    gates, slot = [], 0
-    for name, on in block.gates:
-        n = NATIVE[name].slots
-        params = tuple(float(p) for p in block.params[row, slot : slot + n])
-        gates.append((name, on, params))
-        slot += n
+    gates = tuple(
+        (name, on, tuple(block.params[row, slots].tolist()))
+        for (name, on), slots in zip(block.gates, native_slots(block.gates), strict=True)
+    )
     return NativeCircuit(
-        qubits, tuple(gates), tuple(float(f) for f in frames), permutation, measured, readout
+        qubits, gates, tuple(float(f) for f in frames), permutation, measured, readout
     )

@@ -1,26 +1,11 @@
-"""The native compiler: a structure in, a template out; or a tape in, a circuit out.
-
-The passes, in order (:func:`compile_program` runs them):
-
-1. :func:`~.resynthesise_cnots`: networks of CNOTs alone, while they are still CNOTs.
-2. :func:`~.lower`: elementary gates to the operations of :mod:`~pennylane_qstore.native.ir`.
-3. :data:`MERGING`: neighbours on one pair of wires, or what commutes to be, become one unitary
-   or as few ZZ rotations as possible. Twice, since CNOT·RZ·CNOT is a ZZ rotation only once it is
-   merged, and may then commute to another.
-4. :data:`FINISHING`, which every rewriting of the search goes through again. Where the readout may
-   absorb, both ends are simplified before synthesis, which needs not be exact there, and after it,
-   when its one-qubit unitaries and ZZ rotations are seen one by one.
-5. :func:`~.rewritten`: the same written otherwise, by Pauli gadgets, where that is cheaper.
-
-Readout passes keep the distribution of outcomes, the others the unitary; all up to a global phase.
-"""
+"""The native compiler: a tape in, a circuit out (:mod:`~.pipeline` has the passes)."""
 
 from __future__ import annotations
 
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,105 +17,21 @@ from pennylane_qstore.errors import CompileError
 from pennylane_qstore.native.circuit import NativeCircuit, from_row
 from pennylane_qstore.native.frontend.affine_fit import affine_program
 from pennylane_qstore.native.frontend.json_circuit import tape_from_json
-from pennylane_qstore.native.frontend.program import Affine, Gate, Program, bind_constants
+from pennylane_qstore.native.frontend.program import (
+    Affine,
+    FloatArray,
+    Gate,
+    Program,
+    bind_constants,
+)
 from pennylane_qstore.native.frontend.shared_basis import shared_basis
 from pennylane_qstore.native.frontend.structure import extract_structure
-from pennylane_qstore.native.ir import IRCircuit
-from pennylane_qstore.native.passes.cnot_networks import resynthesise_cnots
-from pennylane_qstore.native.passes.lower import lower
-from pennylane_qstore.native.passes.pairs import (
-    entangling_cost,
-    merge_diagonal,
-    merge_pairs,
-    synthesise,
-)
-from pennylane_qstore.native.passes.readout import simplify_ends
-from pennylane_qstore.native.search.search import rewritten
+from pennylane_qstore.native.passes.sections import outside_boxes
+from pennylane_qstore.native.pipeline import EFFORT_S, compile_program
 from pennylane_qstore.native.template.batch import Readout
 from pennylane_qstore.native.template.template import Template
 from pennylane_qstore.operations import tape_with_parameters
-
-_TEMPLATES = 8
-"""Candidates whose pulses are counted."""
-_PULSE, _LAYER = 1 / 20, 1 / 200
-"""Price of a pulse and of a layer of depth, in entanglers: a two-qubit gate's published error is
-8 to 35 times a pulse's, and depth costs coherence, of which ions have plenty."""
-
-Pass = Callable[[IRCircuit], IRCircuit]
-
-MERGING: tuple[Pass, ...] = (merge_diagonal, merge_pairs, merge_diagonal, merge_pairs)
-FINISHING: Mapping[bool, tuple[Pass, ...]] = {
-    False: (merge_pairs, synthesise),
-    True: (merge_pairs, simplify_ends, synthesise, simplify_ends),
-}
-"""Passes by ``absorb``: whether only outcomes are kept, or the unitary."""
-
-
-def compile_program(
-    program: Program,
-    *,
-    measured: Sequence[int],
-    basis: Sequence[Gate] = (),
-    family: str = "zz",
-    absorb: bool = True,
-    optimize_depth: bool = True,
-    optimize_fidelity: bool = True,
-    thorough: bool = True,
-) -> Template:
-    """Compile a program to a template.
-
-    Args:
-        program: elementary gates.
-        measured: wires measured, in the order of the outcome's bits.
-        basis: gates that turn what is measured to the Z basis.
-        family: entangling gate, ``"ms"`` or ``"zz"``.
-        absorb: let the known start and the readout take over gates. Without it the template
-            keeps the unitary and all wires.
-        optimize_depth: move pulses through entanglers so that fewer are left in sequence, and
-            weigh pulses and depth when choosing among candidates.
-        optimize_fidelity: search for fewer entanglers and less entangling angle, as
-            :mod:`~pennylane_qstore.native.search.search` does.
-        thorough: let that search take seconds.
-
-    Returns:
-        A template over the program's parameters.
-    """
-
-    def measuring(circuit: IRCircuit) -> IRCircuit:
-        return replace(circuit, outputs=tuple(circuit.outputs[q] for q in measured))
-
-    def template_of(circuit: IRCircuit) -> Template:
-        return Template(
-            circuit, family, program.parameters, compact=absorb, commute_rotations=optimize_depth
-        )
-
-    finish = functools.partial(_run, FINISHING[absorb])
-    lowered = measuring(lower(resynthesise_cnots(program), basis=basis))
-    circuit = finish(_run(MERGING, lowered))
-    unsearched = template_of(circuit)
-    if not optimize_fidelity:
-        return unsearched
-    source = synthesise(measuring(lower(program, basis=basis)))
-    candidates = rewritten(circuit, source, finish, outcomes=absorb, thorough=thorough)
-    if not optimize_depth:
-        return template_of(candidates[0]) if candidates else unsearched
-    templates = [(new, template_of(new)) for new in candidates[:_TEMPLATES]]
-    # More pulses are no price for fewer entanglers: nothing gets worse.
-    allowed = [(new, made) for new, made in templates if made.pulses <= unsearched.pulses]
-    return min([(circuit, unsearched), *allowed], key=_price)[1]
-
-
-def _run(passes: Iterable[Pass], circuit: IRCircuit) -> IRCircuit:
-    for one_pass in passes:
-        circuit = one_pass(circuit)
-    return circuit
-
-
-def _price(candidate: tuple[IRCircuit, Template]) -> float:
-    """Return the error to expect, in entanglers."""
-    circuit, template = candidate
-    cost = entangling_cost(circuit.operations)
-    return cost.entanglers + cost.angle + _PULSE * template.pulses + _LAYER * template.depth
+from pennylane_qstore.validation import check_number
 
 
 @dataclass(eq=False)
@@ -140,21 +41,22 @@ class IonQNativeGateCompiler:
     Args:
         two_qubit: entangling gate, ``"ms"`` (Aria) or ``"zz"`` (Forte).
         absorb: leave to the readout what only relabels outcomes, and drop what does nothing
-            to |0…0⟩. The circuit is then another unitary than the tape, but
+            to ``|0…0⟩``. The circuit is then another unitary than the tape, but
             ``readout.apply`` gives outcomes with exactly the tape's distribution, with shots
             and without: expval, var, probs, counts and sample follow from them alike
             (:mod:`~pennylane_qstore.native.passes.readout`). States and density matrices do not;
             take ``absorb=False`` for them. Under a machine's noise, the noise of the gates
             that were left out is left out with them.
         optimize_depth: fewer pulses in sequence: rotations move through entanglers. With
-            ``optimize_fidelity``, fewer entanglers are taken only where they cost no pulses,
-            and pulses and depth decide among what is left, a pulse a twentieth of an
-            entangler.
+            ``optimize_fidelity``, pulses and depth count beside entanglers and their angle, a
+            pulse a twentieth of an entangler.
         optimize_fidelity: fewest entanglers and least entangling angle, found by search;
             alone, whatever pulses and depth that costs.
             Compiling takes milliseconds without, and with it some seconds for circuits of
             hundreds of gates: the search is bounded in size, and beyond 600 entanglers only
             the circuit as a whole is looked at.
+        effort: seconds that this search may take, of the processor's time. It says when it has
+            stopped: in :meth:`get_stats`, and once in a :class:`QStoreEfficiencyWarning`.
 
     **Example**
 
@@ -168,6 +70,7 @@ class IonQNativeGateCompiler:
     absorb: bool = True
     optimize_depth: bool = True
     optimize_fidelity: bool = True
+    effort: float = EFFORT_S
 
     def __post_init__(self) -> None:
         for name in ("absorb", "optimize_depth", "optimize_fidelity"):
@@ -175,8 +78,9 @@ class IonQNativeGateCompiler:
                 raise CompileError(f"{name}={flag!r} is not allowed. Allowed: True or False.")
         if self.two_qubit not in ("ms", "zz"):
             raise CompileError(f"two_qubit={self.two_qubit!r} is not allowed. Allowed: 'ms', 'zz'.")
+        check_number("effort", self.effort, least=0, unit="seconds")
         self._lock = threading.Lock()  # of the counts below: one compiler may serve many threads
-        self._circuits = self._gates_before = self._gates_after = 0
+        self._circuits = self._gates_before = self._gates_after = self._stopped = 0
         self._took_s = 0.0
 
     def compile(self, tape: QuantumScript) -> NativeCircuit:
@@ -192,18 +96,19 @@ class IonQNativeGateCompiler:
         """
         return self._compile(tape, absorb=self.absorb)
 
-    def compile_circuit(self, circuit: Mapping[str, Any]) -> dict[str, Any]:
-        """Compile a circuit given as a dictionary, as Q-Store v3.4 does.
+    def compile_circuit(self, circuit: Mapping[str, Any] | QuantumScript) -> dict[str, Any]:
+        """Compile a circuit to a dictionary, as Q-Store v3.4 does.
 
         Args:
             circuit: ``{"qubits": n, "circuit": [gates]}``
-                (:func:`~.tape_from_json`), rotations in radians.
+                (:func:`~.tape_from_json`), rotations in radians; or a tape.
 
         Returns:
             The ``input`` of an IonQ job in native gates, phases and angles in turns. Nothing
             is left to the readout: its outcomes are the circuit's, qubit by qubit.
         """
-        compiled = self._compile(tape_from_json(circuit), absorb=False)
+        tape = circuit if isinstance(circuit, QuantumScript) else tape_from_json(circuit)
+        compiled = self._compile(tape, absorb=False)
         tape_wire = {native: i for i, native in enumerate(compiled.permutation)}
         gates = tuple(
             (name, tuple(tape_wire[q] for q in on), params) for name, on, params in compiled.gates
@@ -216,7 +121,8 @@ class IonQNativeGateCompiler:
         Returns:
             ``total_gates_compiled`` (native gates that the tapes' gates take one by one),
             ``total_gates_reduced`` (how many fewer came out), ``avg_reduction_pct``,
-            ``avg_compilation_time_ms`` (per circuit), ``circuits_compiled``.
+            ``avg_compilation_time_ms`` (per circuit), ``circuits_compiled``,
+            ``searches_stopped`` (circuits whose search ran out of time).
         """
         with self._lock:
             reduced = self._gates_before - self._gates_after
@@ -226,6 +132,7 @@ class IonQNativeGateCompiler:
                 "total_gates_reduced": reduced,
                 "avg_reduction_pct": 100 * reduced / max(self._gates_before, 1),
                 "avg_compilation_time_ms": 1e3 * self._took_s / max(self._circuits, 1),
+                "searches_stopped": self._stopped,
             }
 
     def _compile(self, tape: QuantumScript, *, absorb: bool) -> NativeCircuit:
@@ -240,7 +147,8 @@ class IonQNativeGateCompiler:
         if len(pieces) > 1 or len(pieces[0].parameters) > 1:
             raise CompileError("The tape is broadcast; compile its rows one by one.")
         piece, constant = affine_program(pieces[0], wires)
-        constant = bind_constants(constant, piece.parameters)
+        outside = outside_boxes(constant.gates)  # gates in boxes are kept at special angles, too
+        constant = bind_constants(constant, piece.parameters, outside)
         basis, measured = shared_basis(tape.measurements, wires)
         measured = measured or list(range(len(wires)))
         template = compile_program(
@@ -251,15 +159,22 @@ class IonQNativeGateCompiler:
             absorb=absorb,
             optimize_depth=self.optimize_depth,
             optimize_fidelity=self.optimize_fidelity,
+            effort=self.effort,
         )
-        circuit = _only_circuit(template, None if absorb else measured)
+        row = piece.parameters[:, : constant.parameters]
+        circuit = _only_circuit(template, row, None if absorb else measured)
         took_s = time.perf_counter() - start
-        gates_before = sum(_native_count(gate, self.two_qubit) for gate in constant.gates)
+        gates_before = sum(
+            _native_count(gate, self.two_qubit)
+            for gate, counted in zip(constant.gates, outside, strict=True)
+            if counted
+        )
         with self._lock:
             self._circuits += 1
             self._gates_before += gates_before
             self._gates_after += len(circuit.gates)
             self._took_s += took_s
+            self._stopped += template.search_stopped
         return circuit
 
 
@@ -290,13 +205,15 @@ def _check_tape(tape: QuantumScript) -> None:
             )
 
 
-def _only_circuit(template: Template, measured: Sequence[int] | None) -> NativeCircuit:
-    """Return the circuit of a template without parameters.
+def _only_circuit(
+    template: Template, parameters: FloatArray, measured: Sequence[int] | None
+) -> NativeCircuit:
+    """Return the circuit of one row of parameters.
 
     With ``measured``, all tape wires are outputs of the template, each on a native wire of its
     own: the circuit tells where they are, and reads only those that are measured.
     """
-    batch = template.bind(np.zeros((1, 0)))
+    batch = template.bind(parameters)
     readout = batch.readout
     permutation: tuple[int, ...] = ()
     if measured is not None:
@@ -306,7 +223,7 @@ def _only_circuit(template: Template, measured: Sequence[int] | None) -> NativeC
         batch.blocks[0],
         0,
         qubits=batch.qubits,
-        frames=template.frames(np.zeros((1, 0)))[0],
+        frames=template.frames(parameters)[0],
         measured=batch.measured,
         readout=readout,
         permutation=permutation,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pennylane as qml
@@ -21,8 +22,9 @@ from pennylane.typing import PostprocessingFn
 
 from pennylane_qstore.errors import CompileError
 from pennylane_qstore.native.compiler import IonQNativeGateCompiler, is_tracer, wire_order
-from pennylane_qstore.native.frontend.structure import row_of
+from pennylane_qstore.native.frontend.structure import row_operations
 from pennylane_qstore.native.gates import GPI, NATIVE_GATES
+from pennylane_qstore.native.pipeline import EFFORT_S
 
 _DIAGONAL = (CountsMP, ExpectationMP, ProbabilityMP, SampleMP, VarianceMP)
 
@@ -33,6 +35,7 @@ def compile_native(
     two_qubit: str = "zz",
     optimize_depth: bool = True,
     optimize_fidelity: bool = True,
+    effort: float = EFFORT_S,
 ) -> tuple[QuantumScriptBatch, PostprocessingFn]:
     """Turn a tape's operations into IonQ's native gates, results unchanged.
 
@@ -42,10 +45,11 @@ def compile_native(
     global phase. Parameters are taken as numbers: differentiate the QNode without the transform.
 
     Args:
-        tape: a tape or QNode that starts in |0…0⟩. A broadcast tape becomes one tape per row.
+        tape: a tape or QNode that starts in ``|0…0⟩``. A broadcast tape becomes one tape per row.
         two_qubit: entangling gate, ``"ms"`` or ``"zz"``.
         optimize_depth: as for :class:`IonQNativeGateCompiler`.
         optimize_fidelity: as for :class:`IonQNativeGateCompiler`.
+        effort: as for :class:`IonQNativeGateCompiler`, in seconds.
 
     Returns:
         The transformed QNode, or tapes and a function that undoes the splitting.
@@ -70,32 +74,48 @@ def compile_native(
         absorb=False,
         optimize_depth=optimize_depth,
         optimize_fidelity=optimize_fidelity,
+        effort=effort,
     )
-    if tape.batch_size is None:
+    _refuse_traced(tape)
+    rows = row_operations(tape)
+    if rows is None:
         return (_native(tape, compiler),), _only
-    _, join = qml.transforms.broadcast_expand(tape)
-    rows = [
-        QuantumScript([row_of(op, i) for op in tape.operations], tape.measurements, tape.shots)
-        for i in range(tape.batch_size)
-    ]
-    return tuple(_native(row, compiler) for row in rows), join
+    every_wire = qml.Identity(wires=tape.wires)  # in their order, those without effect included
+    tapes = [QuantumScript([every_wire, *row], tape.measurements, tape.shots) for row in rows]
+    return tuple(_native(row, compiler) for row in tapes), partial(_stacked, tape)
 
 
 def _only(results: Sequence[Any]) -> Any:
     return results[0]
 
 
-def _native(tape: QuantumScript, compiler: IonQNativeGateCompiler) -> QuantumScript:
-    bare = QuantumScript(tape.operations)
-    if not bare.wires:
-        return tape
-    for op in bare.operations:
+def _stacked(tape: QuantumScript, rows: Sequence[Any]) -> Any:
+    """Return results with a leading dimension of rows: that of each measurement, of each copy."""
+
+    def measured(results: Sequence[Any]) -> Any:
+        if len(tape.measurements) > 1:
+            return tuple(qml.math.stack(values) for values in zip(*results, strict=True))
+        return qml.math.stack(results)
+
+    if tape.shots.has_partitioned_shots:
+        return tuple(measured(copies) for copies in zip(*rows, strict=True))
+    return measured(rows)
+
+
+def _refuse_traced(tape: QuantumScript) -> None:
+    for op in tape.operations:
         if any(_is_traced(value) for value in op.data):
             raise CompileError(
                 f"{op.name} on wires {op.wires.tolist()} has a parameter that is being "
                 "differentiated or traced; compile_native takes numbers. Differentiate the QNode "
                 "without it (a qstore.ionq device compiles by itself, gradients included)."
             )
+
+
+def _native(tape: QuantumScript, compiler: IonQNativeGateCompiler) -> QuantumScript:
+    bare = QuantumScript(tape.operations)
+    if not bare.wires:
+        return tape
     made = compiler.compile(bare)
     labels = wire_order(bare)
     at = {native: labels[i] for i, native in enumerate(made.permutation)}

@@ -78,7 +78,7 @@ class Access:
         if self._hosts and host not in self._hosts:
             return False
         origin = request.headers.get("Origin")
-        return origin is None or origin.lower().removeprefix("http://") == host
+        return origin is None or origin.lower() in (f"http://{host}", f"https://{host}")
 
 
 class RequestLog:
@@ -87,7 +87,7 @@ class RequestLog:
     def __init__(self) -> None:
         self.records: list[RequestRecord] = []
         self._times: deque[float] = deque(maxlen=_KEPT_TIMES)
-        self._requests = self._connections = self._posts = self._bytes = 0
+        self._counts = dict.fromkeys(("requests", "connections", "posts", "bytes"), 0)
         self._transports: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def add(self, request: web.Request, size: int) -> None:
@@ -99,10 +99,10 @@ class RequestLog:
         """
         if request.transport is not None and request.transport not in self._transports:
             self._transports.add(request.transport)
-            self._connections += 1
-        self._requests += 1
-        self._bytes += size
-        self._posts += request.method == "POST" and request.path_qs == "/v0.4/jobs"
+            self._counts["connections"] += 1
+        self._counts["requests"] += 1
+        self._counts["bytes"] += size
+        self._counts["posts"] += request.method == "POST" and request.path_qs == "/v0.4/jobs"
         self._times.append(time.monotonic())
         self.records.append(RequestRecord(request.method, request.path_qs, size))
         if len(self.records) > 2 * _KEPT_REQUESTS:
@@ -110,12 +110,7 @@ class RequestLog:
 
     def stats(self) -> dict[str, int]:
         """Return the numbers of requests, connections, job submissions and body bytes."""
-        return {
-            "requests": self._requests,
-            "connections": self._connections,
-            "posts": self._posts,
-            "bytes": self._bytes,
-        }
+        return self._counts.copy()
 
     def per_second(self, seconds: int) -> list[int]:
         """Return the number of requests in each of the last seconds, oldest first."""

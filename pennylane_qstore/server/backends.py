@@ -7,7 +7,7 @@ from typing import Any
 
 from pennylane_qstore.backends import NOISE_MODELS, Backend
 from pennylane_qstore.gateset import QIS
-from pennylane_qstore.server.identity import timestamp
+from pennylane_qstore.server.render import timestamp
 
 _DAY_S = 86_400
 _RECORDS = 12

@@ -8,6 +8,7 @@ from typing import Any
 _TITLES = {
     400: "Bad Request",
     401: "Unauthorized Error",
+    402: "Payment Required",
     403: "Forbidden Error",
     404: "Not Found Error",
     405: "Method Not Allowed",
@@ -28,13 +29,22 @@ class BadRequest(Exception):  # noqa: N818
         message: description of the error, for the ``message`` of the error body.
         status: HTTP status code.
         keys: members of the request that are wrong, for ``validation``.
+        retry_after_s: seconds after which the same request may be answered better, if it may.
     """
 
-    def __init__(self, message: str, *, status: int = 400, keys: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        keys: Sequence[str] = (),
+        retry_after_s: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
         self.keys = tuple(keys)
+        self.retry_after_s = retry_after_s
 
 
 class Preflight(BadRequest):

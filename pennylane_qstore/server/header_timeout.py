@@ -9,22 +9,23 @@ from typing import Any
 from aiohttp import web
 
 _HEADERS_S = 10.0
-"""Seconds in which the headers of a connection's first request must have arrived."""
+"""Seconds in which the headers of a request must have arrived."""
 _SWEEP_S = 1.0
 
 
 class HeaderTimeout:
-    """Closes connections on which no request has arrived in time.
+    """Closes connections on which no request has arrived in time, or only a part of one.
 
-    After the first request aiohttp's own limit for idle connections counts.
+    Between requests aiohttp's own limit for idle connections counts.
 
     Args:
-        limit_s: seconds that a new connection has.
+        limit_s: seconds that a new connection has, and one from the first byte of a request on.
     """
 
     def __init__(self, limit_s: float = _HEADERS_S) -> None:
         self._limit_s = limit_s
         self._spoken: set[Any] = set()
+        self._served: set[Any] = set()
         self._since: dict[Any, float] = {}
 
     def middleware(self) -> Any:
@@ -34,8 +35,15 @@ class HeaderTimeout:
         async def note(
             request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
         ) -> web.StreamResponse:
-            self._spoken.add(request.protocol)
-            return await handler(request)
+            protocol, transport = request.protocol, request.transport
+            if transport is not None and transport.get_protocol() is protocol:
+                transport.set_protocol(_Listener(protocol, self._hear))
+            self._spoken.add(protocol)
+            self._served.add(protocol)
+            try:
+                return await handler(request)
+            finally:
+                self._served.discard(protocol)
 
         return note
 
@@ -53,9 +61,35 @@ class HeaderTimeout:
             if now - since >= self._limit_s:
                 connection.force_close()
 
+    def _hear(self, connection: Any) -> None:
+        if connection not in self._served:  # else it is the body of the request
+            self._spoken.discard(connection)
+
     async def run(self, server: web.Server) -> None:
         """Sweep the connections of a server until cancelled."""
-        loop = asyncio.get_running_loop()
+        # Sweeps are counted instead of seconds: while a loaded machine keeps this loop waiting,
+        # requests have arrived that it has not read yet.
+        seconds = 0.0
         while True:
             await asyncio.sleep(_SWEEP_S)
-            self.sweep(server.connections, loop.time())
+            seconds += _SWEEP_S
+            self.sweep(server.connections, seconds)
+
+
+class _Listener(asyncio.Protocol):
+    """Passes everything on to aiohttp's protocol, and tells of bytes.
+
+    Args:
+        protocol: aiohttp's.
+        hear: called with the protocol before it gets bytes.
+    """
+
+    def __init__(self, protocol: Any, hear: Callable[[Any], None]) -> None:
+        self._hear = hear
+        self._protocol = protocol
+        for name in ("eof_received", "connection_lost", "pause_writing", "resume_writing"):
+            setattr(self, name, getattr(protocol, name))
+
+    def data_received(self, data: bytes) -> None:
+        self._hear(self._protocol)
+        self._protocol.data_received(data)

@@ -1,16 +1,21 @@
-"""Jobs in IonQ's JSON, and the names of the formats of results."""
+"""Jobs in IonQ's JSON, and what all answers share: account ids, formats, the form of a time."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from pennylane_qstore.backends import BACKENDS
-from pennylane_qstore.server.identity import PROJECT, SUBMITTER, timestamp
 from pennylane_qstore.server.inputs.contents import SINGLE
 from pennylane_qstore.server.inputs.hybrid import QAOA, QAOA_CIRCUIT
-from pennylane_qstore.server.service import TERMINAL, CircuitInfo, JobView
+from pennylane_qstore.server.service import TERMINAL, CircuitInfo, ServiceJob
+
+SUBMITTER = "66841feb7addb210ae6214c2"
+PROJECT = "31a4dc21-9b52-4a51-89db-c62f1f77f356"
+ORGANIZATION = "5d3c1a2e-6f0b-4b5c-9a77-0a1b2c3d4e5f"
+KEY_ID = "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f9"
 
 PROBABILITIES = "ionq.result.probabilities.json.v1"
 AGGREGATE = "ionq.result.probabilities-aggregate.json.v1"
@@ -28,8 +33,18 @@ ARTIFACTS: Mapping[str, str] = {
 """Formats by the id under which ``/artifacts/{id}`` has them; the formats work as ids too."""
 
 
+def timestamp(seconds: float) -> str:
+    """Return a time in IonQ's form: ISO 8601, UTC, milliseconds, ``Z``.
+
+    >>> timestamp(0.25)
+    '1970-01-01T00:00:00.250Z'
+    """
+    moment = datetime.fromtimestamp(round(seconds * 1000) / 1000, UTC)
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
 def job_json(
-    job: JobView,
+    job: ServiceJob,
     now: float,
     *,
     child: int | None = None,
@@ -93,7 +108,7 @@ def descriptor(artifact: str, artifact_format: str) -> dict[str, str]:
     return {"id": artifact, "format": artifact_format, "media_type": "application/json"}
 
 
-def _identity(job: JobView, child: int | None, *, named: bool) -> dict[str, Any]:
+def _identity(job: ServiceJob, child: int | None, *, named: bool) -> dict[str, Any]:
     if child is None:
         return {"id": job.id, "type": job.type, "parent_job_id": None, "name": job.name}
     return {
@@ -104,7 +119,7 @@ def _identity(job: JobView, child: int | None, *, named: bool) -> dict[str, Any]
     }
 
 
-def _times(job: JobView, now: float, status: str) -> dict[str, Any]:
+def _times(job: ServiceJob, now: float, status: str) -> dict[str, Any]:
     done = status in TERMINAL
     started_at = job.started_at(now)
     queued_ms = math.ceil(max(0.0, job.start_at - now) * 1000)
@@ -121,7 +136,7 @@ def _times(job: JobView, now: float, status: str) -> dict[str, Any]:
     }
 
 
-def _failure(job: JobView, status: str) -> dict[str, str] | None:
+def _failure(job: ServiceJob, status: str) -> dict[str, str] | None:
     if status != "failed" or job.failure is None:
         return None
     code, message = job.failure
@@ -138,7 +153,7 @@ def _stats(circuits: Sequence[CircuitInfo]) -> dict[str, Any]:
     }
 
 
-def _results(job: JobView, child: int | None, status: str) -> dict[str, Any] | None:
+def _results(job: ServiceJob, child: int | None, status: str) -> dict[str, Any] | None:
     """Return the ``results`` member: legacy urls beside descriptors, or a job's number."""
     if status != "completed" or job.dry_run or job.sampled is None:
         return None

@@ -10,8 +10,16 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from pennylane_qstore.server.access import RequestLog
 from pennylane_qstore.server.errors import error_body
-from pennylane_qstore.server.service import Body
+from pennylane_qstore.server.service import Body, JobService, Service
+
+SERVICE: web.AppKey[JobService] = web.AppKey("service")
+"""The service behind an application."""
+ACCOUNT: web.AppKey[Service] = web.AppKey("account")
+"""The same, where it answers for the account."""
+LOG: web.AppKey[RequestLog] = web.AppKey("log")
+"""The requests that an application has answered."""
 
 
 def answer(data: Any, status: int = 200) -> web.Response:

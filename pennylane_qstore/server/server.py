@@ -8,20 +8,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from pennylane_qstore.backends import MAX_BODY_BYTES
+from pennylane_qstore.server import about, account, dashboard, jobs
 from pennylane_qstore.server.access import Access, RequestLog
-from pennylane_qstore.server.account import add_account_routes
-from pennylane_qstore.server.dashboard import add_dashboard_routes
+from pennylane_qstore.server.dashboard import HISTORIES, PAGE
 from pennylane_qstore.server.errors import BadRequest
-from pennylane_qstore.server.jobs import add_job_routes
-from pennylane_qstore.server.responses import error_response
-from pennylane_qstore.server.results import add_result_routes
-from pennylane_qstore.server.service import Service
+from pennylane_qstore.server.histories import Histories
+from pennylane_qstore.server.page import PageSource, ServicePage
+from pennylane_qstore.server.responses import ACCOUNT, LOG, SERVICE, error_response
+from pennylane_qstore.server.service import JobService, Service
 
 _LOG = logging.getLogger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -30,7 +30,12 @@ _READ_S = 60.0
 
 
 def make_app(
-    service: Service, access: Access, log: RequestLog, middlewares: Sequence[Middleware] = ()
+    service: JobService,
+    access: Access,
+    log: RequestLog,
+    middlewares: Sequence[Middleware] = (),
+    routes: Iterable[web.AbstractRouteDef] = (),
+    histories: Histories | None = None,
 ) -> web.Application:
     """Return the application that serves a service.
 
@@ -39,6 +44,38 @@ def make_app(
         access: the requests that are answered.
         log: gets every request below ``/v0.4``.
         middlewares: run once a request is authorized and its body has arrived, around the handler.
+        routes: of the account, where the service does not answer for it.
+        histories: the loss curves that the page shows.
+
+    Returns:
+        The application.
+    """
+    app = page_app(ServicePage(service, log), access, log, histories, middlewares)
+    app[SERVICE] = service
+    app.add_routes(routes)  # fixed paths come before /jobs/{id}
+    if isinstance(service, Service):
+        app[ACCOUNT] = service
+        app.add_routes(account.routes)
+    for part in (jobs, about):
+        app.add_routes(part.routes)
+    return app
+
+
+def page_app(
+    page: PageSource,
+    access: Access,
+    log: RequestLog,
+    histories: Histories | None = None,
+    middlewares: Sequence[Middleware] = (),
+) -> web.Application:
+    """Return the application that serves the page alone.
+
+    Args:
+        page: what it shows.
+        access: the requests that are answered.
+        log: gets every request below ``/v0.4``.
+        histories: the loss curves that it shows.
+        middlewares: as of :func:`make_app`.
 
     Returns:
         The application.
@@ -59,15 +96,9 @@ def make_app(
                 return refusal
         return await handler(request)
 
-    @web.middleware
-    async def guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
-        return await _guarded(request, handler)
-
-    app = web.Application(middlewares=[admit, *middlewares, guard], client_max_size=MAX_BODY_BYTES)
-    add_job_routes(app, service)
-    add_result_routes(app, service)
-    add_account_routes(app, service)
-    add_dashboard_routes(app, service, log)
+    app = web.Application(middlewares=[admit, *middlewares, _guard], client_max_size=MAX_BODY_BYTES)
+    app[PAGE], app[LOG], app[HISTORIES] = page, log, histories or Histories()
+    app.add_routes(dashboard.routes)
     return app
 
 
@@ -98,12 +129,16 @@ def _unauthorized(request: web.Request) -> web.Response:
     return response
 
 
-async def _guarded(request: web.Request, handler: _Handler) -> web.StreamResponse:
+@web.middleware
+async def _guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
     """Handle a request, and turn errors into IonQ's error bodies."""
     try:
         response = await handler(request)
     except BadRequest as error:
-        return error_response(error.status, error.message, error.keys)
+        refusal = error_response(error.status, error.message, error.keys)
+        if error.retry_after_s is not None:
+            refusal.headers["Retry-After"] = str(error.retry_after_s)
+        return refusal
     except web.HTTPException as error:
         if error.status < 400:
             raise

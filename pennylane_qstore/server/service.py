@@ -6,9 +6,12 @@ is, when it runs, what it costs and what it gives is the service's: the emulator
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from pennylane_qstore.prices import JobSize
 
 TERMINAL = ("completed", "failed", "canceled")
 """Statuses that do not change any more."""
@@ -80,17 +83,18 @@ class Estimate(NamedTuple):
     compute_s: float
 
 
-class JobView(Protocol):
-    """A job as the server shows it. Times are seconds since the epoch.
+@dataclass(slots=True, eq=False, kw_only=True)
+class ServiceJob(ABC):
+    """A job as the server shows it; times are seconds since the epoch.
 
-    ``sequence`` ascends with acceptance, ``version`` with every change of any job. ``outcome``
-    is the result of a job that gives a number instead of histograms. ``hidden_until`` is when
-    lists begin to show the job.
+    ``sequence`` ascends with acceptance, ``version`` with every change of any job. ``cost_usd`` is
+    the estimate, ``billed_usd`` what is charged, ``compute_us`` the quantum compute time in
+    microseconds. ``outcome`` is the result of a job that gives a number instead of histograms.
+    ``hidden_until`` is when lists begin to show the job.
     """
 
     id: str
     sequence: int
-    version: int
     type: str
     backend: str
     name: str | None
@@ -102,100 +106,53 @@ class JobView(Protocol):
     dry_run: bool
     circuits: list[CircuitInfo]
     child_ids: list[str]
-    failure: Failure | None
-    outcome: dict[str, Any] | None
     submitted_at: float
     start_at: float
-    hidden_until: float
     cost_usd: float
     billed_usd: float
     cost_model: str
-    compute_us: int
+    compute_us: int = 0
+    failure: Failure | None = None
+    outcome: dict[str, Any] | None = None
+    hidden_until: float = 0.0
+    version: int = 0
 
     @property
     def multi(self) -> bool:
         """True for a job with children: one of many circuits."""
+        return bool(self.child_ids)
 
     @property
+    @abstractmethod
     def sampled(self) -> bool | None:
         """True where results are counts, False where they are exact; None without results."""
 
     @property
+    @abstractmethod
     def duration_s(self) -> float:
         """Seconds of execution."""
 
+    @abstractmethod
     def status(self, now: float) -> str:
         """Return IonQ's status at a time."""
 
+    @abstractmethod
     def started_at(self, now: float) -> float | None:
-        """Return when the job started, None if it has not."""
+        """Return when the job started, None if it has not (or never will)."""
 
+    @abstractmethod
     def ended_at(self) -> float:
         """Return when the job reached (or will reach) its terminal status."""
 
+    @abstractmethod
     def output(self, child: int | None) -> dict[str, Any]:
         """Return IonQ's ``output`` of the completed job, or of one of its circuits."""
 
 
-class Service(Protocol):
-    """A service as the routes use it. Called on the event loop.
+class Results(Protocol):
+    """Results of jobs, and the circuits that they are of. Errors as in :class:`Service`."""
 
-    Methods that take the id of a job raise :class:`~pennylane_qstore.server.errors.BadRequest`
-    with status 404 where there is none, and take a child's id as well.
-    """
-
-    behaviour: ServiceBehaviour
-
-    @property
-    def name(self) -> str:
-        """Name of the service, shown as that of every key."""
-
-    @property
-    def label(self) -> str:
-        """Short description of the service, shown on the page."""
-
-    def now(self) -> float:
-        """Return the time, in seconds since the epoch."""
-
-    def queue_s(self) -> float:
-        """Return the average time in the queue, in seconds."""
-
-    def stats(self) -> dict[str, Any]:
-        """Return counters of jobs and money."""
-
-    async def submit(self, body: bytes) -> JobView:
-        """Accept a job from the body of a request."""
-
-    async def clone(self, job_id: str, changes: Any) -> JobView:
-        """Accept a job like another one.
-
-        Args:
-            job_id: id of the original; a child's id clones its circuit alone.
-            changes: members of the request to put in place.
-
-        Returns:
-            The new job.
-        """
-
-    async def refresh(self, job_id: str) -> None:
-        """Update the state of a job."""
-
-    def find(self, job_id: str) -> tuple[JobView, int | None]:
-        """Return the job, and the position of the circuit where the id is a child's."""
-
-    def newest_first(self, before: int | None = None) -> Iterator[JobView]:
-        """Return the jobs, from the newest (or the newest before a sequence number) on."""
-
-    def lists_children(self) -> bool:
-        """Return whether this list shows children beside their parents."""
-
-    def cancel(self, *job_ids: str) -> list[str]:
-        """Cancel jobs that have not ended; return the ids that exist."""
-
-    def delete(self, *job_ids: str) -> list[str]:
-        """Forget jobs; return the ids that exist."""
-
-    async def result(self, job_id: str, artifact: str, *, vote: bool) -> Body:
+    async def write(self, job_id: str, artifact: str, *, vote: bool) -> Body:
         """Return a result of a completed job.
 
         Args:
@@ -231,18 +188,89 @@ class Service(Protocol):
             The number of all outcomes, and the probabilities of the likeliest ones.
         """
 
-    def estimate(
-        self, backend: str, n_1q: int, n_2q: int, circuits: int, shots: int, *, mitigated: bool
-    ) -> Estimate:
+
+class JobService(Protocol):
+    """A service as the routes of jobs use it. Called on the event loop.
+
+    Methods that take the id of a job raise :class:`~pennylane_qstore.server.errors.BadRequest`
+    with status 404 where there is none, and take a child's id as well.
+    """
+
+    behaviour: ServiceBehaviour
+    title: str
+    """Name of the service, as the title of its page."""
+
+    @property
+    def shows_all(self) -> bool:
+        """True where the caller sees the jobs of everybody."""
+
+    @property
+    def results(self) -> Results:
+        """The results of its jobs."""
+
+    @property
+    def name(self) -> str:
+        """Name of the service, shown as that of every key."""
+
+    @property
+    def label(self) -> str:
+        """Short description of the service, shown on the page."""
+
+    def now(self) -> float:
+        """Return the time, in seconds since the epoch."""
+
+    def stats(self) -> dict[str, Any]:
+        """Return counters of jobs and money."""
+
+    async def submit(self, body: bytes) -> ServiceJob:
+        """Accept a job from the body of a request."""
+
+    async def clone(self, job_id: str, changes: Any) -> ServiceJob:
+        """Accept a job like another one.
+
+        Args:
+            job_id: id of the original; a child's id clones its circuit alone.
+            changes: members of the request to put in place.
+
+        Returns:
+            The new job.
+        """
+
+    async def refresh(self, job_id: str) -> None:
+        """Update the state of a job."""
+
+    def find(self, job_id: str) -> tuple[ServiceJob, int | None]:
+        """Return the job, and the position of the circuit where the id is a child's."""
+
+    def newest_first(self, before: int | None = None) -> Iterator[ServiceJob]:
+        """Return the jobs, from the newest (or the newest before a sequence number) on."""
+
+    def lists_children(self) -> bool:
+        """Return whether this list shows children beside their parents."""
+
+    def cancel(self, *job_ids: str) -> list[str]:
+        """Cancel jobs that have not ended; return the ids that exist."""
+
+    def delete(self, *job_ids: str) -> list[str]:
+        """Forget jobs; return the ids that exist."""
+
+    def show_session(self, session_id: str) -> dict[str, Any]:
+        """Return a session in IonQ's JSON."""
+
+
+@runtime_checkable
+class Service(JobService, Protocol):
+    """A service that answers for the account as well: backends, estimates and sessions."""
+
+    def queue_s(self) -> float:
+        """Return the average time in the queue, in seconds."""
+
+    def estimate(self, backend: str, job: JobSize) -> Estimate:
         """Estimate cost and times of a job.
 
         Args:
             backend: name of the backend.
-            n_1q: one-qubit gates, summed over circuits.
-            n_2q: two-qubit gates, summed over circuits.
-            circuits: number of circuits.
-            shots: shots of each circuit.
-            mitigated: whether errors are mitigated.
+            job: its size.
 
         Returns:
             US dollars and seconds.
@@ -253,9 +281,6 @@ class Service(Protocol):
 
     def list_sessions(self) -> list[dict[str, Any]]:
         """Return all sessions in IonQ's JSON."""
-
-    def show_session(self, session_id: str) -> dict[str, Any]:
-        """Return a session in IonQ's JSON."""
 
     def end_session(self, session_id: str) -> dict[str, Any]:
         """End a session, and return it in IonQ's JSON."""

@@ -6,8 +6,8 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
-from pennylane_qstore.server.identity import ORGANIZATION, PROJECT, SUBMITTER, timestamp
-from pennylane_qstore.server.service import JobView
+from pennylane_qstore.server.render import ORGANIZATION, PROJECT, SUBMITTER, timestamp
+from pennylane_qstore.server.service import ServiceJob
 
 GROUPS = ("job", "project", "user")
 MODALITIES = ("daily", "weekly", "monthly")
@@ -16,7 +16,7 @@ _TOP = 5
 
 
 def usage_json(
-    jobs: Iterable[JobView], start: dt.date, end: dt.date, group_by: str, modality: str
+    jobs: Iterable[ServiceJob], start: dt.date, end: dt.date, group_by: str, modality: str
 ) -> dict[str, Any]:
     """Sum up jobs, in all and by day, week or month, newest first.
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, Protocol
@@ -11,7 +13,9 @@ from typing import Any, Protocol
 from pennylane_qstore.training.history import StepRecord
 
 _WORTH_SHOWING_S = 0.5  # shorter jobs are done before anybody reads about them
-_RECENT = 20  # steps that the bar's rate is taken of
+_COLUMNS = 80
+_FORMAT = "{desc} {n_fmt}/{total_fmt}{postfix} [{elapsed}<{remaining}]"
+_LOG_S = 30.0  # between two lines
 
 
 class Run(Protocol):
@@ -20,6 +24,14 @@ class Run(Protocol):
     name: str
     history: list[StepRecord]
     stopped: str | None
+
+    @property
+    def run_id(self) -> str:
+        """Name of the run in the ledger."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Settings that have to be the same when the run goes on."""
 
     @property
     def params(self) -> Any:
@@ -44,8 +56,8 @@ class Run(Protocol):
     def cost_of(self, step: int) -> Callable[..., Any]:
         """Return the objective on the samples of a step."""
 
-    def stop(self) -> None:
-        """End the run after the step it is in."""
+    def stop(self, reason: str = "callback") -> None:
+        """End the run after the step it is in, for a reason that ``stopped`` tells."""
 
 
 class Callback:
@@ -125,17 +137,25 @@ class Calibrate(Callback):
 
 
 class ProgressBar(Callback):
-    """A ``tqdm.auto`` bar: steps, loss, POSTs, circuits per second, the queue, the budget.
+    """A ``tqdm.auto`` bar of at most 80 columns: dollars first, then loss, jobs and the queue.
 
     Args:
-        shown: None shows it on terminals and in notebooks that have widgets, and is quiet
-            elsewhere.
+        shown: None shows it on terminals and in notebooks, and elsewhere a plain line now and
+            then; ``"log"`` shows the lines anywhere, from the first step on.
+        clock: seconds, for tests.
     """
 
-    def __init__(self, shown: bool | None = None) -> None:
-        self._shown = shown
+    def __init__(
+        self, shown: bool | str | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._is_log = shown == "log" or (
+            shown is None and not (_is_notebook() or sys.stderr.isatty())
+        )
+        self._shown = not self._is_log if shown in ("log", None) else bool(shown)
+        self._clock, self._told_at = clock, -math.inf if shown == "log" else clock()
         self._bar: Any = None
         self._posts = 0
+        self._steps = self._told_step = 0
         self._postfix: dict[str, str] = {}
 
     def on_start(self, run: Run, steps: int) -> None:
@@ -145,14 +165,15 @@ class ProgressBar(Callback):
             run: the run.
             steps: length of the bar.
         """
-        shown = True if self._shown is None and _has_widgets() else self._shown
         self._bar = _tqdm()(
             total=steps,
             initial=min(run.step, steps),
             unit="step",
-            desc=run.name,
-            disable=None if shown is None else not shown,
+            desc=self._title(run),
+            disable=not self._shown,
+            **({} if _has_widgets() else {"ncols": _COLUMNS, "bar_format": _FORMAT}),
         )
+        self._steps = steps
         self._posts = sum(record.posts for record in run.history)
         self._postfix = {}
 
@@ -177,24 +198,39 @@ class ProgressBar(Callback):
             record: of the step.
         """
         self._posts += record.posts
-        recent = run.history[-_RECENT:]
-        recent_s = sum(r.seconds for r in recent)
-        self._postfix = {"loss": f"{record.loss:.4g}", "POSTs": f"{self._posts:,}"}
-        if recent_s > 0:
-            self._postfix["circuits/s"] = f"{sum(r.circuits for r in recent) / recent_s:,.0f}"
+        self._postfix = {}
+        spent_usd, left_usd = self._dollars(run)
+        if spent_usd or left_usd is not None:
+            whole = "" if left_usd is None else f"/${spent_usd + left_usd:,.2f}"
+            self._postfix["spent"] = f"${spent_usd:,.2f}{whole}"
+        self._postfix |= {"loss": f"{record.loss:.4g}", "jobs": f"{self._posts:,}"}
         if record.queue_s >= 1:
             self._postfix["queued"] = duration_text(record.queue_s)
-        if run.spent_usd or run.left_usd is not None:
-            self._postfix["spent"] = f"${run.spent_usd:,.2f}"
-        if run.left_usd is not None:
-            self._postfix["left"] = f"${run.left_usd:,.2f}"
         self._bar.set_postfix(self._postfix, refresh=False)
         self._bar.update()
+        if self._is_log and self._clock() - self._told_at >= _LOG_S:
+            self._tell(run)
+
+    def _tell(self, run: Run) -> None:
+        """Print a line, which is flushed for whoever follows a file."""
+        about = ", ".join(f"{name} {value}" for name, value in self._postfix.items())
+        text = f"{self._title(run)} {run.step}/{self._steps}: {about}"
+        print(text, file=sys.stderr, flush=True)  # noqa: T201 - a batch job's log
+        self._told_at, self._told_step = self._clock(), run.step
 
     def on_stop(self, run: Run) -> None:
-        """Close the bar."""
+        """Close the bar, or print the last step."""
+        if self._told_step and run.step > self._told_step:
+            self._tell(run)
         if self._bar is not None:
             self._bar.close()
+
+    def _title(self, run: Run) -> str:
+        return run.name
+
+    def _dollars(self, run: Run) -> tuple[float, float | None]:
+        """Return what was billed and what is left of the budget; None without one."""
+        return run.spent_usd, run.left_usd
 
 
 class Observers:

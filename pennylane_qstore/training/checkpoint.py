@@ -14,8 +14,6 @@ import hashlib
 import json
 import os
 import random
-import secrets
-import stat
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -27,6 +25,7 @@ import numpy as np
 
 from pennylane_qstore.compat import set_simulator_generator, simulator_generator
 from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.training.files import permissions, replace_file, sync_folder
 from pennylane_qstore.training.history import StepRecord, read_records
 from pennylane_qstore.training.values import decode, encode, naming_damage
 from pennylane_qstore.validation import check_count
@@ -90,7 +89,7 @@ class Checkpoint:
                 return state, read_records(rows)
         steps, checksum = state.get("steps", 0), state.pop("history_checksum", None)
         with naming_damage(f"The checkpoint {str(self.path)!r}"):
-            check_count("steps", steps, least=0)
+            check_count("steps", steps, least=0, most=sys.maxsize)
         return state, self._read_history(steps, checksum)
 
     def _append(self, text: bytes) -> None:
@@ -98,7 +97,7 @@ class Checkpoint:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         try:
-            number = os.open(self.history_path, flags, _mode(self.path) or 0o666)
+            number = os.open(self.history_path, flags, permissions(self.path) or 0o666)
         except OSError as error:
             if error.errno != errno.ELOOP:
                 raise
@@ -113,7 +112,7 @@ class Checkpoint:
             file.flush()
             os.fsync(file.fileno())
         if not self._bytes:
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
 
     def _read_history(self, steps: int, checksum: str | None) -> list[StepRecord]:
         if steps == 0:
@@ -142,10 +141,7 @@ class Checkpoint:
 
 
 def write(path: Path, state: Mapping[str, Any]) -> None:
-    """Replace a file by a state; a reader, or a process killed meanwhile, finds the old or the new.
-
-    The file keeps its permissions. The new content waits beside it under a name that nobody can
-    guess, and no link is followed.
+    """Replace a file by a state; see :func:`.replace_file`.
 
     Args:
         path: of the file; its folder is made.
@@ -153,23 +149,7 @@ def write(path: Path, state: Mapping[str, Any]) -> None:
     """
     # Not json.dump: only dumps is written in C.
     text = json.dumps({"format": FORMAT, **state}).encode()
-    seal = _SEAL % hashlib.sha256(text).hexdigest().encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-    mode = _mode(path)
-    number = os.open(part, flags, 0o666 if mode is None else mode)
-    try:
-        with open(number, "wb") as file:
-            if mode is not None:  # what the process's umask took
-                part.chmod(mode)
-            file.write(text[:-1] + seal)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    replace_file(path, text[:-1] + _SEAL % hashlib.sha256(text).hexdigest().encode())
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -200,24 +180,6 @@ def read(path: Path) -> dict[str, Any]:
                 f"{shown} is not as it was written: its checksum does not fit its content."
             )
     return dict(state)
-
-
-def _mode(path: Path) -> int | None:
-    """Return the permissions of a file; None where there is none."""
-    try:
-        return stat.S_IMODE(path.stat().st_mode)
-    except OSError:
-        return None
-
-
-def _sync_folder(folder: Path) -> None:
-    """Let a new name in a folder outlive a power cut."""
-    if os.name == "posix":
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
 
 
 def random_states() -> dict[str, Any]:

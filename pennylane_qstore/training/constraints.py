@@ -47,24 +47,45 @@ class Constraints:
         )
         return np.clip(value, *self.bounds)
 
-    def slope(
-        self, difference: float, value: NDArray[np.float64], shift: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Return the slope between two points on either side of a value.
+    def pairs(self, value: NDArray[np.float64], shifts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return pairs of points within the bounds, on either side of a value.
 
         Args:
-            difference: of the losses at ``value + shift`` and ``value - shift``.
             value: current values.
-            shift: perturbation, of the same shape.
+            shifts: perturbations, ``[pairs, *shape]``.
 
         Returns:
-            Slope along each parameter, of the same shape.
+            ``value + shift`` and ``value - shift`` in turns, ``[2 * pairs, *shape]``.
+
+        Raises:
+            ConfigurationError: the bounds do not broadcast to the shape.
         """
+        self.clip(value)
+        points = np.stack([self.clip(value + shifts), self.clip(value - shifts)], axis=1)
+        return points.reshape(-1, *value.shape)
+
+    def slopes(
+        self,
+        differences: NDArray[np.float64],
+        value: NDArray[np.float64],
+        shifts: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Return the slopes between pairs of points.
+
+        Args:
+            differences: of the losses at the two points of each pair, ``[pairs]``.
+            value: current values.
+            shifts: perturbations, ``[pairs, *shape]``.
+
+        Returns:
+            Slopes along each parameter, ``[pairs, *shape]``.
+        """
+        difference = differences.reshape(-1, *(1,) * value.ndim)
         if self.bounds is None:
-            return difference / (2 * shift)
+            return np.asarray(difference / (2 * shifts))
         # At a bound the points are nearer to each other than 2 c; on it, if it has no width,
         # they are one.
-        gap = self.clip(value + shift) - self.clip(value - shift)
+        gap = self.clip(value + shifts) - self.clip(value - shifts)
         return np.divide(difference, gap, out=np.zeros_like(gap), where=gap != 0)
 
     def project(self, parameters: Parameters, values: Arrays) -> list[Any]:

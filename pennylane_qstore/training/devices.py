@@ -2,17 +2,70 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from typing import Any, NamedTuple
 
 import pennylane as qml
 
+from pennylane_qstore.backends import MAX_CIRCUITS, JobLimits
+from pennylane_qstore.deferral.operands import real
+from pennylane_qstore.deferral.scope import deferred
 from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.prices import JobSize
 from pennylane_qstore.training.checkpoint import device_state, set_device_state
 from pennylane_qstore.validation import check
 
+logger = logging.getLogger(__name__)
+
 COUNTED = ("circuits", "jobs", "requests", "queue_s", "run_s", "cost_usd")
+
+
+class Recorded(NamedTuple):
+    """A batch that would be sent.
+
+    Attributes:
+        executor: of the device that would send it; its ``quote`` asks the service.
+        tapes: preprocessed.
+        sizes: of the jobs.
+        bills: True where they cost money.
+        device: index of the device among those of this package.
+    """
+
+    executor: Any
+    tapes: Sequence[Any]
+    sizes: tuple[JobSize, ...]
+    bills: bool
+    device: int
+
+
+class _Seen(Exception):  # noqa: N818 - not an error: it ends a look at circuits
+    """A batch was seen, and not sent."""
+
+    def __init__(self, sizes: tuple[JobSize, ...]) -> None:
+        super().__init__()
+        self.sizes = sizes
+
+
+def _qnodes(model: Any) -> list[Any]:
+    """Return a QNode itself, those of a torch module's layers, or those that a function names."""
+    if isinstance(model, qml.QNode):
+        return [model]
+    if hasattr(model, "modules"):
+        nodes = [getattr(module, "qnode", None) for module in model.modules()]
+        return [node for node in nodes if node is not None]
+    if not inspect.isfunction(model):
+        return []
+    names = inspect.getclosurevars(model)
+    held = (*names.nonlocals.values(), *names.globals.values())
+    return [value for value in held if isinstance(value, qml.QNode)]
+
+
+def _show(device: Any, tapes: Sequence[Any]) -> None:
+    raise _Seen(tuple(request.size for request in device.executor.requests(tapes)))
 
 
 class Devices:
@@ -24,7 +77,7 @@ class Devices:
 
     def __init__(self, devices: Sequence[Any]) -> None:
         self.all = tuple({id(d): d for d in devices}.values())
-        self._ours = [d for d in self.all if hasattr(d, "run_scope")]
+        self.ours = [d for d in self.all if hasattr(d, "run_scope")]
 
     @classmethod
     def of(cls, model: Any, device: Any) -> Devices:
@@ -44,12 +97,15 @@ class Devices:
             devices = device if isinstance(device, list | tuple) else [device]
             valid = all(isinstance(d, qml.devices.Device) for d in devices)
             check("device", device, valid, "devices as qml.device makes them, () for none, or None")
+            used = [node.device for node in _qnodes(model)]
+            if devices and used and not any(own is other for own in used for other in devices):
+                raise ConfigurationError(
+                    f"device= is not the device that the model runs on, {used[0]!r}. Give that "
+                    "one, or leave device= out for a QNode."
+                )
             return cls(devices)
-        if isinstance(model, qml.QNode):
-            return cls([model.device])
-        if hasattr(model, "modules"):
-            nodes = [getattr(module, "qnode", None) for module in model.modules()]
-            return cls([node.device for node in nodes if node is not None])
+        if isinstance(model, qml.QNode) or hasattr(model, "modules"):
+            return cls([node.device for node in _qnodes(model)])
         raise ConfigurationError(
             "device= is missing: give the device, or devices, that the cost runs on. The run keeps "
             "their random states and names their jobs. device=() if there is none."
@@ -58,10 +114,10 @@ class Devices:
     @property
     def spent_usd(self) -> float:
         """Billed, in US dollars."""
-        return float(sum(device.spent_usd for device in self._ours))
+        return float(sum(device.spent_usd for device in self.ours))
 
     def left_of(self, run: str, budget_usd: float | None) -> float | None:
-        """Return the rest of a run's budget, or of a device's own where that is less.
+        """Return the rest of a run's budget, or of a device's or a ledger's where that is less.
 
         Args:
             run: name of the run.
@@ -70,21 +126,44 @@ class Devices:
         Returns:
             US dollars; None without any budget.
         """
-        rests = [d.left_usd for d in self._ours if d.left_usd is not None]
+        rests = [d.left_usd for d in self.ours if d.left_usd is not None]
         if budget_usd is not None:
-            spent_usd = self._ours[0].run_usd(run, self._ours) if self._ours else 0.0
+            spent_usd = self.ours[0].run_usd(run, self.ours) if self.ours else 0.0
             rests.append(budget_usd - spent_usd)
         return min(rests, default=None)
 
     @property
     def described(self) -> list[str]:
         """Backend and noise of ours, names of others."""
-        return [d.target.described if d in self._ours else str(d.name) for d in self.all]
+        return [d.target.described if d in self.ours else str(d.name) for d in self.all]
 
     def counts(self) -> dict[str, float]:
         """Return the sums of what the devices have counted so far, by name."""
-        totals = [device.totals() for device in self._ours]
+        totals = [device.totals() for device in self.ours]
         return {name: sum(total[name] for total in totals) for name in COUNTED}
+
+    @property
+    def backends(self) -> list[str]:
+        """Names of the backends of our devices."""
+        return [device.target.backend.name for device in self.ours]
+
+    @property
+    def bills(self) -> bool:
+        """True where one of our devices costs money."""
+        return any(device.target.backend.is_qpu for device in self.ours)
+
+    def sent(self) -> list[int]:
+        """Return the number of jobs with results, of each of our devices."""
+        return [int(device.totals()["sizes"]) for device in self.ours]
+
+    def sizes(self, since: Sequence[int]) -> tuple[JobSize, ...]:
+        """Return the sizes of the jobs that have results.
+
+        Args:
+            since: jobs of each device to leave out, from :meth:`sent`.
+        """
+        counts = zip(self.ours, since, strict=True)
+        return tuple(size for device, n in counts for size in device.job_sizes(n))
 
     def state(self) -> list[Any]:
         """Return the state of each device, ready for JSON."""
@@ -128,47 +207,132 @@ class Devices:
             Nothing.
         """
         with ExitStack() as scopes:
-            for i, device in enumerate(self._ours):
+            for i, device in enumerate(self.ours):
                 name = f"{run}.{i}" if i else run
                 lent = device.run_scope(
                     name, part=part, budget_usd=budget_usd, progress=progress, account=run,
-                    sharing=self._ours, spent_usd=0.0 if i else spent_usd,
+                    sharing=self.ours, spent_usd=0.0 if i else spent_usd,
                 )  # fmt: skip
                 scopes.enter_context(lent)
             yield
 
-    @contextmanager
-    def watched(self, look: Callable[[Any], None]) -> Iterator[None]:
+    def watched(self, look: Callable[[Any], None]) -> AbstractContextManager[None]:
         """Show the batches of our devices to a function before they are sent.
 
         Args:
             look: called with the tapes of each batch.
 
-        Yields:
-            Nothing.
+        Returns:
+            A context manager.
         """
-        before = [device.executor.look for device in self._ours]
-        for device in self._ours:
-            device.executor.look = look
+        return self._looked_at(lambda _: look)
+
+    @contextmanager
+    def _looked_at(self, look_of: Callable[[Any], Callable[[Any], None]]) -> Iterator[None]:
+        """Show the batches of each of our devices to a function of its own."""
+        before = [device.executor.look for device in self.ours]
+        for device in self.ours:
+            device.executor.look = look_of(device)
         try:
             yield
         finally:
-            for device, own in zip(self._ours, before, strict=True):
+            for device, own in zip(self.ours, before, strict=True):
                 device.executor.look = own
+
+    @contextmanager
+    def _in_all(self, scope: Callable[[Any], AbstractContextManager[None]]) -> Iterator[None]:
+        """Enter a scope of each of our devices."""
+        with ExitStack() as scopes:
+            for device in self.ours:
+                scopes.enter_context(scope(device))
+            yield
 
     @contextmanager
     def isolated(self) -> Iterator[None]:
         """Keep what is executed inside from changing later results; its cost counts."""
-        others = [d for d in self.all if d not in self._ours]
+        others = [d for d in self.all if d not in self.ours]
         before = [device_state(device) for device in others]
-        with ExitStack() as scopes:
-            for device in self._ours:
-                scopes.enter_context(device.isolated())
+        with self._in_all(lambda device: device.isolated()):
             try:
                 yield
             finally:
                 for device, state in zip(others, before, strict=True):
                     set_device_state(device, state)
+
+    def with_shots(self, shots: int) -> AbstractContextManager[None]:
+        """Give every circuit of our devices that is executed inside so many shots."""
+        return self._in_all(lambda device: device.job_scope(shots=shots))
+
+    def exact(self) -> AbstractContextManager[None]:
+        """Execute what is inside exactly; our devices send nothing."""
+        return self._in_all(lambda device: device.exact_scope())
+
+    def emulated(
+        self, noise_model: str | None = None, seed: int | None = None
+    ) -> AbstractContextManager[None]:
+        """Let our devices be others on the emulator in this process.
+
+        Args:
+            noise_model: as the device option.
+            seed: instead of the devices' own.
+
+        Returns:
+            A context manager.
+        """
+        return self._in_all(lambda device: device.emulated_scope(noise_model, seed))
+
+    @contextmanager
+    def recorded(self, seed: int) -> Iterator[list[Recorded]]:
+        """Send nothing, and list the jobs that what is executed inside would send.
+
+        Results come from the emulator in this process, without noise.
+
+        Args:
+            seed: of the results.
+
+        Yields:
+            The batches, added as they come.
+        """
+        batches: list[Recorded] = []
+        senders = [device.executor for device in self.ours]
+
+        def record(sender: Any, tapes: Sequence[Any]) -> None:
+            sizes, number = tuple(r.size for r in sender.requests(tapes)), senders.index(sender)
+            batches.append(Recorded(sender, tapes, sizes, sender.target.backend.is_qpu, number))
+
+        with self.isolated(), self.emulated(seed=seed):
+            for device, sender in zip(self.ours, senders, strict=True):
+                device.executor.look = partial(record, sender)
+            yield batches
+
+    def look(self, cost: Callable[..., Any], params: Any) -> tuple[JobSize, ...]:
+        """Return the sizes of the jobs of a function's first batch. Nothing is sent.
+
+        Args:
+            cost: of the parameters.
+            params: where it is evaluated.
+
+        Returns:
+            Nothing if the batch cannot be seen.
+        """
+        try:
+            shown = self._looked_at(lambda device: partial(_show, device))
+            with shown, self.isolated(), deferred():
+                real(cost(*(params if isinstance(params, tuple) else (params,))))
+        except _Seen as seen:
+            return seen.sizes
+        except Exception:  # the step itself tells it better
+            logger.debug("The circuits of a step are not known beforehand.", exc_info=True)
+        return ()
+
+    def limits(self) -> JobLimits:
+        """Return the limits that the jobs of all our devices stay within."""
+        found = [device.job_limits for device in self.ours]
+        return JobLimits(
+            min((limits.circuits for limits in found), default=MAX_CIRCUITS),
+            max((limits.fewest_shots for limits in found), default=1),
+            any(limits.mitigated for limits in found),
+        )
 
     def check_sizes(self) -> None:
         """Refuse job sizes that a repeated step would not choose again.
@@ -176,7 +340,7 @@ class Devices:
         Raises:
             ConfigurationError: a device whose ledger is kept chooses its jobs' sizes by the queue.
         """
-        for device in self._ours:
+        for device in self.ours:
             if device.adaptive_job_size and device.client.ledger.path is not None:
                 raise ConfigurationError(
                     "A device whose max_circuits_per_job is 'adaptive' is not allowed with a "

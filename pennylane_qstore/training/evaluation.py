@@ -6,9 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pennylane_qstore.deferral.operands import real
 from pennylane_qstore.deferral.scope import evaluate
-from pennylane_qstore.training.parameters import check_scalar, without_graphs
+from pennylane_qstore.training.parameters import (
+    Arrays,
+    Parameters,
+    as_loss,
+    check_scalar,
+    without_graphs,
+)
 
 Mode = Literal["deferred", "tasks", "serial"]
 MODES: tuple[Mode, ...] = ("deferred", "tasks", "serial")
@@ -37,13 +46,51 @@ class Evaluator(NamedTuple):
         Returns:
             One value per point.
         """
-        if self.mode == "serial":
-            # One after another also where somebody collects: inside deferred().
-            return [real(self._value(point)) for point in points]
-        calls = [partial(self._value, point) for point in points]
-        return evaluate(*calls, lazy=self.mode == "deferred")
+        return call_together([partial(self._value, point) for point in points], self.mode)
+
+    def losses(
+        self, parameters: Parameters, points: Arrays, forward: bool
+    ) -> tuple[NDArray[np.float64], Any]:
+        """Evaluate the objective at points, and where the parameters stand.
+
+        Args:
+            parameters: the arguments of the objective.
+            points: trained values, ``[points, *shape]`` each.
+            forward: whether the arguments themselves are evaluated too.
+
+        Returns:
+            Losses, ``[points]``, and the value of the objective at the arguments (None unless
+            ``forward``).
+
+        Raises:
+            ConfigurationError: a value is no finite real scalar.
+        """
+        moved = [parameters.rebuild(values) for values in zip(*points, strict=True)]
+        values = self([*moved, list(parameters.args)] if forward else moved)
+        losses = np.array([as_loss(value) for value in values])
+        return losses[: len(moved)], values[-1] if forward else None
+
+    def loss_at(self, args: list[Any]) -> float:
+        """Return the objective's value at arguments."""
+        return as_loss(self([args])[0])
 
     def _value(self, point: list[Any]) -> Any:
         value = self.objective(*without_graphs(point), **self.kwargs)
         check_scalar(value)  # of a deferred value, before anything is sent
         return value
+
+
+def call_together(calls: Sequence[Callable[[], Any]], mode: Mode) -> list[Any]:
+    """Call functions, with their circuits in one batch where these allow it.
+
+    Args:
+        calls: functions without arguments.
+        mode: as in :class:`Evaluator`.
+
+    Returns:
+        Their values, in order; real arrays only.
+    """
+    if mode == "serial":
+        # One after another also where somebody collects: inside deferred().
+        return [real(call()) for call in calls]
+    return evaluate(*calls, lazy=mode == "deferred")

@@ -14,6 +14,7 @@ from pennylane.operation import Operator
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.training.optimizer_state import ResumableOptimizer, call_text
 
 _OPTIMIZER_NAMES = (
     *("stepsize", "momentum", "beta1", "beta2", "eps", "decay", "approx", "lam"),
@@ -25,7 +26,7 @@ _RECORD = re.compile(r"[^:]+:[0-9a-f]{16}")
 _MAY_CHANGE = (
     *("api_key", "base_url", "cache", "pool_size", "max_wait", "retry_failed", "retry_policy"),
     *("ledger", "on_ambiguous", "session_id", "job_name", "metadata", "progress", "budget_usd"),
-    *("confirm", "ca_bundle", "proxy", "emulator"),
+    *("confirm", "ca_bundle", "proxy", "emulator", "outage_s"),
 )
 """Options of a device that its results do not depend on."""
 
@@ -44,6 +45,26 @@ def optimizer_settings(optimizer: Any) -> dict[str, Any]:
         f"optimizer.{name}": _plain(value)
         for name, value in settings.items()
         if value is None or isinstance(value, bool | int | float | str | tuple | np.generic)
+    }
+
+
+def optimizer_text(optimizer: Any) -> str:
+    """Return an optimizer as the call that makes it: what differs from the defaults.
+
+    Args:
+        optimizer: ours, of PennyLane or of torch.
+    """
+    if isinstance(optimizer, ResumableOptimizer):
+        return repr(optimizer)
+    settings = optimizer_settings(optimizer)
+    return call_text(optimizer, {n.partition(".")[2]: value for n, value in settings.items()})
+
+
+def step_settings(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keyword arguments of an optimizer's steps; of a function its name."""
+    return {
+        name: getattr(value, "__qualname__", None) or _plain(value)
+        for name, value in kwargs.items()
     }
 
 
@@ -97,6 +118,8 @@ class CircuitCheck:
 
     def __init__(self, optimizer: Any) -> None:
         self.recorded: str | None = None
+        self.compares_shots = True
+        """False where shots change from step to step."""
         self._enabled = not isinstance(optimizer, _CHANGING)
         self._resumed, self._seen = False, True
 
@@ -126,6 +149,8 @@ class CircuitCheck:
             return
         self._seen = True
         found = describe(tapes[0])
+        if not self.compares_shots:
+            found = f"auto:{found.split(':')[1]}"
         if self.recorded is not None and found != self.recorded:
             if self._resumed:
                 raise CircuitsDiffer(_difference(self.recorded, found))
@@ -197,7 +222,7 @@ def _difference(recorded: str, found: str) -> str:
         differences.append(f"shots: {shots} there, {new_shots} here")
     return (
         f"The checkpoint is that of another run ({'; '.join(differences)}). Nothing was sent. Go "
-        "on with the same program, or start anew with another file or resume=False."
+        "on with the same program, or start anew with another file or resume=False (--force)."
     )
 
 
@@ -207,7 +232,7 @@ def _plain(value: Any) -> Any:
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return value.item()
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
     simple = value is None or isinstance(value, bool | int | float | str)
     return value if simple else type(value).__name__

@@ -39,13 +39,33 @@ class MiniBatches:
         """Return the epoch of a step; both count from 1."""
         return (step - 1) // self.per_epoch + 1
 
+    def span(self, start: int, rows: int) -> NDArray[np.int64]:
+        """Return the indices of successive rows, one shuffled epoch after another.
+
+        Args:
+            start: rows before them, of all epochs.
+            rows: number of rows.
+
+        Returns:
+            Indices, ``[rows]``; all of them in order where that many are asked for.
+        """
+        if rows >= self.rows:
+            return np.arange(self.rows)
+        first, last = start // self.rows, (start + rows - 1) // self.rows
+        orders = [self._order(epoch + 1) for epoch in range(first, last + 1)]
+        begin = start % self.rows
+        return np.concatenate(orders)[begin : begin + rows]
+
     def __call__(self, step: int) -> NDArray[np.int64]:
         """Return the indices of a step's rows, ``[rows]``; steps count from 1."""
         if self.size == self.rows:
             return np.arange(self.rows)
-        order = np.random.default_rng([self.seed, self.epoch(step)]).permutation(self.rows)
+        order = self._order(self.epoch(step))
         start = (step - 1) % self.per_epoch * self.size
         return order[start : start + self.size]
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng([self.seed, epoch]).permutation(self.rows)
 
 
 class RunData:
@@ -85,12 +105,47 @@ class RunData:
         """Steps of an epoch; without data, an epoch is a step."""
         return 1 if self._batches is None else self._batches.per_epoch
 
-    def samples(self, step: int) -> tuple[tuple[Any, ...], int]:
-        """Return the rows of a step, and its epoch."""
+    @property
+    def total(self) -> int | None:
+        """Number of rows to train on; None without data."""
+        return None if self.train is None else len(self.train[0])
+
+    @property
+    def size(self) -> int | None:
+        """Rows of a step, if a number was given."""
+        return self._size
+
+    def rows(self, step: int, span: tuple[int, int] | None = None) -> NDArray[np.int64] | None:
+        """Return the positions in the data of a step's rows.
+
+        Args:
+            step: counted from 1.
+            span: rows before the step, and rows of it; None for batches of one size.
+
+        Returns:
+            Positions, ``[rows]``; None without data.
+        """
+        if self._batches is None:
+            return None
+        return self._batches(step) if span is None else self._batches.span(*span)
+
+    def samples(
+        self, step: int, span: tuple[int, int] | None = None
+    ) -> tuple[tuple[Any, ...], int]:
+        """Return the rows of a step.
+
+        Args:
+            step: counted from 1.
+            span: as of :meth:`rows`.
+
+        Returns:
+            The rows of each part of the data, and the epoch.
+        """
+        rows = self.rows(step, span)
         if self._batches is None or self.train is None:
             return (), step
-        rows = self._batches(step)
-        return tuple(part[rows] for part in self.train), self._batches.epoch(step)
+        epoch = self._batches.epoch(step) if span is None else span[0] // self._batches.rows + 1
+        return tuple(part[rows] for part in self.train), epoch
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that have to be the same when a run goes on."""

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from pennylane.numpy import tensor
+from numpy.typing import NDArray
 
 from pennylane_qstore.deferral.operands import real
 from pennylane_qstore.deferral.scope import deferred
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.parameters import as_loss, leaves_of
+from pennylane_qstore.training.objective import Batch, Objective, untraced
+from pennylane_qstore.training.parameters import as_loss, is_jax, leaves_of
 from pennylane_qstore.training.spsa import SPSAOptimizer
+from pennylane_qstore.training.stock_steps import stock_step, take_names
+from pennylane_qstore.training.value_and_grad import in_rounds
 from pennylane_qstore.training.values import decode, encode
-
-Batch = tuple[Any, ...]
+from pennylane_qstore.validation import check_flag
 
 
 class Evaluation(NamedTuple):
@@ -27,72 +29,17 @@ class Evaluation(NamedTuple):
     Attributes:
         loss: its value.
         metrics: further values of the same outputs, by name.
+        gradient_rms: root mean square of the step's gradient; None where nobody tells.
+        gradient_variance: of the gradient's elements, on average; None if it was not measured.
     """
 
     loss: float
     metrics: dict[str, float]
+    gradient_rms: float | None = None
+    gradient_variance: float | None = None
 
 
-class Objective:
-    """The function that is minimised: ``cost(params, *batch)``, or a model and a loss.
-
-    Args:
-        model: the cost; with ``loss``, ``model(params, x)`` (``model(params)`` without data).
-        loss: of ``(outputs, y)``; of ``(outputs,)`` if a batch has no labels.
-        metrics: further numbers of the same arguments, by name. They cost no circuit.
-
-    Raises:
-        ConfigurationError: metrics without a loss.
-    """
-
-    def __init__(
-        self,
-        model: Callable[..., Any],
-        loss: Callable[..., Any] | None,
-        metrics: Mapping[str, Callable[..., Any]],
-    ) -> None:
-        if metrics and loss is None:
-            raise ConfigurationError("metrics are functions of a model's outputs: give loss= too.")
-        self.model, self.loss, self.metrics = model, loss, dict(metrics)
-
-    def outputs(self, args: Batch, batch: Batch) -> Any:
-        """Evaluate the model.
-
-        Args:
-            args: trained arguments.
-            batch: arrays with one row per sample: features first, then labels.
-
-        Returns:
-            The outputs; the cost where there is no ``loss``.
-        """
-        return self.model(*args, *(batch if self.loss is None else batch[:1]))
-
-    def value(self, outputs: Any, batch: Batch) -> Any:
-        """Return the loss of outputs.
-
-        Args:
-            outputs: of the model.
-            batch: that they were computed on.
-
-        Returns:
-            A scalar of the interface of the outputs.
-        """
-        return outputs if self.loss is None else self.loss(outputs, *batch[1:])
-
-    def measured(self, outputs: Any, batch: Batch) -> dict[str, float]:
-        """Return the metrics of outputs.
-
-        Args:
-            outputs: of the model.
-            batch: that they were computed on.
-
-        Returns:
-            Values by name.
-        """
-        if not self.metrics:
-            return {}
-        args = (outputs, *batch[1:])
-        return {name: float(_call_metric(metric, args)) for name, metric in self.metrics.items()}
+_TRAINABLE = "give qml.numpy.array(values, requires_grad=True), or arrays of JAX."
 
 
 class OptimizerAdapter(ABC):
@@ -102,14 +49,41 @@ class OptimizerAdapter(ABC):
         objective: function that is minimised.
         params: trained values: arrays, a tuple of them (several arguments), or a torch module.
         optimizer: of PennyLane, of this package, or of torch.
+        broadcast: the model takes trained arrays with a leading axis of rows.
+        step_kwargs: of each ``step_and_cost`` of PennyLane's optimizers.
     """
 
-    def __init__(self, objective: Objective, params: Any, optimizer: Any) -> None:
+    def __init__(
+        self,
+        objective: Objective,
+        params: Any,
+        optimizer: Any,
+        broadcast: bool = False,
+        step_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
         self.objective, self.params, self.optimizer = objective, params, optimizer
+        self.broadcast = check_flag("broadcast", broadcast)
+        self.step_kwargs = dict(step_kwargs or {})
+
+    def step(
+        self, batch: Batch, indices: NDArray[np.int64] | None = None, total: int | None = None
+    ) -> Evaluation:
+        """Change the parameters.
+
+        Args:
+            batch: arrays with one row per sample.
+            indices: of the samples in the data.
+            total: samples of the data.
+
+        Returns:
+            The objective before the step; by samples, at the perturbed points.
+        """
+        return self._step(batch, indices, total)
 
     @abstractmethod
-    def step(self, batch: Batch) -> Evaluation:
-        """Change the parameters; the objective before that."""
+    def _step(
+        self, batch: Batch, indices: NDArray[np.int64] | None, total: int | None
+    ) -> Evaluation: ...
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
@@ -131,16 +105,28 @@ class OptimizerAdapter(ABC):
         """
         args = _arguments(self.params if params is None else params)
         with self._values_only():
-            outputs = real(self.objective.outputs(args, batch))
+            outputs = self._outputs(args, batch)
             loss = as_loss(real(self.objective.value(outputs, batch)))
         return Evaluation(loss, self.objective.measured(outputs, batch))
+
+    def _outputs(self, args: tuple[Any, ...], batch: Batch) -> Any:
+        """Return the model's outputs, with as few POSTs as it goes."""
+        if any(map(is_jax, args)):
+            return in_rounds(lambda *values: self.objective.outputs(values, batch), *args)
+        return real(self.objective.outputs(args, batch))
 
     def _values_only(self) -> AbstractContextManager[Any]:
         """Evaluate inside as quickly as it goes without derivatives."""
         return deferred()
 
 
-def adapt(objective: Objective, params: Any, optimizer: Any) -> OptimizerAdapter:
+def adapt(
+    objective: Objective,
+    params: Any,
+    optimizer: Any,
+    broadcast: bool = False,
+    step_kwargs: Mapping[str, Any] | None = None,
+) -> OptimizerAdapter:
     """Return the adapter of an optimizer.
 
     Args:
@@ -148,12 +134,14 @@ def adapt(objective: Objective, params: Any, optimizer: Any) -> OptimizerAdapter
         params: trained values: arrays, a tuple of them; None for a model that is a torch module
             and so its own parameters.
         optimizer: with ``step_and_cost``, as PennyLane's have it, or a torch one.
+        broadcast: the model takes trained arrays with a leading axis of rows.
+        step_kwargs: of each ``step_and_cost`` of PennyLane's optimizers.
 
     Returns:
         The adapter.
 
     Raises:
-        ConfigurationError: the optimizer is of neither kind, or a torch module has no loss.
+        ConfigurationError: an optimizer of neither kind, or that would train nothing, or no loss.
     """
     if params is None and hasattr(objective.model, "parameters"):
         if objective.loss is None:
@@ -163,43 +151,77 @@ def adapt(objective: Objective, params: Any, optimizer: Any) -> OptimizerAdapter
         params, loss, metrics = objective.model, objective.loss, objective.metrics
         objective = Objective(lambda module, *inputs: module(*inputs), loss, metrics)
     torch = sys.modules.get("torch")
-    if torch is not None and isinstance(optimizer, torch.optim.Optimizer):
+    is_torch = torch is not None and isinstance(optimizer, torch.optim.Optimizer)
+    if step_kwargs and (is_torch or isinstance(optimizer, SPSAOptimizer)):
+        raise ConfigurationError(
+            f"step_kwargs= goes to step_and_cost of PennyLane's optimizers; a "
+            f"{type(optimizer).__name__} takes none."
+        )
+    if is_torch:
         return TorchAdapter(objective, params, optimizer)
     if not hasattr(optimizer, "step_and_cost"):
         raise ConfigurationError(
             f"A {type(optimizer).__name__} is not allowed as optimizer. Allowed: an optimizer of "
             "PennyLane or qstore, with step_and_cost, or one of torch.optim."
         )
-    return PennyLaneAdapter(objective, params, optimizer)
+    trainable = any(is_jax(x) or getattr(x, "requires_grad", False) for x in leaves_of(params))
+    if type(optimizer).__module__.startswith("pennylane.") and not trainable:
+        raise ConfigurationError(f"{type(optimizer).__name__} would train nothing: {_TRAINABLE}")
+    return PennyLaneAdapter(objective, params, optimizer, broadcast, step_kwargs)
 
 
 class PennyLaneAdapter(OptimizerAdapter):
     """Steps of PennyLane's optimizers and ours; a tuple of parameters is several arguments."""
 
-    def step(self, batch: Batch) -> Evaluation:
-        """Change the parameters; the objective before that."""
+    def _step(
+        self, batch: Batch, indices: NDArray[np.int64] | None, total: int | None
+    ) -> Evaluation:
+        optimizer = self.optimizer
+        if not isinstance(optimizer, SPSAOptimizer):
+            return self._step_together(batch)
+        if self.objective.loss is None or not batch or optimizer.directions == "shared":
+            evaluation = self._step_together(batch)
+        else:
+            rows = optimizer.row_evaluator(
+                self.objective, batch, broadcast=self.broadcast, indices=indices, total=total
+            )
+            new, loss = optimizer.step_batch(rows, _arguments(self.params))
+            self.params = tuple(new) if isinstance(self.params, tuple) else new[0]
+            evaluation = Evaluation(loss, rows.metrics())
+        gradient = optimizer.gradient
+        if gradient is None:
+            return evaluation
+        return evaluation._replace(
+            gradient_rms=gradient.rms, gradient_variance=gradient.mean_variance
+        )
+
+    def _step_together(self, batch: Batch) -> Evaluation:
+        """Step by the objective of all samples, and evaluate it where the parameters stand."""
         current = _arguments(self.params)
         outputs_here: list[Any] = []
+        # Functions of JAX are traced and have no values: metrics are evaluated for themselves.
+        traced = any(map(is_jax, current))
+        metrics = self.evaluate(batch).metrics if traced and self.objective.metrics else {}
 
         def objective(*args: Any) -> Any:
             outputs = self.objective.outputs(args, batch)
-            if self.objective.metrics and _is_same_point(args, current):
-                outputs_here[:] = [outputs]
+            if self.objective.metrics and not traced and _is_same_point(args, current):
+                outputs_here[:] = [real(outputs)]
             return self.objective.value(outputs, batch)
 
         # Some stock optimizers ask more of a QNode than its value: it is handed over as it is.
         is_bare = self.objective.loss is None and not batch
+        if not is_bare:
+            take_names(objective, self.objective.model, len(current))
         target = self.objective.model if is_bare else objective
-        # Stock optimizers know nothing of batches: their evaluations are collected for them.
-        # Ours collect by themselves, unless their mode says otherwise.
-        is_ours = isinstance(self.optimizer, SPSAOptimizer)
-        with nullcontext() if is_ours else deferred():
-            new, value = self.optimizer.step_and_cost(target, *current)
-            loss = as_loss(real(value))
-        metrics = self.objective.measured(real(outputs_here[0]), batch) if outputs_here else {}
-        new = real(new)
+        if isinstance(self.optimizer, SPSAOptimizer):
+            new, value = real(self.optimizer.step_and_cost(target, *current))
+        else:
+            new, value = stock_step(self.optimizer, target, current, self.step_kwargs)
+        if outputs_here:
+            metrics = self.objective.measured(outputs_here[0], batch)
         self.params = tuple(new) if isinstance(self.params, tuple) else new
-        return Evaluation(loss, metrics)
+        return Evaluation(as_loss(value), metrics)
 
     def state_dict(self) -> dict[str, Any]:
         """Return parameters and optimizer, ready for JSON."""
@@ -208,7 +230,8 @@ class PennyLaneAdapter(OptimizerAdapter):
         else:
             # Functions among a stock optimizer's attributes are settings, and the program's.
             state = {k: v for k, v in vars(self.optimizer).items() if not callable(v)}
-        return {"params": encode(self.params), "optimizer": encode(state)}
+        # An optimizer may hold results that it has not looked at, of a gradient that came late.
+        return {"params": encode(self.params), "optimizer": encode(real(state))}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a :meth:`state_dict`.
@@ -236,19 +259,21 @@ class PennyLaneAdapter(OptimizerAdapter):
 class TorchAdapter(OptimizerAdapter):
     """Steps of torch's optimizers: ``params`` is a module, a tensor, or a tuple of tensors."""
 
-    def step(self, batch: Batch) -> Evaluation:
-        """Change the parameters; the objective before that."""
+    def _step(
+        self, batch: Batch, indices: NDArray[np.int64] | None, total: int | None
+    ) -> Evaluation:
         first: list[tuple[float, Any]] = []
         args = _arguments(self.params)
 
         def closure() -> Any:
             self.optimizer.zero_grad()
-            outputs = self.objective.outputs(args, batch)
-            loss = self.objective.value(outputs, batch)
-            if not first:
-                first.append((float(loss.detach()), outputs))
-            as_loss(loss)
-            loss.backward()
+            with deferred():
+                outputs = self.objective.outputs(args, batch)
+                loss = real(self.objective.value(outputs, batch))
+                if not first:
+                    first.append((float(loss.detach()), real(outputs)))
+                as_loss(loss)
+                loss.backward()
             return loss
 
         self.optimizer.step(closure)
@@ -290,44 +315,14 @@ def _arguments(params: Any) -> tuple[Any, ...]:
 def _is_same_point(args: tuple[Any, ...], point: tuple[Any, ...]) -> bool:
     """Return True where an optimizer evaluates a point itself, under autograd's trace or not.
 
-    Ours hands torch's tensors over detached: the same memory.
+    Ours hands copies over, which the objective may write to.
     """
-    return all(
-        _untraced(arg) is leaf or (hasattr(leaf, "data_ptr") and arg.data_ptr() == leaf.data_ptr())
-        for arg, leaf in zip(leaves_of(args), leaves_of(point), strict=True)
-    )
+    pairs = zip(leaves_of(args), leaves_of(point), strict=True)
+    return all(_is_same(untraced(arg), leaf) for arg, leaf in pairs)
 
 
-def _untraced(value: Any) -> Any:
-    while hasattr(value, "_value") and hasattr(value, "_node"):  # an autograd box
-        value = value._value
-    return value
-
-
-def _call_metric(metric: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    """Call a metric with torch's tensors, as the loss has them; or all with NumPy arrays.
-
-    A metric may be written for either: NumPy's functions raise TypeError of tensors.
-    """
-    if any(hasattr(leaf, "detach") for leaf in leaves_of(args)):
-        try:
-            return metric(*_detached(args))
-        except TypeError:
-            return metric(*_as_numpy(args))
-    return metric(*_as_numpy(args))
-
-
-def _detached(value: Any) -> Any:
-    if isinstance(value, tuple | list):
-        return type(value)(_detached(item) for item in value)
-    return value.detach() if hasattr(value, "detach") else value
-
-
-def _as_numpy(value: Any) -> Any:
-    """Return NumPy arrays of arrays of any kind; trees of them stay trees."""
-    if isinstance(value, tuple | list):
-        return type(value)(_as_numpy(item) for item in value)
-    value = _untraced(value)
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
-    return np.asarray(value) if isinstance(value, tensor) or hasattr(value, "shape") else value
+def _is_same(arg: Any, leaf: Any) -> bool:
+    if arg is leaf:
+        return True
+    same = arg == leaf
+    return bool(same.all() if hasattr(same, "all") else same)

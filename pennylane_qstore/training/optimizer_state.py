@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ VERSION = 1
 
 class ResumableOptimizer(ABC):
     """An optimizer whose state can be saved, and taken over by one with the same settings."""
+
+    later_settings: tuple[str, ...] = ()
+    """Settings that states of earlier releases have not."""
 
     @abstractmethod
     def _settings(self) -> dict[str, Any]:
@@ -46,7 +50,8 @@ class ResumableOptimizer(ABC):
                 f"{VERSION}."
             )
         try:
-            saved, mine = dict(state["settings"]), self._settings()
+            mine = self._settings()
+            saved = {**{k: mine[k] for k in self.later_settings}, **state["settings"]}
             if saved != mine:
                 differ = {k: mine.get(k) for k in (*mine, *saved) if saved.get(k) != mine.get(k)}
                 raise ConfigurationError(
@@ -61,6 +66,28 @@ class ResumableOptimizer(ABC):
                 f"The optimizer state is damaged ({type(error).__name__}: {error}); the optimizer "
                 "is as it was."
             ) from error
+
+
+def call_text(made: Any, settings: Mapping[str, Any]) -> str:
+    """Return an object as the call that makes it, without arguments that have their defaults.
+
+    Args:
+        made: the object.
+        settings: arguments by name; others are left out, and so are those that are None.
+
+    Returns:
+        One line.
+    """
+    kinds = type(made).__mro__[::-1]
+    defaults = {
+        name: list(given) if isinstance(given := parameter.default, tuple) else given
+        for kind in kinds
+        if "__init__" in vars(kind)
+        for name, parameter in signature(kind).parameters.items()
+    }
+    shown = {name: settings[name] for name in defaults if settings.get(name) is not None}
+    shown = {name: value for name, value in shown.items() if value != defaults[name]}
+    return f"{type(made).__name__}({', '.join(f'{n}={value!r}' for n, value in shown.items())})"
 
 
 def plain_rng_state(state: Any) -> Any:

@@ -64,6 +64,11 @@ class Parameters:
                 "wrap a Python number in numpy.array()."
             )
 
+    @property
+    def count(self) -> int:
+        """Number of trained numbers."""
+        return sum(value.size for value in self.values)
+
     def read(self, args: Sequence[Any]) -> Arrays | None:
         """Return the trainable arrays of arguments of the same form; None for another form."""
         leaves = [leaf for arg in args for leaf in leaves_of(arg)]
@@ -82,20 +87,23 @@ class Parameters:
         fresh = iter([_like(leaf, v) for leaf, v in zip(self._leaves, values, strict=True)])
         trained = iter(self._trained)
         return [
-            _map_leaves(lambda leaf: next(fresh) if next(trained) else leaf, a) for a in self.args
+            map_leaves(lambda leaf: next(fresh) if next(trained) else leaf, a) for a in self.args
         ]
 
 
 def without_graphs(args: Sequence[Any]) -> list[Any]:
-    """Return arguments that torch does not differentiate by, since only values are asked for.
+    """Return copies of arguments that torch does not differentiate by: values alone are asked for.
 
-    A device that computes gradients in the forward pass would be paid for them otherwise.
+    A device that computes gradients in the forward pass would be paid for them otherwise. An
+    objective may write to its arguments: neither the optimizer's nor the user's become others.
     """
 
     def plain(leaf: Any) -> Any:
-        return leaf.detach() if _is_torch(leaf) and leaf.requires_grad else leaf
+        if _is_torch(leaf):
+            return leaf.detach().clone()
+        return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
 
-    return [_map_leaves(plain, arg) for arg in args]
+    return [map_leaves(plain, arg) for arg in args]
 
 
 def _positions(argnums: Sequence[int], count: int) -> set[int]:
@@ -171,12 +179,21 @@ def leaves_of(tree: Any) -> Iterator[Any]:
             yield from leaves_of(item)
 
 
-def _map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
+def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
+    """Return a tree of the same form.
+
+    Args:
+        function: of a leaf.
+        tree: nested containers.
+
+    Returns:
+        The tree with the function's value in the place of each leaf.
+    """
     node = _node(tree)
     if node is None:
         return function(tree)
     items, rebuild = node
-    return rebuild([_map_leaves(function, item) for item in items])
+    return rebuild([map_leaves(function, item) for item in items])
 
 
 def _node(tree: Any) -> tuple[Iterable[Any], Callable[[list[Any]], Any]] | None:
@@ -215,14 +232,15 @@ def _is_torch(leaf: Any) -> bool:
     return _is(leaf, "torch", "Tensor")
 
 
-def _is_jax(leaf: Any) -> bool:
+def is_jax(leaf: Any) -> bool:
+    """Return True for an array of JAX that has values, and is no tracer."""
     return _is(leaf, "jax", "Array") and not _is(leaf, "jax.core", "Tracer")
 
 
 def _is_floating(leaf: Any) -> bool:
     if _is_torch(leaf):
         return bool(leaf.is_floating_point())
-    if isinstance(leaf, np.ndarray | np.floating) or _is_jax(leaf):
+    if isinstance(leaf, np.ndarray | np.floating) or is_jax(leaf):
         return bool(np.issubdtype(leaf.dtype, np.floating)) or str(leaf.dtype) == "bfloat16"
     return False
 
@@ -248,7 +266,7 @@ def _like(leaf: Any, value: NDArray[np.float64]) -> Any:
         if isinstance(leaf, torch.nn.Parameter):
             return torch.nn.Parameter(fresh, requires_grad=leaf.requires_grad)
         return fresh.requires_grad_(leaf.requires_grad)
-    if _is_jax(leaf):
+    if is_jax(leaf):
         jax = sys.modules["jax"]
         fresh = jax.numpy.asarray(value, dtype=leaf.dtype)
         return jax.device_put(fresh, leaf.sharding) if leaf.committed else fresh

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pennylane_qstore.errors import BudgetExceeded, ConfigurationError
+from pennylane_qstore.prices import PriceModel
 from pennylane_qstore.training import checkpoint as files
 from pennylane_qstore.training import run_options
+from pennylane_qstore.training.auto_shape import StepShapes, price_models
 from pennylane_qstore.training.callbacks import Callback, Observers, ProgressBar
 from pennylane_qstore.training.devices import Devices
 from pennylane_qstore.training.fingerprint import CircuitsDiffer
-from pennylane_qstore.training.history import StepRecord, table
-from pennylane_qstore.training.minibatches import RunData, checked, digest
-from pennylane_qstore.training.optimizer_adapters import Objective, adapt
+from pennylane_qstore.training.history import StepRecord
+from pennylane_qstore.training.minibatches import RunData
+from pennylane_qstore.training.objective import Objective
+from pennylane_qstore.training.optimizer_adapters import adapt
 from pennylane_qstore.training.run_lock import RunLock, locked
+from pennylane_qstore.training.run_planning import RunPlanning
 from pennylane_qstore.training.run_state import RunState, read_checkpoint, run_settings
-from pennylane_qstore.training.stopping import EarlyStopping, Interrupt
-from pennylane_qstore.training.values import decode, encode
+from pennylane_qstore.training.schedules import LearningRate
+from pennylane_qstore.training.stopping import Abandoned, EarlyStopping, Interrupt
 from pennylane_qstore.validation import check_count
 
 logger = logging.getLogger(__name__)
 
 
-class TrainingRun:
+class TrainingRun(RunPlanning):
     """A training run: mini-batches, validation, history, budget, checkpoint, exact resume.
+
+    With ``loss`` and ``data``, :class:`SPSAOptimizer` gives each sample a random direction of its
+    own (``directions="shared"`` does not); loss and metrics are means over the perturbed points.
+
+    A step is one POST, unless circuits wait for others: Rotosolve takes one for each parameter,
+    QNSPSA two if it blocks, ``torch.optim.LBFGS`` one an evaluation, a model one for each look.
 
     Every step ends with a checkpoint: a line of history, and a file, replaced atomically, with
     parameters, optimizer, every random state, the place in the data and in the device's ledger. A
@@ -50,12 +59,20 @@ class TrainingRun:
             takes these, tensors, a torch module.
         optimizer: ours, PennyLane's, or torch's.
         loss: of the model's outputs and the batch's labels.
+        step_kwargs: of PennyLane's ``step_and_cost``: ``nums_frequency``, ``metric_tensor_fn``.
         metrics: by name, further functions of the same arguments; they cost no circuit.
         data: arrays with one row per sample, as ``(x, y)`` or more or fewer.
+        broadcast: the model broadcasts over trained arrays too (:meth:`SPSAOptimizer.step_rows`).
         batch_size: rows of a step; all of them by default.
+        lr: learning rate instead of the optimizer's: a number, or a function of the step, from 1,
+            as in :mod:`qstore.schedules <pennylane_qstore.training.schedules>`.
+        shots: of every circuit of a step, instead of the QNodes' own, likewise; ``"auto"`` chooses
+            step by step the shots and, where they are not given, the samples (without
+            ``batch_size``) and directions (``resamplings="auto"``) that cost least by ``prices``.
+        prices: a :class:`~pennylane_qstore.prices.PriceModel` or the name of one, such as
+            ``"qpu.forte-1"``; by default those of the devices' backend, or Forte's.
         drop_last: leave the short batch at an epoch's end out.
-        seed: of the shuffles; drawn and remembered if not given. Optimizer and device have
-            seeds of their own.
+        seed: of the shuffles, drawn if not given; optimizer and device have their own.
         validation: data like ``data``, looked at every ``validate_every`` steps.
         validate_every: steps.
         patience: stop after so many validations (steps, without validation data) in which the
@@ -71,7 +88,8 @@ class TrainingRun:
             replaces it; None (the default) starts, and refuses to replace one.
         name: of the run, in progress and ledger.
         callbacks: :class:`Callback` objects, or functions called with each :class:`StepRecord`.
-        progress: whether a bar is shown; None for terminals and notebooks only.
+        progress: whether a bar is shown; ``"log"`` prints a line now and then instead. None shows
+            the bar on terminals and in notebooks, and elsewhere lines of runs that take long.
         clock: seconds, for tests.
 
     Raises:
@@ -94,9 +112,14 @@ class TrainingRun:
         optimizer: Any = None,
         *,
         loss: Callable[..., Any] | None = None,
+        step_kwargs: Mapping[str, Any] | None = None,
         metrics: Mapping[str, Callable[..., Any]] | None = None,
         data: Sequence[Any] | None = None,
+        broadcast: bool = False,
         batch_size: int | None = None,
+        lr: float | Callable[[int], float] | None = None,
+        shots: int | Callable[[int], float] | Literal["auto"] | None = None,
+        prices: str | PriceModel | None = None,
         drop_last: bool = False,
         seed: int | None = None,
         validation: Sequence[Any] | None = None,
@@ -109,7 +132,7 @@ class TrainingRun:
         resume: bool | None = None,
         name: str = "run",
         callbacks: Sequence[Callback | Callable[[StepRecord], None]] = (),
-        progress: bool | None = None,
+        progress: bool | Literal["log"] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         run_options.check_functions(model, loss, metrics, clock)
@@ -120,9 +143,14 @@ class TrainingRun:
         self.history: list[StepRecord] = []
         self.stopped: str | None = None
         """Why it stopped: steps, patience, budget, interrupt or callback."""
-        self._adapter = adapt(Objective(model, loss, metrics or {}), params, optimizer)
+        objective = Objective(model, loss, metrics or {})
+        self._adapter = adapt(objective, params, optimizer, broadcast, step_kwargs)
         self._devices = Devices.of(model, device)
         self._data = RunData(data, validation, batch_size, drop_last, seed)
+        self.prices = price_models(prices, self._devices.backends)
+        """Price lists that may hold, the dearest first."""
+        self._learning_rate = LearningRate(lr, optimizer)
+        self._shapes = StepShapes(self._adapter, self._devices, self._data, self.prices, shots)
         self._validate_every = check_count("validate_every", validate_every)
         watched = "loss" if validation is None else "val_loss"
         self._stopping = EarlyStopping(watched, patience, min_delta)
@@ -134,59 +162,17 @@ class TrainingRun:
         self._state = RunState(
             name, self._adapter, self._devices, self._stopping, self._observers.callbacks
         )
-        self._opened = self._asked_to_stop = False
-
-    def __repr__(self) -> str:
-        loss = f", loss {self.history[-1].loss:.4g}" if self.history else ""
-        return f"<TrainingRun {self.name!r}: {self.step} steps{loss}>"
-
-    @property
-    def run_id(self) -> str:
-        """Name of the run in the ledger."""
-        return self._state.run_id
-
-    @property
-    def params(self) -> Any:
-        """The current parameters."""
-        return self._adapter.params
-
-    @property
-    def best(self) -> StepRecord | None:
-        """The record with the least (validation) loss."""
-        return self._stopping.best
-
-    @property
-    def best_params(self) -> Any:
-        """The parameters after the step of :attr:`best`; a ``state_dict`` of a torch module."""
-        params = self._state.best_params
-        return None if params is None else decode(params)
-
-    @property
-    def optimizer(self) -> Any:
-        """The optimizer."""
-        return self._adapter.optimizer
-
-    @property
-    def step(self) -> int:
-        """Steps made so far, those before a resume included."""
-        return len(self.history)
-
-    @property
-    def spent_usd(self) -> float:
-        """Billed by the run's devices, in US dollars."""
-        return self._devices.spent_usd
-
-    @property
-    def left_usd(self) -> float | None:
-        """Left of the budget, in US dollars; None without one."""
-        return self._devices.left_of(self.run_id, self._budget_usd)
+        self._state.circuits.compares_shots = not self._shapes.changes_shots
+        self._opened = self._written = False
+        self._asked_to_stop: str | None = None
 
     @locked
     def train(self, steps: int | None = None, *, epochs: int | None = None) -> TrainingRun:
         """Train until so many steps (or epochs) have been made in all.
 
-        Ctrl-C ends the run after the step it is in; a second Ctrl-C at once, with the state of
-        before that step, whose jobs stay in the ledger.
+        After Ctrl-C nothing more is sent: the run ends after the step it is in, or before it where
+        that has still to send something. A second Ctrl-C ends it at once. Jobs of a step that
+        was not finished stay in the ledger, and the same step finds them.
 
         Args:
             steps: of the whole run, those before a resume included.
@@ -199,107 +185,122 @@ class TrainingRun:
             QStoreError: a step failed. The run stands before that step and can go on.
             RunLocked: another process is at work on the checkpoint. Nothing was sent.
         """
-        total = self._total(steps, epochs)
+        return self._run(self._total(steps, epochs))
+
+    @locked
+    def pretrain(self, steps: int) -> TrainingRun:
+        """Train exactly and for nothing, until so many steps have been made.
+
+        The model's QNodes run without noise and shots on the emulator in this process; the run's
+        devices send nothing, and no budget is touched. Counts and samples keep their shots. Steps
+        count on: ``pretrain(30)`` and then ``train(40)`` makes 10 steps that may be paid.
+
+        Args:
+            steps: of the whole run, those before a resume included.
+
+        Returns:
+            The run itself.
+
+        Raises:
+            ConfigurationError: :meth:`train` has made steps already.
+        """
+        return self._run(int(check_count("steps", steps)), exact=True)
+
+    def _run(self, total: int, *, exact: bool = False) -> TrainingRun:
+        """Make steps, exact ones if asked, until there are so many in all."""
         self._open()
-        self._asked_to_stop = self._interrupt.requested = False
+        if exact and self.step < total and any(not record.exact for record in self.history):
+            raise ConfigurationError(
+                "pretrain() comes before train(); this run has been trained already."
+            )
+        self._asked_to_stop = None
+        self._interrupt.clear()
         self.stopped = None
         self._devices.restore(self._state.saved["devices"])  # others may have used them meanwhile
         with (
             self._attached(),
-            self._devices.watched(self._state.circuits),
+            self._devices.watched(self._look),
             self._observers.watching(total),
             self._interrupt.handled(),
+            self._devices.exact() if exact else nullcontext(),
         ):
-            self._begin()
-            while (reason := self._reason(total)) is None:
-                try:
-                    with self._state.undone_on_error(self.history):
-                        record = self._step()
-                        self._observers.notify("on_step", record)
-                except BudgetExceeded as error:
-                    logger.warning("The run stops after step %d: %s", self.step, error)
-                    reason = "budget"
-                    break
-                except CircuitsDiffer:
-                    if not self._state.is_data_dependent(self.cost_of(1), self.history):
-                        raise
-                    continue
-                self._save()
+            try:
+                self._begin()
+                while (reason := self._reason(total)) is None:
+                    try:
+                        with self._state.undone_on_error(self.history):
+                            with self._interrupt.sending():
+                                record = self._step(total, exact)
+                            self._observers.notify("on_step", record)
+                    except CircuitsDiffer:
+                        if not self._state.is_data_dependent(self.cost_of(1), self.history):
+                            raise
+                        continue
+                    self._save()
+            except BudgetExceeded as error:
+                if not self._state.begun:
+                    raise
+                logger.warning("The run stops after step %d: %s", self.step, error)
+                reason = "budget"
+            except KeyboardInterrupt as stop:
+                if not (self._interrupt.abandoned or isinstance(stop, Abandoned)):
+                    raise
+                logger.warning("The run stops after step %d: %s", self.step, stop)
+                reason = "interrupt"
             self.stopped = reason
         return self
 
-    @locked
-    def evaluate(self, data: Sequence[Any] | None = None, params: Any = None) -> dict[str, float]:
-        """Evaluate loss and metrics on data, where the run stands or at other parameters.
-
-        The run goes on as if this had not been. Asked again, it is paid for once.
-
-        Args:
-            data: like the run's; by default these.
-            params: by default the run's.
-
-        Returns:
-            ``loss`` and the metrics, by name.
-        """
-        self._open()
-        batch = (self._data.train or ()) if data is None else checked(data, "data")
-        point = self._adapter.state_dict()["params"] if params is None else encode(params)
-        about = hashlib.sha256(f"{digest(batch)} {json.dumps(point)}".encode()).hexdigest()[:16]
-        with self._devices.isolated(), self._attached(about):
-            evaluation = self._adapter.evaluate(batch, params)
-        return {"loss": evaluation.loss, **evaluation.metrics}
-
-    def cost_of(self, step: int) -> Callable[..., Any]:
-        """Return the objective on the samples of a step, as a function of the parameters."""
-        objective, (batch, _) = self._adapter.objective, self._data.samples(step)
-        return lambda *args: objective.value(objective.outputs(args, batch), batch)
-
-    def table(self) -> dict[str, list[float]]:
-        """Return the history as columns, for ``pandas.DataFrame``; NaN where there is no value."""
-        return table(self.history)
-
-    def stop(self) -> None:
-        """End the run after the step it is in."""
-        self._asked_to_stop = True
+    def stop(self, reason: str = "callback") -> None:
+        """End the run after the step it is in, for a reason that :attr:`stopped` tells."""
+        self._asked_to_stop = reason
 
     def _begin(self) -> None:
         if self._state.begun:
             return
         with self._state.undone_on_error(self.history):
-            self._observers.notify("on_begin")
+            with self._interrupt.sending():
+                self._observers.notify("on_begin")
             self._state.begun = True
         self._save()
 
-    def _step(self) -> StepRecord:
+    def _step(self, total: int, exact: bool) -> StepRecord:
         step, before, start = self.step + 1, self._devices.counts(), self._clock()
-        batch, epoch = self._data.samples(step)
+        sent = self._devices.sent()
+        shape, span = (None, None) if exact else self._shapes.choose(self.history, total)
         self._state.circuits.begin_step()
-        evaluation = self._adapter.step(batch)
-        metrics = dict(evaluation.metrics)
-        if self._data.validation is not None and step % self._validate_every == 0:
-            validation = self._adapter.evaluate(self._data.validation)
-            metrics["val_loss"] = validation.loss
-            metrics.update({f"val_{name}": value for name, value in validation.metrics.items()})
+        evaluation, epoch = self._move(step, shape, span, exact=exact)
         seconds = self._clock() - start
         spent = {name: value - before[name] for name, value in self._devices.counts().items()}
         record = StepRecord(
-            step, epoch, evaluation.loss, metrics, int(spent["circuits"]), int(spent["jobs"]),
-            int(spent["requests"]), seconds, spent["queue_s"], spent["run_s"], spent["cost_usd"],
-            self.spent_usd,
+            step, epoch, evaluation.loss, evaluation.metrics, int(spent["circuits"]),
+            int(spent["jobs"]), int(spent["requests"]), seconds, spent["queue_s"], spent["run_s"],
+            spent["cost_usd"], self.spent_usd, evaluation.gradient_rms,
+            evaluation.gradient_variance, self._shapes.made(shape),
+            self._devices.sizes(sent), exact,
         )  # fmt: skip
         self.history.append(record)
         if self._stopping.improves(record):
             self._state.best_params = self._adapter.state_dict()["params"]
+        if exact:
+            self._state.pretrained = self._adapter.state_dict()["params"]
         return record
+
+    def _look(self, tapes: Sequence[Any]) -> None:
+        """Look at a batch that is about to be sent."""
+        self._interrupt.begin_batch()
+        self._state.circuits(tapes)
+
+    def _told(self, progress: Any) -> None:
+        """Pass on a change of a job's state."""
+        self._interrupt.saw(progress)
+        self._observers.notify("on_wait", progress)
 
     def _reason(self, total: int) -> str | None:
         """Return why the run is over; None while it is not."""
         if self._interrupt.requested:
             return "interrupt"
-        if self._asked_to_stop:
-            return "callback"
-        if self.step >= total:
-            return "steps"
+        if self._asked_to_stop or self.step >= total:
+            return self._asked_to_stop or "steps"
         return "patience" if self._stopping.is_exhausted(self.history) else None
 
     def _total(self, steps: int | None, epochs: int | None) -> int:
@@ -311,35 +312,39 @@ class TrainingRun:
 
     def _open(self) -> None:
         """Read the checkpoint, or write the first one before anything is sent."""
+        self._read()
+        if not self._written:
+            if self._files is not None:
+                self._devices.check_sizes()
+            self._save()
+            self._written = True
+
+    def _read(self) -> None:
+        """Go on with the checkpoint, if there is one; nothing is written."""
         if self._opened:
             return
         self._state.settings = self._settings()
-        if self._files is not None:
-            if (stored := read_checkpoint(self._files, self._resume)) is not None:
-                saved, history = stored
-                self._data.take_seed(saved["settings"].get("seed"))
-                self._state.settings = self._settings()
-                self._state.resume(self._files, saved, history)
-                self.history = history
-                logger.info("Run %s goes on after step %d.", self.run_id, self.step)
-            self._devices.check_sizes()
-        self._save()
+        files = self._files
+        if files is not None and (stored := read_checkpoint(files, self._resume)) is not None:
+            saved, history = stored
+            self._data.take_seed(saved["settings"].get("seed"))
+            self._state.settings = self._settings()
+            self._state.resume(files, saved, history)
+            self.history = history
+            logger.info("Run %s goes on after step %d.", self.run_id, self.step)
         self._opened = True
 
     def _save(self) -> None:
         self._state.save(self._files, self.history)
 
     def _settings(self) -> dict[str, Any]:
-        return run_settings(
-            self.name, self._validate_every, self._data, self._adapter, self._devices
+        return (
+            run_settings(self.name, self._validate_every, self._data, self._adapter, self._devices)
+            | self._shapes.settings()
+            | self._learning_rate.settings()
         )
 
     def _attached(self, part: str = "") -> Any:
         """Let the devices' jobs belong to the run, and report to it, while they execute."""
-        return self._devices.attach(
-            self.run_id,
-            self._budget_usd,
-            lambda progress: self._observers.notify("on_wait", progress),
-            part,
-            self.history[-1].spent_usd if self.history else 0.0,
-        )
+        spent_usd = self.history[-1].spent_usd if self.history else 0.0
+        return self._devices.attach(self.run_id, self._budget_usd, self._told, part, spent_usd)

@@ -1,8 +1,9 @@
 """The lock of a run on its checkpoint: the same command started twice would pay twice.
 
 The lock is the kernel's (``flock``), so that it ends with the process however that ends; the file
-says who holds it. Where the file system has no such locks, the file itself is the lock, and one
-whose process on this machine is gone does not count.
+says who holds it. Where the file system has no such locks, the file itself is the lock. One whose
+process on this machine is gone does not count: it is replaced by whoever holds the lock that is
+named after its content, so that of several starts only one does.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import hashlib
 import json
 import os
 import socket
@@ -88,35 +90,65 @@ def _acquire(path: Path) -> int:
         try:
             number, is_new = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _FILE_MODE), True
         except FileExistsError:
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 number, is_new = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)), False
-                if _take(number, path, is_new):
-                    return number
-            continue
-        if _take(number, path, is_new):
-            return number
+            except FileNotFoundError:
+                continue
+        held = _take(number, path, is_new)
+        if held is not None:
+            return held
 
 
-def _take(number: int, path: Path, is_new: bool) -> bool:
-    """Lock an open file; False if it has been given up meanwhile, and another has its name."""
+def _take(number: int, path: Path, is_new: bool) -> int | None:
+    """Take an open lock file; None if it has been given up or replaced meanwhile.
+
+    Args:
+        number: of the open file; closed unless it is returned.
+        path: its name.
+        is_new: whether this process has made it.
+
+    Returns:
+        Number of the open file that has the name now.
+
+    Raises:
+        RunLocked: another run has it.
+    """
     is_free = _flock(number)
-    if is_free is None:  # whoever made the file has it, as long as they live
-        is_free = is_new or not _is_alive(_read(number))
-    if not is_free:
+    has_flock = is_free is not None
+    if not (is_free if has_flock else is_new or not _is_alive(_read(number))):
         error = _locked_error(path, _read(number))
         os.close(number)
         raise error
-    try:
-        is_named = os.path.samestat(os.stat(path), os.fstat(number))
-    except FileNotFoundError:
-        is_named = False
-    if not is_named:
+    if not (has_flock or is_new):
+        with open(number, "rb") as stale:
+            return _replace(path, stale.read())
+    if not _is_named(number, path):
         os.close(number)
-        return False
+        return None
     owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
     os.ftruncate(number, 0)
     os.pwrite(number, json.dumps(owner).encode(), 0)
-    return True
+    return number
+
+
+def _replace(path: Path, stale: bytes) -> int | None:
+    """Replace a lock file whose owner is gone; None if it has another content by now."""
+    claim = path.with_name(f"{path.name}.{hashlib.sha256(stale).hexdigest()[:12]}")
+    number = _acquire(claim)
+    with contextlib.suppress(FileNotFoundError):
+        if path.read_bytes() == stale:
+            claim.replace(path)
+            return number
+    claim.unlink()
+    os.close(number)
+    return None
+
+
+def _is_named(number: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(number))
+    except FileNotFoundError:
+        return False
 
 
 def _flock(number: int) -> bool | None:

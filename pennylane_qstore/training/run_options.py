@@ -60,7 +60,7 @@ def check_kinds(
         min_delta: a number.
         budget_usd: US dollars, or None.
         resume: True, False or None.
-        progress: True, False or None.
+        progress: "log", True, False or None.
 
     Raises:
         ConfigurationError: a value of another kind; the message names the option.
@@ -69,9 +69,9 @@ def check_kinds(
     check_flag("drop_last", drop_last)
     check_number("min_delta", min_delta)
     check_number("budget_usd", budget_usd, least=0, unit="US dollars", optional=True)
-    for option, value in (("resume", resume), ("progress", progress)):
-        if value is not None:
-            check(option, value, isinstance(value, bool), "True, False or None")
+    check("resume", resume, resume is None or isinstance(resume, bool), "True, False or None")
+    valid = progress in ("log", None) or isinstance(progress, bool)
+    check("progress", progress, valid, '"log", True, False or None')
 
 
 def check_path(checkpoint: Any) -> Path | None:
@@ -84,7 +84,7 @@ def check_path(checkpoint: Any) -> Path | None:
         The path, or None.
 
     Raises:
-        ConfigurationError: it is none, or a folder's.
+        ConfigurationError: it is none, or that of a folder or of anything else but a file.
     """
     if checkpoint is None:
         return None
@@ -93,5 +93,11 @@ def check_path(checkpoint: Any) -> Path | None:
     if not path.name or path.is_dir() or str(checkpoint).endswith(os.sep):
         raise ConfigurationError(
             f"checkpoint={str(checkpoint)!r} is a folder. Allowed: a file's path, or None."
+        )
+    real = Path(os.path.realpath(path))
+    if real.is_symlink() or (real.exists() and not real.is_file()):
+        raise ConfigurationError(
+            f"checkpoint={str(checkpoint)!r} is a pipe, a device or a link in a circle. Allowed: a "
+            "file's path, or None."
         )
     return path

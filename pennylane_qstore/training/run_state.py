@@ -20,6 +20,7 @@ from pennylane_qstore.training.fingerprint import (
     device_settings,
     model_shots,
     optimizer_settings,
+    step_settings,
 )
 from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.minibatches import RunData
@@ -46,6 +47,10 @@ _ALWAYS_KEPT = (
     *("name", "seed", "batch_size", "drop_last", "data", "validation", "validate_every"),
     *("optimizer", "devices"),
 )
+_OPTIONAL = ("step_shots", "lr")
+"""Settings that a run has where its steps have shots and learning rates of their own."""
+_PLANNED = {"optimizer.maxiter", "optimizer.A", "optimizer.average"}
+"""Settings that follow from the number of steps that an optimizer was planned for."""
 
 
 class RunState:
@@ -70,6 +75,8 @@ class RunState:
         self.run_id = f"{name}-{secrets.token_hex(4)}"
         self.begun = False
         self.best_params: Any = None
+        self.pretrained: Any = None
+        """The parameters after the last exact step, ready for JSON."""
         self.settings: dict[str, Any] = {}
         self.saved: dict[str, Any] = {}
         self._saved_steps = 0
@@ -89,6 +96,7 @@ class RunState:
             "adapter": self._adapter.state_dict(),
             "best": None if best is None else best.step,
             "best_params": self.best_params,
+            "pretrained": self.pretrained,
             "circuits": self.circuits.recorded,
             "random": files.random_states(),
             "devices": self._devices.state(),
@@ -113,6 +121,7 @@ class RunState:
         best = saved["best"]
         self._stopping.best = None if best is None else history[best - 1]
         self.best_params = saved["best_params"]
+        self.pretrained = saved.get("pretrained")
         self.circuits.restore(saved.get("circuits"))
         with naming_damage("The state of the random generators"):
             files.set_random_states(saved["random"])
@@ -226,6 +235,7 @@ def run_settings(
         "optimizer": type(adapter.optimizer).__name__,
         "devices": devices.described,
         **optimizer_settings(adapter.optimizer),
+        "step_kwargs": step_settings(adapter.step_kwargs),
         **device_settings(devices.all),
         "shots": model_shots(adapter.objective.model),
     }
@@ -253,7 +263,7 @@ def read_checkpoint(
     if resume is None:
         raise ConfigurationError(
             f"{shown} is the checkpoint of an earlier run. Give resume=True (--resume) to go on "
-            "with it, or resume=False to replace it by a new run."
+            "with it, or resume=False (--force) to replace it by a new run."
         )
     state, history = checkpoint.load()
     missing = [name for name in _PARTS if name not in state]
@@ -288,11 +298,20 @@ def check_settings(
         ConfigurationError: they differ; the message names the differences.
     """
     # Earlier releases kept fewer settings.
-    kept = [name for name in mine if name in saved or name in _ALWAYS_KEPT]
-    other = [name for name in kept if saved.get(name) != mine[name]]
+    kept = [name for name in mine if name in saved or name in (*_ALWAYS_KEPT, *_OPTIONAL)]
+    kept += [name for name in _OPTIONAL if name in saved and name not in mine]
+    other = [name for name in kept if saved.get(name) != mine.get(name)]
+    if other and set(other) <= _PLANNED and "optimizer.maxiter" in other:
+        planned, steps = saved.get("optimizer.maxiter"), mine.get("optimizer.maxiter")
+        raise ConfigurationError(
+            f"{str(checkpoint.path)!r} is the checkpoint of a run that was planned for {planned} "
+            f"steps (maxiter), on which the sizes of its steps depend; {steps} are asked for here. "
+            f"Go on to {planned}, or start anew with another file or resume=False (--force)."
+        )
     if other:
-        differences = "; ".join(f"{n}: {saved.get(n)!r} there, {mine[n]!r} here" for n in other)
+        differences = "; ".join(f"{n}: {saved.get(n)!r} there, {mine.get(n)!r} here" for n in other)
         raise ConfigurationError(
             f"{str(checkpoint.path)!r} is the checkpoint of another run ({differences}). Go on "
-            "with the same program, data and seed, or start anew with another file or resume=False."
+            "with the same program, data and seed, or start anew with another file or resume=False "
+            "(--force)."
         )

@@ -5,26 +5,54 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Literal
 
 import numpy as np
 import pennylane as qml
 from numpy.typing import ArrayLike, NDArray
 
 from pennylane_qstore import validation as checks
+from pennylane_qstore.compat import also_unmade
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.constraints import Constraints
 from pennylane_qstore.training.evaluation import MODES, Evaluator, Mode
-from pennylane_qstore.training.optimizer_state import ResumableOptimizer, plain_rng_state
+from pennylane_qstore.training.optimizer_state import (
+    ResumableOptimizer,
+    call_text,
+    plain_rng_state,
+)
 from pennylane_qstore.training.parameters import Arrays, Parameters, as_loss, from_plain, to_plain
+from pennylane_qstore.training.perturbations import (
+    Gradient,
+    draw_directions,
+    estimate_gradient,
+    shortened,
+)
+from pennylane_qstore.training.row_steps import RowSteps
+from pennylane_qstore.training.rows import RowEvaluator
+from pennylane_qstore.training.step_rule import (
+    FIRST_STEP,
+    StepRule,
+    most_directions,
+    perturbation_size,
+)
 from pennylane_qstore.training.values import generator
 
 logger = logging.getLogger(__name__)
 
-Objective = Callable[..., Any]
+Source = Evaluator | RowEvaluator
+Directions = Literal["shared", "per-sample", "auto"]
+_DIRECTIONS = (None, "shared", "per-sample", "auto")
+_PERTURBATION = 0.2  # of the stock optimizer
+_HOW_PER_SAMPLE = (
+    'directions="per-sample" needs model, loss and data apart: write opt.step_rows(model, loss, '
+    "params, x, y), or TrainingRun(model, params, opt, loss=loss, data=(x, y)), where the loss is "
+    'the mean over rows. A cost alone is trained with directions="shared".'
+)
 
 
-class SPSAOptimizer(ResumableOptimizer, qml.SPSAOptimizer):  # type: ignore[misc]
+class SPSAOptimizer(RowSteps, ResumableOptimizer, qml.SPSAOptimizer):  # type: ignore[misc]
     r"""Simultaneous perturbation stochastic approximation; one request a step.
 
     J. C. Spall, IEEE Trans. Automat. Contr. 37, 332 (1992); the gain sequences
@@ -41,15 +69,29 @@ class SPSAOptimizer(ResumableOptimizer, qml.SPSAOptimizer):  # type: ignore[misc
     Each keeps its kind, data type and ``requires_grad``. A step that fails leaves the optimizer
     as it was.
 
+    Where model, loss and data are known apart (:meth:`step_rows`, ``TrainingRun(..., loss=,
+    data=)``) each sample can have a random direction of its own, which averages the directions out
+    at no further circuit, and the sizes of steps and perturbations come from the steps
+    themselves (:mod:`~pennylane_qstore.training.step_rule`); ``a`` and ``c``, if given, or
+    :meth:`calibrate` take their place.
+
     Args:
         maxiter: expected number of steps; sets ``A`` to a tenth of it.
         alpha: exponent of the step size.
         gamma: exponent of the perturbation.
-        c: size of the first perturbation (radians, for angles).
+        c: size of the first perturbation (radians, for angles); 0.2, or chosen by the number of
+            parameters where the step size is.
         A: stability constant, in steps.
         a: scale of the step size; see also :meth:`calibrate`.
         seed: of the perturbations; an int, a ``numpy.random.Generator`` or None.
-        resamplings: pairs of evaluations a step, whose gradients are averaged. Same batch.
+        resamplings: directions a step (a sample, if each has its own), whose gradients are
+            averaged; all in one batch. ``"auto"`` takes as many as the measured variance asks for.
+        directions: ``"shared"``, one random direction for all samples; ``"per-sample"``; or
+            ``"auto"``, a direction a sample while the measured variances favour it, then shared.
+            By default ``"shared"`` in :meth:`step`, and ``"auto"`` where model, loss and data
+            are known apart. A cost alone has shared directions, with ``"auto"`` in chosen steps.
+        first_step: root mean square change of a parameter in the first step, where step sizes
+            are chosen (radians, for angles).
         blocking: evaluate the new point too (a second batch, since it depends on the first)
             and stay where we are if the loss rose by more than ``allowed_increase``.
         allowed_increase: None means twice the standard deviation of the last
@@ -72,6 +114,7 @@ class SPSAOptimizer(ResumableOptimizer, qml.SPSAOptimizer):  # type: ignore[misc
     >>> weights, loss = opt.step_and_cost(cost, weights)
     """
 
+    later_settings = ("directions", "first_step", "c")
     a: float
     A: float
     ak: float
@@ -82,12 +125,14 @@ class SPSAOptimizer(ResumableOptimizer, qml.SPSAOptimizer):  # type: ignore[misc
         maxiter: int | None = None,
         alpha: float = 0.602,
         gamma: float = 0.101,
-        c: float = 0.2,
+        c: float | None = None,
         A: float | None = None,
         a: float | None = None,
         *,
         seed: int | np.random.Generator | None = None,
-        resamplings: int = 1,
+        resamplings: int | Literal["auto"] = 1,
+        directions: Directions | None = None,
+        first_step: float = FIRST_STEP,
         blocking: bool = False,
         allowed_increase: float | None = None,
         history_length: int = 5,
@@ -103,36 +148,44 @@ class SPSAOptimizer(ResumableOptimizer, qml.SPSAOptimizer):  # type: ignore[misc
             maxiter=number("maxiter", maxiter, least=0, optional=True),
             alpha=number("alpha", alpha),
             gamma=number("gamma", gamma),
-            c=number("c", c, above=0),
+            c=_PERTURBATION if c is None else number("c", c, above=0),
             A=number("A", A, least=0, optional=True),
             a=number("a", a, above=0, optional=True),
         )
-        self.given = {
-            "maxiter": maxiter,
-            "alpha": alpha,
-            "gamma": gamma,
-            "c": c,
-            "A": A,
-            "a": a,
-            "seed": int(seed) if isinstance(seed, int | np.integer) else None,
-        }
+        self.given = {"maxiter": maxiter, "alpha": alpha, "gamma": gamma, "A": A, "a": a}
+        known = int(seed) if isinstance(seed, int | np.integer) else None
+        self.given |= {"c": self.c, "seed": known}
         """Arguments that the state replaces; a run goes on with the same ones only."""
         checks.check_one_of("mode", mode, MODES)
         history_length = checks.check_count("history_length", history_length, least=2)
-        self.resamplings = checks.check_count("resamplings", resamplings)
+        self.resamplings = _checked_resamplings(resamplings)
+        self.directions = checks.check_one_of("directions", directions, _DIRECTIONS)
+        self.first_step = number("first_step", first_step, above=0)
+        self.gradient: Gradient | None = None
+        """The last step's gradient and its variance, one array per trainable array."""
         self.blocking = checks.check_flag("blocking", blocking)
         self.allowed_increase = number("allowed_increase", allowed_increase, optional=True)
         self.constraints = Constraints(bounds, projection)
         self.max_norm = number("max_norm", max_norm, above=0, optional=True)
         self.argnums = None if argnums is None else checks.check_positions(argnums)
         self.mode = mode
+        self.step_size: float | None = None
+        """Change per unit of the gradient; None for that of the gain sequence."""
         self.rejected = 0
         """Steps that ``blocking`` did not take."""
         self._rng = checks.check_seed(seed)
+        self._rule = StepRule()
+        self._chooses_gain = a is None  # until calibrate() has chosen it
+        self._chooses_c, self._is_sharing, self._by_rule = c is None, False, False
         self._losses: deque[float] = deque(maxlen=history_length)
         self._iterates: deque[Arrays] = deque(maxlen=_average_length(average, maxiter))
 
-    def step(self, objective_fn: Objective, *args: Any, **kwargs: Any) -> Any:
+    @also_unmade
+    def __repr__(self) -> str:
+        average = self._iterates.maxlen or None
+        return call_text(self, {**self.given, **self._settings(), "average": average})
+
+    def step(self, objective_fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Update the trainable arguments.
 
         Args:
@@ -146,9 +199,12 @@ class SPSAOptimizer(ResumableOptimizer, qml.SPSAOptimizer):  # type: ignore[misc
         Raises:
             ConfigurationError: nothing is trainable, or the objective is no finite real scalar.
         """
-        return _unwrapped(self._step(objective_fn, args, kwargs, forward=False)[0])
+        evaluator = Evaluator(objective_fn, kwargs, self.mode)
+        return _unwrapped(self._step(evaluator, args, forward=False)[0])
 
-    def step_and_cost(self, objective_fn: Objective, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    def step_and_cost(
+        self, objective_fn: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> tuple[Any, Any]:
         """Update the trainable arguments; see :meth:`step`.
 
         Args:
@@ -160,11 +216,12 @@ class SPSAOptimizer(ResumableOptimizer, qml.SPSAOptimizer):  # type: ignore[misc
             The new arguments and the objective's value before the step. It comes from the
             same batch.
         """
-        new, value = self._step(objective_fn, args, kwargs, forward=True)
+        evaluator = Evaluator(objective_fn, kwargs, self.mode)
+        new, value = self._step(evaluator, args, forward=True)
         return _unwrapped(new), value
 
     def compute_grad(
-        self, objective_fn: Objective, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self, objective_fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[NDArray[np.float64], ...]:
         """Approximate the gradient, in one batch.
 
@@ -177,7 +234,9 @@ class SPSAOptimizer(ResumableOptimizer, qml.SPSAOptimizer):  # type: ignore[misc
             One array per trainable array, of its shape.
         """
         evaluator = Evaluator(objective_fn, kwargs, self.mode)
-        return tuple(self._gradient(evaluator, self._parameters(args), False)[0])
+        parameters = self._parameters(args)
+        gradient, _ = self._measure(evaluator, parameters, False)
+        return tuple(shortened(gradient.mean, self.max_norm))
 
     def apply_grad(self, grad: Sequence[ArrayLike], args: tuple[Any, ...]) -> list[Any]:
         """Move the trainable arguments against a gradient and back within bounds.
@@ -199,7 +258,7 @@ class SPSAOptimizer(ResumableOptimizer, qml.SPSAOptimizer):  # type: ignore[misc
 
     def calibrate(
         self,
-        objective_fn: Objective,
+        objective_fn: Callable[..., Any],
         *args: Any,
         first_step: float = 2 * np.pi / 10,
         samples: int = 25,
@@ -226,8 +285,8 @@ class SPSAOptimizer(ResumableOptimizer, qml.SPSAOptimizer):  # type: ignore[misc
         evaluator = Evaluator(objective_fn, kwargs, self.mode)
         before = self._rng.bit_generator.state
         try:
-            estimates, _ = self._estimates(evaluator, parameters, samples, self.c, False)
-            sizes = [np.abs(slope).ravel() for estimate in estimates for slope in estimate]
+            slopes, _ = self._slopes(evaluator, parameters, samples, self.c, False)
+            sizes = [np.abs(slope).ravel() for slope in slopes]
         except BaseException:
             self._rng.bit_generator.state = before
             raise
@@ -235,6 +294,7 @@ class SPSAOptimizer(ResumableOptimizer, qml.SPSAOptimizer):  # type: ignore[misc
         if mean == 0:
             logger.warning("The objective is flat at the start; a stays %g.", self.a)
         else:
+            self._chooses_gain = self._by_rule = False
             self.a = first_step / mean * (self.A + 1) ** self.alpha
             self.ak = self._step_size()
         return float(self.a)
@@ -263,87 +323,98 @@ class SPSAOptimizer(ResumableOptimizer, qml.SPSAOptimizer):  # type: ignore[misc
 
     def _step_size(self) -> float:
         """Return the gain a_k of the current step."""
+        if self.step_size is not None:
+            return self.step_size
+        if self._by_rule and self.gradient is not None:
+            decay = ((self.A + 1) / (self.A + self.k)) ** self.alpha
+            return self._rule.gain(self.first_step, self.gradient.rms, decay)
         return float(self.a / (self.A + self.k) ** self.alpha)
 
-    def _perturbation_size(self) -> float:
+    def _perturbation_size(self, parameters: Parameters) -> float:
         """Return the gain c_k of the current step."""
-        return float(self.c / self.k**self.gamma)
+        is_chosen = self._by_rule and self._chooses_c
+        c = perturbation_size(parameters.count) if is_chosen else self.c
+        return float(c / self.k**self.gamma)
 
-    def _direction(self, parameters: Parameters) -> Arrays:
-        """Return a random sign for every parameter."""
-        return [self._rng.choice((-1.0, 1.0), size=v.shape) for v in parameters.values]
+    def _count(self, parameters: Parameters, per_sample: bool) -> int:
+        """Return the number of directions of the step, of each sample if it has its own."""
+        if self.resamplings != "auto":
+            return int(self.resamplings)
+        return self._rule.directions(parameters.count, most_directions(per_sample))
 
     # ------------------------------------------------------------------ one step
 
-    def _step(
-        self,
-        objective_fn: Objective,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        forward: bool,
-    ) -> tuple[list[Any], Any]:
-        """Return the new arguments, and the value before the step (None unless ``forward``)."""
-        evaluator = Evaluator(objective_fn, kwargs, self.mode)
-        before = self._rng.bit_generator.state, self.ak
+    def _step(self, source: Source, args: tuple[Any, ...], forward: bool) -> tuple[list[Any], Any]:
+        """Return the new arguments, and the value before the step (None for a cost without it)."""
+        if isinstance(source, Evaluator) and self.directions == "per-sample":
+            raise ConfigurationError(_HOW_PER_SAMPLE)
+        before = self._rng.bit_generator.state, self.ak, self.gradient, self._rule, self._by_rule
+        in_rows = isinstance(source, RowEvaluator) and self.directions != "shared"
         try:
+            self._by_rule = self._chooses_gain and (in_rows or self.directions == "auto")
             parameters = self._parameters(args)
-            grad, value = self._gradient(evaluator, parameters, forward or self.blocking)
-            new = self.apply_grad(grad, args)
+            self.gradient, value = self._measure(source, parameters, forward or self.blocking)
+            trial = isinstance(source, RowEvaluator) and not source.each and not self.is_sharing
+            self._rule = self._rule.updated(self.gradient, trial=trial)
+            new = self.apply_grad(shortened(self.gradient.mean, self.max_norm), args)
             if self.blocking:
-                new = self._accepted(evaluator, list(parameters.args), as_loss(value), new)
+                new = self._accepted(source, list(parameters.args), as_loss(value), new)
         except BaseException:
-            self._rng.bit_generator.state, self.ak = before
+            state, self.ak, self.gradient, self._rule, self._by_rule = before
+            self._rng.bit_generator.state = state
             raise
         self.k += 1
+        if self.directions != "per-sample" and self._rule.favours_shared and not self._is_sharing:
+            logger.info("Samples share directions from here on: the variance is smaller.")
+            self._is_sharing = True
         if self._iterates.maxlen:
             self._iterates.append(self._parameters(tuple(new)).values)
         return new, value
 
-    def _gradient(
-        self, evaluator: Evaluator, parameters: Parameters, forward: bool
-    ) -> tuple[Arrays, Any]:
-        """Return the mean of the step's estimates, shortened, and the value before the step."""
-        estimates, value = self._estimates(
-            evaluator, parameters, self.resamplings, self._perturbation_size(), forward
-        )
-        grad = [np.zeros_like(v) for v in parameters.values]
-        for estimate in estimates:
-            for total, slope in zip(grad, estimate, strict=True):
-                total += slope / len(estimates)
-        if self.max_norm is not None:
-            norm = float(np.sqrt(sum(float(np.sum(g * g)) for g in grad)))
-            if norm > self.max_norm:
-                grad = [g * (self.max_norm / norm) for g in grad]
-        return grad, value
+    def _measure(
+        self, source: Source, parameters: Parameters, forward: bool
+    ) -> tuple[Gradient, Any]:
+        """Return the gradient, and the loss: where we are, or the mean of the points' losses."""
+        by_rows = isinstance(source, RowEvaluator) and not self.is_sharing
+        pairs = count = self._count(parameters, by_rows)
+        each = 0
+        if isinstance(source, RowEvaluator):
+            if by_rows and not self._tries_shared(source, parameters):
+                each, pairs = count, count * source.rows
+            source.each = each
+        size = self._perturbation_size(parameters)
+        slopes, value = self._slopes(source, parameters, pairs, size, forward)
+        return estimate_gradient(slopes, each), value
 
-    def _estimates(
-        self, evaluator: Evaluator, parameters: Parameters, count: int, ck: float, forward: bool
-    ) -> tuple[list[Arrays], Any]:
-        """Return estimates of the gradient, from a pair of points each, all in one batch."""
-        directions = [self._direction(parameters) for _ in range(count)]
-        points = []
-        for direction in directions:
-            for sign in (ck, -ck):
-                moved = [v + sign * d for v, d in zip(parameters.values, direction, strict=True)]
-                points.append(parameters.rebuild([self.constraints.clip(m) for m in moved]))
-        if forward:
-            points.append(list(parameters.args))
-        values = evaluator(points)
-        losses = [as_loss(value) for value in values]
-        estimates = [
-            [
-                self.constraints.slope(losses[2 * i] - losses[2 * i + 1], v, ck * d)
-                for v, d in zip(parameters.values, direction, strict=True)
-            ]
-            for i, direction in enumerate(directions)
+    def _tries_shared(self, rows: RowEvaluator, parameters: Parameters) -> bool:
+        return self.directions != "per-sample" and self._rule.tries_shared(
+            parameters.count, rows.rows, rows.total
+        )
+
+    def _slopes(
+        self,
+        source: Source,
+        parameters: Parameters,
+        pairs: int,
+        size: float,
+        forward: bool,
+    ) -> tuple[Arrays, Any]:
+        """Return slopes along random directions, all in one batch, and the loss."""
+        values, constraints = parameters.values, self.constraints
+        shifts = [size * d for d in draw_directions(self._rng, values, pairs)]
+        points = [constraints.pairs(v, s) for v, s in zip(values, shifts, strict=True)]
+        losses, here = source.losses(parameters, points, forward)
+        slopes = [
+            constraints.slopes(losses[::2] - losses[1::2], v, s)
+            for v, s in zip(values, shifts, strict=True)
         ]
-        return estimates, values[-1] if forward else None
+        return slopes, here if forward else float(np.mean(losses))
 
     def _accepted(
-        self, evaluator: Evaluator, old: list[Any], old_loss: float, new: list[Any]
+        self, source: Source, old: list[Any], old_loss: float, new: list[Any]
     ) -> list[Any]:
         """Return the new arguments, or the old ones if the loss rose too much."""
-        new_loss = as_loss(evaluator([new])[0])
+        new_loss = source.loss_at(new)
         self._losses.append(old_loss)
         allowed = self.allowed_increase
         if allowed is None:
@@ -362,6 +433,9 @@ class SPSAOptimizer(ResumableOptimizer, qml.SPSAOptimizer):  # type: ignore[misc
         bounds = self.constraints.bounds
         return {
             "resamplings": self.resamplings,
+            "directions": self.directions,
+            "first_step": self.first_step,
+            "c": None if self._chooses_c else self.c,
             "blocking": self.blocking,
             "allowed_increase": self.allowed_increase,
             "history_length": self._losses.maxlen,
@@ -374,6 +448,9 @@ class SPSAOptimizer(ResumableOptimizer, qml.SPSAOptimizer):  # type: ignore[misc
     def _capture(self) -> dict[str, Any]:
         return {
             **{name: getattr(self, name) for name in _NUMBERS},
+            "chooses_gain": self._chooses_gain,
+            "is_sharing": self._is_sharing,
+            "rule": asdict(self._rule),
             "rng": plain_rng_state(self._rng.bit_generator.state),
             "losses": list(self._losses),
             "iterates": [[to_plain(leaf) for leaf in leaves] for leaves in self._iterates],
@@ -382,6 +459,10 @@ class SPSAOptimizer(ResumableOptimizer, qml.SPSAOptimizer):  # type: ignore[misc
     def _restore(self, state: Mapping[str, Any]) -> None:
         values = {
             **{name: state[name] for name in _NUMBERS},
+            # Earlier releases had shared directions and no rule.
+            "_chooses_gain": state.get("chooses_gain", False),
+            "_is_sharing": state.get("is_sharing", True),
+            "_rule": StepRule(**state.get("rule", {})),
             "_rng": generator(state["rng"]),
             "_losses": deque(state["losses"], maxlen=self._losses.maxlen),
             "_iterates": deque(
@@ -406,6 +487,12 @@ def _average_length(average: float | None, maxiter: float | None) -> int:
     if maxiter is None:
         raise ConfigurationError(f"average={average} is a fraction of maxiter; give maxiter too.")
     return max(1, round(steps * maxiter))
+
+
+def _checked_resamplings(resamplings: Any) -> int | str:
+    if isinstance(resamplings, str) and resamplings == "auto":
+        return resamplings
+    return int(checks.check_count("resamplings", resamplings))
 
 
 def _unwrapped(args: list[Any]) -> Any:

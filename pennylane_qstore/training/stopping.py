@@ -53,11 +53,59 @@ class EarlyStopping:
         return sum(r.value(self.name) is not None for r in since) >= self.patience
 
 
+class Abandoned(KeyboardInterrupt):
+    """The end of a step that Ctrl-C has kept from sending. What it had sent is found again."""
+
+    def __init__(self) -> None:
+        super().__init__("Interrupted before all of the step was sent.")
+
+
 class Interrupt:
-    """Ctrl-C during a run: the first one waits for the end of the step, the second one does not."""
+    """Ctrl-C during a run: after the first one nothing is sent, the second one leaves at once.
+
+    A step whose jobs have all been sent is waited for; one that still has to send is abandoned,
+    and a repetition finds the jobs that it had sent.
+    """
 
     def __init__(self) -> None:
         self.requested = False
+        self.abandoned = False
+        """True where the step was ended by the first Ctrl-C."""
+        self._is_sending = False
+        self._sent: dict[int, bool] = {}  # requests of the batch: whether they have a job
+
+    def clear(self) -> None:
+        """Forget an earlier Ctrl-C."""
+        self.requested = self.abandoned = False
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Abandon what is inside where it has yet to send something."""
+        self._is_sending, self._sent = True, {}
+        try:
+            yield
+        finally:
+            self._is_sending = False
+
+    def begin_batch(self, _: Any = None) -> None:
+        """Refuse another batch after Ctrl-C.
+
+        Raises:
+            KeyboardInterrupt: there was one.
+        """
+        if self.requested and self._is_sending:
+            self._abandon()
+        self._sent = {}
+
+    def saw(self, progress: Any) -> None:
+        """Take note of a job's state; one that has no job after Ctrl-C does not get one."""
+        self._sent[progress.request] = progress.job_id is not None
+        if self.requested and self._is_sending and progress.job_id is None:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        self.abandoned = True
+        raise Abandoned
 
     @contextmanager
     def handled(self) -> Iterator[None]:
@@ -72,8 +120,11 @@ class Interrupt:
 
         def handle(number: int, frame: Any) -> None:
             if self.requested:
+                self.abandoned = False
                 default(number, frame)
             self.requested = True
+            if self._is_sending and not (self._sent and all(self._sent.values())):
+                self._abandon()
             logger.warning("The run stops after this step; Ctrl-C again stops it now.")
 
         signal.signal(signal.SIGINT, handle)

@@ -10,15 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pennylane_qstore.execution.job_size import AdaptiveQueueManager
-    from pennylane_qstore.native.compiler import IonQNativeGateCompiler
-    from pennylane_qstore.v34.cache import SmartCircuitCache
-    from pennylane_qstore.v34.client import BatchJobResult, IonQBatchClient
-    from pennylane_qstore.v34.config import TrainingConfig
-    from pennylane_qstore.v34.manager import CircuitBatchManagerV34
-    from pennylane_qstore.v34.performance import PerformanceTracker
+    from pennylane_qstore.execution.job_size import AdaptiveQueueManager as AdaptiveQueueManager
+    from pennylane_qstore.native.compiler import IonQNativeGateCompiler as IonQNativeGateCompiler
+    from pennylane_qstore.v34.cache import SmartCircuitCache as SmartCircuitCache
+    from pennylane_qstore.v34.client import BatchJobResult as BatchJobResult
+    from pennylane_qstore.v34.client import IonQBatchClient as IonQBatchClient
+    from pennylane_qstore.v34.config import TrainingConfig as TrainingConfig
+    from pennylane_qstore.v34.manager import CircuitBatchManagerV34 as CircuitBatchManagerV34
+    from pennylane_qstore.v34.performance import PerformanceTracker as PerformanceTracker
 
-_WHERE = {
+_MODULES = {
     "AdaptiveQueueManager": "pennylane_qstore.execution.job_size",
     "BatchJobResult": "pennylane_qstore.v34.client",
     "CircuitBatchManagerV34": "pennylane_qstore.v34.manager",
@@ -28,23 +29,14 @@ _WHERE = {
     "SmartCircuitCache": "pennylane_qstore.v34.cache",
     "TrainingConfig": "pennylane_qstore.v34.config",
 }
+"""Public names and their modules, imported when first asked for: the client brings aiohttp."""
 
-__all__ = [
-    "AdaptiveQueueManager",
-    "BatchJobResult",
-    "CircuitBatchManagerV34",
-    "IonQBatchClient",
-    "IonQNativeGateCompiler",
-    "PerformanceTracker",
-    "SmartCircuitCache",
-    "TrainingConfig",
-]
+__all__ = [*_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    # The client brings aiohttp: imported when asked for.
-    if name in _WHERE:
-        return getattr(import_module(_WHERE[name]), name)
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

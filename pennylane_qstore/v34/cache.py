@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
@@ -40,8 +40,9 @@ class SmartCircuitCache(TemplateCache):
         self.enable_statistics = enable_statistics
         self._circuits: OrderedDict[Hashable, dict[str, Any]] = OrderedDict()
         self._metadata: dict[Hashable, Mapping[str, Any]] = {}
-        self._bound_hits = self._bound_misses = self._bind_calls = self._builder_calls = 0
-        self._bind_s = self._builder_s = 0.0
+        self._bound_hits = self._bound_misses = 0
+        self._calls: Counter[str] = Counter()  # by what made a circuit
+        self._seconds: defaultdict[str, float] = defaultdict(float)
 
     def get_or_build(
         self,
@@ -84,7 +85,7 @@ class SmartCircuitCache(TemplateCache):
         )
         start = time.perf_counter()
         made = template.bind(values) if template else builder_func(parameters, input_data)
-        self._keep(exact, made, time.perf_counter() - start, template is not None)
+        self._keep(exact, made, "bind" if template else "builder", time.perf_counter() - start)
         return made
 
     def metadata(self, structure_key: str) -> Mapping[str, Any]:
@@ -120,26 +121,22 @@ class SmartCircuitCache(TemplateCache):
                 "bound_hit_rate": self._bound_hits / asked if asked else 0.0,
             }
             if self.enable_statistics:
-                stats["avg_bind_time_ms"] = 1e3 * self._bind_s / max(self._bind_calls, 1)
-                stats["avg_builder_time_ms"] = 1e3 * self._builder_s / max(self._builder_calls, 1)
+                for how in ("bind", "builder"):
+                    spent_s = self._seconds[how] / max(self._calls[how], 1)
+                    stats[f"avg_{how}_time_ms"] = 1e3 * spent_s
             return stats
 
     def print_stats(self) -> None:
         """Print the statistics."""
         sys.stdout.write(f"{stats_text(self.get_stats())}\n")
 
-    def _keep(self, exact: Hashable, made: dict[str, Any], took: float, bound: bool) -> None:
+    def _keep(self, exact: Hashable, made: dict[str, Any], how: str, took_s: float) -> None:
         with self._lock:
-            if self.enable_statistics and bound:
-                self._bind_calls, self._bind_s = self._bind_calls + 1, self._bind_s + took
-            elif self.enable_statistics:
-                self._builder_calls, self._builder_s = (
-                    self._builder_calls + 1,
-                    self._builder_s + took,
-                )
+            self._calls[how] += 1
+            self._seconds[how] += took_s
             if self.max_bound_circuits:
                 self._circuits[exact] = copy.deepcopy(made)
-                while len(self._circuits) > self.max_bound_circuits:
+                for _ in range(len(self._circuits) - self.max_bound_circuits):
                     self._circuits.popitem(last=False)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -23,10 +23,9 @@ from pennylane_qstore.errors import (
 from pennylane_qstore.gateset import NATIVE
 from pennylane_qstore.ionq.client import IonQClient
 from pennylane_qstore.ionq.jobs.call import begin_requests
-from pennylane_qstore.ionq.jobs.job_record import JobRecord
-from pennylane_qstore.ionq.jobs.results import JobOutcome
+from pennylane_qstore.ionq.jobs.results import JobOutcome, JobRecord
 from pennylane_qstore.ionq.messages.job_request import JobRequest
-from pennylane_qstore.validation import check_number
+from pennylane_qstore.validation import check_number, is_number, is_whole
 
 _ANGLES = ("rotation", "phase", "phases", "angle")
 _WIRES = ("target", "targets", "control", "controls")
@@ -226,13 +225,13 @@ def _check_gate(gate: dict[str, Any], qubits: int, where: str) -> None:
     for field in _ANGLES:
         for angle in _values(gate, field):
             # JSON has no NaN and no infinity: they would be sent as null.
-            if not _is_number(angle, (int, float)) or not math.isfinite(angle):
+            if not is_number(angle):
                 raise ConfigurationError(
                     f"{where}: {field} of {gate['gate']!r} must be finite; got {angle!r}."
                 )
     for field in _WIRES:
         for wire in _values(gate, field):
-            if not _is_number(wire, int) or not 0 <= wire < qubits:
+            if not is_whole(wire) or not 0 <= wire < qubits:
                 raise ConfigurationError(
                     f"{where} has qubits 0 to {qubits - 1}; {field} of {gate['gate']!r} "
                     f"is {wire!r}."
@@ -244,10 +243,6 @@ def _values(gate: dict[str, Any], field: str) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [] if value is None else [value]
 
 
-def _is_number(value: object, kinds: Any) -> bool:
-    return isinstance(value, kinds) and not isinstance(value, bool)
-
-
 def _gateset(operations: list[dict[str, Any]]) -> str | None:
     """``None`` for an empty circuit, which is of either kind."""
     native = [gate["gate"] in NATIVE and "rotation" not in gate for gate in operations]
@@ -255,12 +250,9 @@ def _gateset(operations: list[dict[str, Any]]) -> str | None:
 
 
 def _result(job_id: str, end: JobOutcome | QStoreError, index: int) -> BatchJobResult:
-    if isinstance(end, JobCanceled):
-        return BatchJobResult(job_id, "canceled", error=str(end))
-    if isinstance(end, JobTimeout):
-        return BatchJobResult(job_id, "timeout", error=str(end))
     if isinstance(end, QStoreError):
-        return BatchJobResult(job_id, "failed", error=str(end))
+        statuses = {JobCanceled: "canceled", JobTimeout: "timeout"}
+        return BatchJobResult(job_id, statuses.get(type(end), "failed"), error=str(end))
     count = len(end.histograms)
     if index >= count:
         return BatchJobResult(

@@ -12,7 +12,7 @@ from pennylane_qstore.v34 import training
 from pennylane_qstore.v34.device import device_options, make_device
 from pennylane_qstore.v34.fields import OptimizerName
 from pennylane_qstore.v34.optimizers import make_optimizer
-from pennylane_qstore.v34.settings import SETTINGS, Settings, table
+from pennylane_qstore.v34.settings import SETTINGS, Settings, field_list
 
 if TYPE_CHECKING:
     from pennylane_qstore.device import IonQDevice
@@ -101,4 +101,4 @@ class TrainingConfig(Settings):
             log.addHandler(handler)
 
 
-TrainingConfig.__doc__ = f"{TrainingConfig.__doc__}\n{textwrap.indent(table(), '    ')}\n    "
+TrainingConfig.__doc__ = f"{TrainingConfig.__doc__}\n{textwrap.indent(field_list(), '    ')}    "

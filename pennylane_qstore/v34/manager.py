@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +15,7 @@ from pennylane.measurements import CountsMP, ProbabilityMP
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.backends import MAX_CIRCUITS
+from pennylane_qstore.compat import also_unmade
 from pennylane_qstore.deferral.operands import real
 from pennylane_qstore.deferral.scope import gather
 from pennylane_qstore.device import IonQDevice
@@ -91,6 +92,7 @@ class CircuitBatchManagerV34:
         self.max_batch_size = max_batch_size
         self._busy = threading.Lock()
 
+    @also_unmade
     def __repr__(self) -> str:
         return f"<CircuitBatchManagerV34 on {self.device!r}>"
 
@@ -247,24 +249,17 @@ async def _elsewhere(work: Callable[[], list[dict[str, Any]]]) -> list[dict[str,
     Unlike the loop's own threads it does not keep a program from ending: who gives up waiting
     (Ctrl-C, ``asyncio.wait_for``) finds the job in the ledger.
     """
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[list[dict[str, Any]]] = loop.create_future()
-
-    def tell(deliver: Callable[[], None]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-            loop.call_soon_threadsafe(lambda: None if done.done() else deliver())
+    done: Future[list[dict[str, Any]]] = Future()
+    done.set_running_or_notify_cancel()  # from now on nobody cancels it: the work goes on
 
     def run() -> None:
         try:
-            results = work()
+            done.set_result(work())
         except BaseException as error:  # noqa: BLE001 - handed to who waits
-            failure = error  # outlives the clause
-            tell(lambda: done.set_exception(failure))
-        else:
-            tell(lambda: done.set_result(results))
+            done.set_exception(error)
 
     threading.Thread(target=run, name="qstore-batch", daemon=True).start()
-    return await done
+    return await asyncio.wrap_future(done)
 
 
 def _run(device: IonQDevice, tapes: list[QuantumScript]) -> list[tuple[Any, tuple[Any, Any]]]:

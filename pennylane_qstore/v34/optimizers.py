@@ -43,7 +43,7 @@ class RuleOptimizer(SPSAOptimizer):
         weight_decay: float = 0.0,
         **options: Any,
     ) -> None:
-        super().__init__(**options)
+        super().__init__(**{"directions": "shared", **options})
         self.rule = check_one_of("rule", rule, _RULES)
         self.learning_rate = learning_rate
         self.momentum = momentum

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from pennylane_qstore.compat import also_unmade
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.secret import Secret
 from pennylane_qstore.v34 import fields
@@ -200,6 +201,7 @@ class Settings:
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(name if name.startswith("_") else _unknown(name))
 
+    @also_unmade
     def __repr__(self) -> str:
         shown = (f"{name}={value!r}" for name, value in self.given.items())
         return f"{type(self).__name__}({', '.join(shown)})"
@@ -316,14 +318,15 @@ def _unknown(name: str) -> str:
     return unknown("field", name, SETTINGS, of="TrainingConfig")
 
 
-def table() -> str:
-    """Return all fields in a Markdown table: by their readers, with default and meaning."""
-    lines = ["| field | default | what it does |", "|---|---|---|"]
+def field_list() -> str:
+    """Return all fields in a list: by their readers, with default and meaning."""
+    lines = []
     for kind, reader in KINDS.items():
-        lines.append(f"| **{reader}** | | |")
+        lines += [f"**{reader}**", ""]
         lines += [
-            f"| `{name}` | `{setting.default!r}` | {setting.meaning} |"
+            f"* ``{name}`` (``{setting.default!r}``): {setting.meaning.replace('`', '``')}"
             for name, setting in SETTINGS.items()
             if setting.kind == kind
         ]
+        lines.append("")
     return "\n".join(lines)

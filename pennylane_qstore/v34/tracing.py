@@ -7,12 +7,12 @@ value, or turns by a sine of it, is recognised and never made a template of.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
+from pennylane.pytrees import flatten, unflatten
 
 Builder = Callable[[Any, Any], dict[str, Any]]
 
@@ -22,34 +22,32 @@ class Untraceable(Exception):  # noqa: N818 - never leaves the room
 
 
 class Symbol:
-    """``constant + sum(factor * parameter)``; ``factors`` by the parameter's number."""
+    """A sum of multiples of the parameters: a factor for each of them, and a constant behind."""
 
-    __slots__ = ("constant", "factors")
+    __slots__ = ("factors",)
 
-    def __init__(self, factors: Mapping[int, float], constant: float = 0.0) -> None:
-        self.factors = dict(factors)
-        self.constant = constant
+    def __init__(self, factors: NDArray[np.float64]) -> None:
+        self.factors = factors
 
     def __add__(self, other: Any) -> Symbol:
         if isinstance(other, Symbol):
-            numbers = self.factors.keys() | other.factors.keys()
-            factors = {i: self.factors.get(i, 0.0) + other.factors.get(i, 0.0) for i in numbers}
-            return Symbol(factors, self.constant + other.constant)
-        return Symbol(self.factors, self.constant + _number(other))
+            return Symbol(self.factors + other.factors)
+        factors = self.factors.copy()
+        factors[-1] += _number(other)
+        return Symbol(factors)
 
     __radd__ = __add__
 
     def __mul__(self, other: Any) -> Symbol:
-        factor = _number(other)
-        return Symbol({i: f * factor for i, f in self.factors.items()}, self.constant * factor)
+        return Symbol(self.factors * _number(other))
 
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Symbol:
-        return self * (1.0 / _number(other))
+        return Symbol(self.factors / _number(other))
 
     def __neg__(self) -> Symbol:
-        return self * -1.0
+        return Symbol(-self.factors)
 
     def __pos__(self) -> Symbol:
         return self
@@ -77,20 +75,24 @@ class CircuitTemplate:
     """
 
     def __init__(self, built: dict[str, Any], parameters: int) -> None:
-        symbols: list[Symbol] = []
-        self._skeleton = _taken_out(built, symbols)
-        self._matrix = np.zeros((len(symbols), parameters))
-        self._offset = np.array([symbol.constant for symbol in symbols])
-        for row, symbol in enumerate(symbols):
-            for column, factor in symbol.factors.items():
-                self._matrix[row, column] = factor
-        self.nbytes = self._matrix.nbytes + self._offset.nbytes
+        leaves, structure = flatten(built)
+        leaves = [x.item() if isinstance(x, np.ndarray) and not x.ndim else x for x in leaves]
+        if not all(isinstance(leaf, _PLAIN) for leaf in leaves):
+            raise Untraceable
+        self._skeleton = unflatten(leaves, structure)  # a symbol where an angle belongs
+        rows = [leaf.factors for leaf in leaves if isinstance(leaf, Symbol)]
+        self._matrix = np.array(rows).reshape(len(rows), parameters + 1)
+        self.nbytes = self._matrix.nbytes
 
     def bind(self, values: NDArray[np.float64]) -> dict[str, Any]:
         """Return a new circuit for these values."""
-        angles = iter((self._matrix @ values + self._offset).tolist())
-        bound: dict[str, Any] = _put_in(self._skeleton, angles)
+        angles = self._matrix[:, :-1] @ values + self._matrix[:, -1]
+        bound: dict[str, Any] = _filled(self._skeleton, iter(angles.tolist()))
         return bound
+
+
+_PLAIN = (Symbol, bool, int, float, str, np.generic, type(None))
+"""Types of what a circuit may hold beside lists and dictionaries."""
 
 
 def trace(builder: Builder, parameters: Any, inputs: Any) -> CircuitTemplate | None:
@@ -106,7 +108,7 @@ def trace(builder: Builder, parameters: Any, inputs: Any) -> CircuitTemplate | N
     """
     values = numbers_of(parameters, inputs)
     count = 0 if parameters is None else np.size(parameters)
-    symbols = [Symbol({i: 1.0}) for i in range(len(values))]
+    symbols = [Symbol(row) for row in np.eye(len(values), len(values) + 1)]
     try:
         built = builder(
             None if parameters is None else _shaped(symbols[:count], parameters),
@@ -143,15 +145,6 @@ def numbers_of(parameters: Any, inputs: Any) -> NDArray[np.float64]:
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
-class _Open:
-    """Place of an angle in a skeleton."""
-
-    __slots__ = ()
-
-
-_OPEN = _Open()
-
-
 def _number(value: Any) -> float:
     if isinstance(value, Symbol | complex) or np.ndim(value):
         raise Untraceable
@@ -164,37 +157,22 @@ def _shaped(symbols: list[Symbol], like: Any) -> Any:
     return array.reshape(np.shape(like))
 
 
-def _taken_out(value: Any, symbols: list[Symbol]) -> Any:
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value.item()
-    if isinstance(value, Symbol):
-        symbols.append(value)
-        return _OPEN
+def _filled(value: Any, angles: Iterator[float]) -> Any:
+    """Return a skeleton with numbers for symbols; twice as fast as by ``unflatten``."""
     if isinstance(value, dict):
-        return {key: _taken_out(item, symbols) for key, item in value.items()}
+        return {key: _filled(item, angles) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_taken_out(item, symbols) for item in value)
-    if value is None or isinstance(value, bool | int | float | str | np.generic):
-        return value
-    raise Untraceable
-
-
-def _put_in(value: Any, angles: Any) -> Any:
-    if value is _OPEN:
-        return next(angles)
-    if isinstance(value, dict):
-        return {key: _put_in(item, angles) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_put_in(item, angles) for item in value)
-    return copy.copy(value)
+        return type(value)(_filled(item, angles) for item in value)
+    return next(angles) if isinstance(value, Symbol) else value
 
 
 def _alike(a: Any, b: Any) -> bool:
-    if isinstance(a, dict):
-        return isinstance(b, dict) and a.keys() == b.keys() and all(_alike(a[k], b[k]) for k in a)
-    if isinstance(a, list | tuple):
-        same = isinstance(b, list | tuple) and len(a) == len(b)
-        return same and all(_alike(x, y) for x, y in zip(a, b, strict=True))
+    """Return whether two circuits are the same, but for rounding of their angles."""
+    (left, form), (right, other) = flatten(a), flatten(b)
+    return bool(form == other) and all(map(_same, left, right))
+
+
+def _same(a: Any, b: Any) -> bool:
     if isinstance(a, float) and not isinstance(b, str) and b is not None:
         return bool(np.isclose(a, b, rtol=1e-9, atol=1e-9))
     return bool(a == b)

@@ -17,10 +17,10 @@ import pytest
 
 from pennylane_qstore.gateset import NATIVE
 from pennylane_qstore.ionq.messages.job_request import encode_circuits
-from pennylane_qstore.native.compiler import compile_program
 from pennylane_qstore.native.frontend.affine_fit import affine_program
 from pennylane_qstore.native.frontend.program import bind_constants
 from pennylane_qstore.native.frontend.structure import extract_structure
+from pennylane_qstore.native.pipeline import compile_program
 
 pytestmark = pytest.mark.benchmark
 WIRES, LAYERS = 4, 2

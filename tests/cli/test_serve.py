@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import signal
-import subprocess
-import sys
-import threading
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.serving import served
 from typer.testing import CliRunner
 
 from pennylane_qstore.cli.main import app
 from pennylane_qstore.cli.serve import _profile
+from pennylane_qstore.emulator import Emulator
 
 BELL = {
     "type": "ionq.circuit.v1",
@@ -29,32 +23,6 @@ BELL = {
         "circuit": [{"gate": "h", "target": 0}, {"gate": "cnot", "control": 0, "target": 1}],
     },
 }
-
-
-@contextmanager
-def served(*options: str, **environment: str) -> Iterator[str]:
-    """The URL of ``qstore serve`` with these options, in a process of its own."""
-    command = [sys.executable, "-m", "pennylane_qstore.cli.main", "serve", "--port", "0", *options]
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | environment,
-    )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        found = re.search(r"http://\S+", line)
-        if found is None:
-            raise AssertionError(f"{line}{process.communicate(timeout=30)[1]}")
-        yield found[0]
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
-        assert (process.returncode, out, err) == (0, "Stopped.\n", "")
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def ask(url: str, body: Any = None, key: str = "any") -> Any:
@@ -88,12 +56,9 @@ def test_options_have_their_effect(tmp_path: Path) -> None:
         paid = [finished(url, BELL | {"backend": "qpu.forte-1"}, "secret") for _ in range(2)]
         assert [job["status"] for job in paid] == ["completed", "failed"]
         assert paid[1]["failure"]["code"] == "QuotaExhaustedError"
-    with served("--state", str(state)) as url:
+    with served("--state", str(state), "--profile", "3600") as url:
+        assert ask(f"{url}/health") == {"status": "pass"}
         assert len(ask(f"{url}/jobs")["jobs"]) == 4
-
-
-def test_a_numeric_profile_delays_jobs() -> None:
-    with served("--profile", "3600") as url:
         job_id = ask(f"{url}/jobs", BELL)["id"]
         job = ask(f"{url}/jobs/{job_id}")
         assert job["status"] == "started"
@@ -141,43 +106,15 @@ def test_a_mistake_is_one_line(options: list[str], says: str, tmp_path: Path) ->
 
 
 def test_a_taken_port_is_one_line() -> None:
-    with served() as url:
-        port = url.rsplit(":", 1)[1].split("/")[0]
-        result = CliRunner().invoke(app, ["serve", "--port", port])
+    with Emulator() as emulator:
+        address = emulator.address.removeprefix("http://")
+        result = CliRunner().invoke(app, ["serve", "--port", address.rsplit(":", 1)[1]])
         assert result.exit_code == 1
-        assert f"127.0.0.1:{port}" in result.stderr
+        assert address in result.stderr
         assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_serve_answers_and_stops_on_ctrl_c():
-    import signal
-    import urllib.request
-
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pennylane_qstore.cli.main", "serve", "--port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    watchdog = threading.Timer(60, process.kill)
-    watchdog.start()
-    try:
-        line = process.stdout.readline()
-        url = next(word for word in line.split() if word.startswith("http"))
-        with urllib.request.urlopen(f"{url}/health") as answer:
-            assert json.load(answer) == {"status": "pass"}
-        process.send_signal(signal.SIGINT)
-        assert process.wait() == 0
-        assert "Stopped" in process.stdout.read()
-    finally:
-        watchdog.cancel()
-        process.kill()
-        process.stdout.close()
-        process.wait()
-
-
 def test_the_budget_has_one_name_everywhere_and_an_alias(monkeypatch):
-    from pennylane_qstore import emulator
-
     budgets = []
 
     class Noting:
@@ -187,7 +124,22 @@ def test_the_budget_has_one_name_everywhere_and_an_alias(monkeypatch):
             budgets.append(settings["budget_usd"])
             raise OSError("no port")
 
-    monkeypatch.setattr(emulator, "Emulator", Noting)
+    monkeypatch.setattr("pennylane_qstore.emulator.Emulator", Noting)
     for option in ("--budget-usd", "--budget"):
         CliRunner().invoke(app, ["serve", option, "5"])
     assert budgets == [5.0, 5.0]
+
+
+def test_the_address_of_the_page_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(server: Any, announcement: Any) -> None:
+        with server:
+            told, page = announcement().split("\nIts jobs: ")
+            assert f"{page}v0.4" in told
+            with urllib.request.urlopen(page, timeout=30) as response:
+                seen.append(response.read())
+
+    seen: list[bytes] = []
+    monkeypatch.setattr("pennylane_qstore.cli.serve.serve_until_stopped", look)
+    result = CliRunner().invoke(app, ["serve", "--port", "0", "--processes", "0"])
+    assert result.exit_code == 0, result.output
+    assert b"<html" in seen[0]

@@ -1,32 +1,22 @@
-"""Reports over seeds: the mean and the worst of each figure."""
+"""Figures of a report in words: what is billed or would be, and where."""
 
 import pytest
 
-from pennylane_qstore.cli.train_report import summary, summary_lines, where
-
-RUNS = [
-    {"seed": 1, "test_accuracy": 0.9, "loss_last": 0.2, "cost_usd": 0.0, "task": "iris"},
-    {"seed": 2, "test_accuracy": 0.7, "loss_last": 0.4, "cost_usd": 0.0, "task": "iris"},
-]
+from pennylane_qstore.cli.train_report import cost_lines, priced, where
+from pennylane_qstore.prices import PRICES, JobSize
 
 
-def test_the_worst_accuracy_is_the_lowest_and_the_worst_loss_the_highest():
-    report = summary(RUNS)
-    assert report["runs"] == RUNS
-    assert report["mean"] == pytest.approx({"test_accuracy": 0.8, "loss_last": 0.3, "cost_usd": 0})
-    assert report["worst"] == {"test_accuracy": 0.7, "loss_last": 0.4, "cost_usd": 0.0}
-
-
-def test_a_figure_that_a_run_does_not_have_has_no_mean():
-    assert "test_accuracy" not in summary([RUNS[0], {"seed": 2, "loss_last": 1.0}])["mean"]
-    assert "cost_usd" not in summary([RUNS[0] | {"cost_usd": None}])["mean"]
-
-
-def test_in_words():
-    lines = summary_lines(summary(RUNS))
-    assert lines["Seeds"] == "1, 2"
-    assert lines["Test accuracy over seeds"] == "mean 0.800, worst 0.700"
-    assert lines["Last loss over seeds"] == "mean 0.300, worst 0.400"
+def test_dollars_are_billed_ones_or_those_of_a_price_list():
+    sizes = [JobSize(100, 50, 10, 20)] * 3
+    report = {"cost_usd": 0.0, **priced(sizes, PRICES["qpu.forte-1"])}
+    assert report["jobs"] == 3
+    assert report["would_cost_usd"] == pytest.approx(3 * 25.79)
+    assert cost_lines(report) == {
+        "Would cost": "$77 (qpu.forte-1, floor per job; $774 with a floor per circuit)"
+    }
+    assert cost_lines(report | {"cost_usd": 1234.5}) == {"Billed": "$1,234.50"}
+    braket = {"cost_usd": 0.0, **priced(sizes, PRICES["braket.forte-1"])}
+    assert cost_lines(braket) == {"Would cost": "$49 (braket.forte-1)"}
 
 
 @pytest.mark.parametrize(

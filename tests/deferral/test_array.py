@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 import operator
 import pickle
@@ -16,7 +17,6 @@ from hypothesis import strategies as st
 from pennylane import numpy as pnp
 
 from pennylane_qstore.deferral.array import DeferredArray
-from pennylane_qstore.deferral.autograd_traces import stale_traces
 from pennylane_qstore.deferral.operands import is_deferred, real
 
 
@@ -28,7 +28,6 @@ class Source:
         self.fetched = 0
         self.scope = self
         self.closed = False
-        self.stale = stale_traces()
         self.ready = False
         self.nodes = []
 
@@ -384,6 +383,17 @@ def test_when_the_scope_is_over_it_passes_for_a_real_array():
     source.closed = True
     assert isinstance(doubled, np.ndarray)
     assert type(pickle.loads(pickle.dumps(doubled))) is np.ndarray
+
+
+@pytest.mark.parametrize("value", [0.53, np.ones(2)])
+@pytest.mark.parametrize("nested", [lambda d: d, lambda d: {"loss": [d]}])
+def test_json_is_refused_with_what_to_give_it(value, nested):
+    deferred, source = lazy(value)
+    for is_over in (False, True):
+        source.closed = is_over
+        with pytest.raises(TypeError, match=r"Give json float\(x\), or x.tolist\(\)"):
+            json.dumps(nested(deferred))
+    assert json.loads(json.dumps(nested(deferred.tolist()))) == nested(np.array(value).tolist())
 
 
 # --------------------------------------------------------------------------- PennyLane's tensors

@@ -6,9 +6,10 @@ import numpy as np
 import pennylane as qml
 import pytest
 from scipy.sparse import csr_matrix
+from support.batches import UNTOLD
 
 import pennylane_qstore as qstore
-from pennylane_qstore.deferral.parked_tapes import own_copy
+from pennylane_qstore.deferral.parked_tapes import own_copies
 
 RNG = np.random.default_rng(5)
 ONE, TWO = (np.linalg.qr(RNG.normal(size=(n, n)) + 1j * RNG.normal(size=(n, n)))[0] for n in (2, 4))
@@ -51,7 +52,7 @@ def made(operation, change):
 def test_a_copy_is_the_operation_that_was_recorded(operation, change):
     op = made(operation, change)
     tape = qml.tape.QuantumScript([op], [qml.expval(qml.Z(0))])
-    (copied,) = own_copy(tape)[0].operations
+    (copied,) = own_copies([tape]).circuits[0].operations
     assert type(copied) is type(op)
     assert copied.hyperparameters.keys() == op.hyperparameters.keys()
     for one, other in zip(copied.data, op.data, strict=True):
@@ -62,6 +63,7 @@ def test_a_copy_is_the_operation_that_was_recorded(operation, change):
         )
 
 
+@pytest.mark.usefixtures("unsearched")
 @pytest.mark.parametrize("operation", [name for name in OPERATIONS if name != "sparse"])
 def test_a_deferred_circuit_is_the_plain_one(operation):
     ops = [made(operation, change) for change in CHANGES]
@@ -89,6 +91,35 @@ def test_a_deferred_circuit_is_the_plain_one(operation):
     assert dev.stats["jobs"] == sent + 1
     for one, other in zip(late, plain, strict=True):
         assert all(map(np.allclose, one, other))
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda w: qml.ControlledQubitUnitary(ONE, [0, 1], control_values=[0]),
+        lambda w: qml.evolve(HAMILTONIAN, ANGLE),
+        lambda w: qml.ctrl(qml.evolve(0.5 * qml.X(0), w[1]), 2),
+    ],
+    ids=["unitary on 0", "time that is an array", "element of the weights"],
+)
+def test_whatever_way_it_waits_the_value_is_that_of_default_qubit(operation):
+    def circuit(w):
+        for wire in range(3):
+            qml.RY(0.6 + wire, wire)
+        operation(w)
+        for wire in range(3):
+            qml.RX(0.4 + wire, wire)
+        return qml.expval(qml.Z(0) @ qml.X(1) + 0.7 * qml.Y(1) + 0.2 * qml.Z(2))
+
+    w = qml.numpy.array([0.3, 0.7], requires_grad=True)
+    exact = float(qml.QNode(circuit, qml.device("default.qubit", wires=3))(w))
+    dev = qml.device("qstore.ionq", wires=3)
+    node = qml.QNode(circuit, dev)
+    with qstore.deferred():
+        late = node(w)
+    _, loss = qstore.SPSAOptimizer(maxiter=3, seed=1).step_and_cost(node, w)
+    for found in (node(w), late, *qstore.gather(dev, lambda: node(w)), loss):
+        assert np.isclose(found, exact)
 
 
 def test_an_array_within_an_operation_counts_as_it_was():
@@ -154,27 +185,18 @@ def test_a_result_counts_as_it_was_when_the_circuit_was_called():
     assert np.isclose(late, expected)
 
 
-BATCHES = {
-    "entangling layers": lambda w: qml.StronglyEntanglingLayers(w.reshape(3, 1, 2, 3), [0, 1]),
-    "basic layers": lambda w: qml.BasicEntanglerLayers(w[:, :, 0].reshape(3, 1, 2), [0, 1]),
-    "trotter": lambda w: qml.TrotterProduct(HAMILTONIAN, w[:, 0, 0], n=2),
-    "time evolution": lambda w: qml.ApproxTimeEvolution(HAMILTONIAN, w[:, 0, 0], 2),
-    "selection": lambda w: qml.Select([qml.RX(w[:, 0, 0], 1), qml.RY(0.3, 1)], control=[0]),
-}
-"""Operations whose batch PennyLane does not tell."""
-
-
-@pytest.mark.parametrize("operation", BATCHES)
+@pytest.mark.parametrize("operation", UNTOLD)
 def test_a_batch_that_nobody_tells_is_deferred_in_one_post(operation):
-    weights = RNG.normal(size=(3, 2, 3))
+    weights = np.array([0.3, -1.2, 0.8])
 
     def circuit(weights):
-        qml.RY(0.6, 0)
-        BATCHES[operation](weights)
+        for wire in range(3):
+            qml.RY(0.6 + wire, wire)
+        UNTOLD[operation](weights)
         qml.RX(0.4, 0)
         return qml.expval(qml.Z(0)), qml.probs(wires=[0, 1])
 
-    dev = qml.device("qstore.ionq", wires=2)
+    dev = qml.device("qstore.ionq", wires=3)
     node = qml.QNode(circuit, dev)
     plain = node(weights), node(2 * weights)
     sent = dev.stats["jobs"]
@@ -184,4 +206,12 @@ def test_a_batch_that_nobody_tells_is_deferred_in_one_post(operation):
     assert dev.stats["jobs"] == sent + 1
     for one, other in zip(late, plain, strict=True):
         assert all(map(np.allclose, one, other))
-    assert np.allclose(qstore.map(dev, lambda w: node(w)[0], [weights]), plain[0][0])
+    (mapped,) = qstore.map(dev, node, [weights])
+    (gathered,) = qstore.gather(dev, lambda: node(weights))
+    for found in (mapped, gathered):
+        assert all(map(np.allclose, found, plain[0]))
+    sent = dev.stats["jobs"]
+    optimizer = qstore.SPSAOptimizer(maxiter=3, seed=1)
+    _, loss = optimizer.step_and_cost(lambda w: np.mean(node(w)[0]), weights)
+    assert np.isclose(loss, np.mean(plain[0][0]))
+    assert dev.stats["jobs"] == sent + 1

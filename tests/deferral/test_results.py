@@ -23,7 +23,7 @@ MEASUREMENTS = {
 class Scope:
     """A scope that sends a request when it is looked at."""
 
-    closed, stale = False, 0
+    closed = False
 
     def track(self, node):
         pass

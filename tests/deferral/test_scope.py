@@ -58,6 +58,36 @@ def test_looking_at_one_fetches_all(dev):
     assert dev.posts == [4]
 
 
+@pytest.mark.parametrize("stack", [pnp.array, pnp.stack, np.stack, qml.math.stack, np.hstack])
+def test_what_stacks_results_waits_and_other_circuits_with_it(stack, dev):
+    circuit, other = rotation(dev), rotation(dev, lambda: qml.expval(qml.Y(0)))
+    with deferred.deferred():
+        stacked = stack([circuit(x) for x in range(4)])
+        total = (stacked * other(X)).sum()
+        assert is_deferred(stacked)
+        assert dev.posts == []
+        assert float(total) == pytest.approx(-np.sin(X) * np.cos(range(4)).sum())
+    assert dev.posts == [5]
+
+
+@pytest.mark.parametrize("look", [np.array, np.asarray, lambda v: [float(x) for x in v]])
+def test_what_looks_at_a_list_fetches_all_of_it_once(look, dev):
+    circuit = rotation(dev)
+    with deferred.deferred():
+        found = look([circuit(x) for x in range(4)])
+        assert dev.posts == [4]
+    np.testing.assert_allclose(found, np.cos(range(4)))
+
+
+def test_a_generator_that_is_looked_at_item_by_item_is_a_batch_an_item(dev):
+    circuit = rotation(dev)
+    with deferred.deferred():
+        found = np.fromiter((circuit(x) for x in range(4)), float)
+    assert dev.posts == [1] * 4
+    np.testing.assert_allclose(found, np.cos(range(4)))
+    assert "np.fromiter" in deferred.deferred.__doc__
+
+
 def test_at_the_end_of_the_scope_the_rest_is_fetched_and_real(dev):
     circuit = rotation(dev)
     with deferred.deferred():
@@ -274,6 +304,9 @@ def test_kernel_matrices_are_the_fewest_posts_that_the_limits_allow(size, posts)
     for matrix in (
         lambda: qml.kernels.square_kernel_matrix(points, kernel, assume_normalized_kernel=True),
         lambda: qml.kernels.kernel_matrix(points, points[:2], kernel),
+        lambda: qml.kernels.target_alignment(
+            points, np.array([1, -1, -1, 1]), kernel, assume_normalized_kernel=True
+        ),
     ):
         wanted = matrix()
         before = dev.emulator.stats()["posts"]
@@ -662,12 +695,53 @@ def test_own_update_rules_keep_training(dev):
     assert isinstance(found, pnp.tensor)
 
 
+def test_a_shift_rule_by_hand_is_one_batch_an_epoch(dev):
+    circuit = rotation(dev)
+    samples, labels, w = np.array([0.2, 1.4, -0.5]), np.array([1.0, -1.0, 1.0]), 0.3
+
+    def epoch():
+        slope = 0.0
+        for x, y in zip(samples, labels, strict=True):
+            turned = (circuit(w * x + np.pi / 2) - circuit(w * x - np.pi / 2)) / 2
+            slope += 2 * (circuit(w * x) - y) * turned * x
+        return slope
+
+    with deferred.deferred():
+        slope = float(epoch())
+    assert dev.posts == [9]
+    values = np.cos(w * samples)
+    assert slope == pytest.approx(np.sum(-2 * (values - labels) * np.sin(w * samples) * samples))
+
+
+def test_patches_of_an_image_may_be_written_where_they_belong(dev):
+    """Each is looked at when it is written into a real array; mapped, they are one batch."""
+
+    @qml.qnode(dev)
+    def channels(patch):
+        for wire in range(2):
+            qml.RY(np.pi * patch[wire], wire)
+        qml.RandomLayers(np.array([[0.4, 1.1, 2.0]]), wires=range(2), seed=3)
+        return [qml.expval(qml.Z(wire)) for wire in range(2)]
+
+    patches = np.random.default_rng(2).uniform(size=(4, 2))
+    wanted = [channels(patch) for patch in patches]
+    del dev.posts[:]
+    np.testing.assert_allclose(deferred.map(dev, channels, patches), wanted, atol=1e-12)
+    assert dev.posts == [4]
+    image = np.zeros((4, 2))
+    with deferred.deferred():
+        for i, patch in enumerate(patches):
+            for channel, value in enumerate(channels(patch)):
+                image[i, channel] = value
+    np.testing.assert_allclose(image, wanted, atol=1e-12)
+
+
 # --------------------------------------------------------------------------- autograd's traces
 
 
 @pytest.fixture
 def left_over_trace():
-    """What an error in a gradient leaves behind: autograd counts a trace that is over."""
+    """State that an error in a gradient leaves behind: autograd counts a trace that is over."""
 
     def fails(w):
         raise ArithmeticError

@@ -15,8 +15,10 @@ import pennylane as qml
 import pytest
 from support.counting import CountingDevice
 
+from pennylane_qstore import compat
 from pennylane_qstore.deferral import scope as deferred
 from pennylane_qstore.deferral import tasks, turns
+from pennylane_qstore.deferral.thread_modes import ThreadModes
 from pennylane_qstore.errors import InvalidResponse, JobFailed, QStoreError
 from pennylane_qstore.training.spsa import SPSAOptimizer
 
@@ -340,6 +342,14 @@ def press_ctrl_c():
     signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
 
+def compute():
+    # A function of its own: a handler around the loop itself is passed over by Python 3.13
+    # (https://github.com/python/cpython/issues/130279), with tasks or without.
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        pass
+
+
 def test_ctrl_c_while_waiting_for_the_service_ends_all_tasks(dev, circuit):
     cleaned = []
     dev.fail = lambda _: (press_ctrl_c(), time.sleep(5))
@@ -367,9 +377,7 @@ def test_ctrl_c_while_a_task_computes_ends_all_tasks(circuit):
     def computes():
         try:
             press_ctrl_c()
-            deadline = time.monotonic() + 20
-            while time.monotonic() < deadline:
-                pass
+            compute()
             ended.append("never interrupted")
         except KeyboardInterrupt:
             ended.append("interrupted")
@@ -386,9 +394,7 @@ def test_ctrl_c_reaches_a_task_of_an_inner_session(circuit):
     def computes():
         try:
             press_ctrl_c()
-            deadline = time.monotonic() + 20
-            while time.monotonic() < deadline:
-                pass
+            compute()
             ended.append("never interrupted")
         except KeyboardInterrupt:
             ended.append("interrupted")
@@ -579,9 +585,9 @@ def test_others_go_on_while_a_device_waits_unless_batches_have_an_order(
 
     free, send = [], dev.executor.fallback.send
 
-    def watched(requests, meter):
+    def watched(requests, meter, **options):
         free.append(turns.turn_lock().is_free)
-        return send(requests, meter)
+        return send(requests, meter, **options)
 
     dev.executor.fallback.send = watched
     assert deferred.run_tasks(lambda: circuit(X)) == [pytest.approx(np.cos(X))]
@@ -631,8 +637,8 @@ def test_results_that_were_paid_for_are_named_if_the_turn_does_not_come_back(tmp
 
     other = threading.Thread(target=hold)
 
-    def interrupted(requests, meter):
-        found = send(requests, meter)
+    def interrupted(requests, meter, **options):
+        found = send(requests, meter, **options)
         other.start()
         taken.wait(30)
         monkeypatch.setattr(turns, "TIMEOUT_S", 0.01)
@@ -699,3 +705,28 @@ def test_circuit_called_while_another_is_recorded_is_sent_at_once(dev, circuit):
     values = deferred.run_tasks(lambda: outer(X), lambda: outer(2 * X))
     assert values == pytest.approx(np.cos(np.cos([X, 2 * X])))
     assert dev.posts == [1, 1]
+
+
+def test_an_interrupt_that_python_drops_is_repeated(monkeypatch):
+    begun, interrupts, interrupt = threading.Event(), [], compat.interrupt
+
+    def compute():
+        begun.set()
+        while True:
+            pass
+
+    def dropped_at_first(thread):
+        interrupts.append(thread)
+        if len(interrupts) > 1:
+            interrupt(thread)
+
+    monkeypatch.setattr(tasks, "_INTERRUPT_AGAIN_S", 0.01)
+    monkeypatch.setattr(compat, "interrupt", dropped_at_first)
+    task = tasks.Task(compute, "busy", ThreadModes())
+    driver = threading.Thread(target=task.resume)
+    driver.start()
+    begun.wait(30)
+    task.cancel()
+    driver.join()
+    assert task.done
+    assert len(interrupts) > 1

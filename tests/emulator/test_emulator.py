@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import gc
+import socket
 import subprocess
 import sys
 import threading
 import time
+import warnings
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.emulator_wire import BELL, Wire
+from support.waiting import wait_until
 
-from pennylane_qstore.emulator import Emulator, RateCard, VirtualClock, embedded
+from pennylane_qstore.emulator import Emulator, VirtualClock, embedded
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 
 
@@ -25,7 +30,9 @@ def test_other_machines_need_a_token() -> None:
     with pytest.raises(ConfigurationError, match="noise model"):
         Emulator(noise_model="loud")
     with pytest.raises(ConfigurationError, match=r"Did you mean 'qpu\.forte-1'"):
-        Emulator(rate_cards={"qpu.forte1": RateCard()})
+        Emulator(prices={"qpu.forte1": "qpu.forte-1"})
+    with pytest.raises(ConfigurationError, match=r"Did you mean 'qpu\.forte-1'"):
+        Emulator(prices={"qpu.forte-1": "qpu.forte1"})
 
 
 def test_results_are_404_until_completed(serve: Callable[..., Wire]) -> None:
@@ -109,6 +116,17 @@ def test_simulator_can_be_chosen(serve: Callable[..., Wire]) -> None:
         Emulator(simulator="lightning.nonsense")
 
 
+@pytest.mark.parametrize("simulator", ["numpy", "lightning.qubit", "default.qubit"])
+def test_stats_say_which_engine_ran(serve: Callable[..., Wire], simulator: str) -> None:
+    wire = serve(simulator=simulator)
+    wire.probabilities(wire.submit())
+    wire.probabilities(wire.submit())
+    assert wire.emulator.stats()["engines"] == {simulator: 2}
+    noisy = wire.submit(noise={"model": "forte-1"}, shots=10)
+    assert sum(wire.probabilities(noisy).values()) == pytest.approx(1)
+    assert sum(wire.emulator.stats()["engines"].values()) == 3
+
+
 def test_sixty_four_clients_at_once(wire: Wire) -> None:
     found: dict[int, dict[str, float]] = {}
 
@@ -170,11 +188,6 @@ def test_a_port_in_use_is_a_clear_error(wire: Wire) -> None:
         _ = Emulator().url
 
 
-def test_importing_the_emulator_does_not_import_aiohttp() -> None:
-    code = "import pennylane_qstore.emulator, sys; sys.exit('aiohttp' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
 def test_running_out_of_file_descriptors_is_told_as_that(tmp_path: Path) -> None:
     """In a process of its own, whose limit is lowered."""
     program = """
@@ -224,3 +237,35 @@ client.whoami()
     assert lines[1].startswith("LedgerError")
     assert lines[2].startswith("QStoreError The emulator cannot listen")
     assert all("Too many open files" in line for line in lines)
+
+
+def test_a_connection_at_the_moment_of_closing_is_closed_too(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    warnings.simplefilter("always", ResourceWarning)
+    close_while_clients_connect()
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+def close_while_clients_connect() -> None:
+    """Let the emulator's loop find connections and its end at once: until then it stands still."""
+    emulator = Emulator().start()
+    host, port = emulator.url.removeprefix("http://").split("/")[0].split(":")
+    assert emulator._loop is not None
+    emulator._loop.call_soon_threadsafe(wait_until, lambda: emulator._loop is None)
+    clients = [socket.create_connection((host, int(port))) for _ in range(5)]
+    emulator.close()
+    for client in clients:
+        client.close()
+
+
+def test_an_emulator_that_is_closed_is_freed_with_its_jobs() -> None:
+    with Emulator() as emulator:
+        wire = Wire(emulator)
+        assert wire("GET", "/v0.4/backends").status == 200
+        wire.connection.close()
+        service = weakref.ref(emulator.service)
+    del emulator, wire
+    gc.collect()
+    assert service() is None

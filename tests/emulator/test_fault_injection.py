@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 import threading
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from support.emulator_wire import BELL, Wire, faulty, single
 from support.waiting import wait_until
 
 from pennylane_qstore.emulator import Fault, VirtualClock
+from pennylane_qstore.emulator.fault_injection import HOSTILE
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
@@ -257,3 +259,26 @@ def test_a_fault_befalls_only_its_route(serve: Callable[..., Wire]) -> None:
     assert wire("GET", "/jobs").status == 200
     assert wire("GET", f"/jobs/{job_id}/results/probabilities").status == 503
     assert wire("GET", f"/jobs/{job_id}/artifacts/probabilities").status == 503
+
+
+@pytest.mark.parametrize("body", sorted(HOSTILE))
+def test_hostile_bodies_come_as_json(serve: Callable[..., Wire], body: str) -> None:
+    wire = serve()
+    job_id = wire.done(wire.submit())["id"]
+    wire.emulator.faults.add(Fault("hostile", "results", body=body))
+    answer = wire("GET", f"/jobs/{job_id}/results/probabilities")
+    assert answer.status == 200
+    assert answer.body == HOSTILE[body]
+    assert answer.headers["Content-Type"].startswith("application/json")
+
+
+def test_a_gzip_bomb_is_small_on_the_wire(serve: Callable[..., Wire]) -> None:
+    wire = faulty(serve, Fault("hostile", "any", body="gzip_bomb"))
+    answer = wire("GET", "/jobs")
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert len(answer.body) < 2_000_000
+    unpacker, size, rest = zlib.decompressobj(31), 0, answer.body
+    while rest:
+        size += len(unpacker.decompress(rest, 1 << 22))
+        rest = unpacker.unconsumed_tail
+    assert (unpacker.eof, size) == (True, 1 << 30)

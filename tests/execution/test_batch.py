@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pennylane_qstore.execution import batch as batch_module
 from pennylane_qstore.execution.batch import JobSettings, make_batch
 from pennylane_qstore.execution.job_size import AdaptiveQueueManager
 from pennylane_qstore.execution.options import Options
-from pennylane_qstore.ionq.messages.responses import Histogram
+from pennylane_qstore.ionq.messages import job_limits
+from pennylane_qstore.ionq.messages.histograms import Histogram
 from pennylane_qstore.measurement.recipes import NotSupported
 from pennylane_qstore.native.cache import SmartCircuitCache
+from pennylane_qstore.native.folding import NativeFold
+from pennylane_qstore.native.verbatim import verbatim
 
 CACHE = SmartCircuitCache()
 
@@ -62,7 +64,7 @@ def test_a_manager_may_choose_the_size():
 
 @pytest.mark.parametrize(("name", "limit"), [("MAX_GATES", 7), ("MAX_BODY_BYTES", 20_400)])
 def test_gates_and_bytes_of_a_job_are_limited(name, limit, monkeypatch):
-    monkeypatch.setattr(batch_module, name, limit)
+    monkeypatch.setattr(job_limits, name, limit)
     batch = batch_of([tape(np.linspace(0.1, 1, 12))])
     assert len(batch.requests) > 1
     assert sum(len(r.circuits) for r in batch.requests) == 12
@@ -87,7 +89,9 @@ def test_each_job_has_a_noise_seed_of_its_own():
 
 
 def test_settings_go_with_every_job():
-    settings = JobSettings(1, "mine", {"a": "b"}, session_id="s", aggregation="voting")
+    settings = JobSettings(
+        1, {"name": "mine", "metadata": {"a": "b"}, "session_id": "s", "aggregation": "voting"}
+    )
     for request in batch_of([tape(0.1), tape(0.2)], settings).requests:
         assert (request.name, request.metadata) == ("mine", {"a": "b"})
         assert (request.session_id, request.aggregation) == ("s", "voting")
@@ -122,4 +126,16 @@ def test_a_circuit_that_is_too_wide_is_refused_with_its_number():
             [tape(0.1), wide], order=None, target=Options.of({}).target, settings=JobSettings(),
             cache=CACHE,
         )  # fmt: skip
+    assert refused.value.details["refused_tape"] == 1
+
+
+def test_what_the_gates_do_not_allow_is_refused_with_the_number_of_its_tape():
+    folded = qml.tape.QuantumScript([qml.RX(0.1, 0), NativeFold(3.0)], [qml.expval(qml.Z(0))])
+    boxed = qml.tape.QuantumScript(verbatim([qml.RX(0.1, 0)]), [qml.expval(qml.Z(0))], shots=5)
+    noisy = {"noise_model": "forte-1", "symmetrize": True}
+    with pytest.raises(NotSupported, match=r"folded to 3 times.*gateset='qis'") as refused:
+        batch_of([tape(0.1), folded], gateset="qis")
+    assert refused.value.details["refused_tape"] == 1
+    with pytest.raises(NotSupported, match=r"symmetrize=True.*verbatim\(\)") as refused:
+        batch_of([tape(0.1, 5), boxed], **noisy)
     assert refused.value.details["refused_tape"] == 1

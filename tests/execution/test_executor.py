@@ -9,9 +9,10 @@ import warnings
 import numpy as np
 import pennylane as qml
 import pytest
+from pennylane.tape import QuantumScript
 
 from pennylane_qstore.emulator import Emulator, Fault
-from pennylane_qstore.errors import JobFailed
+from pennylane_qstore.errors import JobFailed, QStoreEfficiencyWarning
 from pennylane_qstore.execution.executor import Executor
 from pennylane_qstore.execution.options import Options
 from pennylane_qstore.measurement.recipes import NotSupported
@@ -38,6 +39,17 @@ def test_a_call_is_one_job_and_one_record():
     assert record.operations == 2
     assert record.circuits_by_tape == [1, 1]
     assert made.report()["circuits"] == 2
+
+
+def test_the_report_says_which_engine_simulated_the_circuits():
+    with Emulator(simulator="lightning.qubit") as emulator:
+        made, other = executor(emulator), executor(emulator)
+        tapes = [tape(x, None, qml.expval(qml.Z(0))) for x in (0.1, 0.2)]
+        made.run(tapes)
+        other.run(tapes[:1])
+        assert made.report()["engines"] == {"lightning.qubit": 2}
+        assert other.report()["engines"] == {"lightning.qubit": 1}
+        assert emulator.stats()["engines"] == {"lightning.qubit": 3}
 
 
 def test_a_batch_that_failed_is_the_same_one_when_it_is_repeated():
@@ -122,3 +134,24 @@ def test_requests_are_those_that_would_be_sent():
     assert (request.gateset, request.name, request.session_id) == ("native", None, None)
     assert (scoped.gateset, scoped.name, scoped.session_id) == ("qis", "shown", "s")
     assert made.requests([tape()], "qpu.forte-1")[0].backend == "qpu.forte-1"
+
+
+def test_effort_is_time_for_a_thorough_search_which_no_clock_ends_in_a_run(tmp_path):
+    gates = [g for on in ([0, 1, 2], [3, 1, 0]) for g in qml.Toffoli(on).decomposition()]
+    measured = [qml.probs(wires=range(4))]
+    script = QuantumScript([qml.Hadamard(q) for q in range(4)] + gates, measured, shots=10)
+
+    def compiled(**options):
+        made = Executor(Options.of({"cache": 9, "absorb": False, **options}), range(4))
+        (request,) = made.requests([script])
+        stopped = made.cache.get_stats()["searches_stopped"]
+        return request.circuits[0].count(b'"zz"'), stopped
+
+    quick, thorough = compiled(), compiled(effort=600)
+    assert thorough[0] <= quick[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", QStoreEfficiencyWarning)
+        assert compiled(effort=1e-9)[1] == 1
+    run = {"run": "training", "ledger": tmp_path / "ledger.sqlite"}
+    assert compiled(effort=1e-9, **run) == thorough
+    assert (quick[1], thorough[1]) == (0, 0)

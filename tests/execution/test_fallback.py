@@ -145,7 +145,7 @@ def test_what_counts_as_a_refusal_of_many(error, falls_back):
     class Sender:
         sent: ClassVar = []
 
-        def send(self, requests, meter, first_chunk=0):
+        def send(self, requests, meter, first_chunk=0, *, wait=True):
             self.sent.append(requests)
             if len(self.sent) == 1:
                 raise error

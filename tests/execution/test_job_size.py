@@ -90,15 +90,6 @@ def test_what_was_learnt_survives_a_pickle():
     assert again.get_optimal_batch_size() == 10
 
 
-def test_the_cost_of_a_job_and_of_a_circuit_is_fitted():
-    queue = AdaptiveQueueManager()
-    for n in (1, 5, 20):
-        queue.record_job(n, 0.605 + 0.0447 * n, 0.508 + 0.0671 * n)
-    stats = queue.get_stats()
-    assert stats["seconds_per_job"] == pytest.approx(1.113)
-    assert stats["seconds_per_circuit"] == pytest.approx(0.1118)
-
-
 @given(
     st.integers(1, 500),
     st.lists(

@@ -35,7 +35,9 @@ from pennylane_qstore.ionq.http.retry import RetryPolicy
         ({"wires": 40}, "29 qubits"),
     ],
 )
-def test_bad_options_are_named(options, message):
+def test_bad_options_are_named(options, message, monkeypatch):
+    for variable in ("IONQ_API_KEY", "PENNYLANE_IONQ_API_KEY"):  # or a service would be asked
+        monkeypatch.delenv(variable, raising=False)
     with pytest.raises(ConfigurationError, match=message):
         qml.device("qstore.ionq", **{"wires": 2, **options})
 
@@ -63,7 +65,8 @@ def test_both_names_of_the_size_of_jobs_are_one_too_many():
 
 
 @pytest.mark.parametrize(
-    ("given", "max_circuits"), [(None, None), (3, 3), ("adaptive", "tiers"), ("throughput",) * 2]
+    ("given", "max_circuits"),
+    [(None, None), (3, 3), (9_000, 5_000), ("adaptive", "tiers"), ("throughput",) * 2],
 )
 def test_the_size_of_jobs_is_fixed_or_chosen(given, max_circuits):
     options = Options.of({"max_circuits_per_job": given, "pool_size": 3})
@@ -80,9 +83,17 @@ def test_the_size_of_jobs_is_fixed_or_chosen(given, max_circuits):
 def test_the_retry_policy_is_the_clients():
     policy = RetryPolicy(attempts=2)
     device = qml.device("qstore.ionq", wires=1, retry_policy=policy)
-    assert device.client._options.retry_policy == policy
+    assert device.client.retry_policy == policy
     with pytest.raises(ConfigurationError, match="retry_policy=3 is not allowed"):
         Options.of({"retry_policy": 3})
+
+
+def test_an_outage_may_last_as_long_as_the_option_says():
+    assert Options.of({"outage_s": 5}).retry_policy == RetryPolicy(outage_s=5)
+    both = Options.of({"outage_s": 5, "retry_policy": RetryPolicy(attempts=2, outage_s=9)})
+    assert both.retry_policy == RetryPolicy(attempts=2, outage_s=5)
+    with pytest.raises(ConfigurationError, match="outage_s=-1 is not allowed"):
+        Options.of({"outage_s": -1})
 
 
 @pytest.mark.parametrize(
@@ -127,11 +138,14 @@ SAMPLES = {
 TAKEN = {
     "api_key": "text",
     "absorb": "flag",
+    "symmetrize": "flag",
     "batch": "flag",
     "cache": "flag whole",
     "max_circuits_per_job": "whole",
     "pool_size": "whole",
+    "effort": "whole number",
     "max_wait": "whole number",
+    "outage_s": "whole number",
     "retry_failed": "flag",
     "seed": "whole",
     "ledger": "text",

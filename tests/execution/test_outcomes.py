@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pennylane_qstore.execution.outcomes import Rows, agree, gather_outcomes
-from pennylane_qstore.ionq.messages.responses import Histogram
+from pennylane_qstore.ionq.messages.histograms import Histogram
 from pennylane_qstore.measurement.recipes import Plan
 
 PLAN = Plan((), ())

@@ -8,6 +8,7 @@ import pytest
 
 from pennylane_qstore.execution.report import quantiles
 from pennylane_qstore.execution.stats import BatchMeter, Stats
+from pennylane_qstore.prices import JobSize
 
 
 def add(stats, queue_s, circuits):
@@ -17,7 +18,7 @@ def add(stats, queue_s, circuits):
         job_id="job", job_ids=(), requests=3, polls=1, submit_s=0.5, queue_s=queue_s, run_s=1.85,
         total_s=8.0, cost_usd=None,
     )  # fmt: skip
-    meter.count(job, SimpleNamespace(circuits=(b"",) * circuits, gate_counts=3), None)
+    meter.count(job, SimpleNamespace(size=JobSize(2, 1, circuits, 100)), None)
     stats.add(meter, circuits_by_tape=[1])
     return stats.as_dict()
 

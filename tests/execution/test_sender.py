@@ -113,3 +113,10 @@ def test_a_wait_has_an_end_but_on_a_computer():
         device.client.run = lambda r, **o: waits.append(o["max_wait"]) or run(r, **o)
         qml.QNode(lambda: qml.expval(qml.Z(0)), device)()
     assert waits == [120.0]
+
+
+def test_asking_for_the_rest_of_a_budget_does_not_start_the_emulator():
+    for budget_usd in (None, 3.0):
+        made = Sender(Options.of({"budget_usd": budget_usd}), Stats())
+        assert made.left_usd == budget_usd
+        assert made._client is None

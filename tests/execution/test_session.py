@@ -35,6 +35,6 @@ def test_a_session_that_cannot_be_ended_does_not_hide_what_went_wrong_in_it(emul
     monkeypatch.setattr(dev.client, "end_session", refuse)
     with pytest.raises(JobTimeout), qstore.session(dev, job_limit=5):
         raise JobTimeout("late", job_ids=["a"])
-    assert dev.executor.job_settings.session_id is None
+    assert dev.executor.job_settings.fields["session_id"] is None
     with pytest.raises(ServiceError), qstore.session(dev, job_limit=5):
         circuit(dev)(0.1)

@@ -11,7 +11,7 @@ from pennylane_qstore.errors import ServiceError
 from pennylane_qstore.execution.shot_reader import read_ordered
 from pennylane_qstore.execution.stats import BatchMeter
 from pennylane_qstore.ionq import shots as shots_module
-from pennylane_qstore.ionq.messages.responses import Histogram
+from pennylane_qstore.ionq.messages.histograms import Histogram
 
 TAKEN = np.array([1, 0, 1], dtype=np.uint64)
 SEEN = Histogram(np.array([0, 1], dtype=np.uint64), np.array([1 / 3, 2 / 3]))
@@ -26,7 +26,7 @@ def batch(positions):
 
 
 def job(*ids):
-    return SimpleNamespace(job_id=ids[0], job_ids=ids)
+    return SimpleNamespace(job_id=ids[0], job_ids=ids, place=None)
 
 
 class Client:

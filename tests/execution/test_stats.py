@@ -1,4 +1,4 @@
-"""What was measured, and how it is shown."""
+"""Measured figures, and how they are shown."""
 
 from types import SimpleNamespace
 
@@ -9,6 +9,7 @@ import pytest
 from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.execution import stats as stats_module
 from pennylane_qstore.execution.stats import STAGES, BatchMeter, Stats
+from pennylane_qstore.prices import JobSize
 
 PROMISED = (
     "throughput_circuits_per_sec", "batch_submission_time_ms", "batch_execution_time_ms",
@@ -30,7 +31,7 @@ def job(number=0, **values):
 
 
 def request(circuits):
-    return SimpleNamespace(circuits=(b"",) * circuits, gate_counts=3 * circuits)
+    return SimpleNamespace(size=JobSize(2 * circuits, circuits, circuits, 100))
 
 
 def batch(stats, jobs, requests, seconds, sequential=False):

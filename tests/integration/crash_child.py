@@ -11,14 +11,17 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import signal
 import sys
 import types
+from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1]))
 # This room needs nothing of PennyLane: without it a process starts five times faster.
 _package = types.ModuleType("pennylane_qstore")
 _package.__path__ = importlib.util.find_spec("pennylane_qstore").submodule_search_locations
 sys.modules["pennylane_qstore"] = _package
+
+from support.children import dying_at  # noqa: E402
 
 from pennylane_qstore.errors import QStoreError  # noqa: E402
 from pennylane_qstore.ionq.client import IonQClient  # noqa: E402
@@ -28,20 +31,11 @@ from pennylane_qstore.ionq.messages.job_request import JobRequest  # noqa: E402
 
 
 def main(url, path, point, settle_s, backend, numbers):
-    event, _, times = point.partition("@")
-    left = int(times or 1)
-
-    def observe(reached):
-        nonlocal left
-        left -= reached == event
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
     policy = RetryPolicy(settle_s=float(settle_s), base_s=0.01, throttle_base_s=0.05)
     client = IonQClient(
         "crash-key",
         base_url=url,
-        ledger=Ledger(path, observer=observe),
+        ledger=Ledger(path, observer=dying_at(point)),
         retry_policy=policy,
     )
     for number in numbers:

@@ -8,6 +8,7 @@ import multiprocessing
 import pickle
 import threading
 
+import numpy as np
 import pennylane as qml
 import pytest
 
@@ -171,6 +172,24 @@ def test_all_budgets_that_are_set_apply(emulator, price, tmp_path):
     assert ledger.spent_usd() == pytest.approx(billed_usd(emulator)) == pytest.approx(4 * price)
     Ledger(tmp_path / "l", budget_usd=9 * price).close()
     assert send(third)
+
+
+@pytest.mark.parametrize("tightest", ["device", "run", "ledger"])
+def test_what_is_left_is_that_of_the_tightest_budget(emulator, price, tmp_path, tightest):
+    usd = {"device": 8 * price, "run": 9 * price, "ledger": 10 * price, tightest: 5 * price}
+    dev = device(
+        emulator,
+        budget_usd=usd["device"],
+        ledger=Ledger(tmp_path / "ledger", budget_usd=usd["ledger"]),
+    )
+    run = TrainingRun(
+        circuit(dev), np.array(0.3), SPSAOptimizer(maxiter=5, seed=1), budget_usd=usd["run"]
+    )
+    run.train(1)
+    assert run.spent_usd > 0
+    assert run.left_usd == pytest.approx(5 * price - run.spent_usd)
+    if tightest != "run":
+        assert dev.left_usd == pytest.approx(5 * price - run.spent_usd)
 
 
 def test_circuits_that_failed_are_sent_again_within_the_budget_only(emulator, price, tmp_path):

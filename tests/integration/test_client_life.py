@@ -18,7 +18,7 @@ import pytest
 from support.waiting import wait_until
 
 from pennylane_qstore.emulator import Emulator, Fault, VirtualClock
-from pennylane_qstore.ionq import shared_service
+from pennylane_qstore.ionq import base_client
 from pennylane_qstore.ionq.client import IonQClient
 from pennylane_qstore.ionq.http.event_loop import background_loop
 from pennylane_qstore.ionq.http.retry import RetryPolicy
@@ -197,8 +197,9 @@ PATIENT += "lambda self: 60.0, lambda self, seconds: None)\n"
 
 def run_script(script, *args, **options):
     return subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error::ResourceWarning", "-c",
-         PATIENT + textwrap.dedent(script), *args],
+        [sys.executable, "-X", "dev", "-W", "error::ResourceWarning",
+         "-W", "ignore:This process:DeprecationWarning",  # a fork beside threads is on purpose
+         "-c", PATIENT + textwrap.dedent(script), *args],
         capture_output=True, text=True, timeout=180, check=True, **options,
     )  # fmt: skip
 
@@ -250,10 +251,10 @@ def test_clients_that_are_dropped_close_their_connections(emulator, request_of):
     gc.collect()  # clients that other tests dropped
     client = IonQClient("some-key", base_url=emulator.url)
     client.run([request_of(1)])
-    before = len(shared_service._services)
+    before = len(base_client._services)
     del client
     gc.collect()
-    assert len(shared_service._services) == before - 1
+    assert len(base_client._services) == before - 1
 
 
 def test_asynchronous_contexts_close_too(emulator, request_of):

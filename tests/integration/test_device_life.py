@@ -3,8 +3,6 @@
 import copy
 import pickle
 import statistics
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -87,30 +85,34 @@ def test_devices_of_other_keys_or_pools_do_not_share(emulator):
     assert device.client._api() is not stranger.client._api()
 
 
-def test_a_pickled_device_works_in_another_process(tmp_path):
+def test_a_pickled_device_works_in_another_process(other_process):
     device = qml.device("qstore.ionq", wires=["left", 1], seed=5)
-    (tmp_path / "device").write_bytes(pickle.dumps(device))
-    code = (
-        "import pickle, pathlib, pennylane as qml\n"
-        "device = pickle.loads(pathlib.Path('device').read_bytes())\n"
+    out = other_process(
+        "import pickle, pennylane as qml\n"
+        f"device = pickle.loads({pickle.dumps(device)!r})\n"
         "def circuit():\n"
         "    qml.RX(0.4, 'left')\n"
         "    return qml.expval(qml.Z('left'))\n"
         "print(float(qml.QNode(circuit, device, shots=500)()))\n"
-    )
-    out = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
     )
 
     def circuit():
         qml.RX(0.4, "left")
         return qml.expval(qml.Z("left"))
 
-    assert float(out.stdout) == qml.QNode(circuit, device, shots=500)()
+    assert float(out) == qml.QNode(circuit, device, shots=500)()
 
 
 @pytest.mark.parametrize(
-    "labels", [[0, 1, 2], ["a", "b", "c"], [(0, 1), (1, 0), (2, 2)], ["ψ", -1, 2.5], [7, "x", None]]
+    "labels",
+    [
+        [0, 1, 2],
+        [2, 0, 1],
+        ["a", "b", "c"],
+        [(0, 1), (1, 0), (2, 2)],
+        ["ψ", -1, 2.5],
+        [7, "x", None],
+    ],
 )
 @pytest.mark.parametrize("on_device", [True, False])
 def test_any_label_and_any_subset(labels, on_device):
@@ -123,6 +125,7 @@ def test_any_label_and_any_subset(labels, on_device):
         lambda: qml.expval(qml.Z([labels[2]])),
         lambda: qml.probs(wires=[labels[2], labels[0]]),
         lambda: qml.probs(wires=[labels[1]]),
+        lambda: qml.probs(wires=sorted(labels, key=repr)),
         *([lambda: qml.probs()] if on_device else []),
     )
     wires = labels if on_device else None

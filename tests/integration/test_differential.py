@@ -5,9 +5,15 @@ import inspect
 import numpy as np
 import pennylane as qml
 import pytest
+from scipy.linalg import expm
 from scipy.sparse import csr_matrix
 from scipy.stats import chisquare
+from support.batches import UNTOLD
+from support.random_compositions import circuit, right_values
 from support.random_qnodes import Case, hermitian, observable, word
+
+import pennylane_qstore as qstore
+from pennylane_qstore.errors import CompileError
 
 QUICK, LONG = range(20), range(1000, 1090)
 SHOTS = 2000
@@ -94,6 +100,7 @@ def gates_of_angles():
             yield pytest.param(kind, kind.num_wires or 3, id=name)
 
 
+@pytest.mark.usefixtures("unsearched")
 @pytest.mark.parametrize(("gate", "n"), list(gates_of_angles()))
 @pytest.mark.parametrize("change", [lambda op: op, qml.adjoint, lambda op: qml.ctrl(op, 4)])
 def test_every_gate_takes_a_batch_of_angles(gate, n, change):
@@ -142,6 +149,7 @@ def test_composed_operations_take_a_batch(made):
 
 
 SPARSE = csr_matrix(qml.matrix(qml.QFT(range(3))))
+WORDS = qml.dot([0.5, -0.8, 0.3], [qml.Y(0) @ qml.X(1), qml.Z(1), qml.X(0)])
 
 
 @pytest.mark.parametrize(
@@ -155,9 +163,12 @@ SPARSE = csr_matrix(qml.matrix(qml.QFT(range(3))))
         lambda: qml.adjoint(qml.QubitUnitary(SPARSE, [0, 1, 2])),
         lambda: qml.ctrl(qml.QubitUnitary(SPARSE[[0, 4, 2, 6, 1, 5, 3, 7]], [0, 1, 2]), 3),
         lambda: qml.BlockEncode(csr_matrix([[0.1, 0.2], [0.3, 0.4]]), [0, 1]),
+        lambda: qml.QDrift(WORDS, 0.9, n=6, seed=4),
+        lambda: qml.TrotterProduct(WORDS, 0.9, n=2, order=4),
+        lambda: qml.adjoint(qml.TrotterProduct(WORDS, 0.9, order=2)),
     ],
 )
-def test_powers_of_exponentials_and_sparse_matrices(made):
+def test_powers_exponentials_products_of_them_and_sparse_matrices(made):
     def circuit():
         made()
         for wire in range(4):
@@ -165,6 +176,35 @@ def test_powers_of_exponentials_and_sparse_matrices(made):
         return qml.probs()
 
     assert same_on_both(circuit, wires=4)
+
+
+ENERGIES = np.array([[0.5, 1j, 0, 2], [-1j, 1, 0.3j, 0], [0, -0.3j, -2, 1], [2, 0, 1, 0]])
+
+
+@pytest.mark.filterwarnings("error::numpy.exceptions.ComplexWarning")
+@pytest.mark.parametrize("gateset", ["native", "qis"])
+@pytest.mark.parametrize(
+    "hamiltonian",
+    [
+        qml.Hermitian(ENERGIES, [0, 1]),
+        qml.Hamiltonian([2.0], [qml.Hermitian(ENERGIES, [1, 0])]),
+        qml.dot([0.9, -0.4], [qml.Y(0) @ qml.X(1), qml.X(0) @ qml.Y(1)]),
+    ],
+    ids=["matrix", "scaled matrix", "words"],
+)
+def test_an_evolution_is_the_exponential_of_minus_i_t(hamiltonian, gateset):
+    def circuit():
+        qml.RY(0.6, 0)
+        qml.RX(1.1, 1)
+        qml.evolve(hamiltonian, 0.45)
+        return qml.probs(wires=[0, 1]), qml.expval(qml.X(0) @ qml.Y(1))
+
+    probs, value = qml.QNode(circuit, qml.device("qstore.ionq", wires=2, gateset=gateset))()
+    start = np.kron(qml.RY.compute_matrix(0.6)[:, 0], qml.RX.compute_matrix(1.1)[:, 0])
+    state = expm(-0.45j * qml.matrix(hamiltonian, wire_order=[0, 1])) @ start
+    np.testing.assert_allclose(probs, np.abs(state) ** 2, atol=1e-8)
+    measured = qml.matrix(qml.X(0) @ qml.Y(1))
+    assert np.isclose(value, (state.conj() @ measured @ state).real, atol=1e-8)
 
 
 def sampled(case, rng, values):
@@ -207,6 +247,7 @@ def _counted(samples):
     return {key: found.count(key) for key in set(found)}
 
 
+@pytest.mark.usefixtures("unsearched")
 @quick_and_long
 def test_samples_are_of_the_exact_distribution(seeds):
     smallest = 1.0
@@ -234,6 +275,7 @@ def test_samples_are_of_the_exact_distribution(seeds):
     assert smallest > 1e-3 / len(seeds)
 
 
+@pytest.mark.usefixtures("unsearched")
 @quick_and_long
 def test_sampled_expectations_are_near_the_exact_ones(seeds):
     for seed in seeds:
@@ -288,6 +330,7 @@ def any_measurements(case, rng, values):
     return made[0] if len(made) == 1 else tuple(made)
 
 
+@pytest.mark.usefixtures("unsearched")
 @quick_and_long
 def test_shot_vectors_have_default_qubits_shapes(seeds):
     for seed in seeds:
@@ -347,6 +390,107 @@ def test_a_broadcast_equals_its_rows_one_by_one(seeds):
         (tape,), _ = dev.preprocess_transforms()((tape,))
         rows, join = qml.transforms.broadcast_expand(tape)
         assert same(dev.execute((tape,))[0], join(dev.execute(tuple(rows)))), case
+
+
+BATCH = np.array([0.3, -1.1, 0.8])
+
+
+def plainly(node, dev):
+    return node(BATCH)
+
+
+def row_by_row(node, dev):
+    return stacked([node(x) for x in BATCH])
+
+
+def deferred(node, dev):
+    with qstore.deferred():
+        results = node(BATCH)
+    return [np.asarray(result) for result in results]
+
+
+def gathered(node, dev):
+    return qstore.gather(dev, lambda: node(BATCH), lambda: node(BATCH[0]))[0]
+
+
+def mapped(node, dev):
+    return stacked(qstore.map(dev, node, list(BATCH)))
+
+
+def natively(node, dev):
+    on_default = qml.QNode(node.func, qml.device("default.qubit"), diff_method=None)
+    return qstore.compile_native(on_default, optimize_fidelity=False)(BATCH)
+
+
+def stacked(rows):
+    return [np.stack(values) for values in zip(*rows, strict=True)]
+
+
+WAYS = (plainly, deferred, row_by_row, gathered, mapped, natively)
+COMPOSED, MANY_COMPOSED = range(12), range(1000, 1200)
+
+
+@pytest.mark.parametrize(
+    "seeds", [COMPOSED, pytest.param(MANY_COMPOSED, marks=pytest.mark.soak)], ids=["quick", "long"]
+)
+@pytest.mark.parametrize("way", WAYS)
+def test_operations_made_of_others_are_right_in_every_way(seeds, way):
+    """Rows are compared to products of matrices: default.qubit, too, is wrong about some."""
+    for seed in seeds[WAYS.index(way) :: len(WAYS)]:
+        function = circuit(seed)
+        want = stacked([right_values(function, x) for x in BATCH])
+        dev = qml.device("qstore.ionq", gateset=("native", "qis")[seed % 2])
+        got = way(qml.QNode(function, dev, diff_method=None), dev)
+        assert same(list(got), want), seed
+
+
+REFUSED = pytest.mark.xfail(
+    raises=CompileError, strict=False, reason="an operation is refused whose matrix is unitary"
+)
+
+
+@pytest.mark.parametrize(
+    "seeds",
+    [range(2), pytest.param(range(50, 90), marks=[pytest.mark.soak, REFUSED])],
+    ids=["quick", "long"],
+)
+def test_operations_made_of_others_are_trained_at_the_right_values(seeds):
+    """By the optimizer alone, and by a run with data that are objects."""
+    for seed in seeds:
+        function = circuit(seed)
+        want = sum(np.sum(result) for x in BATCH for result in right_values(function, x))
+        dev = qml.device("qstore.ionq")
+        node = qml.QNode(function, dev, diff_method=None)
+
+        def cost(weight, x, y, node=node):
+            return sum(np.sum(result) for result in node(weight * x)) + 0 * np.sum(y)
+
+        start = qml.numpy.array(1.0, requires_grad=True)
+        data = [qml.numpy.array(BATCH, requires_grad=False)] * 2
+        _, value = qstore.SPSAOptimizer(maxiter=3, seed=1).step_and_cost(cost, start, *data)
+        assert np.isclose(value, want), seed
+        optimizer = qstore.SPSAOptimizer(maxiter=3, seed=1)
+        run = qstore.TrainingRun(cost, start, optimizer, data=(BATCH, BATCH), device=dev)
+        first = run.train(1).history[0]
+        assert np.isclose(first.loss, want), seed
+
+
+@pytest.mark.parametrize("name", ["entangling layers", "time evolution", "selection"])
+def test_a_run_takes_an_ensemble_of_weights_that_nobody_tells(name):
+    def circuit(w):
+        qml.RY(0.6, 0)
+        UNTOLD[name](w)
+        qml.RX(0.4, 0)
+        return qml.expval(qml.Z(0))
+
+    want = np.mean(qml.QNode(circuit, qml.device("default.qubit", wires=3))(BATCH))
+    dev = qml.device("qstore.ionq", wires=3)
+    node = qml.QNode(circuit, dev)
+    optimizer = qstore.SPSAOptimizer(maxiter=3, seed=1)
+    run = qstore.TrainingRun(lambda w: np.mean(node(w)), BATCH, optimizer, device=dev)
+    (first,) = run.train(1).history
+    assert np.isclose(first.loss, want)
+    assert first.posts == 1
 
 
 class OnlyMatrix(qml.operation.Operation):

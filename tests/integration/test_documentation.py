@@ -37,7 +37,8 @@ def test_files_that_a_page_names_are_there(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8"))
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    places = [ROOT / link.lstrip("/") if link[0] == "/" else page.parent / link for link in links]
+    assert [place for place in places if not place.exists()] == []
 
 
 def test_the_map_names_every_room() -> None:
@@ -47,3 +48,9 @@ def test_the_map_names_every_room() -> None:
     }
     hidden = {"__init__", "_version"}
     assert [n for n in sorted(names - hidden) if not re.search(rf"^  {n}/?\s", text, re.M)] == []
+
+
+def test_the_readme_is_short_and_leads_to_the_pages() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text.count("\n") < 150
+    assert "docs/index.md" in text

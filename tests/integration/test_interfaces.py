@@ -4,6 +4,8 @@ import numpy as np
 import pennylane as qml
 import pytest
 
+import pennylane_qstore as qstore
+
 H = qml.dot([0.5, 0.3, -1.2], [qml.Z(0) @ qml.Z(1), qml.X(0) @ qml.Y(1), qml.X(1)])
 W = np.array([0.3, -0.7, 1.1])
 X = np.array([[0.1, 0.4], [0.9, -0.3], [0.2, 0.2]])
@@ -112,21 +114,42 @@ def test_torch(reference, batched):
 
 
 @pytest.mark.ml
-def test_torch_layer():
+def test_rows_of_a_tensor_are_mapped_to_tensors(reference):
+    torch = pytest.importorskip("torch")
+    dev = qml.device("qstore.ionq", wires=2, seed=1)
+    node = qml.QNode(circuit, dev, shots=4000)
+    x, w = torch.tensor(X, dtype=torch.float32), torch.tensor(W, dtype=torch.float32)
+    one_by_one = [float(node(row, w)) for row in x]
+    values = qstore.map(dev, lambda row: node(row, w), x)
+    assert all(isinstance(value, torch.Tensor) for value in values)
+    assert dev.stats["jobs"] == len(X) + 1
+    for found in (one_by_one, values):
+        assert np.allclose(found, reference[2], atol=0.15)
+
+
+@pytest.mark.ml
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_torch_layer(kind):
     torch = pytest.importorskip("torch")
 
     def layer(inputs, w):
         qml.AngleEmbedding(inputs, wires=[0, 1])
         qml.RY(w[0], 0)
         qml.CRX(w[1], [0, 1])
-        return [qml.expval(qml.Z(0)), qml.expval(qml.Z(1))]
+        return kind([qml.expval(qml.Z(0)), qml.expval(qml.Z(1))])
 
-    node = qml.QNode(layer, qml.device("qstore.ionq", wires=2), diff_method="parameter-shift")
-    module = qml.qnn.TorchLayer(node, {"w": (2,)})
-    out = module(torch.tensor(X, dtype=torch.float32))
-    assert out.shape == (3, 2)
-    out.sum().backward()
-    assert torch.isfinite(module.w.grad).all()
+    outputs, gradients = [], []
+    for name in ("qstore.ionq", "default.qubit"):
+        node = qml.QNode(layer, qml.device(name, wires=2), diff_method="parameter-shift")
+        module = qml.qnn.TorchLayer(node, {"w": (2,)}, init_method={"w": torch.tensor(W[:2])})
+        out = module(torch.tensor(X, dtype=torch.float32))
+        out.sum().backward()
+        outputs.append(out.detach())
+        gradients.append(module.w.grad)
+    assert outputs[0].shape == outputs[1].shape
+    assert outputs[0].numel() == 6
+    assert np.allclose(*outputs, atol=1e-5)
+    assert np.allclose(*gradients, atol=1e-5)
 
 
 @pytest.mark.ml
@@ -139,6 +162,33 @@ def test_jax(jax, reference, jit):
     x, w = jax.numpy.array(X[0]), jax.numpy.array(W)
     assert np.allclose(call(x, w), reference[0])
     assert np.allclose(gradient(x, w), reference[1], atol=1e-7)
+
+
+@pytest.mark.parametrize("way", ["plain", "batch", "deferred", "map", "spsa"])
+def test_jax_bfloat16_angles_are_numbers(jax, way):
+    dev = qml.device("qstore.ionq", wires=2)
+
+    @qml.qnode(dev, diff_method=None)
+    def node(x):
+        qml.AngleEmbedding(x, [0, 1])
+        qml.ctrl(qml.RY(x[..., 0], 1), 0, control_values=[0])
+        return qml.expval(qml.Z(1))
+
+    half = jax.numpy.array([0.5, 1.25], dtype="bfloat16")  # exact in eight bits
+    want = node(np.array([0.5, 1.25]))
+    if way == "plain":
+        got = node(half)
+    elif way == "batch":
+        got = node(jax.numpy.stack([half, half]))
+    elif way == "deferred":
+        with qstore.deferred():
+            got = node(half)
+    elif way == "map":
+        got = qstore.map(dev, node, [half, half])
+    else:
+        new, got = qstore.SPSAOptimizer(maxiter=3, seed=1).step_and_cost(node, half)
+        assert new.dtype == half.dtype
+    assert np.allclose(np.asarray(got, dtype=float), want, atol=1e-6)
 
 
 @pytest.mark.ml

@@ -25,6 +25,7 @@ from hypothesis.stateful import (
 
 from pennylane_qstore.errors import (
     AmbiguousSubmission,
+    ConnectionFailed,
     InvalidResponse,
     JobCanceled,
     JobFailed,
@@ -35,11 +36,9 @@ from pennylane_qstore.ionq.http.endpoint import Endpoint
 from pennylane_qstore.ionq.http.retry import Clock, NotSent, ResponseLost, RetryPolicy
 from pennylane_qstore.ionq.http.transport import Response
 from pennylane_qstore.ionq.jobs.call import begin_requests, collect_results, run_requests
-from pennylane_qstore.ionq.jobs.job_record import JobRecord
 from pennylane_qstore.ionq.jobs.poller import Poller
-from pennylane_qstore.ionq.jobs.request_runner import RequestRunner
+from pennylane_qstore.ionq.jobs.results import JobRecord
 from pennylane_qstore.ionq.jobs.runner import JobRunner
-from pennylane_qstore.ionq.jobs.submitter import Submitter
 from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, Ledger, State
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 
@@ -230,8 +229,8 @@ def run(service, time, ledger, requests, keys=None, on_ambiguous="raise"):
     pending = begin_requests(ledger, service.endpoint.base_url, requests, keys)
 
     async def main():
-        jobs = JobRunner(Submitter(api, ledger, on_ambiguous), Poller(api))
-        return await run_requests(RequestRunner(jobs, retry_failed=True), pending)
+        jobs = JobRunner(api, ledger, Poller(api), on_ambiguous=on_ambiguous)
+        return await run_requests(jobs, pending)
 
     results = collect_results(pending, asyncio.run(main()), ledger)
     ledger.consumed([row for entry in pending for row in entry.record.row_ids])
@@ -244,7 +243,7 @@ def resume(service, time, ledger):
     posts = service.posts
 
     async def main(row):
-        await JobRunner(Submitter(api, ledger), Poller(api)).complete(row, JobRecord())
+        await JobRunner(api, ledger, Poller(api)).complete(row, JobRecord())
 
     for row in ledger.submissions(OPEN_STATES):
         try:
@@ -277,6 +276,31 @@ def memory(time):
 
 def body_of(number):
     return orjson.dumps([{"gate": "gpi", "target": 0, "phase": 0.0}] * number)
+
+
+@pytest.mark.parametrize("backend", ["simulator", "qpu.forte-1"])
+def test_what_was_surely_not_sent_waits_for_the_service(service, time, memory, backend):
+    began = time.t
+    service.mishaps = [("POST", "unsent")] * 60
+    (result,) = run(service, time, memory, [request_for(3, backend=backend)])
+    assert outcomes(result) == [3]
+    assert (service.posts, len(service.jobs)) == (61, 1)
+    assert 60 < time.t - began < RetryPolicy().outage_s
+
+
+def test_an_outage_takes_no_attempt_from_a_lost_answer_after_it(service, time, memory):
+    service.mishaps = [("POST", "unsent")] * 20 + [("POST", "dropped")]
+    (result,) = run(service, time, memory, [request_for(3)])
+    assert outcomes(result) == [3]
+    assert (service.posts, len(service.jobs)) == (22, 1)
+
+
+def test_a_lost_answer_in_an_outage_stays_in_doubt(service, time, memory):
+    """The job is sent again where that is free, and then the service is away for good."""
+    service.mishaps = [("POST", "dropped")] + [("POST", "unsent")] * 1000
+    with pytest.raises(ConnectionFailed, match="the same call again"):
+        run(service, time, memory, [request_for(3)])
+    assert [row.state for row in memory.submissions()] == [State.AMBIGUOUS]
 
 
 @pytest.mark.parametrize("parent_status", ["completed", "failed"])

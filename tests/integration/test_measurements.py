@@ -251,6 +251,50 @@ def test_circuits_can_be_drawn_counted_and_snapshot():
     assert found["execution_results"] == pytest.approx(circuit())
 
 
+@pytest.mark.filterwarnings("ignore:Snapshots are not supported")
+def test_snapshots_have_their_own_wires_in_order_and_cost_no_job_of_their_own():
+    dev = qml.device("qstore.ionq", wires=3)
+
+    @qml.qnode(dev)
+    def circuit():
+        qml.X(2)
+        qml.RY(0.8, 1)
+        qml.Snapshot("first", measurement=qml.probs(wires=[0, 2]))
+        qml.SWAP([0, 2])
+        qml.Snapshot("second", measurement=qml.expval(qml.Z(0)))
+        return qml.probs(wires=[0, 2])
+
+    found = qml.snapshots(circuit)()
+    assert np.allclose(found["first"], [0, 1, 0, 0])
+    assert np.isclose(found["second"], -1)
+    assert np.allclose(found["execution_results"], [0, 0, 1, 0])
+    assert dev.stats["jobs"] == 1
+
+
+def cut_on_wire_1():
+    """Entangle three wires in two parts that share a wire, and measure all of them."""
+    qml.CZ([0, 1])
+    qml.WireCut(1)
+    qml.CZ([1, 2])
+    return qml.expval(qml.Z(0) @ qml.Z(1) @ qml.Z(2))
+
+
+def test_a_cut_circuit_runs_on_fewer_wires_and_has_a_gradient():
+    dev = qml.device("qstore.ionq", wires=2)
+
+    @qml.cut_circuit
+    @qml.qnode(dev, diff_method="parameter-shift")
+    def cut(x):
+        qml.RY(x, 0)
+        qml.RX(0.7, 1)
+        return cut_on_wire_1()
+
+    x = qml.numpy.array(0.9, requires_grad=True)
+    assert np.isclose(cut(x), np.cos(0.9) * np.cos(0.7))
+    assert dev.stats["jobs"] == 1
+    assert np.isclose(qml.grad(cut)(x), -np.sin(0.9) * np.cos(0.7))
+
+
 @pytest.mark.parametrize("name", ["qstore.ionq", "default.qubit"])
 def test_circuits_can_be_cut_and_extrapolated(name):
     @qml.cut_circuit
@@ -258,10 +302,7 @@ def test_circuits_can_be_cut_and_extrapolated(name):
     def cut(x):
         qml.RX(x, 0)
         qml.RY(0.9, 1)
-        qml.CZ([0, 1])
-        qml.WireCut(1)
-        qml.CZ([1, 2])
-        return qml.expval(qml.Z(0) @ qml.Z(1) @ qml.Z(2))
+        return cut_on_wire_1()
 
     assert cut(0.531) == pytest.approx(np.cos(0.531) * np.cos(0.9), abs=1e-7)
 
@@ -320,7 +361,7 @@ def test_an_observable_without_a_matrix_is_measured_in_its_eigenbasis():
 
 
 @given(st.lists(st.floats(-4, 4), min_size=2, max_size=3))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_observables_that_nothing_names_do_not_share_a_basis(angles):
     """Neither in one circuit nor from circuit to circuit: the cache of templates is for all."""
     as_default_qubit(lambda: [qml.probs(op=Turned(angle, 0)) for angle in angles])

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 NEXT, PYTHONS = "pennylane>=0.46.0.dev0", ("3.12", "3.13", "3.14")
 OUTSIDE = ("measurements", "samples", "device_life", "training_tools", "interfaces", "differential")
 TESTS = (
-    *("test_device.py", "test_operations.py", "test_compat.py", "training/test_spsa.py"),
+    *("test_device.py", "test_operations.py", "compat/test_pennylane.py", "training/test_spsa.py"),
     *("native", "measurement", "execution", "deferral"),
     *(f"integration/test_{name}.py" for name in OUTSIDE),
 )

@@ -8,7 +8,7 @@ import pytest
 
 from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.execution.outcomes import agree
-from pennylane_qstore.ionq.messages.job_request import Histogram
+from pennylane_qstore.ionq.messages.histograms import Histogram
 
 
 @pytest.fixture

@@ -125,7 +125,8 @@ def test_an_interrupt_in_a_pause_says_nothing_of_a_row_that_another_has(
 
         async def submit():
             (row,) = ledger.history(JobKey(*KEY))
-            await other._submitter().adopt(row, request_of(1, QPU).body(row.token), Traffic())
+            body = request_of(1, QPU).body(row.token)
+            await other._runner().submitter.submit(row, body, Traffic())
 
         thread = threading.Thread(target=take_over)
         thread.start()

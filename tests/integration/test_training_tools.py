@@ -29,7 +29,7 @@ def several(w):
 
 
 def both(make):
-    """What each device gives."""
+    """Return the result of each device."""
     return tuple(make(qml.device(name)) for name in DEVICES)
 
 
@@ -69,6 +69,60 @@ def test_jacobians_of_several_measurements(method):
     got, want = both(jacobian)
     assert got.shape == (6, 3)
     assert close(got, want, 1e-5)
+
+
+@pytest.mark.parametrize("method", ["parameter-shift", "finite-diff", "device"])
+def test_gradients_of_a_sum_with_a_matrix_in_it(method):
+    matrix = qml.Hermitian(np.array([[0.5, 0.4j], [-0.4j, -1.5]]), 0)
+    total = qml.sum(qml.Y(0) @ qml.X(1), 0.7 * qml.Z(1), matrix)
+
+    def gradient(dev, method):
+        def circuit(w):
+            layers(w)
+            return qml.expval(total)
+
+        return qml.grad(qml.QNode(circuit, dev, diff_method=method))(W)
+
+    dev = qml.device("qstore.ionq", wires=2)
+    got = gradient(dev, method)
+    assert close(got, gradient(qml.device("default.qubit"), "backprop"), 1e-5)
+    assert dev.stats["jobs"] == (1 if method == "device" else 2)
+
+
+@pytest.mark.parametrize("method", ["parameter-shift", "device"])
+def test_coefficients_of_an_observable_have_a_gradient(method):
+    def circuit(c, x):
+        qml.RY(x, 1)
+        qml.CNOT([1, 0])
+        return qml.expval(qml.dot(c, [qml.Z(0), qml.Y(1)]))
+
+    node = qml.QNode(circuit, qml.device("qstore.ionq", wires=2), diff_method=method)
+    c, x = (qml.numpy.array(value, requires_grad=True) for value in ([0.6, -0.2], 1.1))
+    of_c, of_x = qml.grad(node)(c, x)
+    assert close(of_c, [np.cos(1.1), 0])
+    assert close(of_x, -0.6 * np.sin(1.1))
+
+
+def test_fourier_series_are_default_qubits():
+    def circuit(x):
+        qml.RY(x[0], 0)
+        qml.CRX(x[1], [0, 1])
+        qml.RY(x[0], 1)
+        return qml.expval(qml.Z(1))
+
+    got, want = both(lambda dev: qml.fourier.coefficients(qml.QNode(circuit, dev), 2, (2, 1)))
+    assert close(got, want)
+    assert np.abs(want).max() > 0.1
+
+    @qml.qnode(qml.device("qstore.ionq", wires=1))
+    def periodic(x):
+        qml.RX(2 * x, 0)
+        qml.RY(x, 0)
+        return qml.expval(qml.Z(0))
+
+    series = qml.fourier.reconstruct(periodic, nums_frequency={"x": {(): 3}})
+    again = series(qml.numpy.array(0.2))["x"][()]
+    assert close(again(1.7), np.cos(2 * 1.7) * np.cos(1.7))
 
 
 def test_spsa_gradients_are_default_qubits_for_the_same_directions():
@@ -166,6 +220,20 @@ def test_optimizers_walk_default_qubits_way(name):
     assert close(got, want, 1e-6)
 
 
+def test_a_natural_gradient_leaves_the_data_beside_the_weights_alone():
+    def circuit(w, x):
+        qml.AngleEmbedding(x, wires=[0, 1])
+        qml.BasicEntanglerLayers(w, wires=[0, 1])
+        return qml.expval(qml.Z(1))
+
+    w = qml.numpy.array([[0.5, 1.2]], requires_grad=True)
+    x = qml.numpy.array(X, requires_grad=False)
+    got, want = both(lambda dev: qml.QNGOptimizer(0.2, lam=0.1).step(qml.QNode(circuit, dev), w, x))
+    assert close(got, want)
+    assert not np.allclose(got[0], w)
+    assert np.array_equal(got[1], X)
+
+
 def test_qnspsa_runs_on_a_backend_that_samples():
     """It forgets the shots of the circuits that measure the metric."""
     dev = qml.device("qstore.ionq", wires=2, noise_model="forte-1", seed=2)
@@ -254,6 +322,33 @@ def test_torch_layer_trains_with_shots():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]
+
+
+@pytest.mark.ml
+def test_weights_of_a_module_trained_elsewhere_are_used_on_a_noisy_machine():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(2)
+
+    def module(dev, shots=None):
+        def circuit(inputs, w):
+            qml.AngleEmbedding(inputs, wires=[0, 1])
+            qml.BasicEntanglerLayers(w, wires=[0, 1])
+            return [qml.expval(qml.Z(0)), qml.expval(qml.Z(1))]
+
+        node = qml.QNode(circuit, dev, diff_method="parameter-shift", shots=shots)
+        layer = qml.qnn.TorchLayer(node, {"w": (2, 2)})
+        return torch.nn.Sequential(torch.nn.Linear(3, 2), layer, torch.nn.Linear(2, 1))
+
+    exact = module(qml.device("default.qubit", wires=2))
+    dev = qml.device("qstore.ionq", wires=2, seed=1, noise_model="aria-1")
+    noisy = module(dev, shots=4000)
+    noisy.load_state_dict(exact.state_dict())
+    x = torch.rand(5, 3)
+    with torch.no_grad():
+        want, got = exact(x), noisy(x)
+    assert (got.shape, got.dtype) == ((5, 1), torch.float32)
+    assert torch.allclose(got, want, atol=0.15)
+    assert dev.stats["jobs"] == 1
 
 
 @pytest.mark.ml

@@ -72,6 +72,20 @@ def test_a_transform_takes_shots(transform):
     assert np.allclose(node(0.3), exact, atol=0.05)
 
 
+@pytest.mark.parametrize("transform", [lambda node: node, qml.transforms.split_non_commuting])
+def test_rows_of_a_sum_are_within_the_copies_of_a_shot_vector(transform):
+    def rotated(x):
+        qml.RY(x, 0)
+        return qml.expval(qml.Hamiltonian([0.5, 2.0], [qml.Z(0), qml.X(0)]))
+
+    x = np.array([0.2, 1.3, -0.7])
+    node = qml.QNode(rotated, qml.device("qstore.ionq", wires=1, seed=1), shots=(4000, 3000))
+    copies = transform(node)(x)
+    assert [np.shape(copy) for copy in copies] == [(3,)] * 2
+    for copy in copies:
+        np.testing.assert_allclose(copy, 0.5 * np.cos(x) + 2 * np.sin(x), atol=0.2)
+
+
 def test_the_pipeline_needs_no_configuration():
     dev = qml.device("qstore.ionq", wires=2)
     pipeline = dev.preprocess_transforms()

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pennylane as qml
+from support.children import print_to
 
 import pennylane_qstore as qstore
 
 
 def main(url, ledger, seed, steps, out):
     """Write one line per step to ``out``, every number to its last bit; errors beside it."""
-    for stream, path in ((1, out), (2, f"{out}.err")):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
+    print_to(out)
     dev = qml.device(
         "qstore.ionq", wires=2, backend="simulator", base_url=url, api_key="crash-key",
         ledger=ledger, run="training", seed=seed, noise_model="aria-1", max_circuits_per_job=7,

@@ -5,15 +5,19 @@ from __future__ import annotations
 import threading
 
 import pytest
+from support.ledgers import intent
 from support.results import outcomes, states
 
-from pennylane_qstore.emulator import Emulator, VirtualClock
+from pennylane_qstore.emulator import Emulator, Fault, VirtualClock
 from pennylane_qstore.errors import (
+    AmbiguousSubmission,
     AuthenticationError,
+    ConfigurationError,
     JobTimeout,
     QStoreError,
     ServiceError,
 )
+from pennylane_qstore.ionq.http.retry import RetryPolicy
 from pennylane_qstore.ionq.ledger.ledger import State
 
 
@@ -152,3 +156,33 @@ def test_resume_brings_open_jobs_to_an_end(tmp_path, client_for, marked_request)
 
 
 # ---- money ------------------------------------------------------------------------------
+
+
+def test_what_is_declared_absent_frees_all_its_posts_and_is_sent_anew(client_for, request_of):
+    """Two POSTs were lost, and both are reserved for."""
+    policy = RetryPolicy(settle_s=0.02, base_s=0.001, attempts=2)
+    request, keys = request_of(1, "qpu.forte-1"), [("run", 0, 0)]
+    with Emulator() as emulator:
+        client = client_for(emulator.url, retry_policy=policy, on_ambiguous="resubmit")
+        ledger = client.ledger
+        emulator.faults.add(Fault("close", route="submit", when="before", times=2))
+        with pytest.raises(AmbiguousSubmission, match=r"reconcile --absent 1`"):
+            client.run([request], keys=keys, estimates=[3.0])
+        assert ledger.spent_usd() == 6.0
+        assert client.declare_absent(1).state is State.REJECTED
+        assert ledger.spent_usd() == 0.0
+        assert [event.event for event in ledger.events(1)][-2:] == ["rejected", "no duplicate"]
+        client.run([request], keys=keys, estimates=[3.0])
+        assert emulator.billed_jobs == 1
+        (done,) = ledger.submissions([State.CONSUMED])
+        assert client.declare_absent(done.id).state is State.CONSUMED  # its job is known
+
+
+def test_what_another_service_may_have_is_not_declared_absent_here(tmp_path, client_for):
+    with Emulator() as emulator:
+        client = client_for(emulator.url, ledger=tmp_path / "ledger")
+        ledger = client.ledger
+        ((row, _),) = ledger.begin([intent()])
+        with pytest.raises(ConfigurationError, match=r"is at https://api\.ionq\.co"):
+            client.declare_absent(row.id)
+        assert ledger.get(row.id).state is State.INTENT

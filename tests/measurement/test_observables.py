@@ -34,3 +34,33 @@ def test_the_matrix_is_in_the_order_of_the_observables_wires():
 def test_an_observable_of_other_modes_is_refused():
     with pytest.raises(NotSupported):
         matrix_of(qml.NumberOperator(0))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda o: o, lambda m, x: m),
+        (qml.adjoint, lambda m, x: m),
+        (lambda o: 2 * o, lambda m, x: 2 * m),
+        (lambda o: qml.sum(o, qml.X(3), o), lambda m, x: 2 * m + x),
+    ],
+)
+def test_factors_that_meet_on_some_wires_keep_the_order_of_the_others(change, expected):
+    """PennyLane's matrix of such a product is of another order of wires than it says."""
+    coupled = np.array([[1, 0.5, 0, 0.2], [0.5, -1, 0.3, 0], [0, 0.3, 2, 0.1], [0.2, 0, 0.1, 0.5]])
+    factors = [qml.H(2), qml.Hermitian(coupled, [1, 0]), qml.CZ([2, 3]), qml.H(2)]
+    order = change(qml.prod(*factors)).wires
+    product = np.linalg.multi_dot([qml.matrix(factor, wire_order=order) for factor in factors])
+    want = expected(product, qml.matrix(qml.X(3), wire_order=order))
+    assert np.allclose(matrix_of(change(qml.prod(*factors))), want)
+
+    def circuit():
+        for wire in range(4):
+            qml.RY(0.4 + wire, wire)
+        qml.CNOT([0, 2])
+        return qml.expval(qml.prod(*factors))
+
+    one, other = (
+        qml.QNode(circuit, qml.device(name, wires=4))() for name in ("qstore.ionq", "default.qubit")
+    )
+    assert np.isclose(one, other)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pennylane as qml
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pennylane_qstore.measurement import observables
 from pennylane_qstore.measurement.plan import analyse
 from pennylane_qstore.measurement.recipes import NotSupported
 
@@ -45,6 +48,51 @@ def test_a_variance_too_large_to_diagonalise_is_a_difference_of_moments():
     (recipe,) = analyse([qml.var(qml.X(0) + word)], wires, finite=True).recipes
     assert recipe.kind == "moment"
     assert recipe.squared_constant == pytest.approx(2.0)
+
+
+def words_of(count, wires):
+    factors = itertools.product((qml.X, qml.Y, qml.Z), repeat=len(wires))
+    return [
+        qml.prod(*(factor(w) for factor, w in zip(some, wires, strict=True)))
+        for some in itertools.islice(factors, count)
+    ]
+
+
+@pytest.mark.parametrize(("count", "refused"), [(10, False), (11, True)])
+def test_products_without_end_are_refused_before_they_are_made(monkeypatch, count, refused):
+    monkeypatch.setattr(observables, "MAX_PRODUCTS", 100)
+    wires, multiplied = {i: i for i in range(8)}, []
+    total = qml.sum(*words_of(count, range(8)))
+    assert analyse([qml.expval(total)], wires, finite=True).bases
+    product = qml.pauli.PauliSentence.__matmul__
+
+    def counted(a, b):
+        multiplied.append(len(a) * len(b))
+        return product(a, b)
+
+    monkeypatch.setattr(qml.pauli.PauliSentence, "__matmul__", counted)
+    if refused:
+        message = "VarianceMP on 8 wires.*11 Pauli words has 121 products, and at most 100 "
+        with pytest.raises(NotSupported, match=message):
+            analyse([qml.var(total)], wires, finite=True)
+    else:
+        analyse([qml.var(total)], wires, finite=True)
+    assert multiplied == ([] if refused else [100])
+
+
+def test_a_product_of_sums_has_the_same_limit(monkeypatch):
+    monkeypatch.setattr(observables, "MAX_PRODUCTS", 3)
+    one = qml.X(0) + qml.Hermitian(np.diag([1.0, 2.0]), 1)
+    two = qml.Y(2) + qml.Z(3)
+    with pytest.raises(NotSupported, match="a product of sums has 4 products, and at most 3 "):
+        analyse([qml.expval(qml.prod(one, two))], WIRES, finite=True)
+
+
+def test_a_variance_of_many_commuting_words_has_no_limit(monkeypatch):
+    monkeypatch.setattr(observables, "MAX_PRODUCTS", 3)
+    total = qml.sum(*(qml.Z(i) @ qml.Z(j) for i in range(4) for j in range(i)))
+    (recipe,) = analyse([qml.var(total)], WIRES, finite=True).recipes
+    assert recipe.kind == "var"
 
 
 def test_all_terms_of_one_variance_are_read_in_one_basis():
@@ -135,7 +183,16 @@ def test_probabilities_of_an_observable_come_in_the_order_of_its_eigenvalues(op)
     check_order(op)
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("more", [False, True])
+def test_a_sum_in_another_order_has_its_own_eigenvectors(turned, more):
+    """PennyLane finds those of both under one hash, and the wires come in another order."""
+    terms = [-0.5 * (X(2) @ Y(0)), -0.5 * qml.prod(Y(0), Y(0))]
+    for some in (terms, terms[::-1]) if turned else (terms[::-1], terms):
+        check_order(qml.sum(*some) @ Z(1) if more else qml.sum(*some))
+
+
+@settings(max_examples=20, deadline=None)
 @given(OBSERVABLES)
 def test_probabilities_of_any_hermitian_observable_come_in_that_order(op):
     matrix = qml.matrix(op)

@@ -1,10 +1,15 @@
-"""Recipes: which results depend on the order of shots."""
+"""Recipes: which results depend on the order of shots, and how large they are."""
 
 from __future__ import annotations
 
+import contextlib
+
+import numpy as np
 import pennylane as qml
 import pytest
 
+import pennylane_qstore as qstore
+from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.measurement.plan import analyse
 
 
@@ -18,3 +23,28 @@ from pennylane_qstore.measurement.plan import analyse
 def test_samples_alone_depend_on_the_order(measurement, is_ordered):
     (recipe,) = analyse([measurement], {0: 0}, finite=True).recipes
     assert recipe.is_ordered is is_ordered
+
+
+@pytest.mark.parametrize(
+    ("measure", "shots"),
+    [
+        (lambda: qml.probs(wires=range(29)), None),
+        (lambda: qml.probs(), 5),
+        (lambda: qml.counts(all_outcomes=True), 5),
+        (lambda: qml.probs(wires=range(27)), 5),
+    ],
+)
+@pytest.mark.parametrize("deferred", [False, True])
+def test_results_too_large_for_memory_are_refused_before_anything_is_sent(measure, shots, deferred):
+    def circuit(x):
+        qml.RX(x, 0)
+        return measure()
+
+    dev = qml.device("qstore.ionq", wires=29)
+    node = qml.QNode(circuit, dev, shots=shots)
+    with (
+        pytest.raises(ConfigurationError, match=r"GB of memory\. Allowed: 1\.1 GB"),
+        qstore.deferred() if deferred else contextlib.nullcontext(),
+    ):
+        node(np.array([0.1, 0.2]))
+    assert not dev.stats["jobs"]

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pennylane_qstore.measurement.outcomes import Outcomes
 from pennylane_qstore.measurement.plan import analyse
 from pennylane_qstore.measurement.recipes import NotSupported, Postselected
-from pennylane_qstore.measurement.results import Outcomes, results
+from pennylane_qstore.measurement.results import results
 
 WIRES = {0: 0, 1: 1}
 

@@ -1,6 +1,7 @@
 """The template cache: what it holds, what it measures, and many threads at once."""
 
 import threading
+import warnings
 
 import numpy as np
 import pennylane as qml
@@ -9,9 +10,9 @@ from support.circuits import distribution
 
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.native.cache import SmartCircuitCache
-from pennylane_qstore.native.compiler import compile_program
 from pennylane_qstore.native.frontend.affine_fit import affine_program
 from pennylane_qstore.native.frontend.structure import extract_structure
+from pennylane_qstore.native.pipeline import compile_program
 
 
 def template(family="ms"):
@@ -150,22 +151,39 @@ def test_results_are_the_same_without_the_cache():
                 assert np.array_equal(a, b)
 
 
-def test_structures_that_fit_no_template_are_counted():
+class OfACosine(qml.operation.Operation):
+    """An operation whose gate's angle is no polynomial."""
+
+    num_params = num_wires = 1
+    ndim_params = (0,)
+
+    def decomposition(self):
+        return [qml.RX(np.cos(self.data[0]), self.wires)]
+
+
+def test_operations_that_fit_no_template_are_counted_and_told_once():
     device = qml.device("qstore.ionq", wires=3, cache=SmartCircuitCache())
 
     @qml.qnode(device)
     def circuit(x):
-        qml.IQPEmbedding(x, range(3))  # products of its features
+        qml.IQPEmbedding(x, range(3))
+        OfACosine(0.3, wires=1)
+        qml.BasisState([1, 1], [0, 1])  # follows from its state: nothing to tell
         return qml.expval(qml.X(1))
 
     x = np.random.default_rng(2).uniform(-3, 3, (4, 3))
-    got = circuit(x)
+    with pytest.warns(UserWarning, match="OfACosine is decomposed anew") as told:
+        got = circuit(x)
+    assert len([w for w in told if "decomposed anew" in str(w.message)]) == 1
     reference = qml.QNode(circuit.func, qml.device("default.qubit", wires=3))
     assert np.allclose(got, reference(x), atol=1e-9)
-    assert device.cache.get_stats()["expanded_structures"] == 1
-    circuit(x + 1)
-    assert device.cache.get_stats()["template_hits"] > 0
-    assert device.cache.get_stats()["expanded_structures"] == 1
+    assert device.stats["circuit_cache"]["expanded_operations"] == {"OfACosine": 1, "BasisState": 1}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        circuit(x + 1)
+    stats = device.cache.get_stats()
+    assert stats["template_hits"] > 0
+    assert stats["expanded_operations"]["OfACosine"] == 2
 
 
 def test_a_plan_that_does_not_hold_at_a_second_sample_is_replaced_and_counted(monkeypatch):

@@ -4,7 +4,7 @@ import pennylane as qml
 import pytest
 
 from pennylane_qstore import IonQNativeGateCompiler
-from pennylane_qstore.backends import BACKENDS
+from pennylane_qstore.backends import BACKENDS, Backend
 from pennylane_qstore.errors import ConfigurationError
 
 families = pytest.mark.parametrize("family", ["ms", "zz"])
@@ -31,6 +31,7 @@ def test_duration_and_fidelity_follow_published_figures():
         (BACKENDS["simulator"], "No .* is published"),
         ("forte-1", "Did you mean 'qpu.forte-1'"),
         ("qpu.forte-1", "no gate 'ms', only gpi, gpi2, zz; compile with two_qubit='zz'"),
+        (Backend("qpu.new-1", 2, ()), "qpu.new-1 has no gate 'ms', only abstract ones."),
         (None, "None is not a backend"),
     ],
 )

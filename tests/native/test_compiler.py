@@ -1,6 +1,8 @@
 """The compiler's public face: measurements, options, dictionaries, figures, statistics."""
 
 import functools
+import math
+import warnings
 
 import numpy as np
 import pennylane as qml
@@ -10,7 +12,8 @@ from hypothesis import strategies as st
 from support.circuits import distribution, run, tapes, zero
 
 from pennylane_qstore import IonQNativeGateCompiler
-from pennylane_qstore.errors import CompileError
+from pennylane_qstore.errors import CompileError, ConfigurationError, QStoreEfficiencyWarning
+from pennylane_qstore.native.pipeline import _warn_of_time
 from pennylane_qstore.native.transform import compile_native
 
 families = pytest.mark.parametrize("family", ["ms", "zz"])
@@ -141,16 +144,16 @@ def clifford_and_rotations():
     return qml.tape.QuantumScript(ops, [qml.probs(wires=range(4))])
 
 
-def test_where_depth_and_gate_error_conflict_each_option_has_its_way():
+def test_an_entangler_less_is_worth_a_few_pulses_and_depth_counts_beside():
     both, fidelity, depth = (
         IonQNativeGateCompiler(
             "ms", absorb=False, optimize_depth=one, optimize_fidelity=other
         ).compile(clifford_and_rotations())
         for one, other in ((True, True), (False, True), (True, False))
     )
-    assert fidelity.n_2q < both.n_2q <= depth.n_2q
-    assert both.depth < fidelity.depth
-    assert both.n_1q < fidelity.n_1q
+    assert fidelity.n_2q == both.n_2q < depth.n_2q
+    assert depth.n_1q < both.n_1q < fidelity.n_1q
+    assert both.depth <= fidelity.depth
 
 
 @families
@@ -246,3 +249,22 @@ def test_statistics_are_measured():
 def test_an_unknown_gate_family_is_refused():
     with pytest.raises(CompileError, match="'ms', 'zz'"):
         IonQNativeGateCompiler("cx")
+
+
+def test_a_search_that_runs_out_of_time_says_so_once():
+    _warn_of_time.cache_clear()
+    stopped = IonQNativeGateCompiler(absorb=False, effort=0)
+    with pytest.warns(QStoreEfficiencyWarning, match=r"stopped after 0 s.*effort="):
+        quick = stopped.compile(toffolis())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert stopped.compile(toffolis()).gates == quick.gates
+        full = IonQNativeGateCompiler(absorb=False)
+        assert full.compile(toffolis()).n_2q < quick.n_2q
+    assert (stopped.get_stats()["searches_stopped"], full.get_stats()["searches_stopped"]) == (2, 0)
+
+
+@pytest.mark.parametrize("effort", [-1, "long", math.nan])
+def test_a_time_that_is_none_is_refused_by_name(effort):
+    with pytest.raises(ConfigurationError, match="effort"):
+        IonQNativeGateCompiler(effort=effort)

@@ -50,7 +50,7 @@ def test_pennylane_finds_nothing_wrong_with_them(op):
 
 
 def captures():
-    """Whether PennyLane can capture programs here: it wants one release of JAX."""
+    """Return True where PennyLane can capture programs: it wants one release of JAX."""
     try:
         qml.capture.enable()
     except ImportError:

@@ -5,6 +5,7 @@ import pennylane as qml
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.batches import UNTOLD
 from support.circuits import tapes
 
 from pennylane_qstore.errors import CompileError
@@ -54,6 +55,27 @@ def test_it_transforms_a_qnode_with_labels_and_a_batch(family):
     got = compile_native(circuit, two_qubit=family)(x)
     for one, other in zip(got, circuit(x), strict=True):
         assert np.allclose(one, other)
+
+
+@pytest.mark.parametrize("operation", UNTOLD)
+@pytest.mark.parametrize("shots", [None, (3, 4)])
+def test_a_batch_that_nobody_tells_is_split_into_rows(operation, shots):
+    def circuit(x):
+        qml.RY(0.6, 0)
+        qml.RX(1.1, "last")
+        UNTOLD[operation](x)
+        qml.GlobalPhase(x, wires="unused")
+        return qml.probs(), qml.expval(qml.X(0))
+
+    want = qml.QNode(circuit, qml.device("default.qubit"), shots=shots)
+    got = compile_native(want, optimize_fidelity=False)
+    x = np.array([0.3, -1.2, 0.8])
+    if shots is None:
+        for one, other in zip(got(x), want(x), strict=True):
+            assert np.allclose(one, other)
+    else:
+        shapes = [[np.shape(value) for value in copied] for copied in got(x)]
+        assert shapes == [[np.shape(value) for value in copied] for copied in want(x)]
 
 
 def test_all_wires_are_measured_in_their_own_order():

@@ -81,4 +81,4 @@ def text_of(notebook):
 def test_there_are_tutorials_from_01_on():
     numbers = [int(path.stem[:2]) for path in NOTEBOOKS]
     assert numbers == list(range(1, len(numbers) + 1))
-    assert len(numbers) == 7
+    assert len(numbers) == 9

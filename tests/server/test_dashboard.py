@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from support.browser import wait
 from support.emulator_wire import BELL, Wire
+from support.swept_runs import make_run
 
 from pennylane_qstore.emulator import VirtualClock
 
@@ -45,6 +46,50 @@ def test_events_tell_what_changed(wire: Wire) -> None:
     again = json.loads(stream.readline().removeprefix(b"data: "))
     assert [j["id"] for j in again["changed"]] in ([], [job_id])
     stream.close()
+
+
+def test_the_page_is_sent_the_jobs_it_asks_for_and_the_sums_of_all_runs(
+    serve: Callable[..., Wire],
+) -> None:
+    clock = VirtualClock(start=0.0)
+    wire = serve(clock=clock, profile={"queue_s": 60.0, "execution_s": 5.0})
+    name = "vqe " + "0a" * 16
+    first = wire.submit(name=name, backend="qpu.forte-1")
+    clock.advance(100)
+    second = wire.submit(name=name, backend="qpu.forte-1")
+    wire.submit(name="other")
+    found = wire.first_event("?run=vqe&state=open")
+    assert [job["id"] for job in found["changed"]] == [second]
+    runs = {run["name"]: run for run in found["runs"]}
+    assert set(runs) == {"vqe", "other"}
+    assert (runs["vqe"]["jobs"], runs["vqe"]["open"]) == (2, 1)
+    assert (runs["vqe"]["waits_since"], runs["vqe"]["starts_at"]) == (100.0, 160.0)
+    assert runs["vqe"]["billed_usd"] == wire("GET", f"/jobs/{first}/cost").json["cost"]["value"]
+    assert wire.first_event("?text=nothing")["changed"] == []
+
+
+def test_jobs_are_cancelled_by_the_page_and_by_no_other_site(serve: Callable[..., Wire]) -> None:
+    clock = VirtualClock(start=0.0)
+    wire = serve(clock=clock, profile={"queue_s": 60.0, "execution_s": 5.0}, token="secret")
+    wire.key = "apiKey secret"
+    job_id = wire.submit(backend="qpu.forte-1")
+    body = {"ids": [job_id, "unknown"]}
+    foreign = {"Origin": "https://evil.example"}
+    assert wire("POST", "/admin/cancel", body, foreign).status == 403
+    assert wire("POST", "/admin/cancel", body, {"Authorization": ""}).status == 401
+    assert wire.job(job_id)["status"] != "canceled"
+    assert wire("POST", "/admin/cancel", body).json == {"states": {job_id: "canceled"}}
+    assert wire("POST", "/admin/cancel", {"ids": "all"}).status == 400
+
+
+def test_a_curve_is_that_of_a_checkpoint(serve: Callable[..., Wire], tmp_path: Path) -> None:
+    run = make_run(1, checkpoint=tmp_path / "run.json").train(2)
+    wire = serve(runs=[tmp_path])
+    assert wire("GET", f"/admin/curve?run={run.run_id}").json["steps"] == [1, 2]
+    assert wire("GET", "/admin/curve?run=other").status == 404
+    (shown,) = wire.first_event()["runs"]
+    assert (shown["name"], shown["loss"]) == (run.run_id, run.history[-1].loss)
+    assert shown["jobs"] == 0  # it was trained elsewhere
 
 
 def test_a_job_that_waits_says_until_when(serve: Callable[..., Wire]) -> None:
@@ -104,6 +149,42 @@ def test_the_page_shows_jobs_live(
     wait(browser, "getComputedStyle(document.getElementById('picker')).display", "none".__eq__)
     browser.save_screenshot(tmp_path / "page.png")
     assert (tmp_path / "page.png").stat().st_size > 10_000
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_the_page_shows_runs_and_cancels(
+    serve: Callable[..., Wire], browser: Chrome, tmp_path: Path
+) -> None:
+    clock = VirtualClock()
+    run = make_run(1, checkpoint=tmp_path / "run.json", name="mine").train(3)
+    wire = serve(clock=clock, profile={"queue_s": 60.0, "execution_s": 60.0}, runs=[tmp_path])
+    names = [run.run_id, run.run_id, "other"]
+    for name in names:
+        wire.submit(name=name, backend="qpu.forte-1", shots=100)
+    browser.get(wire.emulator.address + "/")
+    wait(browser, "document.querySelectorAll('#runs tbody tr').length", (2).__eq__)
+    wait(browser, ROWS, lambda rows: len(rows) == 3)
+    browser.execute_script(f"document.querySelector('[data-run=\"{run.run_id}\"]').click()")
+    wait(browser, ROWS, lambda rows: rows == [f"{run.run_id} ready"] * 2)
+    wait(browser, "document.querySelectorAll('#curve polyline').length", (1).__eq__)
+    facts = browser.execute_script("return document.getElementById('run-facts').textContent")
+    assert "3 steps" in facts
+    assert "starts in" in facts
+    browser.execute_script("document.getElementById('cancel-run').click()")
+    browser.switch_to.alert.accept()
+    wait(browser, ROWS, lambda rows: rows == [f"{run.run_id} canceled"] * 2)
+    assert [job.canceled_at is None for job in wire.emulator.jobs] == [False, False, True]
+    browser.execute_script("document.getElementById('all-runs').click()")
+    wait(browser, ROWS, lambda rows: len(rows) == 3)
+    browser.execute_script("filterBy({ state: 'open' })")
+    wait(browser, ROWS, lambda rows: rows == ["other ready"])
+    metrics = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    wait(browser, "innerWidth", (390).__eq__)
+    assert browser.execute_script("return document.documentElement.scrollWidth") == 390
+    for table in ("runs", "jobs"):
+        fits = f"(e => e.scrollWidth <= e.clientWidth)(document.getElementById('{table}'))"
+        assert browser.execute_script(f"return {fits}"), table
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import socket
 from collections.abc import Callable
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 from support.emulator_wire import Wire
@@ -37,6 +40,26 @@ def test_only_what_is_silent_for_too_long_is_closed() -> None:
     assert not timeout._spoken
 
 
+@pytest.mark.parametrize(("sweeps", "closed"), [(8, False), (12, True)])
+def test_a_loop_that_stood_still_closes_nobody(
+    monkeypatch: pytest.MonkeyPatch, sweeps: int, closed: bool
+) -> None:
+    connection, made, seconds = Connection(), count(1), count(0, 1000)
+
+    async def sleep(delay: float) -> None:
+        if next(made) > sweeps:
+            raise asyncio.CancelledError
+
+    async def run() -> None:
+        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: next(seconds))
+        with pytest.raises(asyncio.CancelledError):
+            await HeaderTimeout(10).run(SimpleNamespace(connections=[connection]))
+
+    monkeypatch.setattr(header_timeout.asyncio, "sleep", sleep)
+    asyncio.run(run())
+    assert connection.closed is closed
+
+
 @pytest.mark.parametrize("sent", [b"", b"GET /v0.4/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half"])
 def test_a_connection_with_half_of_the_headers_is_closed(
     serve: Callable[..., Wire], monkeypatch: pytest.MonkeyPatch, sent: bytes
@@ -55,4 +78,21 @@ def test_a_connection_with_half_of_the_headers_is_closed(
     talking.request("GET", "/v0.4/backends")  # one that has spoken is kept
     assert talking.getresponse().read()
     assert talking.sock is kept
+    talking.close()
+
+
+def test_a_kept_connection_with_half_of_a_second_request_is_closed(
+    serve: Callable[..., Wire], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(header_timeout, "_SWEEP_S", 0.01)
+    monkeypatch.setattr(HeaderTimeout.__init__, "__defaults__", (0.1,))
+    host, port = serve().emulator.address.removeprefix("http://").split(":")
+    talking = http.client.HTTPConnection(host, int(port), timeout=10)
+    for _ in range(2):
+        talking.request("GET", "/v0.4/backends")
+        assert talking.getresponse().read()
+    kept = talking.sock
+    assert kept is not None
+    kept.sendall(b"GET /v0.4/backends HTTP/1.1\r\nHost")
+    assert kept.recv(1000) == b""
     talking.close()

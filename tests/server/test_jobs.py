@@ -1,11 +1,13 @@
-"""Lists, and what is done to jobs that are in them."""
+"""Lists, what is done to jobs that are in them, and which job has which result."""
 
 from __future__ import annotations
 
 import gc
 import time
+from collections import Counter
 from collections.abc import Callable
 
+import pytest
 from support.emulator_wire import BELL, Wire
 
 from pennylane_qstore.emulator import (
@@ -112,8 +114,8 @@ def test_ten_thousand_jobs_are_listed_in_linear_time(serve: Callable[..., Wire])
         for _ in range(count):
             job = copy(template)
             (job.id,) = service.ids.take(now)
-            job.sequence = service.jobs.next_sequence
-            service.jobs.add(job, now)
+            job.sequence = service.records.next_sequence
+            service.records.add(job, now)
 
     def list_all() -> tuple[int, float]:
         began = time.process_time()  # a machine that is busy with others is not counted
@@ -150,3 +152,37 @@ def test_estimates_take_what_jobs_take(wire: Wire) -> None:
         answer = wire("GET", path + query)
         assert answer.status == 400
         assert answer.json["validation"]["keys"] == [query.split("=")[0]]
+
+
+def test_registers_and_second_version_of_the_formats(wire: Wire) -> None:
+    circuit = {"circuit": [{"gate": "x", "target": 0}], "qubits": 3, "registers": {"out": [2, 0]}}
+    parent = wire.submit_many([circuit], noise={"model": "aria-1"}, shots=10)
+    child = wire.done(parent)["child_job_ids"][0]
+    found = wire("GET", f"/jobs/{child}/artifacts/ionq.result.histogram.json.v2").json
+    registers = found["histogram"]["registers"]
+    assert registers["output_all"]["100"] >= 8
+    assert registers["out"]["01"] >= 8
+    shots = wire("GET", f"/jobs/{child}/artifacts/shots-v2").json["shots"]
+    assert len(shots) == 10
+    assert set(shots[0]["registers"]) == {"output_all", "out"}
+    assert wire("GET", f"/jobs/{child}/artifacts/nonsense").status == 404
+    assert wire("GET", "/schemas/formats/ionq.result.histogram.json.v2").status == 200
+    assert wire("GET", "/schemas/formats/nonsense").status == 404
+
+
+def test_children_have_shots_of_their_own(wire: Wire) -> None:
+    parent = wire.done(wire.submit_many([BELL, BELL], backend="qpu.forte-1", shots=100))
+    assert wire("GET", f"/jobs/{parent['id']}/results/shots").status == 404
+    one, two = (wire("GET", f"/jobs/{c}/results/shots").json for c in parent["child_job_ids"])
+    assert len(one) == len(two) == 100
+    assert one != two
+    aggregate = wire("GET", parent["results"]["probabilities"]["url"]).json
+    for child, shots in zip(parent["child_job_ids"], (one, two), strict=True):
+        assert aggregate[child] == pytest.approx({s: n / 100 for s, n in Counter(shots).items()})
+
+
+def test_the_ideal_simulator_has_no_shots(wire: Wire) -> None:
+    job = wire.done(wire.submit(shots=100))
+    assert "shots" not in job["results"]
+    for path in ("results/shots", "results/histogram", "artifacts/shots-v2"):
+        assert wire("GET", f"/jobs/{job['id']}/{path}").status == 404

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.emulator_wire import Wire, single
 from support.stub_service import StubJob
 
 from pennylane_qstore.emulator import VirtualClock
-from pennylane_qstore.server.render import ARTIFACTS, job_json
+from pennylane_qstore.server.render import ARTIFACTS, job_json, timestamp
 from pennylane_qstore.server.service import Failure
 
 JOB_KEYS = {
@@ -134,3 +137,20 @@ def test_money_and_failures_are_shown_where_they_belong() -> None:
     assert failed["results"] is None
     number = job_json(StubJob(outcome={"value": 1.5}), 9.0)
     assert number["results"] == {"value": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (0.25, "1970-01-01T00:00:00.250Z"),
+        (1_700_000_000.9996, "2023-11-14T22:13:21.000Z"),
+    ],
+)
+def test_iso_8601_with_milliseconds(seconds: float, text: str) -> None:
+    assert timestamp(seconds) == text
+
+
+@given(st.integers(0, 4_000_000_000))
+def test_it_is_read_back_to_the_same_second(seconds: int) -> None:
+    assert datetime.fromisoformat(timestamp(seconds)) == datetime.fromtimestamp(seconds, UTC)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pennylane_qstore.server.errors import error_body
-from pennylane_qstore.server.identity import timestamp
+from pennylane_qstore.server.render import timestamp
 from pennylane_qstore.server.responses import answer, error_response
 
 

@@ -49,5 +49,6 @@ def wait(
 ) -> None:
     """Ask the page until the answer is as wanted."""
     end = time.monotonic() + seconds
-    while not wanted(answer := browser.execute_script(f"return {script}")):
+    # An __eq__ that cannot compare says NotImplemented, which counts as true.
+    while wanted(answer := browser.execute_script(f"return {script}")) is not True:
         assert time.monotonic() < end, f"{script} stayed {answer!r}"

@@ -54,6 +54,41 @@ def _control(base, controls, values):
     return qml.ctrl(base, control=controls, control_values=values)
 
 
+def _hamiltonian(coefficients, wires):
+    a, b, c = wires
+    words = (qml.X(a) @ qml.Y(b), qml.Z(c), qml.Z(a) @ qml.Z(c))
+    return qml.dot(coefficients[:3], words)
+
+
+class Polynomial(qml.operation.Operation):
+    """A user's operation: angles are polynomials, and one option is an attribute."""
+
+    num_params, ndim_params = 2, (0, 0)
+
+    def __init__(self, a, b, reverse, wires):
+        self._reverse = bool(reverse)
+        super().__init__(a, b, wires=wires)
+
+    def _angle(self):
+        a, b = self.data
+        return 0.5 * a * b + a**2 - b + 1.5
+
+    def decomposition(self):
+        on = self.wires[::-1] if self._reverse else self.wires
+        return [qml.CRX(self._angle(), on), qml.RY(self.data[0] - 0.25, on[0])]
+
+    def matrix(self, wire_order=None):
+        ops = self.decomposition()
+        return qml.matrix(qml.tape.QuantumScript(ops), wire_order=wire_order or self.wires)
+
+
+class Cosine(Polynomial):
+    """A user's operation of which no template fits."""
+
+    def _angle(self):
+        return np.cos(self.data[0]) * self.data[1]
+
+
 # Wires and angles each takes, and how it is made of them: v angles, w wires, and k, an integer
 # that chooses among variants.
 EVERY = {
@@ -143,6 +178,91 @@ EVERY = {
         4,
         lambda v, w, k: qml.SimplifiedTwoDesign(v[:2], np.reshape(v[2:], (1, 1, 2)), w),
     ),
+    "UCCSD": (
+        4,
+        3,
+        lambda v, w, k: qml.UCCSD(
+            v[: 2 + k % 2],
+            w,
+            [w[:3], w[1:]],
+            [[w[:2], w[2:]]] * (k % 2),
+            init_state=np.array([k >> i & 1 for i in (1, 2, 3, 4)]),
+        ),
+    ),
+    "kUpCCGSD": (4, 6, lambda v, w, k: qml.kUpCCGSD([v], w, 1, 0, np.array([1, 1, 0, k % 2]))),
+    "GateFabric": (
+        4,
+        2,
+        lambda v, w, k: qml.GateFabric([[v]], w, np.array([1, 1, 0, 0]), bool(k % 2)),
+    ),
+    "ParticleConservingU1": (
+        3,
+        4,
+        lambda v, w, k: qml.ParticleConservingU1(
+            np.reshape(v, (1, 2, 2)), w, np.array([1, k % 2, 0])
+        ),
+    ),
+    "ParticleConservingU2": (
+        3,
+        5,
+        lambda v, w, k: qml.ParticleConservingU2([v], w, np.array([1, k % 2, 0])),
+    ),
+    "AllSinglesDoubles": (
+        4,
+        3,
+        lambda v, w, k: qml.AllSinglesDoubles(
+            v, w, np.array([1, 1, 0, 0]), [[w[0], w[2]], [w[1], w[3]]], [w]
+        ),
+    ),
+    "FermionicSingleExcitation": (3, 1, lambda v, w, k: qml.FermionicSingleExcitation(*v, w)),
+    "FermionicDoubleExcitation": (
+        4,
+        1,
+        lambda v, w, k: qml.FermionicDoubleExcitation(*v, w[:2], w[2:]),
+    ),
+    "TrotterProduct": (
+        3,
+        4,
+        lambda v, w, k: qml.TrotterProduct(_hamiltonian(v, w), v[3], 1 + k % 2, 1 + k // 2 % 2),
+    ),
+    "ApproxTimeEvolution": (
+        3,
+        4,
+        lambda v, w, k: qml.ApproxTimeEvolution(_hamiltonian(v, w), v[3], 1 + k % 2),
+    ),
+    "CommutingEvolution": (
+        3,
+        3,
+        lambda v, w, k: qml.CommutingEvolution(
+            qml.dot(v[:2], [qml.X(w[0]) @ qml.X(w[1]), (qml.X, qml.Z)[k % 2](w[2])]), v[2]
+        ),
+    ),
+    "RandomLayers": (
+        3,
+        4,
+        lambda v, w, k: qml.RandomLayers([v], w, ratio_imprim=0.2 + k % 2 / 2, seed=k),
+    ),
+    "ArbitraryStatePreparation": (2, 6, lambda v, w, k: qml.ArbitraryStatePreparation(v, w)),
+    "SelectPauliRot": (
+        3,
+        4,
+        lambda v, w, k: qml.SelectPauliRot(v, w[:2], w[2], rot_axis="XYZ"[k % 3]),
+    ),
+    "ControlledSequence": (
+        3,
+        1,
+        lambda v, w, k: qml.ControlledSequence((qml.RX, qml.RZ)[k % 2](*v, w[2]), w[:2]),
+    ),
+    "Permute": (3, 0, lambda v, w, k: qml.Permute([w[(i + k) % 3] for i in range(3)], w)),
+    "Reflection": (2, 1, lambda v, w, k: qml.Reflection(qml.H(w[0]) @ qml.H(w[1]), *v)),
+    "powers of rotations": (2, 1, lambda v, w, k: qml.pow(qml.IsingXY(*v, w), k % 3 + 1)),
+    "adjoint of a template": (
+        2,
+        2,
+        lambda v, w, k: qml.adjoint(qml.BasicEntanglerLayers([v], w, rotation=qml.RY)),
+    ),
+    "cosine": (2, 2, lambda v, w, k: Cosine(*v, k % 2, w)),
+    "polynomial": (2, 2, lambda v, w, k: Polynomial(*v, k % 2, w)),
 }
 """What else the compiler takes, besides the gates above."""
 

@@ -10,7 +10,7 @@ from pennylane.transforms import diagonalize_measurements, split_non_commuting
 from pennylane.transforms.core import CompilePipeline
 
 from pennylane_qstore.deferral import scope
-from pennylane_qstore.execution import gradients
+from pennylane_qstore.execution import differentiation, gradients
 
 GATES = {"RX", "RY", "RZ", "CNOT", "Hadamard", "PauliX", "PauliY", "PauliZ", "S", "GlobalPhase"}
 
@@ -75,7 +75,15 @@ class GradientDevice(CountingDevice):
 
     def setup_execution_config(self, config=None, circuit=None):
         config = gradients.adjust_config(config or qml.devices.ExecutionConfig(), circuit)
-        return scope.adjust_config(config, circuit)
+        handed_over = differentiation.is_marked(config)
+        return scope.adjust_config(config, circuit, handed_over=handed_over)
+
+    def execute(self, circuits, execution_config=None):
+        if differentiation.is_marked(execution_config):
+            return differentiation.execute(
+                super().execute, self.gradient, circuits, execution_config
+            )
+        return super().execute(circuits, execution_config)
 
     def preprocess_transforms(self, execution_config=None):
         pipeline = super().preprocess_transforms(execution_config)

@@ -29,8 +29,9 @@ def make_service(profile: Any = "none", **changes: Any) -> EmulatedService:
         "behaviour": ServiceBehaviour(),
         "seed": 1,
         "noise_model": None,
+        "machine_noise": None,
         "simulator": None,
-        "rate_cards": {},
+        "prices": {},
         "budget_usd": None,
         "keep": 100,
     }

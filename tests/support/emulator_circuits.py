@@ -8,6 +8,11 @@ import numpy as np
 import pennylane as qml
 from hypothesis import strategies as st
 
+from pennylane_qstore.emulator.simulation.noise import (
+    NoiseConfig,
+    density_probabilities,
+    noisy_gates,
+)
 from pennylane_qstore.native.gates import NATIVE_GATES
 from pennylane_qstore.server.inputs.circuits import read_circuits
 from pennylane_qstore.server.inputs.program import Program
@@ -111,6 +116,12 @@ def reference(gates: list[dict[str, Any]], qubits: int) -> np.ndarray:
 def read(gates: list[dict[str, Any]], gateset: str, qubits: int) -> Program:
     (program,) = read_circuits([{"circuit": gates}], gateset=gateset, qubits=qubits)
     return program
+
+
+def noisy_probabilities(program: Program, noise: NoiseConfig) -> np.ndarray:
+    """The distributions [rows, 2**n] after noisy circuits, by density matrix."""
+    fused, rates = noisy_gates(program, noise)
+    return density_probabilities(fused, program.qubits, rates, program.rows)
 
 
 def random_program(seed: int, qubits: int = 3, rows: int = 2, gates: int = 12) -> Program:

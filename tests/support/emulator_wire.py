@@ -45,15 +45,25 @@ class Wire:
         response = self.connection.getresponse()
         return Answer(response.status, dict(response.getheaders()), response.read())
 
-    def submit(self, circuit: list[dict[str, Any]] | None = None, **more: Any) -> str:
-        answer = self("POST", "/jobs", single(circuit, **more))
+    def first_event(self, query: str = "") -> Any:
+        """The first event that the page is sent, on a connection of its own."""
+        asked = Wire(self.emulator, self.key).connection
+        asked.request("GET", f"/admin/events{query}", headers={"Authorization": self.key or ""})
+        line = asked.getresponse().readline()
+        asked.close()
+        return json.loads(line.removeprefix(b"data: "))
+
+    def post(self, body: object) -> str:
+        """The id of the job that this body makes."""
+        answer = self("POST", "/jobs", body)
         assert answer.status == 201, answer.body
         return str(answer.json["id"])
 
+    def submit(self, circuit: list[dict[str, Any]] | None = None, **more: Any) -> str:
+        return self.post(single(circuit, **more))
+
     def submit_many(self, circuits: list[Any], gateset: str = "qis", **more: Any) -> str:
-        answer = self("POST", "/jobs", multi(circuits, gateset, **more))
-        assert answer.status == 201, answer.body
-        return str(answer.json["id"])
+        return self.post(multi(circuits, gateset, **more))
 
     def job(self, job_id: str) -> dict[str, Any]:
         answer = self("GET", f"/jobs/{job_id}")

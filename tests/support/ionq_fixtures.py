@@ -1,4 +1,4 @@
-"""What the tests of this room share: requests, a service, a clock that does not wait."""
+"""Fixtures of this room's tests: requests, a service, a clock that does not wait."""
 
 from __future__ import annotations
 

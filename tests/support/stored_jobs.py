@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from pennylane_qstore.emulator.service.job_store import JobStore
+from pennylane_qstore.emulator.service.billing import Bill
 from pennylane_qstore.emulator.service.jobs import StoredJob
+from pennylane_qstore.emulator.service.records import Records
 from pennylane_qstore.server.service import CircuitInfo
 
 
-def make_job(store: JobStore, **changes: Any) -> StoredJob:
+def make_records(**limits: int) -> Records:
+    return Records(Bill({}, None), **limits)
+
+
+def make_job(records: Records | None = None, **changes: Any) -> StoredJob:
+    sequence = 0 if records is None else records.next_sequence
     fields: dict[str, Any] = {
-        "id": f"job {store.next_sequence}",
-        "sequence": store.next_sequence,
+        "id": f"job {sequence}",
+        "sequence": sequence,
         "type": "ionq.circuit.v1",
         "backend": "simulator",
         "gateset": "qis",

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from pennylane_qstore.prices import JobSize
 from pennylane_qstore.server.errors import not_found
 from pennylane_qstore.server.service import (
     Body,
@@ -15,11 +16,12 @@ from pennylane_qstore.server.service import (
     Estimate,
     Failure,
     ServiceBehaviour,
+    ServiceJob,
 )
 
 
-@dataclass
-class StubJob:
+@dataclass(kw_only=True)
+class StubJob(ServiceJob):
     """A job; its status and times are given, not lived."""
 
     id: str = "job"
@@ -49,10 +51,6 @@ class StubJob:
     sampled: bool | None = False
     duration_s: float = 3.0
 
-    @property
-    def multi(self) -> bool:
-        return bool(self.child_ids)
-
     def status(self, now: float) -> str:
         return self.state
 
@@ -70,11 +68,12 @@ class StubService:
     """Keeps jobs in a dictionary; one result for all of them."""
 
     behaviour = ServiceBehaviour(page_limit=2)
-    name, label = "Stub", "a stub"
+    title, name, label, shows_all = "A stub", "Stub", "a stub", True
 
     def __init__(self) -> None:
         self.jobs: dict[str, StubJob] = {}
         self.refreshed: list[str] = []
+        self.results = self
 
     def now(self) -> float:
         return 10.0
@@ -87,7 +86,7 @@ class StubService:
 
     async def submit(self, body: bytes) -> StubJob:
         count = len(self.jobs)
-        job = StubJob(f"job-{count}", count, name=orjson.loads(body).get("name"))
+        job = StubJob(id=f"job-{count}", sequence=count, name=orjson.loads(body).get("name"))
         self.jobs[job.id] = job
         return job
 
@@ -121,7 +120,7 @@ class StubService:
     def delete(self, *job_ids: str) -> list[str]:
         return [job_id for job_id in job_ids if self.jobs.pop(job_id, None) is not None]
 
-    async def result(self, job_id: str, artifact: str, *, vote: bool) -> Body:
+    async def write(self, job_id: str, artifact: str, *, vote: bool) -> Body:
         if artifact.endswith("v2"):
             return self._pieces()
         return orjson.dumps({"artifact": artifact, "vote": vote})
@@ -136,10 +135,8 @@ class StubService:
     def likeliest(self, job_id: str, k: int, count: int) -> tuple[int, dict[str, float]]:
         return 2, {"0": 0.5, "3": 0.5}
 
-    def estimate(
-        self, backend: str, n_1q: int, n_2q: int, circuits: int, shots: int, *, mitigated: bool
-    ) -> Estimate:
-        return Estimate(float(n_1q + n_2q), [], 1.0, 2.0, 3.0)
+    def estimate(self, backend: str, job: JobSize) -> Estimate:
+        return Estimate(float(job.n_1q + job.n_2q), [], 1.0, 2.0, 3.0)
 
     def open_session(self, data: Any) -> dict[str, Any]:
         return {"id": "session", "active": True}

@@ -23,7 +23,9 @@ def right(out, y):
     return np.mean(np.sign(out) == y)
 
 
-def make(optimizer="spsa", *, device=None, noise=None, params=None, **options):
+def make(
+    optimizer="spsa", *, device=None, noise=None, params=None, optimizer_object=None, **options
+):
     """A small run; everything seeded."""
     device = device or qml.device("qstore.ionq", wires=2, seed=3, noise_model=noise)
 
@@ -32,18 +34,21 @@ def make(optimizer="spsa", *, device=None, noise=None, params=None, **options):
         qml.StronglyEntanglingLayers(w, wires=range(2))
         return qml.expval(qml.Z(0))
 
-    gradient_free = "spsa" in optimizer
+    gradient_free = optimizer_object is not None or "spsa" in optimizer
     node = qml.set_shots(
         qml.QNode(circuit, device, diff_method=None if gradient_free else "parameter-shift"), 100
     )
     model = node if gradient_free else lambda w, x: qml.numpy.stack([node(w, row) for row in x])
-    made = {
-        "spsa": lambda: SPSAOptimizer(maxiter=20, seed=1),
-        "stock spsa": lambda: qml.SPSAOptimizer(maxiter=20),
-        "adam": lambda: qml.AdamOptimizer(0.1),
-        "momentum": lambda: qml.MomentumOptimizer(0.1),
-        "gradient descent": lambda: qml.GradientDescentOptimizer(0.1),
-    }[optimizer]()
+    made = (
+        optimizer_object
+        or {
+            "spsa": lambda: SPSAOptimizer(maxiter=20, seed=1),
+            "stock spsa": lambda: qml.SPSAOptimizer(maxiter=20),
+            "adam": lambda: qml.AdamOptimizer(0.1),
+            "momentum": lambda: qml.MomentumOptimizer(0.1),
+            "gradient descent": lambda: qml.GradientDescentOptimizer(0.1),
+        }[optimizer]()
+    )
     settings = {
         "loss": mean_square, "metrics": {"accuracy": right}, "data": (X, Y), "batch_size": 4,
         "seed": 1, "device": device, "progress": False,

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import types
+import warnings
+
+import pytest
 from support.training_runs import make
 
+from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.training import callbacks
 from pennylane_qstore.training.callbacks import Callback, ProgressBar
 
 
@@ -59,14 +66,62 @@ def test_a_callback_with_a_state_is_kept_in_the_checkpoint(tmp_path):
     assert counter.seen == 5
 
 
-def test_the_bar_tells_loss_posts_rate_and_is_quiet_elsewhere(capsys):
+def test_the_bar_tells_loss_and_jobs_and_short_runs_are_quiet_elsewhere(capsys):
     make(progress=True).train(3)
     shown = capsys.readouterr().err
     assert "3/3" in shown
-    for word in ("loss=", "POSTs=3", "circuits/s="):
+    for word in ("loss=", "jobs=3"):
         assert word in shown
     make(progress=None).train(1)
     assert capsys.readouterr().err == ""
+
+
+def test_a_log_has_a_line_now_and_then_and_one_at_the_end(capsys):
+    make(progress="log").train(3)
+    first, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("run 1/3: loss ")
+    assert last.startswith("run 3/3: loss ")
+    assert "jobs 3" in last
+    times = iter([0.0, 10.0, 31.0, 31.0, 40.0, 41.0, 41.0])
+    bar = ProgressBar(None, clock=lambda: next(times))
+    run = make().train(4)
+    run._observers._bar = bar
+    run.train(7)
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "run 6/7", "run 7/7",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["tqdm", "tqdm_notebook"])
+def test_a_notebook_without_widgets_shows_the_text_bar(name, monkeypatch, capsys):
+    """And warns of nothing; with widgets it is a notebook's bar."""
+    import tqdm.auto
+
+    class Kernel:
+        kernel = None
+
+    ipython = types.SimpleNamespace(get_ipython=Kernel)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    widgets = None if name == "tqdm" else object()
+    monkeypatch.setattr(callbacks, "find_spec", lambda module: widgets)
+    bars = []
+
+    def drawn(**options):
+        bars.append(options)
+        return tqdm.tqdm(**options, file=sys.stderr)
+
+    monkeypatch.setattr(tqdm.auto, "tqdm", drawn)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make(progress=None).train(2)
+    assert "2/2" in capsys.readouterr().err
+    assert [("ncols" in options) for options in bars] == ([] if name == "tqdm" else [False])
+
+
+@pytest.mark.parametrize("progress", ["loud", 1])
+def test_another_progress_is_refused(progress):
+    with pytest.raises(ConfigurationError, match='"log", True, False or None'):
+        make(progress=progress)
 
 
 def test_the_bar_tells_queue_spending_and_budget():
@@ -83,7 +138,8 @@ def test_the_bar_tells_queue_spending_and_budget():
         assert "about 30 min in the queue" in bar._bar.postfix
         record = make().train(1).history[0]
         bar.on_step(Run, record)
-        assert "spent=$12.50" in bar._bar.postfix
-        assert "left=$87.50" in bar._bar.postfix
+        assert bar._bar.postfix.startswith("spent=$12.50/$100.00, loss=")
+        bar.on_wait(Run, Wait)
+        assert len(str(bar._bar)) <= 80
     finally:
         bar.on_stop(Run)

@@ -144,6 +144,14 @@ def test_a_history_that_is_not_the_state_s_is_refused(text, tmp_path):
         small_run(tmp_path / "a", resume=True).train(6)
 
 
+@pytest.mark.parametrize("steps", [-1, 2**63, 2**64, "7", None])
+def test_a_number_of_steps_that_no_run_has_is_refused(steps, tmp_path):
+    checkpoint.write(tmp_path / "run.json", {"steps": steps})
+    (tmp_path / "run.json.history.jsonl").write_text("")
+    with pytest.raises(ConfigurationError, match="steps"):
+        checkpoint.Checkpoint(tmp_path / "run.json").load()
+
+
 def test_a_checkpoint_of_format_1_goes_on_and_becomes_one_of_today(tmp_path):
     path = tmp_path / "run.json"
     shutil.copy(ASSETS / "checkpoint_format_1.json", path)

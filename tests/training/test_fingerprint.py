@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pennylane as qml
 import pytest
 
 from pennylane_qstore import SPSAOptimizer
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.fingerprint import describe, optimizer_settings
+from pennylane_qstore.training.fingerprint import CircuitCheck, describe, optimizer_settings
 from pennylane_qstore.training.run import TrainingRun
 
 X = np.linspace(0.1, 1.5, 6).reshape(6, 1)
@@ -68,7 +65,7 @@ def posts(run):
         ({"wires": 3}, "device.wires"),
         ({"h": 0.1, "gradient": "spsa"}, "device.gradient"),
         ({"shot_order": False}, "device.shot_order"),
-        ({"spsa": {**SPSA, "maxiter": 30}}, "optimizer.maxiter: 20 there, 30 here"),
+        ({"spsa": {**SPSA, "maxiter": 30}}, "planned for 20 steps"),
         ({"spsa": {**SPSA, "seed": 2}}, "optimizer.seed"),
         ({"spsa": {**SPSA, "a": 0.5}}, "optimizer.a"),
         ({"spsa": {**SPSA, "c": 0.1}}, "optimizer.c"),
@@ -132,6 +129,22 @@ def test_the_step_size_of_pennylane_s_optimizers_is_theirs(first, second, named,
         cost_run(second, resume=True).train(3)
 
 
+@pytest.mark.parametrize("change", [{"nums_frequency": {"w": {(0,): 2}}}, {"spectra": None}, None])
+def test_other_arguments_of_the_steps_are_refused_by_name(change, tmp_path):
+    def run(step_kwargs, **options):
+        return TrainingRun(
+            lambda w: float(np.cos(w[0])), qml.numpy.array([0.3], requires_grad=True),
+            qml.RotosolveOptimizer(), step_kwargs=step_kwargs, device=(), progress=False,
+            checkpoint=tmp_path / "run.json", **options,
+        )  # fmt: skip
+
+    mine = {"nums_frequency": {"w": {(0,): 1}}}
+    run(mine).train(1)
+    with pytest.raises(ConfigurationError, match=r"step_kwargs: .*nums_frequency"):
+        run(change, resume=True).train(2)
+    assert run(mine, resume=True).train(2).step == 2
+
+
 @pytest.mark.parametrize("batch_size", [1, 3])
 @pytest.mark.parametrize("steps", [1, 2])
 def test_circuits_that_the_data_choose_are_no_change(batch_size, steps, tmp_path):
@@ -163,18 +176,19 @@ def test_circuits_that_the_data_choose_are_no_change(batch_size, steps, tmp_path
     assert [r.outcome() for r in rest.history] == [r.outcome() for r in whole.history]
 
 
-def test_a_description_is_the_same_in_every_process_and_leaves_values_out():
+def test_a_description_is_the_same_in_every_process_and_leaves_values_out(other_process):
     code = (
         "import pennylane as qml; from pennylane_qstore.training.fingerprint import describe\n"
-        "ops = [qml.ctrl(qml.RX({}, 0), 'a', control_values=[{}]), qml.adjoint(qml.S(0))]\n"
+        "ops = [qml.ctrl(qml.RX(0.2, 0), 'a', control_values=[1]), qml.adjoint(qml.S(0))]\n"
         "print(describe(qml.tape.QuantumScript(ops, [qml.probs(wires=[0])], shots=[5, 5])))"
     )
-    texts = []
-    for angle, value in ((0.1, 1), (0.2, 1), (0.1, 0)):
-        run = [sys.executable, "-c", code.format(angle, value)]
-        texts.append(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
-    assert texts[0] == texts[1] != texts[2]
-    assert texts[0].startswith("5x2:")
+
+    def described(angle, value):
+        ops = [qml.ctrl(qml.RX(angle, 0), "a", control_values=[value]), qml.adjoint(qml.S(0))]
+        return describe(qml.tape.QuantumScript(ops, [qml.probs(wires=[0])], shots=[5, 5]))
+
+    assert described(0.1, 1) == other_process(code).strip() != described(0.1, 0)
+    assert described(0.1, 1).startswith("5x2:")
 
 
 def test_a_broadcast_of_more_rows_is_the_same_circuit():
@@ -195,3 +209,13 @@ def test_settings_are_those_that_an_optimizer_was_made_with():
     before = optimizer_settings(adam)
     adam.step(lambda w: w**2, qml.numpy.array(0.3, requires_grad=True))
     assert optimizer_settings(adam) == before
+
+
+def test_shots_that_are_chosen_are_not_compared():
+    check = CircuitCheck(None)
+    check.compares_shots = False
+    for shots in (20, 60):
+        check.begin_step()
+        check([qml.tape.QuantumScript([qml.RX(0.1, 0)], [qml.expval(qml.Z(0))], shots=shots)])
+        assert check.recorded.startswith("auto:")
+    assert check.recorded != CircuitCheck.VARYING

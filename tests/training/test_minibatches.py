@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from decimal import Decimal
 
 import numpy as np
@@ -11,6 +9,8 @@ import pandas as pd
 import pennylane as qml
 import pytest
 import scipy.sparse
+from hypothesis import given
+from hypothesis import strategies as st
 from support.training_runs import X, Y, make
 
 from pennylane_qstore.errors import ConfigurationError
@@ -169,7 +169,7 @@ def test_data_that_are_no_rows_of_numbers_are_refused_by_name(option, data, said
         checked(data, option)
 
 
-def test_data_of_objects_have_one_digest_in_every_process():
+def test_data_of_objects_have_one_digest_in_every_process(other_process):
     code = (
         "import numpy as np; from decimal import Decimal\n"
         "from pennylane_qstore.training.minibatches import checked, digest\n"
@@ -178,6 +178,26 @@ def test_data_of_objects_have_one_digest_in_every_process():
     )
     labels = np.array([Decimal(i) / 4 for i in range(5)], dtype=object)
     mine = digest(checked(([[0.5], [1], [2], [3], [4]], labels), "data"))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == mine
+    assert other_process(code).strip() == mine
     assert digest(checked(([[0.5], [1], [2], [3], [4]], np.arange(5) / 4), "data")) == mine
+
+
+@given(
+    st.integers(1, 12), st.lists(st.integers(1, 12), min_size=1, max_size=12), st.integers(0, 99)
+)
+def test_spans_of_any_sizes_go_through_the_data_evenly(rows, sizes, seed):
+    batches, seen, counts = MiniBatches(rows, None, seed), 0, np.zeros(rows, int)
+    for size in (min(size, rows) for size in sizes):
+        counts += np.bincount(batches.span(seen, size), minlength=rows)
+        seen += size
+    if all(size < rows for size in sizes):
+        assert counts.max() - counts.min() <= 1
+    assert list(batches.span(3, rows)) == list(range(rows))
+
+
+def test_a_span_has_an_epoch():
+    data = RunData((X, Y), None, None, False, seed=1)
+    assert [data.samples(1, (start, 5))[1] for start in (0, 19, 20)] == [1, 1, 2]
+    (x, y), _ = data.samples(1, (18, 4))
+    np.testing.assert_array_equal(x, X[data.rows(1, (18, 4))])
+    assert len(y) == 4

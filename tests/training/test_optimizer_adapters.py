@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pennylane as qml
 import pytest
+from support.training_runs import make
 
 from pennylane_qstore import SPSAOptimizer
 from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.training.objective import Objective
+from pennylane_qstore.training.optimizer_adapters import adapt
 from pennylane_qstore.training.run import TrainingRun
 
 X = np.random.default_rng(0).normal(size=(20, 2))
@@ -165,3 +168,80 @@ def test_a_metric_of_torch_s_functions_gets_tensors_and_one_of_numpy_s_gets_arra
     metrics = run.train(1).history[0].metrics
     assert metrics["torch"] == pytest.approx(metrics["numpy"])
     assert seen == [(False, torch.float32)]
+
+
+@pytest.mark.parametrize("directions", ["shared", "per-sample"])
+def test_metrics_come_with_every_kind_of_directions(directions):
+    run = make(optimizer_object=SPSAOptimizer(maxiter=9, seed=1, directions=directions)).train(2)
+    assert [set(record.metrics) for record in run.history] == [{"accuracy"}] * 2
+    assert [record.circuits for record in run.history] == [12 if directions == "shared" else 8] * 2
+
+
+@pytest.mark.ml
+@pytest.mark.parametrize(
+    "make_optimizer", [lambda: qml.AdamOptimizer(0.1), lambda: qml.NesterovMomentumOptimizer(0.1)]
+)
+def test_stock_optimizers_train_arrays_of_jax_one_post_a_step(make_optimizer):
+    jnp = pytest.importorskip("jax").numpy
+
+    def run(array, start, **options):
+        device = qml.device("qstore.ionq", wires=1)
+
+        @qml.qnode(device)
+        def circuit(w, x):
+            qml.RY(w[0] * x, 0)
+            return qml.expval(qml.Z(0))
+
+        def model(w, x):
+            return qml.math.stack([circuit(w, row[0]) for row in x])
+
+        return TrainingRun(
+            model,
+            start,
+            make_optimizer(),
+            loss=lambda out, y: qml.math.mean((out - array(y)) ** 2),
+            data=(X, Y),
+            batch_size=4,
+            seed=1,
+            device=device,
+            progress=False,
+            **options,
+        ).train(2)
+
+    def accuracy(out, y):
+        return np.mean(np.sign(out) == y)
+
+    in_jax = run(jnp.asarray, jnp.asarray([0.4]))
+    measured = run(jnp.asarray, jnp.asarray([0.4]), metrics={"accuracy": accuracy})
+    wanted = run(
+        np.asarray, qml.numpy.array([0.4], requires_grad=True), metrics={"accuracy": accuracy}
+    )
+    assert [step.posts for step in in_jax.history] == [1, 1]
+    assert [step.posts for step in measured.history] == [2, 2]
+    assert type(in_jax.params) is type(jnp.ones(1))
+    for found in (in_jax, measured):  # JAX computes with 32 bits
+        np.testing.assert_allclose(found.params, wanted.params, atol=1e-5)
+    assert measured.history[0].metrics == wanted.history[0].metrics
+    losses = [[step.loss for step in run.history] for run in (in_jax, wanted)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+    assert [type(step.loss) for step in in_jax.history] == [float, float]
+
+
+@pytest.mark.ml
+def test_several_arrays_of_jax_are_trained_beside_what_is_none():
+    jnp = pytest.importorskip("jax").numpy
+
+    def cost(a, b, c):
+        return (a - 1.0) ** 2 + (b + c) ** 2
+
+    start = jnp.asarray(0.0), jnp.asarray(0.0), 2.0
+    optimizer = qml.GradientDescentOptimizer(0.3)
+    run = TrainingRun(cost, start, optimizer, device=(), progress=False).train(40)
+    assert [round(float(p), 3) for p in run.params] == [1.0, -2.0, 2.0]
+
+
+def test_parameters_that_a_stock_optimizer_would_not_train_are_refused():
+    objective = Objective(lambda w: np.sum(w**2), None, {})
+    with pytest.raises(ConfigurationError, match="requires_grad=True"):
+        adapt(objective, np.array([0.4]), qml.SPSAOptimizer(maxiter=5))
+    adapt(objective, np.array([0.4]), SPSAOptimizer(maxiter=5))

@@ -22,7 +22,7 @@ def test_a_step_is_one_post_and_is_recorded_as_the_emulator_saw_it():
         served = emulator.stats()
     assert [record.step for record in run.history] == [1, 2, 3, 4, 5]
     assert [record.epoch for record in run.history] == [1] * 5
-    assert all(record.posts == 1 and record.circuits == 12 for record in run.history)
+    assert all(record.posts == 1 and record.circuits == 8 for record in run.history)
     assert served["posts"] == 5
     assert served["requests"] == sum(record.requests for record in run.history)
     assert all(0 <= record.metrics["accuracy"] <= 1 for record in run.history)

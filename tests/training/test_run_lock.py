@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -89,6 +92,52 @@ def test_a_lock_ends_with_its_process_however_that_ends(tmp_path, kind):
         holder.stdout.close()
     assert (tmp_path / "c.lock").exists()
     assert run(tmp_path / "c", resume=True).train(1).step == 1
+
+
+@pytest.mark.parametrize("before", ["", ".claimed by one that died"])
+def test_of_two_starts_that_find_a_stale_lock_one_gets_it(tmp_path, monkeypatch, before):
+    """Without flock, both judge it stale before one of them takes it over."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "no locks here")
+
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    stale = json.dumps({"pid": gone.pid, "host": socket.gethostname(), "since": 1.0})
+    (tmp_path / "c.lock").write_text(stale)
+    if before:
+        claim = hashlib.sha256(stale.encode()).hexdigest()[:12]
+        (tmp_path / f"c.lock.{claim}").write_text(stale.replace("1.0", "2.0"))
+    monkeypatch.setattr(run_lock.fcntl, "flock", refuse)
+    both, is_alive, judged = threading.Barrier(2, timeout=30), run_lock._is_alive, []
+
+    def judge_together(owner):
+        alive = is_alive(owner)
+        judged.append(alive)
+        if len(judged) <= 2:
+            both.wait()
+        return alive
+
+    monkeypatch.setattr(run_lock, "_is_alive", judge_together)
+    ends, done = [], threading.Barrier(2, timeout=30)
+
+    def start():
+        try:
+            with RunLock(tmp_path / "c"):
+                ends.append("held")
+                done.wait()
+        except RunLocked:
+            ends.append("refused")
+            done.wait()
+
+    threads = [threading.Thread(target=start) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert judged[:2] == [False, False]
+    assert sorted(ends) == ["held", "refused"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_link_in_the_lock_files_place_is_not_followed(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -103,3 +104,14 @@ def test_a_folder_is_no_checkpoint(tmp_path):
         with pytest.raises(ConfigurationError, match=r"checkpoint=.* is a folder"):
             make(checkpoint=folder)
     assert make(checkpoint=Path(tmp_path) / "run.json")[0].step == 0
+
+
+def test_what_is_no_file_is_no_checkpoint(tmp_path):
+    """A pipe would be waited for, and a link in a circle replaced."""
+    pipe, circle = tmp_path / "pipe", tmp_path / "circle"
+    os.mkfifo(pipe)
+    circle.symlink_to(circle)
+    for path in (pipe, circle, "/dev/null"):
+        with pytest.raises(ConfigurationError, match=r"checkpoint=.* is a pipe, a device"):
+            make(checkpoint=path)
+    assert circle.is_symlink()

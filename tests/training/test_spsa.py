@@ -179,9 +179,12 @@ def test_average_is_the_mean_of_the_last_iterates(average):
         {"resamplings": 0},
         {"resamplings": 1.5},
         {"resamplings": True},
+        {"resamplings": "many"},
+        *({"directions": value} for value in ("own", 1)),
+        *({"first_step": value} for value in (0, np.nan, None)),
         {"history_length": 1},
         *({"max_norm": value} for value in (0, "1")),
-        *({"c": value} for value in (0, np.nan, np.inf, "0.2", None)),
+        *({"c": value} for value in (0, np.nan, np.inf, "0.2")),
         *({"a": value} for value in (0, -1.0, np.nan)),
         *({"A": value} for value in (-1, np.nan)),
         *({"maxiter": value} for value in (-5, "100")),
@@ -232,3 +235,12 @@ def test_it_is_a_drop_in():
     assert {k: v for k, v in vars(opt).items() if k in vars(stock)} == vars(stock)
     with pytest.raises(TypeError, match="maxiter"):
         SPSAOptimizer()
+
+
+def test_its_repr_makes_it_again():
+    given = {"maxiter": 40, "seed": 0, "resamplings": "auto", "average": 0.25, "bounds": (-1, 1)}
+    text = repr(SPSAOptimizer(**given))
+    assert text == (
+        "SPSAOptimizer(maxiter=40, seed=0, resamplings='auto', bounds=[-1.0, 1.0], average=10)"
+    )
+    assert repr(eval(text, {"SPSAOptimizer": SPSAOptimizer})) == text

@@ -36,9 +36,10 @@ def test_an_unknown_name_is_refused_with_the_nearest():
 
 def test_help_says_what_every_field_does():
     for name, setting in SETTINGS.items():
-        assert f"`{name}` | `{setting.default!r}` | {setting.meaning}" in TrainingConfig.__doc__
+        meaning = setting.meaning.replace("`", "``")
+        assert f"``{name}`` (``{setting.default!r}``): {meaning}" in TrainingConfig.__doc__
     without = TrainingConfig.__doc__.split("accepted, without meaning here")[1]
-    assert [line.split("`")[1] for line in without.splitlines() if "`" in line] == [
+    assert [line.split("`")[2] for line in without.splitlines() if "`" in line] == [
         name for name in SETTINGS if name.startswith("pinecone_")
     ]
 

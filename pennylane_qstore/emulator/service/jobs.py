@@ -14,58 +14,32 @@ from pennylane_qstore.backends import BACKENDS
 from pennylane_qstore.emulator.simulation.debiasing import output_json
 from pennylane_qstore.emulator.simulation.run import Distribution
 from pennylane_qstore.server.errors import BadRequest, not_found
-from pennylane_qstore.server.inputs.contents import MULTI, QASM, SINGLE
-from pennylane_qstore.server.inputs.hybrid import QAOA
+from pennylane_qstore.server.inputs.contents import QASM, SINGLE
 from pennylane_qstore.server.inputs.settings import debiased
 from pennylane_qstore.server.render import NATIVE_CIRCUIT, descriptor
-from pennylane_qstore.server.service import CircuitInfo, Failure
+from pennylane_qstore.server.service import ServiceJob
 
 
-@dataclass(slots=True, eq=False)
-class StoredJob:
-    """One accepted job. Times are seconds since the epoch, on the emulator's clock.
+@dataclass(slots=True, eq=False, kw_only=True)
+class StoredJob(ServiceJob):
+    """One accepted job, on the emulator's clock.
 
-    ``cost_usd`` is the estimate (0 on simulators), ``billed_usd`` what is charged: nothing for
-    dry runs, for jobs that failed, and for those cancelled before they started. ``turn_at`` is
-    when the job would start on a machine that nobody else uses. ``outcome`` is the result of a
-    job that gives a number instead of histograms, ``compute_us`` its quantum compute time in
-    microseconds by the rate card.
+    ``cost_usd`` is 0 on simulators, ``billed_usd`` for dry runs, for jobs that failed, and for
+    those cancelled before they started. ``turn_at`` is when the job would start on a machine that
+    nobody else uses.
     """
 
-    id: str
-    sequence: int
-    type: str
-    backend: str
     gateset: str
-    name: str | None
-    metadata: dict[str, str] | None
-    shots: int
-    noise: dict[str, Any] | None
-    settings: dict[str, Any]
-    session_id: str | None
-    dry_run: bool
-    circuits: list[CircuitInfo]
-    child_ids: list[str]
     seed: int
-    submitted_at: float
     ready_at: float
-    start_at: float
     end_at: float
-    cost_usd: float
-    billed_usd: float
-    cost_model: str
-    request: bytes | None = field(default=None, repr=False)
-    failure: Failure | None = None
-    results: list[Distribution] | None = field(default=None, repr=False)
-    outcome: dict[str, Any] | None = None
-    compute_us: int = 0
     turn_at: float = 0.0
+    request: bytes | None = field(default=None, repr=False)
+    results: list[Distribution] | None = field(default=None, repr=False)
     finished_at: float | None = None
     simulated_s: float = 0.0
     canceled_at: float | None = None
     shuffle: tuple[str, ...] = ()
-    hidden_until: float = 0.0
-    version: int = 0
 
     def status(self, now: float) -> str:
         """Return IonQ's status at a time."""
@@ -101,11 +75,6 @@ class StoredJob:
     def duration_s(self) -> float:
         """Seconds of execution, the simulation's own time among them."""
         return self.end_at - self.start_at + self.simulated_s
-
-    @property
-    def multi(self) -> bool:
-        """True for a job with children."""
-        return self.type in (MULTI, QAOA)
 
     @property
     def sampled(self) -> bool | None:

@@ -5,21 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pennylane_qstore.validation import check, check_count, check_known, check_number
-
-
-class Schedule(NamedTuple):
-    """Times of a job, in seconds since the epoch; ``start_at`` and ``end_at`` may be put off."""
-
-    submitted_at: float
-    ready_at: float
-    turn_at: float
-    start_at: float
-    end_at: float
 
 
 class Durations(NamedTuple):
@@ -30,11 +20,17 @@ class Durations(NamedTuple):
     queue_s: float
     execution_s: float
 
-    def from_time(self, now: float) -> Schedule:
-        """Return the schedule of a job that is accepted now, on a machine that is free for it."""
+    def from_time(self, now: float) -> dict[str, Any]:
+        """Return the times of a job that is accepted now, on a machine that is free for it."""
         ready = now + self.verify_s
         turn = ready + self.queue_s
-        return Schedule(now, ready, turn, turn, turn + self.execution_s)
+        return {
+            "submitted_at": now,
+            "ready_at": ready,
+            "turn_at": turn,
+            "start_at": turn,
+            "end_at": turn + self.execution_s,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,61 +1,18 @@
-"""Requests that are kept: cloned, shown again, and compiled."""
+"""Requests that are kept, and compiled."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import orjson
+import pennylane as qml
 
-from pennylane_qstore.emulator.simulation.native_circuit import native_circuit
-from pennylane_qstore.server.errors import BadRequest, not_found
-from pennylane_qstore.server.inputs.contents import SINGLE, read_input
-from pennylane_qstore.server.inputs.submission import Submission, parse_json
-
-_MERGED = ("name", "metadata", "shots", "backend", "session_id", "settings", "dry_run", "noise")
-
-
-def clone_request(request: bytes, child: int | None, changes: Any) -> bytes:
-    """Return a request like another one.
-
-    Args:
-        request: body of the original's request.
-        child: position of the circuit that is cloned, ``None`` for all of them.
-        changes: members of the request to put in place; others are ignored.
-
-    Returns:
-        The body of the new request.
-
-    Raises:
-        BadRequest: the changes are not an object.
-    """
-    if changes is None:
-        changes = {}
-    if not isinstance(changes, dict):
-        raise BadRequest('"value" must be of type object.', keys=["body"])
-    data = parse_json(request)
-    if child is not None:
-        source = data["input"]
-        circuit = {"gateset": source.get("gateset", "qis"), "qubits": source.get("qubits")}
-        circuit |= read_input(data["type"], source).circuits[child]
-        data["type"] = SINGLE
-        data["input"] = {k: v for k, v in circuit.items() if v is not None}
-    data |= {key: changes[key] for key in _MERGED if key in changes}
-    return orjson.dumps(data)
-
-
-def circuit_source(request: bytes, k: int) -> list[dict[str, Any]]:
-    """Return the gates of a circuit as they were sent (OpenQASM as IonQ's JSON).
-
-    Args:
-        request: body of the request.
-        k: position of the circuit.
-
-    Returns:
-        The gates.
-    """
-    data = parse_json(request)
-    return list(read_input(data["type"], data["input"]).circuits[k]["circuit"])
+from pennylane_qstore.emulator.service.jobs import StoredJob
+from pennylane_qstore.emulator.simulation.devices import gates_of
+from pennylane_qstore.native.compiler import IonQNativeGateCompiler
+from pennylane_qstore.server.errors import not_found
+from pennylane_qstore.server.inputs.copies import circuit_source
+from pennylane_qstore.server.inputs.submission import Submission
 
 
 def compile_circuit(submission: Submission, k: int) -> dict[str, Any]:
@@ -74,8 +31,23 @@ def compile_circuit(submission: Submission, k: int) -> dict[str, Any]:
     for program in submission.programs:
         for row in np.flatnonzero(program.index == k).tolist():
             if program.gateset == "native":
-                circuit = circuit_source(submission.request, k)
-            else:
-                circuit = native_circuit(program, row, submission.entangler)
-            return {"qubits": program.qubits, "circuit": circuit}
+                return {"qubits": program.qubits, "circuit": circuit_source(submission.request, k)}
+            compiler = IonQNativeGateCompiler(
+                submission.entangler, optimize_depth=False, optimize_fidelity=False
+            )
+            measured = qml.probs(wires=range(program.qubits))
+            tape = qml.tape.QuantumScript(list(gates_of(program, row)), [measured])
+            compiled = compiler.compile_circuit(tape)
+            return {"qubits": compiled["qubits"], "circuit": compiled["circuit"]}
     raise not_found()
+
+
+def request_of(job: StoredJob) -> bytes:
+    """Return the body of a job's request.
+
+    Raises:
+        BadRequest: 404, it is not kept any more.
+    """
+    if job.request is None:
+        raise not_found()
+    return job.request

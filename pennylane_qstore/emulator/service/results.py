@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,11 @@ import orjson
 from numpy.typing import NDArray
 
 from pennylane_qstore.emulator.faults import Faults
+from pennylane_qstore.emulator.service.clock import Clock
 from pennylane_qstore.emulator.service.jobs import StoredJob
+from pennylane_qstore.emulator.service.records import Records
+from pennylane_qstore.emulator.service.requests import compile_circuit, request_of
+from pennylane_qstore.emulator.service.simulations import Simulations
 from pennylane_qstore.emulator.simulation.debiasing import (
     HISTOGRAM,
     debiased_part,
@@ -19,8 +22,10 @@ from pennylane_qstore.emulator.simulation.debiasing import (
 )
 from pennylane_qstore.emulator.simulation.run import Distribution
 from pennylane_qstore.server.errors import not_found
+from pennylane_qstore.server.inputs.copies import circuit_source
 from pennylane_qstore.server.inputs.settings import debiased
-from pennylane_qstore.server.render import PROBABILITIES
+from pennylane_qstore.server.inputs.submission import Submission
+from pennylane_qstore.server.render import AGGREGATE, NATIVE_CIRCUIT, PROBABILITIES
 from pennylane_qstore.server.service import Body, CircuitInfo
 
 _INLINE_ENTRIES = 20_000
@@ -34,36 +39,32 @@ class ResultWriter:
     """Writes results, large ones off the event loop, with the faults that apply to them.
 
     Args:
+        records: the jobs.
+        simulations: makes calls on worker threads.
+        clock: source of time.
         faults: the plan of faults.
         new_id: gives the id of a circuit that is in no job.
-        off_loop: makes a call on a worker thread.
+        read: reads the body of a request.
     """
 
     def __init__(
         self,
+        records: Records,
+        simulations: Simulations,
+        clock: Clock,
         faults: Faults,
         new_id: Callable[[], str],
-        off_loop: Callable[[Callable[[], Any]], Awaitable[Any]],
+        read: Callable[[bytes], Submission],
     ) -> None:
-        self._faults = faults
-        self._new_id = new_id
-        self._off_loop = off_loop
+        self._records, self._off_loop = records, simulations.off_loop
+        self._clock, self._faults = clock, faults
+        self._new_id, self._read = new_id, read
 
-    async def write(
-        self,
-        job: StoredJob,
-        result: Distribution,
-        circuit: CircuitInfo,
-        artifact: str,
-        *,
-        vote: bool,
-    ) -> Body:
-        """Write the result of one circuit.
+    async def write(self, job_id: str, artifact: str, *, vote: bool) -> Body:
+        """Write a result.
 
         Args:
-            job: the circuit's job.
-            result: the circuit's result.
-            circuit: the circuit.
+            job_id: id of a job or of a child.
             artifact: identifier of the format, or id of a variant or an aggregation.
             vote: whether the variants of a debiased job vote.
 
@@ -71,39 +72,84 @@ class ResultWriter:
             The JSON.
 
         Raises:
-            BadRequest: 404, there is no such artifact of the result.
+            BadRequest: 404, there is no such result (yet).
         """
-        if artifact.startswith(("aggregation-", "variant-")):
-            if not debiased(job.settings) or result.shots is None:
+        job, child = self._records.find(job_id)
+        now = self._clock.now()
+        mitigated = debiased(job.settings)
+        if artifact == NATIVE_CIRCUIT:
+            if job.status(now) != "completed" or not job.compilable(child):
                 raise not_found()
-            return await self._whole(_shots(result), partial(_part_json, result, artifact, circuit))
-        if artifact == PROBABILITIES:
-            return await self._probabilities(result, circuit, vote=vote and debiased(job.settings))
-        if result.shots is None and ".probabilities." not in artifact:
+            body = request_of(job)
+            return await self._off_loop(
+                lambda: orjson.dumps(compile_circuit(self._read(body), child or 0))
+            )
+        if artifact == AGGREGATE:
+            job.distribution(0, now)
+            return await self._aggregate(job, job.results or [], vote=vote and mitigated)
+        result, circuit = job.distribution(child, now), job.circuits[child or 0]
+        of_variants = artifact.startswith(("aggregation-", "variant-"))
+        counts_only = ".probabilities." not in artifact
+        if (counts_only and result.shots is None) or (of_variants and not mitigated):
             raise not_found()
-        make = self._perhaps_less(lambda: artifact_json(result, artifact, circuit))
-        return await self._whole(_shots(result), make)
+        if not of_variants and self._faults.content("missing_result", "results"):
+            result = _with_less(result, artifact)
 
-    async def write_aggregate(
-        self, job: StoredJob, results: list[Distribution], *, vote: bool
-    ) -> Body:
-        """Write ``ionq.result.probabilities-aggregate.json.v1``: all circuits by child id.
+        def pieces() -> Iterator[bytes]:
+            if artifact == PROBABILITIES:
+                chosen = plurality_vote(result) if vote and mitigated else result
+                yield from probabilities_pieces(chosen.first(circuit.qubits))
+            elif of_variants:
+                part = debiased_part(result, artifact)
+                yield orjson.dumps(artifact_json(part, HISTOGRAM, circuit))
+            else:
+                yield orjson.dumps(artifact_json(result, artifact, circuit))
+
+        counted = vote or artifact != PROBABILITIES
+        return await self._send(_shots(result) if counted else len(result.states), pieces)
+
+    async def source(self, job_id: str, k: int) -> list[dict[str, Any]]:
+        """Return the gates of a circuit as they were sent.
 
         Args:
-            job: the multi-circuit job.
-            results: the results of its circuits.
-            vote: whether the variants of a debiased job vote.
+            job_id: id of the job.
+            k: position of the circuit.
 
         Returns:
-            The JSON.
+            The gates in IonQ's JSON.
+
+        Raises:
+            BadRequest: 404, they are not kept any more.
         """
+        body = request_of(self._records.find(job_id)[0])
+        return await self._off_loop(lambda: circuit_source(body, k))
+
+    def likeliest(self, job_id: str, k: int, count: int) -> tuple[int, dict[str, float]]:
+        """Return the likeliest outcomes of a circuit.
+
+        Args:
+            job_id: id of the job.
+            k: position of the circuit.
+            count: most outcomes to return.
+
+        Returns:
+            The number of all outcomes, and the probabilities of the likeliest ones.
+
+        Raises:
+            BadRequest: 404, the job is not completed.
+        """
+        job, _ = self._records.find(job_id)
+        result = job.distribution(k, self._clock.now()).first(job.circuits[k].qubits)
+        return len(result.states), result.likeliest(count).probabilities()
+
+    async def _aggregate(self, job: StoredJob, results: list[Distribution], *, vote: bool) -> Body:
+        """Write ``ionq.result.probabilities-aggregate.json.v1``: all circuits by child id."""
         order = list(range(len(results)))
         if job.shuffle and job.shuffle[0] in ("aggregate", "both"):
             order = self._faults.rng.permutation(len(results)).tolist()
         if self._faults.content("missing_result", "results"):
             order.pop()
         extra = self._faults.content("extra_result", "results") is not None
-        vote = vote and debiased(job.settings)
 
         def named() -> Iterator[tuple[str, Distribution]]:
             for k in order:
@@ -112,49 +158,25 @@ class ResultWriter:
                 yield self._new_id(), Distribution(np.zeros(1, np.uint64), np.ones(1), None, 1, 0)
 
         size = sum(_shots(one) if vote else len(one.states) for one in results)
+
+        def pieces() -> Iterator[bytes]:
+            if size > _INLINE_ENTRIES:
+                yield from aggregate_pieces(named())
+            else:  # at once is faster for small circuits
+                yield orjson.dumps({name: one.probabilities() for name, one in named()})
+
+        return await self._send(size, pieces)
+
+    async def _send(self, size: int, pieces: Callable[[], Iterator[bytes]]) -> Body:
         if size > _STREAMED:
-            return self._streamed(aggregate_pieces(named()))
-        return await self._whole(size, lambda: {name: one.probabilities() for name, one in named()})
-
-    async def _probabilities(
-        self, result: Distribution, circuit: CircuitInfo, *, vote: bool
-    ) -> Body:
-        if len(result.states) > _STREAMED:
-            less = self._faults.content("missing_result", "results") is not None
-            kept = result._replace(states=result.states[less:], weights=result.weights[less:])
-            return self._streamed(probabilities_pieces(kept.first(circuit.qubits)))
-
-        def make() -> dict[str, float]:
-            return (
-                (plurality_vote(result) if vote else result).first(circuit.qubits).probabilities()
-            )
-
-        size = _shots(result) if vote else len(result.states)
-        return await self._whole(size, self._perhaps_less(make))
-
-    async def _whole(self, size: int, make: Callable[[], Any]) -> bytes:
-        if size <= _INLINE_ENTRIES:
-            return orjson.dumps(make())
-        return bytes(await self._off_loop(lambda: orjson.dumps(make())))
+            return self._streamed(pieces())
+        if size > _INLINE_ENTRIES:
+            return await self._off_loop(lambda: b"".join(pieces()))
+        return b"".join(pieces())
 
     async def _streamed(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
         while piece := await self._off_loop(lambda: next(pieces, b"")):
             yield piece
-
-    def _perhaps_less(self, make: Callable[[], Any]) -> Callable[[], Any]:
-        """Leave an outcome out where the fault ``missing_result`` applies."""
-        if not self._faults.content("missing_result", "results"):
-            return make
-
-        def less() -> Any:
-            data = make()
-            inner = data  # v2 has its outcomes further in
-            while isinstance(inner, dict) and isinstance(next(iter(inner.values())), dict | list):
-                inner = next(iter(inner.values()))
-            inner.pop() if isinstance(inner, list) else inner.pop(next(iter(inner)))
-            return data
-
-        return less
 
 
 def artifact_json(result: Distribution, artifact_format: str, circuit: CircuitInfo) -> Any:
@@ -195,13 +217,6 @@ def artifact_json(result: Distribution, artifact_format: str, circuit: CircuitIn
     return {kind: {"registers": registers}}
 
 
-def _part_json(result: Distribution, name: str, circuit: CircuitInfo) -> Any:
-    chosen = debiased_part(result, name)
-    if chosen is None:
-        raise not_found()
-    return artifact_json(chosen, HISTOGRAM, circuit)
-
-
 def probabilities_pieces(result: Distribution) -> Iterator[bytes]:
     """Write ``ionq.result.probabilities.json.v1`` in pieces."""
     lead = b"{"
@@ -221,6 +236,15 @@ def aggregate_pieces(named: Iterable[tuple[str, Distribution]]) -> Iterator[byte
         yield from probabilities_pieces(one)
         lead = b","
     yield b"}"
+
+
+def _with_less(result: Distribution, artifact: str) -> Distribution:
+    """Return a result without its first outcome; with one shot less, where shots are asked for."""
+    if ".shots." not in artifact:
+        return result._replace(states=result.states[1:], weights=result.weights[1:])
+    weights = result.weights.copy()
+    weights[0] -= 1
+    return result._replace(weights=weights)
 
 
 def _shots(result: Distribution) -> int:

@@ -6,31 +6,34 @@ Lives on the emulator's event loop; simulation and the reading of large bodies h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from pennylane_qstore.emulator.faults import Faults
-from pennylane_qstore.emulator.service.billing import Bill, Charge, RateCard
-from pennylane_qstore.emulator.service.clock import Clock
-from pennylane_qstore.emulator.service.job_store import IdGenerator, JobStore
+from pennylane_qstore.emulator.service.billing import Bill, Charge, compute_s, shown_rates
+from pennylane_qstore.emulator.service.clock import Clock, VirtualClock
 from pennylane_qstore.emulator.service.jobs import StoredJob
 from pennylane_qstore.emulator.service.latency import LatencyProfile
-from pennylane_qstore.emulator.service.queries import ServiceQueries, request_of
 from pennylane_qstore.emulator.service.queue import MachineQueues
 from pennylane_qstore.emulator.service.records import Records
-from pennylane_qstore.emulator.service.requests import (
-    clone_request,
-)
+from pennylane_qstore.emulator.service.requests import request_of
+from pennylane_qstore.emulator.service.results import ResultWriter
 from pennylane_qstore.emulator.service.sessions import read_session
 from pennylane_qstore.emulator.service.simulations import Simulations
 from pennylane_qstore.emulator.service.state import StateFile
+from pennylane_qstore.emulator.simulation.machine import MachineNoise
 from pennylane_qstore.emulator.simulation.workers import SimulationPool
+from pennylane_qstore.prices import JobSize, PriceModel
+from pennylane_qstore.server.ids import IdGenerator
 from pennylane_qstore.server.inputs.contents import MULTI, QASM
+from pennylane_qstore.server.inputs.copies import clone_request
 from pennylane_qstore.server.inputs.hybrid import FUNCTION, QAOA
-from pennylane_qstore.server.inputs.submission import Submission
-from pennylane_qstore.server.service import TERMINAL, Failure, ServiceBehaviour
+from pennylane_qstore.server.inputs.submission import Submission, read_submission, taken_by
+from pennylane_qstore.server.service import TERMINAL, Estimate, Failure, ServiceBehaviour
 
 _INLINE_BYTES = 300_000
 """Bodies up to this size are read on the event loop: a hop to a worker costs more."""
@@ -39,9 +42,13 @@ _SLOW_TYPES = (QASM.encode(), FUNCTION.encode())
 _SETTLE_S = 0.05
 """A POST waits so long for its simulation where jobs complete as fast as they are simulated:
 the first GET then finds small jobs completed."""
+_VIRTUAL_SETTLE_S = 30.0
+"""Under a virtual clock a job whose time has come is waited for: the clock, not the machine
+this runs on, decides when it is done."""
+_FROM_SUBMISSION = taken_by(StoredJob)  # whether it fails, its charge says
 
 
-class EmulatedService(ServiceQueries):
+class EmulatedService:
     """IonQ's service, everything but HTTP.
 
     Args:
@@ -51,11 +58,14 @@ class EmulatedService(ServiceQueries):
         behaviour: where the service's behaviour is uncertain.
         seed: of ids, latencies and of jobs without their own.
         noise_model: noise of ``simulator`` jobs without ``noise``.
+        machine_noise: errors of noisy jobs by qubit and pair.
         simulator: PennyLane device for ideal circuits.
-        rate_cards: prices by backend, over the list prices.
+        prices: by backend, over the list prices.
         budget_usd: jobs that would exceed it fail as ``QuotaExhaustedError``.
         keep: jobs kept.
     """
+
+    title, name, shows_all = "IonQ emulator", "Emulator", True
 
     def __init__(
         self,
@@ -66,24 +76,59 @@ class EmulatedService(ServiceQueries):
         behaviour: ServiceBehaviour,
         seed: int | None,
         noise_model: str | None,
+        machine_noise: MachineNoise | None,
         simulator: str | None,
-        rate_cards: Mapping[str, RateCard],
+        prices: Mapping[str, str | PriceModel],
         budget_usd: float | None,
         keep: int,
     ) -> None:
-        ids = IdGenerator(np.random.default_rng(None if seed is None else [seed, 1]))
-        super().__init__(
-            clock=clock,
-            profile=profile,
-            faults=faults,
-            behaviour=behaviour,
-            noise_model=noise_model,
-            ids=ids,
-            records=Records(JobStore(keep=keep), Bill(rate_cards, budget_usd)),
-            simulations=Simulations(clock, simulator, self._simulated),
-        )
+        self.clock, self.profile, self.faults, self.behaviour = clock, profile, faults, behaviour
+        self.now, self.label = clock.now, f"latency: {profile.name}"
+        self.bill = Bill(prices, budget_usd)
+        self.records = records = Records(self.bill, keep=keep)
+        self.find, self.newest_first = records.find, records.newest_first
         self._rng = np.random.default_rng(seed)
+        self.ids = IdGenerator(np.random.default_rng(None if seed is None else [seed, 1]))
         self._queues = MachineQueues(profile.concurrency)
+        self._noise_model = noise_model
+        self._reading = asyncio.Lock()
+        self._simulations = Simulations(
+            clock, simulator, lambda job: records.end(job, clock.now()), machine_noise
+        )
+        self.results = ResultWriter(
+            records, self._simulations, clock, faults, self._new_id, self._read
+        )
+
+    def queue_s(self) -> float:
+        """Return the average time of a small job in the queue, in seconds."""
+        return self.profile.mean(1, 100).queue_s
+
+    def stats(self) -> dict[str, Any]:
+        """Return counters of jobs, money and faults, and circuits by the engine that ran."""
+        return {
+            "jobs": self.records.accepted,
+            "circuits": self.records.circuits,
+            "billed_jobs": self.bill.jobs,
+            "billed_usd": round(self.bill.usd, 6),
+            "faults": len(self.faults.happened),
+            "engines": dict(self._simulations.engines),
+        }
+
+    def engines(self, circuits: Iterable[tuple[Iterable[str], slice]]) -> Counter[str]:
+        """Return how many circuits each engine simulated.
+
+        Args:
+            circuits: ids of jobs, and which circuits of each of them.
+
+        Returns:
+            Numbers of circuits, by engine.
+        """
+        parts = [
+            (j.results or ())[own]
+            for ids, own in circuits
+            for j in self.records.known(ids).values()
+        ]
+        return Counter(result.engine for part in parts for result in part if result.engine)
 
     def start(self, pool: SimulationPool, state: StateFile | None) -> None:
         """Take up the jobs of a state file, and simulate what was not simulated to its end.
@@ -92,17 +137,17 @@ class EmulatedService(ServiceQueries):
             pool: threads and processes that simulate.
             state: the file, kept up to date from now on; ``None``: none.
         """
-        now = self.clock.now()
+        now = self.now()
         self._simulations.pool = pool
         if state is not None:
-            restored = self._records.open(state, now)
+            restored = self.records.open(state, now)
             for job in restored:
                 self.ids.follow(max([job.id, *job.child_ids]))
                 self._queues.enter(job, now, seated=True)
-            for session_id in self._records.sessions:
+            for session_id in self.records.sessions:
                 self.ids.follow(session_id)
             self._queues.move_up({job.backend for job in restored}, now)
-        for job in self.jobs.all():
+        for job in self.records.all():
             open_end = job.results is None and job.failure is None and job.canceled_at is None
             if open_end and not job.dry_run and job.request is not None:
                 self._simulations.start(job, self._read(job.request))
@@ -110,7 +155,7 @@ class EmulatedService(ServiceQueries):
     async def close(self) -> None:
         """Stop waiting for simulations, and close the state file."""
         await self._simulations.close()
-        self._records.close()
+        self.records.close()
 
     async def submit(self, body: bytes) -> StoredJob:
         """Accept a job after the time that a request takes by the latency profile.
@@ -121,7 +166,8 @@ class EmulatedService(ServiceQueries):
         if len(body) <= _INLINE_BYTES and not any(kind in body for kind in _SLOW_TYPES):
             submission = self._read(body)
         else:
-            submission = await self._simulations.off_loop(lambda: self._read(body))
+            async with self._reading:  # one by one: each takes memory, and holds Python's lock
+                submission = await self._simulations.off_loop(lambda: self._read(body))
         if self.profile.request_s:
             await self.clock.sleep(self.profile.draw(1, 1, self._rng).request_s)
         job = self.accept(submission)
@@ -142,7 +188,7 @@ class EmulatedService(ServiceQueries):
         Raises:
             BadRequest: there is no such job, its request is not kept, or the new one is not valid.
         """
-        job, child = self._records.find(job_id)
+        job, child = self.records.find(job_id)
         return await self.submit(clone_request(request_of(job), child, changes))
 
     def accept(self, submission: Submission) -> StoredJob:
@@ -151,16 +197,16 @@ class EmulatedService(ServiceQueries):
         Raises:
             BadRequest: there is no such session, or it does not admit the job.
         """
-        now = self.clock.now()
+        now = self.now()
         charge = self.bill.charge_for(submission)
         if submission.session_id is not None:
-            session = self._records.session(submission.session_id)
+            session = self.records.session(submission.session_id)
             session.admit(submission.backend, charge.billed_usd, now)
         if fault := self.faults.content("fail", "submit"):
             charge = charge.failed(Failure(fault.code, fault.message))
         job = self._make_job(submission, self.bill.within_budget(charge), now)
         self._queues.enter(job, now)
-        self._records.add(job, now)
+        self.records.add(job, now)
         if job.failure is None and not job.dry_run:
             self._simulations.start(job, submission)
         return job
@@ -177,41 +223,61 @@ class EmulatedService(ServiceQueries):
             child_ids = [child_ids[i] for i in self.faults.rng.permutation(count)]
         return StoredJob(
             id=job_id,
-            sequence=self.jobs.next_sequence,
+            sequence=self.records.next_sequence,
             child_ids=child_ids,
             seed=drawn if given is None else given % 2**32,
-            type=submission.type,
-            backend=submission.backend,
-            gateset=submission.gateset,
-            name=submission.name,
-            metadata=submission.metadata,
-            shots=submission.shots,
-            noise=submission.noise,
-            settings=submission.settings,
-            session_id=submission.session_id,
-            dry_run=submission.dry_run,
-            circuits=submission.circuits,
-            request=submission.request,
+            **{name: getattr(submission, name) for name in _FROM_SUBMISSION},
             shuffle=() if shuffle is None else (shuffle.what,),
             hidden_until=0.0 if lag is None else now + lag.delay_s,
             **charge._asdict(),
-            **schedule._asdict(),
+            **schedule,
         )
+
+    async def refresh(self, job_id: str) -> None:
+        """Wait for a job whose time has come, where a virtual clock decides when it is done."""
+        job, _ = self.find(job_id)
+        if isinstance(self.clock, VirtualClock) and job.end_at <= self.now():
+            await self._simulations.wait_for(job, _VIRTUAL_SETTLE_S)
+
+    def lists_children(self) -> bool:
+        """Return whether this list shows children beside their parents."""
+        fault = self.behaviour.list_children or self.faults.content("list_children", "list")
+        return bool(fault)
 
     def cancel(self, *job_ids: str) -> list[str]:
         """Cancel jobs that have not ended; return the ids that exist."""
-        jobs = self._records.known(job_ids)
+        jobs = self.records.known(job_ids)
         self._cancel(*jobs.values())
         return list(jobs)
 
     def delete(self, *job_ids: str) -> list[str]:
         """Forget jobs, what was charged stays charged; return the ids that exist."""
-        now = self.clock.now()
-        jobs = self._records.known(job_ids)
+        now = self.now()
+        jobs = self.records.known(job_ids)
         self._cancel(*(job for job in jobs.values() if job.status(now) not in TERMINAL))
         for job in jobs.values():
-            self._records.remove(job)
+            self.records.remove(job)
         return list(jobs)
+
+    def estimate(self, backend: str, job: JobSize) -> Estimate:
+        """Estimate cost and times of a job.
+
+        Args:
+            backend: name of the backend.
+            job: its size.
+
+        Returns:
+            US dollars and seconds.
+        """
+        model, seconds = self.bill.prices[backend], compute_s(backend, job)
+        mean = self.profile.mean(job.circuits, job.shots)
+        return Estimate(
+            cost_usd=model.price(job._replace(compute_s=seconds)),
+            rates=shown_rates(model),
+            execution_s=mean.execution_s,
+            queue_s=mean.queue_s,
+            compute_s=seconds,
+        )
 
     def open_session(self, data: Any) -> dict[str, Any]:
         """Open a session, and return it in IonQ's JSON.
@@ -219,9 +285,9 @@ class EmulatedService(ServiceQueries):
         Raises:
             BadRequest: the body is not valid.
         """
-        now = self.clock.now()
+        now = self.now()
         session = read_session(data, self._new_id(), now)
-        self._records.save_session(session)
+        self.records.save_session(session)
         return session.as_json(now)
 
     def end_session(self, session_id: str) -> dict[str, Any]:
@@ -230,18 +296,31 @@ class EmulatedService(ServiceQueries):
         Raises:
             BadRequest: 404, no such session.
         """
-        now = self.clock.now()
-        session = self._records.session(session_id)
+        now = self.now()
+        session = self.records.session(session_id)
         if session.status(now) != "ended":
             session.ended_at = now
-            jobs = self._records.known(session.jobs).values()
+            jobs = self.records.known(session.jobs).values()
             self._cancel(*(job for job in jobs if job.status(now) in ("submitted", "ready")))
-            self._records.save_session(session)
+            self.records.save_session(session)
         return session.as_json(now)
+
+    def show_session(self, session_id: str) -> dict[str, Any]:
+        """Return a session in IonQ's JSON.
+
+        Raises:
+            BadRequest: 404, no such session.
+        """
+        return self.records.session(session_id).as_json(self.now())
+
+    def list_sessions(self) -> list[dict[str, Any]]:
+        """Return all sessions in IonQ's JSON."""
+        now = self.now()
+        return [session.as_json(now) for session in self.records.sessions.values()]
 
     def _cancel(self, *jobs: StoredJob) -> None:
         """Cancel jobs unless they have ended (completed ones too, where the behaviour says so)."""
-        now = self.clock.now()
+        now = self.now()
         backends: set[str] = set()  # whose queues have become shorter
         for job in jobs:
             status = job.status(now)
@@ -249,16 +328,15 @@ class EmulatedService(ServiceQueries):
             if status in TERMINAL and not flips:
                 continue
             if status in ("submitted", "ready"):  # never ran: not charged
-                self._records.refund(job)
+                self.records.refund(job)
             job.canceled_at = now
             backends.add(job.backend)
-            self._records.save(job)
+            self.records.save(job)
         for job in self._queues.move_up(backends, now):
-            self._records.save(job)
+            self.records.save(job)
 
-    def _simulated(self, job: StoredJob) -> None:
-        if job.failure is not None:
-            self._records.refund(job)
-        self.jobs.count_outcomes(job, self.clock.now())
-        if self.jobs.find(job.id) is not None:  # it may have been deleted meanwhile
-            self._records.save(job)
+    def _new_id(self) -> str:
+        return self.ids.take(self.now())[0]
+
+    def _read(self, body: bytes) -> Submission:
+        return read_submission(body, self.behaviour, self._noise_model)

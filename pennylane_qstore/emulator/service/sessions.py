@@ -8,7 +8,7 @@ from typing import Any
 
 from pennylane_qstore.backends import BACKENDS
 from pennylane_qstore.server.errors import BadRequest
-from pennylane_qstore.server.identity import ORGANIZATION, PROJECT, SUBMITTER, timestamp
+from pennylane_qstore.server.render import ORGANIZATION, PROJECT, SUBMITTER, timestamp
 
 _MAX_MINUTES = 24 * 60
 

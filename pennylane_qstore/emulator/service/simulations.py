@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
 from pennylane_qstore.emulator.service.clock import Clock
 from pennylane_qstore.emulator.service.jobs import StoredJob
+from pennylane_qstore.emulator.simulation.machine import MachineNoise
 from pennylane_qstore.emulator.simulation.noise import noise_config
 from pennylane_qstore.emulator.simulation.run import SimulationOptions
 from pennylane_qstore.emulator.simulation.workers import SimulationPool
@@ -24,15 +26,23 @@ class Simulations:
 
     Args:
         clock: source of ``finished_at``.
-        simulator: PennyLane device for ideal circuits, ``None`` for the built-in choice.
+        simulator: engine, or PennyLane device for ideal circuits; ``None``: the fastest.
         ended: called with every job whose simulation has ended.
+        machine: errors of noisy jobs by qubit and pair.
     """
 
     def __init__(
-        self, clock: Clock, simulator: str | None, ended: Callable[[StoredJob], None]
+        self,
+        clock: Clock,
+        simulator: str | None,
+        ended: Callable[[StoredJob], None],
+        machine: MachineNoise | None = None,
     ) -> None:
         self.pool: SimulationPool
+        self.engines: Counter[str] = Counter()
+        """Circuits simulated, by engine."""
         self._clock, self._simulator, self._ended = clock, simulator, ended
+        self._machine = machine
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def start(self, job: StoredJob, submission: Submission) -> None:
@@ -68,7 +78,7 @@ class Simulations:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _simulate(self, job: StoredJob, submission: Submission) -> None:
-        noise = noise_config(submission.backend, submission.noise)
+        noise = noise_config(submission.backend, submission.noise, self._machine)
         options = SimulationOptions(noise, submission.shots, self._simulator)
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -76,6 +86,7 @@ class Simulations:
             job.results = await self.off_loop(
                 lambda: self.pool.run(submission.programs, options, job.seed)
             )
+            self.engines.update(result.engine for result in job.results if result.engine)
             if submission.reduce is not None:
                 job.outcome = submission.reduce(job.results, job.shots)
         except Exception as error:  # noqa: BLE001 - a service fails the job

@@ -51,7 +51,11 @@ class StateFile:
         try:
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
             self._db = sqlite3.connect(self._path, isolation_level=None)
-            self._open()
+            try:
+                self._open()
+            except BaseException:
+                self._db.close()
+                raise
         except (OSError, sqlite3.Error) as error:
             raise QStoreError(f"Cannot use {str(path)!r} as state: {error}") from error
 
@@ -126,7 +130,6 @@ class StateFile:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.executescript(f"BEGIN; {_SCHEMA} {_MARK} COMMIT;")
         elif version != _FORMAT or not self._is_ours():
-            self._db.close()
             foreign = version in (0, _FORMAT)
             what = "is no state of an emulator" if foreign else f"has format {version}"
             raise QStoreError(
@@ -139,7 +142,13 @@ class StateFile:
 def _pack(results: list[Distribution]) -> bytes:
     return orjson.dumps(
         [
-            (np.ascontiguousarray(r.states), np.ascontiguousarray(r.weights), *r[2:])
+            (
+                np.ascontiguousarray(r.states),
+                np.ascontiguousarray(r.weights),
+                r.shots,
+                r.qubits,
+                r.seed,
+            )
             for r in results
         ],
         option=orjson.OPT_SERIALIZE_NUMPY,

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennylane_qstore.emulator.simulation.run import Distribution
+from pennylane_qstore.server.errors import not_found
 from pennylane_qstore.server.render import ARTIFACTS, descriptor
 
 HISTOGRAM = ARTIFACTS["histogram-v2"]
@@ -49,7 +50,7 @@ def plurality_vote(result: Distribution) -> Distribution:
     return result._replace(states=seen[weights > 0], weights=weights[weights > 0])
 
 
-def debiased_part(result: Distribution, name: str) -> Distribution | None:
+def debiased_part(result: Distribution, name: str) -> Distribution:
     """Return the part of a debiased result that an artifact's id names.
 
     Args:
@@ -57,7 +58,10 @@ def debiased_part(result: Distribution, name: str) -> Distribution | None:
         name: id of the artifact.
 
     Returns:
-        An aggregation or a variant; ``None`` if the id names neither.
+        An aggregation or a variant.
+
+    Raises:
+        BadRequest: 404, the id names neither.
     """
     if name == "aggregation-average":
         return result
@@ -66,7 +70,7 @@ def debiased_part(result: Distribution, name: str) -> Distribution | None:
     match = _VARIANT.fullmatch(name)
     stretches = _stretches(result)
     if match is None or int(match[1]) >= len(stretches):
-        return None
+        raise not_found()
     start, stop = stretches[int(match[1])]
     states, counts = np.unique(result.ordered_shots()[start:stop], return_counts=True)
     return result._replace(states=states, weights=counts.astype(np.int64), shots=stop - start)

@@ -9,7 +9,7 @@ are contiguous.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, reduce
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -60,9 +60,21 @@ class FusedGate(NamedTuple):
         """Targets, then controls."""
         return self.targets + self.controls
 
+    def of_rows(self, rows: NDArray[np.intp] | slice) -> FusedGate:
+        """Return the gate of some rows, in their order."""
+        return self._replace(data=tuple(d[..., rows] if d.shape[-1] > 1 else d for d in self.data))
 
-def fuse(program: Program) -> list[FusedGate]:
-    """Return the fused gates of a program, in order."""
+
+def fuse(program: Program, near: Mapping[int, Sequence[int]] | None = None) -> list[FusedGate]:
+    """Return the fused gates of a program, in order.
+
+    Args:
+        program: the program.
+        near: by qubit, others that a two-qubit gate on it touches as well.
+
+    Returns:
+        The gates.
+    """
     fused: list[FusedGate] = []
     runs: dict[int, list[Complex]] = {}  # by place in ``fused``: one-qubit gates to multiply
     diagonal: dict[int, bool] = {}
@@ -79,7 +91,8 @@ def fuse(program: Program) -> list[FusedGate]:
             diagonal[open_run[qubit]] &= gate.name in _DIAGONAL
             continue
         for qubit in gate.targets + gate.controls:
-            open_run.pop(qubit, None)
+            for touched in (qubit, *(near or {}).get(qubit, ())):
+                open_run.pop(touched, None)
         fused.extend(_unfused(gate, matrix, program.params[:, start : start + gate.slots]))
     for (place, run), product in zip(runs.items(), _products(list(runs.values())), strict=True):
         kind, data = ("diagonal", product[[0, 1], [0, 1]]) if diagonal[place] else ("1q", product)

@@ -9,39 +9,33 @@ distribution; :func:`sample` takes the cheaper one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import pennylane as qml
 from numpy.typing import NDArray
 
 from pennylane_qstore.backends import BACKENDS, NOISE_MODELS
-from pennylane_qstore.emulator.simulation.devices import operations, run_tape
+from pennylane_qstore.emulator.simulation.draws import Keys, events, outcomes, uniform
+from pennylane_qstore.emulator.simulation.engines import DENSITY, choose
 from pennylane_qstore.emulator.simulation.fusion import Complex, FusedGate, fuse
+from pennylane_qstore.emulator.simulation.machine import MachineNoise
 from pennylane_qstore.emulator.simulation.statevector import (
-    LARGE,
+    CHUNK_BYTES,
     apply_gate,
-    check_memory,
     chunks,
-    evolve,
     in_order,
-    state_probabilities,
+)
+from pennylane_qstore.emulator.simulation.trajectories import (
+    OUTCOME,
+    READOUT,
+    sample_trajectories,
 )
 from pennylane_qstore.server.inputs.program import Program
 from pennylane_qstore.server.inputs.settings import model_of
 
 DENSITY_MAX_QUBITS = 10
 """Most qubits of a density matrix."""
-_COLUMN_BYTES = 1 << 23
-"""Trajectories run side by side in states of about this size."""
-
-
-class Counts(NamedTuple):
-    """Outcomes seen (ascending, bit k is qubit k) and how often, shape [K] each."""
-
-    states: NDArray[np.uint64]
-    weights: NDArray[np.int64]
 
 
 class NoiseConfig(NamedTuple):
@@ -51,20 +45,25 @@ class NoiseConfig(NamedTuple):
         r1: depolarizing rate of a one-qubit gate.
         r2: depolarizing rate of a two-qubit gate.
         readout_error: probability that a measured bit flips (state preparation included).
+        machine: errors by qubit and pair, which come beside or before these.
     """
 
     r1: float
     r2: float
     readout_error: float = 0.0
+    machine: MachineNoise | None = None
 
 
-def noise_config(backend: str, noise: Mapping[str, Any] | None) -> NoiseConfig | None:
+def noise_config(
+    backend: str, noise: Mapping[str, Any] | None, machine: MachineNoise | None = None
+) -> NoiseConfig | None:
     """Return the noise of a job, ``None`` for the ideal simulator.
 
     Args:
         backend: id of the job's backend; a QPU is simulated with the published model of its
             machine and the readout error of its characterization (1 - SPAM fidelity).
         noise: ``noise`` of the job as IonQ's JSON has it; for simulators.
+        machine: errors by qubit and pair; the ideal simulator has none.
 
     Returns:
         Rates and readout error. Noise models of simulators have no readout error, as IonQ's.
@@ -72,17 +71,19 @@ def noise_config(backend: str, noise: Mapping[str, Any] | None) -> NoiseConfig |
     known = BACKENDS[backend]
     if known.is_qpu:
         model = NOISE_MODELS[known.noise]
-        return NoiseConfig(model.r1, model.r2, 1.0 - known.fidelity.spam if known.fidelity else 0.0)
+        spam = known.fidelity.spam if known.fidelity else 1.0
+        return NoiseConfig(model.r1, model.r2, 1.0 - spam, machine)
     model = model_of(noise)
-    return None if model.name == "ideal" else NoiseConfig(model.r1, model.r2)
+    return None if model.name == "ideal" else NoiseConfig(model.r1, model.r2, 0.0, machine)
 
 
-def channel_rate(gate: FusedGate, noise: NoiseConfig) -> float:
+def channel_rate(gate: FusedGate, noise: NoiseConfig, qubits: Sequence[int] = ()) -> float:
     """Return the depolarizing rate of the channel after a fused gate.
 
     Args:
         gate: the gate.
         noise: rates of single gates.
+        qubits: the machine's qubit of each of the program's; empty: the same ones.
 
     Returns:
         The rate r of ρ → (1 - r) ρ + r I/2ᵐ on the m qubits that the gate touches.
@@ -90,100 +91,142 @@ def channel_rate(gate: FusedGate, noise: NoiseConfig) -> float:
     touched = len(gate.qubits)
     if gate.gates == 0:
         return 0.0
+    rate = noise.r1 if touched == 1 else noise.r2
+    if noise.machine is not None:
+        own = noise.machine.depolarizing([qubits[q] if qubits else q for q in gate.qubits])
+        rate = rate if own is None else own
     if touched == 1:
-        return 1 - (1 - noise.r1) ** gate.gates
+        return 1 - (1 - rate) ** gate.gates
     # IonQ prices a gate on m > 2 qubits as 6 (m - 2) two-qubit gates.
-    return 1 - (1 - noise.r2) ** (1 if touched == 2 else 6 * (touched - 2))
+    return 1 - (1 - rate) ** (1 if touched == 2 else 6 * (touched - 2))
 
 
-def density_probabilities(program: Program, noise: NoiseConfig) -> NDArray[np.float64]:
+def density_probabilities(
+    fused: Sequence[FusedGate], n: int, rates: NDArray[np.float64], rows: int
+) -> NDArray[np.float64]:
     """Return the probabilities after noisy circuits, by density matrix.
 
     Args:
-        program: circuits on ``n`` qubits.
-        noise: rates; readout errors are left out.
+        fused: the gates of all rows.
+        n: number of qubits.
+        rates: of the depolarizing channel after each gate, shape [gates].
+        rows: number of circuits.
 
     Returns:
         Shape [rows, 2**n]; bit k of the index is qubit k.
     """
-    n = program.qubits
-    out = np.empty((program.rows, 2**n))
-    for part, rows in chunks(program, 16 * 4**n):
-        state = np.zeros((2,) * (2 * n) + (part.rows,), dtype=np.complex128)
+    out = np.empty((rows, 2**n))
+    for part in chunks(rows, CHUNK_BYTES // (16 * 4**n)):
+        state = np.zeros((2,) * (2 * n) + (part.stop - part.start,), dtype=np.complex128)
         state[(0,) * (2 * n)] = 1.0
         kets = [n - 1 - q for q in range(n)]
         bras = [2 * n - 1 - q for q in range(n)]
-        for gate in fuse(part):
-            state = apply_gate(state, gate, kets)
-            state = apply_gate(state, gate, bras, conj=True)
-            pairs = [(kets[q], bras[q]) for q in gate.qubits]
-            state = _depolarize(state, channel_rate(gate, noise), pairs)
+        for gate, rate in zip(fused, rates.tolist(), strict=True):
+            of_part = gate.of_rows(part)
+            state = apply_gate(state, of_part, kets)
+            state = apply_gate(state, of_part, bras, conj=True)
+            state = _depolarize(state, rate, [(kets[q], bras[q]) for q in gate.qubits])
         square = in_order(state, bras + kets).reshape(2**n, 2**n, -1)
-        out[rows] = np.einsum("iib->bi", square).real
+        out[part] = np.einsum("iib->bi", square).real
     np.clip(out, 0.0, None, out=out)
     out /= out.sum(axis=1, keepdims=True)
     return out
 
 
+def noisy_gates(
+    program: Program, noise: NoiseConfig, qubits: Sequence[int] = ()
+) -> tuple[list[FusedGate], NDArray[np.float64]]:
+    """Return the fused gates of noisy circuits, coherent errors among them.
+
+    Args:
+        program: the circuits.
+        noise: their noise.
+        qubits: the machine's qubit of each of the program's; empty: the same ones.
+
+    Returns:
+        The gates, and the rates of the depolarizing channels after them, shape [gates].
+    """
+    if noise.machine is None:
+        fused = fuse(program)
+    else:
+        places = qubits or range(program.qubits)
+        fused = noise.machine.coherent(fuse(program, noise.machine.near(places)), places)
+    return fused, np.array([channel_rate(gate, noise, qubits) for gate in fused])
+
+
 def sample(
-    program: Program, noise: NoiseConfig, shots: int, rng: Sequence[np.random.Generator]
-) -> list[Counts]:
+    program: Program,
+    noise: NoiseConfig,
+    keys: Keys,
+    engine: str | None = None,
+    qubits: Sequence[int] = (),
+) -> tuple[NDArray[np.uint64], str]:
     """Draw the shots of noisy circuits, by density matrix or by trajectories.
 
     Args:
         program: the circuits.
         noise: rates; readout errors are left out.
-        shots: per circuit.
-        rng: one generator per row.
+        keys: of the shots' streams, shape [rows, shots].
+        engine: for pure states; ``None``: whatever is fastest.
+        qubits: the machine's qubit of each of the program's; empty: the same ones.
 
     Returns:
-        The counts of each row.
+        Outcomes [rows, shots], bit k is qubit k; the name of the engine that ran.
     """
-    n, fused = program.qubits, fuse(program)
-    rates = np.array([channel_rate(gate, noise) for gate in fused])
-    sizes = np.array([len(gate.qubits) for gate in fused], dtype=np.float64)
-    # A channel of rate r on m qubits is a uniform Pauli out of 4ᵐ with probability r, and one
-    # of them is the identity (Nielsen and Chuang, section 8.3.4).
-    error_rates = rates * (1 - 4.0**-sizes)
-    states_run = 1 + shots * (1 - float(np.prod(1 - error_rates)))  # trajectories, on average
-    if n <= DENSITY_MAX_QUBITS and 2 * 2**n <= states_run:
-        table = density_probabilities(program, noise)
-        return [_draw(p, shots, one) for p, one in zip(table, rng, strict=True)]
-    return _trajectories(program, fused, error_rates, shots, rng)
+    n = program.qubits
+    fused, rates = noisy_gates(program, noise, qubits)
+    states = _states_run(fused, rates, keys.shape[1])
+    if engine is None and n <= DENSITY_MAX_QUBITS and 2 * 2**n <= states:
+        table = density_probabilities(fused, n, rates, program.rows)
+        which = np.repeat(np.arange(program.rows), keys.shape[1])
+        found = outcomes(table, which, uniform(keys.ravel(), OUTCOME))
+        return found.reshape(keys.shape), DENSITY
+    engine = engine or choose(fused, n, int(states * program.rows))
+    return sample_trajectories(fused, n, rates, keys, engine), engine
 
 
-def flip_bits(
-    states: NDArray[np.uint64],
-    weights: NDArray[np.int64],
-    qubits: int,
-    readout_error: float,
-    rng: np.random.Generator,
-) -> Counts:
-    """Return the counts after every bit of every shot flipped with the same probability.
+def misread(
+    found: NDArray[np.uint64], keys: Keys, qubits: int, noise: NoiseConfig
+) -> NDArray[np.uint64]:
+    """Misread bits of every shot.
 
     IonQ publishes one figure for state preparation and measurement and none for either
-    direction, so zeros and ones are misread alike, and independently on every qubit.
+    direction, so zeros and ones are misread alike unless a machine's noise says otherwise, and
+    independently on every qubit.
 
     Args:
-        states: outcomes, shape [K]; bit k is qubit k.
-        weights: how often each was seen, shape [K].
+        found: outcomes, shape [rows, shots].
+        keys: of the shots' streams, shape [rows, shots].
         qubits: number of bits read; idle qubits are misread, too.
-        readout_error: probability that a bit flips.
-        rng: source of the flips.
+        noise: probabilities that a bit flips.
 
     Returns:
-        The counts read.
+        The outcomes as read, shape [rows, shots].
     """
-    shots = np.repeat(states, weights)
-    flips = rng.random((len(shots), qubits)) < readout_error
-    bits = np.left_shift(np.uint64(1), np.arange(qubits, dtype=np.uint64))
-    shots ^= np.where(flips, bits, np.uint64(0)).sum(axis=1, dtype=np.uint64)
-    return _count(shots)
+    by_value = None if noise.machine is None else noise.machine.misread_rates(qubits)
+    rates = np.full((1, qubits), noise.readout_error) if by_value is None else by_value
+    if not rates.any():
+        return found
+    shot, place = events(rates.ravel(), keys.ravel(), READOUT)
+    flips = np.zeros((len(rates), keys.size), dtype=np.uint64)
+    bit = np.uint64(1) << (place % qubits).astype(np.uint64)
+    np.bitwise_xor.at(flips, (place // qubits, shot), bit)
+    flips = flips.reshape(-1, *keys.shape)
+    by_bit: NDArray[np.uint64] = flips[0] & ~found | flips[-1] & found
+    return found ^ by_bit
 
 
-def _count(outcomes: NDArray[np.uint64]) -> Counts:
-    states, weights = np.unique(outcomes, return_counts=True)
-    return Counts(states, weights.astype(np.int64))
+def _states_run(fused: Sequence[FusedGate], rates: NDArray[np.float64], shots: int) -> float:
+    """Return how many pure states the shots of a circuit need, on average.
+
+    Shots with the same single error share one; the others need their own.
+    """
+    strings = 4.0 ** np.array([len(gate.qubits) for gate in fused])
+    struck = rates * (1 - 1 / strings)
+    none = float(np.prod(1 - struck))
+    odds = none * struck / np.maximum(1 - struck, 1e-300)
+    single = (strings - 1) * -np.expm1(-shots * odds / np.maximum(strings - 1, 1))
+    return 1 + float(single.sum()) + shots * max(0.0, 1 - none - float(odds.sum()))
 
 
 def _depolarize(state: Complex, rate: float, pairs: Sequence[tuple[int, int]]) -> Complex:
@@ -202,105 +245,3 @@ def _depolarize(state: Complex, rate: float, pairs: Sequence[tuple[int, int]]) -
     for index in diagonal:
         state[index] += mixed
     return state
-
-
-def _draw(p: NDArray[np.float64], shots: int, rng: np.random.Generator) -> Counts:
-    counts = rng.multinomial(shots, p / p.sum())
-    seen = np.flatnonzero(counts)
-    return Counts(seen.astype(np.uint64), counts[seen].astype(np.int64))
-
-
-def _trajectories(
-    program: Program,
-    fused: list[FusedGate],
-    error_rates: NDArray[np.float64],
-    shots: int,
-    rng: Sequence[np.random.Generator],
-) -> list[Counts]:
-    """Run a pure state per shot that an error struck, and one per row for all other shots."""
-    n = program.qubits
-    if n >= LARGE:
-        check_memory(n)
-    columns = [
-        column
-        for row, generator in enumerate(rng)
-        for column in _draw_errors(row, fused, error_rates, shots, generator)
-    ]
-    outcomes: list[list[NDArray[np.uint64]]] = [[] for _ in rng]
-    step = 1 if n >= LARGE else max(1, _COLUMN_BYTES // (16 * 2**n))
-    device = qml.device("lightning.qubit", wires=n) if n >= LARGE else None
-    for start in range(0, len(columns), step):
-        together = columns[start : start + step]
-        if device is None:
-            table = _run_columns(fused, n, together)
-        else:
-            table = run_tape(device, _struck_operations(fused, columns[start]), n)[None]
-        for column, distribution in zip(together, table, strict=True):
-            cumulative = np.cumsum(distribution)
-            u = rng[column.row].random(column.shots) * cumulative[-1]
-            drawn = np.searchsorted(cumulative, u, side="right").astype(np.uint64)
-            outcomes[column.row].append(drawn)
-    return [_count(np.concatenate(drawn)) for drawn in outcomes]
-
-
-class _Column(NamedTuple):
-    """A pure state to run.
-
-    ``errors`` [gates] holds the Pauli string after each gate, two bits per qubit of the gate:
-    0 I, 1 X, 2 Y, 3 Z.
-    """
-
-    row: int
-    shots: int
-    errors: NDArray[np.int64]
-
-
-def _draw_errors(
-    row: int,
-    fused: list[FusedGate],
-    error_rates: NDArray[np.float64],
-    shots: int,
-    rng: np.random.Generator,
-) -> Iterator[_Column]:
-    """Yield the columns of a row: one for all shots without an error, one for each other shot."""
-    strings = np.array([4 ** len(gate.qubits) - 1 for gate in fused])  # all but the identity
-    struck = rng.random((shots, len(fused))) < error_rates
-    which = np.flatnonzero(struck.any(axis=1))
-    paulis = rng.integers(1, strings + 1, (len(which), len(fused)))
-    if shots > len(which):
-        yield _Column(row, shots - len(which), np.zeros(len(fused), dtype=np.int64))
-    for errors in np.where(struck[which], paulis, 0):
-        yield _Column(row, 1, errors)
-
-
-def _run_columns(fused: list[FusedGate], n: int, columns: list[_Column]) -> NDArray[np.float64]:
-    """Return probabilities [columns, 2**n] of rows with Pauli errors inserted."""
-    rows = np.array([column.row for column in columns])
-    errors = np.array([column.errors for column in columns])
-    state, axes = evolve([], n, len(columns))
-    for i, gate in enumerate(fused):
-        data = tuple(d[..., rows] if d.shape[-1] > 1 else d for d in gate.data)
-        state = apply_gate(state, gate._replace(data=data), axes)
-        for k, qubit in enumerate(gate.qubits):
-            letters = errors[:, i] >> (2 * k) & 3
-            flip = np.flatnonzero((letters == 1) | (letters == 2))
-            sign = np.flatnonzero(letters >= 2)  # Y = iXZ; the phase i is global
-            state = np.moveaxis(state, axes[qubit], 0)
-            if len(flip):
-                state[..., flip] = state[::-1][..., flip]
-            if len(sign):
-                state[1][..., sign] *= -1
-            state = np.moveaxis(state, 0, axes[qubit])
-    return state_probabilities(state, axes)
-
-
-def _struck_operations(fused: list[FusedGate], column: _Column) -> list[qml.operation.Operator]:
-    ops = []
-    letters = (qml.X, qml.Y, qml.Z)
-    for gate, error in zip(fused, column.errors.tolist(), strict=True):
-        ops.extend(operations([gate], column.row))
-        for k, qubit in enumerate(gate.qubits):
-            letter = error >> (2 * k) & 3
-            if letter:
-                ops.append(letters[letter - 1](qubit))
-    return ops

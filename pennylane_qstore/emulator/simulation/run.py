@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pennylane_qstore.emulator.simulation.noise import Counts, NoiseConfig, flip_bits, sample
-from pennylane_qstore.emulator.simulation.statevector import compact, probabilities, spread
+from pennylane_qstore.emulator.simulation.draws import shot_keys
+from pennylane_qstore.emulator.simulation.engines import ENGINES, choose
+from pennylane_qstore.emulator.simulation.noise import NoiseConfig, misread, sample
+from pennylane_qstore.emulator.simulation.statevector import (
+    ROWS_TOGETHER,
+    chunks,
+    compact,
+    probabilities,
+    spread,
+)
 from pennylane_qstore.server.inputs.program import Program
 
 _NOTHING = 1e-14
 """Probabilities up to this are rounding, not outcomes: IonQ leaves zeros out."""
-_DENSE_QUBITS = 13
-"""Up to so many qubits all rows are simulated before they are made sparse."""
+_TABLE_BYTES = 1 << 25
+"""Rows whose probabilities take so much are simulated together, then made sparse."""
+_SHOTS_TOGETHER = 1 << 18
+"""Rows of about so many shots are drawn at once."""
 
 
 class Distribution(NamedTuple):
@@ -28,6 +39,7 @@ class Distribution(NamedTuple):
         shots: how many, or ``None`` where the probabilities are exact.
         qubits: number of qubits measured, on the way and at the end.
         seed: decides the order of the single shots.
+        engine: name of the engine that simulated it, where it is known.
     """
 
     states: NDArray[np.uint64]
@@ -35,11 +47,12 @@ class Distribution(NamedTuple):
     shots: int | None
     qubits: int
     seed: int
+    engine: str = ""
 
     def probabilities(self) -> dict[str, float]:
         """Return the shares by outcome, as ``ionq.result.probabilities.json.v1`` has them."""
         weights = self.weights if self.shots is None else self.weights / self.shots
-        return dict(zip(map(str, self.states.tolist()), weights.tolist(), strict=True))
+        return dict(zip(_names(self.states.tobytes()), weights.tolist(), strict=True))
 
     def first(self, qubits: int) -> Distribution:
         """Return the marginal distribution of the first qubits."""
@@ -71,7 +84,7 @@ class SimulationOptions:
     Args:
         noise: ``None`` for exact probabilities.
         shots: number of shots (ignored without noise).
-        simulator: PennyLane device for ideal circuits, ``None`` for the built-in choice.
+        simulator: engine, or PennyLane device for ideal circuits; ``None``: the fastest.
     """
 
     noise: NoiseConfig | None = None
@@ -85,58 +98,70 @@ def run(programs: Sequence[Program], options: SimulationOptions, seed: int) -> l
     Args:
         programs: as read by :func:`~pennylane_qstore.server.inputs.circuits.read_circuits`.
         options: noise, shots, simulator.
-        seed: of the job; circuit i draws from ``SeedSequence([seed, i])`` whatever else is in
-            the job.
+        seed: of the job; each shot of circuit i draws from a stream of its own, whatever
+            else is in the job.
 
     Returns:
         In the order of the programs and their rows (``Program.index`` says which circuit of
         the job each one is).
     """
-    results: dict[int, Distribution] = {}
+    results: list[Distribution] = []
     for program in programs:
         if options.noise is None:
-            results.update(_exact(program, options.simulator))
+            results += _exact(program, options.simulator)
         else:
-            results.update(_sampled(program, options.noise, options.shots, seed))
-    return [results[i] for program in programs for i in program.index.tolist()]
+            results += _sampled(program, options.noise, options, seed)
+    return results
 
 
-def _exact(program: Program, simulator: str | None) -> Iterator[tuple[int, Distribution]]:
-    """Yield each circuit's index in the job and its exact distribution."""
+def _exact(program: Program, simulator: str | None) -> Iterator[Distribution]:
+    """Yield the exact distribution of each row."""
     small, used = compact(program)
-    step = small.rows if small.qubits <= _DENSE_QUBITS else 1
-    for start in range(0, small.rows, step):
-        part = small.part(slice(start, start + step))
-        table = probabilities(part, simulator=simulator)
+    for rows in chunks(small.rows, _TABLE_BYTES // (8 * 2**small.qubits)):
+        part = small.part(rows)
+        engine = simulator or choose(part.gates, part.qubits, part.rows)
+        table = probabilities(part, simulator=engine)
         every = spread(np.arange(2**small.qubits, dtype=np.uint64), used)
         full = bool((table > _NOTHING).all())
-        for index, p in zip(part.index.tolist(), table, strict=True):
+        for p in table:
             states, weights = every, p
             if not full:
                 seen = np.flatnonzero(p > _NOTHING)
                 states, weights = every[seen], p[seen]
-            yield index, Distribution(states, weights, None, program.qubits, 0)
+            yield Distribution(states, weights, None, program.qubits, 0, engine)
 
 
 def _sampled(
-    program: Program, noise: NoiseConfig, shots: int, seed: int
-) -> Iterator[tuple[int, Distribution]]:
-    """Yield each circuit's index in the job and the counts of its noisy shots."""
+    program: Program, noise: NoiseConfig, options: SimulationOptions, seed: int
+) -> Iterator[Distribution]:
+    """Yield the counts of each row's noisy shots."""
     small, used = compact(program)
-    indices = program.index.tolist()
-    generators = [np.random.default_rng([seed, i]) for i in indices]
-    counts = [Counts(np.zeros(1, np.uint64), np.array([shots]))] * small.rows
-    if small.gates:
-        counts = sample(small, noise, shots, generators)
-    for index, rng, (states, weights) in zip(indices, generators, counts, strict=True):
-        outcomes = spread(states, used)
-        if noise.readout_error:
-            outcomes, weights = flip_bits(
-                outcomes, weights, program.qubits, noise.readout_error, rng
-            )
-        # The order of single shots has a seed of its own: it is drawn when it is asked for.
-        shot_seed = (seed * 5003 + index) % 2**63
-        yield index, Distribution(outcomes, weights, shots, program.qubits, shot_seed)
+    shots, engine = options.shots, options.simulator if options.simulator in ENGINES else None
+    for rows in chunks(small.rows, min(ROWS_TOGETHER, _SHOTS_TOGETHER // shots)):
+        part = small.part(rows)
+        keys = shot_keys(seed, part.index, shots)
+        found, ran = np.zeros(keys.shape, dtype=np.uint64), ""
+        if part.gates:
+            found, ran = sample(part, noise, keys, engine, used)
+            found = spread(found, used)
+        found = misread(found, keys, program.qubits, noise)
+        found.sort(axis=1)
+        first = np.ones(found.shape, dtype=bool)
+        first[:, 1:] = found[:, 1:] != found[:, :-1]
+        states = found[first]
+        weights = np.diff(np.flatnonzero(first), append=found.size)
+        ends = np.cumsum(first.sum(axis=1)).tolist()
+        for index, begin, end in zip(part.index.tolist(), [0, *ends], ends, strict=False):
+            # The order of single shots has a seed of its own: it is drawn when it is asked for.
+            shot_seed = (seed * 5003 + index) % 2**63
+            here = slice(begin, end)
+            yield Distribution(states[here], weights[here], shots, program.qubits, shot_seed, ran)
+
+
+@lru_cache(maxsize=8)
+def _names(states: bytes) -> list[str]:
+    """Return the keys of outcomes [K] uint64: the circuits of a job have mostly the same ones."""
+    return list(map(str, np.frombuffer(states, dtype=np.uint64).tolist()))
 
 
 def _mask(qubits: int) -> np.uint64:

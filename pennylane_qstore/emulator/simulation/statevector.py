@@ -1,10 +1,8 @@
 """Exact probabilities of programs. Pure: no clock, no network, no random numbers.
 
-All rows of a program run as one state of shape (2, .., 2, rows). Measured against
-broadcast ``default.qubit`` this is several times faster on training's circuits (hundreds of
-rows, few qubits), because nothing is dispatched per gate but two or three array operations.
-From :data:`LARGE` qubits on, ``lightning.qubit`` runs row by row; ``simulator=`` selects any
-other PennyLane device for everything without noise.
+Here all rows of a program run as one state of shape (2, .., 2, rows): nothing is dispatched per
+gate but two or three array operations. :mod:`.engines` says when the compiled :mod:`.rows` or
+``lightning.qubit`` run instead.
 
 Noise is in :mod:`pennylane_qstore.emulator.simulation.noise`.
 """
@@ -20,12 +18,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennylane_qstore.emulator.simulation.devices import on_device, on_lightning
+from pennylane_qstore.emulator.simulation.engines import (
+    ENGINES,
+    LARGE,
+    LIGHTNING,
+    ROWS,
+    choose,
+)
 from pennylane_qstore.emulator.simulation.fusion import Complex, FusedGate, fuse
+from pennylane_qstore.emulator.simulation.rows import run_rows
 from pennylane_qstore.server.inputs.program import Program
 
-LARGE = 13
-"""Qubits from which lightning.qubit simulates row by row."""
-_CHUNK_BYTES = 1 << 19
+ROWS_TOGETHER = 1 << 11
+"""Gates of at most so many rows are fused at once: each has its coefficients for every row."""
+CHUNK_BYTES = 1 << 19
 """Rows are run in chunks whose state is about this large (it should stay in the cache)."""
 
 
@@ -71,7 +77,7 @@ def probabilities(program: Program, *, simulator: str | None = None) -> NDArray[
 
     Args:
         program: circuits on ``n`` qubits.
-        simulator: a PennyLane device to run them on instead.
+        simulator: an engine or a PennyLane device to run them on; ``None``: the fastest.
 
     Returns:
         Shape [rows, 2**n]; bit k of the index is qubit k.
@@ -86,14 +92,19 @@ def probabilities(program: Program, *, simulator: str | None = None) -> NDArray[
         return out
     if n >= LARGE:
         check_memory(n)
-    if simulator is not None:
-        return on_device(program, simulator)
-    if n >= LARGE:
+    engine = simulator or choose(program.gates, n, program.rows)
+    if engine not in ENGINES:
+        return on_device(program, engine)
+    if engine == LIGHTNING:
         return on_lightning(program)
     out = np.empty((program.rows, 2**n))
-    for part, rows in chunks(program, 16 * 2**n):
-        state, axes = evolve(fuse(part), n, part.rows)
-        out[rows] = state_probabilities(state, axes)
+    most = ROWS_TOGETHER if engine == ROWS else CHUNK_BYTES // (16 * 2**n)
+    for rows in chunks(program.rows, most):
+        part = program.part(rows)
+        if engine == ROWS:
+            out[rows] = run_rows(fuse(part), n, np.arange(part.rows))
+        else:
+            out[rows] = state_probabilities(*evolve(fuse(part), n, part.rows))
     return out
 
 
@@ -112,20 +123,19 @@ def check_memory(n: int) -> None:
         )
 
 
-def chunks(program: Program, row_bytes: int) -> Iterator[tuple[Program, slice]]:
-    """Divide a program by rows into parts whose states stay small.
+def chunks(rows: int, most: int) -> Iterator[slice]:
+    """Divide rows into stretches that are run together.
 
     Args:
-        program: the program.
-        row_bytes: size of one row's state.
+        rows: how many.
+        most: rows of a stretch; at least one is taken.
 
     Yields:
-        A part, and the rows that it holds.
+        The stretches, in order.
     """
-    step = max(1, _CHUNK_BYTES // row_bytes)
-    for start in range(0, program.rows, step):
-        rows = slice(start, start + step)
-        yield program.part(rows), rows
+    step = max(1, most)
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
 
 
 def evolve(fused: Sequence[FusedGate], n: int, rows: int) -> tuple[Complex, list[int]]:

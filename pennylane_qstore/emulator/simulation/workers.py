@@ -3,7 +3,7 @@
 Threads, because a hop costs 0.1 ms and most jobs take a few; daemons, because a simulation
 must not keep the interpreter from exiting. A large job is divided by circuits over worker
 processes: circuit i draws its randomness from the job's seed and i, so the result does not
-depend on the division. The processes are plain ``python -m`` children that read from a pipe:
+depend on the division. The processes are plain ``python -c`` children that read from a pipe:
 nothing of the user's ``__main__`` is imported again, and they end when the pipe closes.
 
 loky was tried in their place: it saves thirty lines, but its exit hook waits for running jobs
@@ -17,6 +17,7 @@ import logging
 import os
 import pickle
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -25,6 +26,7 @@ from concurrent.futures import Executor, Future
 from contextlib import suppress
 from typing import Any
 
+from pennylane_qstore.emulator.simulation.noise import DENSITY_MAX_QUBITS
 from pennylane_qstore.emulator.simulation.run import Distribution, SimulationOptions, run
 from pennylane_qstore.server.inputs.program import Program
 
@@ -32,6 +34,8 @@ _LOG = logging.getLogger(__name__)
 LARGE_JOB = 2e9
 """Amplitudes touched (see :func:`amplitudes_touched`) from which on a job goes to processes: a
 second or so."""
+COMMAND = [sys.executable, "-c", f"from {__name__} import main; main()"]
+"""Starts a worker process; with ``-m`` this module would be there twice."""
 _Job = tuple[list[Program], SimulationOptions, int]
 """The arguments of :func:`~pennylane_qstore.emulator.simulation.run.run`."""
 
@@ -193,7 +197,8 @@ def amplitudes_touched(programs: Sequence[Program], options: SimulationOptions) 
         n = len({q for gate in program.gates for q in gate.targets + gate.controls})
         states = 2.0**n
         if options.noise is not None:
-            states *= min(2.0 * 2.0**n if n <= 10 else float("inf"), 1.0 + options.shots / 2)
+            density = 2.0 * 2.0**n if n <= DENSITY_MAX_QUBITS else float("inf")
+            states *= min(density, 1.0 + options.shots / 2)
         total += states * program.rows * len(program.gates)
     return total
 
@@ -242,9 +247,8 @@ class _Worker:
             raise RuntimeError("The emulator has been closed.")
         if self._process is None or self._process.poll() is not None:
             self.end()
-            command = [sys.executable, "-m", "pennylane_qstore.emulator.simulation.worker"]
             self._process = subprocess.Popen(  # noqa: S603 - our own module
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE
             )
 
     def send(self, job: _Job) -> None:
@@ -271,3 +275,25 @@ class _Worker:
             if pipe is not None:
                 with suppress(BrokenPipeError):  # killed in the middle of a job
                     pipe.close()
+
+
+def main() -> None:
+    """Simulate the jobs that come in by standard input until it closes: a worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever is printed must not get into the answers
+    while True:
+        try:
+            job = pickle.load(sys.stdin.buffer)  # noqa: S301 - our parent's
+        except EOFError:
+            return
+        try:
+            answer: object = run(*job)
+        except Exception as error:  # noqa: BLE001 - the parent raises it
+            answer = RuntimeError(f"{type(error).__name__}: {error}")
+        pickle.dump(answer, answers, protocol=pickle.HIGHEST_PROTOCOL)
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -34,13 +34,6 @@ MAX_PAGES = 400
 class Api(Requester):
     """The service's endpoints, for every client of the same address and key. Runs on the loop."""
 
-    @property
-    def settle_s(self) -> float:
-        """Time in which a job may turn up in the list after a lost response, in seconds."""
-        if self.policy.settle_s is not None:
-            return self.policy.settle_s
-        return 2.0 if self.transport.endpoint.is_loopback else 75.0
-
     def clock_ahead_s(self) -> float | None:
         """Return how far our clock was ahead at the service's last response, in seconds."""
         stamp = self.transport.last_date
@@ -70,7 +63,7 @@ class Api(Requester):
             NotSent: the service was not reached.
             ResponseLost: no valid response came back, or one that leaves open whether there is
                 a job.
-            Throttled: the service wants a pause.
+            Transient: the service wants a pause.
             ServiceError, AuthenticationError: refused; no job was created.
         """
         await self.pacer.wait()
@@ -83,7 +76,7 @@ class Api(Requester):
             self.quota.give()
             return job_id
         if response.status == 429:
-            raise Throttled(self.retry_after_s(response), self.error(response, "POST /jobs"))
+            raise self.transient(response, "POST /jobs")
         if is_refusal(response.status):
             raise self.error(response, "POST /jobs")
         raise ResponseLost(f"status {response.status}")
@@ -199,17 +192,3 @@ class Api(Requester):
         elif ids:
             path, body = "/jobs/status/cancel", orjson.dumps({"ids": ids})
             await self.read_object(path, "The response to PUT", traffic, method="PUT", body=body)
-
-
-class Throttled(Exception):  # noqa: N818  (internal)
-    """The job was not accepted (429).
-
-    Args:
-        hint_s: wait that the service asked for, in seconds, if it did.
-        error: the typed error, should there be no other try.
-    """
-
-    def __init__(self, hint_s: float | None, error: ServiceError) -> None:
-        super().__init__(str(error))
-        self.hint_s = hint_s
-        self.error = error

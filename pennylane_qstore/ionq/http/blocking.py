@@ -7,12 +7,12 @@ a POST that is on its way finish and stops everything else; the second leaves at
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
 import queue
+import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
-from typing import Any, Generic, NoReturn, TypeVar
+from concurrent.futures import CancelledError
+from typing import Any, NoReturn, TypeVar
 
 from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.ionq.http.event_loop import background_loop
@@ -23,83 +23,35 @@ _T = TypeVar("_T")
 _WAKE_S = 1.0  # Windows does not interrupt a wait without a time limit
 
 
-class ProgressQueue:
-    """Events from the loop, handed to a callback in the thread that waits.
+class BlockingCall:
+    """One coroutine on the background loop, and the thread that waits for its end.
 
     Args:
-        callback: gets every event; without one, events are dropped.
-    """
-
-    def __init__(self, callback: Callable[[Any], None] | None = None) -> None:
-        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._callback = callback
-        self._closed = False
-
-    def put(self, event: object) -> None:
-        """Queue an event for the callback, if there is one. From any thread."""
-        if self._callback is not None:
-            self._queue.put(event)
-
-    def close(self) -> None:
-        """Note that no event will follow. From any thread."""
-        self._closed = True
-        self._queue.put(None)
-
-    def deliver(self, *, quietly: bool = False) -> None:
-        """Call the callback, in this thread, with every event until the queue is closed.
-
-        Args:
-            quietly: drop the events; only wait for the end.
-        """
-        # It may have been closed before: an interrupt can come when the end has just been taken
-        # from the queue, and this is called again.
-        while not (self._closed and self._queue.empty()):
-            try:
-                event = self._queue.get(timeout=_WAKE_S)
-            except queue.Empty:
-                continue
-            if event is None:
-                return
-            if self._callback is not None and not quietly:
-                self._callback(event)
-
-
-class CallState(enum.Enum):
-    """Progress of a blocking call. Only the loop's thread changes it."""
-
-    SUBMITTED = "handed to the loop, which may not have begun it"
-    RUNNING = "its task runs"
-    STOPPING = "interrupted; it tidies up"
-    ENDED = "it has a result or an error, or never began"
-
-
-class BlockingCall(Generic[_T]):
-    """A coroutine on the background loop, and the thread that waits for its end.
-
-    Args:
-        coroutine: what to run.
-        progress: its callback is called in the thread that waits; what it raises ends the wait
-            like Ctrl-C does.
+        progress: called in the thread that waits with what the coroutine reports; what it raises
+            ends the wait like Ctrl-C does.
         interrupt_message: returns the message of an interrupt; its argument tells whether the
             call is left at once, without waiting for what is on its way.
     """
 
     def __init__(
         self,
-        coroutine: Coroutine[Any, Any, _T],
-        progress: ProgressQueue | None = None,
+        progress: Callable[[Any], None] | None = None,
         interrupt_message: Callable[[bool], str] | None = None,
     ) -> None:
-        self._coroutine = coroutine
-        self._progress = progress or ProgressQueue()
+        self._progress = progress
         self._message = interrupt_message or (lambda at_once: "Interrupted.")
         self._background = background_loop()
-        self._outcome: Future[_T] = Future()
+        self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._task: asyncio.Task[Any] | None = None
-        self._state = CallState.SUBMITTED
+        self._ended = threading.Event()
 
-    def wait(self) -> _T:
-        """Run the coroutine and block until it has ended.
+    def report(self, event: object) -> None:
+        """Queue an event for the callback, if there is one. From any thread."""
+        if self._progress is not None:
+            self._events.put(event)
+
+    def wait(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        """Run a coroutine and block until it has ended.
 
         Returns:
             The coroutine's result.
@@ -111,77 +63,63 @@ class BlockingCall(Generic[_T]):
         try:
             self._background.check_may_wait()
         except QStoreError:
-            self._coroutine.close()
+            coroutine.close()
             raise
         try:
             # The loop may have sent something before this thread is back: from here on an
             # interrupt has something to stop.
-            self._background.submit(self._run())
-            self._progress.deliver()
+            self._background.loop.call_soon_threadsafe(self._begin, coroutine)
+            while not (self._ended.is_set() and self._events.empty()):
+                try:
+                    event = self._events.get(timeout=_WAKE_S)
+                except queue.Empty:
+                    continue
+                if event is not None and self._progress is not None:
+                    self._progress(event)
         except BaseException as reason:  # noqa: BLE001  (raised again, when the call has ended)
-            self._leave(reason)
-        return self._outcome.result()
+            self._leave(reason, coroutine)
+        assert self._task is not None  # noqa: S101  (for the type checker: it has ended)
+        if self._task.cancelled():  # since the interpreter exits
+            raise CancelledError
+        result: _T = self._task.result()
+        return result
 
-    def _leave(self, reason: BaseException) -> NoReturn:
+    def _leave(self, reason: BaseException, coroutine: Coroutine[Any, Any, Any]) -> NoReturn:
         """Stop the call, wait until it has tidied up, and raise what interrupted it."""
         try:
-            self._background.loop.call_soon_threadsafe(self._stop)
-            if not self._outcome.done():
+            self._background.loop.call_soon_threadsafe(self._stop, coroutine)
+            if not self._ended.is_set():
                 logger.warning(
                     "Interrupted. What is being sent is finished first; interrupt again to leave "
                     "at once."
                 )
-            self._progress.deliver(quietly=True)
+            while not self._ended.wait(_WAKE_S):
+                pass
         except KeyboardInterrupt:
             raise KeyboardInterrupt(self._message(True)) from None
-        self._log_error()
+        # An error that nobody looks at counts as lost.
+        if self._task is not None and not self._task.cancelled() and self._task.exception():
+            logger.debug("The interrupted call ended with %s.", self._task.exception())
         message = self._message(False)
         if isinstance(reason, KeyboardInterrupt):
             raise KeyboardInterrupt(message) from None
         reason.add_note(message)
         raise reason
 
-    def _log_error(self) -> None:
-        """Look at the error of an interrupted call: one that nobody looks at counts as lost."""
-        if self._outcome.done() and not self._outcome.cancelled():
-            error = self._outcome.exception()
-            if error is not None:
-                logger.debug("The interrupted call ended with %s.", error)
-
     # ---- on the loop ----------------------------------------------------------------
 
-    async def _run(self) -> None:
-        self._task = asyncio.current_task()
-        if self._state is CallState.STOPPING:
-            self._cancel()  # it ends at its first wait, where it can tidy up
+    def _begin(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._task = self._background.loop.create_task(coroutine)
+        self._task.add_done_callback(self._end)
+
+    def _stop(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        if self._task is None:  # it was not handed over, and will not be
+            coroutine.close()
+            self._ended.set()
         else:
-            self._state = CallState.RUNNING
-        try:
-            self._outcome.set_result(await self._coroutine)
-        except asyncio.CancelledError:
-            self._outcome.cancel()
-        except BaseException as error:  # noqa: BLE001  (handed to the thread that waits)
-            self._outcome.set_exception(error)
-        finally:
-            self._end()
+            # Behind its first step: it ends at its first wait, where it can tidy up.
+            self._background.loop.call_soon(self._task.cancel)
 
-    def _stop(self) -> None:
-        if self._state is CallState.SUBMITTED:
-            # If it is on its way to the loop, it begins before this looks again.
-            self._background.loop.call_soon(self._end_unless_begun)
-        elif self._state is CallState.RUNNING:
-            self._cancel()
-        if self._state is not CallState.ENDED:
-            self._state = CallState.STOPPING
-
-    def _cancel(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-
-    def _end_unless_begun(self) -> None:
-        if self._task is None:
-            self._end()
-
-    def _end(self) -> None:
-        self._state = CallState.ENDED
-        self._progress.close()
+    def _end(self, _: asyncio.Task[Any]) -> None:
+        self._ended.set()
+        self._events.put(None)

@@ -51,11 +51,6 @@ class Endpoint:
         """True where the service runs on this machine."""
         return _is_loopback(URL(self.base_url).raw_host or "")
 
-    @property
-    def is_https(self) -> bool:
-        """True where the connection is encrypted."""
-        return self.base_url.startswith("https:")
-
     def own_path(self, url: str) -> str:
         """Return the path, below the base URL, of a URL that the service named in a body.
 

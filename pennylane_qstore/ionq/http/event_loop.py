@@ -33,7 +33,9 @@ class BackgroundLoop:
         except OSError as error:  # no file descriptors are left
             raise QStoreError(f"The client cannot start: {error.strerror}.") from None
         self._closers: set[Callable[[], Awaitable[None]]] = set()
-        self._thread = threading.Thread(target=self._run, name="qstore-ionq", daemon=True)
+        self._thread = threading.Thread(
+            target=self.loop.run_forever, name="qstore-ionq", daemon=True
+        )
         self._thread.start()
 
     def submit(self, coroutine: Coroutine[Any, Any, _T]) -> Future[_T]:
@@ -82,10 +84,6 @@ class BackgroundLoop:
         closers = [closer() for closer in self._closers]
         self._closers.clear()
         await asyncio.gather(*closers, return_exceptions=True)
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
 
 
 _lock = threading.Lock()

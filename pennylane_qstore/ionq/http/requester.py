@@ -41,11 +41,17 @@ logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
-class _Transient(Exception):  # noqa: N818  (internal)
-    """A failed try that another one may mend."""
+class Transient(Exception):  # noqa: N818  (internal)
+    """A failed try that another one may mend.
+
+    Args:
+        error: the typed error, should there be no other try.
+        throttled: True where the service asked for fewer requests (429): it did nothing.
+        hint_s: wait that the service asked for, in seconds, if it did.
+    """
 
     def __init__(
-        self, error: QStoreError, throttled: bool = False, hint_s: float | None = None
+        self, error: QStoreError, *, throttled: bool = False, hint_s: float | None = None
     ) -> None:
         super().__init__(str(error))
         self.error = error
@@ -72,6 +78,9 @@ class Requester:
         self.rng = rng
         self.pacer = Pacer(clock)
         self.quota = RetryQuota(policy.quota)
+        default_s = 2.0 if transport.endpoint.is_loopback else 75.0
+        self.settle_s = default_s if policy.settle_s is None else policy.settle_s
+        """Time in which a job may turn up in the list after a lost response, in seconds."""
 
     async def request(
         self,
@@ -108,12 +117,19 @@ class Requester:
         give_up_at = self.clock.monotonic() + self.policy.outage_s
         while True:
             try:
-                data = await self._try(method, path, body, traffic, max_bytes, what)
-                value = decode(data)
-            except _Transient as reason:
+                await self.pacer.wait()
+                response = await self.transport.request(
+                    method, path, traffic, body=body, max_bytes=max_bytes
+                )
+                value = decode(self._good_body(response, what))
+            except (NotSent, ResponseLost) as reason:
+                failure = Transient(self.unreachable(reason, what))
+                if isinstance(reason, NotSent) and reason.permanent:
+                    raise failure.error from None
+            except Transient as reason:
                 failure = reason
             except InvalidResponse as error:
-                failure = _Transient(error)
+                failure = Transient(error)
                 invalid += 1
             else:
                 self.quota.give()
@@ -124,36 +140,7 @@ class Requester:
                 retry = self.clock.monotonic() < give_up_at and invalid < self.policy.attempts
             if not retry:
                 raise failure.error
-            await self.pause(
-                failures, failure.throttled, failure.hint_s, traffic, what, failure.error
-            )
-
-    async def _try(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None,
-        traffic: Traffic,
-        max_bytes: int,
-        what: str,
-    ) -> bytes:
-        """Send a request once; ``_Transient`` if another try may help."""
-        await self.pacer.wait()
-        try:
-            response = await self.transport.request(
-                method, path, traffic, body=body, max_bytes=max_bytes
-            )
-        except (NotSent, ResponseLost) as reason:
-            error = self.unreachable(reason, what)
-            if isinstance(reason, NotSent) and reason.permanent:
-                raise error from None
-            raise _Transient(error) from None
-        if 200 <= response.status < 300:
-            return response.body
-        if is_transient(response.status):
-            throttled, hint_s = response.status == 429, self.retry_after_s(response)
-            raise _Transient(self.error(response, what), throttled, hint_s)
-        raise self.error(response, what)
+            await self.pause(failures, failure, traffic, what)
 
     async def read_results(self, path: str, decode: Callable[[bytes], _T], traffic: Traffic) -> _T:
         """GET results: patiently, and with room for them.
@@ -207,41 +194,49 @@ class Requester:
         cost = policy.throttle_cost if throttled else policy.retry_cost
         return failures < attempts and self.quota.take(cost)
 
-    async def pause(
-        self,
-        failures: int,
-        throttled: bool,
-        hint_s: float | None,
-        traffic: Traffic,
-        what: str,
-        reason: object,
-    ) -> None:
+    async def pause(self, failures: int, failure: Transient, traffic: Traffic, what: str) -> None:
         """Wait before another try; a throttled service is left alone by all requests.
 
         Args:
             failures: failed tries so far.
-            throttled: True where the last try was answered by 429.
-            hint_s: wait that the service asked for, in seconds.
+            failure: the last one.
             traffic: counters.
             what: method and path, for the log.
-            reason: the last failure, for the log.
         """
         traffic.retries += 1
-        delay_s = max(self.policy.delay_s(failures, self.rng, throttled=throttled), hint_s or 0.0)
+        drawn_s = self.policy.delay_s(failures, self.rng, throttled=failure.throttled)
+        delay_s = max(drawn_s, failure.hint_s or 0.0)
         level = logging.WARNING if failures > 1 or delay_s > 1 else logging.INFO
-        message = str(reason).rstrip(".")
+        message = str(failure).rstrip(".")
         message = message if message.startswith(what) else f"{what}: {message}"
         logger.log(level, "%s. Next try in %.2f s.", message, delay_s)
-        if throttled or hint_s:
+        if failure.throttled or failure.hint_s:
             self.pacer.hold(delay_s)
             await self.pacer.wait()
         else:
             await self.clock.sleep(delay_s)
 
-    def retry_after_s(self, response: Response) -> float | None:
-        """Return the seconds that the service asked to wait, within the policy's bound."""
+    def transient(self, response: Response, what: str) -> Transient:
+        """Return the failure for a response that may be better at another try.
+
+        Args:
+            response: the response.
+            what: method and path, for the message.
+
+        Returns:
+            The failure, with the wait that the service asked for within the policy's bound.
+        """
         now, cap_s = self.clock.now(), self.policy.retry_after_cap_s
-        return parse_retry_after(response.retry_after, now, cap_s)
+        hint_s = parse_retry_after(response.retry_after, now, cap_s)
+        error = self.error(response, what)
+        return Transient(error, throttled=response.status == 429, hint_s=hint_s)
+
+    def _good_body(self, response: Response, what: str) -> bytes:
+        if 200 <= response.status < 300:
+            return response.body
+        if is_transient(response.status):
+            raise self.transient(response, what)
+        raise self.error(response, what)
 
     def error(self, response: Response, what: str) -> ServiceError:
         """Return the typed error for a response with an error status.
@@ -275,11 +270,12 @@ class Requester:
             what: method and path, for the message.
 
         Returns:
-            An error that names the service and the reason.
+            An error that names the service and the reason; its ``details`` have ``permanent``.
         """
         return ConnectionFailed(
             f"{what} at {self.transport.endpoint.base_url} failed: {reason}. "
-            "Check the network, base_url and proxy."
+            "Check the network, base_url and proxy.",
+            permanent=isinstance(reason, NotSent) and reason.permanent,
         )
 
 

@@ -65,8 +65,8 @@ class RetryPolicy:
         throttle_base_s: the same after a 429 without ``Retry-After``, in seconds.
         cap_s: bound of any delay that is drawn, in seconds.
         retry_after_cap_s: longest delay that a ``Retry-After`` may ask for, in seconds.
-        outage_s: time for which a service may be away, in seconds, before waiting for a job that
-            is already paid for ends with an error.
+        outage_s: time for which a service may be away, in seconds, before a POST that surely did
+            not reach it, or waiting for a job that is already paid for, ends with an error.
         settle_s: time after a lost response in which a job may still turn up in the service's
             list, in seconds; ``None``: 2 s on loopback, else 75 s (longest POST plus list lag).
         quota: tokens that all retries at one service are paid from, so that a dead service

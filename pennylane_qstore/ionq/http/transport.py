@@ -91,7 +91,8 @@ class Transport:
         self._connection = connection
         self._key = key
         self._proxy = connection.proxy
-        self._tls = _tls_context(connection.ca_bundle) if self.endpoint.is_https else None
+        encrypted = self.endpoint.base_url.startswith("https:")
+        self._tls = _tls_context(connection.ca_bundle) if encrypted else True
         self.last_date: tuple[str, float] | None = None  # the service's Date, and our time then
         self._session: aiohttp.ClientSession | None = None
         self._slots: asyncio.Semaphore | None = None
@@ -127,6 +128,8 @@ class Transport:
         assert self._slots is not None  # noqa: S101  (for the type checker: _open sets it)
         url = URL(self.endpoint.base_url + path, encoded=True)
         headers = None if body is None else {"Content-Type": "application/json"}
+        # aiohttp writes a stream piece by piece.
+        data = io.BytesIO(body) if body is not None and len(body) > _STREAMED_BYTES else body
         # Own slots rather than the pool's: waiting for a connection is not the service's
         # slowness, so it must not use up the time limit.
         async with self._slots:
@@ -139,7 +142,7 @@ class Transport:
             traffic.bytes_sent += len(body) if body else 0
             try:
                 async with session.request(
-                    method, url, data=_payload(body), headers=headers, allow_redirects=False,
+                    method, url, data=data, headers=headers, allow_redirects=False,
                     timeout=self._timeout(method, body, max_bytes),
                     proxy=None if self._proxy is None else self._proxy.public,
                     proxy_auth=_proxy_auth(self._proxy),
@@ -170,7 +173,7 @@ class Transport:
         connector = aiohttp.TCPConnector(
             limit=self._connection.pool_size,
             keepalive_timeout=_KEEP_ALIVE_S,
-            ssl=self._tls if self._tls is not None else True,
+            ssl=self._tls,
         )
         trace = aiohttp.TraceConfig()
         trace.on_connection_create_end.append(_count_opened)
@@ -194,7 +197,18 @@ class Transport:
         self, response: aiohttp.ClientResponse, max_bytes: int, traffic: Traffic
     ) -> Response:
         good = 200 <= response.status < 300
-        body = await _read_body(response, max_bytes if good else MAX_ERROR_BYTES, good)
+        limit = max_bytes if good else MAX_ERROR_BYTES
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+            size += len(chunk)
+            chunks.append(chunk)
+            if size > limit:
+                response.close()
+                if good:
+                    raise ValueError(f"the response is larger than {limit:,} bytes")
+                break  # the start of an error page is enough
+        body = b"".join(chunks)[:limit]
         traffic.bytes_received += len(body)
         if (date := self._header(response, "Date")) is not None:
             self.last_date = date, time.time()
@@ -232,26 +246,6 @@ def read_timeout_s(max_bytes: int) -> float:
 def _proxy_auth(proxy: ProxyUrl | None) -> aiohttp.BasicAuth | None:
     # Apart from the URL, which aiohttp's errors show.
     return None if proxy is None else aiohttp.BasicAuth.from_url(URL(proxy.reveal()))
-
-
-def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
-    """Return the body; a large one as a stream, which aiohttp writes piece by piece."""
-    return io.BytesIO(body) if body is not None and len(body) > _STREAMED_BYTES else body
-
-
-async def _read_body(response: aiohttp.ClientResponse, max_bytes: int, good: bool) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
-        size += len(chunk)
-        if size > max_bytes:
-            response.close()
-            if not good:  # the start of an error page is enough
-                chunks.append(chunk[: max_bytes - size])
-                break
-            raise ValueError(f"the response is larger than {max_bytes:,} bytes")
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def _failure(error: Exception, key: Secret) -> NotSent | ResponseLost:

@@ -13,15 +13,18 @@ from pennylane_qstore.errors import (
     JobTimeout,
     QStoreError,
 )
-from pennylane_qstore.ionq.jobs.job_record import JobRecord
-from pennylane_qstore.ionq.jobs.request_runner import (
-    JobResult,
-    PendingRequest,
-    RequestRunner,
-    intent_for,
-)
+from pennylane_qstore.ionq.jobs.request_runner import JobResult, PendingRequest, run_request
+from pennylane_qstore.ionq.jobs.results import JobRecord
+from pennylane_qstore.ionq.jobs.runner import JobRunner
 from pennylane_qstore.ionq.ledger.database import default_path
-from pennylane_qstore.ionq.ledger.ledger import Account, Intent, JobKey, Ledger, State, key_conflict
+from pennylane_qstore.ionq.ledger.ledger import (
+    Account,
+    JobKey,
+    Ledger,
+    State,
+    key_conflict,
+)
+from pennylane_qstore.ionq.ledger.rows import Share
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 from pennylane_qstore.validation import check_number
 
@@ -35,12 +38,14 @@ def begin_requests(
     keys: Keys | None = None,
     estimates: Sequence[float | None] | None = None,
     accounts: Sequence[Account] = (),
+    shares: Sequence[Sequence[Share]] = (),
+    *,
+    wait: bool = True,
 ) -> list[PendingRequest]:
     """Write the intents of all requests down, in one transaction; look up those with a key.
 
-    Their prices are reserved in the same transaction.
-
-    Runs in the calling thread, so that the loop does not wait for the disk.
+    Their prices are reserved in the same transaction. Runs in the calling thread, so that the
+    loop does not wait for the disk.
 
     Args:
         ledger: where the intents go.
@@ -49,6 +54,8 @@ def begin_requests(
         keys: for each request ``(run, step, chunk)`` or ``None``.
         estimates: expected price of each request in US dollars, or ``None``.
         accounts: what the prices are charged to.
+        shares: for each request the parts of the runs that share it; none for all, by default.
+        wait: whether their results are waited for.
 
     Returns:
         One pending request for each, with the rows that the ledger has for it.
@@ -64,8 +71,11 @@ def begin_requests(
         PendingRequest(
             request, request.payload_sha256, key, 0.0 if request.dry_run else price,
             JobRecord(i, len(request.circuits), request.dry_run), tuple(accounts),
+            shares=tuple(parts), wait=wait,
         )
-        for i, (request, key, price) in enumerate(zip(requests, checked, prices, strict=True))
+        for i, (request, key, price, parts) in enumerate(
+            zip(requests, checked, prices, shares or [()] * len(requests), strict=True)
+        )
     ]  # fmt: skip
     for entry in pending:
         entry.request.check_size()
@@ -75,8 +85,7 @@ def begin_requests(
                     raise key_conflict(entry.key)
                 entry.rows.append((row, False))
     fresh = [entry for entry in pending if not entry.rows]
-    intents = [_intent_of(entry, service) for entry in fresh]
-    rows = ledger.begin(intents) if intents else []
+    rows = ledger.begin([entry.intent(service) for entry in fresh]) if fresh else []
     for entry, (row, own) in zip(fresh, rows, strict=True):
         entry.rows.append((row, own))
         if own:
@@ -85,18 +94,18 @@ def begin_requests(
 
 
 async def run_requests(
-    runner: RequestRunner, pending: list[PendingRequest]
+    jobs: JobRunner, pending: list[PendingRequest]
 ) -> list[JobResult | BaseException]:
     """Run all requests at the same time, each to its end. On the loop.
 
     Args:
-        runner: of the call.
+        jobs: brings each job to its end.
         pending: from :func:`begin_requests`.
 
     Returns:
         A result or an error for each.
     """
-    tasks = [asyncio.create_task(runner.run(entry)) for entry in pending]
+    tasks = [asyncio.create_task(run_request(jobs, entry)) for entry in pending]
     try:
         return await asyncio.gather(*tasks, return_exceptions=True)
     except asyncio.CancelledError:
@@ -105,7 +114,7 @@ async def run_requests(
         unsent = [row for e in pending if not e.started for row, own in e.rows if own]
         for row in unsent:
             reason = "interrupted before it was sent"
-            await runner.ledger.off_loop(runner.ledger.rejected, row.id, reason)
+            await jobs.ledger.off_loop(jobs.ledger.rejected, row.id, reason)
         raise
 
 
@@ -192,10 +201,6 @@ def _unexpected(entry: PendingRequest, error: Exception) -> QStoreError:
     return wrapped
 
 
-def _partial(entry: PendingRequest) -> JobResult | None:
-    return entry.result() if any(h is not None for h in entry.histograms) else None
-
-
 def _raise_one(
     pending: list[PendingRequest],
     results: list[JobResult | None],
@@ -206,7 +211,9 @@ def _raise_one(
     index = min(errors, key=lambda i: (not isinstance(errors[i], AmbiguousSubmission), i))
     first = errors[index]
     for number, error in errors.items():
-        results[number] = error.details.get("partial") or _partial(pending[number])
+        entry = pending[number]
+        some_arrived = any(h is not None for h in entry.histograms)
+        results[number] = error.details.get("partial") or (entry.result() if some_arrived else None)
     many = f" ({len(errors)} of {len(pending)} jobs failed.)" if len(pending) > 1 else ""
     way = "The client's resume()"
     if ledger.path is not None:
@@ -220,13 +227,6 @@ def _raise_one(
         results=results, failed=sorted(errors), errors=[errors.get(i) for i in range(len(pending))]
     )
     raise type(first)(f"{first}{many}{hint}", job_ids=ids, **details) from first.__cause__
-
-
-def _intent_of(entry: PendingRequest, service: str) -> Intent:
-    return intent_for(
-        entry.request, entry.sha256, service, key=entry.key, estimated_usd=entry.estimated_usd,
-        accounts=entry.accounts,
-    )  # fmt: skip
 
 
 def _fitted(

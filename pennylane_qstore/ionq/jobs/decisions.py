@@ -16,6 +16,8 @@ FREE = frozenset({"simulator"})
 """Backends on which a job too many costs nothing."""
 ON_AMBIGUOUS = ("raise", "resubmit")
 """Allowed values of the option of this name."""
+JOBS_PAGE = "https://cloud.ionq.com/jobs"
+"""IonQ's own list of jobs, for people."""
 
 
 class SubmissionOutcome(Enum):
@@ -25,12 +27,14 @@ class SubmissionOutcome(Enum):
     REFUSED = "the service refused: no job from this POST"
     BUSY = "429, and more attempts are left"
     TOO_BUSY = "429, and no attempt is left"
-    NOT_SENT = "the request did not reach the service, and more attempts are left"
-    UNREACHABLE = "the request did not reach the service, and no attempt is left"
+    NOT_SENT = "the request did not reach the service, which may come back"
+    UNREACHABLE = "the request did not reach the service, for longer than an outage may last"
     LOST = "the request was sent, no valid answer came"
     INTERRUPTED = "Ctrl-C before the service accepted anything"
     READY = "the pause is over, and the row is still ours"
     TAKEN_OVER = "another process holds the row now"
+    KNOWN = "whoever held the row has written down its job"
+    ENDED = "the row has ended, and there is no job to wait for"
     FOUND = "a job with the row's token is in the list"
     ABSENT = "no such job after the settle time, and a job too many would be free or allowed"
     ABSENT_TOO_OFTEN = "no such job, and no attempt is left"
@@ -45,10 +49,9 @@ class Action(Enum):
     SEND = "POST"
     PAUSE = "wait, make sure that the row is still ours, then POST"
     SEARCH = "look for the job in the service's list until the settle time has passed"
-    RETURN = "return the job's id"
+    RETURN = "return the job's id, if there is a job to wait for"
     RAISE = "raise the error of the outcome"
     ADOPT = "wait for whoever holds the row, and take over what they leave"
-    LEAVE = "return nothing: there is no job to wait for"
 
 
 class Decision(NamedTuple):
@@ -83,11 +86,13 @@ DECISIONS = MappingProxyType(
         SubmissionOutcome.INTERRUPTED: Decision(State.REJECTED, State.AMBIGUOUS, Action.RAISE),
         SubmissionOutcome.READY: Decision(None, None, Action.SEND),
         SubmissionOutcome.TAKEN_OVER: Decision(None, None, Action.ADOPT),
+        SubmissionOutcome.KNOWN: Decision(None, None, Action.RETURN),
+        SubmissionOutcome.ENDED: Decision(None, None, Action.RETURN),
         # A row is searched for only once it is doubtful.
         SubmissionOutcome.FOUND: Decision(None, State.SUBMITTED, Action.RETURN),
         SubmissionOutcome.ABSENT: Decision(None, None, Action.SEND),
         SubmissionOutcome.ABSENT_TOO_OFTEN: Decision(None, None, Action.RAISE),
-        SubmissionOutcome.ABSENT_UNSENDABLE: Decision(None, None, Action.LEAVE),
+        SubmissionOutcome.ABSENT_UNSENDABLE: Decision(None, None, Action.RETURN),
         SubmissionOutcome.ABSENT_COSTLY: Decision(None, None, Action.RAISE),
         SubmissionOutcome.UNREADABLE: Decision(None, None, Action.RAISE),
     }

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 
-from pennylane_qstore.errors import AmbiguousSubmission, QStoreError
+from pennylane_qstore.errors import (
+    AmbiguousSubmission,
+    BudgetExceeded,
+    ConfigurationError,
+    ConnectionFailed,
+    QStoreError,
+    ServiceError,
+)
 from pennylane_qstore.ionq.http.api import PAGE, Api
+from pennylane_qstore.ionq.http.retry import is_transient
 from pennylane_qstore.ionq.http.transport import Traffic
 from pennylane_qstore.ionq.jobs.cost import record_cost
+from pennylane_qstore.ionq.jobs.decisions import JOBS_PAGE
 from pennylane_qstore.ionq.jobs.row_lease import RowLease
-from pennylane_qstore.ionq.ledger.ledger import Ledger, Submission
+from pennylane_qstore.ionq.ledger.ledger import Account, Ledger, Submission
 from pennylane_qstore.ionq.messages.responses import JobState
 
 logger = logging.getLogger(__name__)
+
+Accounts = Sequence[Account]
 
 SKEW_S = 600.0
 """Largest difference between the clocks of client and service, where both are known, in seconds."""
@@ -34,11 +46,17 @@ class JobFinder:
     def __init__(self, api: Api, ledger: Ledger) -> None:
         self.api = api
         self.ledger = ledger
+        self.on_look: Callable[[Submission], None] | None = None
+        """Called before each look for the job of a row."""
+        self.outage_s = api.policy.outage_s
+        """Time for which the service may be away after the settle time, in seconds."""
 
     async def recover(
         self, row: Submission, traffic: Traffic, *, settle_s: float, lease: RowLease
     ) -> str | None:
         """Look for the job of a row until the settle time has passed; cancel its twins.
+
+        A service that is away is waited for, as by other reads: until it is back, nobody knows.
 
         Args:
             row: of the ledger.
@@ -54,17 +72,23 @@ class JobFinder:
         """
         clock = self.api.clock
         settled_at = clock.monotonic() + max(settle_s, 0.0)
-        give_up_at = settled_at + 2 * self.api.settle_s
         pause_s = _FIRST_PAUSE_S
+        logger.warning(
+            "The answer to the POST of submission %d is lost: its job is looked for, for %.0f s.",
+            row.id, settle_s,
+        )  # fmt: skip
         while True:
             started = clock.monotonic()
+            if self.on_look is not None:
+                self.on_look(row)
             try:
                 # The look that decides reads all of the list.
                 is_last = started >= settled_at
                 jobs = await self._with_token(row, traffic, thorough=is_last)
             except QStoreError as error:
                 logger.warning("Looking for the job of submission %d failed: %s", row.id, error)
-                if clock.monotonic() >= give_up_at:
+                away_s = self.outage_s if _is_away(error) else 0.0
+                if clock.monotonic() >= settled_at + max(away_s, 2 * self.api.settle_s):
                     raise ambiguous_error(row, f"the job list cannot be read ({error})") from None
             else:
                 if jobs:
@@ -97,6 +121,8 @@ class JobFinder:
             logger.warning("Looking for duplicates of job %s failed: %s", job_id, error)
             return
         await self._cancel_others(row, job_id, [j for j in jobs if j.id != job_id], traffic)
+        # Whoever looks soon after the second POST has not waited for late ones yet.
+        await self.ledger.off_loop(self.ledger.no_duplicate, row.id, self.api.settle_s)
 
     async def watch_for_duplicates(self, row: Submission, job_id: str, traffic: Traffic) -> None:
         """Cancel duplicates while the job of a second POST is waited for: in a queue there is time.
@@ -110,6 +136,22 @@ class JobFinder:
             await self.api.clock.sleep(pauses * self.api.settle_s)
             await self.cancel_duplicates(row, job_id, traffic)
 
+    async def expect_duplicate(self, row: Submission, accounts: Accounts) -> None:
+        """Reserve the price of another POST, where jobs cost money: both may turn out to be paid.
+
+        Args:
+            row: of the ledger; no job of it is in the list.
+            accounts: what the price is charged to.
+
+        Raises:
+            AmbiguousSubmission: a budget does not hold the price once more.
+        """
+        try:
+            await self.ledger.off_loop(self.ledger.expect_duplicate, row.id, accounts)
+        except (BudgetExceeded, ConfigurationError) as error:
+            why = f"it is not in the job list, and no budget is left for a second one ({error})"
+            raise ambiguous_error(row, why) from None
+
     async def _with_token(
         self, row: Submission, traffic: Traffic, *, thorough: bool
     ) -> list[JobState]:
@@ -119,7 +161,9 @@ class JobFinder:
         it has seen is newest first and older than the row; a thorough one does so only after so
         many jobs that no other order could look like that.
         """
-        oldest = self._on_service_clock(row.created_at)
+        # On the service's clock, less the uncertainty about it.
+        ahead_s = self.api.clock_ahead_s()
+        oldest = row.created_at - (_UNKNOWN_SKEW_S if ahead_s is None else ahead_s + SKEW_S)
         jobs: dict[str, JobState] = {}
         ascends = descends = False
         seen, previous = 0, float("inf")
@@ -142,11 +186,6 @@ class JobFinder:
         return sorted(
             jobs.values(), key=lambda job: (job.status in dead, job.submitted_at or 0.0, job.id)
         )
-
-    def _on_service_clock(self, moment: float) -> float:
-        """Return a moment of ours on the service's clock, less the uncertainty about it."""
-        ahead_s = self.api.clock_ahead_s()
-        return moment - (_UNKNOWN_SKEW_S if ahead_s is None else ahead_s + SKEW_S)
 
     async def _cancel_others(
         self, row: Submission, kept: str, others: list[JobState], traffic: Traffic
@@ -172,6 +211,13 @@ class JobFinder:
                 await record_cost(self.api, self.ledger, copy, other.id, traffic)
 
 
+def _is_away(error: QStoreError) -> bool:
+    """Return True where a look failed in a way that ends with an outage of the service."""
+    if isinstance(error, ConnectionFailed):
+        return not error.details["permanent"]
+    return isinstance(error, ServiceError) and is_transient(error.details["status"])
+
+
 def ambiguous_error(row: Submission, why: str) -> AmbiguousSubmission:
     """Return the error for a row whose job may exist unseen.
 
@@ -184,7 +230,8 @@ def ambiguous_error(row: Submission, why: str) -> AmbiguousSubmission:
     """
     return AmbiguousSubmission(
         f"A job for {row.backend} may have been created, but {why}. It was not sent again, since "
-        f"it could be paid twice. Look at https://cloud.ionq.com/jobs for the name that ends with "
-        f"{row.token}, or try `qstore jobs reconcile` later; on_ambiguous='resubmit' sends again.",
+        f"it could be paid twice. Try `qstore jobs reconcile` later; or look at {JOBS_PAGE} for "
+        f"the name that ends with {row.token}, and where there is none free its price with "
+        f"`qstore jobs reconcile --absent {row.id}`; on_ambiguous='resubmit' sends again.",
         submission=row.id, token=row.token,
     )  # fmt: skip

@@ -9,7 +9,7 @@ import random
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pennylane_qstore.errors import InvalidResponse, JobTimeout, ServiceError
 from pennylane_qstore.ionq.http.api import Api
@@ -27,7 +27,9 @@ MAX_PREDICTED_S = 60.0
 
 _FRACTION = 0.1  # of the time elapsed: the result is never more than 10 % late
 _JITTER = 0.1
-_NEAR_DELAY_S = 0.003  # a service on the same machine answers within a millisecond
+_NEAR_S = 0.01  # a service on the same machine answers in a millisecond, on a busy one in some
+_NEAR_DELAY_S = 0.003
+_SOON_S = 1.0  # jobs next door that take less are looked for at once: it costs a millisecond
 _GROWTH = 1.4  # from the round trip time up to MIN_DELAY_S
 _EARLY, _LATE, _FINE = 0.98, 1.15, 0.022  # of the duration seen last; two looks end just behind it
 _GROUP = 25  # jobs per request
@@ -93,9 +95,13 @@ def next_delay_s(
         The predicted wait first; then 10 % of the time elapsed, between 0.1 s (less on the
         same machine, growing from its round trip) and 15 s, with 10 % jitter. Where the
         duration is known from before, it is slept through, and looks are close around it.
+        A service on the same machine is asked at once unless that takes long: it may have
+        done the job before it answered the POST.
     """
     if predicted_s is not None and predicted_s > MIN_DELAY_S:
         return min(predicted_s, MAX_PREDICTED_S)
+    if not polls and round_trip_s < _NEAR_S and (expected_s or 0.0) < _SOON_S:
+        return 0.0
     floor = min(max(2 * round_trip_s, _NEAR_DELAY_S), MIN_DELAY_S)
     if expected_s is not None and expected_s <= MAX_PREDICTED_S:
         ahead = _EARLY * expected_s - elapsed_s
@@ -118,12 +124,13 @@ class Watch:
     deadline: float
     traffic: Traffic
     report: Callable[[JobState], None]
-    done: asyncio.Future[JobState]
+    done: asyncio.Future[None]
     due: float = 0.0
     delay_s: float = 0.0
     polls: int = 0
     asking: bool = False
     last: JobState | None = None
+    running_since: float | None = None
     unknown_since: float | None = None
     max_delay_s: float = math.inf
 
@@ -156,7 +163,7 @@ class Poller:
         max_wait_s: float | None,
         report: Callable[[JobState], None],
         max_delay_s: float | None = None,
-    ) -> tuple[JobState, int]:
+    ) -> Watch:
         """Wait until a job ends.
 
         Args:
@@ -169,7 +176,7 @@ class Poller:
             max_delay_s: never let more time than this pass between looks.
 
         Returns:
-            The terminal state and the number of looks.
+            What was seen of the job; ``last`` is its terminal state.
 
         Raises:
             JobTimeout: the job has not ended in time; it goes on at the service.
@@ -185,25 +192,17 @@ class Poller:
         self._watches.add(watch)
         self._wake.set()
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
+            self._task = asyncio.create_task(self._watch_all())
+            self._task.add_done_callback(self._pass_on_error)
         try:
-            return await watch.done, watch.polls
+            await watch.done
+            return watch
         finally:
             self._watches.discard(watch)
             if not self._watches:  # nobody waits for an answer any more
                 self._wake.set()
                 for task in self._asking:
                     task.cancel()
-
-    async def _run(self) -> None:
-        try:
-            await self._watch_all()
-        except Exception as error:
-            # Nobody may wait for a watcher that is gone.
-            for watch in self._watches:
-                if not watch.done.done():
-                    watch.done.set_exception(error)
-            raise
 
     async def _watch_all(self) -> None:
         clock = self._api.clock
@@ -224,13 +223,17 @@ class Poller:
             )
             await self._sleep(soonest - now)
 
+    def _pass_on_error(self, task: asyncio.Task[None]) -> None:
+        """Let nobody wait for a watcher that is gone."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            for watch in self._watches:
+                if not watch.done.done():
+                    watch.done.set_exception(error)
+
     async def _sleep(self, delay_s: float) -> None:
-        waiting = asyncio.ensure_future(self._wake.wait())
-        sleeping = None
-        pending: set[asyncio.Future[object]] = {waiting}  # type: ignore[arg-type]
+        pending: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._wake.wait())]
         if math.isfinite(delay_s):
-            sleeping = asyncio.ensure_future(self._api.clock.sleep(max(delay_s, 0.0)))
-            pending.add(sleeping)  # type: ignore[arg-type]
+            pending.append(asyncio.ensure_future(self._api.clock.sleep(max(delay_s, 0.0))))
         try:
             await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -307,11 +310,13 @@ class Poller:
         else:
             watch.unknown_since = None
         watch.last = state
+        if state.status == "started" and watch.running_since is None:
+            watch.running_since = now
         watch.report(state)
         if state.is_terminal:
             if state.status == "completed":
                 self._durations.remember(watch.kind, _duration_s(state, now - watch.since))
-            watch.done.set_result(state)
+            watch.done.set_result(None)
         else:
             self._schedule(watch, now)
 

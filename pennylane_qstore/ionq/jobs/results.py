@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -18,13 +18,8 @@ import orjson
 from pennylane_qstore.errors import InvalidResponse, LedgerError, ServiceError
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.transport import Traffic
-from pennylane_qstore.ionq.messages.responses import (
-    Histogram,
-    JobState,
-    ascending_uuid7,
-    parse_aggregate,
-    parse_results,
-)
+from pennylane_qstore.ionq.messages.histograms import Histogram, parse_aggregate, parse_results
+from pennylane_qstore.ionq.messages.responses import JobState, ascending_uuid7
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +65,45 @@ class JobOutcome:
     run_s: float | None = None
 
 
+@dataclass(slots=True)
+class JobRecord:
+    """Identities, times and money of the jobs of one request, added up as they become known.
+
+    Args:
+        index: number of the request in its call.
+        circuits: circuits of the request.
+        dry_run: whether only the price is asked for.
+        traffic: counters of HTTP.
+        row_ids: rows of the ledger.
+        job_ids: IonQ's ids.
+        posted: jobs created by this call.
+        submit_s: from the call until the first job had an id, in seconds.
+        queue_s, run_s: waiting and running at the service, in seconds.
+        polls: looks at the jobs.
+        cost_usd: billed, or estimated for a dry run, in US dollars, where known.
+        outcome: of the last job, as soon as its results are here, stored or not.
+    """
+
+    index: int = 0
+    circuits: int = 0
+    dry_run: bool = False
+    traffic: Traffic = field(default_factory=Traffic)
+    row_ids: list[int] = field(default_factory=list)
+    job_ids: list[str] = field(default_factory=list)
+    posted: int = 0
+    submit_s: float | None = None
+    queue_s: float = 0.0
+    run_s: float = 0.0
+    polls: int = 0
+    cost_usd: float | None = None
+    outcome: JobOutcome | None = None
+
+    def add_cost(self, usd: float | None) -> None:
+        """Add a bill, in US dollars; ``None`` is not known."""
+        if usd is not None:
+            self.cost_usd = (self.cost_usd or 0.0) + usd
+
+
 async def fetch_results(
     api: Api,
     state: JobState,
@@ -100,7 +134,11 @@ async def fetch_results(
         ServiceError, ConnectionFailed: the results cannot be read.
     """
     fetcher = _Fetcher(api, state, traffic, circuits, qubits, aggregation)
-    return await (fetcher.single() if circuits == 1 else fetcher.multiple(ordered))
+    if circuits > 1:
+        return await fetcher.multiple(ordered)
+    if state.status != "completed":
+        return fetcher.outcome([None], {0: failure_of(state)})
+    return fetcher.outcome([await fetcher.histogram(state)], {})
 
 
 def in_order(child_ids: Sequence[str], keys: Sequence[str], circuits: int) -> bool:
@@ -171,6 +209,10 @@ def _damaged(problem: str) -> LedgerError:
     )
 
 
+def _invalid(state: JobState, problem: str) -> InvalidResponse:
+    return InvalidResponse(f"Job {state.id} {problem}.", job_ids=[state.id])
+
+
 async def circuit_order(
     api: Api, state: JobState, children: list[JobState], traffic: Traffic, circuits: int
 ) -> list[str]:
@@ -192,25 +234,18 @@ async def circuit_order(
     names: dict[str, str] = {}
     for child in children:
         if child.name is not None and names.setdefault(child.name, child.id) != child.id:
-            raise InvalidResponse(
-                f"Job {state.id} has two children named {child.name!r}.", job_ids=[state.id]
-            )
+            raise _invalid(state, f"has two children named {child.name!r}")
     expected = [f"c{index}" for index in range(circuits)]
     if len(children) == circuits and all(name in names for name in expected):
         return [names[name] for name in expected]
     if any(name in names for name in expected):
-        raise InvalidResponse(
-            f"Job {state.id} of {circuits} circuits lists {len(children)} children, not all under "
-            "the names that were sent.", job_ids=[state.id],
-        )  # fmt: skip
+        few = f"of {circuits} circuits lists {len(children)} children"
+        raise _invalid(state, f"{few}, not all under the names that were sent")
     child_ids = state.child_ids
     if not child_ids:  # entries of the list do not name their children
         child_ids = (await api.job(state.id, traffic, patient=True)).child_ids
     if len(child_ids) != circuits or len(set(child_ids)) != circuits:
-        raise InvalidResponse(
-            f"Job {state.id} of {circuits} circuits has {len(child_ids)} children.",
-            job_ids=[state.id],
-        )
+        raise _invalid(state, f"of {circuits} circuits has {len(child_ids)} children")
     logger.warning(
         "The children of job %s carry no circuit names: results are taken in the order in which "
         "the job lists its children.", state.id,
@@ -229,12 +264,6 @@ class _Fetcher:
     qubits: int
     aggregation: str | None
 
-    async def single(self) -> JobOutcome:
-        """Return the outcome of a job of one circuit."""
-        if self.state.status != "completed":
-            return self._outcome([None], {0: failure_of(self.state)})
-        return self._outcome([await self._histogram(self.state)], {})
-
     async def multiple(self, ordered: bool) -> JobOutcome:
         """Return the outcome of a multi-circuit job, in one request where the order is certain."""
         aggregate: dict[str, Histogram] = {}
@@ -245,7 +274,7 @@ class _Fetcher:
                 lambda data: self._own(parse_aggregate(data, self.qubits), self.state.child_ids),
             )  # fmt: skip
             if ordered and in_order(self.state.child_ids, list(aggregate), self.circuits):
-                return self._outcome([*aggregate.values()], {})
+                return self.outcome([*aggregate.values()], {})
         return await self._by_child(aggregate)
 
     async def _by_child(self, aggregate: dict[str, Histogram]) -> JobOutcome:
@@ -255,7 +284,7 @@ class _Fetcher:
         if not children and state.status != "completed":
             # The job failed as a whole, before it was split.
             everywhere = dict.fromkeys(range(self.circuits), failure_of(state))
-            return self._outcome(histograms, everywhere)
+            return self.outcome(histograms, everywhere)
         failures: dict[int, CircuitFailure] = {}
         ids = await circuit_order(self.api, state, children, self.traffic, self.circuits)
         self._own(aggregate, ids)
@@ -265,19 +294,16 @@ class _Fetcher:
             if child_id in aggregate:
                 histograms[index] = aggregate[child_id]
             elif child is not None and child.status == "completed":
-                histograms[index] = await self._histogram(child)
+                histograms[index] = await self.histogram(child)
             elif child is not None and child.is_terminal:
                 failures[index] = failure_of(child)
             elif state.status != "completed":
                 failures[index] = failure_of(state)
             else:
-                raise InvalidResponse(
-                    f"Job {state.id} is completed, but circuit {index} has no result.",
-                    job_ids=[state.id],
-                )
-        return self._outcome(histograms, failures)
+                raise _invalid(state, f"is completed, but circuit {index} has no result")
+        return self.outcome(histograms, failures)
 
-    def _outcome(
+    def outcome(
         self, histograms: list[Histogram | None], failures: dict[int, CircuitFailure]
     ) -> JobOutcome:
         return JobOutcome(histograms, failures, self.qubits, self.state.run_s)
@@ -286,13 +312,11 @@ class _Fetcher:
         # Called inside the decoding, so that a body that was garbled on the way is read again.
         strangers = set(aggregate) - set(ids)
         if ids and strangers:
-            raise InvalidResponse(
-                f"Job {self.state.id} has results of {len(strangers)} circuits that were not sent.",
-                job_ids=[self.state.id],
-            )
+            many = f"{len(strangers)} circuits that were not sent"
+            raise _invalid(self.state, f"has results of {many}")
         return aggregate
 
-    async def _histogram(self, state: JobState) -> Histogram:
+    async def histogram(self, state: JobState) -> Histogram:
         return await self._read(
             state, f"/jobs/{state.id}/results/probabilities",
             lambda data: parse_results(data, self.qubits),
@@ -314,7 +338,4 @@ class _Fetcher:
             named = self.api.transport.endpoint.own_path(state.results_url)
             if named not in places:
                 return await self.api.read_results(named, decode, self.traffic)
-        raise InvalidResponse(
-            f"Job {state.id} is completed, but the service has no results for it.",
-            job_ids=[state.id],
-        )
+        raise _invalid(state, "is completed, but the service has no results for it")

@@ -6,12 +6,19 @@ import logging
 
 from pennylane_qstore.errors import LedgerError
 from pennylane_qstore.ionq.http.retry import Clock
+from pennylane_qstore.ionq.http.transport import post_timeout_s
 from pennylane_qstore.ionq.ledger.lease import new_owner
-from pennylane_qstore.ionq.ledger.ledger import UNSENT_STATES, Ledger, Submission
+from pennylane_qstore.ionq.ledger.ledger import (
+    OPEN_STATES,
+    UNSENT_STATES,
+    Ledger,
+    Submission,
+)
 
 logger = logging.getLogger(__name__)
 
 _WAIT_FOR_OTHER_S = 0.1
+_BESIDE_POST_S = 60.0
 
 
 class RowLease:
@@ -71,6 +78,40 @@ class RowLease:
             await self._ledger.off_loop(self._ledger.release, self._row, self.owner)
         except LedgerError as error:
             logger.warning("The lease of submission %d is not given back: %s", self._row, error)
+
+
+async def give_up(
+    ledger: Ledger, clock: Clock, row: Submission, reason: str, *, absent: bool = False
+) -> Submission:
+    """End a row whose job cannot be reached ever again, or does not exist.
+
+    Args:
+        ledger: of the row.
+        clock: to wait by, for whoever holds the row.
+        row: in any state.
+        reason: for the ledger.
+        absent: True where the user knows that no job was created: the row counts as not sent, and
+            what is reserved for it is free. One whose job is known stays as it is.
+
+    Returns:
+        The row as it then stands: somebody else may have brought it to an end meanwhile.
+    """
+    lease = RowLease(ledger, row.id)
+    try:
+        current = await lease.wait(post_lease_s(0), clock)
+        if absent and current.state in UNSENT_STATES:
+            await ledger.off_loop(ledger.rejected, row.id, reason, lease.owner)
+            await ledger.off_loop(ledger.no_duplicate, row.id)
+        elif not absent and current.state in OPEN_STATES:
+            await ledger.off_loop(ledger.canceled, row.id, reason)
+        return await ledger.off_loop(ledger.get, row.id)
+    finally:
+        await lease.release()
+
+
+def post_lease_s(size_bytes: int) -> float:
+    """Return the length of a lease that covers a POST of this size, in seconds."""
+    return post_timeout_s(size_bytes) + _BESIDE_POST_S
 
 
 def taken_over_error(row: Submission) -> LedgerError:

@@ -10,23 +10,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 
 from pennylane_qstore.errors import InvalidResponse, JobCanceled, LedgerError
+from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.jobs.cost import read_cost, record_cost
 from pennylane_qstore.ionq.jobs.decisions import FREE
-from pennylane_qstore.ionq.jobs.job_record import JobRecord
+from pennylane_qstore.ionq.jobs.job_finder import Accounts
 from pennylane_qstore.ionq.jobs.poller import JobKind, Poller
 from pennylane_qstore.ionq.jobs.results import (
     CircuitFailure,
     JobOutcome,
+    JobRecord,
     fetch_results,
     pack,
     unpack,
 )
 from pennylane_qstore.ionq.jobs.row_lease import taken_over_error
 from pennylane_qstore.ionq.jobs.submitter import CreatedJob, Submitter
-from pennylane_qstore.ionq.ledger.ledger import ENDED_STATES, OPEN_STATES, State, Submission
+from pennylane_qstore.ionq.ledger.ledger import ENDED_STATES, OPEN_STATES, Ledger, State, Submission
 from pennylane_qstore.ionq.messages.responses import JobState
 from pennylane_qstore.ionq.progress import Progress
 
@@ -37,8 +38,12 @@ class JobRunner:
     """Brings jobs to their end. Runs on the loop.
 
     Args:
-        submitter: creates and finds jobs.
-        poller: waits for them.
+        api: the service.
+        ledger: where every step is written down.
+        poller: waits for jobs.
+        on_ambiguous: ``"raise"``, or ``"resubmit"`` also where jobs cost money.
+        accounts: what a POST is charged to that is sent again where the first may have a job.
+        retry_failed: whether circuits that failed on the service are sent again, once.
         max_wait_s: longest wait for each job, in seconds; ``None`` for ever.
         max_delay_s: longest pause between looks, in seconds; ``None``: the poller's own.
         report: called with progress.
@@ -46,27 +51,36 @@ class JobRunner:
 
     def __init__(
         self,
-        submitter: Submitter,
+        api: Api,
+        ledger: Ledger,
         poller: Poller,
         *,
+        on_ambiguous: str = "raise",
+        accounts: Accounts = (),
+        retry_failed: bool = True,
         max_wait_s: float | None = None,
         max_delay_s: float | None = None,
         report: Callable[[Progress], None] | None = None,
     ) -> None:
-        self.api = submitter.api
-        self.ledger = submitter.ledger
-        self.submitter = submitter
+        self.api = api
+        self.ledger = ledger
+        self.submitter = Submitter(api, ledger, on_ambiguous, accounts)
+        self.retry_failed = retry_failed
         self._poller = poller
         self._max_wait_s = max_wait_s
         self._max_delay_s = max_delay_s
         self._report = report
         self._called_at = self.api.clock.monotonic()
+        self._records: dict[int, JobRecord] = {}  # of rows, while their jobs have no id
+        self.submitter.finder.on_look = self._tell_search
+        if max_wait_s is not None:
+            self.submitter.finder.outage_s = min(max_wait_s, self.submitter.finder.outage_s)
 
     async def complete(
         self,
         row: Submission,
         record: JobRecord,
-        make_body: Callable[[Submission], bytes] | None = None,
+        make_body: Callable[[Submission], bytes | None] | None = None,
         *,
         own: bool = False,
     ) -> JobOutcome:
@@ -76,7 +90,7 @@ class JobRunner:
             row: in any state; one that has ended gives what is stored.
             record: counts; its ``outcome`` is set before the results are stored.
             make_body: makes the body of the row's POST, called for rows that have not ended;
-                ``None`` never sends.
+                ``None``, or one that returns ``None``, never sends.
             own: whether this call wrote the intent, so that its POST is still to come.
 
         Returns:
@@ -92,17 +106,17 @@ class JobRunner:
         """
         can_send = make_body is not None
         record.outcome = None
-        record.row_ids.append(row.id)
         if row.state not in OPEN_STATES:
-            row = await self._with_bill(row, record)
-            return self._stored(row, record, can_send=can_send)
-        job = await self._job_of(row, record, make_body, own)
+            record.row_ids.append(row.id)
+            return await self._stored(row, record, can_send=can_send)
+        body = self._body(row, record, make_body)
+        job = await self.submitter.submit(row, body, record.traffic, own=own)
         if job is None:  # somebody else brought it to an end meanwhile
             row = await self.ledger.off_loop(self.ledger.get, row.id)
             if own and row.results is None:
                 raise taken_over_error(row)
-            row = await self._with_bill(row, record)
-            return self._stored(row, record, can_send=can_send)
+            return await self._stored(row, record, can_send=can_send)
+        self._count(record, job, own)
         logger.info(
             "Job %s: %d circuits, %d shots on %s.", job.id, row.circuits, row.shots, row.backend
         )
@@ -110,41 +124,48 @@ class JobRunner:
         if state.status in ("canceled", "deleted"):
             may_send_again = can_send and not own and row.backend in FREE
             return await self._end_without_results(row, record, state, may_send_again)
-        record.outcome = await self._fetch_and_store(row, record, state)
+        outcome = await self._fetch_and_store(row, record, state)
         if record.dry_run:
             cost = await read_cost(self.api, job.id, record.traffic)
             record.add_cost(cost.estimated_usd)
         elif not state.dry_run:
-            await self._bill(row, record, job.id)
+            record.add_cost(await self._bill(row, job.id, record))
         if job.may_have_twin:
             await self.submitter.finder.cancel_duplicates(row, job.id, record.traffic)
-        return record.outcome
+        return outcome
 
     async def submit(
-        self, row: Submission, record: JobRecord, make_body: Callable[[Submission], bytes]
+        self,
+        row: Submission,
+        record: JobRecord,
+        make_body: Callable[[Submission], bytes | None],
+        *,
+        own: bool = True,
     ) -> str:
-        """Create the job of a fresh intent, and do not wait for it.
+        """Create the job of a row that has not ended, or find it; do not wait for its results.
 
         Args:
-            row: in state ``INTENT``, its lease held by this call.
+            row: of the ledger; an own one is a fresh intent.
             record: counts.
             make_body: makes the body of the row's POST.
+            own: as for :meth:`complete`.
 
         Returns:
             IonQ's id.
 
         Raises:
-            AmbiguousSubmission: there may be a job, and it cannot be found.
-            LedgerError: the ledger cannot be written, or another process took the row and
-                left no job.
+            AmbiguousSubmission: a job may exist that cannot be found.
+            LedgerError: it cannot be written, or another process took the row and left no job.
             ServiceError, ConnectionFailed: no job was created.
         """
-        job = await self._job_of(row, record, make_body, own=True)
+        body = self._body(row, record, make_body)
+        job = await self.submitter.submit(row, body, record.traffic, own=own)
         if job is None:  # somebody else took it over
             row = await self.ledger.off_loop(self.ledger.get, row.id)
             if row.job_id is None:
                 raise taken_over_error(row)
             return row.job_id
+        self._count(record, job, own)
         if job.may_have_twin:
             await self.submitter.finder.cancel_duplicates(row, job.id, record.traffic)
         return job.id
@@ -189,31 +210,33 @@ class JobRunner:
         """Return the time since the call, in seconds."""
         return self.api.clock.monotonic() - self._called_at
 
-    # ---- private --------------------------------------------------------------------
-
-    async def _job_of(
+    def _body(
         self,
         row: Submission,
         record: JobRecord,
-        make_body: Callable[[Submission], bytes] | None,
-        own: bool,
-    ) -> CreatedJob | None:
-        body = None if make_body is None else make_body(row)
-        if body is not None:
-            self._tell(record, None, "submitting")
-        if own and body is not None:
-            job = await self.submitter.submit(row, body, record.traffic)
-        else:
-            job = await self.submitter.adopt(row, body, record.traffic)
-        if job is not None:
-            record.posted += own
-            record.job_ids.append(job.id)
-            if record.submit_s is None:
-                record.submit_s = self.elapsed_s()
-        return job
+        make_body: Callable[[Submission], bytes | None] | None,
+    ) -> bytes | None:
+        """Return the body of a row's POST, and tell that it is to be sent."""
+        self._records[row.id] = record
+        record.row_ids.append(row.id)
+        if make_body is None:
+            return None
+        self._tell(record, None, "submitting")
+        return make_body(row)
 
-    def _stored(self, row: Submission, record: JobRecord, *, can_send: bool) -> JobOutcome:
+    def _count(self, record: JobRecord, job: CreatedJob, own: bool) -> None:
+        """Count a job that has an id."""
+        record.posted += own
+        record.job_ids.append(job.id)
+        if record.submit_s is None:
+            record.submit_s = self.elapsed_s()
+
+    async def _stored(self, row: Submission, record: JobRecord, *, can_send: bool) -> JobOutcome:
         """Return what the ledger has of a row that ended."""
+        bill = row.billed_usd
+        # Whoever ended it may not have come to its bill.
+        if not record.dry_run and bill is None and row.job_id and row.state in ENDED_STATES:
+            bill = await self._bill(row, row.job_id, record)
         if row.results is None:
             if row.state in (State.CANCELED, State.DUPLICATE) and not can_send:
                 raise JobCanceled(f"Job {row.job_id} was cancelled.", job_ids=[row.job_id or ""])
@@ -227,7 +250,7 @@ class JobRunner:
             )
         if row.job_id is not None and row.job_id not in record.job_ids:
             record.job_ids.append(row.job_id)
-        record.add_cost(row.billed_usd)
+        record.add_cost(bill)
         reason = CircuitFailure(row.state.value, row.failure or "no result", row.job_id or "")
         failures = {i: reason for i, histogram in enumerate(histograms) if histogram is None}
         record.outcome = JobOutcome(histograms, failures, row.qubits)
@@ -249,23 +272,17 @@ class JobRunner:
             watch.cancel()
 
     async def _wait(self, job_id: str, kind: JobKind, record: JobRecord) -> JobState:
-        clock = self.api.clock
-        since = clock.monotonic()
-        running_since: float | None = None
-
-        def report(state: JobState) -> None:
-            nonlocal running_since
-            if state.status == "started" and running_since is None:
-                running_since = clock.monotonic()
-            self._tell(record, job_id, state.status, state.predicted_wait_ms)
-
-        state, polls = await self._poller.wait(
+        since = self.api.clock.monotonic()
+        watch = await self._poller.wait(
             job_id, kind, record.traffic, since=since, max_wait_s=self._max_wait_s,
-            max_delay_s=self._max_delay_s, report=report,
+            max_delay_s=self._max_delay_s,
+            report=lambda state: self._tell(record, job_id, state.status, state.predicted_wait_ms),
         )  # fmt: skip
-        record.polls += polls
-        queue_s = (running_since or since) - since
-        run_s = clock.monotonic() - since - queue_s
+        state = watch.last
+        assert state is not None  # noqa: S101  (for the type checker: the job has ended)
+        record.polls += watch.polls
+        queue_s = (watch.running_since or since) - since
+        run_s = self.api.clock.monotonic() - since - queue_s
         # The service's own clock where it tells: looks come late.
         if state.queue_s is not None and state.run_s is not None:
             queue_s, run_s = state.queue_s, state.run_s
@@ -299,7 +316,7 @@ class JobRunner:
         """Write down that a job was cancelled or deleted, and raise."""
         await self.ledger.off_loop(self.ledger.canceled, row.id, f"the job is {state.status}")
         if state.status == "canceled":
-            await self._bill(row, record, state.id)
+            record.add_cost(await self._bill(row, state.id, record))
         elif may_send_again:
             # A simulator that forgot its jobs: nothing was paid, and it may be sent again.
             record.outcome = _without_results(row, "deleted", "the service forgot the job")
@@ -308,18 +325,12 @@ class JobRunner:
             f"Job {state.id} is {state.status}; its circuits have no results.", job_ids=[state.id]
         )
 
-    async def _with_bill(self, row: Submission, record: JobRecord) -> Submission:
-        """Read the bill of a row that ended, if whoever ended it did not come to that."""
-        if record.dry_run or row.billed_usd is not None or row.job_id is None:
-            return row
-        if row.state not in ENDED_STATES:
-            return row
-        bill = await record_cost(self.api, self.ledger, row, row.job_id, record.traffic)
-        return replace(row, billed_usd=bill)
+    async def _bill(self, row: Submission, job_id: str, record: JobRecord) -> float | None:
+        return await record_cost(self.api, self.ledger, row, job_id, record.traffic)
 
-    async def _bill(self, row: Submission, record: JobRecord, job_id: str) -> None:
-        bill = await record_cost(self.api, self.ledger, row, job_id, record.traffic)
-        record.add_cost(bill)
+    def _tell_search(self, row: Submission) -> None:
+        if (record := self._records.get(row.id)) is not None:
+            self._tell(record, None, "searching")
 
     def _tell(
         self, record: JobRecord, job_id: str | None, state: str, wait_ms: float | None = None

@@ -12,12 +12,21 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from pennylane_qstore.errors import BudgetExceeded, ConfigurationError
-from pennylane_qstore.ionq.ledger.rows import Account, Intent
+from pennylane_qstore.errors import BudgetExceeded, ConfigurationError, LedgerError
+from pennylane_qstore.ionq.ledger.rows import Account, Intent, damaged_error
 
 _WHOLE = ""  # the account of everybody who shares the ledger
-_ROUNDING_USD = 1e-9
-_SPENT = "SELECT coalesce(sum(coalesce(billed_usd, estimated_usd, 0)), 0) FROM submissions"
+ROUNDING_USD = 1e-9
+"""By so much a sum of prices may be over its limit: floating-point numbers are rounded."""
+_MOST_USD = 1e12
+_DAMAGED = "min(CASE WHEN {} THEN NULL ELSE id END)".format(
+    " AND ".join(
+        f"typeof({usd}) IN ('null', 'real', 'integer') "
+        f"AND coalesce({usd}, 0) BETWEEN 0 AND {_MOST_USD}"
+        for usd in ("billed_usd", "estimated_usd")
+    )
+)
+"""The first row whose money is none: columns take any value, and a sum would pass it over."""
 _across_ledgers = threading.Lock()
 
 
@@ -43,9 +52,9 @@ def sums_elsewhere(accounts: Collection[Account]) -> Iterator[Mapping[Account, f
 def reserve(
     db: sqlite3.Connection,
     new: Sequence[tuple[int, Intent]],
-    whole: Account,
     elsewhere: Mapping[Account, float],
     *,
+    process: int,
     in_memory: bool,
 ) -> None:
     """Charge new rows to their accounts and check all budgets; in the transaction of the rows.
@@ -53,21 +62,24 @@ def reserve(
     Args:
         db: in the transaction.
         new: numbers and intents of new rows that may cost money.
-        whole: the account of everybody who shares the ledger.
         elsewhere: spent by other ledgers, in US dollars.
+        process: id of the process that opened the ledger.
         in_memory: whether the ledger ends with this process.
 
     Raises:
         BudgetExceeded: a budget does not hold them.
         ConfigurationError: a budget cannot be kept.
     """
+    whole = Account((_WHOLE,), ledger_budget(db), process=process)
     prices: dict[Account, list[float | None]] = {whole: [intent.estimated_usd for _, intent in new]}
     for row, intent in new:
-        for account in intent.accounts:
-            prices.setdefault(account, []).append(intent.estimated_usd)
+        for account, part in intent.charges:
+            usd = intent.estimated_usd
+            prices.setdefault(account, []).append(None if usd is None else part * usd)
             db.executemany(
-                "INSERT OR IGNORE INTO charges (account, submission) VALUES (?, ?)",
-                [(name, row) for name in account.names],
+                "INSERT INTO charges (account, submission, fraction) VALUES (?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET fraction = min(1, fraction + excluded.fraction)",
+                [(name, row, part) for name in account.names],
             )
     for account, estimates in prices.items():
         if account.budget_usd is None:
@@ -84,14 +96,14 @@ def reserve(
             )
         asked_usd = sum(usd for usd in estimates if usd is not None)
         spent_usd = elsewhere.get(account, 0.0) + (
-            _whole_usd(db) if account is whole else account_usd(db, account.names)
+            sum_usd(db) if account is whole else account_usd(db, account.names)
         )
-        if spent_usd > account.budget_usd + _ROUNDING_USD:
+        if spent_usd > account.budget_usd + ROUNDING_USD:
             left_usd = account.budget_usd - (spent_usd - asked_usd)
             raise budget_error(len(estimates), asked_usd, left_usd, account.budget_usd)
 
 
-def charge_alike(db: sqlite3.Connection, row: int | None, other: int) -> None:
+def charge_alike(db: sqlite3.Connection, row: int, other: int) -> None:
     """Charge a row to the accounts of another one.
 
     Args:
@@ -100,8 +112,8 @@ def charge_alike(db: sqlite3.Connection, row: int | None, other: int) -> None:
         other: number of the row that is charged already.
     """
     db.execute(
-        "INSERT INTO charges (account, submission) "
-        "SELECT account, ? FROM charges WHERE submission = ?",
+        "INSERT OR IGNORE INTO charges (account, submission, fraction) "
+        "SELECT account, ?, fraction FROM charges WHERE submission = ?",
         (row, other),
     )
 
@@ -138,12 +150,53 @@ def account_usd(db: sqlite3.Connection, names: Sequence[str]) -> float:
         The sum, with what the account had spent when the ledger first knew it.
     """
     marks = ", ".join("?" * len(names))
-    rows = (
-        f"{_SPENT} WHERE state <> 'rejected' AND id IN "  # noqa: S608  (own text)
-        f"(SELECT submission FROM charges WHERE account IN ({marks}))"
+    charged = (
+        "JOIN (SELECT submission, max(fraction) AS fraction FROM charges "  # noqa: S608
+        f"WHERE account IN ({marks}) GROUP BY submission) ON submission = id"
     )
-    openings = f"SELECT coalesce(sum(opening_usd), 0) FROM accounts WHERE name IN ({marks})"  # noqa: S608
-    return sum(float(db.execute(query, tuple(names)).fetchone()[0]) for query in (rows, openings))
+    query = f"SELECT opening_usd FROM accounts WHERE name IN ({marks})"  # noqa: S608  (own text)
+    openings = [_checked(usd, "opening_usd") for (usd,) in db.execute(query, tuple(names))]
+    usd = sum_usd(db, values=names, joined=charged, fraction="fraction")
+    return usd + sum(openings)
+
+
+def sum_usd(
+    db: sqlite3.Connection,
+    where: str = "1",
+    values: Sequence[str] = (),
+    *,
+    joined: str = "",
+    fraction: str = "1",
+) -> float:
+    """Return the bills and reservations of rows that may have a job, in US dollars.
+
+    Args:
+        db: the ledger's.
+        where: SQL that chooses rows.
+        values: of the marks in ``joined`` and ``where``.
+        joined: SQL that joins what chooses rows.
+        fraction: the part of each row's price that counts, in SQL.
+
+    Returns:
+        The sum.
+
+    Raises:
+        LedgerError: a price or a bill of them is damaged.
+    """
+    query = (
+        f"SELECT coalesce(sum(coalesce(billed_usd, estimated_usd, 0) * {fraction}), 0), "  # noqa: S608
+        f"{_DAMAGED} FROM submissions {joined} WHERE state <> 'rejected' AND ({where})"
+    )
+    usd, damaged = db.execute(query, tuple(values)).fetchone()
+    if damaged is not None:
+        raise damaged_error(damaged, "its price or its bill is no number of dollars")
+    return float(usd)
+
+
+def _checked(usd: object, name: str) -> float:
+    if isinstance(usd, int | float) and 0 <= usd <= _MOST_USD:
+        return usd
+    raise LedgerError(f"The ledger's {name} is damaged: {usd!r}. Restore the file from a backup.")
 
 
 def open_account(db: sqlite3.Connection, name: str, spent_usd: float) -> None:
@@ -178,24 +231,7 @@ def set_budget(db: sqlite3.Connection, budget_usd: float) -> None:
 def ledger_budget(db: sqlite3.Connection) -> float | None:
     """Return the limit of everybody who shares the ledger, in US dollars, or None."""
     row = db.execute("SELECT budget_usd FROM accounts WHERE name = ?", (_WHOLE,)).fetchone()
-    return None if row is None else row[0]
-
-
-def whole_ledger(db: sqlite3.Connection, process: int) -> Account:
-    """Return the account of everybody who shares the ledger.
-
-    Args:
-        db: the ledger's.
-        process: id of the process that opened it.
-
-    Returns:
-        The account, with the ledger's own budget.
-    """
-    return Account((_WHOLE,), ledger_budget(db), process=process)
-
-
-def _whole_usd(db: sqlite3.Connection) -> float:
-    return float(db.execute(f"{_SPENT} WHERE state <> 'rejected'").fetchone()[0])
+    return None if row is None or row[0] is None else _checked(row[0], "budget_usd")
 
 
 def _forget_after_fork() -> None:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pennylane_qstore.compat import also_unmade
 from pennylane_qstore.errors import LedgerError
 from pennylane_qstore.ionq.ledger.database import (
     journal_mode,
@@ -53,6 +54,7 @@ class LedgerConnection:
         self._connect()
         _open_connections.add(self)
 
+    @also_unmade
     def __repr__(self) -> str:
         return f"Ledger({str(self.path) if self.path else 'in memory'})"
 

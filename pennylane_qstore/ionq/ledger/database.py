@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from pathlib import Path
 import platformdirs
 
 from pennylane_qstore.errors import LedgerError
-from pennylane_qstore.ionq.ledger.rows import run_account
+from pennylane_qstore.ionq.ledger.rows import run_account, whole_run
 
 logger = logging.getLogger(__name__)
 
@@ -28,9 +27,6 @@ _HEADER_BYTES = 100
 _APPLICATION_ID_AT = slice(68, 72)
 
 _FOREIGN = "the file is another program's, and was left as it is"
-
-_DEVICE_OF_RUN = re.compile(r"(-[0-9a-f]{8})\.[0-9]+(?=$|#)")
-"""The number that a training run gives its second and further devices, behind its own name."""
 
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
@@ -226,8 +222,12 @@ def _first_schema(db: sqlite3.Connection) -> None:
 def _second_schema(db: sqlite3.Connection) -> None:
     _execute_file(db, "schema_2.sql")
     rows = db.execute("SELECT id, run FROM submissions WHERE run IS NOT NULL").fetchall()
-    charges = [(run_account(_DEVICE_OF_RUN.sub(r"\1", run)), row) for row, run in rows]
+    charges = [(run_account(whole_run(run)), row) for row, run in rows]
     db.executemany("INSERT INTO charges (account, submission) VALUES (?, ?)", charges)
+
+
+def _third_schema(db: sqlite3.Connection) -> None:
+    _execute_file(db, "schema_3.sql")
 
 
 def _execute_file(db: sqlite3.Connection, name: str) -> None:
@@ -236,7 +236,11 @@ def _execute_file(db: sqlite3.Connection, name: str) -> None:
         db.execute(statement)
 
 
-_MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_schema, _second_schema)
+_MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _first_schema,
+    _second_schema,
+    _third_schema,
+)
 
 
 def _mount_table() -> str:

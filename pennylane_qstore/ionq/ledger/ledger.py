@@ -7,9 +7,10 @@ Contract of every row (one row is one POST that is meant to create at most one j
 * ``DONE`` holds the results; ``CONSUMED`` says that the caller has them.
 * ``REJECTED``: surely no job. ``AMBIGUOUS``: the answer was lost. ``FAILED``, ``CANCELED``:
   the job ended without (all) results. ``DUPLICATE``: a second job with the same token,
-  which was cancelled.
+  which was cancelled; without an id one that may exist, since there was a second POST.
 * A row with a key (run, step, chunk) is found again by it; another payload under the same
-  key is an error. Events are only ever appended. Files serve many processes and threads.
+  key is an error. A job that several runs share has one row, and a share under the key of
+  each (``Share``). Events are only ever appended. Files serve many processes and threads.
 * Whoever sends or looks for a row holds its lease; nobody else does so until the lease has
   run out or its owner is dead.
 """
@@ -27,8 +28,8 @@ from typing import Any
 import orjson
 
 from pennylane_qstore.ionq.ledger import budgets
-from pennylane_qstore.ionq.ledger.claims import LedgerClaims
 from pennylane_qstore.ionq.ledger.database import forget_finished
+from pennylane_qstore.ionq.ledger.duplicates import LedgerDuplicates
 from pennylane_qstore.ionq.ledger.lease import new_owner
 from pennylane_qstore.ionq.ledger.rows import (
     ENDED_STATES,
@@ -56,7 +57,7 @@ __all__ = [
 _NO_LEASE: dict[str, Any] = {"owner": None, "lease_until": 0.0}
 
 
-class Ledger(LedgerClaims):
+class Ledger(LedgerDuplicates):
     """A ledger in a file, or in memory.
 
     Args:
@@ -83,7 +84,6 @@ class Ledger(LedgerClaims):
         check_number("budget_usd", budget_usd, least=0, unit="US dollars", optional=True)
         file = None if path is None else Path(path).expanduser().absolute()
         super().__init__(file, now, observer)
-        self._process = os.getpid()
         if budget_usd is not None:
             with self.changing("budget") as db:
                 budgets.set_budget(db, budget_usd)
@@ -125,8 +125,8 @@ class Ledger(LedgerClaims):
                 if own and intent.is_paid
             ]
             if new:
-                whole = budgets.whole_ledger(db, self._process)
-                budgets.reserve(db, new, whole, elsewhere, in_memory=self.path is None)
+                in_memory = self.path is None
+                budgets.reserve(db, new, elsewhere, process=self._process, in_memory=in_memory)
             return rows
 
     def open_account(self, name: str, spent_usd: float) -> None:
@@ -221,29 +221,6 @@ class Ledger(LedgerClaims):
             if self.path is None:
                 forget_finished(db)
 
-    def duplicate(self, row: int, job_id: str) -> None:
-        """Record a second job with the token of a row, as one to be cancelled.
-
-        Until its bill is known it counts as much as the row.
-
-        Args:
-            row: its number.
-            job_id: of the second job.
-        """
-        with self.changing("duplicate") as db:
-            known = db.execute("SELECT 1 FROM submissions WHERE job_id = ?", (job_id,)).fetchone()
-            if known is None:
-                copy = db.execute(
-                    "INSERT INTO submissions (state, service, backend, shots, circuits, qubits, "
-                    "payload_sha256, attempt, estimated_usd, job_id, failure, created_at, "
-                    "updated_at) SELECT 'duplicate', service, backend, shots, circuits, qubits, "
-                    "payload_sha256, attempt, estimated_usd, ?, 'of submission ' || id, ?, ? "
-                    "FROM submissions WHERE id = ?",
-                    (job_id, self._now(), self._now(), row),
-                )
-                budgets.charge_alike(db, copy.lastrowid, row)
-                self._log(db, row, "duplicate", job_id)
-
     def billed(self, row: int, usd: float) -> None:
         """Write down the bill of a job.
 
@@ -301,6 +278,15 @@ class Ledger(LedgerClaims):
         insert = f"INSERT INTO submissions ({names}) VALUES ({marks})"  # noqa: S608  (own names)
         cursor = db.execute(insert, tuple(values.values()))
         (row,) = self._rows(db, "WHERE id = ?", (cursor.lastrowid,))
+        if key is not None and intent.attempt == 0:
+            db.executemany(
+                "INSERT OR REPLACE INTO shares VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (*s.key, s.payload_sha256, key.run, s.start, s.stop, s.fraction)
+                    for s in intent.shares
+                    if s.key is not None
+                ],
+            )
         self._log(db, row.id, "intent", row.token)
         return row, True
 
@@ -330,12 +316,6 @@ class Ledger(LedgerClaims):
         )
         if changed.rowcount:
             self._log(db, row, state.value, detail)
-
-    def _log(self, db: sqlite3.Connection, row: int, event: str, detail: str | None) -> None:
-        db.execute(
-            "INSERT INTO events (submission, at, event, detail) VALUES (?, ?, ?, ?)",
-            (row, self._now(), event, detail),
-        )
 
 
 def _reopened(path: Path | None, budget_usd: float | None) -> Ledger:

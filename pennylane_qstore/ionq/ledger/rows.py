@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -13,6 +14,8 @@ from pennylane_qstore.errors import LedgerError
 
 PART_MARK = "#"
 """Between the name of a run and that of a part of it."""
+_DEVICE_OF_RUN = re.compile(r"(-[0-9a-f]{8})\.[0-9]+(?=$|#)")
+"""The number that a training run gives its second and further devices, behind its own name."""
 
 
 class State(StrEnum):
@@ -66,6 +69,39 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """The part of a job that is one run's.
+
+    Args:
+        key: under which the run finds it; ``None`` if nobody will ask for it again.
+        payload_sha256: hash of the request that the run would send alone.
+        start, stop: range of its circuits among those of the job.
+        fraction: part of the bill, from 0 to 1.
+        accounts: what that part is charged to; all of their budgets apply.
+        shared: name of the job's own run, where the ledger has it.
+    """
+
+    key: JobKey | None
+    payload_sha256: str
+    start: int
+    stop: int
+    fraction: float
+    accounts: tuple[Account, ...] = ()
+    shared: str | None = None
+
+    @property
+    def job_key(self) -> JobKey | None:
+        """Key of the whole job, where the ledger has it."""
+        return None if self.shared is None else JobKey(self.shared, 0, 0)
+
+    def fraction_of(self, part: tuple[int, ...] | None) -> float:
+        """Return the part of the bill where only these circuits of the job are sent again."""
+        if part is None:
+            return self.fraction
+        return sum(self.start <= index < self.stop for index in part) / len(part)
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """A request about to be sent.
 
@@ -80,6 +116,7 @@ class Intent:
         estimated_usd: expected price, in US dollars.
         lease_s: how long the sender may take before others may look for the job, seconds.
         accounts: what the price is charged to; all of their budgets apply.
+        shares: the parts of runs that share the job; each pays its own.
     """
 
     service: str
@@ -95,6 +132,14 @@ class Intent:
     estimated_usd: float | None = None
     lease_s: float = 120.0
     accounts: tuple[Account, ...] = ()
+    shares: tuple[Share, ...] = ()
+
+    @property
+    def charges(self) -> list[tuple[Account, float]]:
+        """Accounts, and the part of the price that each pays."""
+        whole = [(account, 1.0) for account in self.accounts]
+        parts = [(a, s.fraction_of(self.part)) for s in self.shares for a in s.accounts]
+        return [*whole, *parts]
 
     @property
     def is_paid(self) -> bool:
@@ -104,7 +149,10 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One row. Times are seconds since the epoch, money is US dollars."""
+    """One row. Times are seconds since the epoch, money is US dollars.
+
+    ``share`` is the part of the run that asked, where several share the job.
+    """
 
     id: int
     token: str | None
@@ -128,6 +176,7 @@ class Submission:
     lease_until: float
     created_at: float
     updated_at: float
+    share: Share | None = None
 
 
 class Event(NamedTuple):
@@ -142,7 +191,7 @@ class Event(NamedTuple):
 INTENT_COLUMNS = tuple(
     column.name
     for column in fields(Intent)
-    if column.name not in ("key", "part", "lease_s", "accounts")
+    if column.name not in ("key", "part", "lease_s", "accounts", "shares")
 )
 """Columns that hold what an intent says, as it says it."""
 
@@ -150,6 +199,7 @@ _KEY = JobKey._fields
 COLUMNS = tuple(
     name
     for column in fields(Submission)
+    if column.name != "share"
     for name in (_KEY if column.name == "key" else [column.name])
 )
 """Columns of a row, in the order in which :func:`submission_of` expects them."""
@@ -176,18 +226,27 @@ def submission_of(row: tuple[Any, ...]) -> Submission:
     values = dict(zip(COLUMNS, row, strict=True))
     for name, kinds in _KINDS.items():
         if not isinstance(values[name], kinds):
-            raise _damaged(values["id"], f"{name} is a {type(values[name]).__name__}")
+            raise damaged_error(values["id"], f"{name} is a {type(values[name]).__name__}")
     run, step, chunk = (values.pop(name) for name in _KEY)
     values["key"] = None if run is None else JobKey(run, step, chunk)
     try:
         values["state"] = State(values["state"])
         values["part"] = None if values["part"] is None else tuple(orjson.loads(values["part"]))
     except (ValueError, TypeError) as error:
-        raise _damaged(values["id"], str(error)) from None
+        raise damaged_error(values["id"], str(error)) from None
     return Submission(**values)
 
 
-def _damaged(row: Any, problem: str) -> LedgerError:
+def damaged_error(row: Any, problem: str) -> LedgerError:
+    """Return the error for a row that this package did not write so.
+
+    Args:
+        row: its number.
+        problem: in words.
+
+    Returns:
+        The error, not raised.
+    """
     return LedgerError(
         f"Submission {row!r} in the ledger is damaged: {problem}. Restore the file from a backup."
     )
@@ -204,6 +263,11 @@ def part_of(run: str, part: str) -> str:
         A run name for keys.
     """
     return f"{run}{PART_MARK}{part}" if part else run
+
+
+def whole_run(run: str) -> str:
+    """Return the name of a run without that of a part, or of one of its devices."""
+    return _DEVICE_OF_RUN.sub(r"\1", run).partition(PART_MARK)[0]
 
 
 def run_account(run: str) -> str:

@@ -19,7 +19,9 @@ from numpy.typing import ArrayLike
 from pennylane_qstore.backends import MAX_BODY_BYTES, MAX_CIRCUITS, MAX_GATES, MAX_QUBITS, MAX_SHOTS
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.gateset import GATESETS, NATIVE, GateSpec
-from pennylane_qstore.ionq.messages.responses import SAFE_ID, TOKEN_KEY, Histogram, JobState
+from pennylane_qstore.ionq.messages.histograms import Histogram
+from pennylane_qstore.ionq.messages.responses import SAFE_ID, TOKEN_KEY, JobState
+from pennylane_qstore.prices import JobSize
 from pennylane_qstore.validation import check, check_count, check_one_of, is_whole
 
 __all__ = ["AGGREGATIONS", "Gate", "Histogram", "JobRequest", "JobState", "encode_circuits"]
@@ -102,6 +104,18 @@ class JobRequest:
             )
 
     @property
+    def size(self) -> JobSize:
+        """The size of the job, which is priced."""
+        # A gate that names targets, or controls, has two qubits or more.
+        native = self.gateset == "native"
+        marks = (b'"targets":',) if native else (b'"targets":', b'"control":', b'"controls":')
+        text = b"".join(self.circuits)
+        n_2q = sum(map(text.count, marks))
+        mitigation = (self.settings or {}).get("error_mitigation") or {}
+        mitigated = bool(mitigation.get("debiasing"))
+        return JobSize(self.gate_counts - n_2q, n_2q, len(self.circuits), self.shots, mitigated)
+
+    @property
     def payload_sha256(self) -> str:
         """SHA-256 of what decides the results, in hex: equal work has an equal hash.
 
@@ -119,6 +133,20 @@ class JobRequest:
         # Only the sum of the gates is known; a part of it is bounded by the whole.
         return replace(self, circuits=tuple(self.circuits[i] for i in indices))
 
+    @staticmethod
+    def joined(requests: Sequence[JobRequest]) -> JobRequest:
+        """Return one job with the circuits of several that differ in these only.
+
+        Shots may differ where they decide nothing, on a simulator without noise: the most of them
+        are asked for.
+        """
+        return replace(
+            requests[0],
+            circuits=tuple(text for request in requests for text in request.circuits),
+            gate_counts=sum(request.gate_counts for request in requests),
+            shots=max(request.shots for request in requests),
+        )
+
     def _pieces(self, token: str | None, *, labelled: bool = True) -> list[bytes]:
         """Return the body in pieces: what is before the circuits, then each of them."""
         # Ledgers of earlier versions hold hashes of these bytes: neither the members nor their
@@ -132,7 +160,7 @@ class JobRequest:
         metadata = dict(self.metadata) if self.metadata else {}
         if token is not None:
             metadata[TOKEN_KEY] = token
-            name = f"{(name or 'qstore')[: _MAX_NAME - 1 - len(token)]} {token}"
+            name = marked_name(name, token)
         if labelled:
             labels = {"name": name, "metadata": metadata, "session_id": self.session_id}
             head.update((key, label) for key, label in labels.items() if label)
@@ -152,6 +180,19 @@ class JobRequest:
         pieces[1::2] = self.circuits
         pieces.append(b"}]}}")
         return pieces
+
+
+def marked_name(name: str | None, token: str) -> str:
+    """Return the name of a job with the token at its end, by which it is found again.
+
+    Args:
+        name: of the job, or ``None``.
+        token: of the submission.
+
+    Returns:
+        A name that is not too long.
+    """
+    return f"{(name or 'qstore')[: _MAX_NAME - 1 - len(token)]} {token}"
 
 
 def job_type(circuits: int) -> str:

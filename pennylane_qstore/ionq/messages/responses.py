@@ -1,7 +1,7 @@
-"""Bodies of responses, validated: job states, job lists, histograms. Pure.
+"""Bodies of responses, validated: job states and job lists. Pure.
 
-Outcome integers are IonQ's: bit k of the integer is qubit k. The service is never trusted: a body
-that is not exactly what was asked for is :class:`InvalidResponse`, never a plausible result.
+The service is never trusted: a body that is not exactly what was asked for is
+:class:`InvalidResponse`, never a plausible result.
 """
 
 from __future__ import annotations
@@ -11,43 +11,24 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
+from operator import lt
 from typing import Any, NamedTuple
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from pennylane_qstore.backends import MAX_QUBITS
 from pennylane_qstore.errors import InvalidResponse
 
 TOKEN_KEY = "qstore_token"  # noqa: S105  (names the metadata entry, holds no secret)
 """Metadata entry that carries the token of a submission."""
-SUM_TOLERANCE = 1e-5
-"""Probabilities may sum to 1 within this; then they are renormalised."""
 TERMINAL = frozenset({"completed", "failed", "canceled", "deleted"})
 """States a job does not leave."""
 SAFE_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
 """Ids that may go into a path."""
 
-_OUTCOMES = re.compile(r"(?:0|[1-9][0-9]{0,19})(?:,(?:0|[1-9][0-9]{0,19}))*")
-_UUID7 = re.compile(
-    r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE
-)
+_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 # States of API v0.3 that mean the same.
 _STATUS_ALIASES = {"running": "started", "cancelled": "canceled"}
-
-
-class Histogram(NamedTuple):
-    """Measured distribution of one circuit.
-
-    Attributes:
-        states: outcomes, uint64 [K], ascending; bit k is qubit k.
-        probabilities: float64 [K], positive sum 1.
-    """
-
-    states: NDArray[np.uint64]
-    probabilities: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +96,8 @@ def check_id(value: object) -> str:
 
 def ascending_uuid7(ids: Sequence[str]) -> bool:
     """Return True where every id is a UUIDv7 and they ascend: then they were created in order."""
-    return all(_UUID7.fullmatch(i) for i in ids) and all(
-        a.lower() < b.lower() for a, b in pairwise(ids)
-    )
+    lower = [i.lower() for i in ids]
+    return all(map(_UUID7.fullmatch, lower)) and all(map(lt, lower, lower[1:]))
 
 
 def parse_json(data: bytes, what: str) -> Any:
@@ -177,16 +157,16 @@ def parse_job(data: bytes | Mapping[str, Any]) -> JobState:
     status = job.get("status")
     if not isinstance(status, str):
         raise InvalidResponse(f"A job has no status: {str(status)[:80]!r}.")
-    failure, results = _member(job, "failure"), _member(job, "results")
+    failure, results = parse_member(job, "failure"), parse_member(job, "results")
     children = job.get("child_job_ids")
     parent = job.get("parent_job_id")
-    qubits = _member(job, "stats").get("qubits")
+    qubits = parse_member(job, "stats").get("qubits")
     return JobState(
         id=check_id(job.get("id")),
         status=_STATUS_ALIASES.get(status, status),
         name=_text(job.get("name")),
         backend=_text(job.get("backend")),
-        token=_text(_member(job, "metadata").get(TOKEN_KEY)),
+        token=_text(parse_member(job, "metadata").get(TOKEN_KEY)),
         parent_id=None if parent is None else check_id(parent),
         child_ids=tuple(map(check_id, children)) if isinstance(children, list) else (),
         submitted_at=_epoch(job.get("submitted_at")),
@@ -197,7 +177,7 @@ def parse_job(data: bytes | Mapping[str, Any]) -> JobState:
         failure_message=_text(failure.get("message")) or _text(failure.get("error")),
         dry_run=job.get("dry_run") is True,
         artifact_id=_artifact_id(results),
-        results_url=_text(_member(results, "probabilities").get("url")),
+        results_url=_text(parse_member(results, "probabilities").get("url")),
         qubits=qubits if type(qubits) is int and 1 <= qubits <= MAX_QUBITS else None,
     )
 
@@ -217,101 +197,22 @@ def parse_jobs(data: bytes) -> JobPage:
     return JobPage([parse_job(job) for job in jobs], cursor)
 
 
-def parse_histogram(value: object, qubits: int) -> Histogram:
-    """Return a validated histogram.
-
-    Args:
-        value: decoded JSON, ``{"<outcome>": probability, ...}``.
-        qubits: outcomes must lie below ``2**qubits``.
-
-    Returns:
-        States uint64 [K], ascending, and their probabilities float64 [K].
-
-    Raises:
-        InvalidResponse: not an object, empty, a key that is not an outcome, a value that is
-            negative or not a number, or a sum that is not 1 within ``SUM_TOLERANCE``.
-    """
-    if not isinstance(value, dict) or not value:
-        raise InvalidResponse(f"A histogram is missing or empty: {str(value)[:80]!r}.")
-    names = ",".join(value)
-    # One match for all names; a name with a comma of its own would pass for two.
-    if not _OUTCOMES.fullmatch(names) or names.count(",") != len(value) - 1:
-        raise InvalidResponse(f"A histogram has a key that is not an outcome: {_some(value)}.")
-    outcomes = [int(key) for key in value]
-    if max(outcomes) >> min(qubits, MAX_QUBITS):
-        raise InvalidResponse(
-            f"A histogram of {qubits} qubits has outcome {max(outcomes)}; "
-            f"the largest possible is {2**qubits - 1}."
-        )
-    # bool is an int to Python, but true is no probability.
-    if not {type(p) for p in value.values()} <= {float, int}:
-        raise InvalidResponse(f"A histogram has a value that is not a number: {_some(value)}.")
-    states = np.array(outcomes, dtype=np.uint64)
-    try:
-        probabilities = np.fromiter(value.values(), dtype=np.float64, count=len(value))
-    except OverflowError:
-        raise InvalidResponse(f"A histogram has a value out of range: {_some(value)}.") from None
-    # A NaN fails every comparison, so each condition is stated as what must hold.
-    in_range = probabilities.min() >= 0 and probabilities.max() <= 1 + SUM_TOLERANCE
-    total = float(probabilities.sum()) if in_range else math.nan
-    if not abs(total - 1) <= SUM_TOLERANCE:
-        raise InvalidResponse(f"A histogram is not a distribution (sum {total}): {_some(value)}.")
-    order = np.argsort(states, kind="stable")
-    return Histogram(states[order], probabilities[order] / total)
-
-
-def parse_results(data: bytes, qubits: int) -> Histogram:
-    """Return the histogram of a job of one circuit.
-
-    Args:
-        data: the body.
-        qubits: of the circuit.
-
-    Returns:
-        The validated histogram.
-
-    Raises:
-        InvalidResponse: as for :func:`parse_histogram`, or an outcome is there twice.
-    """
-    body = parse_object(data, "The results")
-    histogram = parse_histogram(body, qubits)
-    _check_unique(data, len(body), "The results")
-    return histogram
-
-
-def parse_aggregate(data: bytes, qubits: int) -> dict[str, Histogram]:
-    """Return the histograms of a multi-circuit job by child id, in the order of the body.
-
-    Args:
-        data: the body.
-        qubits: of each circuit.
-
-    Returns:
-        Histograms by child id.
-
-    Raises:
-        InvalidResponse: not an object, an unsafe child id, an invalid histogram, or a child or
-            an outcome that is there twice.
-    """
-    body = parse_object(data, "The aggregated results")
-    histograms = {check_id(child): parse_histogram(value, qubits) for child, value in body.items()}
-    members = len(body) + sum(len(histogram.states) for histogram in histograms.values())
-    _check_unique(data, members, "The aggregated results")
-    return histograms
-
-
-def _check_unique(data: bytes, members: int, what: str) -> None:
-    """Refuse a body in which a name is there twice; the decoder keeps the last one silently.
-
-    Every member of an object has one colon. Neither ids, nor outcomes, nor numbers hold one, so
-    that counting them is enough, and much quicker than decoding name by name.
-    """
-    if data.count(b":") != members:
-        raise InvalidResponse(f"{what} have a name twice in one object.")
-
-
 def _text(value: object) -> str | None:
     return value[:4096] if isinstance(value, str) else None
+
+
+def parse_member(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the object that is a member of another; an empty one where there is none.
+
+    Args:
+        value: an object of a body.
+        name: of the member.
+
+    Returns:
+        The member.
+    """
+    member = value.get(name)
+    return member if isinstance(member, Mapping) else {}
 
 
 def parse_number(value: object) -> float | None:
@@ -334,17 +235,7 @@ def _epoch(value: object) -> float | None:
 def _artifact_id(results: Mapping[str, Any]) -> str | None:
     """Return the id of the probabilities, where the job names them; the aggregate's first."""
     for form in ("probabilities-aggregate", "probabilities"):
-        artifact_id = _member(results, f"ionq.result.{form}.json.v1").get("id")
+        artifact_id = parse_member(results, f"ionq.result.{form}.json.v1").get("id")
         if isinstance(artifact_id, str):
             return check_id(artifact_id)
     return None
-
-
-def _member(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return the object that is a member of another; an empty one where there is none."""
-    member = value.get(name)
-    return member if isinstance(member, Mapping) else {}
-
-
-def _some(value: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key[:24]!r}: {str(p)[:24]}" for key, p in list(value.items())[:4])

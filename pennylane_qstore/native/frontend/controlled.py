@@ -38,6 +38,8 @@ def controlled(op: Controlled) -> list[Operator] | None:
     if type(op) not in (Controlled, ControlledOp):
         return None
     base = op.base
+    if not op.control_wires:
+        return [base]
     signs = dict(zip(op.control_wires, (-1 if v else 1 for v in op.control_values), strict=True))
     if isinstance(base, qml.PhaseShift):
         return list(_phase(base.data[0], signs, base.wires[0]))

@@ -11,9 +11,11 @@ are not always hashable, and from 0.46 on pytree structures no longer hold the w
 
 from __future__ import annotations
 
+import functools
+import itertools
 import numbers
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,33 +24,23 @@ from pennylane.operation import Operator
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.errors import CompileError
+from pennylane_qstore.native.frontend.affine_fit import structure_key
 from pennylane_qstore.native.frontend.decompose import (
-    DROPPED,
-    ELEMENTARY,
+    UnknownWire,
+    check_gate_count,
     dense,
     elementary,
 )
-from pennylane_qstore.native.frontend.operation_keys import operation_key, row_ndims, wire_indices
-from pennylane_qstore.native.frontend.program import FloatArray
+from pennylane_qstore.native.frontend.operation_keys import row_ndims, wire_indices
+from pennylane_qstore.native.frontend.program import (
+    DROPPED,
+    ELEMENTARY,
+    FloatArray,
+    StructuredTape,
+)
 from pennylane_qstore.operations import with_parameters
 
-"""Denominator of the rational factors in PennyLane's decompositions (halves, thirds, ...)."""
-
-
-class StructuredTape(NamedTuple):
-    """Rows of one structure.
-
-    Attributes:
-        key: the structure; equal keys have the same elementary gates.
-        parameters: numbers of each row, ``[rows, P]``, in the tape's units.
-        operations: the tape's operations, with the parameters of all rows.
-        batched: whether the tape is broadcast.
-    """
-
-    key: Hashable
-    parameters: FloatArray
-    operations: tuple[Operator, ...]
-    batched: bool
+_T = TypeVar("_T")
 
 
 def standard_order(tape: QuantumScript) -> Sequence[Any]:
@@ -78,47 +70,125 @@ def extract_structure(tape: QuantumScript, wires: Mapping[Any, int]) -> list[Str
             cannot decompose it.
     """
     structured = _structured(tape.operations, wires)
-    return [structured] if structured is not None else _decomposed(tape.operations, wires)
+    if structured is not None:
+        return [structured]
+    operations = [dense(op) for op in tape.operations]
+    names = tuple(dict.fromkeys(op.name for op in operations if not _is_keyed(op, wires)))
+    return [piece._replace(by_value=names) for piece in _decomposed(operations, wires)]
 
 
-def expand_by_value(structured: StructuredTape, wires: Mapping[Any, int]) -> list[StructuredTape]:
-    """Decompose every composite operation at its own values.
+def with_every_wire(
+    tape: QuantumScript, order: Sequence[Any] | None, make: Callable[[dict[Any, int]], _T]
+) -> _T:
+    """Make something of a tape that needs an index of each wire label.
 
     Args:
-        structured: rows of one structure.
-        wires: index of each wire label.
+        tape: the tape.
+        order: labels of the device's wires, or None to number the tape's own, and then those
+            that decompositions bring.
+        make: called with the index of each wire label.
 
     Returns:
-        As :func:`extract_structure`: one item, or one per row.
+        What ``make`` returned.
+
+    Raises:
+        UnknownWire: a decomposition uses a wire that the device has not.
     """
-    parts = _decomposed(structured.operations, wires)
-    return [part._replace(batched=structured.batched) for part in parts]
+    wires = {w: i for i, w in enumerate(order or ())}
+    if order is not None:
+        try:  # quicker than to look first: a tape has to gather its wires
+            return make(wires)
+        except (KeyError, UnknownWire):  # ancillas
+            pass
+    for w in standard_order(tape):
+        wires.setdefault(w, len(wires))
+    while True:
+        try:
+            return make(wires)
+        except UnknownWire as error:
+            if order is not None:
+                raise
+            wires[error.wire] = len(wires)
+
+
+def row_operations(
+    tape: QuantumScript, order: Sequence[Any] | None = None
+) -> list[list[Operator]] | None:
+    """Return the operations of each row of a tape, told by PennyLane to be broadcast or not.
+
+    Args:
+        tape: the tape.
+        order: labels of the device's wires, if it has any.
+
+    Returns:
+        One list per row, without operations that have no effect on outcomes; None where the
+        tape is not broadcast.
+    """
+    pieces = with_every_wire(tape, order, functools.partial(extract_structure, tape))
+    if not any(piece.batched for piece in pieces):
+        return None
+    return [
+        [row_of(op, i) for op in piece.operations]
+        for piece in pieces
+        for i in range(len(piece.parameters))
+    ]
 
 
 def _decomposed(operations: Sequence[Operator], wires: Mapping[Any, int]) -> list[StructuredTape]:
     """The structure of the decomposition, row by row where the batch as a whole has none."""
-    batch: int | None = None
-    operations = [dense(op) for op in operations]
-    for op in operations:
-        for value, ndim in zip(op.data, row_ndims(op), strict=True):
-            if np.ndim(value) > ndim:
-                batch = _same_batch(batch, len(value))
+    batch = _batch_of(operations)
     try:
-        together = _structured(elementary(operations, wires), wires, batch)
+        together = _structured(_decomposed_by_value(operations, wires), wires, batch)
     except Exception:
         if batch is None:
             raise
         together = None  # whatever PennyLane raises where a decomposition by values meets a batch
     if together is not None:
         return [together]
-    rows = ([row_of(op, i) for op in operations] for i in range(batch or 0))
-    parts = [_structured(elementary(row, wires), wires) for row in rows]
-    if not parts or any(part is None for part in parts):
+    # One that batches may have a batch that only its gates tell.
+    operations = [gate for op in operations for gate in _gates_that_batch(op, wires)]
+    rows = ([row_of(op, i) for op in operations] for i in range(_batch_of(operations) or 0))
+    parts = [_structured(_decomposed_by_value(row, wires), wires) for row in rows]
+    if not parts or any(part is None or part.batched for part in parts):
         raise CompileError(
             "A broadcast operation decomposes into gates that cannot be batched. Give its "
             "parameters one row at a time."
         )
     return [part._replace(batched=True) for part in parts if part is not None]
+
+
+def _is_keyed(op: Operator, wires: Mapping[Any, int]) -> bool:
+    kind = type(op)
+    return kind in ELEMENTARY or kind in DROPPED or structure_key(op, wires) is not None
+
+
+def _decomposed_by_value(
+    operations: Sequence[Operator], wires: Mapping[Any, int]
+) -> list[Operator]:
+    """Decompose the operations that have no key, and no other."""
+    parts = ([op] if _is_keyed(op, wires) else elementary([op], wires) for op in operations)
+    gates = list(itertools.chain.from_iterable(parts))
+    if operations:
+        check_gate_count(len(gates), operations[-1])
+    return gates
+
+
+def _batch_of(operations: Sequence[Operator]) -> int | None:
+    batch: int | None = None
+    for op in operations:
+        for value, ndim in zip(op.data, row_ndims(op), strict=True):
+            if np.ndim(value) > ndim:
+                batch = _same_batch(batch, len(value))
+    return batch
+
+
+def _gates_that_batch(op: Operator, wires: Mapping[Any, int]) -> Sequence[Operator]:
+    """Return the gates of an operation; itself where it decomposes by the values of each row."""
+    try:
+        gates = _decomposed_by_value([op], wires)
+        return [op] if _structured(gates, wires) is None else gates
+    except Exception:  # noqa: BLE001 - whatever PennyLane raises: it does not batch
+        return [op]
 
 
 def row_of(op: Operator, i: int) -> Operator:
@@ -149,7 +219,7 @@ def _structured(
     rows = _Rows(batch)
     for op in operations:
         kind = type(op)
-        if kind in DROPPED:
+        if kind in DROPPED or (kind is qml.Barrier and op.only_visual):
             if op.data and op.batch_size:
                 rows.batch = _same_batch(rows.batch, op.batch_size)
             continue
@@ -157,7 +227,7 @@ def _structured(
         if kind in ELEMENTARY:
             keys.append((kind, wire_indices(op, wires)))
         else:
-            key = operation_key(op, wires)
+            key = structure_key(op, wires)
             if key is None:
                 return None
             keys.append(key)
@@ -227,7 +297,7 @@ def _numbers(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     for dtype in (float, complex):
         try:
             return array.astype(dtype)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             continue
     return array
 

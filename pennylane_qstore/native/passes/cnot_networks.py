@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
+
+import numpy as np
 
 from pennylane_qstore.native.frontend.program import Gate, Program
 from pennylane_qstore.native.passes.lower import lower
@@ -88,9 +89,13 @@ def _shortest(region: list[Gate], program: Program) -> list[Gate]:
             rows[a], rows[b] = rows[b], rows[a]
         else:
             rows[b] ^= rows[a]
-    network = linear_network(tuple(rows[q] for q in wires))
+    target = tuple(rows[q] for q in wires)
+    present = _entanglers(region, program)
+    if present <= _least(target):
+        return region
+    network = linear_network(target)
     gates = [Gate("CNOT", (wires[c], wires[t])) for c, t in network.cnots]
-    if _entanglers(gates, program) >= _entanglers(region, program):
+    if _entanglers(gates, program) >= present:
         return region
     where = list(network.where)
     for i in range(len(wires)):  # outputs back to their wires, by SWAPs that cost nothing
@@ -154,6 +159,8 @@ def _greedy(target: Rows) -> CnotNetwork:
         additions, where = reduction
         cnots = tuple((where[s], where[t]) for s, t in reversed(additions))
         networks.append(CnotNetwork(cnots, where))
+        if len(cnots) <= _least(target):
+            return networks[-1]
     # E_k…E_1·A⁻¹ = P gives A = P⁻¹·E_k…E_1: the additions as they come, relabelled after.
     if (reduction := _reduce(_inverse(target))) is not None:
         additions, where = reduction
@@ -161,30 +168,42 @@ def _greedy(target: Rows) -> CnotNetwork:
     return min(networks, key=lambda network: len(network.cnots))
 
 
+def _least(target: Rows) -> int:
+    """Return a lower bound of the CNOTs of a network: rows with more than one input."""
+    return sum(row.bit_count() > 1 for row in target)
+
+
 def _reduce(target: Rows) -> tuple[Cnots, tuple[int, ...]] | None:
-    """Find additions that bring rows to a permutation; None where no addition shortens them."""
-    rows, inverse = target, _inverse(target)
+    """Find additions that bring rows to a permutation; None where no addition shortens them.
+
+    The length is the sum of the logarithms of the weights of the rows and of the inverse's
+    columns. Adding row s to row t changes row t and, of the inverse, column s.
+    """
+    n = len(target)
+    bits = np.arange(n)
+    rows = np.array([[row >> j & 1 for j in range(n)] for row in target], dtype=bool)
+    columns = np.array([[row >> j & 1 for row in _inverse(target)] for j in range(n)], dtype=bool)
+    # Weights of row t and of column s after the addition, at [s, t]; on the diagonal nothing is.
+    row_after, column_after = (
+        np.log2((some[:, None] ^ some).sum(axis=2) + 2 * n * np.eye(n)) for some in (rows, columns)
+    )
+    row_before, column_before = (np.log2(some.sum(axis=1)) for some in (rows, columns))
     additions: list[tuple[int, int]] = []
-    length = _length(rows, inverse)
-    while any(row.bit_count() > 1 for row in rows):
-        candidates = []
-        for s, t in itertools.permutations(range(len(rows)), 2):
-            shorter = _added(((s, t),), rows)
-            undone = tuple(row ^ (((row >> t) & 1) << s) for row in inverse)
-            # Lengths are sums of logarithms: rounded, so that equal ones compare as equal.
-            candidates.append((round(_length(shorter, undone), 9), (s, t), shorter, undone))
-        best = min(candidates, key=lambda candidate: candidate[0])
-        if best[0] >= length - 1e-9:
+    while row_before.any():
+        change = row_after - row_before + column_after - column_before[:, None]
+        # Sums of logarithms are rounded, so that equal ones compare as equal.
+        s, t = divmod(int(np.round(change, 9).argmin()), n)
+        if change[s, t] >= -1e-9:
             return None
-        length, addition, rows, inverse = best
-        additions.append(addition)
-    return tuple(additions), tuple(row.bit_length() - 1 for row in rows)
-
-
-def _length(rows: Rows, inverse: Rows) -> float:
-    """Return the sum of the logarithms of the weights of the rows and of the inverse's columns."""
-    columns = [sum(((x >> j) & 1) << i for i, x in enumerate(inverse)) for j in range(len(rows))]
-    return sum(math.log2(x.bit_count()) for x in (*rows, *columns))
+        additions.append((s, t))
+        for some, before, after, i, j in (
+            (rows, row_before, row_after, t, s),
+            (columns, column_before, column_after, s, t),
+        ):
+            some[i] ^= some[j]
+            before[i] = np.log2(some[i].sum())
+            after[i] = after[:, i] = np.log2((some ^ some[i]).sum(axis=1) + 2 * n * (bits == i))
+    return tuple(additions), tuple(rows.argmax(axis=1).tolist())
 
 
 def _elimination(target: Rows) -> Cnots:

@@ -13,6 +13,7 @@ import numpy as np
 from pennylane_qstore.native.frontend.program import Affine, ComplexArray, Gate, Program
 from pennylane_qstore.native.gates import TURN
 from pennylane_qstore.native.ir import (
+    SWAP,
     SX,
     TO_Z,
     H,
@@ -30,6 +31,7 @@ from pennylane_qstore.native.ir import (
     pauli_pair,
     rotation,
 )
+from pennylane_qstore.native.passes.kak import canonical
 
 
 def lower(program: Program, *, basis: Sequence[Gate] = ()) -> IRCircuit:
@@ -59,6 +61,17 @@ def lower(program: Program, *, basis: Sequence[Gate] = ()) -> IRCircuit:
             operations += LOWERINGS[gate.name](on, gate.angles)
     outputs = tuple(OutputParity(frozenset((q,))) for q in at)
     return IRCircuit(program.wires, tuple(operations), outputs)
+
+
+def alone(gate: Gate) -> Sequence[Operation]:
+    """Return the operations of one gate on its own wires, which are not exchanged."""
+    if gate.name == "SWAP":
+        return canonical(SWAP).operations(*gate.wires)
+    if gate.matrix is None:
+        return LOWERINGS[gate.name](gate.wires, gate.angles)
+    if len(gate.wires) == 1:
+        return [OneQubitUnitary(gate.wires[0], gate.matrix)]
+    return canonical(gate.matrix).operations(*gate.wires)
 
 
 _Lowering = Callable[[tuple[int, ...], tuple[Affine, ...]], list[Operation]]

@@ -62,18 +62,25 @@ def simplify_initial_state(circuit: IRCircuit) -> IRCircuit:
     return replace(circuit, operations=tuple(state.kept))
 
 
-def absorb_into_readout(circuit: IRCircuit) -> IRCircuit:
+def absorb_into_readout(circuit: IRCircuit, *, from_zero: bool = True) -> IRCircuit:
     """Return a circuit whose end changes more than the labels of outcomes.
 
     Trailing diagonal operations go, trailing X, CNOT and SWAP (and what conjugates to them)
     become an affine map over GF(2) on the measured bits, and operations outside the light
     cone of what is measured are not kept.
+
+    Args:
+        circuit: the circuit.
+        from_zero: whether it starts in |0…0⟩, so that wires without operations are read as 0.
+
+    Returns:
+        The circuit, with other outputs.
     """
     while True:
         measurement = _Measurement(circuit)
         for op in reversed(circuit.operations):
             measurement.take(op)
-        shorter = measurement.remaining()
+        shorter = measurement.remaining(from_zero=from_zero)
         unchanged = shorter.outputs == circuit.outputs
         if unchanged and len(shorter.operations) == len(circuit.operations):
             return shorter
@@ -205,12 +212,14 @@ class _Measurement:
         else:
             self.kept.append(OneQubitUnitary(q, tail))
 
-    def remaining(self) -> IRCircuit:
+    def remaining(self, *, from_zero: bool) -> IRCircuit:
         """Return the circuit that is left once all operations are taken."""
         for q in range(self.wires):
             self.close(q)
-        touched = {q for op in self.kept for q in wires_of(op)}  # the others are |0⟩
-        outputs = tuple(bit._replace(wires=bit.wires & touched) for bit in self.outputs)
+        outputs = tuple(self.outputs)
+        if from_zero:
+            touched = {q for op in self.kept for q in wires_of(op)}  # the others are |0⟩
+            outputs = tuple(bit._replace(wires=bit.wires & touched) for bit in outputs)
         return IRCircuit(self.wires, tuple(reversed(self.kept)), outputs)
 
     def measures(self, q: int) -> bool:

@@ -7,7 +7,6 @@ until every row acts on one wire at most.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,18 +72,25 @@ class OutcomeFrame:
     def shorten(self) -> None:
         """Multiply rows by others where that makes them shorter."""
         codes, signs = self.table
-        changed = True
-        while changed:
-            changed = False
-            for i, j in itertools.permutations(range(len(codes)), 2):
-                row, sign = product(codes[i], codes[j])
-                if np.count_nonzero(row) < np.count_nonzero(codes[i]):
-                    codes[i] = row
-                    signs[i] *= sign * signs[j]
-                    for parts in self.parts:
-                        if i in parts:
-                            parts ^= {j}
-                    changed = True
+        count, start = len(codes), 0
+        # Weights of the products, at [i, j]; a row is not multiplied by itself.
+        lengths = (codes[:, None] != codes).sum(axis=2) + 2 * codes.shape[1] * np.eye(count)
+        while True:
+            shorter = np.flatnonzero(lengths < weight(codes)[:, None])
+            if not len(shorter):
+                return
+            # In turn, from the start again after the last.
+            following = shorter[shorter >= start]
+            chosen = int(following[0] if len(following) else shorter[0])
+            start = chosen + 1
+            i, j = divmod(chosen, count)
+            codes[i], sign = product(codes[i], codes[j])
+            signs[i] *= sign * signs[j]
+            for parts in self.parts:
+                if i in parts:
+                    parts ^= {j}
+            others = np.arange(count) != i
+            lengths[i, others] = lengths[others, i] = weight(codes[others] != codes[i])
 
     def certain(self, lost: Weights) -> npt.NDArray[np.bool_]:
         """Return the candidates that shorten the shortest row, (pairs, generators)."""

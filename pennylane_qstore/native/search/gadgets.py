@@ -9,6 +9,7 @@ and those by quarter turns join the Clifford.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +29,7 @@ from pennylane_qstore.native.ir import (
 from pennylane_qstore.native.search.pauli import (
     AXES,
     GENERATORS,
+    Codes,
     PauliTable,
     all_cliffords,
     anticommuting,
@@ -37,6 +39,8 @@ from pennylane_qstore.native.su2 import euler_angles, quaternion, to_su2
 
 _TOL = 1e-10
 _ZZ = GENERATORS.index((3, 3))
+_BLOCK = 256
+"""Strings that are compared with all others at once."""
 
 _Step = OneQubitUnitary | Rotation | ZZRotation
 _Angles = tuple[tuple[str, float], ...]
@@ -134,34 +138,42 @@ def layers(anti: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
 def _seen(gadgets: Gadgets) -> Gadgets:
     """Drop rotations that nothing measured depends on, or that leave |0…0⟩ as it is."""
     codes = gadgets.strings.codes
-    anti = anticommuting(codes, codes)
     measured = np.asarray(anticommuting(codes, gadgets.frame.codes).any(axis=1))
     kept: list[int] = []
-    for j in range(len(anti) - 1, -1, -1):
-        if measured[j] or anti[j, kept].any():
+    for j, anti in _with_others(codes, range(len(codes) - 1, -1, -1)):
+        if measured[j] or anti[kept].any():
             kept.append(j)
     every_z = 3 * np.eye(codes.shape[1], dtype=np.int8)
     diagonal = np.asarray(~anticommuting(codes, every_z).any(axis=1))
     moving: list[int] = []
-    for j in reversed(kept):
-        if not diagonal[j] or anti[j, moving].any():
+    for j, anti in _with_others(codes, kept[::-1]):
+        if not diagonal[j] or anti[moving].any():
             moving.append(j)
     return gadgets.kept(moving)
+
+
+def _with_others(codes: Codes, order: Sequence[int]) -> Iterator[tuple[int, npt.NDArray[np.bool_]]]:
+    """Yield strings in an order, each with a mask of those that anticommute with it.
+
+    Some at a time: masks of all at once would take memory that grows with their square.
+    """
+    for start in range(0, len(order), _BLOCK):
+        some = order[start : start + _BLOCK]
+        yield from zip(some, anticommuting(codes[some], codes), strict=True)
 
 
 def _merged(gadgets: Gadgets) -> Gadgets:
     """Add angles of equal strings that only commuting rotations stand between."""
     codes, signs = gadgets.strings
     angles = list(gadgets.angles)
-    anti = anticommuting(codes, codes)
-    equal = (codes[:, None] == codes[None]).all(axis=2)
+    strings = [row.tobytes() for row in codes]
     kept: list[int] = []
-    for j in range(len(angles)):
+    for j, anti in _with_others(codes, range(len(angles))):
         for i in reversed(kept):
-            if equal[i, j]:
+            if strings[i] == strings[j]:
                 angles[i] = angles[i].plus(angles[j].scaled(float(signs[i] * signs[j])))
                 break
-            if anti[i, j]:
+            if anti[i]:
                 kept.append(j)
                 break
         else:

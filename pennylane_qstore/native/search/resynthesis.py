@@ -12,7 +12,7 @@ The choice is greedy and made with several weights; the caller picks among the r
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -76,6 +76,7 @@ def resynthesise(
     most: int,
     outcomes: bool = False,
     work: float | None = None,
+    is_over: Callable[[], bool] = bool,
 ) -> list[IRCircuit]:
     """Write a circuit anew from its Pauli gadgets.
 
@@ -86,27 +87,33 @@ def resynthesise(
         outcomes: keep only the outcomes of ``circuit.outputs`` from |0…0⟩, not the unitary.
         work: elementary steps that all tries may take together, some nanoseconds each; of a
             large circuit only the first weights are tried, or none.
+        is_over: asked before each try; no other is made once it returns True.
 
     Returns:
         A circuit for each of the weights that needs few enough entanglers.
     """
-    if work is not None and len(circuit.operations) ** 2 > work:
-        return []
+    frame_rows = len(circuit.outputs) if outcomes else 2 * circuit.wires
+    if work is not None:
+        least = max(len(circuit.operations) ** 2, _work(circuit.wires, 0, frame_rows, most))
+        if least > work:
+            return []
     gadgets = gadgets_of(circuit, outcomes=outcomes)
     if work is not None:
-        weights = weights[: int(work / _work(gadgets, most))]
+        one = _work(circuit.wires, len(gadgets.angles), frame_rows, most)
+        weights = weights[: int(work / one)]
+    if not weights or is_over():
+        return []
     order = _Order.of(gadgets)
     frame_of: type[Frame] = OutcomeFrame if outcomes else UnitaryFrame
-    runs = (_GreedyRun(gadgets, order, frame_of, one, most) for one in weights)
+    in_time = itertools.takewhile(lambda _: not is_over(), weights)
+    runs = (_GreedyRun(gadgets, order, frame_of, one, most) for one in in_time)
     return [new for run in runs if (new := run.circuit(circuit.outputs)) is not None]
 
 
-def _work(gadgets: Gadgets, most: int) -> float:
+def _work(wires: int, rotations: int, frame_rows: int, most: int) -> float:
     """Return the elementary steps of one try: each choice weighs all generators on all pairs."""
-    rotations, wires = (int(size) for size in gadgets.strings.codes.shape)
     candidates = len(GENERATORS) * wires * (wires - 1) / 2
-    rows = rotations + len(gadgets.frame.codes)
-    return (rotations + most) * (_CHOICE + rows * candidates)
+    return (rotations + most) * (_CHOICE + (rotations + frame_rows) * candidates)
 
 
 class _Order(NamedTuple):

@@ -5,12 +5,14 @@ too large, in windows of three wires everywhere, and in random windows of up to 
 equal circuits give equal candidates). The whole is taken twice: as it is, and as it was written
 before pairs were merged, since merging hides gadgets: a product of excitations becomes less than
 half of what its pairs are. Only candidates with no more entanglers and no more entangling angle
-are returned; the caller sees whether pulses agree.
+are returned; the caller weighs their pulses and depth.
 """
 
 from __future__ import annotations
 
 import functools
+import math
+import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 import numpy as np
@@ -45,17 +47,47 @@ _FADING, _FRAME, _EAGER = (0.15, 0.3, 0.5, 0.7, 0.85), (0.05, 0.1, 0.2, 0.4), (0
 """Greedy weights of random windows."""
 _SEEDS = 1000
 
+
+class Deadline:
+    """The end of the time that a search may take.
+
+    Args:
+        seconds: from now on; infinity for no end.
+        clock: returns seconds; by default those that the processor spends on this thread.
+
+    Attributes:
+        passed: whether somebody has asked after the end, and so has left something out.
+    """
+
+    def __init__(
+        self, seconds: float = math.inf, clock: Callable[[], float] = time.thread_time
+    ) -> None:
+        self.seconds, self.passed = seconds, False
+        self._clock, self._end = clock, clock() + seconds
+
+    def is_over(self) -> bool:
+        """Return whether the time is over."""
+        self.passed = self.passed or self._clock() >= self._end
+        return self.passed
+
+
 Finish = Callable[[IRCircuit], IRCircuit]
 """Passes that follow a rewriting."""
 
 
 def rewritten(
-    circuit: IRCircuit, source: IRCircuit, finish: Finish, *, outcomes: bool, thorough: bool = True
+    circuit: IRCircuit,
+    source: IRCircuit,
+    finish: Finish,
+    *,
+    outcomes: bool,
+    thorough: bool = True,
+    deadline: Deadline | None = None,
 ) -> list[IRCircuit]:
     """Find circuits that cost no more, the cheapest first.
 
-    The search is bounded by amounts, never by a clock: equal circuits give equal candidates on
-    every machine.
+    The search is bounded by amounts: while no deadline passes, equal circuits give equal
+    candidates on every machine.
 
     Args:
         circuit: operations without two-qubit unitaries.
@@ -64,6 +96,7 @@ def rewritten(
         outcomes: keep only the outcomes of ``circuit.outputs`` from |0…0⟩.
         thorough: spend seconds if need be. Otherwise there are no random windows, and windows
             only in circuits of a few dozen entanglers.
+        deadline: after it nothing new is tried.
 
     Returns:
         Candidates of different costs; the circuit itself is not among them.
@@ -71,23 +104,26 @@ def rewritten(
     limit = _cost(circuit)
     if limit.entanglers < 2:
         return []
+    deadline = deadline or Deadline()
     weights = GREEDY_WEIGHTS if thorough else _QUICK_WEIGHTS
     most = limit.entanglers + 2 + limit.entanglers // 8
     work = _WORK if thorough else _QUICK_WORK
     whole = [
         new
         for start in (source, circuit)
-        for new in resynthesise(start, weights, most=most, outcomes=outcomes, work=work)
+        for new in resynthesise(
+            start, weights, most=most, outcomes=outcomes, work=work, is_over=deadline.is_over
+        )
     ]
     finished = _FINISHED if thorough or limit.entanglers <= _QUICK_ENTANGLERS else _KEPT
     candidates = _distinct(finish(new) for new in _distinct(whole)[:finished])[:_KEPT]
     largest = _WINDOW_ENTANGLERS if thorough else _QUICK_ENTANGLERS
     small = [new for new in (circuit, *candidates) if _cost(new).entanglers <= largest]
-    rewrite = _without_repeats(functools.partial(_cheapest, weights))
+    rewrite = _in_time(deadline, _without_repeats(functools.partial(_cheapest, weights)))
     in_windows = [finish(_in_windows(start, rewrite)) for start in small]
     candidates = _distinct([*candidates, *in_windows, circuit])
     if thorough and _RANDOM_ENTANGLERS <= limit.entanglers <= _WINDOW_ENTANGLERS:
-        candidates += [finish(new) for new in _random_window_search(circuit, candidates)]
+        candidates += [finish(new) for new in _random_window_search(circuit, candidates, deadline)]
     return [
         new
         for new in _distinct(candidates)
@@ -134,16 +170,26 @@ def _without_repeats(rewrite: Rewrite) -> Rewrite:
     return first_time
 
 
-def _random_window_search(circuit: IRCircuit, candidates: list[IRCircuit]) -> list[IRCircuit]:
+def _in_time(deadline: Deadline, rewrite: Rewrite) -> Rewrite:
+    """Leave windows as they are after a deadline."""
+    return lambda window, cost: None if deadline.is_over() else rewrite(window, cost)
+
+
+def _random_window_search(
+    circuit: IRCircuit, candidates: list[IRCircuit], deadline: Deadline
+) -> list[IRCircuit]:
     """Walk from the circuit and the best candidates; return where walks end, if any gains."""
     count = _cost(circuit).entanglers
     share = min(1.0, _STEADY_ENTANGLERS / count)
-    trial = _RandomWalk(candidates[0], np.random.default_rng(0))
+    trial = _RandomWalk(candidates[0], np.random.default_rng(0), deadline)
     trial.walk(_TRIAL + 3 * min(count, _STEADY_ENTANGLERS))
     if not trial.least.cheaper_than(_cost(circuit)):
         return []
     starts = [circuit, trial.best, *candidates[:2]]
-    walks = [_RandomWalk(start, np.random.default_rng(seed)) for seed, start in enumerate(starts)]
+    walks = [
+        _RandomWalk(start, np.random.default_rng(seed), deadline)
+        for seed, start in enumerate(starts)
+    ]
     for walk in walks:
         walk.walk(int(share * _SHORT))
     walks.sort(key=lambda walk: walk.least.rank)
@@ -154,14 +200,16 @@ def _random_window_search(circuit: IRCircuit, candidates: list[IRCircuit]) -> li
 class _RandomWalk:
     """Random windows with random weights, none with more entanglers than the best so far."""
 
-    def __init__(self, circuit: IRCircuit, rng: np.random.Generator) -> None:
+    def __init__(self, circuit: IRCircuit, rng: np.random.Generator, deadline: Deadline) -> None:
         self.circuit = self.best = circuit
         self.least = _cost(circuit)
-        self.rng = rng
+        self.rng, self.deadline = rng, deadline
 
     def walk(self, steps: int) -> None:
         """Try this many windows."""
         for _ in range(steps):
+            if self.deadline.is_over():
+                return
             new = rewrite_at_random(self.circuit, self.rng, self._rewrite)
             if new is self.circuit:
                 continue

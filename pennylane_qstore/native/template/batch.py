@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from pennylane_qstore.gateset import NATIVE
 from pennylane_qstore.native.frontend.program import FloatArray
 from pennylane_qstore.native.ir import OutputParity
 
 NativeGate = tuple[str, tuple[int, ...]]
 """Name and wires of a gate whose parameters stand elsewhere."""
+
+
+def native_slots(gates: Iterable[NativeGate]) -> list[slice]:
+    """Return for each native gate the columns of its numbers among those of all."""
+    ends = itertools.accumulate([NATIVE[name].slots for name, _ in gates], initial=0)
+    return [slice(*pair) for pair in itertools.pairwise(ends)]
 
 
 class NativeBlock(NamedTuple):

@@ -8,7 +8,8 @@ wire (in turns) before the run, RZ being virtual:
 - GPi of phase t(β) + 1/4 - f/2, then f → 0,
 - GPi2 of phases t(β) + t(α) - f and that plus d, then f → f + 1/2 - 2 t(α) - d.
 
-MS takes -f from its phases; ZZ commutes with frames.
+MS takes -f from its phases; ZZ commutes with frames. Where a frame has to be written, RZ(f) is GPi
+of phase 0, then GPi of f/2; after a GPi2 of phase p, GPi2 of p + 1/2 and GPi of p + f/2 are both.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pennylane_qstore.gateset import FULL_ANGLE
 from pennylane_qstore.native.frontend.program import Affine, ComplexArray, FloatArray
 from pennylane_qstore.native.template.batch import NativeGate
 from pennylane_qstore.native.template.run_evaluator import EPS, RunEvaluator
+from pennylane_qstore.native.template.runs import EndOfParts
 
 _DENSE_ENTRIES = 8192
 """Entries up to which a matrix is kept dense as well: the faster one for few rows."""
@@ -86,7 +88,8 @@ class GatePhases:
 
     The arguments, in turns, are arg α of all runs, arg β, and twice atan2(|α|, |β|); then the
     angles of the entanglers that depend on parameters, within ±1/4: of ZZ as they are; of MS,
-    which IonQ takes from 0 to 1/4, first how large each is, then 1/2 for each negative one.
+    which IonQ takes from 0 to 1/4, first how large each is, then 1/2 for each negative one; and the
+    numbers of gates that are sent as they are.
 
     Args:
         gates: the skeleton, (name, wires) in time order.
@@ -95,6 +98,9 @@ class GatePhases:
         const: (slots, 1), turns.
         frames: sparse, (wires, arguments): the virtual Z left at the end.
         frame_const: (wires, 1), turns.
+        as_written: slots of the numbers that are sent as they are, the last arguments in order.
+        written_frames: frames that are written as pulses where they are not zero, as ``frames``
+            and ``frame_const``; None if there are none.
     """
 
     gates: tuple[NativeGate, ...]
@@ -103,6 +109,8 @@ class GatePhases:
     const: FloatArray
     frames: csr_array
     frame_const: FloatArray
+    as_written: Sequence[int] = ()
+    written_frames: tuple[csr_array, FloatArray] | None = None
 
     @property
     def nbytes(self) -> int:
@@ -117,7 +125,16 @@ class GatePhases:
         turns: FloatArray = (self.dense if small else self.matrix) @ x
         turns += self.const
         turns -= np.rint(turns)
+        if self.as_written:
+            turns[self.as_written] = x[-len(self.as_written) :]
         return turns
+
+    def still_frames(self, x: FloatArray) -> Codes:
+        """Return which frames that are written are zero, (frames, rows), at arguments."""
+        assert self.written_frames is not None  # noqa: S101 - asked only where there are some
+        matrix, const = self.written_frames
+        turns = matrix @ x + const
+        return np.asarray(np.abs(turns - np.round(turns)) < EPS, dtype=np.uint8)
 
     def frames_at(self, x: FloatArray) -> FloatArray:
         """Return frames (wires, rows), in turns within ±1/2, at arguments (arguments, rows)."""
@@ -126,7 +143,11 @@ class GatePhases:
 
 
 def write_gates(
-    runs: RunEvaluator, signs: FloatArray, codes: Codes, dropped: npt.NDArray[np.bool_]
+    runs: RunEvaluator,
+    signs: FloatArray,
+    codes: Codes,
+    dropped: npt.NDArray[np.bool_],
+    still: bytes = b"",
 ) -> GatePhases:
     """Write the gates of rows that agree in the pulses of their runs.
 
@@ -135,37 +156,86 @@ def write_gates(
         signs: ±1 for each entangler: the sign that its angle gets from what moved through it.
         codes: pulses of each run.
         dropped: entanglers whose angle is zero.
+        still: for each frame that is written where it is not zero, whether it is zero; missing
+            ones are not.
 
     Returns:
         The skeleton and its phases.
     """
-    writer = _GateWriter(runs, codes)
+    writer = _GateWriter(runs, codes, still)
     for e, entangler in enumerate(runs.entanglers):
+        writer.end_parts(e)
         writer.run(entangler.a)
         writer.run(entangler.b)
         if not dropped[e]:
             writer.entangle(e, float(entangler.angle.const * signs[e]))
-    for q in range(len(runs.index)):
-        writer.run(q)
+    writer.end_parts(len(runs.entanglers))
+    for part in writer.open:
+        writer.run(part)
     return writer.finished()
 
 
 class _GateWriter:
     """Gates in time order; phases as affine functions of the arguments; a frame per wire."""
 
-    def __init__(self, runs: RunEvaluator, codes: Codes) -> None:
-        self._runs, self._codes = runs, codes.tolist()
+    def __init__(self, runs: RunEvaluator, codes: Codes, still: bytes) -> None:
+        self._runs, self._codes, self._still = runs, codes.tolist(), still
         self._gates: list[NativeGate] = []
         self._phases: list[Affine] = []
-        self._frames = [Affine()] * max(1, len(runs.index))
+        self._frames = [Affine()] * max(1, max(runs.parts, default=0) + 1)
         self._written = [0] * len(runs.index)
         self._turning = {e: 3 * runs.size + i for i, e in enumerate(runs.turning)}
+        self._width = 3 * runs.size + len(self._turning) * (2 if runs.family == "ms" else 1)
+        self._ends = list(reversed(runs.ends))
+        self._as_written: list[int] = []
+        self._written_frames: list[Affine] = []
+        self._last: dict[int, int] = {}  # slots of GPi2 that nothing follows on their wires
+        self.open = dict.fromkeys(range(len(runs.index)))
+        """Parts that no fence has ended."""
 
-    def run(self, q: int) -> None:
-        """Write the next run of a wire."""
+    def end_parts(self, entanglers: int) -> None:
+        """Write the fences that stand after this many entanglers."""
+        while self._ends and self._ends[-1].entanglers == entanglers:
+            self._end(self._ends.pop())
+
+    def _end(self, end: EndOfParts) -> None:
         runs = self._runs
-        run = runs.index[q][self._written[q]]
-        self._written[q] += 1
+        for part in end.parts:
+            self.run(part)
+            del self.open[part]
+        varying = [runs.parts[part] for part in end.parts if part in runs.varying]
+        for q in end.fence.wires:
+            if end.fence.exact:
+                self._write_frame(q, always=q in varying)
+            self._last.pop(q, None)
+        if (gate := end.fence.gate) is not None:
+            first, count = len(self._phases), len(gate.angles)
+            self._as_written.extend(range(first, first + count))
+            self._add(gate.name.lower(), end.fence.wires, *[Affine()] * count)
+
+    def _write_frame(self, q: int, *, always: bool) -> None:
+        """Write the virtual Z of a wire as pulses; if not ``always``, where it is not zero."""
+        frame, self._frames[q] = self._frames[q], Affine()
+        if not frame.terms and abs(frame.const - round(frame.const)) < EPS:
+            return
+        if not always:
+            self._written_frames.append(frame)
+            if self._still[len(self._written_frames) - 1 : len(self._written_frames)] == b"\x01":
+                return
+        before = Affine()
+        if q in self._last:
+            slot = self._last.pop(q)
+            before = self._phases[slot]
+            self._phases[slot] = before.plus(0.5)
+        else:
+            self._add("gpi", (q,), Affine())
+        self._add("gpi", (q,), before.plus(frame.scaled(0.5)))
+
+    def run(self, part: int) -> None:
+        """Write the next run of a part."""
+        runs, q = self._runs, self._runs.parts[part]
+        run = runs.index[part][self._written[part]]
+        self._written[part] += 1
         alpha, beta, d = run, runs.size + run, 2 * runs.size + run
         frame = self._frames[q]
         back = frame.scaled(-1.0)
@@ -186,7 +256,8 @@ class _GateWriter:
 
     def entangle(self, e: int, const: float) -> None:
         """Write an entangler; ``const`` is its angle in turns where no parameter decides."""
-        a, b = on = self._runs.entanglers[e].a, self._runs.entanglers[e].b
+        entangler, parts = self._runs.entanglers[e], self._runs.parts
+        a, b = on = parts[entangler.a], parts[entangler.b]
         turning = self._turning.get(e)
         if self._runs.family == "ms":
             if turning is None:
@@ -211,14 +282,26 @@ class _GateWriter:
         if not self._gates:  # a job wants a gate: one that undoes itself
             self._add("gpi2", (0,), Affine())
             self._add("gpi2", (0,), Affine((), 0.5))
-        per_entangler = 2 if self._runs.family == "ms" else 1
-        width = 3 * self._runs.size + per_entangler * len(self._turning)
+        width = self._width + len(self._as_written)
         matrix, const = _arrays(self._phases, width)
         small = len(self._phases) * width <= _DENSE_ENTRIES
         dense = matrix.toarray() if small else None
-        return GatePhases(tuple(self._gates), matrix, dense, const, *_arrays(self._frames, width))
+        written = self._written_frames
+        return GatePhases(
+            tuple(self._gates),
+            matrix,
+            dense,
+            const,
+            *_arrays(self._frames, width),
+            as_written=self._as_written,
+            written_frames=_arrays(written, width) if written else None,
+        )
 
     def _add(self, name: str, on: tuple[int, ...], *phases: Affine) -> None:
+        for q in on:
+            self._last.pop(q, None)
+        if name == "gpi2":
+            self._last[on[0]] = len(self._phases)
         self._gates.append((name, on))
         self._phases.extend(phases)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from pennylane_qstore.errors import CompileError
 from pennylane_qstore.gateset import QIS
 from pennylane_qstore.native.frontend.program import Affine, FloatArray, Gate, Program
 from pennylane_qstore.native.gates import QIS_GATES, TURN
@@ -20,8 +21,8 @@ from pennylane_qstore.native.ir import (
     TwoQubitUnitary,
     ZZRotation,
 )
-from pennylane_qstore.native.passes.kak import canonical
-from pennylane_qstore.native.passes.lower import LOWERINGS
+from pennylane_qstore.native.passes.lower import alone
+from pennylane_qstore.native.passes.sections import BEGIN, MARKS
 from pennylane_qstore.native.su2 import euler_angles, to_su2
 from pennylane_qstore.native.template.batch import NativeBatch, NativeBlock, Readout
 from pennylane_qstore.native.template.run_evaluator import AffineMap
@@ -70,21 +71,20 @@ class QisTemplate:
 
 
 def _written(gate: Gate) -> Iterator[_Written]:
+    if gate.name == BEGIN:
+        raise CompileError(
+            "A verbatim box, or compile='verbatim', needs gateset='native': QIS gates are compiled "
+            "by IonQ. Nothing was sent."
+        )
+    if gate.name in MARKS:
+        return
     if gate.name in _IONQ_NAMES:
         yield _IONQ_NAMES[gate.name], gate.wires, (), next(iter(gate.angles), None)
     elif gate.name == "CNOT":
         yield "cnot", gate.wires[1:], gate.wires[:1], None
     else:
-        for op in _operations(gate):
+        for op in alone(gate):
             yield from _lowered(op)
-
-
-def _operations(gate: Gate) -> Sequence[Operation]:
-    if gate.matrix is None:
-        return LOWERINGS[gate.name](gate.wires, gate.angles)
-    if len(gate.wires) == 1:
-        return [OneQubitUnitary(gate.wires[0], gate.matrix)]
-    return canonical(gate.matrix).operations(*gate.wires)
 
 
 def _lowered(op: Operation) -> Iterator[_Written]:

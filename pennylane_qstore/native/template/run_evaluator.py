@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pennylane_qstore.native.frontend.program import Affine, ComplexArray, FloatArray
+from pennylane_qstore.errors import CompileError
+from pennylane_qstore.gateset import FULL_ANGLE
+from pennylane_qstore.native.frontend.program import Affine, ComplexArray, FloatArray, Gate
 from pennylane_qstore.native.ir import Rotation
 from pennylane_qstore.native.su2 import first_column
 from pennylane_qstore.native.template.runs import Runs
@@ -31,14 +33,16 @@ class RunEvaluator:
     """Runs and entangling angles as functions of the parameters.
 
     Args:
-        runs: the runs; run i of wire q has index ``index[q][i]`` here.
+        runs: the runs; run i of part q has index ``index[q][i]`` here.
         family: ``"ms"`` or ``"zz"``.
         parameters: number of parameters P.
     """
 
     def __init__(self, runs: Runs, family: str, parameters: int) -> None:
         self.family, self.parameters = family, parameters
-        self.entanglers = runs.entanglers
+        self.entanglers, self.parts, self.ends = runs.entanglers, runs.parts, runs.ends
+        sent = [end.fence.gate for end in runs.ends if end.fence.gate is not None]
+        self.as_written = AsWritten(sent) if sent else None
         self.runs = [run for wire in runs.runs for run in wire]
         self.size = len(self.runs)
         ends = np.cumsum([0, *(len(wire) for wire in runs.runs)]).tolist()
@@ -58,6 +62,14 @@ class RunEvaluator:
         """Entanglers whose angle depends on parameters."""
         half_angles = self._stack()
         self.rotations = len(half_angles)
+        self.varying = {
+            part
+            for part in runs.kept
+            if len(self.index[part]) == 1 and not self.is_constant(self.index[part][0])
+        }
+        """Parts that a rotation is kept in; no entangler of theirs changes it by half a turn."""
+        self.kept_runs = [self.index[part][0] for part in sorted(self.varying)]
+        self.kept_entanglers = [i for i, e in enumerate(runs.entanglers) if e.a in runs.kept]
         self.angles = AffineMap([*half_angles, *(e.angle for e in runs.entanglers)])
 
     def _stack(self) -> list[Affine]:
@@ -98,7 +110,8 @@ class RunEvaluator:
     def nbytes(self) -> int:
         """Bytes of its arrays."""
         arrays = (self._factors, self._sines, self._places, self._unsorted, self.after)
-        return sum(array.nbytes for array in arrays) + self.angles.nbytes
+        sent = self.as_written.nbytes if self.as_written else 0
+        return sum(array.nbytes for array in arrays) + self.angles.nbytes + sent
 
     def is_constant(self, run: int) -> bool:
         """Return whether a run is independent of the parameters."""
@@ -152,6 +165,45 @@ class RunEvaluator:
             at = (self.after[:, odd] * angles.shape[1] + rows).ravel()
             alpha[at], beta[at] = self.after_half_turn(alpha[at], beta[at])
         return np.asarray(angles - halves / 2)
+
+
+_LIMITS: Mapping[str, tuple[float, float]] = {"ms": (0.0, FULL_ANGLE), "zz": (-1.0, 1.0)}
+"""Angles that IonQ takes, in turns."""
+
+
+class AsWritten:
+    """The numbers of native gates that are sent as they are.
+
+    Args:
+        gates: the gates, in time order.
+    """
+
+    def __init__(self, gates: Sequence[Gate]) -> None:
+        self._angles = AffineMap([angle for gate in gates for angle in gate.angles])
+        slots = [(gate.name.lower(), i) for gate in gates for i in range(len(gate.angles))]
+        last = {"ms": 2, "zz": 0}
+        self._limited = [(s, name) for s, (name, i) in enumerate(slots) if last.get(name) == i]
+        self._phases = np.delete(np.arange(len(slots)), [s for s, _ in self._limited])
+        self.nbytes = self._angles.nbytes + self._phases.nbytes
+
+    def __call__(self, parameters: FloatArray) -> FloatArray:
+        """Return the numbers (slots, rows) at parameters (rows, P), in turns; phases within ±1.
+
+        Raises:
+            CompileError: the angle of an entangler is none that IonQ takes.
+        """
+        turns = self._angles(parameters)
+        for slot, name in self._limited:
+            least, most = _LIMITS[name]
+            wrong = turns[slot][(turns[slot] < least) | (turns[slot] > most)]
+            if wrong.size:
+                raise CompileError(
+                    f"{name.upper()} with an angle of {wrong[0]:g} turns cannot be sent as it is. "
+                    f"Allowed in a verbatim box: {least:g} to {most:g}. Nothing was sent."
+                )
+        phases = turns[self._phases]
+        turns[self._phases] = np.where(np.abs(phases) > 1, np.fmod(phases, 1), phases)
+        return turns
 
 
 _PADDED = 4096

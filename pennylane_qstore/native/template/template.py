@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import threading
 from cmath import phase
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +39,7 @@ from pennylane_qstore.native.template.gate_phases import (
 from pennylane_qstore.native.template.planning import alternative_pushes, depth_of, make_plan
 from pennylane_qstore.native.template.pushed_runs import PushPlan
 from pennylane_qstore.native.template.run_evaluator import EPS, RunEvaluator
-from pennylane_qstore.native.template.runs import runs_of
+from pennylane_qstore.native.template.runs import Fence, runs_of
 from pennylane_qstore.native.template.single_row import SingleRow
 
 CHUNK = 256
@@ -61,6 +61,7 @@ class Template:
     Args:
         circuit: operations without two-qubit unitaries; ``circuit.outputs`` are the measured
             bits.
+        fences: places in it that nothing moves across, in time order.
         family: ``"ms"`` or ``"zz"``.
         parameters: number of parameters P.
         compact: whether wires without operations are left out.
@@ -68,6 +69,7 @@ class Template:
 
     Attributes:
         off_plan_rows: rows bound so far with other pulses than planned.
+        search_stopped: whether the search for fewer gates ran out of time.
     """
 
     def __init__(
@@ -76,16 +78,17 @@ class Template:
         family: str,
         parameters: int,
         *,
+        fences: Sequence[Fence] = (),
         compact: bool = True,
         commute_rotations: bool = True,
     ) -> None:
-        runs = runs_of(circuit, family, compact=compact)
+        runs = runs_of(circuit, family, compact=compact, fences=fences)
         self.qubits = max(1, len(runs.wires))
         self.measured, self.readout = Readout.of(circuit.outputs, runs.wires)
         self._runs = RunEvaluator(runs, family, parameters)
         self._plan = plan = make_plan(self._runs, commute_rotations=commute_rotations)
         self._single: SingleRow | None = None
-        if SingleRow.pays_for(self._runs):
+        if not fences and SingleRow.pays_for(self._runs):
             self._single = SingleRow(self._runs, plan.push, plan.signs)
         self._replans = commute_rotations and family == "ms"
         self._alternatives: tuple[PushPlan, ...] | None = None
@@ -95,6 +98,7 @@ class Template:
         self._lock = threading.Lock()
         self._patterns: dict[bytes, GatePhases] = {}
         self.off_plan_rows = 0
+        self.search_stopped = False
 
     @property
     def pulses(self) -> int:
@@ -157,7 +161,7 @@ class Template:
         angles, columns = runs.evaluate(parameters)
         plan.push.apply(*columns)
         tilts = tilts_of(columns)
-        codes = codes_of(tilts)
+        codes = self._codes(tilts)
         if self._replans and (codes != plan.codes[:, None]).any():
             worse = np.flatnonzero(pulses_of(codes).sum(axis=0) > plan.pulses)
             if worse.size:
@@ -165,21 +169,33 @@ class Template:
                     parameters[worse], columns[:, :, worse]
                 )
                 tilts[:, worse] = tilts_of(best)
-                codes[:, worse] = codes_of(tilts[:, worse])
+                codes[:, worse] = self._codes(tilts[:, worse])
         x = np.empty((3, *codes.shape))
         np.arctan2(columns.imag, columns.real, out=x[:2])
         x[2] = tilts
         x *= _IN_TURNS
         x = x.reshape(-1, codes.shape[1])
-        if not runs.turning:
-            return x, self._by_pattern(codes)
-        angles *= plan.signs[:, None]
-        turns = angles[runs.turning]
-        if runs.family == "ms":
-            x = np.concatenate([x, np.minimum(np.abs(turns), FULL_ANGLE), 0.5 * (turns < 0)])
-        else:
-            x = np.concatenate([x, turns])
-        return x, self._by_pattern(np.concatenate([codes, np.abs(angles) < EPS]))
+        patterns = codes
+        if runs.turning:
+            angles *= plan.signs[:, None]
+            turns = angles[runs.turning]
+            if runs.family == "ms":
+                x = np.concatenate([x, np.minimum(np.abs(turns), FULL_ANGLE), 0.5 * (turns < 0)])
+            else:
+                x = np.concatenate([x, turns])
+            zero = np.abs(angles) < EPS
+            zero[runs.kept_entanglers] = False
+            patterns = np.concatenate([codes, zero])
+        if runs.as_written is not None:
+            x = np.concatenate([x, runs.as_written(parameters)])
+        return x, self._skeletons(x, patterns)
+
+    def _codes(self, tilts: FloatArray) -> Codes:
+        """Return the pulses of each run and row; runs that are kept have theirs at every angle."""
+        codes, kept = codes_of(tilts), self._runs.kept_runs
+        if kept:
+            codes[kept] = self._plan.codes[kept, None]
+        return codes
 
     def _evaluate_row(
         self, single: SingleRow, parameters: FloatArray
@@ -222,7 +238,7 @@ class Template:
             columns = np.where(np.repeat(theirs < ours, lengths, axis=0), others, columns)
         return columns
 
-    def _by_pattern(self, patterns: Codes) -> _Groups:
+    def _by_pattern(self, patterns: Codes) -> Iterator[tuple[bytes, npt.NDArray[np.intp]]]:
         """Rows grouped by pattern; nearly always there is one group.
 
         A row's pattern has the code of each run, and whether each entangler's angle is zero
@@ -232,27 +248,48 @@ class Template:
         special = (patterns != planned).any(axis=0)
         ordinary = np.flatnonzero(~special)
         if ordinary.size:
-            yield self._skeleton(self._key), ordinary
+            yield self._key, ordinary
         if ordinary.size == len(special):
             return
         rows = np.flatnonzero(special)
         runs = slice(self._runs.size)
         with self._lock:
             self.off_plan_rows += int((patterns[runs, rows] != planned[runs]).any(axis=0).sum())
-        members: dict[bytes, list[int]] = {}
-        for row, pattern in zip(rows.tolist(), patterns[:, rows].T.copy(), strict=True):
-            members.setdefault(pattern.tobytes(), []).append(row)
-        for key, same in members.items():
-            yield self._skeleton(key + self._key[len(key) :]), np.array(same, dtype=np.intp)
+        for key, same in _grouped(patterns[:, rows], rows):
+            yield key + self._key[len(key) :], same
+
+    def _skeletons(self, x: FloatArray, patterns: Codes) -> _Groups:
+        """Skeletons and the rows of each; frames that are zero are not written."""
+        for key, rows in self._by_pattern(patterns):
+            skeleton = self._skeleton(key)
+            if skeleton.written_frames is None:
+                yield skeleton, rows
+                continue
+            for still, same in _grouped(skeleton.still_frames(x[:, rows]), rows):
+                yield self._skeleton(key + still), same
 
     def _skeleton(self, key: bytes) -> GatePhases:
         """The gates of a pattern, written when it is first met."""
         skeleton = self._patterns.get(key)
         if skeleton is None:
-            codes, dropped = np.split(np.frombuffer(key, dtype=np.uint8), [self._runs.size])
-            skeleton = write_gates(self._runs, self._plan.signs, codes, dropped.astype(bool))
+            codes, dropped, still = np.split(
+                np.frombuffer(key, dtype=np.uint8), [self._runs.size, len(self._key)]
+            )
+            zero = dropped.astype(bool)
+            skeleton = write_gates(self._runs, self._plan.signs, codes, zero, still.tobytes())
             with self._lock:
                 if len(self._patterns) >= _MAX_PATTERNS:
                     self._patterns.clear()
                 self._patterns[key] = skeleton
         return skeleton
+
+
+def _grouped(
+    patterns: Codes, rows: npt.NDArray[np.intp]
+) -> Iterator[tuple[bytes, npt.NDArray[np.intp]]]:
+    """Yield each pattern of a column of ``patterns``, and those of ``rows`` that have it."""
+    members: dict[bytes, list[int]] = {}
+    for row, pattern in zip(rows.tolist(), patterns.T.copy(), strict=True):
+        members.setdefault(pattern.tobytes(), []).append(row)
+    for pattern, same in members.items():
+        yield pattern, np.array(same, dtype=np.intp)

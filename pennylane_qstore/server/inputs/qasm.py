@@ -13,16 +13,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from pennylane_qstore.server.errors import BadRequest
+from pennylane_qstore.backends import MAX_QUBITS
+from pennylane_qstore.server.errors import BadRequest, Preflight
 from pennylane_qstore.server.inputs.qasm_gates import CircuitBuilder, check_numbers, refused
+from pennylane_qstore.server.inputs.qasm_parser import parse
 
-_MAX_QUBITS = 64
 _MAX_GATES = 200_000
 _MAX_WORK = 2_000_000
 """Steps of reading a program: a part of an expression, a qubit, a gate of a definition. A short
 text may ask for very many, by gates that are defined by gates; a million take about a second."""
 _MAX_TEXT = 1_000_000
-"""Characters; the parser takes a second for every 15,000 or so."""
+"""Characters."""
 _CONSTANTS = {
     "pi": math.pi,
     "π": math.pi,
@@ -66,35 +67,15 @@ def read_qasm(text: str, inputs: Sequence[float] = ()) -> dict[str, Any]:
     if len(text) > _MAX_TEXT:
         raise refused(f"is longer than {_MAX_TEXT} characters, too long for the parser")
     try:
-        program = _parse(text)
+        program = parse(text)
+    except Preflight:
+        raise
     except Exception as error:
         raise refused(f"cannot be parsed: {error or type(error).__name__}") from error
     try:
         return _Reader(openqasm3.ast, inputs).read(program)
     except (RecursionError, OverflowError) as error:
         raise refused(f"cannot be read: {error}") from error
-
-
-def _parse(text: str) -> Any:
-    """Parse a program; unlike ``openqasm3.parse``, print no errors to standard error."""
-    from antlr4 import CommonTokenStream, InputStream
-    from antlr4.error.ErrorListener import ErrorListener
-    from antlr4.error.ErrorStrategy import BailErrorStrategy
-    from openqasm3.parser import QASM3ParsingError, QASMNodeVisitor, qasm3Lexer, qasm3Parser
-
-    class Raise(ErrorListener):  # type: ignore[misc]
-        def syntaxError(  # noqa: N802 - ANTLR's name
-            self, _: Any, symbol: Any, line: int, column: int, message: str, error: Any
-        ) -> None:
-            raise QASM3ParsingError(f"line {line}, column {column}: {message}")
-
-    lexer = qasm3Lexer(InputStream(text))
-    parser = qasm3Parser(CommonTokenStream(lexer))
-    for part in (lexer, parser):
-        part.removeErrorListeners()
-        part.addErrorListener(Raise())
-    parser._errHandler = BailErrorStrategy()
-    return QASMNodeVisitor().visitProgram(parser.program())
 
 
 class _Reader:
@@ -163,8 +144,8 @@ class _Reader:
         if size < 1:
             raise refused(f"declares {size} qubits in {name!r}")
         self._qubit_count += size
-        if self._qubit_count > _MAX_QUBITS:
-            raise refused(f"declares more than {_MAX_QUBITS} qubits")
+        if self._qubit_count > MAX_QUBITS:
+            raise refused(f"declares more than {MAX_QUBITS} qubits")
         self._qubits[name] = self._circuit.declare(size)
 
     def _classical(self, node: Any) -> None:

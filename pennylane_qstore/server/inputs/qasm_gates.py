@@ -38,6 +38,8 @@ _GATES: Mapping[str, _Known] = {
 }
 _UNITARY = {"id": 0, "gphase": 1, "U": 3, "u3": 3, "u2": 2, "cu": 4}
 """Gates without a name in IonQ's JSON, and their numbers of parameters."""
+GATE_NAMES = frozenset({*_GATES, *_UNITARY, *NATIVE})
+"""Gates that need no definition."""
 _INVERSE = {"s": "si", "si": "s", "t": "ti", "ti": "t", "v": "vi", "vi": "v"}
 
 

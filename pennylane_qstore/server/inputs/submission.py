@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import orjson
 
 from pennylane_qstore.backends import BACKENDS, MAX_SHOTS, NOISE_MODELS
 from pennylane_qstore.gateset import ENTANGLERS
+from pennylane_qstore.prices import JobSize
 from pennylane_qstore.server.errors import BadRequest, invalid
 from pennylane_qstore.server.inputs.contents import MULTI, QASM, SINGLE, read_contents
 from pennylane_qstore.server.inputs.hybrid import FUNCTION, QAOA, Reduce
@@ -22,7 +24,7 @@ from pennylane_qstore.server.inputs.settings import (
     native_gates,
     read_settings,
 )
-from pennylane_qstore.server.service import CircuitInfo, Failure, ServiceBehaviour
+from pennylane_qstore.server.service import CircuitInfo, Failure, ServiceBehaviour, ServiceJob
 
 _TYPES = (SINGLE, MULTI, QASM, FUNCTION, QAOA)
 _NAME = re.compile(r"[A-Za-z0-9 _-]*")
@@ -49,24 +51,10 @@ class Submission:
     reduce: Reduce | None = None
 
     @property
-    def n_1q(self) -> int:
-        """One-qubit gates, summed over circuits."""
-        return sum(c.n_1q for c in self.circuits)
-
-    @property
-    def n_2q(self) -> int:
-        """Two-qubit gates, summed over circuits."""
-        return sum(c.n_2q for c in self.circuits)
-
-    @property
-    def qubits(self) -> int:
-        """Qubits of the widest circuit."""
-        return max(c.qubits for c in self.circuits)
-
-    @property
-    def mitigated(self) -> bool:
-        """True where the job is debiased."""
-        return debiased(self.settings)
+    def size(self) -> JobSize:
+        """The size of the job, which is priced."""
+        n_1q, n_2q = sum(c.n_1q for c in self.circuits), sum(c.n_2q for c in self.circuits)
+        return JobSize(n_1q, n_2q, len(self.circuits), self.shots, debiased(self.settings))
 
     @property
     def entangler(self) -> str:
@@ -79,16 +67,29 @@ class Submission:
         return asked if asked in ENTANGLERS and asked in native else entangler(native)
 
 
+def taken_by(job: type[ServiceJob]) -> frozenset[str]:
+    """Return the members that a job takes from its submission: all in common but ``failure``."""
+    own = {member.name for member in fields(job)} - {"failure"}
+    return frozenset(own & {member.name for member in fields(Submission)})
+
+
 def parse_json(body: bytes) -> Any:
     """Return the JSON of a request body.
 
     Raises:
         BadRequest: the body is not JSON.
     """
+    # Thousands of new objects, none of them garbage, make the collector search the whole process
+    # again and again: a fifth of a training step's time.
+    paused = gc.isenabled()
+    gc.disable()
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"Invalid request payload JSON format: {error}", keys=["body"]) from None
+    finally:
+        if paused:
+            gc.enable()
 
 
 def read_submission(

@@ -10,35 +10,27 @@ do not. The paper trains by particle swarms and Bayesian optimisation, this task
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import pennylane as qml
 from numpy.typing import NDArray
+from pennylane import math
 from pennylane.devices import Device
 
-from pennylane_qstore.training.callbacks import Calibrate
-from pennylane_qstore.training.run import TrainingRun
-from pennylane_qstore.training.spsa import SPSAOptimizer
 from pennylane_qstore.validation import check_one_of
 
 Floats: TypeAlias = NDArray[np.float64]
 
 WIRES = 4
-PIXELS = ((0, 1), (2, 3))
-"""Wires by row and column of the image."""
 PATTERNS = (0b0000, 0b1111, 0b1100, 0b0011, 0b1010, 0b0101)
-"""Bars and stripes, wire 0 first."""
+"""Bars and stripes of two by two pixels, row by row, wire 0 first."""
 TARGET: Floats = np.bincount(PATTERNS, minlength=2**WIRES) / len(PATTERNS)
 """Probabilities to be learnt, ``[16]``."""
 
 _LEAST = 1e-3  # probability that a pattern which was not seen is given, so that KL is finite
 _INITIAL_SPREAD = 0.5  # radians
-_FIRST_STEP = 0.2  # radians
-_PERTURBATION = 0.3  # radians
-_RESAMPLINGS = 4  # gradients averaged in a step: with one alone some seeds get lost
-_AVERAGED = 0.2  # the last fifth of the iterates
 
 
 def pairs(connectivity: str) -> list[tuple[int, int]]:
@@ -53,106 +45,69 @@ def pairs(connectivity: str) -> list[tuple[int, int]]:
     return [(0, wire) for wire in range(1, WIRES)]
 
 
-def make_circuit(device: Device, shots: int | None = 500, connectivity: str = "all") -> Any:
-    """Return the Born machine.
+@dataclass(frozen=True, slots=True)
+class BornMachine:
+    """The circuit whose outcomes are the images.
 
-    Args:
-        device: with four wires.
-        shots: per circuit; None for exact probabilities.
+    Attributes:
         connectivity: ``"all"`` or ``"star"``.
-
-    Returns:
-        A QNode of ``params`` that gives probabilities, ``[16]``.
     """
 
-    def born_machine(params: dict[str, Floats]) -> Any:
-        for wire in range(WIRES):
-            qml.RX(params["rotations"][wire, 0], wire)
-            qml.RZ(params["rotations"][wire, 1], wire)
-        for angle, pair in zip(params["interactions"], pairs(connectivity), strict=True):
-            qml.IsingXX(angle, pair)
-        return qml.probs(wires=range(WIRES))
+    wires = WIRES
+    connectivity: str = "all"
 
-    return qml.set_shots(qml.QNode(born_machine, device, diff_method=None), shots)
+    def make(self, device: Device, shots: int | None = 500, diff_method: str | None = None) -> Any:
+        """Return the QNode of parameters, whose arrays may have leading dimensions.
 
+        Args:
+            device: with four wires.
+            shots: per circuit; None for exact probabilities.
+            diff_method: of the QNode.
 
-def initial_params(seed: int, connectivity: str = "all") -> dict[str, Floats]:
-    """Return random angles.
+        Returns:
+            A QNode of ``params`` that gives probabilities, ``[16]``.
+        """
 
-    Args:
-        seed: of the angles.
-        connectivity: ``"all"`` or ``"star"``.
+        def born_machine(params: dict[str, Floats]) -> Any:
+            for wire in range(WIRES):
+                qml.RX(params["rotations"][..., wire, 0], wire)
+                qml.RZ(params["rotations"][..., wire, 1], wire)
+            for i, pair in enumerate(pairs(self.connectivity)):
+                qml.IsingXX(params["interactions"][..., i], pair)
+            return qml.probs(wires=range(WIRES))
 
-    Returns:
-        ``rotations``, ``[4, 2]``, and ``interactions``, one per pair; radians.
-    """
-    rng = np.random.default_rng([seed, 1])
-    return {
-        "rotations": rng.normal(0.0, _INITIAL_SPREAD, (WIRES, 2)),
-        "interactions": rng.normal(0.0, _INITIAL_SPREAD, len(pairs(connectivity))),
-    }
+        return qml.set_shots(qml.QNode(born_machine, device, diff_method=diff_method), shots)
+
+    def initial_params(self, seed: int) -> dict[str, Floats]:
+        """Return random angles.
+
+        Args:
+            seed: of the angles.
+
+        Returns:
+            ``rotations``, ``[4, 2]``, and ``interactions``, one per pair; radians.
+        """
+        rng = np.random.default_rng([seed, 1])
+        return {
+            "rotations": rng.normal(0.0, _INITIAL_SPREAD, (WIRES, 2)),
+            "interactions": rng.normal(0.0, _INITIAL_SPREAD, len(pairs(self.connectivity))),
+        }
 
 
 def divergence(probabilities: Any) -> Any:
     """Return the Kullback-Leibler divergence of the target from a model (nats); 0 is perfect.
 
     Args:
-        probabilities: of the model, ``[16]``. A pattern it never gives counts as 0.001.
+        probabilities: of the model, ``[..., 16]``; a mean over rows. A pattern it never gives
+            counts as 0.001.
     """
-    seen = np.maximum(probabilities[list(PATTERNS)], _LEAST)
-    return np.mean(-np.log(seen)) - np.log(len(PATTERNS))
+    seen = math.maximum(probabilities[..., list(PATTERNS)], _LEAST)
+    return math.mean(-math.log(seen)) - np.log(len(PATTERNS))
 
 
 def share(probabilities: Any) -> float:
     """Return the probability that a model gives a bar or a stripe."""
     return float(np.sum(np.asarray(probabilities)[list(PATTERNS)]))
-
-
-def make_run(
-    device: Device,
-    *,
-    seed: int = 0,
-    steps: int = 150,
-    shots: int = 500,
-    connectivity: str = "all",
-    name: str = "bas",
-    callbacks: Sequence[Any] = (),
-    **options: Any,
-) -> TrainingRun:
-    """Return the training; a step is nine circuits in one batch: four SPSA gradients, the loss.
-
-    Args:
-        device: with four wires.
-        seed: of initial angles and perturbations.
-        steps: that will be trained; the step sizes follow.
-        shots: per circuit.
-        connectivity: ``"all"`` or ``"star"``.
-        name: of the run.
-        callbacks: after the calibration.
-        **options: further ones of :class:`TrainingRun`.
-
-    Returns:
-        The run, before its first step.
-    """
-    optimizer = SPSAOptimizer(
-        maxiter=steps,
-        c=_PERTURBATION,
-        seed=np.random.default_rng([seed, 2]),
-        resamplings=_RESAMPLINGS,
-        average=_AVERAGED,
-    )
-    return TrainingRun(
-        make_circuit(device, shots, connectivity),
-        initial_params(seed, connectivity),
-        optimizer,
-        loss=divergence,
-        metrics={"share": share},
-        seed=seed,
-        device=device,
-        name=name,
-        callbacks=[Calibrate(_FIRST_STEP, 10), *callbacks],
-        **options,
-    )
 
 
 def uniform_divergence() -> float:

@@ -1,47 +1,33 @@
-"""The tasks by name: their runs, and the figures of the results."""
+"""The tasks by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pennylane_qstore.training.run import TrainingRun
-from pennylane_qstore.training.tasks import bars, centroid
-from pennylane_qstore.training.tasks.classifier import CLASSIFIERS
+from pennylane_qstore.training.tasks import bars, centroid, energies
 from pennylane_qstore.training.tasks.data import (
-    TABLES,
+    LOADERS,
     Split,
     all_features_accuracy,
     baseline_accuracy,
     constant_accuracy,
-    load_iris,
-    load_table,
+    linear_r_squared,
+    logistic_odds,
+)
+from pennylane_qstore.training.tasks.task import Reference, Score, Task, averaged
+from pennylane_qstore.training.tasks.variational import (
+    Variational,
+    accuracy,
+    average_precision,
+    cross_entropy,
+    mean_squared_error,
+    r_squared,
 )
 
-WIRES = 4
-"""Of every task."""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A task that is trained.
-
-    Attributes:
-        title: for people.
-        steps: by default.
-        make: a run on a device: ``make(device, seed=, steps=, batch_size=, shots=, **options)``.
-        figures: of a run that has ended: results by name, classical ones among them.
-        lines: the figures in words, by label.
-    """
-
-    title: str
-    steps: int
-    make: Callable[..., TrainingRun]
-    figures: Callable[[TrainingRun, int, int], dict[str, float]]
-    lines: Callable[[Mapping[str, Any]], dict[str, str]]
+__all__ = ["TASKS", "averaged", "classification", "nearest_centroid", "regression"]
 
 
 def nearest_centroid(device: Any, shots: int) -> dict[str, Any]:
@@ -64,77 +50,153 @@ def nearest_centroid(device: Any, shots: int) -> dict[str, Any]:
     }
 
 
-def averaged(run: TrainingRun) -> Any:
-    """Return the outcome of a training: the mean of the last iterates."""
-    return run.optimizer.averaged(run.params)
+_ACCURACY = (
+    Reference("baseline_accuracy", "Logistic regression", lambda d, _: baseline_accuracy(d)),
+    Reference("constant_accuracy", "Constant guess", lambda d, _: constant_accuracy(d)),
+)
+_R_SQUARED = (
+    Reference("baseline_r_squared", "Linear regression", lambda d, _: linear_r_squared(d)),
+    Reference(
+        "constant_r_squared",
+        "Constant guess",
+        lambda d, _: r_squared(np.full((len(d.test_y), 1), d.train_y.mean()), d.test_y),
+    ),
+)
+_PRECISION = (
+    Reference(
+        "baseline_average_precision",
+        "Logistic regression",
+        lambda d, _: average_precision(logistic_odds(d), d.test_y),
+    ),
+    Reference("constant_average_precision", "Constant guess", lambda d, _: np.mean(d.test_y)),
+)
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """Data of a classifier: iris is split anew for every seed, the others once for all."""
+def classification(
+    load: Callable[[int], Split], title: str, model: Variational, **options: Any
+) -> Task:
+    """Return the task of a classifier.
 
-    name: str
+    Args:
+        load: data of a seed.
+        title: for people.
+        model: that is trained.
+        **options: of the :class:`Task`; by default accuracy, beside logistic regression.
 
-    def load(self, seed: int) -> Split:
-        return load_iris(seed) if self.name == "iris" else load_table(self.name)
-
-    def make_run(self, device: Any, *, seed: int, **options: Any) -> TrainingRun:
-        return CLASSIFIERS[self.name].make_run(device, self.load(seed), seed=seed, **options)
-
-    def figures(self, run: TrainingRun, seed: int, shots: int) -> dict[str, float]:
-        data = self.load(seed)
-        figures = {
-            "test_accuracy": run.evaluate(data.test, averaged(run))["accuracy"],
-            "baseline_accuracy": baseline_accuracy(data),
-            "constant_accuracy": constant_accuracy(data),
-        }
-        if self.name in TABLES:
-            figures["all_features_accuracy"] = all_features_accuracy(self.name)
-        return figures
-
-
-def _classifier_lines(figures: Mapping[str, Any]) -> dict[str, str]:
-    all_features = figures.get("all_features_accuracy")
-    same = "same split" if all_features is None else "same 4 features"
-    return {
-        "Test accuracy": f"{figures['test_accuracy']:.3f}",
-        "Logistic regression": f"{figures['baseline_accuracy']:.3f} ({same})",
-        **({} if all_features is None else {"  on all features": f"{all_features:.3f}"}),
-        "Constant guess": f"{figures['constant_accuracy']:.3f}",
+    Returns:
+        The task.
+    """
+    settings: dict[str, Any] = {
+        "score": Score("accuracy", "Test accuracy", accuracy),
+        "references": _ACCURACY,
+        "loss": cross_entropy,
     }
+    return Task(title=title, model=model, load=load, **{**settings, **options})
 
 
-def _make_bars(device: Any, *, batch_size: int, **options: Any) -> TrainingRun:
-    return bars.make_run(device, **options)  # there are no samples, hence no mini-batches
+def regression(load: Callable[[int], Split], title: str, model: Variational) -> Task:
+    """Return the task of a regression: R^2, beside linear regression, in 100 steps.
+
+    Args:
+        load: data of a seed.
+        title: for people.
+        model: that is trained.
+
+    Returns:
+        The task.
+    """
+    return Task(
+        title=title,
+        model=model,
+        load=load,
+        loss=mean_squared_error,
+        score=Score("r_squared", "Test R^2", r_squared),
+        references=_R_SQUARED,
+        steps=100,
+    )
 
 
-def _bars_figures(run: TrainingRun, seed: int, shots: int) -> dict[str, float]:
-    return {
-        "divergence": run.evaluate(params=averaged(run))["loss"],
-        "tree_divergence": bars.tree_divergence(),
-        "uniform_divergence": bars.uniform_divergence(),
-        "shot_noise_divergence": bars.shot_noise_divergence(shots),
-    }
-
-
-def _bars_lines(figures: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        "KL divergence": f"{figures['divergence']:.3f} nats "
-        f"(a perfect model has {figures['shot_noise_divergence']:.3f} at these shots)",
-        "Classical tree": f"{figures['tree_divergence']:.3f} (best model of pairwise dependences)",
-        "Constant guess": f"{figures['uniform_divergence']:.3f} (all images equally likely)",
-    }
-
-
-def _classifier(name: str, title: str, steps: int) -> Task:
-    table = _Table(name)
-    return Task(title, steps, table.make_run, table.figures, _classifier_lines)
+def _table(name: str, title: str, model: Variational) -> Task:
+    whole = Reference(
+        "all_features_accuracy", "  on all features", lambda *_: all_features_accuracy(name)
+    )
+    references = (_ACCURACY[0], whole, _ACCURACY[1])
+    return classification(LOADERS[name], title, model, references=references)
 
 
 TASKS: Mapping[str, Task] = {
-    "iris": _classifier("iris", "two Iris species", 300),
-    "bas": Task("bars and stripes", 150, _make_bars, _bars_figures, _bars_lines),
-    "wine": _classifier("wine", "three cultivars of wine", 200),
-    "cancer": _classifier("cancer", "benign and malignant tumours", 200),
+    "iris": classification(
+        LOADERS["iris"], "two Iris species", Variational(uploads=2, layers=1), steps=40
+    ),
+    "bas": Task(
+        title="bars and stripes",
+        model=bars.BornMachine(),
+        loss=bars.divergence,
+        score=Score("divergence", "KL divergence (nats)", bars.divergence, False),
+        references=(
+            Reference(
+                "shot_noise_divergence",
+                "  a perfect model at these shots",
+                lambda _, shots: bars.shot_noise_divergence(shots),
+            ),
+            Reference("tree_divergence", "Classical tree", lambda *_: bars.tree_divergence()),
+            Reference("uniform_divergence", "Constant guess", lambda *_: bars.uniform_divergence()),
+        ),
+        metrics={"share": bars.share},
+    ),
+    "wine": _table("wine", "three cultivars of wine", Variational(outputs=3)),
+    "cancer": _table("cancer", "benign and malignant tumours", Variational(outputs=2)),
+    "moons": classification(
+        LOADERS["moons"],
+        "two moons",
+        Variational(wires=2, outputs=2, uploads=5, layers=1, angle=1.0),
+    ),
+    "digits": classification(
+        LOADERS["digits"], "images of 3 and 8", Variational(wires=6, outputs=2, uploads=3, layers=1)
+    ),
+    "h2": Task(
+        title="ground state of stretched H2",
+        model=energies.Hydrogen(),
+        loss=energies.mean,
+        score=Score("energy_error", "Energy error (mHa)", energies.energy_error, False),
+        references=(
+            Reference(
+                "hartree_fock_error",
+                "Hartree-Fock",
+                lambda *_: energies.energy_error(energies.hartree_fock_energy()),
+            ),
+        ),
+    ),
+    "maxcut": Task(
+        title="largest cut of a prism",
+        model=energies.LargestCut(),
+        loss=energies.mean,
+        score=Score("cut_ratio", "Approximation ratio", energies.cut_ratio),
+        references=(
+            Reference(
+                "random_ratio",
+                "Random division",
+                lambda *_: energies.cut_ratio(len(energies.EDGES) / 2),
+            ),
+        ),
+    ),
+    "sine": regression(LOADERS["sine"], "a sine", Variational(uploads=3, layers=1, angle=1.0)),
+    "friedman": regression(
+        LOADERS["friedman"], "Friedman's regression", Variational(uploads=3, layers=1)
+    ),
+    "rare": classification(
+        LOADERS["rare"],
+        "5 % positives",
+        Variational(outputs=2),
+        score=Score("average_precision", "Test average precision", average_precision),
+        references=_PRECISION,
+    ),
+    "few": classification(LOADERS["few"], "20 tumours to train on", Variational(outputs=2)),
+    "deep": classification(
+        LOADERS["deep"], "images of 3, 5 and 8", Variational(outputs=3, uploads=3, layers=3)
+    ),
+    "parity": classification(
+        LOADERS["parity"], "even and odd digits", Variational(wires=8, outputs=2, layers=3)
+    ),
 }
 """Tasks that are trained, by name."""

@@ -10,15 +10,12 @@ from support.emulator_wire import Wire
 from support.stored_jobs import make_job
 
 from pennylane_qstore.emulator import VirtualClock
-from pennylane_qstore.emulator.service.job_store import JobStore
 from pennylane_qstore.emulator.service.queue import MachineQueue
 
 
 def test_who_waits_behind_a_cancelled_job_moves_up() -> None:
     queue = MachineQueue(2)
-    jobs = [
-        make_job(JobStore(), turn_at=5.0, start_at=5.0, end_at=5.0 + 10 * k) for k in range(1, 6)
-    ]
+    jobs = [make_job(turn_at=5.0, start_at=5.0, end_at=5.0 + 10 * k) for k in range(1, 6)]
     for job in jobs:
         queue.append(job, 0.0)
         queue.seat(job, 0.0)
@@ -45,7 +42,7 @@ def test_a_machine_never_runs_more_than_it_has_places_for(
 ) -> None:
     queue = MachineQueue(places)
     jobs = [
-        make_job(JobStore(), turn_at=float(turn), start_at=float(turn), end_at=float(turn + length))
+        make_job(turn_at=float(turn), start_at=float(turn), end_at=float(turn + length))
         for turn, length in times
     ]
     for job in jobs:
@@ -64,10 +61,10 @@ def test_a_machine_never_runs_more_than_it_has_places_for(
 
 def test_a_machine_that_stood_idle_starts_a_job_when_its_turn_comes() -> None:
     queue = MachineQueue(1)
-    first = make_job(JobStore(), turn_at=5.0, start_at=5.0, end_at=8.0)
+    first = make_job(turn_at=5.0, start_at=5.0, end_at=8.0)
     queue.append(first, 0.0)
     queue.seat(first, 0.0)
-    later = make_job(JobStore(), turn_at=21.0, start_at=21.0, end_at=24.0)
+    later = make_job(turn_at=21.0, start_at=21.0, end_at=24.0)
     queue.append(later, 20.0)
     queue.seat(later, 20.0)
     assert (first.start_at, later.start_at, later.end_at) == (5.0, 21.0, 24.0)
@@ -75,8 +72,8 @@ def test_a_machine_that_stood_idle_starts_a_job_when_its_turn_comes() -> None:
 
 def test_jobs_that_have_ended_hold_no_place() -> None:
     queue = MachineQueue(1)
-    done = make_job(JobStore(), turn_at=0.0, start_at=0.0, end_at=10.0)
-    waiting = make_job(JobStore(), turn_at=0.0, start_at=0.0, end_at=5.0)
+    done = make_job(turn_at=0.0, start_at=0.0, end_at=10.0)
+    waiting = make_job(turn_at=0.0, start_at=0.0, end_at=5.0)
     for job in (done, waiting):
         queue.append(job, 0.0)
         queue.seat(job, 0.0)

@@ -1,22 +1,17 @@
-"""Jobs, sessions and the bill are written through to the file, and taken up again."""
+"""Jobs, sessions and the bill: ids, what is forgotten, and what the file takes up again."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from support.stored_jobs import make_job
+from support.stored_jobs import make_job, make_records
 
-from pennylane_qstore.emulator.service.billing import Bill
-from pennylane_qstore.emulator.service.job_store import JobStore
-from pennylane_qstore.emulator.service.records import Records
 from pennylane_qstore.emulator.service.sessions import ServiceSession
 from pennylane_qstore.emulator.service.state import StateFile
+from pennylane_qstore.emulator.simulation.run import Distribution
 from pennylane_qstore.server.errors import BadRequest
-
-
-def make_records() -> Records:
-    return Records(JobStore(), Bill({}, None))
 
 
 def test_what_was_recorded_is_taken_up_from_the_file(tmp_path: Path) -> None:
@@ -25,7 +20,7 @@ def test_what_was_recorded_is_taken_up_from_the_file(tmp_path: Path) -> None:
     records.save_session(ServiceSession("s", "qpu.forte-1", 0.0))
     jobs = []
     for k in range(3):
-        jobs.append(make_job(records.jobs, billed_usd=10.0, session_id="s" if k else None))
+        jobs.append(make_job(records, billed_usd=10.0, session_id="s" if k else None))
         records.add(jobs[-1], 5.0)
     records.refund(jobs[1])
     records.save(jobs[1])
@@ -44,7 +39,7 @@ def test_what_was_recorded_is_taken_up_from_the_file(tmp_path: Path) -> None:
 
 def test_dry_runs_are_not_on_the_bill() -> None:
     records = make_records()
-    records.add(make_job(records.jobs, dry_run=True), 0.0)
+    records.add(make_job(records, dry_run=True), 0.0)
     assert (records.bill.usd, records.bill.jobs) == (0.0, 0)
 
 
@@ -55,3 +50,34 @@ def test_what_is_not_there_is_404() -> None:
             look_up("nonsense")
         assert missing.value.status == 404
     assert records.known(["nonsense"]) == {}
+
+
+def outcomes(count: int) -> list[Distribution]:
+    states = np.arange(count, dtype=np.uint64)
+    return [Distribution(states, np.full(count, 1 / count), None, 1, 0)]
+
+
+def test_what_was_sent_is_forgotten_before_the_results() -> None:
+    records = make_records(keep_requests=2)
+    jobs = [make_job(records)]
+    for _ in range(3):
+        records.add(jobs[-1], 0.0)
+        jobs.append(make_job(records))
+    assert [job.request is None for job in jobs[:3]] == [True, False, False]
+    assert len(records) == 3
+
+
+def test_too_many_outcomes_push_the_oldest_jobs_out() -> None:
+    records = make_records(keep_outcomes=100)
+    for _ in range(5):
+        job = make_job(records, results=outcomes(40))
+        records.add(job, 99.0)
+    assert [job.id for job in records.all()] == ["job 3", "job 4"]
+    assert records.known(["job 0"]) == {}
+
+
+def test_unfinished_jobs_are_never_pushed_out() -> None:
+    records = make_records(keep=2, keep_outcomes=1)
+    for _ in range(4):
+        records.add(make_job(records), 0.0)
+    assert len(records) == 4

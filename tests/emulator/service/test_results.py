@@ -9,11 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
+from support.emulated_service import submit, with_service
 from support.emulator_wire import BELL, Wire
 
 from pennylane_qstore.emulator import Fault
 from pennylane_qstore.emulator.service import results
+from pennylane_qstore.emulator.service.requests import request_of
+from pennylane_qstore.emulator.service.service import EmulatedService
+from pennylane_qstore.server.errors import BadRequest
+from pennylane_qstore.server.render import NATIVE_CIRCUIT, PROBABILITIES
 
 
 def test_seeded_noise_is_the_same_job_after_job(wire: Wire) -> None:
@@ -151,3 +157,35 @@ def test_shots_survive_a_restart(serve: Callable[..., Wire], tmp_path: Path) -> 
     wire.emulator.close()
     again = serve(state=tmp_path / "jobs.db")
     assert again("GET", f"/jobs/{job_id}/results/shots").json == found["shots"]
+
+
+def test_a_result_is_there_when_the_job_is_completed() -> None:
+    async def use(service: EmulatedService) -> None:
+        job = await submit(service)
+        await service.refresh(job.id)
+        body = await service.results.write(job.id, PROBABILITIES, vote=False)
+        assert isinstance(body, bytes)
+        assert orjson.loads(body) == pytest.approx({"0": 0.5, "3": 0.5})
+        count, best = service.results.likeliest(job.id, 0, 1)
+        assert (count, len(best)) == (2, 1)
+        assert await service.results.source(job.id, 0) == BELL
+        compiled = await service.results.write(job.id, NATIVE_CIRCUIT, vote=False)
+        assert isinstance(compiled, bytes)
+        assert b"gpi2" in compiled
+        job.request = None
+        with pytest.raises(BadRequest):
+            request_of(job)
+        with pytest.raises(BadRequest):
+            await service.results.write(job.id, NATIVE_CIRCUIT, vote=False)
+
+    with_service(use)
+
+
+def test_an_early_question_for_a_result_is_404() -> None:
+    async def use(service: EmulatedService) -> None:
+        job = await submit(service)
+        with pytest.raises(BadRequest) as early:
+            await service.results.write(job.id, PROBABILITIES, vote=False)
+        assert early.value.status == 404
+
+    with_service(use, {"execution_s": 9.0})

@@ -8,10 +8,11 @@ from typing import Any
 import orjson
 import pytest
 from support.emulated_service import advance, make_service, started, submit, with_service
-from support.emulator_wire import multi
+from support.emulator_wire import BELL, multi
 
 from pennylane_qstore.emulator import Fault, Faults
 from pennylane_qstore.emulator.service.service import EmulatedService
+from pennylane_qstore.prices import JobSize
 from pennylane_qstore.server.errors import BadRequest
 from pennylane_qstore.server.service import ServiceBehaviour
 
@@ -213,7 +214,7 @@ def test_a_request_takes_its_time_before_the_job_is_accepted() -> None:
     async def use(service: EmulatedService) -> None:
         task = asyncio.ensure_future(submit(service))
         await asyncio.sleep(0)
-        assert len(service.jobs) == 0
+        assert len(service.records) == 0
         advance(service, 2.0)
         job = await asyncio.wait_for(task, 10)
         assert job.submitted_at == service.now()
@@ -234,3 +235,34 @@ def test_a_service_that_is_started_again_simulates_what_it_had_not() -> None:
             assert job.status(service.now()) == "completed"
 
     asyncio.run(run())
+
+
+def test_an_estimate_is_what_a_job_then_costs_and_takes() -> None:
+    async def use(service: EmulatedService) -> None:
+        estimate = service.estimate("qpu.forte-1", JobSize(40, 40, 1, 1000, mitigated=True))
+        job = await submit(service, BELL * 40, backend="qpu.forte-1", shots=1000)
+        assert job.cost_usd == estimate.cost_usd
+        assert job.compute_us == round(estimate.compute_s * 1e6)
+        assert (estimate.queue_s, estimate.execution_s) == (service.queue_s(), 5.0)
+
+    with_service(use, {"queue_s": 3.0, "execution_s": 5.0})
+
+
+def test_lists_show_children_while_a_fault_says_so() -> None:
+    async def use(service: EmulatedService) -> list[bool]:
+        return [service.lists_children() for _ in range(2)]
+
+    faults = Faults([Fault("list_children", "list")], seed=1)
+    assert with_service(use, faults=faults) == [True, False]
+    assert with_service(use) == [False, False]
+
+
+def test_sessions_are_shown_and_listed() -> None:
+    async def use(service: EmulatedService) -> None:
+        opened = service.open_session({"backend": "simulator"})
+        assert service.show_session(opened["id"]) == opened
+        assert service.list_sessions() == [opened]
+        with pytest.raises(BadRequest):
+            service.show_session("nonsense")
+
+    with_service(use)

@@ -9,7 +9,6 @@ from support.emulator_wire import BELL, single
 from support.stored_jobs import make_job
 
 from pennylane_qstore.emulator import VirtualClock
-from pennylane_qstore.emulator.service.job_store import JobStore
 from pennylane_qstore.emulator.service.jobs import StoredJob
 from pennylane_qstore.emulator.service.simulations import Simulations
 from pennylane_qstore.emulator.simulation.workers import SimulationPool
@@ -21,7 +20,7 @@ SUBMISSION = read_submission(orjson.dumps(single(BELL)), ServiceBehaviour())
 
 def simulate(simulator: str | None) -> tuple[StoredJob, list[StoredJob]]:
     ended: list[StoredJob] = []
-    job = make_job(JobStore())
+    job = make_job()
 
     async def run() -> None:
         simulations = Simulations(VirtualClock(50.0), simulator, ended.append)

@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 import pennylane as qml
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.emulator_circuits import native_skeletons, qis_circuits, random_program, read
 from support.native_bodies import native_gates
 
-from pennylane_qstore.emulator.simulation import statevector
 from pennylane_qstore.emulator.simulation.devices import gates_of, operations, run_tape
+from pennylane_qstore.emulator.simulation.engines import LIGHTNING
 from pennylane_qstore.emulator.simulation.fusion import fuse
 from pennylane_qstore.emulator.simulation.statevector import probabilities
 
@@ -39,9 +38,8 @@ def test_large_circuits_go_to_lightning_with_the_same_result(
     for gateset, circuit in (("qis", gates), ("native", native)):
         program = read(circuit, gateset, 4)
         expected = probabilities(program)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(statevector, "LARGE", 1)
-            np.testing.assert_allclose(probabilities(program), expected, atol=1e-9)
+        found = probabilities(program, simulator=LIGHTNING)
+        np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
 @settings(deadline=None, max_examples=20)

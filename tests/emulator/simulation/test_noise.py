@@ -10,17 +10,16 @@ import pennylane as qml
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.emulator_circuits import random_program, random_qis_program
+from support.chi_square import keys_of
+from support.emulator_circuits import noisy_probabilities, random_program, random_qis_program
 
 from pennylane_qstore.backends import NOISE_MODELS
-from pennylane_qstore.emulator.simulation import noise
 from pennylane_qstore.emulator.simulation.devices import gates_of
 from pennylane_qstore.emulator.simulation.fusion import FusedGate
 from pennylane_qstore.emulator.simulation.noise import (
     NoiseConfig,
     channel_rate,
-    density_probabilities,
-    flip_bits,
+    misread,
     noise_config,
     sample,
 )
@@ -46,13 +45,6 @@ def default_mixed(program: Program, row: int, rates: NoiseConfig) -> np.ndarray:
     return np.asarray(result)
 
 
-def shares(counts: Any, qubits: int) -> np.ndarray:
-    states, numbers = counts
-    out = np.zeros(2**qubits)
-    out[states.astype(int)] = numbers / numbers.sum()
-    return out
-
-
 @settings(deadline=None, max_examples=30)
 @given(
     st.sampled_from([random_program, random_qis_program]),
@@ -64,24 +56,9 @@ def test_density_matrix_agrees_with_default_mixed(
     make: Callable[[int], Program], seed: int, one: float, two: float
 ) -> None:
     program, rates = make(seed), NoiseConfig(one, two)
-    found = density_probabilities(program, rates)
+    found = noisy_probabilities(program, rates)
     for row in range(program.rows):
         np.testing.assert_allclose(found[row], default_mixed(program, row, rates), atol=1e-9)
-
-
-@pytest.mark.parametrize("large", [99, 1], ids=["side by side", "one by one on lightning"])
-def test_trajectories_have_the_distribution_of_the_density_matrix(
-    monkeypatch: pytest.MonkeyPatch, large: int
-) -> None:
-    program, rates = random_program(5), NoiseConfig(0.03, 0.1)
-    expected = density_probabilities(program, rates)
-    monkeypatch.setattr(noise, "DENSITY_MAX_QUBITS", 0)
-    monkeypatch.setattr(noise, "LARGE", large)
-    shots = 40_000 if large == 99 else 600
-    found = sample(program, rates, shots, [np.random.default_rng(k) for k in (1, 2)])
-    for counts, p in zip(found, expected, strict=True):
-        assert counts[1].sum() == shots
-        np.testing.assert_allclose(shares(counts, 3), p, atol=5 * np.sqrt(0.25 / shots))
 
 
 def test_controlled_and_swapped_gates_have_noise_too() -> None:
@@ -92,11 +69,11 @@ def test_controlled_and_swapped_gates_have_noise_too() -> None:
         {"gate": "x", "target": 0, "controls": [1, 2]},
     ]
     (program,) = read_circuits([{"circuit": gates}], gateset="qis", qubits=3)
-    clean = density_probabilities(program, NoiseConfig(0, 0))[0]
-    noisy = density_probabilities(program, NoiseConfig(0.01, 0.05))[0]
+    clean = noisy_probabilities(program, NoiseConfig(0, 0))[0]
+    noisy = noisy_probabilities(program, NoiseConfig(0.01, 0.05))[0]
     assert clean[1:].sum() + clean[0] == pytest.approx(1)
     assert np.abs(noisy - clean).max() > 0.02
-    assert density_probabilities(program, NoiseConfig(1, 1))[0] == pytest.approx(np.full(8, 1 / 8))
+    assert noisy_probabilities(program, NoiseConfig(1, 1))[0] == pytest.approx(np.full(8, 1 / 8))
 
 
 def random_layers(length: int, two: str | None, rng: np.random.Generator) -> list[dict[str, Any]]:
@@ -129,9 +106,7 @@ def decay_per_layer(rates: NoiseConfig, two: str | None, lengths: list[int]) -> 
         rng = np.random.default_rng(length)
         circuits = [{"circuit": random_layers(length, two, rng)} for _ in range(20)]
         (program,) = read_circuits(circuits, gateset="native", qubits=2)
-        seeds = [np.random.default_rng([length, k]) for k in range(20)]
-        counts = sample(program, rates, 20_000, seeds)
-        survival.append(np.mean([shares(one, 2)[0] for one in counts]))
+        survival.append(np.mean(sample(program, rates, keys_of(20, 20_000, length))[0] == 0))
     decay = np.log((np.array(survival) - 1 / dim) / (1 - 1 / dim))
     return float(np.exp(np.polyfit([0, *lengths], [0, *decay], 1)[0]))
 
@@ -173,8 +148,8 @@ def test_a_machines_noise_is_its_published_model_and_readout_error() -> None:
     assert noise_config("simulator", None) is None
     assert noise_config("simulator", {"model": "ideal"}) is None
     model = NOISE_MODELS["aria-1"]
-    assert noise_config("simulator", {"model": "aria-1"}) == (model.r1, model.r2, 0.0)
-    r1, r2, readout_error = noise_config("qpu.forte-1", None) or (0, 0, 0)
+    assert noise_config("simulator", {"model": "aria-1"}) == (model.r1, model.r2, 0.0, None)
+    r1, r2, readout_error, _ = noise_config("qpu.forte-1", None) or (0, 0, 0, None)
     assert (r1, r2) == (NOISE_MODELS["forte-1"].r1, NOISE_MODELS["forte-1"].r2)
     assert readout_error == pytest.approx(1 - 0.9962)
 
@@ -191,14 +166,8 @@ def test_a_fused_gate_is_as_noisy_as_the_gates_it_is_priced_as(
     assert found == pytest.approx(1 - (1 - single) ** channels)
 
 
-@settings(deadline=None, max_examples=20)
-@given(st.dictionaries(st.integers(0, 7), st.integers(1, 99), min_size=1))
-def test_certain_readout_errors_invert_every_bit(weights: dict[int, int]) -> None:
-    states = np.array(sorted(weights), dtype=np.uint64)
-    counts = np.array([weights[s] for s in sorted(weights)])
-    rng = np.random.default_rng(0)
-    read, shots = flip_bits(states, counts, 3, 1.0, rng)
-    flipped = {7 - state: count for state, count in weights.items()}
-    assert dict(zip(read.tolist(), shots.tolist(), strict=True)) == flipped
-    same, shots = flip_bits(states, counts, 3, 0.0, rng)
-    assert dict(zip(same.tolist(), shots.tolist(), strict=True)) == weights
+def test_certain_readout_errors_invert_every_bit() -> None:
+    read = np.arange(100, dtype=np.uint64).reshape(2, 50) % 8
+    for rate, flipped in ((1.0, 7), (0.0, 0)):
+        found = misread(read, keys_of(2, 50), 3, NoiseConfig(0, 0, rate))
+        assert (found == read ^ np.uint64(flipped)).all()

@@ -10,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.emulator_circuits import random_program, read
 
+from pennylane_qstore.emulator.simulation import rows
+from pennylane_qstore.emulator.simulation.engines import ROWS
 from pennylane_qstore.emulator.simulation.noise import NoiseConfig
+from pennylane_qstore.emulator.simulation.rows import load
 from pennylane_qstore.emulator.simulation.run import Distribution, SimulationOptions, run
 from pennylane_qstore.server.inputs.circuits import read_circuits
 from pennylane_qstore.server.inputs.program import Program
@@ -38,6 +41,23 @@ def test_probabilities_are_multiples_of_one_over_shots_and_seeded() -> None:
         assert one.weights.sum() == 137
     assert [r.probabilities() for r in first] == [r.probabilities() for r in again]
     assert [r.probabilities() for r in first] != [r.probabilities() for r in other]
+
+
+@pytest.mark.skipif(load() is None, reason="needs Numba")
+def test_a_seed_draws_the_same_shots_with_any_number_of_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    program = random_program(3, rows=40)
+    options = SimulationOptions(NoiseConfig(0.01, 0.05), shots=90, simulator=ROWS)
+    monkeypatch.setattr(rows, "_THREADED", 0)
+
+    def drawn(threads: int) -> list[tuple[list[int], list[int]]]:
+        monkeypatch.setattr(rows.os, "cpu_count", lambda: threads)
+        results = run([program], options, 7)
+        assert {result.engine for result in results} == {ROWS}
+        return [(result.states.tolist(), result.weights.tolist()) for result in results]
+
+    assert drawn(1) == drawn(2) == drawn(5)
 
 
 def test_a_circuit_draws_the_same_whatever_is_in_the_job_beside_it() -> None:

@@ -16,7 +16,7 @@ from pennylane_qstore.errors import (
     InvalidResponse,
     ServiceError,
 )
-from pennylane_qstore.ionq.http.api import Throttled
+from pennylane_qstore.ionq.http.requester import Transient
 from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost
 from pennylane_qstore.ionq.http.transport import Response, Traffic
 
@@ -143,7 +143,7 @@ def test_a_refused_post_says_why_and_by_which_request(canned, status, kind):
 def test_a_throttled_post_tells_the_pause_that_the_service_asks_for(canned, header, hint_s):
     headers = {} if header is None else {"Retry-After": header}
     canned.add("POST", "/jobs", status=429, headers=headers)
-    with pytest.raises(Throttled) as busy:
+    with pytest.raises(Transient) as busy:
         canned.ask(create)
     assert busy.value.hint_s == hint_s
     assert isinstance(busy.value.error, ServiceError)
@@ -152,7 +152,7 @@ def test_a_throttled_post_tells_the_pause_that_the_service_asks_for(canned, head
 def test_the_pause_may_be_a_date(canned, fake_clock):
     date = format_datetime(datetime.fromtimestamp(fake_clock.began + 20, UTC), usegmt=True)
     canned.add("POST", "/jobs", status=429, headers={"Retry-After": date})
-    with pytest.raises(Throttled) as busy:
+    with pytest.raises(Transient) as busy:
         canned.ask(create)
     assert busy.value.hint_s == pytest.approx(20, abs=1.01)  # a date has whole seconds
 

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import time
 
 import pytest
 
 from pennylane_qstore.errors import QStoreError
-from pennylane_qstore.ionq.http.blocking import BlockingCall, CallState, ProgressQueue
+from pennylane_qstore.ionq.http.blocking import BlockingCall
 from pennylane_qstore.ionq.http.event_loop import background_loop
 
 
-class Interrupting(ProgressQueue):
+class Interrupting(queue.SimpleQueue):
     """Is interrupted the first time somebody waits."""
 
-    def __init__(self):
-        super().__init__()
-        self.delivered = 0
+    interrupted = False
 
-    def deliver(self, *, quietly=False):
-        self.delivered += 1
-        if self.delivered == 1:
+    def get(self, *, timeout):
+        if not self.interrupted:
+            self.interrupted = True
             raise KeyboardInterrupt
-        super().deliver(quietly=quietly)
+        return super().get(timeout=timeout)
+
+
+def interrupted_call(events, **options):
+    call = BlockingCall(interrupt_message=lambda at_once: f"goodbye {at_once}", **options)
+    call._events = events
+    return call
 
 
 def test_the_result_and_the_error_are_the_coroutines():
@@ -33,20 +38,20 @@ def test_the_result_and_the_error_are_the_coroutines():
     async def wrong():
         raise QStoreError("no")
 
-    assert BlockingCall(fine()).wait() == 7
+    assert BlockingCall().wait(fine()) == 7
     with pytest.raises(QStoreError, match="no"):
-        BlockingCall(wrong()).wait()
+        BlockingCall().wait(wrong())
 
 
 def test_events_are_told_in_order_before_the_end():
     told = []
-    events = ProgressQueue(told.append)
+    call = BlockingCall(told.append)
 
     async def count():
         for number in range(5):
-            events.put(number + 1)
+            call.report(number + 1)
 
-    BlockingCall(count(), events).wait()
+    call.wait(count())
     assert told == [1, 2, 3, 4, 5]
 
 
@@ -67,22 +72,21 @@ def test_an_interrupt_before_the_beginning_ends_it_at_its_first_wait():
 
     background_loop().submit(hold())
     with pytest.raises(KeyboardInterrupt, match="goodbye False"):
-        BlockingCall(work(), Interrupting(), lambda at_once: f"goodbye {at_once}").wait()
+        interrupted_call(Interrupting()).wait(work())
     assert tidied == [True]
 
 
 def test_an_interrupt_at_the_very_end_does_not_wait_for_another_end():
-    class Late(ProgressQueue):
-        def deliver(self, *, quietly=False):
-            super().deliver(quietly=quietly)
-            if not quietly:
-                raise KeyboardInterrupt
+    class Late(queue.SimpleQueue):
+        def get(self, *, timeout):
+            super().get(timeout=timeout)
+            raise KeyboardInterrupt
 
     async def fine():
         return 7
 
     with pytest.raises(KeyboardInterrupt, match="goodbye False"):
-        BlockingCall(fine(), Late(), lambda at_once: f"goodbye {at_once}").wait()
+        interrupted_call(Late()).wait(fine())
 
 
 def test_an_interrupt_waits_for_what_tidies_up():
@@ -97,7 +101,7 @@ def test_an_interrupt_waits_for_what_tidies_up():
             raise
 
     with pytest.raises(KeyboardInterrupt):
-        BlockingCall(work(), Interrupting()).wait()
+        interrupted_call(Interrupting()).wait(work())
     assert tidied == [True]
 
 
@@ -113,44 +117,57 @@ def test_an_interrupt_while_it_is_sent_off_stops_it_too(when, monkeypatch):
             tidied.append(True)
             raise
 
-    background = background_loop()
-    submit = background.submit
+    loop = background_loop().loop
+    call_soon = loop.call_soon_threadsafe
 
-    def interrupted(coroutine):
+    def interrupted(*arguments):
+        monkeypatch.undo()
         if when == "after":
-            submit(coroutine)
+            call_soon(*arguments)
             time.sleep(0.05)
-        else:
-            coroutine.close()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(background, "submit", interrupted)
+    monkeypatch.setattr(loop, "call_soon_threadsafe", interrupted)
     job = work()
     with pytest.raises(KeyboardInterrupt, match="goodbye False"):
-        BlockingCall(job, interrupt_message=lambda at_once: f"goodbye {at_once}").wait()
+        BlockingCall(interrupt_message=lambda at_once: f"goodbye {at_once}").wait(job)
     assert tidied == ([True] if when == "after" else [])
-    job.close()
+    assert job.cr_frame is None  # ended, or closed
 
 
-def test_a_call_goes_through_its_states():
-    seen = []
+def test_a_second_interrupt_leaves_at_once():
+    class Twice(queue.SimpleQueue):
+        def get(self, *, timeout):
+            raise KeyboardInterrupt
+
+    tidying = asyncio.Event()
 
     async def work():
-        seen.append(call._state)
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await tidying.wait()
+            raise
 
-    call = BlockingCall(work())
-    seen.append(call._state)
-    call.wait()
-    seen.append(call._state)
-    assert seen == [CallState.SUBMITTED, CallState.RUNNING, CallState.ENDED]
+    call = interrupted_call(Twice())
+    ended, interrupts = call._ended.wait, iter([KeyboardInterrupt])
+
+    def wait(timeout):
+        raise next(interrupts)
+
+    call._ended.wait = wait
+    with pytest.raises(KeyboardInterrupt, match="goodbye True"):
+        call.wait(work())
+    background_loop().loop.call_soon_threadsafe(tidying.set)
+    assert ended(10)
 
 
 def test_a_callback_that_raises_ends_the_call_and_its_error_says_so():
     stopped = []
-    events = ProgressQueue(lambda event: 1 / 0)
+    call = BlockingCall(lambda event: 1 / 0, lambda at_once: "the call was left")
 
     async def work():
-        events.put("an event")
+        call.report("an event")
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
@@ -158,7 +175,7 @@ def test_a_callback_that_raises_ends_the_call_and_its_error_says_so():
             raise
 
     with pytest.raises(ZeroDivisionError) as failed:
-        BlockingCall(work(), events, lambda at_once: "the call was left").wait()
+        call.wait(work())
     assert stopped == [True]
     assert failed.value.__notes__ == ["the call was left"]
 
@@ -168,7 +185,7 @@ def test_a_blocking_call_on_the_loops_own_thread_is_refused():
         async def never():
             """Never begins."""
 
-        BlockingCall(never()).wait()
+        BlockingCall().wait(never())
 
     with pytest.raises(QStoreError, match="own event loop"):
-        BlockingCall(nested()).wait()
+        BlockingCall().wait(nested())

@@ -105,7 +105,7 @@ def test_a_date_that_is_none_tells_nothing(fake_clock, date):
     api, script = api_with(fake_clock, OK)
     script.last_date = date, 0.0
     assert api.clock_ahead_s() is None
-    assert api.retry_after_s(Response(429, b"", date)) is None
+    assert api.transient(Response(429, b"", date), "GET").hint_s is None
 
 
 def test_redirects_are_refused(fake_clock):

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from pennylane_qstore.emulator import Emulator, Fault
+from pennylane_qstore.emulator.fault_injection import hostile_body
 from pennylane_qstore.ionq.http import transport
 from pennylane_qstore.ionq.http.endpoint import Connection, Endpoint
 from pennylane_qstore.ionq.http.event_loop import background_loop
@@ -120,7 +121,7 @@ def test_only_what_was_closed_while_connecting_is_not_sent(text, kind):
 
 def test_a_gigabyte_in_a_megabyte_is_not_swallowed():
     faults = [Fault("hostile", body="gzip_bomb", times=None)]
-    faults[0].payload()  # made before memory is looked at
+    hostile_body("gzip_bomb")  # made before memory is looked at
     with Emulator(faults=faults) as emulator:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         with pytest.raises(ResponseLost, match="larger than"):

@@ -19,10 +19,12 @@ CELLS = {
     "INTERRUPTED": (State.REJECTED, State.AMBIGUOUS, Action.RAISE),
     "READY": (None, None, Action.SEND),
     "TAKEN_OVER": (None, None, Action.ADOPT),
+    "KNOWN": (None, None, Action.RETURN),
+    "ENDED": (None, None, Action.RETURN),
     "FOUND": (None, State.SUBMITTED, Action.RETURN),
     "ABSENT": (None, None, Action.SEND),
     "ABSENT_TOO_OFTEN": (None, None, Action.RAISE),
-    "ABSENT_UNSENDABLE": (None, None, Action.LEAVE),
+    "ABSENT_UNSENDABLE": (None, None, Action.RETURN),
     "ABSENT_COSTLY": (None, None, Action.RAISE),
     "UNREADABLE": (None, None, Action.RAISE),
 }

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
@@ -19,7 +20,7 @@ from pennylane_qstore.errors import (
     QStoreError,
 )
 from pennylane_qstore.ionq.http import transport
-from pennylane_qstore.ionq.http.retry import RetryPolicy
+from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost, RetryPolicy
 from pennylane_qstore.ionq.http.transport import Response, Traffic
 from pennylane_qstore.ionq.jobs.call import begin_requests
 from pennylane_qstore.ionq.jobs.job_finder import JobFinder
@@ -85,6 +86,28 @@ def test_of_two_jobs_with_one_token_one_is_kept_and_the_other_cancelled(
         assert cancelled == {duplicates[0].job_id}
 
 
+def test_a_restart_that_waits_for_a_lost_job_shows_that_it_looks(
+    tmp_path, client_for, request_of, fake_clock, caplog
+):
+    seen = []
+    with Emulator() as emulator:
+        ledger = Ledger(tmp_path / "ledger", now=fake_clock.clock().now)
+        request = request_of(2, "qpu.forte-1")
+        (job,) = begin_requests(ledger, emulator.url, [request], [("r", 0, 0)])
+        ledger.release(job.rows[0][0].id, job.rows[0][0].owner)  # as a dead process does
+        client = client_for(
+            emulator.url, ledger=ledger, clock=fake_clock.clock(),
+            retry_policy=RetryPolicy(settle_s=75.0),
+        )  # fmt: skip
+        with pytest.raises(AmbiguousSubmission):
+            client.run([request], keys=[("r", 0, 0)], progress=seen.append)
+    searching = [event.elapsed_s for event in seen if event.state == "searching"]
+    assert len(searching) > 7
+    assert searching[-1] == pytest.approx(75.0)
+    assert max(b - a for a, b in pairwise(searching)) < 10.1
+    assert "looked for, for 75 s" in caplog.text
+
+
 def test_the_list_is_searched_over_pages_and_children_are_skipped(client_for, request_of):
     behaviour = ServiceBehaviour(page_limit=3, list_children=True)
     with Emulator(seed=2, behaviour=behaviour) as emulator:
@@ -107,7 +130,8 @@ def test_a_list_that_cannot_be_read_leaves_the_submission_ambiguous(client_for, 
     ]
     with Emulator(faults=faults) as emulator:
         client = client_for(
-            emulator.url, retry_policy=RetryPolicy(settle_s=0.05, base_s=0.001, cap_s=0.01)
+            emulator.url,
+            retry_policy=RetryPolicy(settle_s=0.05, base_s=0.001, cap_s=0.01, outage_s=0.0),
         )
         with pytest.raises(AmbiguousSubmission, match="cannot be read"):
             client.run([request_of(1)])
@@ -118,6 +142,53 @@ def test_a_list_that_cannot_be_read_leaves_the_submission_ambiguous(client_for, 
         (row,) = client.resume()
         assert row.state is State.DONE
         assert emulator.billed_jobs == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "waited_s"),
+    [
+        (NotSent("nobody there"), 600.0),
+        (ResponseLost("cut off"), 600.0),
+        (Response(503, b"{}"), 600.0),
+        (NotSent("no valid certificate", permanent=True), 20.0),
+        (Response(401, b"{}"), 20.0),
+        (Response(200, b"no JSON"), 20.0),
+    ],
+    ids=["unreachable", "cut off", "503", "certificate", "key", "no JSON"],
+)
+def test_an_outage_is_waited_out_and_nothing_else(fake_clock, answer, waited_s):
+    ledger = Ledger(now=fake_clock.clock().now)
+    ((row, _),) = ledger.begin([intent()])
+    policy = RetryPolicy(settle_s=10.0, outage_s=600.0)
+    api, script = api_with(fake_clock, answer, policy=policy)
+    finder = JobFinder(api, ledger)
+    lease = RowLease(ledger, row.id, row.owner)
+    look = finder.recover(row, Traffic(), settle_s=0.0, lease=lease)
+    with pytest.raises(AmbiguousSubmission, match="cannot be read"):
+        asyncio.run(look)
+    assert waited_s <= fake_clock.ahead < waited_s + 100.0
+
+    if waited_s == 600.0:
+        back = Response(200, orjson.dumps({"jobs": [entry(7, 0, row.token)], "next": None}))
+        script.answers = [answer] * 30 + [back]
+        look = finder.recover(row, Traffic(), settle_s=0.0, lease=lease)
+        assert asyncio.run(look) == "job-7"
+
+
+def test_who_looks_by_hand_does_not_wait_out_an_outage(client_for, request_of, fake_clock):
+    faults = [Fault("close", route="submit", when="after")]
+    with Emulator(faults=faults) as emulator:
+        away = Fault("status", route="list", status=503, times=None)
+        emulator.faults.add(away)
+        policy = RetryPolicy(settle_s=10.0, outage_s=600.0)
+        client = client_for(emulator.url, retry_policy=policy, clock=fake_clock.clock())
+        with pytest.raises(AmbiguousSubmission, match="cannot be read"):
+            client.run([request_of(1)], max_wait=100.0)  # as long as a job is waited for
+        assert 100.0 <= fake_clock.ahead < 200.0
+        before_s = fake_clock.ahead
+        (row,) = client.reconcile()
+        assert row.state is State.AMBIGUOUS
+        assert 20.0 <= fake_clock.ahead - before_s < 100.0
 
 
 def listing(orders):
@@ -199,6 +270,7 @@ def test_a_clock_that_was_set_between_two_starts_does_not_end_the_search(
         first.call(first._api().create(pending.body, Traffic()))  # killed before the answer
         with sqlite3.connect(tmp_path / "ledger") as db:
             db.execute("UPDATE submissions SET lease_until = 0, owner = NULL")
+        db.close()
         set_clock = replace(clock, now=lambda: clock.now() + 60 * minutes)
         again = client_for(
             emulator.url, clock=set_clock, retry_policy=policy, ledger=tmp_path / "ledger"

@@ -103,7 +103,7 @@ def test_a_paid_job_behind_another_port_of_this_machine_is_not_paid_again(
 def test_a_row_that_ends_elsewhere_while_it_is_given_up_keeps_its_results(
     tmp_path, emulator, client_for, request_of
 ):
-    """Whether its service is gone or not: who holds the lease is sending it."""
+    """Its service may be gone or not: who holds the lease is sending it."""
 
     class Late(Ledger):
         def claim(self, row, owner, lease_s):

@@ -13,9 +13,10 @@ from support.results import outcomes, states
 from pennylane_qstore.emulator import Emulator, Fault, ServiceBehaviour
 from pennylane_qstore.errors import InvalidResponse, LedgerError
 from pennylane_qstore.ionq.http.transport import Traffic
-from pennylane_qstore.ionq.jobs.results import fetch_results, in_order, pack, unpack
+from pennylane_qstore.ionq.jobs.results import JobRecord, fetch_results, in_order, pack, unpack
 from pennylane_qstore.ionq.ledger.ledger import State
-from pennylane_qstore.ionq.messages.responses import Histogram, JobState
+from pennylane_qstore.ionq.messages.histograms import Histogram
+from pennylane_qstore.ionq.messages.responses import JobState
 
 
 def test_on_a_qpu_the_order_of_children_is_never_believed(client_for, request_of):
@@ -172,3 +173,29 @@ def test_a_changed_byte_of_stored_results_is_noticed():
 def test_stored_results_that_are_none_are_refused(data):
     with pytest.raises(LedgerError, match="damaged"):
         unpack(data)
+
+
+# ------------------------------------------------------------------ counts of a request
+
+
+def test_without_a_bill_the_cost_is_not_known():
+    record = JobRecord()
+    record.add_cost(None)
+    assert record.cost_usd is None
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(0, 1000))))
+def test_bills_are_added_up(bills):
+    record = JobRecord()
+    for bill in bills:
+        record.add_cost(bill)
+    known = [bill for bill in bills if bill is not None]
+    assert record.cost_usd == (sum(known) if known else None)
+
+
+def test_each_record_counts_for_itself():
+    one, other = JobRecord(), JobRecord()
+    one.job_ids.append("a")
+    one.traffic.requests += 1
+    assert other.job_ids == []
+    assert other.traffic.requests == 0

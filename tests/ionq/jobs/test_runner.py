@@ -15,10 +15,9 @@ from pennylane_qstore.errors import (
     LedgerError,
 )
 from pennylane_qstore.ionq.http.retry import RetryPolicy
-from pennylane_qstore.ionq.jobs.job_record import JobRecord
-from pennylane_qstore.ionq.jobs.results import CircuitFailure, pack
+from pennylane_qstore.ionq.jobs.results import CircuitFailure, JobRecord, pack
 from pennylane_qstore.ionq.ledger.ledger import Intent, Ledger, State
-from pennylane_qstore.ionq.messages.responses import Histogram
+from pennylane_qstore.ionq.messages.histograms import Histogram
 
 
 def test_max_wait_leaves_the_job_and_names_it(client_for, request_of):

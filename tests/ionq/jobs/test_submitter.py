@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -161,14 +162,22 @@ def test_refusals_are_final_and_no_job_is_looked_for(client_for, request_of, sta
         assert [row.state for row in client.ledger.submissions()] == [State.REJECTED]
 
 
-def test_a_service_that_is_not_there_is_tried_and_then_named(client_for, request_of):
+@pytest.mark.parametrize("outage_s", [0, 60])
+def test_a_service_that_stays_away_is_waited_for_and_then_named(
+    client_for, request_of, fake_clock, outage_s
+):
     with Emulator() as emulator:
         url = emulator.url
-    client = client_for(url, retry_policy=POLICY)
-    with pytest.raises(ConnectionFailed, match=r"127\.0\.0\.1"):
+    policy = replace(POLICY, outage_s=outage_s)
+    client = client_for(url, retry_policy=policy, clock=fake_clock.clock())
+    message = rf"127\.0\.0\.1.*surely not sent, in {outage_s} s .*the same call again sends it"
+    with pytest.raises(ConnectionFailed, match=message):
         client.run([request_of(1)])
     assert [row.state for row in client.ledger.submissions()] == [State.REJECTED]
-    assert client.get_stats()["requests"] == POLICY.attempts
+    if outage_s:
+        assert outage_s <= fake_clock.ahead <= outage_s + policy.cap_s
+    else:
+        assert client.get_stats()["requests"] == policy.attempts
 
 
 def test_an_intent_left_by_a_dead_process_is_adopted(tmp_path, client_for, request_of):

@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 from support.ledgers import intent
 
-from pennylane_qstore.errors import BudgetExceeded, ConfigurationError
+from pennylane_qstore.errors import BudgetExceeded, ConfigurationError, LedgerError
 from pennylane_qstore.ionq.ledger import database
 from pennylane_qstore.ionq.ledger.budgets import budget_error
 from pennylane_qstore.ionq.ledger.ledger import Account, JobKey, Ledger
@@ -142,9 +142,33 @@ def test_an_old_ledger_is_charged_to_its_runs(tmp_path, monkeypatch):
     assert spent == {"mine": 2.0, "run-0a1b2c3d": 3.0, "mine.1": 1.0}
     ledger.close()
     with sqlite3.connect(tmp_path / "l") as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert db.execute("PRAGMA user_version").fetchone() == (3,)
     db.close()
 
 
 def test_the_error_tells_what_is_left():
     assert "$4.00 of the budget of $9.00 is left" in str(budget_error(1, 5.0, 4.0, 9.0))
+
+
+@pytest.mark.parametrize("usd", ["a lot", b"10", -5.0, float("inf"), 1e300])
+@pytest.mark.parametrize("column", ["estimated_usd", "billed_usd"])
+def test_money_that_is_damaged_does_not_widen_a_budget(ledger, column, usd):
+    begin(ledger, DEVICE)
+    with ledger.changing("damage") as db:
+        db.execute(f"UPDATE submissions SET {column} = ?", (usd,))
+    for ask in (ledger.spent_usd, lambda: begin(ledger, DEVICE)):
+        with pytest.raises(LedgerError, match="Submission 1 in the ledger is damaged"):
+            ask()
+    ledger.rejected(1, "no")
+    assert ledger.account_usd(DEVICE.names) == 0.0
+
+
+@pytest.mark.parametrize("column", ["opening_usd", "budget_usd"])
+def test_an_account_that_is_damaged_is_told(column):
+    ledger = Ledger(budget_usd=20.0)
+    ledger.open_account("device", 5.0)
+    with ledger.changing("damage") as db:
+        db.execute(f"UPDATE accounts SET {column} = -1.0")
+    with pytest.raises(LedgerError, match=f"{column} is damaged"):
+        begin(ledger, DEVICE)
+    ledger.close()

@@ -30,6 +30,15 @@ def test_a_new_start_takes_the_batch_with_the_same_payloads(ledger):
     assert ledger.claim_batch("r", "b", [(0, "a"), (1, "b")]) == 4
 
 
+def test_batches_that_a_start_has_numbered_itself_are_taken(ledger):
+    ledger.begin([intent(key=JobKey("r", 0, chunk), sha="ab"[chunk]) for chunk in (0, 1)])
+    assert ledger.payloads("r", 0) == {0: "a", 1: "b"}
+    assert ledger.find_batches("r", [(1, "b")]) == {0}
+    assert ledger.find_batches("r", [(0, "b")]) == set()
+    ledger.claim_batches("r", "a", [0, 0])
+    assert ledger.claim_batch("r", "a", [(0, "a")]) == 1
+
+
 def test_there_is_no_claim_on_a_row_that_is_not_there(ledger):
     with pytest.raises(LedgerError, match="no submission 7"):
         ledger.claim(7, new_owner(), 60)

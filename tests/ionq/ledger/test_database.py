@@ -17,7 +17,7 @@ from pennylane_qstore.ionq.jobs.results import pack, unpack
 from pennylane_qstore.ionq.ledger import database as ledger_file
 from pennylane_qstore.ionq.ledger.lease import new_owner
 from pennylane_qstore.ionq.ledger.ledger import JobKey, Ledger, State
-from pennylane_qstore.ionq.messages.responses import Histogram
+from pennylane_qstore.ionq.messages.histograms import Histogram
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -88,7 +88,7 @@ def test_a_newer_schema_is_refused(path):
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(LedgerError, match=r"newer version .*\(schema 99, this one knows 2\)"):
+    with pytest.raises(LedgerError, match=r"newer version .*\(schema 99, this one knows 3\)"):
         Ledger(path)
 
 
@@ -201,7 +201,7 @@ def test_a_text_file_is_left_as_it_is(path):
 
 
 def test_flipped_bits_give_a_typed_error_or_the_right_results(path):
-    """Of 250 damaged copies of a file, read from end to end."""
+    """Read 250 damaged copies of a file from end to end."""
     rng = np.random.default_rng(15)
     histogram = Histogram(np.arange(40, dtype=np.uint64), np.full(40, 1 / 40))
     ledger = Ledger(path)

@@ -41,6 +41,15 @@ def test_a_bill_takes_the_place_of_the_estimate(rows):
     assert ledger.spent_usd("run") == 2.25
 
 
+def test_jobs_that_would_be_found_again_are_counted_by_key(rows):
+    ledger, made = rows
+    ledger.begin([intent(JobKey("run", 0, 0), attempt=1), intent(JobKey("run", 2, 1))])
+    assert (ledger.paid_jobs("run"), ledger.paid_jobs("run2"), ledger.paid_jobs("ru")) == (2, 1, 0)
+    ledger.rejected(made[2].id, "no")
+    ledger.failed(made[1].id, "broken")
+    assert ledger.paid_jobs("run2") == ledger.paid_jobs(part_of("run", "evaluation")) == 0
+
+
 def test_rows_by_state(rows):
     ledger, made = rows
     ledger.submitted(made[1].id, "job")

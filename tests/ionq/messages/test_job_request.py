@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.ionq.messages.job_request import JobRequest, encode_circuits
+from pennylane_qstore.prices import JobSize
 
 NATIVE = {"gpi": (1, 1), "gpi2": (1, 1), "ms": (2, 3), "zz": (2, 1)}
 QIS = {"rx": (1, 1), "h": (1, 0), "cnot": (1, 0), "swap": (2, 0), "xx": (2, 1), "zz": (2, 1)}
@@ -312,3 +313,21 @@ def test_bodies_and_payload_hashes_never_change(case):
     asked, body, sha256 = SENT_BEFORE[case]
     assert asked.body(TOKEN) == body
     assert asked.payload_sha256 == sha256
+
+
+@pytest.mark.parametrize(
+    ("gateset", "texts", "n_2q"),
+    [
+        ("native", ([("gpi", [0]), ("zz", [0, 1])], [("ms", [0, 1]), ("ms", [1, 0])]), 3),
+        ("qis", ([("h", [0]), ("cnot", [1], [0])], [("x", [0], [1, 2]), ("swap", [0, 1])]), 3),
+    ],
+)
+def test_the_size_of_a_job_counts_gates_by_their_qubits(gateset, texts, n_2q):
+    slots = {"gpi": 1, "zz": 1, "ms": 3}
+    circuits = [
+        encode_circuits(gates, np.zeros((1, sum(slots.get(g[0], 0) for g in gates))))[0]
+        for gates in texts
+    ]
+    debiased = {"error_mitigation": {"debiasing": True}}
+    job = JobRequest("qpu.forte-1", gateset, 3, tuple(circuits), 4, 50, settings=debiased)
+    assert job.size == JobSize(4 - n_2q, n_2q, 2, 50, mitigated=True)

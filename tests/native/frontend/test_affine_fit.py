@@ -9,10 +9,9 @@ import pennylane as qml
 import pytest
 
 from pennylane_qstore.errors import CompileError
-from pennylane_qstore.native.frontend.affine_fit import NotAffine, program_of
-from pennylane_qstore.native.frontend.decompose import ELEMENTARY
-from pennylane_qstore.native.frontend.program import Affine
-from pennylane_qstore.native.frontend.structure import expand_by_value, extract_structure
+from pennylane_qstore.native.frontend.affine_fit import _fit, affine_program, program_of
+from pennylane_qstore.native.frontend.program import ELEMENTARY, Affine
+from pennylane_qstore.native.frontend.structure import extract_structure
 
 WIRES = {i: i for i in range(3)}
 
@@ -58,13 +57,12 @@ def test_rational_factors_are_exact():
     assert factors <= {0.5, 1.0}
 
 
-def test_angles_that_are_products_of_parameters_are_found_out_and_expanded_by_value():
-    piece = structured(qml.IQPEmbedding([0.3, 0.7, -0.2], range(3)))
-    with pytest.raises(NotAffine, match="IQPEmbedding"):
-        program_of(piece, WIRES)
-    (expanded,) = expand_by_value(piece, WIRES)
-    angles = [a for gate in program_of(expanded, WIRES).gates for a in gate.angles]
-    assert all(a.terms and a.const == 0 for a in angles)
+def test_products_of_parameters_are_columns_of_their_own():
+    piece, program = affine_program(structured(qml.IQPEmbedding([0.3, 0.7, -0.2], range(3))), WIRES)
+    assert sorted(program.products) == [(0, 1), (0, 2), (1, 2)]
+    assert piece.parameters[0] == pytest.approx([0.3, 0.7, -0.2, 0.21, -0.06, -0.14])
+    assert program.parameters == 6
+    assert all(len(a.terms) == 1 and a.const == 0 for gate in program.gates for a in gate.angles)
 
 
 def test_rows_with_one_decomposition_each_are_expanded_one_by_one():
@@ -99,11 +97,12 @@ def test_different_batches_in_one_tape_are_refused():
 
 def test_parameters_are_fitted_some_at_a_time(monkeypatch):
     values = np.arange(18.0).reshape(2, 3, 3) / 7
-    piece = structured(
-        qml.StronglyEntanglingLayers(values, range(3)), qml.SelectPauliRot(values[0, 0, :2], [0], 1)
-    )
+    op = qml.SelectPauliRot(values[:, 0, :2].reshape(-1), [0, 1], 2)
+    piece = structured(op)
     want = program_of(piece, WIRES)
-    monkeypatch.setattr("pennylane_qstore.native.frontend.affine_fit._BLOCK", 4)
+    assert max(len(angle.terms) for gate in want.gates for angle in gate.angles) == 4
+    monkeypatch.setattr("pennylane_qstore.native.frontend.operation_fit._BLOCK", 3)
+    _fit.cache_clear()
     assert program_of(piece, WIRES) == want
 
 

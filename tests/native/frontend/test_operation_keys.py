@@ -68,7 +68,10 @@ def test_whatever_fixes_the_circuit_is(one, other):
     [
         qml.QubitUnitary(np.eye(8), [0, 1, 2]),
         qml.adjoint(qml.QubitUnitary(np.eye(2), 0)),
-        qml.evolve(qml.X(0), 0.3),
+        qml.exp(qml.X(0), 0.3j),
+        qml.QDrift(qml.dot([0.1, 0.2], [qml.X(0), qml.Z(1)]), 0.3),
+        qml.BasisState([1, 0], [0, 1]),
+        qml.MPS(range(3), 2, lambda w, wires: qml.RX(w[0], wires[0]), 1, np.ones((2, 1))),
     ],
 )
 def test_what_cannot_be_keyed_has_none(op):

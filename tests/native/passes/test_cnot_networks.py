@@ -1,5 +1,7 @@
 """CNOT networks are resynthesised to the same linear map, with the fewest CNOTs known."""
 
+import itertools
+
 import numpy as np
 import pennylane as qml
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from support.circuits import tapes
 from support.ir_circuits import program_of, same, unitary
 
+from pennylane_qstore.native.passes import cnot_networks
 from pennylane_qstore.native.passes.cnot_networks import linear_network, resynthesise_cnots
 from pennylane_qstore.native.passes.lower import lower
 from pennylane_qstore.native.passes.pairs import entangling_cost, merge_pairs
@@ -105,3 +108,43 @@ def test_random_networks_of_many_wires_take_no_more_than_elimination():
     for n in (5, 8, 12):
         cnots = [tuple(rng.permutation(n)[:2].tolist()) for _ in range(4 * n)]
         assert len(linear_network(tuple(rows_of(cnots, n))).cnots) <= n * n
+
+
+def reduced_by_definition(target):
+    """Additions and where outputs end, every addition scored by matrices of its own."""
+    n = len(target)
+
+    def length(rows):
+        inverse = np.rint(np.linalg.inv(rows) * np.linalg.det(rows)) % 2  # over GF(2)
+        return np.log2(rows.sum(axis=1)).sum() + np.log2(inverse.sum(axis=0)).sum()
+
+    rows = np.array([[row >> j & 1 for j in range(n)] for row in target])
+    additions, present = [], length(rows)
+    while (rows.sum(axis=1) > 1).any():
+        scored = []
+        for s, t in itertools.permutations(range(n), 2):
+            new = rows.copy()
+            new[t] ^= new[s]
+            scored.append((round(length(new), 9), (s, t), new))
+        best, addition, rows = min(scored, key=lambda one: one[0])
+        if best >= present - 1e-9:
+            return None
+        additions.append(addition)
+        present = best
+    return tuple(additions), tuple(rows.argmax(axis=1).tolist())
+
+
+@settings(max_examples=60, deadline=None)
+@given(cnot_lists())
+def test_differences_of_lengths_choose_the_same_additions(made):
+    target = tuple(rows_of(*made))
+    assert cnot_networks._reduce(target) == reduced_by_definition(target)
+
+
+def test_a_wide_network_takes_its_least_without_a_second_search(monkeypatch):
+    n, calls = 36, []
+    reduce = cnot_networks._reduce
+    monkeypatch.setattr(cnot_networks, "_reduce", lambda t: calls.append(t) or reduce(t))
+    rows = tuple((1 << i) - 1 | 1 << i for i in range(n))  # sums of all wires before
+    assert len(cnot_networks._greedy(rows).cnots) == n - 1
+    assert len(calls) == 1

@@ -1,12 +1,16 @@
 """Frames end a resynthesis with the Clifford that remains, or with what is measured of it."""
 
+import itertools
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.ir_circuits import circuit_with, same, unitary
 
 from pennylane_qstore.native.ir import IRCircuit, OutputParity
 from pennylane_qstore.native.search.frames import OutcomeFrame, UnitaryFrame
-from pennylane_qstore.native.search.pauli import PauliTable, weight
+from pennylane_qstore.native.search.pauli import PauliTable, product, weight
 
 
 def table_of(*rows, signs=None):
@@ -77,3 +81,36 @@ def test_sure_progress_shortens_the_shortest_measured_row():
     lost[1, 0, 1] = 1
     lost[0, 0, 0] = 1
     assert frame.certain(lost).tolist() == [[False, True]]
+
+
+def shortened_by_definition(table):
+    """Rows multiplied pair by pair, in turn; the parts of each outcome."""
+    codes, signs = (part.copy() for part in table)
+    parts, changed = [{i} for i in range(len(codes))], True
+    while changed:
+        changed = False
+        for i, j in itertools.permutations(range(len(codes)), 2):
+            row, sign = product(codes[i], codes[j])
+            if np.count_nonzero(row) < np.count_nonzero(codes[i]):
+                codes[i] = row
+                signs[i] *= sign * signs[j]
+                for some in parts:
+                    if i in some:
+                        some ^= {j}
+                changed = True
+    return codes, signs, parts
+
+
+@given(st.integers(1, 7), st.data())
+def test_rows_are_multiplied_as_one_pair_after_another_would_be(n, data):
+    table = PauliTable.identities(n, n)
+    table.codes[range(n), range(n)] = 3
+    if n > 1:
+        for _ in range(data.draw(st.integers(0, 20))):
+            a, b, *_ = data.draw(st.permutations(range(n)))
+            table.conjugate_by_entangler(a, b, data.draw(st.integers(0, 8)))
+    codes, signs, parts = shortened_by_definition(table)
+    frame = OutcomeFrame(table)
+    assert np.array_equal(frame.table.codes, codes)
+    assert np.array_equal(frame.table.signs, signs)
+    assert frame.parts == parts

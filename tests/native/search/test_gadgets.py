@@ -1,5 +1,7 @@
 """Pauli gadgets: rotations, then a Clifford, do what the circuit does."""
 
+import tracemalloc
+
 import numpy as np
 import pennylane as qml
 import pytest
@@ -9,7 +11,7 @@ from support.circuits import tapes
 from support.ir_circuits import circuit_of, circuit_with, outcomes, random_unitary, unitary
 
 from pennylane_qstore.native.frontend.program import Affine
-from pennylane_qstore.native.ir import PAULI, IRCircuit, OneQubitUnitary, Rotation, T
+from pennylane_qstore.native.ir import PAULI, IRCircuit, OneQubitUnitary, Rotation, T, ZZRotation
 from pennylane_qstore.native.search.gadgets import gadgets_of, layers, simplified
 from pennylane_qstore.native.search.pauli import PauliTable, anticommuting
 
@@ -132,3 +134,21 @@ def test_nothing_has_no_rotations():
     assert gadgets.angles == ()
     assert isinstance(gadgets.strings, PauliTable)
     assert gadgets.frame.codes.tolist() == [[1, 0], [0, 1], [3, 0], [0, 3]]
+
+
+def test_memory_does_not_grow_with_the_square_of_the_rotations():
+    rng = np.random.default_rng(3)
+    operations = []
+    for i in range(1000):
+        a, b = (int(q) for q in rng.permutation(6)[:2])
+        operations.append(ZZRotation(a, b, Affine((), float(rng.uniform(0, 0.2)))))
+        operations.append(Rotation(a, "xyz"[i % 3], Affine(((i, 1.0),))))
+    circuit = circuit_with(6, *operations)
+    tracemalloc.start()
+    try:
+        gadgets = gadgets_of(circuit, outcomes=True)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(gadgets.angles) > 1500
+    assert peak < 12e6  # a mask of all pairs alone takes 4 MB, of bytes

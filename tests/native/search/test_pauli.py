@@ -103,3 +103,9 @@ def test_slices_of_a_table_share_its_memory():
     joined.codes[:] = 0
     assert len(joined.signs) == 8
     assert weight(table.codes).sum() == 2
+
+
+def test_tables_without_rows_are_compared():
+    none, some = np.zeros((0, 3), dtype=np.int8), np.ones((2, 3), dtype=np.int8)
+    assert anticommuting(none, some).shape == (0, 2)
+    assert anticommuting(some, none).shape == (2, 0)

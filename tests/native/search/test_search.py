@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from support.circuits import tapes
 from support.ir_circuits import circuit_of, outcomes, program_of, same, unitary
 
-from pennylane_qstore.native.compiler import compile_program
 from pennylane_qstore.native.passes.pairs import entangling_cost, merge_pairs, synthesise
-from pennylane_qstore.native.search.search import rewritten
+from pennylane_qstore.native.pipeline import compile_program
+from pennylane_qstore.native.search.search import Deadline, rewritten
 
 some_tapes = tapes(max_wires=5, max_operations=24)
 
@@ -88,10 +88,37 @@ def test_search_finds_a_product_of_exponentials_for_what_it_is():
             measured=range(4),
             absorb=False,
             optimize_fidelity=search,
-            thorough=False,
+            effort=None,
         )
         for search in (False, True)
     )
     assert plain.entanglers > 30
     assert quick.entanglers < 0.6 * plain.entanglers
     assert quick.pulses <= plain.pulses
+
+
+class Ticks:
+    """A clock that goes on by a second whenever it is read."""
+
+    def __init__(self):
+        self.now = 0
+
+    def __call__(self):
+        self.now += 1
+        return self.now
+
+
+def test_a_search_ends_with_what_it_has_when_its_time_is_over():
+    source = toffolis()
+    circuit = finish(source)
+    costs, asked = [], []
+    for seconds in (0, 3, 1e9):
+        deadline = Deadline(seconds, clock := Ticks())
+        found = rewritten(circuit, source, finish, outcomes=False, deadline=deadline)
+        costs.append(min([entangling_cost(new.operations) for new in (circuit, *found)]))
+        asked.append(clock.now)
+        assert deadline.passed == (seconds < 1e9)
+    assert costs[0] == entangling_cost(circuit.operations)
+    assert costs[0] >= costs[1] >= costs[2]
+    assert costs[0] > costs[2]
+    assert asked[0] <= 2 < asked[1] <= 5 < asked[2]

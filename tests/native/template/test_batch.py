@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pennylane_qstore.native.ir import OutputParity
-from pennylane_qstore.native.template.batch import Readout
+from pennylane_qstore.native.template.batch import Readout, native_slots
 
 
 def test_a_readout_xors_the_wires_of_each_output_and_flips():
@@ -27,3 +27,9 @@ def test_equal_readouts_hash_equally():
     assert hash(one) == hash(other)
     assert one != Readout.identity(3)
     assert one != Readout(np.eye(2, dtype=np.uint8), np.ones(2, dtype=np.uint8))
+
+
+def test_the_slots_of_gates_follow_each_other():
+    gates = [("gpi", (0,)), ("ms", (0, 1)), ("zz", (0, 1))]
+    assert native_slots(gates) == [slice(0, 1), slice(1, 4), slice(4, 5)]
+    assert native_slots([]) == []

@@ -19,10 +19,10 @@ from support.circuits import (
 
 from pennylane_qstore import IonQNativeGateCompiler
 from pennylane_qstore.gateset import NATIVE
-from pennylane_qstore.native.compiler import compile_program
-from pennylane_qstore.native.frontend.affine_fit import affine_program
+from pennylane_qstore.native.frontend.affine_fit import affine_program, program_of
 from pennylane_qstore.native.frontend.program import bind_constants
 from pennylane_qstore.native.frontend.structure import extract_structure
+from pennylane_qstore.native.pipeline import compile_program
 
 families = pytest.mark.parametrize("family", ["ms", "zz"])
 some_tapes = st.one_of(tapes(), wide_tapes(), tapes(max_wires=6, max_operations=26))
@@ -43,11 +43,15 @@ def rows_around(piece, seed):
 def test_template_equals_the_tape_at_every_row(family, made, data):
     tape, n = made
     wires = {i: i for i in range(n)}
-    piece, program = affine_program(extract_structure(tape, wires)[0], wires)
+    (piece,) = extract_structure(tape, wires)
+    program = program_of(piece, wires)
     measured = data.draw(st.lists(st.sampled_from(range(n)), min_size=1, unique=True))
     thorough = data.draw(st.sampled_from([False, False, True]))
-    template = compile_program(program, measured=measured, family=family, thorough=thorough)
-    rows = rows_around(piece, seed=len(tape.operations))
+    template = compile_program(
+        program, measured=measured, family=family, effort=10.0 if thorough else None
+    )
+    parameters = rows_around(piece, seed=len(tape.operations))
+    rows = program.columns(parameters)
     batch = template.bind(rows)
     special = template.off_plan_rows
     seen = np.concatenate([block.rows for block in batch.blocks])
@@ -63,7 +67,7 @@ def test_template_equals_the_tape_at_every_row(family, made, data):
             if name in ("ms", "zz"):
                 assert np.abs(angle).max() <= 0.25 + 1e-9
         for row, params in zip(block.rows, block.params, strict=True):
-            state = unitary_of(tape_at(piece.operations, rows[row]), n)[:, 0]
+            state = unitary_of(tape_at(piece.operations, parameters[row]), n)[:, 0]
             want = marginal(np.abs(state) ** 2, measured)
             got = distribution(batch, block.gates, params)
             assert np.abs(got - want).max() < 1e-9
@@ -86,7 +90,7 @@ def test_a_row_alone_has_the_numbers_it_has_among_others(family, layers):
         *(qml.IsingXX(rng.uniform(-7, 7, 300), [i, (i + 2) % 5]) for i in range(5)),
     ]
     piece, program = affine_program(extract_structure(qml.tape.QuantumScript(ops), wires)[0], wires)
-    template = compile_program(program, measured=range(5), family=family, thorough=False)
+    template = compile_program(program, measured=range(5), family=family, effort=None)
     together = template.bind(piece.parameters)
     for block in together.blocks:
         for row, params in zip(block.rows[:20], block.params, strict=False):
@@ -153,7 +157,7 @@ def test_binding_equals_a_fresh_compile(family, made):
     tape, n = made
     wires = {i: i for i in range(n)}
     piece, program = affine_program(extract_structure(tape, wires)[0], wires)
-    options = {"measured": range(n), "family": family, "thorough": False}
+    options = {"measured": range(n), "family": family, "effort": None}
     bound = compile_program(program, **options).bind(piece.parameters)
     fresh = compile_program(bind_constants(program, piece.parameters), **options).bind(
         np.zeros((1, 0))

@@ -110,7 +110,7 @@ def test_native_ansatz(wire: Wire) -> None:
 
 
 def test_conditional_value_at_risk(wire: Wire) -> None:
-    """Of a biased coin with energies -1 and 1: the worst half of the shots is below the mean."""
+    """A biased coin with energies -1 and 1: the worst half of the shots is below the mean."""
     terms = [("IIZ", 1.0)]
     p_low = (1 - expected(qml.Z(0))) / 2  # outcome 1 has energy -1
     tail = (-min(p_low, 0.5) + max(0.5 - p_low, 0)) / 0.5

@@ -165,7 +165,7 @@ def test_gates_that_double_and_double_are_stopped() -> None:
 
 
 def mid_circuit(reset: bool) -> np.ndarray:
-    """What default.qubit says of the same circuit as in the test."""
+    """The result of default.qubit for the same circuit as in the test."""
 
     @qml.qnode(qml.device("default.qubit"), mcm_method="deferred")
     def circuit() -> qml.measurements.ProbabilityMP:

@@ -23,7 +23,8 @@ def test_circuits_are_compiled_to_what_the_machine_has(
     job = wire.done(wire.submit(**more))
     assert job["settings"]["compilation"]["gate_basis"] == basis
     compiled = wire("GET", f"/jobs/{job['id']}/artifacts/compiled-native").json
-    assert {g["gate"] for g in compiled["circuit"]} == {"gpi", "gpi2", basis.lower()}
+    gates = {g["gate"] for g in compiled["circuit"]}
+    assert {"gpi2", basis.lower()} <= gates <= {"gpi", "gpi2", basis.lower()}
     again = wire.submit(compiled["circuit"], gateset="native", **more)
     assert wire.done(again)["status"] == "completed"
 

@@ -9,6 +9,7 @@ import pytest
 
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.tasks.data import (
+    LOADERS,
     TABLES,
     _table,
     all_features_accuracy,
@@ -68,6 +69,35 @@ def test_classical_methods_beat_the_constant_guess_on_every_table():
         data = load_table(name)
         assert baseline_accuracy(data) > constant_accuracy(data) + 0.2
         assert all_features_accuracy(name) >= baseline_accuracy(data) - 0.02
+
+
+ROWS = {
+    "iris": (70, 30), "wine": (124, 54), "cancer": (398, 171), "moons": (200, 1000),
+    "digits": (250, 107), "sine": (200, 500), "friedman": (250, 1000), "rare": (600, 2000),
+    "few": (20, 171), "deep": (300, 239), "parity": (600, 1197),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOADERS)
+def test_every_task_has_its_rows_and_the_same_ones_each_time(name):
+    data, again = LOADERS[name](1), LOADERS[name](1)
+    assert (len(data.train_x), len(data.test_x)) == ROWS[name]
+    for mine, theirs in ((data.train, again.train), (data.test, again.test)):
+        for part, other in zip(mine, theirs, strict=True):
+            np.testing.assert_array_equal(part, other)
+    assert np.abs(data.train_x).max() < 8
+    assert not {tuple(r) for r in data.train_x.tolist()} & {tuple(r) for r in data.test_x.tolist()}
+
+
+def test_rare_positives_are_five_in_a_hundred():
+    data = LOADERS["rare"](1)
+    assert (data.train_y.sum(), data.test_y.sum()) == (30, 100)
+
+
+def test_few_rows_are_others_for_every_seed_and_the_test_rows_the_same():
+    one, two = LOADERS["few"](1), LOADERS["few"](2)
+    assert not np.array_equal(one.train_x, two.train_x)
+    np.testing.assert_array_equal(one.test_x, two.test_x)
 
 
 def test_other_tables_are_refused():

@@ -1,0 +1,69 @@
+"""The command ``qstore rehearse``: a task's training under a machine's noise, free."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pennylane_qstore.cli.errors import typed_errors
+from pennylane_qstore.cli.output import Json, labelled, show
+from pennylane_qstore.cli.seeds import parse_seeds, read_shots
+from pennylane_qstore.cli.train import BatchSize, Shots, Steps, check_task
+from pennylane_qstore.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pennylane_qstore.training.run import TrainingRun
+
+
+@typed_errors()
+def rehearse(
+    task: Annotated[str, typer.Option(help="A task of qstore train that is trained.")] = "iris",
+    backend: Annotated[str, typer.Option(help="The machine.")] = "qpu.forte-1",
+    seeds: Annotated[str, typer.Option(help="5 (for 1 to 5), 1-5 or 2,7.")] = "5",
+    steps: Steps = None,
+    batch_size: BatchSize = None,
+    shots: Shots = "auto",
+    out: Annotated[
+        Path, typer.Option(help="Folder for rehearsal.md, a page with a figure, and its figure.")
+    ] = Path(),
+    as_json: Json = False,
+) -> None:
+    """Train a task with a machine's noise, for nothing: quality, price and time to expect there.
+
+    Also with half and double the shots, and with half the budget. Nothing is sent to a machine.
+    """
+    import pennylane as qml
+
+    from pennylane_qstore.backends import backend as backend_of
+    from pennylane_qstore.training import rehearsal
+    from pennylane_qstore.training.tasks.catalogue import TASKS
+    from pennylane_qstore.training.tasks.task import averaged
+
+    check_task(task, steps, batch_size)
+    if task not in TASKS:
+        raise ConfigurationError(
+            f"Nothing is trained in the task {task!r}. Allowed: {list(TASKS)}."
+        )
+    entry, machine = TASKS[task], backend_of(backend)
+    number: Any = read_shots(shots)
+
+    def make_run(seed: int) -> TrainingRun:
+        noise = machine.noise if machine.is_qpu else None
+        device = qml.device("qstore.ionq", wires=entry.wires, seed=seed, noise_model=noise)
+        prices = backend if machine.is_qpu else None
+        return entry.make(
+            device, seed=seed, steps=steps, batch_size=batch_size, shots=number, prices=prices,
+            name=task,
+        )  # fmt: skip
+
+    found = rehearsal.rehearse(
+        make_run,
+        backend,
+        parse_seeds(seeds),
+        quality=lambda run, seed: entry.quality(averaged(run), seed),
+        label=entry.score.label,
+    )
+    page = found.save(out)
+    show(as_json, found.as_dict(), labelled({"Task": entry.title, **found.lines(), "Page": page}))

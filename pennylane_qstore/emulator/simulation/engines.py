@@ -1,0 +1,55 @@
+"""The choice of the engine that simulates pure states.
+
+Measured by ``qstore bench --only engine`` and, at few states, by CPU time of the same circuits (two
+shared Xeon cores, AVX-512, November 2026). The row engine treats sixteen states in the time of one:
+it wins from as many states on as :data:`FEWEST_STATES` says. NumPy runs below, and where Numba is
+not installed or not worth its import; lightning.qubit where states are large. Density matrices are
+chosen in :mod:`.noise`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from pennylane_qstore.emulator.simulation.fusion import FusedGate
+from pennylane_qstore.emulator.simulation.rows import load, runs
+from pennylane_qstore.server.inputs.program import Gate
+
+ROWS, NUMPY, LIGHTNING = "rows", "numpy", "lightning.qubit"
+ENGINES = (ROWS, NUMPY, LIGHTNING)
+DENSITY = "density matrix"
+LARGE = 13
+"""Qubits from which lightning.qubit simulates row by row, where the row engine does not."""
+FEWEST_STATES: Mapping[int, int] = MappingProxyType(
+    {**dict.fromkeys(range(11), 1), 11: 3, 12: 3, 13: 2, 14: 3, 15: 6, 16: 9, 17: 13}
+)
+"""By qubits: the states from which on the row engine is fastest. Above, its blocks fit no cache.
+
+CPU ms of one block of the row engine, and of one state elsewhere (NumPy to 12 qubits, then
+lightning.qubit): 10 qubits 2.1, 1.9; 11: 3.6, 2.3; 12: 6.8, 3.2; 13: 9, 7.1; 14: 20, 7.5;
+15: 46, 9; 16: 103, 12; 17: 266, 22; 18: 604, 38.
+"""
+_WORTH_LOADING = 1e8
+"""Amplitudes times gates, in this process, from which on Numba is imported: NumPy takes about as
+long for them as the import."""
+_done = [0.0]
+
+
+def choose(gates: Sequence[Gate] | Sequence[FusedGate], n: int, states: int) -> str:
+    """Return the engine that is fastest for pure states.
+
+    Args:
+        gates: their gates.
+        n: number of qubits.
+        states: how many there are.
+
+    Returns:
+        Its name.
+    """
+    _done[0] += states * 2.0**n * len(gates)
+    fits = states >= FEWEST_STATES.get(n, math.inf)
+    if fits and runs(gates) and _done[0] >= _WORTH_LOADING and load():
+        return ROWS
+    return NUMPY if n < LARGE else LIGHTNING

@@ -1,0 +1,1 @@
+"""Quantum models as estimators of scikit-learn: pipelines, cross-validation, grid search."""

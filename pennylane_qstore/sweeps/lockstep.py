@@ -1,0 +1,144 @@
+"""Training runs side by side: what they send at the same time travels in common jobs.
+
+Each run has a device of its own, with its own seed, and comes to what it comes to alone, bit for
+bit; the ledger finds its part of a common job under the run's own name. A run stops, fails and goes
+on for itself. Computers draw their shots for a whole job, so there runs are alike in distribution.
+
+Jobs differ in their circuits alone to be one: runs with seeds for their noise, other shots or other
+settings send jobs of their own, at the same time.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import zip_longest
+from typing import Any, TypeVar
+
+import numpy as np
+
+from pennylane_qstore.deferral.tasks import TaskGroup
+from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.execution.shared_jobs import SharedJobs
+from pennylane_qstore.ionq.ledger.rows import Account, run_account
+from pennylane_qstore.prices import JobSize
+from pennylane_qstore.training.auto_shape import joined
+from pennylane_qstore.training.callbacks import Run
+from pennylane_qstore.training.stopping import Abandoned, Interrupt
+
+Value = TypeVar("Value")
+
+
+class Lockstep:
+    """Runs that send their jobs together.
+
+    Args:
+        name: of the account that all are charged to; None for none.
+        budget_usd: limit of what they spend together, in US dollars; None without one.
+    """
+
+    def __init__(self, name: str | None = None, budget_usd: float | None = None) -> None:
+        account = None if name is None else Account((run_account(name),), budget_usd)
+        self._interrupt = Interrupt()
+        self._jobs = SharedJobs(account, self._interrupt.begin_batch, self._interrupt.saw)
+
+    @property
+    def sizes(self) -> list[JobSize]:
+        """Sizes of the jobs that were sent."""
+        return self._jobs.sizes
+
+    def check(self, run: Run) -> None:
+        """Stop a run after Ctrl-C; each one calls it after every step."""
+        if self._interrupt.requested:
+            run.stop("interrupt")
+
+    def call(self, functions: Sequence[Callable[[], Value]]) -> list[Value | Exception]:
+        """Call functions side by side.
+
+        After Ctrl-C nothing more is sent: runs that :meth:`check` themselves end, all with the
+        same step.
+
+        Args:
+            functions: each of a run, on devices that no other one uses.
+
+        Returns:
+            The value of each, or its error.
+        """
+
+        def outcome(function: Callable[[], Value]) -> Value | Exception:
+            bring_back()
+            try:
+                return function()
+            except Exception as error:  # noqa: BLE001 - the others go on
+                return error
+
+        bring_back = keep_random_states()
+        self._interrupt.clear()
+        group = TaskGroup([], send=self._send, keep=keep_random_states)
+        with self._interrupt.handled():
+            return group.run([partial(outcome, function) for function in functions])
+
+    def _send(self, calls: Sequence[Any]) -> None:
+        try:
+            with self._interrupt.sending():
+                self._jobs.send(calls)
+        except KeyboardInterrupt:
+            if not self._interrupt.abandoned:
+                raise
+            for call in calls:
+                call.interrupt, call.finished = Abandoned(), True
+
+
+def keep_random_states() -> Callable[[], None]:
+    """Return a function that brings Python's, NumPy's and torch's generators back to here."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - stock SPSA's
+    torch = sys.modules.get("torch")
+    state = None if torch is None else torch.get_rng_state()
+
+    def bring_back() -> None:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+        if torch is not None and state is not None:
+            torch.set_rng_state(state)
+
+    return bring_back
+
+
+def check_devices(devices: Sequence[Sequence[Any]]) -> None:
+    """Refuse runs that use the same device.
+
+    Args:
+        devices: of each run.
+
+    Raises:
+        ConfigurationError: two runs use the same one.
+    """
+    seen: set[int] = set()
+    for own in devices:
+        ids = {id(device) for device in own}
+        if ids & seen:
+            raise ConfigurationError(
+                "Two runs use the same device, so that their random numbers and bills would mix. "
+                "Make the device inside make_run, where each run gets its own. Nothing was sent."
+            )
+        seen |= ids
+
+
+def merged_sizes(plans: Sequence[Sequence[Sequence[JobSize]]]) -> list[JobSize]:
+    """Return the sizes of the jobs of runs that share them, step by step.
+
+    Args:
+        plans: of each run, the sizes of the jobs of each step.
+
+    Returns:
+        One size for each step and number of shots.
+    """
+    merged: list[JobSize] = []
+    for step in zip_longest(*plans, fillvalue=()):
+        by_shots: dict[Any, list[JobSize]] = {}
+        for size in (size for sizes in step for size in sizes):
+            by_shots.setdefault((size.shots, size.mitigated), []).append(size)
+        merged += [joined(group) for group in by_shots.values()]
+    return merged

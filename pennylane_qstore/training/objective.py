@@ -1,0 +1,112 @@
+"""The function that a run minimises, as one cost or as a model and a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from pennylane.numpy import tensor
+
+from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.training.parameters import leaves_of
+
+Batch = tuple[Any, ...]
+
+
+class Objective:
+    """The function that is minimised: ``cost(params, *batch)``, or a model and a loss.
+
+    Args:
+        model: the cost; with ``loss``, ``model(params, x)`` (``model(params)`` without data).
+        loss: of ``(outputs, y)``; of ``(outputs,)`` if a batch has no labels.
+        metrics: further numbers of the same arguments, by name. They cost no circuit.
+
+    Raises:
+        ConfigurationError: metrics without a loss.
+    """
+
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        loss: Callable[..., Any] | None,
+        metrics: Mapping[str, Callable[..., Any]],
+    ) -> None:
+        if metrics and loss is None:
+            raise ConfigurationError("metrics are functions of a model's outputs: give loss= too.")
+        self.model, self.loss, self.metrics = model, loss, dict(metrics)
+
+    def outputs(self, args: Batch, batch: Batch) -> Any:
+        """Evaluate the model.
+
+        Args:
+            args: trained arguments.
+            batch: arrays with one row per sample: features first, then labels.
+
+        Returns:
+            The outputs; the cost where there is no ``loss``.
+        """
+        return self.model(*args, *(batch if self.loss is None else batch[:1]))
+
+    def value(self, outputs: Any, batch: Batch) -> Any:
+        """Return the loss of outputs.
+
+        Args:
+            outputs: of the model.
+            batch: that they were computed on.
+
+        Returns:
+            A scalar of the interface of the outputs.
+        """
+        return outputs if self.loss is None else self.loss(outputs, *batch[1:])
+
+    def measured(self, outputs: Any, batch: Batch) -> dict[str, float]:
+        """Return the metrics of outputs.
+
+        Args:
+            outputs: of the model.
+            batch: that they were computed on.
+
+        Returns:
+            Values by name.
+        """
+        if not self.metrics:
+            return {}
+        args = (outputs, *batch[1:])
+        return {name: float(_call_metric(metric, args)) for name, metric in self.metrics.items()}
+
+
+def untraced(value: Any) -> Any:
+    """Return a value without autograd's traces."""
+    while hasattr(value, "_value") and hasattr(value, "_node"):  # an autograd box
+        value = value._value
+    return value
+
+
+def _call_metric(metric: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Call a metric with torch's tensors, as the loss has them; or all with NumPy arrays.
+
+    A metric may be written for either: NumPy's functions raise TypeError of tensors.
+    """
+    if any(hasattr(leaf, "detach") for leaf in leaves_of(args)):
+        try:
+            return metric(*_detached(args))
+        except TypeError:
+            return metric(*_as_numpy(args))
+    return metric(*_as_numpy(args))
+
+
+def _detached(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return type(value)(_detached(item) for item in value)
+    return value.detach() if hasattr(value, "detach") else value
+
+
+def _as_numpy(value: Any) -> Any:
+    """Return NumPy arrays of arrays of any kind; trees of them stay trees."""
+    if isinstance(value, tuple | list):
+        return type(value)(_as_numpy(item) for item in value)
+    value = untraced(value)
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
+    return np.asarray(value) if isinstance(value, tensor) or hasattr(value, "shape") else value

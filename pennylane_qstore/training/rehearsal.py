@@ -1,0 +1,159 @@
+"""Rehearsals: a whole training under a machine's published noise, free, and its price there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pennylane_qstore.backends import Backend
+from pennylane_qstore.backends import backend as backend_of
+from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.prices import PRICES, JobSize, PriceModel
+from pennylane_qstore.training.callbacks import Calibrate, Observers, ProgressBar, StepFunction
+from pennylane_qstore.training.rehearsal_report import Outcome, Rehearsal, Trained
+from pennylane_qstore.training.run_lock import RunLock
+from pennylane_qstore.validation import check, check_seeds
+
+if TYPE_CHECKING:
+    from pennylane_qstore.training.history import StepRecord
+    from pennylane_qstore.training.run import TrainingRun
+
+_SHOTS = {"half the shots": 0.5, "double the shots": 2.0}
+_QUEUE = "qpu"
+"""The latency profile of a machine."""
+
+
+def rehearse(
+    make_run: Callable[[int], TrainingRun],
+    backend: str = "qpu.forte-1",
+    seeds: int | Sequence[int] = 5,
+    *,
+    steps: int | None = None,
+    quality: Callable[[TrainingRun, int], float] | None = None,
+    label: str = "loss",
+) -> Rehearsal:
+    """Train as on a machine, for nothing: with its published noise, on the emulator here.
+
+    Each seed is trained as planned, with half and double the shots, and until half of its price is
+    spent. Callbacks, but for :class:`.Calibrate`, and checkpoints are off.
+
+    Args:
+        make_run: returns the :class:`TrainingRun` of a seed, a new one for every call.
+        backend: the machine.
+        seeds: so many, from 1, or a list of them.
+        steps: of a training; by default the optimizer's ``maxiter``.
+        quality: returns the quality of a trained run and its seed; by default its loss, without
+            noise, on the validation data or else on the run's own.
+        label: name of the quality.
+
+    Returns:
+        The rehearsal.
+
+    Raises:
+        ConfigurationError: no machine, no seeds, no device of ours, or ``steps`` is not known.
+        KeyboardInterrupt: after Ctrl-C.
+    """
+    machine = backend_of(backend)
+    valid = machine.is_qpu and machine.noise != ""
+    check("backend", backend, valid, "a machine with a published noise model, such as qpu.forte-1")
+    chosen = check_seeds(seeds)
+    check("seeds", seeds, bool(chosen), "a number of seeds, or a list of them")
+    family = backend.removeprefix("qpu.")
+    names = (backend, f"{backend}/circuit", f"braket.{family}", f"azure.{family}")
+    lists = [PRICES[name] for name in names if name in PRICES]
+
+    def train(seed: int, **change: Any) -> Trained:
+        return _train(make_run(seed), seed, machine.noise, steps, quality or _loss, **change)
+
+    plan = [train(seed) for seed in chosen]
+    outcomes = [Outcome.of("as planned", plan, lists[0])]
+    for way, factor in _SHOTS.items():
+        scaled = [
+            train(seed, factor=factor, planned=one) for seed, one in zip(chosen, plan, strict=True)
+        ]
+        outcomes.append(Outcome.of(way, scaled, lists[0]))
+    halves = [
+        train(seed, limit=(lists[0], one.usd(lists[0]) / 2))
+        for seed, one in zip(chosen, plan, strict=True)
+    ]
+    outcomes.append(Outcome.of("half the budget", halves, lists[0]))
+    costs = _costs([size for one in plan for size in one.sizes], 1 / len(plan), lists)
+    return Rehearsal(
+        backend=backend, noise_model=machine.noise, seeds=chosen, label=label,
+        outcomes=tuple(outcomes), published={model.name: model.published for model in lists},
+        gate_fidelity=_gate_fidelity(machine, plan), **costs,
+    )  # fmt: skip
+
+
+def _gate_fidelity(machine: Backend, plan: Sequence[Trained]) -> float | None:
+    """Predict the fidelity of the gates of a mean circuit, by published figures."""
+    sizes = [size for one in plan for size in one.sizes]
+    circuits = max(1, sum(size.circuits for size in sizes))
+    n_1q, n_2q = sum(size.n_1q for size in sizes), sum(size.n_2q for size in sizes)
+    return machine.published.fidelity(n_1q / circuits, n_2q / circuits)
+
+
+def _costs(sizes: Sequence[JobSize], per: float, lists: Sequence[PriceModel]) -> dict[str, Any]:
+    """Return the costs of jobs, times a factor, by names of a :class:`Rehearsal`."""
+    from pennylane_qstore.emulator.service.latency import PROFILES
+
+    first = lists[0]
+    of_1q = first.usd_1q / first.usd_2q
+    waits_s = (PROFILES[_QUEUE].mean(size.circuits, size.shots).queue_s for size in sizes)
+    return {
+        "usd": {model.name: round(per * model.total(sizes), 2) for model in lists},
+        "jobs": per * len(sizes),
+        "circuits": per * sum(size.circuits for size in sizes),
+        "shots": per * sum(size.shots_total for size in sizes),
+        "gates_2qe": per * sum((s.n_2q + of_1q * s.n_1q) * s.shots for s in sizes),
+        "compute_s": per * sum(size.estimated_s(first.timing) for size in sizes),
+        "queue_h": {_QUEUE: per * sum(waits_s) / 3600},
+    }
+
+
+def _train(
+    run: TrainingRun,
+    seed: int,
+    noise: str,
+    steps: int | None,
+    quality: Callable[[TrainingRun, int], float],
+    *,
+    factor: float = 1.0,
+    planned: Trained | None = None,
+    limit: tuple[PriceModel, float] | None = None,
+) -> Trained:
+    """Train once, with more or fewer shots than planned or up to a limit in US dollars."""
+    from pennylane_qstore.training.run import TrainingRun
+
+    check("make_run(seed)", run, isinstance(run, TrainingRun), "a TrainingRun")
+    devices = run._devices
+    if not devices.backends:
+        raise ConfigurationError("A rehearsal needs a model on a device of qstore; there is none.")
+    total = run.planned_steps(steps, "rehearse(steps=)")
+    callbacks: list[Any] = [c for c in run._observers.callbacks if isinstance(c, Calibrate)]
+    if limit is not None:
+        model, most_usd = limit
+
+        def stop(record: StepRecord) -> None:
+            spent_usd = model.total(devices.sizes(since))
+            # With another such step; a sum of prices is exact to less than a cent.
+            if spent_usd + record.would_cost_usd(model) > most_usd + 0.005:
+                run.stop("budget")
+
+        callbacks.append(StepFunction(stop))
+    run._files, run._lock, run._budget_usd = None, RunLock(None), None
+    run._observers = Observers(run, callbacks, ProgressBar(False))
+    if planned is not None:
+        run._shapes.scale_shots(factor, max(size.shots for size in planned.sizes))
+    with devices.isolated(), devices.emulated(noise, seed):
+        since = devices.sent()
+        run.train(total)
+        if run.stopped == "interrupt":
+            raise KeyboardInterrupt("Interrupted; nothing was sent to a machine.")
+        sizes = devices.sizes(since)
+        return Trained(float(quality(run, seed)), sizes, run.step)
+
+
+def _loss(run: TrainingRun, _: int) -> float:
+    """Return the loss without noise, on the validation data if there are any."""
+    return run.evaluate(run._data.validation, exact=True)["loss"]

@@ -1,0 +1,219 @@
+"""A training run before its steps: configured by who trains it with others, and priced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Self, cast
+
+from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.prices import JobSize, PriceModel, price_model
+from pennylane_qstore.training import checkpoint as files
+from pennylane_qstore.training import run_options
+from pennylane_qstore.training.auto_shape import charged_by
+from pennylane_qstore.training.callbacks import Calibrate, Callback, Observers, ProgressBar
+from pennylane_qstore.training.history import StepRecord
+from pennylane_qstore.training.minibatches import checked
+from pennylane_qstore.training.run_estimate import Cost, CostRange, Pricing, RunEstimate
+from pennylane_qstore.training.run_lock import RunLock
+from pennylane_qstore.training.run_results import RunResults
+from pennylane_qstore.training.step_rule import most_directions
+
+_SIGNALS = (1 / 3, 1.0, 3.0)
+"""Factors of the squared gradient that an estimate of chosen steps reckons with."""
+
+
+class RunPlanning(RunResults):
+    """The part of a training run that is asked before it trains."""
+
+    _files: files.Checkpoint | None
+    _opened: bool
+    _resume: bool | None
+
+    def configure(
+        self,
+        *,
+        callbacks: Sequence[Callback | Callable[[StepRecord], None]] = (),
+        progress: bool | Literal["log"] | None = False,
+        checkpoint: str | Path | None = None,
+        resume: bool | None = None,
+    ) -> None:
+        """Change a run that has not been trained, for whoever trains it with others.
+
+        Args:
+            callbacks: further ones.
+            progress: instead of the run's own.
+            checkpoint: file of the state, for a run that has none.
+            resume: as for the run.
+
+        Raises:
+            ConfigurationError: the run has a checkpoint of its own, or has begun.
+        """
+        run_options.check_callbacks(callbacks)
+        if checkpoint is not None:
+            if self._files is not None or self._opened:
+                raise ConfigurationError(
+                    f"The run {self.name!r} has a checkpoint of its own, or has begun. Leave "
+                    "checkpoint= out where the runs of a sweep are made: it keeps one for each."
+                )
+            path = run_options.check_path(checkpoint)
+            self._files, self._lock = (
+                None if path is None else files.Checkpoint(path),
+                RunLock(path),
+            )
+            self._resume = resume
+        own = self._observers.callbacks
+        self._observers = Observers(cast(Any, self), [*own, *callbacks], ProgressBar(progress))
+
+    def load(self, stopped: str | None = None) -> Self:
+        """Go on with the checkpoint, if there is one, without training.
+
+        Args:
+            stopped: why the run had stopped.
+
+        Returns:
+            The run itself.
+        """
+        self._resume = True
+        self._read()
+        self.stopped = stopped
+        return self
+
+    def estimate(
+        self,
+        steps: int | None = None,
+        *,
+        epochs: int | None = None,
+        prices: str | PriceModel | None = None,
+        evaluate: Sequence[Any] = (),
+    ) -> RunEstimate:
+        """Return the price of training until so many steps have been made. Nothing is sent.
+
+        A step of each kind (short batches, validations, chosen shapes) and :class:`.Calibrate` are
+        recorded on the emulator in this process; the run stays as it is. What has a second round
+        of jobs is recorded three times, and with ``shots="auto"`` the squared gradient may be three
+        times smaller or larger than known, with ``resamplings="auto"`` the number of directions is
+        the least or the most: that is the range. ``patience`` may end the run early.
+        Other callbacks' own circuits are not known.
+
+        Args:
+            steps: of the whole run, those made already included.
+            epochs: instead of steps.
+            prices: a price list or its name; by default a backend that bills is asked, and
+                elsewhere the run's list holds.
+            evaluate: data that will be evaluated after the last step; ``None`` for no data.
+
+        Returns:
+            The estimate.
+
+        Raises:
+            ConfigurationError: the checkpoint is that of another run.
+            DeviceError: an operation or a measurement is not supported.
+        """
+        self._read()
+        total, made = self._total(steps, epochs), self.step
+        billed = any(record.cost_usd for record in self.history)
+        known = charged_by(self.prices, self.history) if billed else self.prices[-1]
+        model = known if prices is None else price_model(prices)
+        pricing = Pricing(self._devices, model, ask=prices is None)
+        with self._undisturbed():
+            first, last = CostRange(), CostRange()
+            for call in self._beginnings():
+                first = first.plus(pricing.looks(call))
+            kinds = [self._kinds(total, signal, known) for signal in _SIGNALS]
+            steps_of = {kind: pricing.looks(call) for k in kinds for kind, (call, _) in k.items()}
+            sums = [CostRange() for _ in kinds]
+            for i, counted in enumerate(kinds):
+                for kind, (_, numbers) in counted.items():
+                    sums[i] = sums[i].plus(steps_of[kind], len(numbers))
+            for call in self._evaluations(evaluate):
+                last = last.plus(pricing.looks(call))
+        ends = sorted((r.low, r.expected, r.high) for r in sums)
+        makes = max(total - made, 0)
+        low = ends[0][0]
+        if self._stopping.patience is not None and makes:
+            low = Cost().plus(low, min(1.0, (self._stopping.patience + 1) / makes))
+        whole = CostRange(low, sums[len(sums) // 2].expected, ends[-1][2])
+        return pricing.estimate(first, whole, last, makes)
+
+    def planned_sizes(self, steps: int, evaluate: Sequence[Any] = ()) -> list[tuple[JobSize, ...]]:
+        """Return the sizes of the jobs of :class:`.Calibrate`, and then of each step to come.
+
+        Recorded as for :meth:`estimate`, each kind of step once. Nothing is sent.
+
+        Args:
+            steps: of the whole run, those made already included.
+            evaluate: data that will be evaluated after the last step; ``None`` for no data.
+
+        Returns:
+            One entry for what precedes the first step, one for each step and each evaluation.
+        """
+        self._read()
+
+        def recorded(call: Callable[[], Any]) -> tuple[JobSize, ...]:
+            with self._devices.recorded(seed=0) as batches:
+                call()
+            return tuple(size for batch in batches for size in batch.sizes)
+
+        with self._undisturbed():
+            first = tuple(size for call in self._beginnings() for size in recorded(call))
+            by_step: dict[int, tuple[JobSize, ...]] = {}
+            for call, numbers in self._kinds(steps, 1.0, self.prices[-1]).values():
+                by_step |= dict.fromkeys(numbers, recorded(call))
+            last = [recorded(call) for call in self._evaluations(evaluate)]
+        return [first, *(by_step[step] for step in sorted(by_step)), *last]
+
+    def _beginnings(self) -> list[Callable[[], Any]]:
+        """Return the calibrations that are still to be made."""
+        own = () if self._state.begun else self._observers.callbacks
+        return [partial(c.on_begin, cast(Any, self)) for c in own if isinstance(c, Calibrate)]
+
+    def _evaluations(self, evaluate: Sequence[Any]) -> list[Callable[[], Any]]:
+        """Return the evaluations of data, of the run's own for None."""
+        own = self._data.train or ()
+        batches = [own if data is None else checked(data, "evaluate") for data in evaluate]
+        return [partial(self._adapter.evaluate, batch) for batch in batches]
+
+    def _kinds(
+        self, total: int, signal: float, known: PriceModel
+    ) -> dict[Any, tuple[Callable[[], Any], list[int]]]:
+        """Return the kinds of the steps to come: how to make one, and the numbers of all.
+
+        The first bill tells the price list, by which later steps are chosen.
+        """
+        kinds: dict[Any, tuple[Callable[[], Any], list[int]]] = {}
+        history = list(self.history)
+        for step in range(self.step + 1, total + 1):
+            later = known if step > self.step + 1 else None
+            shape, span = self._shapes.choose(
+                history, total, step=step, signal=signal, prices=later
+            )
+            rows = self._data.rows(step, span)
+            samples, shots = 0 if rows is None else len(rows), self._shapes.shots_of(step)
+            kind = (shape or signal, samples, shots, self._validates(step))
+            call: Callable[[], Any] = partial(self._move, step, shape, span)
+            if shape is None and getattr(self.optimizer, "resamplings", 1) == "auto":
+                call = partial(self._move_by, signal, call)
+            kinds.setdefault(kind, (call, []))[1].append(step)
+        return kinds
+
+    def _move_by(self, signal: float, move: Callable[[], Any]) -> None:
+        """Make a step of most directions for a small gradient, of fewest for a large one."""
+        optimizer = self.optimizer
+        most = most_directions(optimizer.directions == "per-sample")
+        optimizer.resamplings = "auto" if signal == 1 else (most if signal < 1 else 2)
+        try:
+            move()
+        finally:
+            optimizer.resamplings = "auto"
+
+    @contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """Put everything that a step changes back afterwards."""
+        history, before = list(self.history), self._state.capture()
+        try:
+            yield
+        finally:
+            self._state.restore(before, history)

@@ -1,0 +1,272 @@
+"""The shape of a training step: samples, directions and shots, chosen by what they cost.
+
+Pure. The gradient of a step of ``n`` perturbed pairs (a random direction of a sample, or one that
+all samples share) at ``s`` shots has the variance ``(D + S / s) / n``; ``D`` is the spread of
+directions and samples, ``S`` that of shots. A step with the relative variance ``r`` (variance by
+squared gradient) goes as far as ``1 / (1 + r)`` steps without noise, so that a number of steps is
+enough up to some ``r``; what a step lacks beyond it counts twice, as more steps and as worse
+ones. The cheapest shape follows from a price list (fixed costs of a job included, as in K. Ito,
+arXiv:2302.04422): below a floor per job, further samples are free; with a floor per circuit,
+further shots are.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pennylane_qstore.backends import MAX_CIRCUITS, MAX_GATES, MAX_SHOTS
+from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.prices import JobSize, PriceModel
+from pennylane_qstore.training.step_rule import most_directions
+
+FIRST_SHOTS, LAST_SHOTS = 20, 60
+"""Least shots at first, and in the last part of a training. Few shots bias a curved loss: its mean
+over noisy outputs is not its value at the mean output. Far from the minimum that matters little."""
+LAST_PART = 0.3
+"""Part of the steps that have at least :data:`LAST_SHOTS`."""
+NOISELESS_STEPS = 20
+"""Steps that a training would take if they had no noise; with noise, ``1 + r`` times as many."""
+_SPREAD = 2.0
+"""``D`` by squared gradient and number of parameters before anything is measured: at the start of
+nine trainings, samples had slopes about that much larger than their mean."""
+_SHOT_SPREAD = 4.0
+"""``S / D`` before shots have varied: a slope had as much noise from 4 shots as from its sample."""
+_PRIOR_STEPS = 5.0
+"""Weight of these two, in steps."""
+EARLY = 10
+"""Steps whose gradients tell how sure a step has to be, and the most circuits of later ones."""
+_MOST_NOISE = 4.0
+"""Most noise by squared gradient that is believed, in multiples of the usual ratio: chance may
+leave nothing of the signal."""
+_TIE = 0.02
+"""Relative difference in money, or variance, that does not count."""
+_SHOT_FACTORS = (1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 25.0)
+
+
+class Shape(NamedTuple):
+    """The shape of a step.
+
+    Attributes:
+        rows: samples; 0 without data.
+        directions: of each sample, or shared by all.
+        shots: of each circuit: those of a job are the same.
+        per_sample: True where each sample has directions of its own.
+    """
+
+    rows: int
+    directions: int
+    shots: int
+    per_sample: bool = True
+
+    @property
+    def pairs(self) -> int:
+        """Perturbed pairs, each an independent look at the gradient."""
+        return self.directions * (max(self.rows, 1) if self.per_sample else 1)
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the model on a sample; of the cost without data."""
+        return 2 * self.directions * max(self.rows, 1)
+
+
+class Measured(NamedTuple):
+    """A step's gradient.
+
+    Attributes:
+        signal: its squared length, noise subtracted.
+        noise: variance of a single pair's gradient, summed over parameters.
+        shots: of its circuits.
+    """
+
+    signal: float
+    noise: float
+    shots: int
+
+
+class Variances(NamedTuple):
+    """Squared gradient, and the variance of a single pair: from directions and samples, and shots.
+
+    Attributes:
+        signal: squared length of the gradient.
+        spread: variance without shot noise, summed over parameters.
+        shot_noise: variance that one shot adds; ``s`` shots add the ``s``-th part.
+    """
+
+    signal: float
+    spread: float
+    shot_noise: float
+
+    def relative(self, shape: Shape) -> float:
+        """Return the variance of a step's gradient, by its squared length; 1 is as much error."""
+        return (self.spread + self.shot_noise / shape.shots) / (shape.pairs * self.signal)
+
+
+class Workload(NamedTuple):
+    """The circuits of a step, and their limits.
+
+    Attributes:
+        circuits: of an evaluation: of the model on a sample, or of the cost without data.
+        n_1q, n_2q: gates of a circuit, on average.
+        rows: samples there are; 0 without data.
+        per_sample: True where each sample has directions of its own.
+        fixed_rows, fixed_directions: where they are not to be chosen.
+        most_evaluations: of a step; None for no such limit.
+        max_circuits: of a job.
+        fewest_shots, most_shots: of a job.
+        mitigated: True where errors are mitigated.
+    """
+
+    circuits: float
+    n_1q: float
+    n_2q: float
+    rows: int = 0
+    per_sample: bool = True
+    fixed_rows: int | None = None
+    fixed_directions: int | None = None
+    most_evaluations: int | None = None
+    max_circuits: int = MAX_CIRCUITS
+    fewest_shots: int = 1
+    most_shots: int = MAX_SHOTS
+    mitigated: bool = False
+
+    def price(self, shape: Shape, prices: PriceModel) -> float:
+        """Return the price of a step.
+
+        Args:
+            shape: of the step.
+            prices: the price list.
+
+        Returns:
+            US dollars, for as few jobs as the service's limits allow.
+        """
+        circuits = shape.evaluations * self.circuits
+        gates = circuits * (self.n_1q + self.n_2q)
+        jobs = max(1, math.ceil(circuits / self.max_circuits), math.ceil(gates / MAX_GATES))
+        each = max(1, math.ceil(circuits / jobs))
+        size = JobSize(
+            each * self.n_1q, each * self.n_2q, each, shape.shots, mitigated=self.mitigated
+        )
+        return jobs * prices.price(size)
+
+
+def least_shots(step: int, steps: int) -> int:
+    """Return the least shots of a step that keep the bias of a curved loss small.
+
+    Args:
+        step: counted from 1.
+        steps: of the training.
+
+    Returns:
+        Shots of each circuit.
+    """
+    return LAST_SHOTS if step > (1 - LAST_PART) * steps else FIRST_SHOTS
+
+
+def estimate_variances(measured: Sequence[Measured], parameters: int) -> Variances:
+    """Estimate the squared gradient and the parts of its variance from the steps so far.
+
+    The parts are a line through variances over ``1 / shots``. Where shots have hardly varied, a
+    ratio of both that holds for most trainings decides.
+
+    Args:
+        measured: gradients of the steps.
+        parameters: trained numbers.
+
+    Returns:
+        Positive figures; before the first step, in units of the squared gradient.
+    """
+    ratio = _SPREAD * parameters
+    if not measured:
+        return Variances(1.0, ratio, _SHOT_SPREAD * ratio)
+    inverse = np.array([1 / m.shots for m in measured])
+    noise = np.array([max(m.noise, 0.0) for m in measured])
+    # Least squares of noise = D + S / shots, and of S = 4 D with the weight of a few steps.
+    weight = math.sqrt(_PRIOR_STEPS) * inverse.mean()
+    rows = np.stack([np.ones_like(inverse), inverse], 1)
+    rows = np.append(rows, [[-weight * _SHOT_SPREAD, weight]], 0)
+    spread, shot_noise = np.linalg.lstsq(rows, np.append(noise, 0.0), rcond=None)[0]
+    if spread <= 0:
+        spread, shot_noise = 0.0, (noise * inverse).sum() / (inverse**2).sum()
+    elif shot_noise < 0:
+        spread, shot_noise = noise.mean(), 0.0
+    # The gradient vanishes towards the minimum: to follow it there would cost ever more.
+    early = measured[:EARLY]
+    usual = float(noise[:EARLY].mean()) / ratio
+    signal = sum(m.signal for m in early) + _PRIOR_STEPS * usual
+    signal = max(signal / (len(early) + _PRIOR_STEPS), usual / _MOST_NOISE, 1e-300)
+    return Variances(float(signal), float(spread), float(shot_noise))
+
+
+def choose_shape(
+    variances: Variances,
+    work: Workload,
+    prices: PriceModel,
+    step: int,
+    steps: int,
+) -> Shape:
+    """Choose the shape of a step that costs least for what it brings.
+
+    Of shapes that cost the same, as below a floor, the one with the smallest variance is taken,
+    and of these the one with the fewest shots.
+
+    Args:
+        variances: of the gradient.
+        work: circuits of a step, and their limits.
+        prices: the price list.
+        step: counted from 1.
+        steps: of the training.
+
+    Returns:
+        The shape.
+
+    Raises:
+        ConfigurationError: the limits leave no number of shots.
+    """
+    found = [
+        (shape, *_effort(shape, variances, work, prices, steps))
+        for shape in _shapes(work, max(least_shots(step, steps), work.fewest_shots))
+    ]
+    if not found:
+        raise ConfigurationError(
+            f'shots="auto" needs {least_shots(step, steps)} shots or more; the backend takes '
+            f"{work.most_shots}."
+        )
+    cheapest = min(usd for _, usd, _ in found)
+    found = [entry for entry in found if entry[1] <= (1 + _TIE) * cheapest]
+    surest = min(variance for _, _, variance in found)
+    found = [entry for entry in found if entry[2] <= (1 + _TIE) * surest]
+    return min(found, key=lambda entry: (entry[0].evaluations * entry[0].shots, entry[0]))[0]
+
+
+def _effort(
+    shape: Shape, variances: Variances, work: Workload, prices: PriceModel, steps: int
+) -> tuple[float, float]:
+    """Return the dollars of a step, times what it lacks for its number, and its variance."""
+    variance = variances.relative(shape)
+    lacking = max(1.0, (1 + variance) * NOISELESS_STEPS / steps)
+    return work.price(shape, prices) * lacking**2, variance
+
+
+def _shapes(work: Workload, fewest: int) -> Iterable[Shape]:
+    """Return the shapes to choose from."""
+    shots = sorted({round(factor * fewest) for factor in _SHOT_FACTORS})
+    shots = [n for n in shots if n <= work.most_shots]
+    if work.fixed_rows is not None or not work.per_sample:
+        all_rows = [work.rows if work.fixed_rows is None else work.fixed_rows]
+    else:
+        all_rows = sorted({int(n) for n in np.geomspace(max(work.rows, 1), 1, 24).round()})
+        all_rows = all_rows if work.rows else [0]
+    most = most_directions(work.per_sample and work.rows > 0)
+    for rows in all_rows:
+        directions = range(1, most + 1) if rows == all_rows[-1] else (1,)
+        if work.fixed_directions is not None:
+            directions = (work.fixed_directions,)
+        for n, s in itertools.product(directions, shots):
+            shape = Shape(rows, n, s, work.per_sample)
+            if n == directions[0] or shape.evaluations <= (work.most_evaluations or math.inf):
+                yield shape

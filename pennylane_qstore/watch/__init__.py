@@ -1,0 +1,1 @@
+"""The page over a ledger: runs and jobs at IonQ, with loss curves, costs and cancelling."""

@@ -1,0 +1,35 @@
+"""``qstore rehearse``: figures of a task's training on a machine, for nothing and without a key."""
+
+from __future__ import annotations
+
+import pytest
+from support.paid_jobs import ask
+
+pytest.importorskip("sklearn")
+
+
+def test_a_task_is_rehearsed_without_a_key(tmp_path, monkeypatch):
+    monkeypatch.delenv("IONQ_API_KEY", raising=False)
+    monkeypatch.delenv("PENNYLANE_IONQ_API_KEY", raising=False)
+    plan = ["rehearse", "--steps", "2", "--seeds", "2", "--out", str(tmp_path)]
+    told = ask(*plan, "--shots", "20", "--batch-size", "4", "--json")
+    ways = ["as planned", "half the shots", "double the shots", "half the budget"]
+    assert [outcome["way"] for outcome in told["outcomes"]] == ways
+    assert told["seeds"] == [1, 2]
+    assert told["shots"] == 20 * told["circuits"]
+    assert "Test accuracy" in (tmp_path / "rehearsal.md").read_text(encoding="utf-8")
+    assert (tmp_path / "rehearsal.png").exists()
+
+
+def test_words_name_the_machine_and_the_page(tmp_path):
+    options = ["--task", "h2", "--backend", "qpu.aria-1", "--seeds", "7-7", "--steps", "1"]
+    text = ask("rehearse", *options, "--shots", "10", "--out", str(tmp_path))
+    assert "qpu.aria-1, noise of aria-1, 1 seed;" in text
+    assert "braket.aria-1" in text
+    assert "rehearsal.md" in text
+
+
+def test_what_cannot_be_rehearsed_is_refused(tmp_path):
+    assert "Nothing is trained" in ask("rehearse", "--task", "centroid", code=1)
+    simulator = ["--backend", "simulator", "--out", str(tmp_path)]
+    assert "not allowed" in ask("rehearse", *simulator, code=1)

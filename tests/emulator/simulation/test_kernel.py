@@ -1,0 +1,92 @@
+"""The compiled kernel equals default.qubit and the NumPy engine, errors included."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.emulator_circuits import (
+    native_skeletons,
+    qis_circuits,
+    random_program,
+    random_qis_program,
+    read,
+    reference,
+)
+from support.native_bodies import native_gates
+
+from pennylane_qstore.emulator.simulation.draws import shot_keys
+from pennylane_qstore.emulator.simulation.fusion import fuse
+from pennylane_qstore.emulator.simulation.rows import load, run_rows
+from pennylane_qstore.emulator.simulation.trajectories import draw_errors, run_columns
+from pennylane_qstore.server.inputs.circuits import read_circuits
+
+needs_numba = pytest.mark.skipif(load() is None, reason="needs Numba")
+
+
+@needs_numba
+@settings(deadline=None, max_examples=60)
+@given(qis_circuits())
+def test_qis_circuits_agree_with_default_qubit(gates: list[dict[str, Any]]) -> None:
+    found = run_rows(fuse(read(gates, "qis", 4)), 4, np.zeros(1, np.int64))
+    np.testing.assert_allclose(found[0], reference(gates, 4), atol=1e-10)
+
+
+@needs_numba
+@settings(deadline=None, max_examples=30)
+@given(native_skeletons(), st.integers(0, 2**32), st.integers(1, 40))
+def test_rows_of_native_circuits_agree_with_default_qubit(
+    skeleton: Any, seed: int, count: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    circuits = [native_gates(skeleton, rng) for _ in range(count)]
+    (program,) = read_circuits([{"circuit": c} for c in circuits], gateset="native", qubits=4)
+    found = run_rows(fuse(program), 4, np.arange(count))
+    for k in {0, count // 2, count - 1}:
+        np.testing.assert_allclose(found[k], reference(circuits[k], 4), atol=1e-10)
+
+
+@needs_numba
+@settings(deadline=None, max_examples=30)
+@given(st.sampled_from([random_program, random_qis_program]), st.integers(0, 2**32))
+def test_errors_do_what_they_do_in_the_numpy_engine(make: Any, seed: int) -> None:
+    fused = fuse(make(seed, 4, 3))
+    rates = np.full(len(fused), 0.2)
+    columns, _ = draw_errors([g.qubits for g in fused], rates, shot_keys(seed, np.arange(3), 20))
+    found = run_rows(fused, 4, columns.row, columns.errors)
+    np.testing.assert_allclose(found, run_columns(fused, 4, columns), atol=1e-10)
+
+
+@needs_numba
+@pytest.mark.parametrize("home", ["folder", "file"])
+def test_compiled_code_is_kept_in_the_cache_folder_of_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    import numba
+
+    copy, cache = tmp_path / "kernel.py", tmp_path / "cache"
+    shutil.copy(load().__file__, copy)  # type: ignore[union-attr, arg-type]
+    (tmp_path / "__pycache__").write_text("nothing can be written here")
+    if home == "file":
+        cache.write_text("nor here")
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: cache / name)
+    numbas = type(load().run_blocks._cache._impl)  # type: ignore[union-attr]
+    monkeypatch.setattr(numbas, "_locator_classes", numbas._locator_classes[:2])  # not the home's
+    spec = importlib.util.spec_from_file_location("copy_of_kernel", copy)
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    kept_in = module.run_blocks.stats.cache_path
+    if home == "file":  # every process compiles it
+        assert kept_in is None
+    else:
+        assert Path(kept_in).is_relative_to(cache / "pennylane-qstore")
+        assert Path(kept_in).is_dir()
+    assert not numba.config.CACHE_DIR

@@ -1,0 +1,30 @@
+"""A gateway in a process of its own, which may die at a point.
+
+``python gateway_child.py URL LEDGER POINT``: POINT is ``none``, or ``before:<event>@n`` or
+``after:<event>@n``, the n-th time the ledger comes to it. Prints the gateway's URL.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+from pennylane_qstore.gateway.gateway import Gateway
+from pennylane_qstore.ionq.http.retry import RetryPolicy
+from pennylane_qstore.ionq.ledger.ledger import Ledger
+
+sys.path.append(str(Path(__file__).parents[1]))
+from support.children import dying_at
+
+
+def main(url: str, path: str, point: str) -> None:
+    policy = RetryPolicy(settle_s=0.5, base_s=0.01, throttle_base_s=0.05)
+    ledger = Ledger(path, observer=dying_at(point))
+    with Gateway("k", base_url=url, ledger=ledger, window_s=0.1, retry_policy=policy) as gateway:
+        print(gateway.url, flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

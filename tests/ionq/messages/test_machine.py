@@ -1,0 +1,69 @@
+"""Machines as a service describes them: what is read, and what cannot be used."""
+
+from __future__ import annotations
+
+import pytest
+
+from pennylane_qstore.backends import BACKENDS, MAX_QUBITS, Backend, Characterization
+from pennylane_qstore.errors import InvalidResponse
+from pennylane_qstore.ionq.messages.machine import parse_machine
+from pennylane_qstore.server.backends import backend_json
+
+ENTRY = {
+    "backend": "qpu.new-1", "status": "available", "qubits": 3,
+    "supported_gates": ["x", "cnot"], "supported_native_gates": ["gpi", "gpi2", "zz"],
+    "supported_error_mitigations": ["debiasing"],
+}  # fmt: skip
+
+
+def read(pairs=None, **changes):
+    return parse_machine(ENTRY | changes, Characterization("qpu.new-1", connectivity=pairs))
+
+
+def test_what_the_service_tells_is_taken_and_the_rest_is_unknown():
+    machine = read()
+    assert machine == Backend(
+        "qpu.new-1", 3, ("gpi", "gpi2", "zz"), noise="", error_mitigations=("debiasing",)
+    )
+    assert machine.is_qpu
+    assert machine.takes_native
+    assert machine.published == Characterization("qpu.new-1", "published", 3)
+    assert read(status="retired").retired
+    assert read(qubits=100).qubits == MAX_QUBITS
+
+
+@pytest.mark.parametrize("known", BACKENDS.values(), ids=lambda b: b.name)
+def test_a_known_one_is_described_with_its_own_figures(known):
+    machine = parse_machine(backend_json(known, 0.0, 0.0), Characterization(known.name))
+    assert (machine.qubits, machine.native_gates) == (known.qubits, known.native_gates)
+    assert machine.error_mitigations == known.error_mitigations
+    assert machine.takes_native
+
+
+@pytest.mark.parametrize(
+    ("pairs", "every"),
+    [
+        (((0, 1), (0, 2), (1, 2)), True),
+        (((0, 1), (1, 0), (0, 2), (2, 0), (2, 1)), True),
+        (((0, 1), (1, 2)), False),
+        (((0, 1), (1, 0), (1, 2)), False),
+        (((0, 1), (0, 2), (0, 3)), False),  # the last one is none of its pairs
+        ((), True),
+    ],
+)
+def test_all_pairs_or_some(pairs, every):
+    machine = read(pairs)
+    assert machine.all_to_all is machine.takes_native is every
+
+
+@pytest.mark.parametrize("gates", [None, [], "zz", ["gpi", "zz"], ["gpi", "gpi2", "xx"], [1]])
+def test_without_native_gates_known_here_abstract_ones_are_needed(gates):
+    assert not read(supported_native_gates=gates).takes_native
+    with pytest.raises(InvalidResponse, match="no OpenQASM 3"):
+        read(supported_native_gates=gates, supported_gates=[])
+
+
+@pytest.mark.parametrize("qubits", [None, "3", 0, -1, True, 1e9, float("nan")])
+def test_a_machine_of_no_number_of_qubits_cannot_be_used(qubits):
+    with pytest.raises(InvalidResponse, match="how many qubits"):
+        read(qubits=qubits)

@@ -1,0 +1,50 @@
+"""Jobs by run: sums, filters, names."""
+
+from __future__ import annotations
+
+import pytest
+
+from pennylane_qstore.server.runs import JobFilter, PageJob, in_job_names, run_of, totals_of
+
+JOB = PageJob(
+    "id-1", 1, 1, "vqe", {"vqe": 1.0}, "ann", "qpu.forte-1", None, "completed", True, 3, 100,
+    4.0, 5.0, 10.0,
+)  # fmt: skip
+WAITS = JOB._replace(
+    id="id-2", status="ready", is_over=False, cost_usd=None, submitted_at=20.0, starts_at=50.0
+)
+
+
+def test_sums_of_runs_are_their_shares_the_newest_first() -> None:
+    shared = JOB._replace(runs={"vqe": 0.25, "qaoa": 0.75}, user=None, submitted_at=30.0)
+    vqe, qaoa = totals_of([shared, WAITS, JOB, JOB._replace(runs={})])
+    assert (vqe.name, vqe.jobs, vqe.circuits, vqe.open) == ("vqe", 3, 9, 1)
+    assert (vqe.billed_usd, vqe.reserved_usd) == (5.0, 5.0)
+    assert (vqe.submitted_at, vqe.waits_since, vqe.starts_at) == (30.0, 20.0, 50.0)
+    assert vqe.as_dict()["users"] == ["ann"]
+    assert (qaoa.jobs, qaoa.billed_usd, qaoa.open, qaoa.starts_at) == (1, 3.0, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({}, 2), ({"run": "vqe"}, 2), ({"run": "vq"}, 0), ({"state": "completed"}, 1),
+        ({"state": "open"}, 1), ({"state": "open", "user": "bob"}, 0), ({"user": "ann"}, 2),
+        ({"text": "FORTE"}, 2), ({"text": "id-2"}, 1), ({"text": "aria"}, 0),
+    ],
+)  # fmt: skip
+def test_filters_choose_jobs(wanted: dict[str, str], found: int) -> None:
+    assert sum(map(JobFilter(**wanted).admits, (JOB, WAITS))) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "run"),
+    [(None, None), ("", None), ("vqe", "vqe"), ("vqe " + "0a" * 16, "vqe"), ("0a" * 16, None)],
+)
+def test_a_run_is_the_name_without_the_token(name: str | None, run: str | None) -> None:
+    assert run_of(name) == run
+
+
+def test_runs_have_names_that_jobs_can_have() -> None:
+    assert in_job_names("H₂ & more/1") == "H_ _ more_1"
+    assert len(in_job_names("x" * 100)) == 67

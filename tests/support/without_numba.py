@@ -1,0 +1,5 @@
+"""A plugin for pytest that hides Numba: ``-p support.without_numba``."""
+
+import sys
+
+sys.modules["numba"] = None  # type: ignore[assignment]

@@ -1,0 +1,240 @@
+"""Runs side by side: common jobs, and for each the outcome that it has alone."""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.swept_runs import make_run, on, outcomes
+
+from pennylane_qstore.emulator import Emulator, Fault
+from pennylane_qstore.errors import BudgetExceeded, ConfigurationError, QStoreError
+from pennylane_qstore.ionq.ledger.ledger import JobKey, Ledger, State
+from pennylane_qstore.sweeps.lockstep import Lockstep, check_devices, merged_sizes
+
+
+def train(runs, steps=3, lockstep=None):
+    lockstep = lockstep or Lockstep()
+    return lockstep, lockstep.call([partial(run.train, steps) for run in runs])
+
+
+@pytest.fixture
+def emulator():
+    with Emulator(seed=1, profile="none") as running:
+        yield running
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seeds=st.lists(st.integers(1, 50), min_size=2, max_size=4, unique=True),
+    noise=st.sampled_from([None, "forte-1"]),
+    stock=st.booleans(),
+    shots=st.sampled_from([20, 100]),
+)
+def test_each_run_is_bit_for_bit_what_it_is_alone(seeds, noise, stock, shots):
+    make = partial(make_run, stock=stock, shots=shots, device={"noise_model": noise})
+    np.random.seed(seeds[0])  # noqa: NPY002
+    together = [make(seed) for seed in seeds]
+    train(together, 2)
+    for seed, run in zip(seeds, together, strict=True):
+        np.random.seed(seeds[0])  # noqa: NPY002
+        assert outcomes(run) == outcomes(make(seed).train(2))
+
+
+def test_a_round_of_all_runs_is_one_post(emulator, tmp_path):
+    device = on(emulator, tmp_path / "ledger", "simulator")
+    runs = [make_run(seed, device={**device, "seed": seed}) for seed in range(5)]
+    before = emulator.stats()["posts"]
+    lockstep, ends = train(runs)
+    assert ends == runs
+    assert emulator.stats()["posts"] - before == 3 == len(lockstep.sizes)
+    assert lockstep.sizes == merged_sizes(
+        [[record.sizes for record in run.history] for run in runs]
+    )
+    assert [size.circuits for size in lockstep.sizes] == [5 * runs[0].history[0].circuits] * 3
+    assert {record.posts for run in runs for record in run.history} == {1}
+
+
+def test_each_run_counts_the_circuits_of_its_own_that_were_simulated():
+    runs = [make_run(seed) for seed in range(3)]
+    train(runs, 2)
+    for run in runs:
+        circuits = sum(record.circuits for record in run.history)
+        assert sum(run.devices[0].stats["engines"].values()) == circuits
+
+
+def test_jobs_have_the_name_of_their_run_or_of_the_first_of_several(emulator):
+    device = on(emulator, None, "simulator")
+    runs = [make_run(seed, device={**device, "seed": seed}, name="H2/a") for seed in range(3)]
+    runs[0].train(1)
+    train(runs, 2)
+    make_run(1, device={**device, "job_name": "mine"}).train(1)
+    first = runs[0].run_id.replace("/", "_")
+    names = [job.name[:-33] for job in emulator.jobs]
+    assert names[0] == first
+    assert f"{first} and 2 more" in names
+    assert names[-1] == "mine"
+
+
+def test_runs_with_other_shots_or_noise_seeds_travel_in_jobs_of_their_own_at_once(emulator):
+    few, many = make_run(1, shots=20), make_run(2, shots=90)
+    lockstep, _ = train([few, many], 1)
+    assert len(lockstep.sizes) == 1  # an ideal simulator takes no shots
+    noisy = {"noise_model": "forte-1"}
+    lockstep, _ = train([make_run(seed, device=noisy) for seed in (1, 2)], 1)
+    assert len(lockstep.sizes) == 2
+    device = {"noise_model": "forte-1", "seed": None}
+    lockstep, _ = train([make_run(seed, device=device) for seed in (1, 2)], 1)
+    assert len(lockstep.sizes) == 1
+    runs = [make_run(seed, shots=shots, device=device) for seed, shots in ((1, 20), (2, 90))]
+    lockstep, _ = train(runs, 1)
+    assert sorted(size.shots for size in lockstep.sizes) == [20, 90]
+
+
+def test_a_service_that_takes_one_circuit_a_job_still_trains_all():
+    fault = Fault("status", route="submit", status=400)
+    with Emulator(seed=1, profile="none", faults=[fault]) as emulator:
+        device = on(emulator, None, "simulator")
+        runs = [make_run(seed, device={**device, "seed": seed}) for seed in (1, 2)]
+        _, ends = train(runs, 2)
+        assert ends == runs
+        assert outcomes(runs[0]) == outcomes(make_run(1).train(2))
+
+
+def test_a_run_that_stops_or_fails_does_not_stop_the_others():
+    def fail(record):
+        raise RuntimeError("mine alone")
+
+    first = make_run(1, callbacks=[lambda record: first.stop()])
+    second, third = make_run(2, callbacks=[fail]), make_run(3)
+    _, ends = train([first, second, third])
+    assert [run.step for run in (first, second, third)] == [1, 0, 3]
+    assert first.stopped == "callback"
+    assert isinstance(ends[1], RuntimeError)
+    assert outcomes(third) == outcomes(make_run(3).train(3))
+
+
+def test_runs_do_not_share_devices():
+    device, other = object(), object()
+    check_devices([[device, device], [other]])
+    with pytest.raises(ConfigurationError, match="inside make_run"):
+        check_devices([[device], [other, device]])
+
+
+def paid(emulator, tmp_path, seed, **options):
+    device = on(emulator, tmp_path / "ledger.sqlite")
+    return make_run(
+        seed, device=device, checkpoint=tmp_path / f"{seed}.json", resume=True, **options
+    )
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    batches=st.lists(st.integers(1, 12), min_size=2, max_size=4),
+    steps=st.integers(1, 2),
+)
+def test_shares_of_bills_sum_to_the_bills(tmp_path_factory, batches, steps):
+    folder = tmp_path_factory.mktemp("bills")
+    with Emulator(seed=1, profile="none") as emulator:
+        runs = [paid(emulator, folder, seed, batch_size=many) for seed, many in enumerate(batches)]
+        _, ends = train(runs, steps, Lockstep("all"))
+        assert ends == runs
+        assert emulator.billed_jobs == steps
+        billed = emulator.stats()["billed_usd"]
+        assert billed > 0
+        assert sum(run.spent_usd for run in runs) == pytest.approx(billed, rel=1e-9)
+        for run in runs:
+            assert run.spent_usd == pytest.approx(sum(r.cost_usd for r in run.history), rel=1e-9)
+        gates = [sum(s.n_1q + s.n_2q for r in run.history for s in r.sizes) for run in runs]
+        shares = [run.spent_usd / billed for run in runs]
+        if steps == 1:
+            assert shares == pytest.approx([g / sum(gates) for g in gates])
+        ledger = Ledger(folder / "ledger.sqlite")
+        assert ledger.account_usd(["run:all"]) == pytest.approx(billed)
+        assert [ledger.spent_usd(run.run_id) for run in runs] == pytest.approx(
+            [run.spent_usd for run in runs]
+        )
+        ledger.close()
+
+
+def test_every_run_has_its_key_and_finds_its_part_again(emulator, tmp_path):
+    runs = [paid(emulator, tmp_path, seed) for seed in (1, 2, 3)]
+    train(runs, 2)
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    rows = [ledger.history(JobKey(run.run_id, step, 0)) for run in runs for step in (0, 1)]
+    assert all(row.state is State.CONSUMED for (row,) in rows)
+    assert len({row.id for (row,) in rows}) == 2
+    assert len({(row.id, row.share.start) for (row,) in rows}) == 6
+    assert {row.share.stop - row.share.start for (row,) in rows} == {runs[0].history[0].circuits}
+    ledger.close()
+
+
+def test_a_run_that_was_killed_goes_on_alone_or_with_others_and_pays_nothing(emulator, tmp_path):
+    runs = [paid(emulator, tmp_path, seed) for seed in (1, 2, 3)]
+    train(runs, 1)
+    for name in ("1", "2"):
+        for end in (".json", ".json.history.jsonl"):
+            shutil.copy(tmp_path / f"{name}{end}", tmp_path / f"kept-{name}{end}")
+    train(runs, 2)
+    posts, billed = emulator.stats()["posts"], emulator.stats()["billed_usd"]
+    for name in ("1", "2"):
+        for end in (".json", ".json.history.jsonl"):
+            shutil.copy(tmp_path / f"kept-{name}{end}", tmp_path / f"{name}{end}")
+    alone = paid(emulator, tmp_path, 2).train(2)
+    assert outcomes(alone) == outcomes(runs[1])
+    assert alone.spent_usd == pytest.approx(runs[1].spent_usd)
+    again = [paid(emulator, tmp_path, seed) for seed in (1, 3)]
+    _, ends = train(again, 2)
+    assert ends == again
+    assert [outcomes(run) for run in again] == [outcomes(runs[0]), outcomes(runs[2])]
+    assert (emulator.stats()["posts"], emulator.stats()["billed_usd"]) == (posts, billed)
+    _, ends = train([*again, alone], 3)
+    assert emulator.stats()["posts"] == posts + 1
+
+
+def test_a_job_that_fails_is_sent_again_and_its_bills_are_shared(emulator, tmp_path):
+    emulator.faults.add(Fault("fail"))
+    runs = [paid(emulator, tmp_path, seed, batch_size=6) for seed in (1, 2)]
+    _, ends = train(runs, 1)
+    assert ends == runs
+    assert emulator.stats()["posts"] == 2
+    assert sum(run.spent_usd for run in runs) == pytest.approx(emulator.stats()["billed_usd"])
+
+
+def test_a_budget_of_one_run_stops_it_alone_and_one_of_all_stops_all(emulator, tmp_path):
+    first = paid(emulator, tmp_path, 1, budget_usd=1e-6)
+    second = paid(emulator, tmp_path, 2)
+    _, ends = train([first, second], 2)
+    assert first.stopped == "budget" or isinstance(ends[0], BudgetExceeded)
+    assert (first.step, second.step) == (0, 2)
+    spent = emulator.stats()["billed_usd"]
+    runs = [paid(emulator, tmp_path, seed) for seed in (3, 4)]
+    _, ends = train(runs, 5, Lockstep("sweep", budget_usd=1.6 * spent))
+    assert {run.stopped for run in runs} == {"budget"}
+    assert len({run.step for run in runs}) == 1
+    assert 0 < emulator.stats()["billed_usd"] - spent <= 1.6 * spent
+
+
+def test_a_lost_answer_is_found_again_for_all(tmp_path):
+    fault = Fault("close", route="submit", when="after")
+    with Emulator(seed=1, profile="none", faults=[fault]) as emulator:
+        runs = [paid(emulator, tmp_path, seed) for seed in (1, 2)]
+        _, ends = train(runs, 1)
+        assert ends == runs
+        assert emulator.billed_jobs == 1
+
+
+def test_jobs_that_were_refused_for_good_travel_together_again(tmp_path):
+    fault = Fault("status", route="submit", status=403)
+    with Emulator(seed=1, profile="none", faults=[fault]) as emulator:
+        runs = [paid(emulator, tmp_path, seed) for seed in (1, 2)]
+        _, ends = train(runs, 1)
+        assert all(isinstance(end, QStoreError) for end in ends)
+        again = [paid(emulator, tmp_path, seed) for seed in (1, 2)]
+        _, ends = train(again, 1)
+        assert ends == again
+        assert emulator.billed_jobs == 1

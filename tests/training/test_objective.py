@@ -1,0 +1,42 @@
+"""Objective: a cost, or a model and a loss with metrics."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.training.objective import Objective, untraced
+
+BATCH = np.array([1.0, 2.0]), np.array([0.0, 1.0])
+
+
+def test_a_cost_takes_the_whole_batch_and_is_its_own_loss():
+    cost = Objective(lambda w, x, y: w * np.sum(x - y), None, {})
+    assert cost.value(cost.outputs((2.0,), BATCH), BATCH) == 4.0
+    assert cost.measured(4.0, BATCH) == {}
+
+
+def test_a_model_takes_features_and_the_loss_labels():
+    made = Objective(lambda a, b, x: a * x + b, lambda out, y: np.sum(out - y), {"top": top})
+    outputs = made.outputs((2.0, 1.0), BATCH)
+    np.testing.assert_array_equal(outputs, [3.0, 5.0])
+    assert made.value(outputs, BATCH) == 7.0
+    assert made.measured(outputs, BATCH) == {"top": 5.0}
+
+
+def top(out, y):
+    return max(out)
+
+
+def test_metrics_need_a_loss():
+    with pytest.raises(ConfigurationError, match="loss="):
+        Objective(top, None, {"top": top})
+
+
+def test_autograd_s_boxes_are_taken_off():
+    autograd = pytest.importorskip("autograd")
+    seen = []
+    autograd.grad(lambda w: seen.append(untraced(w)) or w * 2.0)(1.5)
+    assert seen == [1.5]
+    assert type(seen[0]) is float
