@@ -10,6 +10,7 @@ import resource
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections import deque
 from pathlib import Path
 
@@ -115,21 +116,24 @@ def run(dev, steps, measure, after=200):
 
 
 @pytest.mark.soak
-def test_two_thousand_steps_keep_neither_objects_nor_memory_nor_threads():
+def test_many_steps_keep_neither_objects_nor_memory_nor_threads():
     dev = CountingDevice(wires=1)
 
     def send(circuits, tracker):
         return tuple(np.float64(0.5) for _ in circuits)
 
     def measure():
-        megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        return len(gc.get_objects()), megabytes, threading.active_count()
+        return len(gc.get_objects()), tracemalloc.get_traced_memory()[0], threading.active_count()
 
     dev.run = send
     dev.configs = deque(maxlen=1)  # what the device notes for other tests
-    before, after = run(dev, 2000, measure)
+    tracemalloc.start()  # the process as a whole grows by what other tests left behind, too
+    try:
+        before, after = run(dev, 800, measure)
+    finally:
+        tracemalloc.stop()
     assert after[0] - before[0] < 100
-    assert after[1] - before[1] < 10
+    assert after[1] - before[1] < 40_000
     assert after[2] == before[2]
 
 
