@@ -13,7 +13,6 @@ from support.random_compositions import circuit, right_values
 from support.random_qnodes import Case, hermitian, observable, word
 
 import pennylane_qstore as qstore
-from pennylane_qstore.errors import CompileError
 
 QUICK, LONG = range(20), range(1000, 1090)
 SHOTS = 2000
@@ -444,14 +443,9 @@ def test_operations_made_of_others_are_right_in_every_way(seeds, way):
         assert same(list(got), want), seed
 
 
-REFUSED = pytest.mark.xfail(
-    raises=CompileError, strict=False, reason="an operation is refused whose matrix is unitary"
-)
-
-
 @pytest.mark.parametrize(
     "seeds",
-    [range(2), pytest.param(range(50, 90), marks=[pytest.mark.soak, REFUSED])],
+    [range(2), pytest.param(range(50, 90), marks=pytest.mark.soak)],
     ids=["quick", "long"],
 )
 def test_operations_made_of_others_are_trained_at_the_right_values(seeds):

@@ -1,7 +1,9 @@
-"""Matrices of operators, products multiplied here.
+"""Matrices of operators, products and exponentials of which are computed here.
 
 PennyLane (0.45) takes the wires of a product whose factors meet on some for another order than
 that of the matrix it computes: ``qml.prod(S(2), RX(0.3, 1), CNOT([2, 0]))`` has another's matrix.
+Of an exponential with a trained autograd coefficient it makes one that is not unitary, from
+eigenvalues and gates whose orders differ.
 """
 
 from __future__ import annotations
@@ -12,9 +14,9 @@ import numpy as np
 import pennylane as qml
 from pennylane.operation import Operator
 from pennylane.ops import LinearCombination, Prod, SProd, Sum
-from pennylane.ops.op_math import Adjoint, Controlled, ControlledOp, Pow
+from pennylane.ops.op_math import Adjoint, Controlled, ControlledOp, Exp, Pow
 from pennylane.wires import Wires
-from scipy.linalg import fractional_matrix_power
+from scipy.linalg import expm, fractional_matrix_power
 
 from pennylane_qstore.errors import CompileError
 from pennylane_qstore.native.frontend.program import ComplexArray
@@ -60,6 +62,9 @@ def matrix_on(op: Operator, order: Wires) -> ComplexArray:
         return np.asarray(sum(c * matrix_on(term, order) for c, term in terms))
     if isinstance(op, SProd):
         return np.asarray(op.scalar)[..., None, None] * matrix_on(op.base, order)
+    if isinstance(op, Exp):
+        coefficients = np.asarray(op.coeff, dtype=complex)
+        return np.asarray(expm(coefficients[..., None, None] * matrix_on(op.base, order)))
     if isinstance(op, Adjoint):
         return matrix_on(op.base, order).conj().swapaxes(-1, -2)
     if isinstance(op, Pow):

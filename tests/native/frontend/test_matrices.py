@@ -3,7 +3,7 @@
 import numpy as np
 import pennylane as qml
 import pytest
-from scipy.linalg import sqrtm
+from scipy.linalg import expm, sqrtm
 
 from pennylane_qstore.native.frontend.matrices import matrix_on
 
@@ -55,3 +55,12 @@ def test_a_batch_of_matrices_is_that_of_its_rows(change, scalars):
     rows = zip(angles, np.broadcast_to(scalars, 2), strict=True)
     want = [matrix_on(made(*row), ORDER) for row in rows]
     np.testing.assert_allclose(matrix_on(made(angles, np.array(scalars)), ORDER), want)
+
+
+@pytest.mark.parametrize("times", [0.7, [0.7, -0.2]], ids=["one", "batch"])
+@pytest.mark.parametrize("trained", [False, True])
+def test_exponentials_of_sums_are_unitary_also_where_they_are_trained(times, trained):
+    generator = qml.sum(qml.X(0), 0.4 * qml.prod(qml.Y(0), qml.Z(2)), 0.3 * qml.Z(2))
+    op = qml.evolve(generator, qml.numpy.array(times, requires_grad=trained))
+    want = expm(-1j * np.asarray(times)[..., None, None] * on_all(generator))
+    np.testing.assert_allclose(matrix_on(op, ORDER), want, atol=1e-12)
