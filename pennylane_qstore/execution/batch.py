@@ -84,8 +84,13 @@ class Batch:
 
     @property
     def ordered_positions(self) -> set[int]:
-        """Positions of circuits with a result that depends on the order of shots."""
+        """Positions of circuits with a result that depends on the order of shots.
+
+        None where the service returns exact probabilities: there are no shots.
+        """
         positions: set[int] = set()
+        if self.target.exact:
+            return positions
         for tape in self.circuits.measured:
             plan = self.plans[tape.number].measurement
             if any(

@@ -230,12 +230,13 @@ def compile_circuits(
     position, qubits = 0, 1
     with meter.stage("compile"):
         parts = [(plan.tape, plan.pieces, plan.wires) for plan in plans]
-        structures = structures_of(parts, cache, choose_constants)
+        structures, columns = structures_of(parts, cache, choose_constants)
     for i, plan in enumerate(plans):
         for basis in plan.measurement.bases:
             first, readouts = position, []
             with meter.stage("compile"), TapeContext(i):
-                for template, rows in _templates(plan, basis, structures, target, cache):
+                templates = _templates(plan, basis, structures, target, cache)
+                for template, rows in zip(templates, columns[i], strict=True):
                     group = (id(template), plan.scale)
                     _, stacked, positions = groups.setdefault(group, (template, [], []))
                     stacked.append(rows)
@@ -258,12 +259,9 @@ def compile_circuits(
             for block in batch.blocks:
                 folded = block if scale == 1 else fold(block, scale)
                 where = [positions[row] for row in block.rows.tolist()]
-                for position, (text, count) in zip(
-                    where,
-                    _encoded(folded, [assignments[p] for p in where if assignments]),
-                    strict=True,
-                ):
-                    encoded[position], gates[position] = text, count
+                own = [assignments[p] for p in where if assignments]
+                for p, (text, count) in zip(where, _encoded(folded, own), strict=True):
+                    encoded[p], gates[p] = text, count
     return Circuits(encoded, gates, qubits, measured)
 
 
@@ -295,8 +293,8 @@ def _templates(
     structures: Mapping[Hashable, Structure],
     target: Target,
     cache: SmartCircuitCache,
-) -> Iterator[tuple[Any, FloatArray]]:
-    """Yield the templates of a tape in a basis, each with the rows it is for, in order."""
+) -> Iterator[Any]:
+    """Yield the template of each piece of a tape in a basis."""
     searched = plan.searched
     options = (target.gateset, target.family, target.absorb, target.verbatim, target.effort)
     for piece in plan.pieces:
@@ -306,7 +304,7 @@ def _templates(
             *(options, searched, structure.constants),
         )
         build = functools.partial(_template, structure, piece, basis, searched, target)
-        yield cache.get(key, build), structure.program.columns(piece.parameters)
+        yield cache.get(key, build)
 
 
 def _template(

@@ -344,7 +344,7 @@ class Executor:
             )
         histograms = batch.histograms(jobs)
         shots: dict[int, Shots] = {}
-        if self.options.shot_order and not batch.target.exact:
+        if self.options.shot_order:
             shots = read_ordered(batch, jobs, histograms, self.sender.client, meter)
         with meter.stage("results"):
             return batch.results(histograms, self.rng, shots)

@@ -194,7 +194,7 @@ class BatchHandle:
         joined = self._joined(jobs)
         histograms = batch.histograms(joined)
         shots = {}
-        if self._shot_order and not batch.target.exact:
+        if self._shot_order:
             shots = read_ordered(batch, joined, histograms, client, BatchMeter())
         return self._after(batch.results(histograms, np.random.default_rng(self._seed), shots))
 

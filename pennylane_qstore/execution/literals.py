@@ -84,8 +84,8 @@ def structures_of(
     tapes: Iterable[tuple[QuantumScript, Sequence[StructuredTape], Mapping[Any, int]]],
     cache: SmartCircuitCache,
     choose_constants: ChooseConstants,
-) -> dict[Hashable, Structure]:
-    """Return the structures of a batch.
+) -> tuple[dict[Hashable, Structure], list[list[FloatArray]]]:
+    """Return the structures of a batch, and the columns of its rows.
 
     Args:
         tapes: each tape with its rows by structure, and the index of each wire label.
@@ -93,10 +93,13 @@ def structures_of(
         choose_constants: chooses the numbers of each that are compiled as constants.
 
     Returns:
-        Each by its key and its number of wires.
+        Each structure by its key and its number of wires; and for each tape the columns of each
+        of its pieces, ``[rows, columns]``.
     """
     found: dict[Hashable, StructuredRows] = {}
+    columns: list[list[FloatArray]] = []
     for i, (tape, pieces, wires) in enumerate(tapes):
+        columns.append([])
         for piece in pieces:
             key = piece.key, len(wires)
             structure = found.get(key)
@@ -106,9 +109,11 @@ def structures_of(
                     program = cache.get(("program", *key), build)
                 structure = found[key] = StructuredRows(tape, piece, program, [])
             structure.rows.append(structure.program.columns(piece.parameters))
-    return {
+            columns[-1].append(structure.rows[-1])
+    chosen = {
         key: Structure(some.program, choose_constants(key, some)) for key, some in found.items()
     }
+    return chosen, columns
 
 
 def no_constants(key: Hashable, structure: StructuredRows) -> Constants:

@@ -117,6 +117,7 @@ def test_a_tape_with_a_missing_circuit_has_no_result():
 def test_only_samples_need_the_order_of_shots():
     tapes = [tape(0.1, 5), tape(0.2, 5, qml.sample(wires=0)), tape(0.3, 5, qml.counts(wires=0))]
     assert batch_of(tapes, noise_model="aria-1").ordered_positions == {1}
+    assert batch_of(tapes).ordered_positions == set()  # exact probabilities have no shots
 
 
 def test_a_circuit_that_is_too_wide_is_refused_with_its_number():
