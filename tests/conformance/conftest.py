@@ -16,13 +16,16 @@ import pytest
 
 from pennylane_qstore.emulator import Emulator
 
-PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PINNED = {
     requirement.split("==")[0].replace("-", "_"): requirement
-    for requirement in tomllib.loads(PYPROJECT.read_text())["project"]["optional-dependencies"][
-        "conformance"
-    ]
+    for requirement in PROJECT["optional-dependencies"]["conformance"]
 }
+# Under GPL-3, so in no extra of this project, whose device it drives.
+PINNED["mitiq"] = "mitiq[pennylane,qiskit]==1.1.0"
+BESIDE = {"mitiq": PROJECT["dependencies"]}
+"""What else an environment has: this project's dependencies, where its code is imported."""
 CLIENTS = Path(__file__).parent / "clients"
 SCENARIOS = Path(__file__).parent / "scenarios.py"
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
@@ -44,6 +47,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pat
         if not (place / "installed").exists():
             venv.create(place, clear=True)
             install = [*PIP, "--python", str(python), "install", "--no-compile", requirement]
+            install += BESIDE.get(client, [])
             done = subprocess.run(install, capture_output=True, text=True, timeout=900)
             assert done.returncode == 0, done.stderr
             (place / "installed").touch()
@@ -75,7 +79,7 @@ def client(
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
-                env=clean,
+                env=clean | ({"PYTHONPATH": str(ROOT)} if name in BESIDE else {}),
             )
         return running[name]
 

@@ -19,7 +19,7 @@ TIMEOUT_S = 240
 def run(script, url, scenario, out, err):
     signal.alarm(TIMEOUT_S)
     for path, stream in ((out, 1), (err, 2)):
-        os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY), stream)
+        os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC), stream)
     os.environ["IONQ_API_URL"] = url
     sys.argv = [script, url, scenario]
     try:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import warnings
+from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pennylane as qml
 from pennylane.operation import Operator
 from pennylane.ops.op_math import Adjoint
 from pennylane.queuing import QueuingManager
+from pennylane.wires import Wires
 
 from pennylane_qstore.native.frontend.matrices import matrix_on
 
 _MOST_WIRES = 3
 """Operations on more wires are compared without their matrices."""
+
+_Stacks = defaultdict[Any, list[Operator]]
+"""Operations by wire, the latest on top."""
 
 
 def warn_of_folds(operations: Sequence[Operator]) -> None:
@@ -37,26 +43,42 @@ def warn_of_folds(operations: Sequence[Operator]) -> None:
 def is_folded(operations: Sequence[Operator]) -> bool:
     """Return True where some gates with an entangler are followed by their inverse and themselves.
 
+    Wire by wire: gates on other wires may stand between, as mitiq writes them, moment by moment.
+
     Args:
         operations: of one tape.
     """
-    ops = [op for op in operations if len(op.wires)]
+    standing: _Stacks = defaultdict(list)
+    undone: _Stacks = defaultdict(list)
+    entangled: set[Any] = set()  # wires on which an entangler has come again
     with QueuingManager.stop_recording():
-        for center in range(1, len(ops) - 1):
-            length = 0
-            while length < min(center, len(ops) - center) and _are_inverse(
-                ops[center - 1 - length], ops[center + length]
-            ):
-                length += 1
-            before = ops[center - length : center]
-            again = ops[center + length : center + 2 * length]
-            if (
-                len(again) == length > 0
-                and any(len(op.wires) > 1 for op in before)
-                and all(map(_are_equal, before, again))
-            ):
-                return True
+        for op in operations:
+            if (before := _last_on(op.wires, undone)) is not None and _are_equal(before, op):
+                for wire in op.wires:
+                    undone[wire].pop()
+                    if len(op.wires) > 1:
+                        entangled.add(wire)
+                if not (any(undone[wire] for wire in op.wires) or entangled.isdisjoint(op.wires)):
+                    return True
+            elif (last := _last_on(op.wires, standing)) is not None and _are_inverse(last, op):
+                for wire in op.wires:
+                    undone[wire].append(standing[wire].pop())
+                continue
+            else:
+                for wire in op.wires:
+                    undone[wire].clear()
+                    entangled.discard(wire)
+            for wire in op.wires:
+                standing[wire].append(op)
     return False
+
+
+def _last_on(wires: Wires, stacks: _Stacks) -> Operator | None:
+    """Return the operation that is on top of all these wires' stacks, and of no other."""
+    tops = [stacks[wire][-1] for wire in wires if stacks[wire]]
+    if not tops or len(tops) < len(wires) or any(top is not tops[0] for top in tops):
+        return None
+    return tops[0] if len(tops[0].wires) == len(wires) else None
 
 
 def _are_equal(a: Operator, b: Operator) -> bool:

@@ -42,6 +42,13 @@ def test_local_folds_are_found() -> None:
     assert is_folded(local(circuit()))
 
 
+@pytest.mark.parametrize("same", [local, lambda ops: [*ops, *map(qml.adjoint, ops[::-1]), *ops]])
+def test_folds_are_found_among_gates_on_other_wires(same: Any) -> None:
+    """Moment by moment, as mitiq writes a circuit."""
+    one, other = (same([qml.CNOT(w), qml.RX(0.3, w[1]), qml.CNOT(w)]) for w in ([0, 1], [2, 3]))
+    assert is_folded([op for pair in zip(one, other, strict=True) for op in pair])
+
+
 def test_a_product_and_its_inverse_written_out_are_found() -> None:
     product = qml.prod(qml.S(2), qml.RX(0.3, 1), qml.CNOT([2, 0]))
     inverse = qml.prod(qml.CNOT([2, 0]), qml.RX(-0.3, 1), qml.adjoint(qml.S(2)))
@@ -54,6 +61,8 @@ def test_a_product_and_its_inverse_written_out_are_found() -> None:
         circuit(),
         circuit() * 3,
         [*circuit(), *[qml.adjoint(op) for op in circuit()[::-1]]],  # a kernel's
+        [qml.CNOT([0, 1]), qml.CNOT([1, 2]), qml.CNOT([1, 2]), qml.CNOT([0, 1]), qml.CNOT([0, 1])],
+        [qml.CNOT([0, 1]), qml.CNOT([0, 1]), qml.T(1), qml.CNOT([0, 1])],
         [qml.Hadamard(0), qml.Hadamard(0), qml.Hadamard(0), qml.CNOT([0, 1])],
         [qml.CNOT([0, 1]), qml.RZ(0.3, 1), qml.CNOT([0, 1])],
         [qml.QubitUnitary(np.array([[0, 1j], [1j, 0]], dtype=object), 0), qml.X(0), qml.X(0)],
