@@ -181,6 +181,7 @@ def train(
     options |= {"on_ambiguous": on_ambiguous, "budget_usd": None if sweep else budget_usd}
     common: dict[str, Any] = {"prices": None if prices is None else price_model(prices)}
     common |= {"own": own, "save": save, "lockstep": None if sweep is None else sweep.lockstep}
+    common["answers"] = {}
     common["resume"] = True if resume else (False if force or dry_run else None)
     trainings = [
         _training(settings, sizes, point, folder, options, common)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pennylane_qstore.cli import train_report
-from pennylane_qstore.cli.undecided import Decisions
+from pennylane_qstore.cli.undecided import Answer, Decisions
 from pennylane_qstore.errors import BudgetExceeded, ConfigurationError, ConnectionFailed
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Training:
         lockstep: of the runs whose POSTs it shares.
         own: data of the user's, instead of the task's.
         save: file of the model that they give; None for none.
+        answers: about jobs that may exist unseen, of the runs whose POSTs it shares.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Training:
         lockstep: Lockstep | None = None,
         own: OwnData | None = None,
         save: Path | None = None,
+        answers: dict[int, Answer] | None = None,
     ) -> None:
         import pennylane as qml
 
@@ -78,7 +80,9 @@ class Training:
             return
         self._total = self.task.steps if steps is None else steps
         again = "this command with `--resume --on-ambiguous resubmit`"
-        self._decisions = Decisions(self.device.client, again)
+        self._decisions = Decisions(
+            self.device.client, again, {} if answers is None else answers
+        )
         self._batch_size = batch_size
         self._figures: dict[str, float] = {}
         self._not_evaluated = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
@@ -27,17 +28,34 @@ _QUESTION = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the user has said of a job, for all runs that have circuits in it.
+
+    Attributes:
+        said: ``"resubmit"``, ``"stop"``, or nothing where the job was found or declared absent.
+        used: runs that it was used for. Where one of them meets the same doubt again, the answer
+            has not helped, and a new one is asked for.
+    """
+
+    said: str
+    used: set[Decisions]
+
+
 class Decisions:
     """Asks about jobs that may exist unseen, and carries the decision out.
 
     Args:
         client: whose jobs they are.
         again: the command that goes on and sends such a job again, in words.
+        answers: by number of the submission, of all runs that share jobs: the first one to meet a
+            doubt asks.
     """
 
-    def __init__(self, client: IonQClient, again: str) -> None:
+    def __init__(self, client: IonQClient, again: str, answers: dict[int, Answer]) -> None:
         self._client = client
         self._again = again
+        self._answers = answers
         self._chosen = client.on_ambiguous
 
     def settle(self, call: Callable[[], _T]) -> _T:
@@ -56,21 +74,32 @@ class Decisions:
             try:
                 return call()
             except AmbiguousSubmission as doubt:
-                typer.echo(f"qstore: {doubt}", err=True)
-                self._decide(doubt.details["submission"])
+                self._decide(doubt)
 
     def end(self, _: object = None) -> None:
         """Let a decision hold no longer than for the step that it was asked for."""
         self._client.on_ambiguous = self._chosen
 
-    def _decide(self, number: int) -> None:
+    def _decide(self, doubt: AmbiguousSubmission) -> None:
+        """Carry out what was said of the job, or ask."""
+        number = doubt.details["submission"]
+        answer = self._answers.get(number)
+        if answer is None or self in answer.used:
+            typer.echo(f"qstore: {doubt}", err=True)
+            answer = self._answers[number] = Answer(self._ask(number), set())
+        answer.used.add(self)
+        if answer.said == "stop":
+            raise typer.Exit(UNDECIDED)
+        if answer.said == "resubmit":
+            self._client.on_ambiguous = "resubmit"
+
+    def _ask(self, number: int) -> str:
         ledger = self._client.ledger
         describe([ledger.get(number)])
         while is_terminal() and ledger.get(number).state in UNSENT_STATES:
-            answer = typer.prompt(_QUESTION, default="stop", err=True).strip().lower()
+            answer: str = typer.prompt(_QUESTION, default="stop", err=True).strip().lower()
             if answer == "resubmit":
-                self._client.on_ambiguous = "resubmit"
-                return
+                return answer
             if answer == "stop":
                 break
             if answer == "absent":
@@ -78,9 +107,10 @@ class Decisions:
             if answer == "look":
                 self._client.reconcile()
                 typer.echo(f"Submission {number}: {ledger.get(number).state}.", err=True)
-        if ledger.get(number).state in UNSENT_STATES:
-            typer.echo(advice(ledger, self._again), err=True)
-            raise typer.Exit(UNDECIDED)
+        if ledger.get(number).state not in UNSENT_STATES:
+            return ""
+        typer.echo(advice(ledger, self._again), err=True)
+        return "stop"
 
 
 def declare_absent(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from support.paid_jobs import run
 
 from pennylane_qstore.cli import undecided
 from pennylane_qstore.cli.main import app
 from pennylane_qstore.emulator import Emulator, Fault
+from pennylane_qstore.errors import AmbiguousSubmission
 from pennylane_qstore.ionq.http.requester import Requester
 from pennylane_qstore.ionq.ledger.ledger import Ledger, State
 
@@ -98,20 +101,70 @@ def test_at_a_terminal_it_is_asked(emulator, train, rows, monkeypatch, answer):
         assert emulator.billed_jobs == len(rows(State.CONSUMED))
 
 
-def test_of_runs_that_shared_the_job_one_sends_its_part_again_at_a_price(
-    emulator, tmp_path, rows, monkeypatch
-):
-    """A row without a price would count nothing until its bill."""
-    monkeypatch.setattr(undecided, "is_terminal", lambda: True)
-    emulator.faults.add(LOST)
-    paths = ["--out", str(tmp_path), "--ledger", str(tmp_path / "ledger")]
-    plan = ["--task", "bas", "--backend", "qpu.forte-1", "--steps", "3", "--seeds", "1,2", "--yes"]
-    result = run(app, ["train", *plan, *paths], input="resubmit\nstop\n")
-    assert result.exit_code == 2, result.output
+def test_of_a_job_that_runs_share_it_is_asked_once(emulator, tmp_path, rows, monkeypatch):
+    emulator.faults.add(Fault("close", route="submit", when="before", times=1))
+    paths = ["--out", str(tmp_path), "--ledger", str(tmp_path / "ledger"), "--resume", "--yes"]
+    plan = ["train", "--task", "bas", "--backend", "qpu.forte-1", "--steps", "1", "--seeds", "1-2"]
+    first = run(app, [*plan, *paths])
+    assert first.exit_code == 2, first.output
+    assert first.stderr.count("a job may exist unseen") == 1
+    assert first.stderr.count("looks again and sends nothing") == 1
     (lost,) = rows(State.AMBIGUOUS)
-    later = [row for row in rows() if row.id > lost.id]
-    assert later
-    assert all(row.estimated_usd for row in later)
+    assert emulator.billed_jobs == 0
+
+    monkeypatch.setattr(undecided, "is_terminal", lambda: True)
+    again = run(app, [*plan, *paths], input="look\nresubmit\n")
+    assert again.exit_code == 0, again.output
+    assert again.stderr.count("a job may exist unseen") == 1
+    assert again.stderr.count("Type look") == 2
+    shown(again, lost)
+    assert emulator.billed_jobs == len(rows(State.CONSUMED)) == 2
+
+
+class Doubtful:
+    """A client with one submission in doubt."""
+
+    on_ambiguous = "raise"
+
+    def __init__(self):
+        self.ledger, self.path, self.state = self, None, State.AMBIGUOUS
+
+    def get(self, number):
+        fields = {"token": "t", "circuits": 1, "shots": 1, "backend": "qpu.forte-1"}
+        times = {"created_at": 0.0, "estimated_usd": None}
+        return SimpleNamespace(id=number, state=self.state, **fields, **times)
+
+    def declare_absent(self, number):
+        self.state = State.REJECTED
+
+
+@pytest.mark.parametrize("typed", ["resubmit", "absent", "stop"])
+def test_the_answer_is_used_by_each_run_once(monkeypatch, typed):
+    asked = []
+    monkeypatch.setattr(undecided, "is_terminal", lambda: True)
+    monkeypatch.setattr(undecided.typer, "prompt", lambda *_, **__: asked.append(1) or typed)
+    clients, answers = [Doubtful() for _ in range(2)], {}
+    runs = [undecided.Decisions(client, "again", answers) for client in clients]
+
+    def ask(of):
+        doubts = [AmbiguousSubmission("Nobody knows.", submission=1)]
+
+        def call():
+            if doubts:
+                raise doubts.pop()
+
+        try:
+            of.settle(call)
+        except undecided.typer.Exit:
+            return "stop"
+        return of._client.on_ambiguous
+
+    outcome = {"absent": "raise"}.get(typed, typed)
+    assert [ask(of) for of in runs] == [outcome] * 2
+    assert len(asked) == 1
+    clients[0].state = State.AMBIGUOUS
+    assert [ask(of) for of in runs] == [outcome] * 2
+    assert len(asked) == 2
 
 
 def test_a_decision_is_for_one_job_only(emulator, train, rows, monkeypatch):

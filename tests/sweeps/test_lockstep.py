@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from support.swept_runs import make_run, on, outcomes
 
 from pennylane_qstore.emulator import Emulator, Fault
-from pennylane_qstore.errors import BudgetExceeded, ConfigurationError, QStoreError
+from pennylane_qstore.errors import (
+    AmbiguousSubmission,
+    BudgetExceeded,
+    ConfigurationError,
+    QStoreError,
+)
+from pennylane_qstore.ionq.http.retry import RetryPolicy
 from pennylane_qstore.ionq.ledger.ledger import JobKey, Ledger, State
 from pennylane_qstore.sweeps.lockstep import Lockstep, check_devices, merged_sizes
 
@@ -238,3 +244,29 @@ def test_jobs_that_were_refused_for_good_travel_together_again(tmp_path):
         _, ends = train(again, 1)
         assert ends == again
         assert emulator.billed_jobs == 1
+
+
+def test_of_runs_that_shared_a_lost_job_one_sends_its_part_again_at_a_price(emulator, tmp_path):
+    """A row without a price would count nothing until its bill."""
+    emulator.faults.add(Fault("close", route="submit", when="before", times=1))
+    quick = on(emulator, tmp_path / "ledger.sqlite", retry_policy=RetryPolicy(settle_s=0.05))
+    asks = {"on_ambiguous": "raise"}, {"on_ambiguous": "resubmit"}
+
+    def runs(*decisions):
+        saved = [
+            {"checkpoint": tmp_path / f"{seed}.json", "resume": True, "device": {**quick, **own}}
+            for seed, own in enumerate(decisions)
+        ]
+        return [make_run(seed, **options) for seed, options in enumerate(saved)]
+
+    _, ends = train(runs(asks[0], asks[0]), 1)
+    assert all(isinstance(end, AmbiguousSubmission) for end in ends)
+    again = runs(*asks)
+    _, ends = train(again, 1)
+    assert isinstance(ends[0], AmbiguousSubmission)
+    assert ends[1] is again[1]
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    lost, part = ledger.submissions()
+    assert (lost.state, part.state) == (State.AMBIGUOUS, State.CONSUMED)
+    assert part.estimated_usd
+    ledger.close()
