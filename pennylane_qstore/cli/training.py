@@ -80,9 +80,7 @@ class Training:
             return
         self._total = self.task.steps if steps is None else steps
         again = "this command with `--resume --on-ambiguous resubmit`"
-        self._decisions = Decisions(
-            self.device.client, again, {} if answers is None else answers
-        )
+        self._decisions = Decisions(self.device.client, again, {} if answers is None else answers)
         self._batch_size = batch_size
         self._figures: dict[str, float] = {}
         self._not_evaluated = ""

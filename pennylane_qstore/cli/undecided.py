@@ -30,7 +30,7 @@ _QUESTION = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the user has said of a job, for all runs that have circuits in it.
+    """A decision of the user about a job, for all runs that have circuits in it.
 
     Attributes:
         said: ``"resubmit"``, ``"stop"``, or nothing where the job was found or declared absent.
