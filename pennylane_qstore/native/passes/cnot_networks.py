@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from pennylane_qstore.native.passes.pairs import entangling_cost, merge_pairs
 _EXACT_WIRES = 4
 """Most wires with a table of all networks: 20,160 elements of GL(4, 2), ten million of GL(5, 2)."""
 
+_T = TypeVar("_T")
 Rows = tuple[int, ...]
 """An invertible matrix over GF(2): row i as a bit mask of the inputs whose XOR is output i."""
 Cnots = tuple[tuple[int, int], ...]
@@ -36,24 +37,51 @@ class CnotNetwork(NamedTuple):
 
 def resynthesise_cnots(program: Program) -> Program:
     """Return a program whose regions of CNOTs and SWAPs are the shortest networks found."""
-    level = [0] * program.wires
-    others: dict[int, list[Gate]] = {}
-    regions: dict[int, list[Gate]] = {}
-    for gate in program.gates:
-        at = max(level[q] for q in gate.wires)
-        if gate.name in ("CNOT", "SWAP"):
-            regions.setdefault(at, []).append(gate)
+    gates: list[Gate] = []
+    for region in regions(program.gates, program.wires, lambda gate: gate.wires, _is_linear):
+        gates += _shortest(region, program) if _is_linear(region[0]) else region
+    return replace(program, gates=tuple(gates))
+
+
+def regions(
+    items: Iterable[_T],
+    wires: int,
+    wires_of: Callable[[_T], Sequence[int]],
+    belongs: Callable[[_T], bool],
+) -> list[list[_T]]:
+    """Divide gates into what can stand together in time.
+
+    Args:
+        items: gates or operations, in time order.
+        wires: number of wires.
+        wires_of: the wires of one.
+        belongs: whether it may be part of a region.
+
+    Returns:
+        In time order, connected regions of those that belong, and each of the others alone.
+    """
+    level = [0] * wires
+    others: dict[int, list[_T]] = {}
+    inside: dict[int, list[_T]] = {}
+    for item in items:
+        on = wires_of(item)
+        at = max(level[q] for q in on)
+        if belongs(item):
+            inside.setdefault(at, []).append(item)
         else:
             at += 1
-            others.setdefault(at, []).append(gate)
-        for q in gate.wires:
+            others.setdefault(at, []).append(item)
+        for q in on:
             level[q] = at
-    gates: list[Gate] = []
+    parts: list[list[_T]] = []
     for at in range(max(level, default=0) + 1):
-        gates += others.get(at, [])
-        for region in _connected(regions.get(at, [])):
-            gates += _shortest(region, program)
-    return replace(program, gates=tuple(gates))
+        parts += [[item] for item in others.get(at, [])]
+        parts += _connected(inside.get(at, []), wires_of)
+    return parts
+
+
+def _is_linear(gate: Gate) -> bool:
+    return gate.name in ("CNOT", "SWAP")
 
 
 @functools.lru_cache(maxsize=1024)
@@ -66,12 +94,13 @@ def linear_network(rows: Rows) -> CnotNetwork:
     return _exact(rows) if len(rows) <= _EXACT_WIRES else _greedy(rows)
 
 
-def _connected(region: Sequence[Gate]) -> list[list[Gate]]:
+def _connected(region: Sequence[_T], wires_of: Callable[[_T], Sequence[int]]) -> list[list[_T]]:
     """Split a region into parts that share no wire."""
-    parts: list[tuple[set[int], list[Gate]]] = []
+    parts: list[tuple[set[int], list[_T]]] = []
     for gate in region:
-        touching = [part for part in parts if part[0] & set(gate.wires)]
-        wires = set(gate.wires).union(*(part[0] for part in touching))
+        on = set(wires_of(gate))
+        touching = [part for part in parts if part[0] & on]
+        wires = on.union(*(part[0] for part in touching))
         gates = [g for part in touching for g in part[1]] + [gate]
         parts = [part for part in parts if part not in touching] + [(wires, gates)]
     return [gates for _, gates in parts]

@@ -99,7 +99,7 @@ def gadgets_of(circuit: IRCircuit, *, outcomes: bool = False) -> Gadgets:
             table.codes[used, step.wire] = AXES.index(step.axis)
             angles.append(step.angle)
             used += 1
-        elif (quarters := _quarters(step.angle)) is None:
+        elif (quarters := quarter_turns(step.angle)) is None:
             table.codes[used, [step.a, step.b]] = 3
             angles.append(step.angle.scaled(TURN))
             used += 1
@@ -205,7 +205,7 @@ def _without_quarter_turns(gadgets: Gadgets) -> Gadgets:
     return gadgets.kept(kept)
 
 
-def _quarters(angle: Affine) -> int | None:
+def quarter_turns(angle: Affine) -> int | None:
     """Return the quarter turns in a ZZ rotation's angle, if it is a whole number of them."""
     quarters = round(4 * angle.const)
     return None if angle.terms or abs(4 * angle.const - quarters) > _TOL else quarters

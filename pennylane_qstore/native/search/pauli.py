@@ -95,7 +95,7 @@ class PauliTable(NamedTuple):
         """
         at = 4 * self.codes[:, a] + self.codes[:, b]
         np.multiply(self.signs, _PAIR_SIGN[generator, at], out=self.signs)
-        new = _PAIR_CODE[generator, at]
+        new = PAIR_CODE[generator, at]
         self.codes[:, a], self.codes[:, b] = new >> 2, new & 3
 
     def conjugate_by_quarter_turn(self, pauli: Codes, sign: int) -> None:
@@ -190,8 +190,9 @@ def _pair_tables() -> tuple[Codes, Codes, Codes]:
     return code, np.array([table.signs for table in tables]), np.ascontiguousarray(lost)
 
 
-_PAIR_CODE, _PAIR_SIGN, LOST = _pair_tables()
-"""``LOST[4a + b, g]``: weight a row with codes a, b loses under generator g."""
+PAIR_CODE, _PAIR_SIGN, LOST = _pair_tables()
+"""``PAIR_CODE[g, 4a + b]``: the codes 4a' + b' of a row with codes a, b under generator g;
+``LOST[4a + b, g]``: weight it loses."""
 
 
 @cached_by_value

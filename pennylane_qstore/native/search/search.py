@@ -20,6 +20,7 @@ import numpy as np
 from pennylane_qstore.native.ir import IRCircuit, OneQubitUnitary
 from pennylane_qstore.native.passes.kak import EntanglingCost
 from pennylane_qstore.native.passes.pairs import entangling_cost, merge_pairs, synthesise
+from pennylane_qstore.native.search.cliffords import QUICK_WORK, WORK, resynthesise_cliffords
 from pennylane_qstore.native.search.resynthesis import GREEDY_WEIGHTS, GreedyWeights, resynthesise
 from pennylane_qstore.native.search.windows import Rewrite, rewrite_at_random, rewrite_windows
 
@@ -117,6 +118,11 @@ def rewritten(
     ]
     finished = _FINISHED if thorough or limit.entanglers <= _QUICK_ENTANGLERS else _KEPT
     candidates = _distinct(finish(new) for new in _distinct(whole)[:finished])[:_KEPT]
+    work = WORK if thorough else QUICK_WORK
+    in_time = (start for start in (source, circuit) if not deadline.is_over())
+    shorter = (resynthesise_cliffords(start, work=work) for start in in_time)
+    shorter = (new for new in shorter if new is not source and new is not circuit)
+    candidates = _distinct([*candidates, *map(finish, shorter)])
     largest = _WINDOW_ENTANGLERS if thorough else _QUICK_ENTANGLERS
     small = [new for new in (circuit, *candidates) if _cost(new).entanglers <= largest]
     rewrite = _in_time(deadline, _without_repeats(functools.partial(_cheapest, weights)))
