@@ -39,6 +39,8 @@ class HeaderTimeout:
             if transport is not None and transport.get_protocol() is protocol:
                 transport.set_protocol(_Listener(protocol, self._hear))
             self._spoken.add(protocol)
+            # Of a client that asks without a pause, every sweep may find the next request begun.
+            self._since.pop(protocol, None)
             self._served.add(protocol)
             try:
                 return await handler(request)

@@ -40,6 +40,22 @@ def test_only_what_is_silent_for_too_long_is_closed() -> None:
     assert not timeout._spoken
 
 
+def test_a_client_that_asks_without_a_pause_is_not_silent() -> None:
+    timeout, connection = HeaderTimeout(10), Connection()
+
+    async def handler(request: object) -> None:
+        """Answer."""
+
+    request = SimpleNamespace(protocol=connection, transport=None)
+    for now in range(30):
+        asyncio.run(timeout.middleware()(request, handler))
+        timeout._hear(connection)  # the next request has begun when the sweep comes
+        timeout.sweep([connection], float(now))
+    assert not connection.closed
+    timeout.sweep([connection], 39.0)
+    assert connection.closed
+
+
 @pytest.mark.parametrize(("sweeps", "closed"), [(8, False), (12, True)])
 def test_a_loop_that_stood_still_closes_nobody(
     monkeypatch: pytest.MonkeyPatch, sweeps: int, closed: bool
