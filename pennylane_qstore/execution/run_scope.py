@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,12 +10,11 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from pennylane_qstore.ionq.ledger.rows import JobKey, key_conflict
+from pennylane_qstore.labels import in_job_names
 
 if TYPE_CHECKING:
     from pennylane_qstore.ionq.ledger.ledger import Ledger
     from pennylane_qstore.ionq.messages.job_request import JobRequest
-
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9 _-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,7 @@ class RunScope:
     def job_name(self) -> str | None:
         """Name of its jobs, with the characters that IonQ takes; None for jobs of their own."""
         name = self.account or self.run
-        return None if name is None else _NOT_IN_NAMES.sub("_", name)
+        return None if name is None else in_job_names(name)
 
 
 class BatchNumbers:

@@ -12,6 +12,7 @@ import orjson
 from pennylane_qstore.execution.job_call import JobCall
 from pennylane_qstore.ionq.ledger.rows import Account, JobKey, Share, State
 from pennylane_qstore.ionq.messages.job_limits import job_slices
+from pennylane_qstore.labels import runs_entry
 
 if TYPE_CHECKING:
     from pennylane_qstore.execution.sender import Sender
@@ -146,10 +147,19 @@ def joined_request(job: Sequence[Part]) -> JobRequest:
     if len(job) == 1:
         return request
     joined = request.joined([part.request for part in job])
-    runs = {part.request.name for part in job}
+    runs: dict[str | None, float] = {}
+    for part in job:
+        name = part.request.name
+        runs[name] = runs.get(name, 0.0) + max(1, part.request.gate_counts)
     if len(runs) == 1:
         return joined
-    return replace(joined, name=f"{(request.name or '')[:50]} and {len(runs) - 1} more")
+    fractions = {name: gates / sum(runs.values()) for name, gates in runs.items() if name}
+    entry = runs_entry(fractions) if len(fractions) == len(runs) else {}
+    return replace(
+        joined,
+        name=f"{(request.name or '')[:50]} and {len(runs) - 1} more",
+        metadata={**(request.metadata or {}), **entry} or None,
+    )
 
 
 def key_of(job: Sequence[Part]) -> JobKey | None:

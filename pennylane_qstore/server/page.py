@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Protocol
 
+from pennylane_qstore.labels import runs_of
 from pennylane_qstore.server.access import RequestLog
 from pennylane_qstore.server.errors import BadRequest, not_found
 from pennylane_qstore.server.render import job_json, timestamp
-from pennylane_qstore.server.runs import PageJob, run_of
+from pennylane_qstore.server.runs import PageJob
 from pennylane_qstore.server.service import TERMINAL, JobService, ServiceJob
 
 _SECONDS = 60
@@ -164,10 +165,10 @@ class ServicePage:
 
 def _shown(job: ServiceJob, now: float) -> PageJob:
     status = job.status(now)
-    run = run_of(job.name)
+    runs = runs_of(job.name, job.metadata)
     is_over = status in TERMINAL
     return PageJob(
-        job.id, job.sequence, job.version, run or "", {} if run is None else {run: 1.0},
+        job.id, job.sequence, job.version, ", ".join(runs), runs,
         getattr(job, "user", None), job.backend, (job.noise or {}).get("model"), status, is_over,
         len(job.circuits), job.shots, job.billed_usd if is_over else None, job.cost_usd,
         job.submitted_at, job.start_at if status in ("submitted", "ready") else None,

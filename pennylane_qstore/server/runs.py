@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-
-_TOKEN_AT_END = re.compile(r" ?[0-9a-f]{32}$")
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9 _-]")
 
 
 class PageJob(NamedTuple):
@@ -18,7 +14,7 @@ class PageJob(NamedTuple):
         id: by which the page asks for it.
         sequence: ascends with acceptance.
         version: ascends with every change.
-        name: without the token that marks it.
+        name: without the token that marks it; of several runs their names.
         runs: the part of its bill that each run pays, by the run's name.
         user: who has asked for it, where that is known.
         backend: of the job.
@@ -130,21 +126,3 @@ def totals_of(jobs: Iterable[PageJob]) -> list[RunTotals]:
                 found[name] = RunTotals(name)
             found[name].add(job)
     return list(found.values())
-
-
-def run_of(name: str | None) -> str | None:
-    """Return the run that a job belongs to: its name without the token at the end, or ``None``.
-
-    >>> run_of("vqe 0123456789abcdef0123456789abcdef")
-    'vqe'
-    """
-    return _TOKEN_AT_END.sub("", name or "") or None
-
-
-def in_job_names(run: str) -> str:
-    """Return the name of a run as IonQ takes it in the name of a job.
-
-    >>> in_job_names("H2/sto-3g")
-    'H2_sto-3g'
-    """
-    return _NOT_IN_NAMES.sub("_", run)[:67].strip()

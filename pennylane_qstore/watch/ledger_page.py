@@ -12,10 +12,11 @@ from pennylane_qstore.ionq.client import IonQClient
 from pennylane_qstore.ionq.jobs.results import unpack
 from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, Ledger, State, Submission
 from pennylane_qstore.ionq.ledger.rows import whole_run
+from pennylane_qstore.labels import in_job_names
 from pennylane_qstore.server.errors import BadRequest, not_found
 from pennylane_qstore.server.page import BARS
 from pennylane_qstore.server.render import timestamp
-from pennylane_qstore.server.runs import PageJob, in_job_names
+from pennylane_qstore.server.runs import PageJob
 
 _FRESH_S = 1.0
 
@@ -181,7 +182,7 @@ def _shown(event: int, row: Submission, shares: Mapping[str, float]) -> PageJob:
     for run, fraction in (shares or own).items():
         name = in_job_names(whole_run(run))
         runs[name] = runs.get(name, 0.0) + fraction
-    name = f"{len(runs)} runs" if len(runs) > 1 else "".join(runs)
+    name = ", ".join(runs)
     if row.key is not None and not shares:
         name += f" {row.key.step + 1}" + (f".{row.key.chunk + 1}" if row.key.chunk else "")
     free = row.state is State.REJECTED

@@ -12,6 +12,7 @@ from support.emulator_wire import BELL, Wire
 from support.swept_runs import make_run
 
 from pennylane_qstore.emulator import VirtualClock
+from pennylane_qstore.labels import runs_entry
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -185,6 +186,55 @@ def test_the_page_shows_runs_and_cancels(
     for table in ("runs", "jobs"):
         fits = f"(e => e.scrollWidth <= e.clientWidth)(document.getElementById('{table}'))"
         assert browser.execute_script(f"return {fits}"), table
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_a_job_of_several_runs_belongs_to_each_of_them(serve: Callable[..., Wire]) -> None:
+    clock = VirtualClock(start=0.0)
+    wire = serve(clock=clock, profile={"queue_s": 60.0, "execution_s": 5.0})
+    entry = runs_entry({"a-1": 0.25, "b-2": 0.75})
+    shared = wire.submit(name="a-1 and 1 more", metadata=entry, backend="qpu.forte-1")
+    own = wire.submit(name="b-2", backend="qpu.forte-1")
+    for run, ids in (("a-1", [shared]), ("b-2", [own, shared]), ("a-1 and 1 more", [])):
+        found = wire.first_event(f"?run={run.replace(' ', '+')}")
+        assert [job["id"] for job in found["changed"]] == ids, run
+    (job,) = wire.first_event("?text=b-2&run=a-1")["changed"]
+    assert (job["name"], job["runs"]) == ("a-1, b-2", {"a-1": 0.25, "b-2": 0.75})
+    clock.advance(100)
+    runs = {run["name"]: run for run in wire.first_event()["runs"]}
+    assert {name: (run["jobs"], run["open"]) for name, run in runs.items()} == {
+        "a-1": (1, 0), "b-2": (2, 0),
+    }  # fmt: skip
+    price = wire("GET", f"/jobs/{shared}/cost").json["cost"]["value"]
+    assert runs["a-1"]["billed_usd"] == 0.25 * price
+    assert runs["b-2"]["billed_usd"] == 1.75 * price
+
+
+def test_the_page_lists_a_shared_job_under_each_of_its_runs(
+    serve: Callable[..., Wire], browser: Chrome, tmp_path: Path
+) -> None:
+    wire = serve(profile={"queue_s": 3600.0, "execution_s": 60.0})
+    names = [f"energy-seed-{k}" for k in range(12)]
+    entry = runs_entry(dict.fromkeys(names, 1 / 12))
+    wire.submit(name=f"{names[0]} and 11 more", metadata=entry, backend="qpu.forte-1")
+    wire.submit(name=names[1], backend="qpu.forte-1")
+    browser.get(wire.emulator.address + "/")
+    wait(browser, "document.querySelectorAll('#runs tbody tr').length", (12).__eq__)
+    listed = ", ".join(names)
+    wait(browser, ROWS, lambda rows: rows == [f"{names[1]} ready", f"{listed} ready"])
+    for run, jobs in ((names[1], 2), (names[7], 1)):
+        browser.execute_script(f"filterBy({{ run: '{run}' }})")
+        wait(browser, ROWS, lambda rows, jobs=jobs: len(rows) == jobs)
+    wait(browser, "document.getElementById('facts').textContent", lambda t: "8 %" in t)
+    browser.execute_script("document.getElementById('cancel-run').click()")
+    assert f"lose results with it: {names[7]}, {names[0]}" in browser.switch_to.alert.text
+    browser.switch_to.alert.dismiss()
+    for width in (1300, 390):
+        metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        wait(browser, "innerWidth", width.__eq__)
+        assert browser.execute_script("return document.documentElement.scrollWidth") == width
+        browser.save_screenshot(tmp_path / f"page-{width}.png")
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 

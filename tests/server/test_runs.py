@@ -1,10 +1,10 @@
-"""Jobs by run: sums, filters, names."""
+"""Jobs by run: sums, filters."""
 
 from __future__ import annotations
 
 import pytest
 
-from pennylane_qstore.server.runs import JobFilter, PageJob, in_job_names, run_of, totals_of
+from pennylane_qstore.server.runs import JobFilter, PageJob, totals_of
 
 JOB = PageJob(
     "id-1", 1, 1, "vqe", {"vqe": 1.0}, "ann", "qpu.forte-1", None, "completed", True, 3, 100,
@@ -35,16 +35,3 @@ def test_sums_of_runs_are_their_shares_the_newest_first() -> None:
 )  # fmt: skip
 def test_filters_choose_jobs(wanted: dict[str, str], found: int) -> None:
     assert sum(map(JobFilter(**wanted).admits, (JOB, WAITS))) == found
-
-
-@pytest.mark.parametrize(
-    ("name", "run"),
-    [(None, None), ("", None), ("vqe", "vqe"), ("vqe " + "0a" * 16, "vqe"), ("0a" * 16, None)],
-)
-def test_a_run_is_the_name_without_the_token(name: str | None, run: str | None) -> None:
-    assert run_of(name) == run
-
-
-def test_runs_have_names_that_jobs_can_have() -> None:
-    assert in_job_names("H₂ & more/1") == "H_ _ more_1"
-    assert len(in_job_names("x" * 100)) == 67

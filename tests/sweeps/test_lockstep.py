@@ -20,6 +20,7 @@ from pennylane_qstore.errors import (
 )
 from pennylane_qstore.ionq.http.retry import RetryPolicy
 from pennylane_qstore.ionq.ledger.ledger import JobKey, Ledger, State
+from pennylane_qstore.labels import runs_of
 from pennylane_qstore.sweeps.lockstep import Lockstep, check_devices, merged_sizes
 
 
@@ -83,6 +84,11 @@ def test_jobs_have_the_name_of_their_run_or_of_the_first_of_several(emulator):
     names = [job.name[:-33] for job in emulator.jobs]
     assert names[0] == first
     assert f"{first} and 2 more" in names
+    shared = next(job for job in emulator.jobs if (job.name or "").startswith(f"{first} and"))
+    third = pytest.approx(1 / 3, abs=1e-6)
+    assert runs_of(shared.name, shared.metadata) == {
+        run.run_id.replace("/", "_"): third for run in runs
+    }
     assert names[-1] == "mine"
 
 
