@@ -29,6 +29,7 @@ ALLOWED: dict[str, str] = {
     r"no Python .* on this machine": "the next PennyLane wants a newer Python than CI has",
     "SCIPY_ARRAY_API is not set": "scikit-learn's check of other array libraries, which none has",
     "needs Numba": "a stage of CI hides it, for what runs without",
+    "mpi4py and mpirun are not installed": "an MPI library is the machine's, and CI installs none",
     "Chromium and chromedriver are not installed": "CI installs both where apt-get is to be had",
 }
 """Patterns of other reasons, and why they stand."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
+import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,6 +79,21 @@ def test_processes_of_pennylane_give_the_same_runs(tmp_path):
     with create_executor("mp_pool", max_workers=2) as executor:
         found = qstore.sweep(make_run, seeds=3, steps=2, folder=tmp_path, executor=executor)
     as_serial(found, make_run, 2)
+
+
+@pytest.mark.soak
+def test_two_ranks_of_mpi_give_the_same_runs(tmp_path):
+    if importlib.util.find_spec("mpi4py") is None or shutil.which("mpirun") is None:
+        pytest.skip("mpi4py and mpirun are not installed")
+    script = Path(__file__).parents[1] / "support" / "mpi_sweep.py"
+    command = ["mpirun", "-n", "2", sys.executable, "-m", "mpi4py.futures", str(script)]
+    allowed = ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")
+    env = {**os.environ, **dict.fromkeys(allowed, "1"), "OMPI_MCA_rmaps_base_oversubscribe": "1"}
+    subprocess.run([*command, str(tmp_path)], check=True, env=env, timeout=300)
+    found = qstore.sweep(make_run, seeds=2, steps=2, folder=tmp_path, resume=True)
+    as_serial(found, make_run, 2)
+    (trained_by,) = {path.read_text() for path in tmp_path.glob("*.rank")}
+    assert trained_by == "1"  # rank 0 hands out the runs
 
 
 @pytest.mark.crash
