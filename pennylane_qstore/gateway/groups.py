@@ -1,34 +1,30 @@
 """Groups: what is sent to IonQ as one job, from the window in which it is gathered to its end.
 
-A group's jobs are written down before the ledger's intent, and the intent before the POST. The
-ledger finds the intent again by the group's number, so that a gateway that was killed goes on
-where it was: whatever it had sent is found, nothing is sent a second time.
+A group's jobs and the ledger's intent are written down in one transaction, before the POST; of a
+job that waits for no others in the one that accepts it. The ledger finds the intent again by the
+group's number, so that a gateway that was killed goes on where it was: whatever it had sent is
+found, nothing is sent a second time.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
-import orjson
-
-from pennylane_qstore.backends import MAX_QUBITS
 from pennylane_qstore.errors import BudgetExceeded, ConfigurationError, QStoreError
 from pennylane_qstore.gateway.ends import end_of, failure_of, is_refused
 from pennylane_qstore.gateway.jobs import GatewayJob
-from pennylane_qstore.gateway.merging import Size, job_body, shares, size_of
+from pennylane_qstore.gateway.merging import Size, group_intent, job_body, shares, size_of
 from pennylane_qstore.gateway.store import Store, group_key
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.transport import Traffic
 from pennylane_qstore.ionq.jobs.cost import record_cost
 from pennylane_qstore.ionq.jobs.poller import Poller
 from pennylane_qstore.ionq.jobs.results import JobOutcome, JobRecord
-from pennylane_qstore.ionq.jobs.row_lease import post_lease_s
 from pennylane_qstore.ionq.jobs.runner import JobRunner
 from pennylane_qstore.ionq.ledger.ledger import ENDED_STATES, Intent, State, Submission, is_paid
 from pennylane_qstore.ionq.progress import Progress
@@ -83,7 +79,7 @@ class Groups:
         on_ambiguous: str,
     ) -> None:
         self._api, self._poller, self._store, self._index = api, poller, store, index
-        self._clock = api.clock
+        self._clock, self._service = api.clock, api.transport.endpoint.base_url
         self._window_s, self._on_ambiguous = window_s, on_ambiguous
         self._gathering: dict[bytes, _Gathering] = {}
         self._groups: dict[int, Group] = {}
@@ -93,16 +89,37 @@ class Groups:
         """Ids of the jobs on their way."""
         self.traffic = Traffic()
 
-    def add(self, job: GatewayJob, key: bytes | None, request: bytes) -> None:
+    def alone(self, job: GatewayJob, request: bytes) -> Intent:
+        """Make a group of one job that is not written down yet.
+
+        Args:
+            job: new.
+            request: body of its request.
+
+        Returns:
+            The intent, to be written down with the job.
+        """
+        job.group, job.first = self._next, 0
+        self._next += 1
+        return group_intent(self._service, [job], [request])
+
+    def add(
+        self, job: GatewayJob, key: bytes | None, request: bytes, row: Submission | None = None
+    ) -> None:
         """Send a job, perhaps with others.
 
         Args:
-            job: not sent yet.
+            job: written down, not sent yet.
             key: what jobs must have in common to be merged; ``None`` sends this one alone.
             request: body of its request.
+            row: of its own intent, if that is written down already (see :meth:`alone`).
         """
         self.open.add(job.id)
-        if key is None or not self._window_s:
+        if row is not None and job.group is not None:
+            group = self._groups[job.group] = Group(job.group, [job])
+            self._spawn(self._run(group, request, row))
+            return
+        if key is None:
             self._send([job])
             return
         size = size_of(job, request)
@@ -151,6 +168,7 @@ class Groups:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._store.ledger.off_loop(self._store.leave)  # behind all that is being written
 
     def _spawn(self, coroutine: Any) -> None:
         task = asyncio.ensure_future(coroutine)
@@ -179,10 +197,13 @@ class Groups:
             job.group, job.first = group.number, end - size
         return group
 
-    async def _run(self, group: Group) -> None:
-        """Bring a group to its end, whatever that is."""
+    async def _run(self, group: Group, request: bytes = b"", row: Submission | None = None) -> None:
+        """Bring a group to its end, whatever that is; with a row its intent is written down."""
         try:
-            await self._begin(group)
+            if row is None:
+                await self._begin(group)
+            else:
+                await self._complete(group, [request], row, own=True)
         except Exception as error:
             logger.exception("Group %d failed.", group.number)
             # It cannot be known whether there is a job: what was reserved stays reserved.
@@ -191,22 +212,22 @@ class Groups:
     async def _begin(self, group: Group) -> None:
         """Write down what is about to be sent, and send it."""
         store, ledger = self._store, self._store.ledger
-        await ledger.off_loop(store.save, group.jobs)
         if all(job.state in TERMINAL for job in group.jobs) and not ledger.history(
             group_key(group.number)
         ):
             await self._settle(group, None, None, 0.0)
             return
-        requests = [orjson.loads(await ledger.off_loop(store.request, job)) for job in group.jobs]
+        requests = await ledger.off_loop(store.requests, group.jobs)
         try:
-            [(row, own)] = await ledger.off_loop(ledger.begin, [self._intent(group, requests)])
+            intent = group_intent(self._service, group.jobs, requests)
+            row, own = await ledger.off_loop(store.begin, group.jobs, intent)
         except (BudgetExceeded, ConfigurationError) as error:  # the ledger's own limit
             await self._settle(group, None, Failure("QuotaExhaustedError", str(error)), 0.0)
             return
         await self._complete(group, requests, row, own)
 
     async def _complete(
-        self, group: Group, requests: Sequence[Mapping[str, Any]], row: Submission, own: bool
+        self, group: Group, requests: Sequence[bytes], row: Submission, own: bool
     ) -> None:
         """Send and wait; a job that exists is waited for through failures to reach IonQ."""
         ledger, outcome, failure = self._store.ledger, None, None
@@ -236,8 +257,7 @@ class Groups:
         if len(group.jobs) > 1 and is_refused(row, outcome, failure):
             await self._split(group, bill)
             return
-        await self._settle(group, outcome, failure, bill)
-        await ledger.off_loop(ledger.consumed, [row.id])
+        await self._settle(group, outcome, failure, bill, row.id)
         if bill is None:
             await self._wait_for_bill(group)
 
@@ -262,6 +282,7 @@ class Groups:
         outcome: JobOutcome | None,
         failure: Failure | None,
         bill: float | None,
+        row: int | None = None,
     ) -> None:
         """Write the ends of a group's jobs down, and their shares of the bill."""
         now = self._clock.now()
@@ -270,7 +291,7 @@ class Groups:
                 job.state, job.failure = end_of(job, outcome, failure)
             job.over_at, job.settled = job.over_at or now, True
         self._share(group, bill)
-        await self._store.ledger.off_loop(self._store.save, group.jobs)
+        await self._store.ledger.off_loop(self._store.save, group.jobs, row)
         self._tell_of(group.jobs)
         self._groups.pop(group.number, None)
 
@@ -278,7 +299,7 @@ class Groups:
         """Ask for the bill of a job that has ended until there is one."""
         ledger = self._store.ledger
         for _ in range(_TRIES):
-            [row] = ledger.history(group_key(group.number))
+            *_, row = ledger.history(group_key(group.number))
             if row.state not in ENDED_STATES or row.job_id is None:
                 return
             bill = row.billed_usd
@@ -301,38 +322,14 @@ class Groups:
             if job.settled:
                 self.open.discard(job.id)
 
-    def _intent(self, group: Group, requests: Sequence[Mapping[str, Any]]) -> Intent:
-        job = group.jobs[0]
-        body = job_body(requests, "")
-        qubits = max((c.qubits for j in group.jobs for c in j.circuits), default=0)
-        return Intent(
-            service=self._api.transport.endpoint.base_url,
-            backend=job.backend,
-            shots=job.shots,
-            circuits=sum(len(j.circuits) for j in group.jobs),
-            qubits=qubits or MAX_QUBITS,
-            payload_sha256=hashlib.sha256(body).hexdigest(),
-            key=group_key(group.number),
-            estimated_usd=0.0 if job.dry_run else sum(j.cost_usd for j in group.jobs),
-            lease_s=post_lease_s(len(body)),
-        )
-
     def _tell(self, group: Group, progress: Progress) -> None:
         """Take over what is known of the job at IonQ."""
         group.job_id = progress.job_id or group.job_id
+        now, wait_s = self._clock.now(), progress.predicted_wait_s or 0.0
         for job in group.jobs if progress.state in _ALIVE else ():
-            self._move(job, progress.state, progress.predicted_wait_s or 0.0)
+            if job.follow(progress.state, now, wait_s):
+                self._index.touch(job)
         self._cancel_empty(group)
-
-    def _move(self, job: GatewayJob, state: str, wait_s: float) -> None:
-        if job.state in TERMINAL:
-            return
-        now = self._clock.now()
-        job.start_at = now + wait_s
-        if job.state != state:
-            job.state = state
-            job.began_at = now if state == "started" else None
-            self._index.touch(job)
 
     def _cancel_empty(self, group: Group) -> None:
         """Cancel a group at IonQ once, if all of its jobs are cancelled."""

@@ -9,7 +9,7 @@ from weakref import ref
 from pennylane_qstore.backends import BACKENDS
 from pennylane_qstore.ionq.messages.responses import TOKEN_KEY
 from pennylane_qstore.server.inputs.submission import Submission
-from pennylane_qstore.server.service import CircuitInfo, Failure, ServiceJob
+from pennylane_qstore.server.service import TERMINAL, CircuitInfo, Failure, ServiceJob
 
 CHANGING = (
     "state", "failure", "group", "first", "settled", "began_at", "over_at", "billed_usd",
@@ -50,6 +50,25 @@ class GatewayJob(ServiceJob):
     def started_at(self, now: float) -> float | None:
         """Return when the job was first seen running, None if it was not."""
         return self.began_at
+
+    def follow(self, state: str, now: float, wait_s: float) -> bool:
+        """Take over the state of the job at IonQ, unless this one has ended.
+
+        Args:
+            state: one that may change.
+            now: the time, in seconds since the epoch.
+            wait_s: predicted until it starts, in seconds.
+
+        Returns:
+            Whether the state is another one than before.
+        """
+        if self.state in TERMINAL:
+            return False
+        self.start_at = now + wait_s
+        changed = self.state != state
+        if changed:
+            self.state, self.began_at = state, now if state == "started" else None
+        return changed
 
     def ended_at(self) -> float:
         """Return when the job was seen to have ended."""

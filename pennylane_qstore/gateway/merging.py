@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, NamedTuple
 
 import orjson
 
-from pennylane_qstore.backends import BACKENDS
+from pennylane_qstore.backends import BACKENDS, MAX_QUBITS
 from pennylane_qstore.gateway.jobs import GatewayJob
+from pennylane_qstore.gateway.store import group_key
+from pennylane_qstore.ionq.jobs.row_lease import post_lease_s
+from pennylane_qstore.ionq.ledger.ledger import Intent
 from pennylane_qstore.ionq.messages.job_limits import job_slices
 from pennylane_qstore.ionq.messages.job_request import marked_name
 from pennylane_qstore.ionq.messages.responses import TOKEN_KEY
+from pennylane_qstore.labels import run_of
 from pennylane_qstore.prices import PRICES
 from pennylane_qstore.server.inputs.contents import MULTI, SINGLE
 from pennylane_qstore.server.inputs.submission import Submission, parse_json
-from pennylane_qstore.server.runs import run_of
 
 _KNOWN = frozenset(
     {
@@ -91,29 +95,58 @@ def merge_key(submission: Submission) -> bytes | None:
     return orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
 
 
-def job_body(requests: Sequence[Mapping[str, Any]], token: str) -> bytes:
+def job_body(requests: Sequence[bytes], token: str) -> bytes:
     """Return the body of one job for all requests, in their order.
 
     Args:
-        requests: as JSON, with equal :func:`merge_key` if there are several.
+        requests: bodies, with equal :func:`merge_key` if there are several.
         token: of the submission.
 
     Returns:
         The body. Circuits of a multi-circuit job are named by their number, so that their
         results are told apart.
     """
-    first = dict(requests[0])
-    if len(requests) == 1:
+    read: list[dict[str, Any]] = [parse_json(request) for request in requests]
+    first = dict(read[0])
+    if len(read) == 1:
         metadata = {**(first.get("metadata") or {}), TOKEN_KEY: token}
         first |= {"name": marked_name(run_of(first.get("name")), token), "metadata": metadata}
     else:
         first |= {"name": marked_name("gateway", token), "metadata": {TOKEN_KEY: token}}
         first |= {"type": MULTI, "input": {"gateset": first["input"].get("gateset", "qis")}}
     if first["type"] == MULTI:
-        circuits = [circuit for request in requests for circuit in _circuits_of(request)]
+        circuits = [circuit for request in read for circuit in _circuits_of(request)]
         named = [circuit | {"name": f"c{k}"} for k, circuit in enumerate(circuits)]
         first["input"] = {**first["input"], "circuits": named}
     return orjson.dumps(first)
+
+
+def group_intent(service: str, jobs: Sequence[GatewayJob], requests: Sequence[bytes]) -> Intent:
+    """Return the intent of a group.
+
+    Args:
+        service: URL of IonQ.
+        jobs: of the group, which has its number.
+        requests: their bodies; what is sent follows from them.
+
+    Returns:
+        The intent, found again by the group's number.
+    """
+    first = jobs[0]
+    assert first.group is not None  # noqa: S101  (for the type checker)
+    digests = [hashlib.sha256(request).digest() for request in requests]
+    qubits = max((circuit.qubits for job in jobs for circuit in job.circuits), default=0)
+    return Intent(
+        service=service,
+        backend=first.backend,
+        shots=first.shots,
+        circuits=sum(len(job.circuits) for job in jobs),
+        qubits=qubits or MAX_QUBITS,
+        payload_sha256=hashlib.sha256(b"".join(digests)).hexdigest(),
+        key=group_key(first.group),
+        estimated_usd=0.0 if first.dry_run else sum(job.cost_usd for job in jobs),
+        lease_s=post_lease_s(sum(map(len, requests))),
+    )
 
 
 def shares(bill_usd: float, jobs: Sequence[GatewayJob]) -> list[float]:

@@ -106,7 +106,8 @@ class GatewayResults:
         Returns:
             The gates in IonQ's JSON.
         """
-        return circuit_source(self._store.request(self._index.find(job_id)[0]), k)
+        (request,) = self._store.requests([self._index.find(job_id)[0]])
+        return circuit_source(request, k)
 
     def likeliest(self, job_id: str, k: int, count: int) -> tuple[int, dict[str, float]]:
         """Return the likeliest outcomes of a circuit.
@@ -133,7 +134,7 @@ class GatewayResults:
 
     def _row(self, job: GatewayJob) -> Submission:
         assert job.group is not None  # noqa: S101  (for the type checker: it has completed)
-        return self._store.ledger.history(group_key(job.group))[0]
+        return self._store.ledger.history(group_key(job.group))[-1]
 
     def _own(self, job: GatewayJob) -> list[Histogram | None]:
         """Return the histograms of a job's circuits."""

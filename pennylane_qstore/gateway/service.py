@@ -5,25 +5,23 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from pennylane_qstore.backends import BACKENDS
-from pennylane_qstore.errors import QStoreError
+from pennylane_qstore.errors import BudgetExceeded, ConfigurationError
 from pennylane_qstore.gateway.access import CALLER, CONNECTION, EVERYBODY
 from pennylane_qstore.gateway.groups import Groups
 from pennylane_qstore.gateway.jobs import GatewayJob, token_of
 from pennylane_qstore.gateway.merging import merge_key
+from pennylane_qstore.gateway.price_cache import PriceCache
 from pennylane_qstore.gateway.results import GatewayResults
-from pennylane_qstore.gateway.store import Store
+from pennylane_qstore.gateway.store import Store, refused
 from pennylane_qstore.ionq.http.api import Api
-from pennylane_qstore.ionq.jobs.cost import read_estimate
 from pennylane_qstore.ionq.jobs.poller import Poller
-from pennylane_qstore.prices import JobSize
+from pennylane_qstore.labels import run_of
 from pennylane_qstore.server.errors import BadRequest, not_found
 from pennylane_qstore.server.ids import IdGenerator
 from pennylane_qstore.server.inputs.contents import MULTI
@@ -31,15 +29,14 @@ from pennylane_qstore.server.inputs.copies import clone_request
 from pennylane_qstore.server.inputs.hybrid import FUNCTION, QAOA
 from pennylane_qstore.server.inputs.submission import Submission, read_submission, taken_by
 from pennylane_qstore.server.job_index import JobIndex
-from pennylane_qstore.server.runs import run_of
 from pennylane_qstore.server.service import ServiceBehaviour
 
 _KEEP = 100_000
 _INLINE_BYTES = 1 << 16
 _BUSY_S = 10
-_GZIP_TIME = re.compile(rb'(?<="H4sI)[A-Za-z0-9+/]{8}')
+_GZIP = b'"H4sI'
+_GZIP_TIME = re.compile(rb"(?<=" + _GZIP + rb")[A-Za-z0-9+/]{8}")
 """The time in the header of gzip, in base64: qiskit-ionq packs its metadata anew for every try."""
-_REMEMBERED = 1024
 _FROM_SUBMISSION = taken_by(GatewayJob)  # whether it fails, IonQ says
 
 ACCEPTED: ContextVar[GatewayJob | None] = ContextVar("accepted", default=None)
@@ -56,6 +53,14 @@ def note_answer(status: int) -> None:
     if job is not None and status == 201:
         job.connection = CONNECTION.get()
     ACCEPTED.set(None)
+
+
+class _Read(NamedTuple):
+    """A request, as read, the hash of its content, and what it may be merged by."""
+
+    submission: Submission
+    content: str
+    key: bytes | None
 
 
 class GatewayService:
@@ -86,15 +91,15 @@ class GatewayService:
     ) -> None:
         self._api, self._store = api, store
         self._now = api.clock.now
-        self._retry_window_s, self._max_open = retry_window_s, max_open
+        self._merges, self._retry_window_s, self._max_open = window_s > 0, retry_window_s, max_open
         self._index: JobIndex[GatewayJob] = JobIndex()
         self._ids = IdGenerator(np.random.default_rng())
         self._accepting = 0
         self._answers: dict[str, asyncio.Future[GatewayJob]] = {}
-        self._prices: OrderedDict[tuple[str, JobSize], float | None] = OrderedDict()
         self._groups = Groups(
             api, Poller(api), store, self._index, window_s=window_s, on_ambiguous=on_ambiguous
         )
+        self._prices = PriceCache(api, self._groups.traffic)
         self.results = GatewayResults(api, store, self._index, self._groups.traffic)
 
     @property
@@ -135,8 +140,8 @@ class GatewayService:
             if job.group is not None and not (job.settled and job.is_billed):
                 left.append(job)
             elif not job.settled:
-                submission = read_submission(self._store.request(job), self.behaviour)
-                self._groups.add(job, merge_key(submission), submission.request)
+                (request,) = self._store.requests([job])
+                self._groups.add(job, self._read(request).key, request)
         self._groups.go_on(left)
 
     async def close(self) -> None:
@@ -151,19 +156,18 @@ class GatewayService:
         """
         user = CALLER.get()
         if len(body) <= _INLINE_BYTES:
-            submission = read_submission(body, self.behaviour)
+            read = self._read(body)
         else:
-            submission = await asyncio.to_thread(read_submission, body, self.behaviour)
-        marked = token_of(submission)
-        content = hashlib.sha256(_GZIP_TIME.sub(b"", body)).hexdigest()
-        digest = f"{user} {marked or ''} {content}"
+            read = await asyncio.to_thread(self._read, body)
+        marked = token_of(read.submission)
+        digest = f"{user} {marked or ''} {read.content}"
         known = self._answers.get(digest)
         if known is not None and (job := await self._retried(known, marked is not None)):
             ACCEPTED.set(job)
             return job
         answer = self._answers[digest] = asyncio.get_running_loop().create_future()
         try:
-            job = await self._accept(user, digest, submission)
+            job = await self._accept(user, digest, read)
         except BaseException as error:
             if self._answers.get(digest) is answer:
                 del self._answers[digest]
@@ -185,10 +189,10 @@ class GatewayService:
             The new job.
         """
         job, child = self.find(job_id)
-        body = clone_request(self._store.request(job), child, changes)
-        submission = read_submission(body, self.behaviour)
+        (original,) = self._store.requests([job])
+        body = clone_request(original, child, changes)
         (digest,) = self._ids.take(self.now())  # a clone is wanted, and no retry
-        return await self._accept(CALLER.get(), digest, submission)
+        return await self._accept(CALLER.get(), digest, self._read(body))
 
     async def refresh(self, job_id: str) -> None:
         """Ask IonQ for what is only known, and only of interest, once a job has completed."""
@@ -260,7 +264,15 @@ class GatewayService:
         told = job.named or (here is not None and job.connection == here)
         return None if not marked and (late or told) else job
 
-    async def _accept(self, user: str, digest: str, submission: Submission) -> GatewayJob:
+    def _read(self, body: bytes) -> _Read:
+        """Read a submission, in whatever thread."""
+        submission = read_submission(body, self.behaviour)
+        unpacked = _GZIP_TIME.sub(b"", body) if _GZIP in body else body
+        key = merge_key(submission) if self._merges else None
+        return _Read(submission, hashlib.sha256(unpacked).hexdigest(), key)
+
+    async def _accept(self, user: str, digest: str, read: _Read) -> GatewayJob:
+        submission, request = read.submission, read.submission.request
         if user == EVERYBODY:
             raise BadRequest("The gateway's own token sends no jobs: take a user's.", status=403)
         if submission.type in (FUNCTION, QAOA):
@@ -272,18 +284,22 @@ class GatewayService:
             )  # fmt: skip
         self._accepting += 1
         try:
-            price = await self._price(submission)
+            price = await self._prices.of(submission)
             job = self._make_job(user, digest, submission, price)
             reserved = 0.0 if job.dry_run else price
-            request = submission.request
-            await self._store.ledger.off_loop(self._store.insert, job, request, reserved)
+            intent = self._groups.alone(job, request) if read.key is None else None
+            row = await self._store.ledger.off_loop(
+                self._store.insert, job, request, reserved, intent
+            )
+        except (BudgetExceeded, ConfigurationError) as error:  # the ledger's own limit
+            raise refused(str(error)) from None
         finally:
             self._accepting -= 1
         self._index.insert(job)
         while len(self._index) > _KEEP and self._index.oldest.settled:
             self._answers.pop(self._index.oldest.digest, None)
             self._index.discard(self._index.oldest)
-        self._groups.add(job, merge_key(submission), request)
+        self._groups.add(job, read.key, request, row)
         return job
 
     def _make_job(
@@ -301,31 +317,6 @@ class GatewayService:
             submitted_at=now, start_at=now, cost_usd=price or 0.0, billed_usd=0.0,
             cost_model="2QGE_operations",
         )  # fmt: skip
-
-    async def _price(self, submission: Submission) -> float | None:
-        """Return the estimated price, in US dollars; None where it cannot be told.
-
-        Raises:
-            BadRequest: IonQ cannot be asked.
-        """
-        if not BACKENDS[submission.backend].is_qpu:
-            return 0.0
-        qubits = max(circuit.qubits for circuit in submission.circuits)
-        if not qubits:  # a program that only IonQ may be able to read
-            return None
-        key = (submission.backend, submission.size)
-        if key not in self._prices:
-            try:
-                found = await read_estimate(
-                    self._api, submission.backend, submission.size, qubits, self._groups.traffic
-                )
-            except QStoreError as error:
-                message = f"IonQ does not tell the price: {error}"
-                raise BadRequest(message, status=503, retry_after_s=_BUSY_S) from None
-            self._prices[key] = found.cost_usd
-            if len(self._prices) > _REMEMBERED:
-                self._prices.popitem(last=False)
-        return self._prices[key]
 
 
 def _is_shown(job: GatewayJob) -> bool:

@@ -6,8 +6,9 @@ Tables of their own in the ledger's file: one transaction checks the limits and 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import orjson
@@ -17,7 +18,7 @@ from pennylane_qstore.gateway.jobs import CHANGING, GatewayJob, job_from, record
 from pennylane_qstore.gateway.tables import make_tables
 from pennylane_qstore.ionq.ledger.budgets import ROUNDING_USD, sum_usd
 from pennylane_qstore.ionq.ledger.lease import is_alive, new_owner
-from pennylane_qstore.ionq.ledger.ledger import JobKey, Ledger
+from pennylane_qstore.ionq.ledger.ledger import Intent, JobKey, Ledger, State, Submission
 from pennylane_qstore.server.errors import BadRequest
 
 RUN = "gateway"
@@ -76,16 +77,27 @@ class Store:
             with self.ledger.changing("gateway holder") as db:
                 db.execute("DELETE FROM gateway_holder WHERE owner = ?", (owner,))
 
-    def insert(self, job: GatewayJob, request: bytes, estimated_usd: float | None) -> None:
+    def insert(
+        self,
+        job: GatewayJob,
+        request: bytes,
+        estimated_usd: float | None,
+        intent: Intent | None = None,
+    ) -> Submission | None:
         """Take a job in, durably, and reserve its price.
 
         Args:
             job: new.
             request: body of its request.
             estimated_usd: its price, in US dollars; ``None`` where it cannot be told.
+            intent: of its group, where it is alone in one and is about to be sent.
+
+        Returns:
+            The row of the intent.
 
         Raises:
             BadRequest: a limit does not hold it.
+            BudgetExceeded, ConfigurationError: the ledger's own limit does not.
         """
         with self.ledger.changing("gateway job", durable=True) as db:
             if estimated_usd != 0:
@@ -97,9 +109,51 @@ class Store:
                     request, estimated_usd, _changing(job),
                 ),
             )  # fmt: skip
+            return None if intent is None else self.ledger.begin([intent])[0][0]
 
-    def save(self, jobs: Iterable[GatewayJob]) -> None:
-        """Write down what has changed of jobs, all or nothing."""
+    def begin(self, jobs: Sequence[GatewayJob], intent: Intent) -> tuple[Submission, bool]:
+        """Write a group and its intent down, durably.
+
+        Args:
+            jobs: of the group.
+            intent: for IonQ.
+
+        Returns:
+            The row of the intent, and whether it is new. A row that surely has no job, since the
+            gateway stopped before it was sent, is followed by another one.
+
+        Raises:
+            BudgetExceeded, ConfigurationError: the ledger's own limit does not hold it.
+        """
+        with self.ledger.changing("intent", durable=True):
+            self.save(jobs)
+            row, is_new = self.ledger.begin([intent])[0]
+            while row.state is State.REJECTED:
+                intent = replace(intent, attempt=row.attempt + 1)
+                row, is_new = self.ledger.begin([intent])[0]
+            return row, is_new
+
+    def leave(self) -> None:
+        """Write down that there is no job of the intents that this process has not come to send.
+
+        To be called when nothing is on its way any more.
+        """
+        mine = new_owner().rpartition("|")[0]
+        query = (
+            "SELECT id FROM submissions WHERE run = ? AND state = 'intent' "
+            "AND substr(owner, 1, ?) = ?"
+        )
+        with self.ledger.changing("gateway change") as db:
+            for (row,) in db.execute(query, (RUN, len(mine), mine)).fetchall():
+                self.ledger.rejected(row, "the gateway stopped before it was sent")
+
+    def save(self, jobs: Sequence[GatewayJob], row: int | None = None) -> None:
+        """Write down what has changed of jobs, all or nothing.
+
+        Args:
+            jobs: changed.
+            row: number of the ledger's row whose results they now have.
+        """
         with self.ledger.changing("gateway change") as db:
             db.executemany(
                 'UPDATE gateway_jobs SET billed_usd = ?, "group" = ?, settled = ?, changing = ? '
@@ -112,17 +166,19 @@ class Store:
                     for job in jobs
                 ],
             )  # fmt: skip
+            if row is not None:
+                self.ledger.consumed([row])
 
     def delete(self, job: GatewayJob) -> None:
         """Hide a job from its client; what it costs stays counted."""
         with self.ledger.changing("gateway change") as db:
             db.execute("UPDATE gateway_jobs SET deleted = 1 WHERE id = ?", (job.id,))
 
-    def request(self, job: GatewayJob) -> bytes:
-        """Return the body of a job's request."""
+    def requests(self, jobs: Sequence[GatewayJob]) -> list[bytes]:
+        """Return the bodies of jobs' requests."""
+        query = "SELECT request FROM gateway_jobs WHERE id = ?"
         with self.ledger.reading() as db:
-            query = "SELECT request FROM gateway_jobs WHERE id = ?"
-            return bytes(db.execute(query, (job.id,)).fetchone()[0])
+            return [bytes(db.execute(query, (job.id,)).fetchone()[0]) for job in jobs]
 
     def load(self, keep: int) -> list[tuple[GatewayJob, bool]]:
         """Return jobs in the order in which they came, and whether each was deleted.
@@ -156,26 +212,27 @@ class Store:
         found = db.execute("SELECT budget_usd FROM gateway_users WHERE user = ?", (job.user,))
         if (row := found.fetchone()) is not None:
             own = row[0]
-        others_usd = sum_usd(db, "run IS NULL OR run <> ?", (RUN,))
         user_usd = limits.user_usd if own is None else own
-        checks: list[tuple[str, float | None, float, str, tuple[str, ...]]] = [
-            ("this gateway", limits.total_usd, others_usd, "1", ()),
-            (f"user {job.user}", user_usd, 0.0, "user = ?", (job.user,)),
+        checks: list[tuple[str, float | None, str, tuple[str, ...]]] = [
+            ("this gateway", limits.total_usd, "1", ()),
+            (f"user {job.user}", user_usd, "user = ?", (job.user,)),
         ]
         if job.run is not None:
             mine = (job.user, job.run)
-            checks.append((f"run {job.run!r}", limits.run_usd, 0.0, "user = ? AND run = ?", mine))
-        for whose, limit, before_usd, where, values in checks:
+            checks.append((f"run {job.run!r}", limits.run_usd, "user = ? AND run = ?", mine))
+        for whose, limit, where, values in checks:
             if limit is None:
                 continue
             if price is None:
-                raise _refused(
+                raise refused(
                     "The price of this job in US dollars cannot be told, so that the limit of "
                     f"{whose} cannot be kept."
                 )
-            spent = before_usd + db.execute(f"{_SPENT} WHERE {where}", values).fetchone()[0]
+            spent = db.execute(f"{_SPENT} WHERE {where}", values).fetchone()[0]
+            if not values:  # what others have spent by the same ledger
+                spent += sum_usd(db, "run IS NULL OR run <> ?", (RUN,))
             if spent + price > limit + ROUNDING_USD:
-                raise _refused(
+                raise refused(
                     f"The job is estimated at ${price:,.2f}, and ${max(limit - spent, 0):,.2f} of "
                     f"the limit of ${limit:,.2f} of {whose} is left."
                 )
@@ -191,7 +248,8 @@ def _changing(job: GatewayJob) -> str:
     return _json(fields)
 
 
-def _refused(reason: str) -> BadRequest:
+def refused(reason: str) -> BadRequest:
+    """Return the error for a job that a limit does not hold."""
     return BadRequest(f"{reason} Nothing was sent.", status=402)
 
 

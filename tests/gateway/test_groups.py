@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 from support.emulator_wire import BELL, Wire, multi, single
-from support.gateways import PLAIN, Site, paid, paid_multi
+from support.gateways import PLAIN, WINDOW_S, Site, paid, paid_multi
 from support.waiting import wait_until
 
-from pennylane_qstore.emulator import Fault
+from pennylane_qstore.emulator import Emulator, Fault
+from pennylane_qstore.gateway.store import group_key
+from pennylane_qstore.ionq.http.retry import RetryPolicy
 from pennylane_qstore.ionq.ledger.ledger import Ledger, State
 
 X = [{"gate": "x", "target": 0}]
@@ -181,6 +185,67 @@ def test_the_ledgers_own_limit_counts_as_well(site: Callable[..., Site]) -> None
     here.window.close()
     assert ann.done(job_id)["failure"]["code"] == "QuotaExhaustedError"
     assert here.emulator.jobs == []
+
+
+def test_what_waits_for_nobody_is_refused_at_once(site: Callable[..., Site]) -> None:
+    here = site(window_s=0)
+    Ledger(here.gateway.ledger.path, budget_usd=1.0).close()
+    ann = here.user()
+    answer = ann("POST", "/jobs", paid(X))
+    assert (answer.status, here.gateway.jobs, here.emulator.jobs) == (402, [], [])
+    assert "$1.00" in answer.json["message"]
+    assert ann("POST", "/jobs", single(X)).status == 201  # the refused one has left nothing
+
+
+@pytest.mark.parametrize(
+    ("window_s", "begun"), [(0.0, ["gateway job"]), (WINDOW_S, ["gateway job", "intent"])]
+)
+def test_a_job_is_written_down_in_few_transactions(
+    site: Callable[..., Site], tmp_path: Path, window_s: float, begun: list[str]
+) -> None:
+    events: list[str] = []
+    ledger = Ledger(tmp_path / "observed.sqlite3", observer=events.append)
+    # A POST that is late writes down that it is: by this policy none is.
+    policy = RetryPolicy(settle_s=3600.0)
+    here = site(window_s=window_s, ledger=ledger, retry_policy=policy)
+    ann = here.user()
+    events.clear()
+    job_id = ann.post(paid(X))
+    if window_s:
+        assert [event for event in events if event.startswith("after")] == ["after:gateway job"]
+        here.window.close()
+    assert ann.done(job_id)["status"] == "completed"
+    wait_until(lambda: events[-1] == "after:gateway change")
+    written = [f"after:{event}" for event in (*begun, "submitted", "done", "billed")]
+    assert [e for e in events if e.startswith("after")] == [*written, "after:gateway change"]
+
+
+@pytest.mark.parametrize("window_s", [0.0, WINDOW_S])
+@pytest.mark.parametrize("make", [single, paid])
+def test_a_gateway_that_stops_while_ionq_is_away_goes_on_later(
+    site: Callable[..., Site], window_s: float, make: Callable[..., Any]
+) -> None:
+    here = site(window_s=window_s)
+    ann = here.user()
+    job_id = ann.post(make(X))  # so that the price is known
+    if window_s:
+        here.window.close(make is paid)
+    ann.done(job_id)
+    port = int(here.emulator.address.rpartition(":")[2])
+    here.emulator.close()
+    job_id = ann.post(make(X, name="later"))
+    if window_s:
+        here.window.close(make is paid)
+    last = group_key(here.gateway._service._groups._next - 1)  # type: ignore[union-attr]
+    wait_until(lambda: here.gateway.ledger.history(last))
+    here.gateway.close()
+    ann.connection.close()
+    here.emulator = Emulator(seed=1, port=port).start()
+    here.gateway.start()
+    ann = here.user()
+    assert outcome(ann, job_id) == "1"
+    states = [row.state for row in here.gateway.ledger.history(group_key(2))]
+    assert states == [State.REJECTED, State.CONSUMED]
 
 
 def test_a_bill_that_comes_late_is_shared_late(site: Callable[..., Site]) -> None:

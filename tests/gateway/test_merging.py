@@ -63,7 +63,7 @@ def test_only_what_is_alike_has_the_same_key() -> None:
 
 def test_one_request_stays_what_it_is_but_for_the_token() -> None:
     body = paid(name="vqe " + "f" * 32, metadata={"k": "v", "qstore_token": "f" * 32})
-    sent = orjson.loads(job_body([body], TOKEN))
+    sent = orjson.loads(job_body([orjson.dumps(body)], TOKEN))
     assert sent == body | {
         "name": f"vqe {TOKEN}",
         "metadata": {"k": "v", "qstore_token": TOKEN},
@@ -74,7 +74,7 @@ def test_many_requests_become_one_of_numbered_circuits() -> None:
     first = paid(qubits=3, name="private")
     second = paid_multi([BELL, {"circuit": [], "qubits": 1, "name": "own"}], metadata={"k": "v"})
     second["input"]["qubits"] = 2
-    sent = orjson.loads(job_body([first, second], TOKEN))
+    sent = orjson.loads(job_body([orjson.dumps(first), orjson.dumps(second)], TOKEN))
     circuits = sent["input"]["circuits"]
     assert [(c["name"], c["qubits"]) for c in circuits] == [("c0", 3), ("c1", 2), ("c2", 1)]
     assert (sent["name"], sent["metadata"]) == (f"gateway {TOKEN}", {"qstore_token": TOKEN})

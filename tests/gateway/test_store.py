@@ -37,7 +37,7 @@ def test_jobs_come_back_as_they_were_left(ledger: Ledger) -> None:
     assert [(job.id, job.group, deleted) for job, deleted in again] == [
         ("j2", 7, True), ("j3", None, False),
     ]  # fmt: skip
-    assert store.request(jobs[1]) == b"j1"
+    assert store.requests(jobs[1:3]) == [b"j1", b"j2"]
     assert store.next_group() == 8
     ledger.begin([Intent("s", "simulator", 1, 1, 1, "x", key=group_key(11))])
     assert store.next_group() == 12

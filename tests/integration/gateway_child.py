@@ -1,7 +1,8 @@
 """A gateway in a process of its own, which may die at a point.
 
-``python gateway_child.py URL LEDGER POINT``: POINT is ``none``, or ``before:<event>@n`` or
-``after:<event>@n``, the n-th time the ledger comes to it. Prints the gateway's URL.
+``python gateway_child.py URL LEDGER POINT WINDOW``: POINT is ``none``, or ``before:<event>@n`` or
+``after:<event>@n``, the n-th time the ledger comes to it; WINDOW is in seconds.
+Prints the gateway's URL.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ sys.path.append(str(Path(__file__).parents[1]))
 from support.children import dying_at
 
 
-def main(url: str, path: str, point: str) -> None:
+def main(url: str, path: str, point: str, window: str) -> None:
     policy = RetryPolicy(settle_s=0.5, base_s=0.01, throttle_base_s=0.05)
     ledger = Ledger(path, observer=dying_at(point))
-    with Gateway("k", base_url=url, ledger=ledger, window_s=0.1, retry_policy=policy) as gateway:
+    with Gateway(
+        "k", base_url=url, ledger=ledger, window_s=float(window), retry_policy=policy
+    ) as gateway:
         print(gateway.url, flush=True)
         threading.Event().wait()
 

@@ -45,6 +45,7 @@ class LedgerConnection:
         self.observer = observer
         self.database: sqlite3.Connection | None = None
         self._lock = threading.Lock()
+        self._changer: int | None = None  # the thread whose transaction is open
         self._synchronous = ""
         self._writer: ThreadPoolExecutor | None = None
         self._mode = "MEMORY"
@@ -70,9 +71,14 @@ class LedgerConnection:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Give the database to read from, to one thread at a time.
 
+        A change reads what it has written so far.
+
         Raises:
             LedgerError: it cannot be read.
         """
+        if (database := self._in_change()) is not None:
+            yield database
+            return
         with self._lock, self._readable_errors():
             yield self.database or self._connect()
 
@@ -80,9 +86,12 @@ class LedgerConnection:
     def changing(self, event: str, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
         """Give the database for one transaction, all or nothing.
 
+        A change inside another one of the same thread is part of it, and not observed by itself.
+
         Args:
             event: name for the observer.
-            durable: whether it has to reach the disk before this returns.
+            durable: whether it has to reach the disk before this returns; inside another change
+                that one has to be durable.
 
         Yields:
             The database, in the transaction.
@@ -90,6 +99,10 @@ class LedgerConnection:
         Raises:
             LedgerError: it cannot be written; nothing was.
         """
+        if (database := self._in_change()) is not None:
+            assert not durable or self._synchronous in ("FULL", "")  # noqa: S101  (own callers)
+            yield database
+            return
         self._observe(f"before:{event}")
         with self.reading() as database:
             level = "FULL" if durable else "NORMAL"
@@ -98,8 +111,10 @@ class LedgerConnection:
                 self._synchronous = level
             try:
                 with transaction(database):
+                    self._changer = threading.get_ident()
                     yield database
             finally:
+                self._changer = None
                 if database.in_transaction and self.path is not None:
                     self._disconnect()  # not even rolled back: closing the file does that
         self._observe(f"after:{event}")
@@ -137,6 +152,10 @@ class LedgerConnection:
         """
         with self.changing("check"):
             pass
+
+    def _in_change(self) -> sqlite3.Connection | None:
+        """Return the database if this thread is in the midst of a change, else None."""
+        return self.database if self._changer == threading.get_ident() else None
 
     def _observe(self, moment: str) -> None:
         if self.observer is not None:

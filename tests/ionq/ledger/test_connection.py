@@ -74,6 +74,26 @@ def test_a_transaction_that_fails_is_rolled_back(ledger):
     assert ledger.get(row.id).state is State.SUBMITTED
 
 
+def test_a_change_inside_another_one_is_part_of_it(path):
+    events = []
+    ledger = Ledger(path, observer=events.append)
+    statements = []
+    ledger.database.set_trace_callback(statements.append)
+    with ledger.changing("outer", durable=True):
+        ((row, _),) = ledger.begin([intent()])
+        ledger.submitted(row.id, "j")
+        assert ledger.get(row.id).job_id == "j"  # a change reads what it has written
+    assert events == ["before:outer", "after:outer"]
+    assert statements.count("COMMIT") == 1
+    with pytest.raises(AssertionError), ledger.changing("outer") as db:  # noqa: PT012
+        db.execute("UPDATE submissions SET billed_usd = 2")
+        ledger.submitted(row.id, "k")  # has to reach the disk, and would not
+    assert ledger.get(row.id).billed_usd is None
+    ledger.billed(row.id, 3.0)
+    assert events[-1] == "after:billed"
+    ledger.close()
+
+
 def test_a_commit_that_fails_leaves_the_ledger_to_everybody(path, monkeypatch):
     # Without a write-ahead log, somebody who reads is in the way of a COMMIT.
     monkeypatch.setattr(ledger_file, "_mount_table", lambda: "server:/x / nfs rw 0 0")
