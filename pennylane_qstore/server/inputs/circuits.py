@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from pennylane_qstore.gateset import FULL_ANGLE, NATIVE, QIS
 from pennylane_qstore.server.errors import BadRequest
+from pennylane_qstore.server.inputs.alike import NUMERIC, Table, TableRow
 from pennylane_qstore.server.inputs.program import COPY, Gate, Program
 
 _NAMES = {"qis": [*QIS, "pauliexp"], "native": [*NATIVE, "nop"]}
-_NUMERIC = ("phase", "phases", "angle", "rotation", "time", "coefficients")
 _Numbers = NDArray[np.float64]
 
 
@@ -58,9 +58,15 @@ def read_circuits(
             raise _nameless(position) from error
     programs: list[Program] = []
     for (own_gateset, own_qubits, names), members in groups.items():
-        _check_head(own_gateset, own_qubits, names, members[0], copies=copies)
+        every = names.names if isinstance(names, Table) else names
+        _check_head(own_gateset, own_qubits, every, members[0], copies=copies)
         rows = [circuits[i]["circuit"] for i in members]
-        for index, gates, params in _uniform(own_gateset, names, rows, members):
+        if isinstance(names, Table):
+            columns = _table_columns(names, [row.place for row in rows])
+            parts = iter([(members, *_skeleton(own_gateset, columns, len(rows)))])
+        else:
+            parts = _uniform(own_gateset, names, rows, members)
+        for index, gates, params in parts:
             own = _count_qubits(gates, own_qubits, index[0])
             if not np.isfinite(params).all():
                 raise _refuse("Gate parameters must be finite numbers.")
@@ -72,10 +78,13 @@ def read_circuits(
     return programs
 
 
-def _gate_names(circuit: Any, position: int) -> tuple[Any, ...]:
-    if not isinstance(circuit, Mapping):
+def _gate_names(circuit: Any, position: int) -> tuple[Any, ...] | Table:
+    """Return the names of a circuit's gates; the table that the circuit is a row of."""
+    if not isinstance(circuit, dict):
         raise _refuse(f'"circuits[{position}]" must be an object.', "input.circuits")
     gates = circuit.get("circuit")
+    if isinstance(gates, TableRow):
+        return gates.table
     if not isinstance(gates, list):
         raise _refuse(f'"circuits[{position}].circuit" must be an array of gates.')
     try:
@@ -129,12 +138,13 @@ def _uniform(
 ) -> Iterator[tuple[list[int], tuple[Gate, ...], _Numbers]]:
     """Yield position, skeleton and numbers of rows that differ in numbers only."""
     try:
-        skeleton = _skeleton(gateset, names, rows)
+        skeleton = _skeleton(gateset, _columns(names, rows), len(rows))
     except _NotUniform:
         for same in _split(rows):
             index = [members[i] for i in same]
             try:
-                skeleton = _skeleton(gateset, names, [rows[i] for i in same])
+                columns = _columns(names, [rows[i] for i in same])
+                skeleton = _skeleton(gateset, columns, len(same))
             except _NotUniform as error:
                 raise _refuse(f'"circuits[{index[0]}]" has a malformed gate: {error}.') from error
             yield index, *skeleton
@@ -143,16 +153,40 @@ def _uniform(
 
 
 def _skeleton(
-    gateset: str, names: tuple[str, ...], rows: list[list[dict[str, Any]]]
+    gateset: str, columns: Iterable[tuple[str, _Column]], rows: int
 ) -> tuple[tuple[Gate, ...], _Numbers]:
-    """Return the skeleton and the numbers of rows that differ in numbers only.
-
-    The loops run over columns (one gate of all rows) so that the work per gate and row
-    happens in C.
-    """
-    count = len(rows)
+    """Return the skeleton and the numbers of rows, from the name and the column of each gate."""
     gates: list[Gate] = []
     params: list[_Numbers] = []
+    for name, column in columns:
+        if name != "nop":
+            gate, numbers = _gate(gateset, name, column)
+            gates.append(gate)
+            params.extend(numbers)
+    table = np.stack(params, axis=1) if params else np.zeros((rows, 0))
+    return tuple(gates), table
+
+
+def _table_columns(table: Table, rows: list[int]) -> Iterator[tuple[str, _Column]]:
+    """Yield name and column of each gate of some rows of a table."""
+    for j, (name, gate) in enumerate(zip(table.names, table.gates, strict=True)):
+        parts = _Column(f"circuit[{j}] ({name})", len(rows), {}, {})
+        for key, value in gate.items():
+            if key in NUMERIC and value is not None:
+                parts.numbers[key] = table.column(value, rows)
+            else:
+                parts.fixed[key] = value
+        yield name, parts
+
+
+def _columns(
+    names: tuple[str, ...], rows: list[list[dict[str, Any]]]
+) -> Iterator[tuple[str, _Column]]:
+    """Yield name and column of each gate of rows that differ in numbers only.
+
+    The loops run over columns (a gate of all rows): the work per gate and row happens in C.
+    """
+    count = len(rows)
     for j, (name, column) in enumerate(zip(names, zip(*rows, strict=True), strict=True)):
         first = column[0]
         size = len(first)
@@ -164,18 +198,13 @@ def _skeleton(
                 values = list(map(itemgetter(key), column))
             except KeyError:
                 raise _NotUniform(f"gate {j}, {key!r}") from None
-            if key in _NUMERIC and values[0] is not None:
+            if key in NUMERIC and values[0] is not None:
                 parts.numbers[key] = _numbers(key, values, j)
             elif values.count(values[0]) != count:
                 raise _NotUniform(f"gate {j}, {key!r}")
             else:
                 parts.fixed[key] = values[0]
-        if name != "nop":
-            gate, numbers = _gate(gateset, name, parts)
-            gates.append(gate)
-            params.extend(numbers)
-    table = np.stack(params, axis=1) if params else np.zeros((count, 0))
-    return tuple(gates), table
+        yield name, parts
 
 
 def _numbers(key: str, values: list[Any], j: int) -> _Numbers:
@@ -202,7 +231,7 @@ def _split(rows: list[list[dict[str, Any]]]) -> list[list[int]]:
 def _form(gate: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(
         (key, len(value) if isinstance(value, list) else None)
-        if key in _NUMERIC
+        if key in NUMERIC
         else (key, repr(value))
         for key, value in sorted(gate.items())
     )

@@ -19,7 +19,7 @@ from pennylane_qstore.emulator import (
     ServiceBehaviour,
 )
 from pennylane_qstore.server.errors import BadRequest
-from pennylane_qstore.server.inputs.submission import Submission, parse_json, read_submission
+from pennylane_qstore.server.inputs.submission import Submission, read_submission
 
 NATIVE = [
     {"gate": "gpi2", "target": 0, "phase": 0.1},
@@ -172,7 +172,7 @@ def test_the_garbage_collector_is_left_as_it_was(body: bytes, enabled: bool) -> 
     try:
         (gc.enable if enabled else gc.disable)()
         with contextlib.suppress(BadRequest):
-            parse_json(body)
+            read_submission(body, ServiceBehaviour())
         assert gc.isenabled() is enabled
     finally:
         (gc.enable if was else gc.disable)()

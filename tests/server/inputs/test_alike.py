@@ -1,0 +1,117 @@
+"""Circuits that are read by a pattern are what they are when each is decoded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pennylane_qstore.server.errors import BadRequest
+from pennylane_qstore.server.inputs import submission
+from pennylane_qstore.server.inputs.alike import read_alike
+from pennylane_qstore.server.inputs.submission import read_submission
+from pennylane_qstore.server.service import ServiceBehaviour
+
+TURNS = st.floats(-1, 1, width=32) | st.just(0) | st.just(1e-9)
+STRUCTURES: list[Any] = [
+    [
+        {"gate": "gpi2", "target": 0, "phase": None},
+        {"gate": "zz", "targets": [0, 1], "angle": None},
+        {"gate": "nop", "time": 0},
+    ],
+    [{"gate": "ms", "targets": [1, 0], "phases": [None, None], "angle": 0.25}],
+    [{"gate": "gpi", "targets": [2], "phase": None}],
+    [],
+]
+
+
+def body_of(structures: list[int], turns: list[float], **more: Any) -> bytes:
+    """A job of circuits of these structures; the numbers are taken in turn."""
+    numbers = iter(np.resize(turns, 4 * len(structures)).tolist())
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: filled(member) for key, member in value.items()}
+        if isinstance(value, list):
+            return [filled(member) for member in value]
+        return next(numbers) if value is None else value
+
+    circuits = [
+        {"name": f"c{k}", "circuit": filled(STRUCTURES[i])} for k, i in enumerate(structures)
+    ]
+    source = {"gateset": "native", "qubits": 3, "circuits": circuits}
+    return orjson.dumps(
+        {"type": "ionq.multi-circuit.v1", "backend": "simulator", "input": source, **more}
+    )
+
+
+def read(body: bytes) -> Any:
+    """Everything of a submission, or the error."""
+    try:
+        found = read_submission(body, ServiceBehaviour())
+    except BadRequest as error:
+        return error.status, error.message, error.keys
+    programs = sorted(found.programs, key=lambda program: int(program.index[0]))
+    parts = [(p.gates, p.qubits, p.gateset, p.index.tolist(), p.params.tolist()) for p in programs]
+    return found.circuits, found.failure, parts
+
+
+def decoded(body: bytes) -> Any:
+    """The same where each circuit is decoded."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(submission, "read_alike", lambda body: None)
+        return read(body)
+
+
+BODIES = st.builds(
+    body_of,
+    st.lists(st.integers(0, 3), min_size=1, max_size=2).flatmap(
+        lambda kinds: st.lists(st.sampled_from(kinds), min_size=8, max_size=24)
+    ),
+    st.lists(TURNS, min_size=1, max_size=20),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(BODIES)
+def test_circuits_are_read_as_they_are_decoded(body: bytes) -> None:
+    assert read(body) == decoded(body)
+
+
+@settings(deadline=None, max_examples=150)
+@given(BODIES, st.data())
+def test_a_changed_byte_is_read_or_refused_alike(body: bytes, data: Any) -> None:
+    at = data.draw(st.integers(0, len(body) - 1))
+    change = data.draw(st.sampled_from([b"", b'"', b"]", b"}", b",", b".", b"-", b"0", b"e", b"x"]))
+    changed = body[:at] + change + body[at + 1 :]
+    assert read(changed) == decoded(changed)
+
+
+def test_one_structure_is_one_table_and_two_are_two() -> None:
+    for structures, tables in (([0] * 20, 1), ([0] * 9 + [1] * 9, 2), ([0, 0, 1, 1] * 8, 2)):
+        found = read_alike(body_of(structures, [0.1, 0.2, 0.3, 0.4, 0.5]))
+        assert found is not None
+        rows = [circuit["circuit"] for circuit in found["input"]["circuits"]]
+        assert len({row.table for row in rows}) == tables
+        assert [len(row) for row in rows] == [len(STRUCTURES[i]) for i in structures]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        body_of([0] * 7, [0.1]),
+        body_of([0, 1, 2] * 2 + [0] * 3, [0.1]),
+        body_of([0] * 20, [0.1]).replace(b'"target":0', b'"target":0.5'),
+        body_of([0] * 20, [0.1]).replace(b'"circuit":', b'"circuit": ', 3),
+        body_of([0] * 20, [0.1], metadata={"circuit": "a"}),
+        body_of([0] * 20, [0.1])[:-1],
+        body_of([0] * 20, [0.1]).replace(b"0.1}", b"0.1.1}", 1),
+    ],
+)
+def test_what_a_pattern_does_not_fit_is_decoded(body: bytes) -> None:
+    assert read_alike(body) is None
+    assert read(body) == decoded(body)
