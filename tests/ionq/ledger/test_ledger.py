@@ -140,4 +140,8 @@ def test_a_ledger_in_memory_forgets_what_nobody_will_ask_for():
     assert 1000 <= len(ledger.submissions()) <= 1012
     assert len(ledger.history(JobKey("run", 0, 0))) == 1
     assert len(ledger.events()) <= 3 * 1012
+    steps = []
+    ledger.database.set_progress_handler(lambda: steps.append(1), 10)  # instructions of SQLite
+    ledger.consumed([row.id])
+    assert len(steps) < 100  # by an index: 1,000 rows would be looked at in thousands
     ledger.close()
