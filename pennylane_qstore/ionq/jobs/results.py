@@ -10,6 +10,7 @@ import logging
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -25,8 +26,8 @@ logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-_CHECKED = b"Q1"
-"""Mark of packed results with a checksum."""
+_PACKED, _CHECKED = b"Q2", b"Q1"
+"""Marks of packed results with a checksum, as arrays and, earlier, as JSON."""
 _UNCHECKED = b"["
 """Beginning of results that were packed before there was one."""
 _CHECKSUM_BYTES = 4
@@ -167,10 +168,18 @@ def failure_of(state: JobState) -> CircuitFailure:
 
 
 def pack(histograms: Sequence[Histogram | None]) -> bytes:
-    """Return histograms as compact JSON behind its checksum, exact to the last bit."""
-    value = [None if h is None else [h.states, h.probabilities] for h in histograms]
-    body = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
-    return b"".join((_CHECKED, _checksum(body), body))
+    """Return histograms as compact bytes behind their checksum, exact to the last bit.
+
+    A line of JSON tells the number of outcomes of each, ``null`` where there is none, and whether
+    the outcomes of all are those of the first; then come outcomes and probabilities.
+    """
+    there = [h for h in histograms if h is not None]
+    alike = all(h.states is there[0].states for h in there)  # as in a job's full histograms
+    head = orjson.dumps([alike, *(None if h is None else len(h.states) for h in histograms)])
+    states = [np.asarray(h.states, "<u8").tobytes() for h in (there[:1] if alike else there)]
+    probabilities = [np.asarray(h.probabilities, "<f8").tobytes() for h in there]
+    body = b"".join((head, b"\n", *states, *probabilities))
+    return b"".join((_PACKED, _checksum(body), body))
 
 
 def unpack(data: bytes) -> list[Histogram | None]:
@@ -182,9 +191,11 @@ def unpack(data: bytes) -> list[Histogram | None]:
     body = memoryview(data)
     if not data.startswith(_UNCHECKED):
         body = body[_BODY_AT:]
-        if data[:_BODY_AT] != _CHECKED + _checksum(body):
+        if data[:2] not in (_PACKED, _CHECKED) or data[2:_BODY_AT] != _checksum(body):
             raise _damaged("the checksum does not fit")
     try:
+        if data.startswith(_PACKED):
+            return _arrays(bytes(body))
         return [
             None
             if entry is None
@@ -195,6 +206,19 @@ def unpack(data: bytes) -> list[Histogram | None]:
         ]
     except (ValueError, TypeError, LookupError, OverflowError) as error:
         raise _damaged(str(error)) from None
+
+
+def _arrays(body: bytes) -> list[Histogram | None]:
+    """Return the histograms in a body of arrays."""
+    at = body.index(b"\n") + 1
+    alike, *sizes = orjson.loads(body[:at])
+    there = [size for size in sizes if size is not None]
+    outcomes = sum(there[:1] if alike else there)
+    states = np.frombuffer(body, "<u8", outcomes, at).astype(np.uint64)
+    probabilities = np.frombuffer(body, "<f8", sum(there), at + 8 * outcomes).astype(np.float64)
+    places = pairwise(accumulate(there, initial=0))
+    rows = (Histogram(states if alike else states[a:b], probabilities[a:b]) for a, b in places)
+    return [None if size is None else next(rows) for size in sizes]
 
 
 def _checksum(body: bytes | memoryview) -> bytes:

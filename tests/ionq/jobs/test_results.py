@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 
 import hypothesis.strategies as st
 import numpy as np
@@ -169,7 +170,20 @@ def test_a_changed_byte_of_stored_results_is_noticed():
                 unpack(bytes(damaged))
 
 
-@pytest.mark.parametrize("data", [b"", b"Q1", b"[", b"[5]", b"[[[0],5,", b"[[[-1],[1]]]", b"[[1]]"])
+def test_results_that_earlier_versions_stored_are_read():
+    body = b"[[[0,3],[0.25,0.75]],null]"
+    for data in (body, b"Q1" + zlib.crc32(body).to_bytes(4, "big") + body):
+        histogram, missing = unpack(data)
+        assert (histogram.states.tolist(), histogram.probabilities.tolist()) == (
+            [0, 3],
+            [0.25, 0.75],
+        )
+        assert missing is None
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"Q1", b"Q2", b"[", b"[5]", b"[[[0],5,", b"[[[-1],[1]]]", b"[[1]]"]
+)
 def test_stored_results_that_are_none_are_refused(data):
     with pytest.raises(LedgerError, match="damaged"):
         unpack(data)
