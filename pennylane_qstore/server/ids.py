@@ -37,7 +37,7 @@ class IdGenerator:
         first = max(int(now * 1000) << 26, self._last + 1)
         self._last = first + count - 1
         tails = self._rng.integers(0, 2**48, count).tolist()
-        return [_uuid7(first + k, tail) for k, tail in enumerate(tails)]
+        return [*map(_uuid7, range(first, first + count), tails)]
 
 
 def _uuid7(stamp: int, tail: int) -> str:
@@ -45,8 +45,6 @@ def _uuid7(stamp: int, tail: int) -> str:
 
     RFC 9562, section 5.7, with the counter of section 6.2 (method 1).
     """
-    counter = stamp & 0x3FFFFFF
-    high = stamp >> 26 << 16 | 0x7000 | counter >> 14
-    low = 0b10 << 62 | (counter & 0x3FFF) << 48 | tail
-    digits = f"{high << 64 | low:032x}"  # three times faster than by uuid.UUID
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+    time, counter = stamp >> 26, stamp & 0x3FFFFFF
+    low = counter & 0x3FFF | 0x8000  # by uuid.UUID it takes five times as long
+    return f"{time >> 16:08x}-{time & 0xFFFF:04x}-7{counter >> 14:03x}-{low:04x}-{tail:012x}"

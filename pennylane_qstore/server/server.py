@@ -105,7 +105,8 @@ def page_app(
 async def _read_body(request: web.Request, log: RequestLog) -> web.Response | None:
     """Wait for the body and log the request; return the response where it cannot be read."""
     try:
-        body = await asyncio.wait_for(request.read(), _READ_S)
+        async with asyncio.timeout(_READ_S):
+            body = await request.read()
     except TimeoutError:
         return error_response(408, f"The body did not arrive within {_READ_S:g} s.")
     except (web.RequestPayloadError, ConnectionError):  # in the second case nobody reads this

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from pennylane_qstore.emulator.service.records import Records
 from pennylane_qstore.emulator.service.requests import request_of
 from pennylane_qstore.emulator.service.results import ResultWriter
 from pennylane_qstore.emulator.service.sessions import read_session
-from pennylane_qstore.emulator.service.simulations import Simulations
+from pennylane_qstore.emulator.service.simulations import Simulations, count_engines
 from pennylane_qstore.emulator.service.state import StateFile
 from pennylane_qstore.emulator.simulation.machine import MachineNoise
 from pennylane_qstore.emulator.simulation.workers import SimulationPool
@@ -128,7 +129,7 @@ class EmulatedService:
             for ids, own in circuits
             for j in self.records.known(ids).values()
         ]
-        return Counter(result.engine for part in parts for result in part if result.engine)
+        return count_engines(chain.from_iterable(parts))
 
     def start(self, pool: SimulationPool, state: StateFile | None) -> None:
         """Take up the jobs of a state file, and simulate what was not simulated to its end.

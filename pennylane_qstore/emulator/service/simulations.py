@@ -5,20 +5,28 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import TypeVar
 
 from pennylane_qstore.emulator.service.clock import Clock
 from pennylane_qstore.emulator.service.jobs import StoredJob
 from pennylane_qstore.emulator.simulation.machine import MachineNoise
 from pennylane_qstore.emulator.simulation.noise import noise_config
-from pennylane_qstore.emulator.simulation.run import SimulationOptions
+from pennylane_qstore.emulator.simulation.run import Distribution, SimulationOptions
 from pennylane_qstore.emulator.simulation.workers import SimulationPool
 from pennylane_qstore.server.inputs.submission import Submission
 from pennylane_qstore.server.service import Failure
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
+
+
+def count_engines(results: Iterable[Distribution]) -> Counter[str]:
+    """Return how many results each engine gave, where it is known."""
+    engines = Counter(map(attrgetter("engine"), results))
+    del engines[""]
+    return engines
 
 
 class Simulations:
@@ -86,7 +94,7 @@ class Simulations:
             job.results = await self.off_loop(
                 lambda: self.pool.run(submission.programs, options, job.seed)
             )
-            self.engines.update(result.engine for result in job.results if result.engine)
+            self.engines += count_engines(job.results)
             if submission.reduce is not None:
                 job.outcome = submission.reduce(job.results, job.shots)
         except Exception as error:  # noqa: BLE001 - a service fails the job
