@@ -65,7 +65,7 @@ class Table:
         return self.numbers[rows, int(value)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class TableRow:
     """The gates of one circuit: the row of a table at a place."""
 
