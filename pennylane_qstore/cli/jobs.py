@@ -122,7 +122,7 @@ def results(
     as_json: Json = False,
 ) -> None:
     """Print a job's results: from the ledger, or fetched if the job has ended meanwhile."""
-    from pennylane_qstore.ionq.jobs.results import unpack
+    from pennylane_qstore.ionq.jobs.packing import unpack
 
     known = _ledger(ledger)
     row = _row(known, job_id)

@@ -13,7 +13,8 @@ from pennylane_qstore.gateway.jobs import GatewayJob
 from pennylane_qstore.gateway.store import Store, group_key
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.transport import Traffic
-from pennylane_qstore.ionq.jobs.results import circuit_order, unpack
+from pennylane_qstore.ionq.jobs.packing import unpack
+from pennylane_qstore.ionq.jobs.results import circuit_order
 from pennylane_qstore.ionq.ledger.ledger import Submission
 from pennylane_qstore.ionq.messages.histograms import Histogram
 from pennylane_qstore.server.errors import BadRequest, not_found

@@ -9,7 +9,7 @@ from typing import Any
 
 from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.ionq.client import IonQClient
-from pennylane_qstore.ionq.jobs.results import unpack
+from pennylane_qstore.ionq.jobs.packing import unpack
 from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, Ledger, State, Submission
 from pennylane_qstore.ionq.ledger.rows import whole_run
 from pennylane_qstore.labels import in_job_names

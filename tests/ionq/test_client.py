@@ -149,7 +149,7 @@ def test_resume_brings_open_jobs_to_an_end(tmp_path, client_for, marked_request)
         clock.advance(60.0)
         (row,) = client_for(emulator.url, ledger=path).resume()
         assert row.state is State.DONE
-        from pennylane_qstore.ionq.jobs.results import unpack
+        from pennylane_qstore.ionq.jobs.packing import unpack
 
         assert [int(h.states[h.probabilities.argmax()]) for h in unpack(row.results)] == [0, 1, 2]
         assert emulator.billed_jobs == 1

@@ -13,7 +13,7 @@ from support.ledgers import intent
 from support.paid_jobs import killed
 
 from pennylane_qstore.emulator import Emulator
-from pennylane_qstore.ionq.jobs.results import pack
+from pennylane_qstore.ionq.jobs.packing import pack
 from pennylane_qstore.ionq.ledger.ledger import JobKey, Ledger
 from pennylane_qstore.ionq.ledger.rows import Share
 from pennylane_qstore.ionq.messages.histograms import Histogram

@@ -16,14 +16,13 @@ from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.jobs.cost import read_cost, record_cost
 from pennylane_qstore.ionq.jobs.decisions import FREE
 from pennylane_qstore.ionq.jobs.job_finder import Accounts
+from pennylane_qstore.ionq.jobs.packing import pack, unpack
 from pennylane_qstore.ionq.jobs.poller import JobKind, Poller
 from pennylane_qstore.ionq.jobs.results import (
     CircuitFailure,
     JobOutcome,
     JobRecord,
     fetch_results,
-    pack,
-    unpack,
 )
 from pennylane_qstore.ionq.jobs.row_lease import taken_over_error
 from pennylane_qstore.ionq.jobs.submitter import CreatedJob, Submitter

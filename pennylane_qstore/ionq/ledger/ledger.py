@@ -187,7 +187,7 @@ class Ledger(LedgerDuplicates):
 
         Args:
             row: its number.
-            results: packed (see :func:`pennylane_qstore.ionq.jobs.results.pack`).
+            results: packed (see :func:`pennylane_qstore.ionq.jobs.packing.pack`).
         """
         with self.changing("done") as db:
             self._set(db, row, State.DONE, None, results=results, failure=None)

@@ -173,17 +173,11 @@ class JobRequest:
         if len(self.circuits) == 1:
             return [text, b',"circuit":', self.circuits[0], b"}}"]
         pieces = [b""] * (2 * len(self.circuits))
-        pieces[::2] = _circuit_heads(len(self.circuits))
+        pieces[::2] = [b'},{"name":"c%d","circuit":' % i for i in range(len(self.circuits))]
         pieces[0] = text + b',"circuits":[' + pieces[0][2:]
         pieces[1::2] = self.circuits
         pieces.append(b"}]}}")
         return pieces
-
-
-@functools.lru_cache(maxsize=64)
-def _circuit_heads(circuits: int) -> tuple[bytes, ...]:
-    """Return what comes before each of so many circuits: step after step has as many."""
-    return tuple([b'},{"name":"c%d","circuit":' % i for i in range(circuits)])
 
 
 def marked_name(name: str | None, token: str) -> str:

@@ -15,7 +15,7 @@ from pennylane_qstore.errors import (
     LedgerError,
 )
 from pennylane_qstore.ionq.jobs.call import begin_requests
-from pennylane_qstore.ionq.jobs.results import pack
+from pennylane_qstore.ionq.jobs.packing import pack
 from pennylane_qstore.ionq.ledger.ledger import Ledger, State
 
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 
 import hypothesis.strategies as st
-import numpy as np
 import pytest
 from hypothesis import given
 from support.results import outcomes, states
 
 from pennylane_qstore.emulator import Emulator, Fault, ServiceBehaviour
-from pennylane_qstore.errors import InvalidResponse, LedgerError
+from pennylane_qstore.errors import InvalidResponse
 from pennylane_qstore.ionq.http.transport import Traffic
-from pennylane_qstore.ionq.jobs.results import JobRecord, fetch_results, in_order, pack, unpack
+from pennylane_qstore.ionq.jobs.results import JobRecord, fetch_results, in_order
 from pennylane_qstore.ionq.ledger.ledger import State
-from pennylane_qstore.ionq.messages.histograms import Histogram
 from pennylane_qstore.ionq.messages.responses import JobState
 
 
@@ -135,58 +132,6 @@ def test_only_ids_in_the_order_of_creation_prove_the_order_of_circuits(moments, 
     keys = data.draw(st.permutations(ids))
     assert in_order(ids, keys, len(ids)) == (ids == sorted(ids) and ids == keys)
     assert not in_order(ids, ids, len(ids) + 1)
-
-
-@given(
-    st.lists(
-        st.none() | st.dictionaries(st.integers(0, 2**36 - 1), st.floats(0, 1), min_size=1),
-        max_size=5,
-    )
-)
-def test_packed_histograms_are_the_same_to_the_last_bit(tables):
-    histograms = [
-        None
-        if table is None
-        else Histogram(np.array(list(table), dtype=np.uint64), np.array(list(table.values())))
-        for table in tables
-    ]
-    again = unpack(pack(histograms))
-    assert len(again) == len(histograms)
-    for before, after in zip(histograms, again, strict=True):
-        assert (before is None) == (after is None)
-        if before is not None:
-            assert np.array_equal(before.states, after.states)
-            assert np.array_equal(before.probabilities, after.probabilities)
-
-
-def test_a_changed_byte_of_stored_results_is_noticed():
-    histogram = Histogram(np.array([0, 3], dtype=np.uint64), np.array([0.25, 0.75]))
-    packed = pack([histogram, None])
-    for position in range(len(packed)):
-        for bit in range(8):
-            damaged = bytearray(packed)
-            damaged[position] ^= 1 << bit
-            with pytest.raises(LedgerError, match="damaged"):
-                unpack(bytes(damaged))
-
-
-def test_results_that_earlier_versions_stored_are_read():
-    body = b"[[[0,3],[0.25,0.75]],null]"
-    for data in (body, b"Q1" + zlib.crc32(body).to_bytes(4, "big") + body):
-        histogram, missing = unpack(data)
-        assert (histogram.states.tolist(), histogram.probabilities.tolist()) == (
-            [0, 3],
-            [0.25, 0.75],
-        )
-        assert missing is None
-
-
-@pytest.mark.parametrize(
-    "data", [b"", b"Q1", b"Q2", b"[", b"[5]", b"[[[0],5,", b"[[[-1],[1]]]", b"[[1]]"]
-)
-def test_stored_results_that_are_none_are_refused(data):
-    with pytest.raises(LedgerError, match="damaged"):
-        unpack(data)
 
 
 # ------------------------------------------------------------------ counts of a request

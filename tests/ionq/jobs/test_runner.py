@@ -15,7 +15,8 @@ from pennylane_qstore.errors import (
     LedgerError,
 )
 from pennylane_qstore.ionq.http.retry import RetryPolicy
-from pennylane_qstore.ionq.jobs.results import CircuitFailure, JobRecord, pack
+from pennylane_qstore.ionq.jobs.packing import pack
+from pennylane_qstore.ionq.jobs.results import CircuitFailure, JobRecord
 from pennylane_qstore.ionq.ledger.ledger import Intent, Ledger, State
 from pennylane_qstore.ionq.messages.histograms import Histogram
 

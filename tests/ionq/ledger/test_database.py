@@ -13,7 +13,7 @@ import pytest
 from support.ledgers import intent
 
 from pennylane_qstore.errors import LedgerError
-from pennylane_qstore.ionq.jobs.results import pack, unpack
+from pennylane_qstore.ionq.jobs.packing import pack, unpack
 from pennylane_qstore.ionq.ledger import database as ledger_file
 from pennylane_qstore.ionq.ledger.lease import new_owner
 from pennylane_qstore.ionq.ledger.ledger import JobKey, Ledger, State

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pennylane_qstore.errors import InvalidResponse
-from pennylane_qstore.ionq.jobs.results import pack, unpack
+from pennylane_qstore.ionq.jobs.packing import pack, unpack
 from pennylane_qstore.ionq.messages import histograms
 from pennylane_qstore.ionq.messages.histograms import (
     parse_aggregate,
