@@ -6,7 +6,8 @@ The passes, in order (:func:`compile_program` runs them):
 2. :func:`~.lower`: elementary gates to the operations of :mod:`~pennylane_qstore.native.ir`.
 3. :data:`MERGING`: neighbours on one pair of wires, or what commutes to be, become one unitary
    or as few ZZ rotations as possible. Twice, since CNOT·RZ·CNOT is a ZZ rotation only once it is
-   merged, and may then commute to another.
+   merged, and may then commute to another. What is diagonal between two unitaries on one pair
+   is then moved to the second.
 4. :data:`FINISHING`, which every rewriting of the search goes through again. Where the readout may
    absorb, both ends are simplified before synthesis, which needs not be exact there, and after it,
    when its one-qubit unitaries and ZZ rotations are seen one by one.
@@ -33,6 +34,7 @@ from pennylane_qstore.native.frontend.program import (
 )
 from pennylane_qstore.native.ir import IRCircuit
 from pennylane_qstore.native.passes.cnot_networks import resynthesise_cnots
+from pennylane_qstore.native.passes.diagonals import move_diagonals
 from pennylane_qstore.native.passes.lower import lower
 from pennylane_qstore.native.passes.pairs import (
     entangling_cost,
@@ -59,7 +61,10 @@ _PULSE, _LAYER = 1 / 20, 1 / 200
 
 Pass = Callable[[IRCircuit], IRCircuit]
 
-MERGING: tuple[Pass, ...] = (merge_diagonal, merge_pairs, merge_diagonal, merge_pairs)
+MERGING: tuple[Pass, ...] = (
+    *(merge_diagonal, merge_pairs, merge_diagonal, merge_pairs),
+    move_diagonals,
+)
 _absorb_only = functools.partial(absorb_into_readout, from_zero=False)
 FINISHING: Mapping[tuple[bool, bool], tuple[Pass, ...]] = {
     (False, False): (merge_pairs, synthesise),

@@ -26,6 +26,7 @@ from pennylane_qstore.native.frontend.controlled import controlled, double_excit
 from pennylane_qstore.native.frontend.matrices import matrix_on, unitary
 from pennylane_qstore.native.frontend.operation_keys import operation_key
 from pennylane_qstore.native.frontend.program import DROPPED, ELEMENTARY
+from pennylane_qstore.native.frontend.shannon import shannon
 from pennylane_qstore.operations import with_parameters
 from pennylane_qstore.validation import is_whole
 
@@ -202,7 +203,9 @@ def _parts(op: Operator) -> Sequence[Operator]:
     while isinstance(base, SymbolicOp):
         base = base.base
     if isinstance(base, (qml.QubitUnitary, qml.DiagonalQubitUnitary)):
-        unitary(base)  # PennyLane would decompose whatever it is
+        matrix = unitary(base)  # PennyLane would decompose whatever it is
+        if type(op) is qml.QubitUnitary and matrix.ndim == 2 and len(op.wires) > 2:
+            return shannon(matrix, op.wires)
     try:
         parts = _private(op).decomposition()
     except qml.exceptions.DecompositionUndefinedError:

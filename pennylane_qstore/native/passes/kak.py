@@ -153,7 +153,12 @@ def prepare_state(state: ComplexArray, a: int, b: int) -> list[Operation]:
 
 
 def before_diagonal(unitary: ComplexArray) -> Canonical:
-    """Return the cheapest form of D·U over diagonal D: at most two entanglers.
+    """Return the cheapest form of D·U over diagonal D: at most two entanglers."""
+    return cheapest(diagonal_before(unitary)[:, None] * unitary)
+
+
+def diagonal_before(unitary: ComplexArray) -> ComplexArray:
+    """Return the diagonal D, shape (4,) and a power of Z⊗Z, for which D·U is cheapest.
 
     The angle is the one that makes tr(U YY Uᵀ YY) real (Shende, Bullock and Markov,
     quant-ph/0308045).
@@ -161,9 +166,8 @@ def before_diagonal(unitary: ComplexArray) -> Canonical:
     u = _to_su4(unitary)
     gamma = u @ _YY @ u.T @ _YY
     angle = np.arctan2(np.trace(gamma).imag, float(np.sum(_ZZ * np.diag(gamma)).real))
-    candidates = (0.0, angle, angle + np.pi, np.pi / 2)
-    forms = [cheapest(np.exp(-0.5j * psi * _ZZ)[:, None] * unitary) for psi in candidates]
-    return min(forms, key=lambda form: form.cost.rank)
+    diagonals = [np.exp(-0.5j * psi * _ZZ) for psi in (0.0, angle, angle + np.pi, np.pi / 2)]
+    return min(diagonals, key=lambda d: cheapest(d[:, None] * unitary).cost.rank)
 
 
 def _to_su4(unitary: ComplexArray) -> ComplexArray:
