@@ -1,4 +1,4 @@
-"""mitiq's extrapolation through this project's device: folds are cancelled or kept, never unsaid."""
+"""mitiq's extrapolation through this device: folds are cancelled or kept, never unsaid."""
 
 from __future__ import annotations
 
