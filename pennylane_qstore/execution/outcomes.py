@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -81,22 +82,16 @@ def gather_outcomes(
     for part in parts:
         some = part.all_bits()
         bits.append(some)
-        kept = _kept(plan, wires, some)
-        start = 0
-        for histogram in part.histograms:
-            size = len(histogram.states)
-            chances = histogram.probabilities
-            if kept is not None and shots is not None:
-                chances = chances * kept[start : start + size]
-                if chances.sum() <= _IMPOSSIBLE:
-                    raise ImpossiblePostselection(
-                        "The probability of the postselected mid-circuit measurement outcome is "
-                        "0: postselect_mode='fill-shots' has nothing to fill the shots with. "
-                        "Use 'hw-like', which keeps the shots that were selected."
-                    )
-            weights.append(_weights(chances, shots, exact, rng))
-            start += size
-            sizes.append(size)
+        rows = [len(histogram.states) for histogram in part.histograms]
+        sizes += rows
+        chances = np.concatenate([histogram.probabilities for histogram in part.histograms])
+        if shots is None:
+            weights.append(chances)
+        elif exact:
+            kept = _kept(plan, wires, some)
+            weights += _drawn(chances if kept is None else chances * kept, rows, shots, rng)
+        else:
+            weights.append(_whole(chances * shots, rows, shots))
         if part.shots is None or ordered is None:
             ordered = None
         else:
@@ -141,22 +136,32 @@ def _kept(plan: Plan, wires: Sequence[int], bits: BitArray) -> npt.NDArray[np.bo
     return np.asarray((bits[:, columns] == [value for _, value in plan.selected]).all(axis=1))
 
 
-def _weights(
-    probabilities: FloatArray, shots: int | None, exact: bool, rng: np.random.Generator
-) -> FloatArray:
-    """Probabilities, or counts of shots: drawn from exact ones, read off from sampled ones."""
-    if shots is None:
-        return probabilities
-    if not exact:
-        return _whole(probabilities * shots, shots)
-    return rng.multinomial(shots, probabilities / probabilities.sum()).astype(float)
+def _drawn(
+    chances: FloatArray, rows: Sequence[int], shots: int, rng: np.random.Generator
+) -> Iterator[FloatArray]:
+    """Yield counts of shots drawn from the probabilities of each row.
+
+    Raises:
+        ImpossiblePostselection: a row has none.
+    """
+    for start, end in pairwise(accumulate(rows, initial=0)):
+        row = chances[start:end]
+        if row.sum() <= _IMPOSSIBLE:
+            raise ImpossiblePostselection(
+                "The probability of the postselected mid-circuit measurement outcome is "
+                "0: postselect_mode='fill-shots' has nothing to fill the shots with. "
+                "Use 'hw-like', which keeps the shots that were selected."
+            )
+        yield rng.multinomial(shots, row / row.sum()).astype(float)
 
 
-def _whole(expected: FloatArray, shots: int) -> FloatArray:
-    """Whole counts that add up to the shots: the largest remainders are rounded up."""
+def _whole(expected: FloatArray, rows: Sequence[int], shots: int) -> FloatArray:
+    """Whole counts that add up to the shots in each row: the largest remainders are rounded up."""
     counts = np.floor(expected + 1e-9)
-    missing = int(shots - counts.sum())
-    if missing > 0:
-        order = np.argsort(counts - expected, kind="stable")
-        counts[order[:missing]] += 1
+    ends = np.cumsum(rows)
+    missing = shots - np.add.reduceat(counts, ends - rows)
+    for row in np.flatnonzero(missing > 0):
+        own = slice(ends[row] - rows[row], ends[row])
+        order = np.argsort(counts[own] - expected[own], kind="stable")
+        counts[own][order[: int(missing[row])]] += 1
     return np.asarray(counts)
