@@ -75,6 +75,8 @@ def _abstract(name: str, gate: Mapping[str, Any], targets: list[int], where: str
         raise CompileError(f"{where} is unknown. Allowed: {', '.join(_ALLOWED)}, gpi, gpi2, ms.")
     spec = QIS[name]
     _check_count(targets, spec.targets, where)
+    if name == "z" and gate.get("rotation") is not None:  # as IonQ writes a phase gate
+        return qml.PhaseShift(_number(gate["rotation"], where), wires=targets)
     if not spec.slots:
         return QIS_GATES[name](wires=targets)
     rotation = gate.get("rotation", gate.get("angle"))

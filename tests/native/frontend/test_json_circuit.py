@@ -1,10 +1,12 @@
 """Circuits as dictionaries: what they mean, and what is refused."""
 
 import numpy as np
+import pennylane as qml
 import pytest
 
 from pennylane_qstore import IonQNativeGateCompiler
 from pennylane_qstore.errors import CompileError
+from pennylane_qstore.native.frontend.json_circuit import tape_from_json
 
 
 @pytest.mark.parametrize(
@@ -44,3 +46,11 @@ def test_one_wire_may_stand_by_itself_or_in_a_list():
     made = [compiler.compile_circuit({"qubits": 2, "circuit": [g]}) for g in (alone, listed, mixed)]
     assert made[0] == made[1] == made[2]
     assert len(made[0]["circuit"]) == 3
+
+
+def test_a_z_with_a_rotation_is_a_phase():
+    z = {"gate": "z", "target": 0, "control": 1, "rotation": 0.3}
+    (op,) = tape_from_json({"qubits": 2, "circuit": [z]}).operations
+    np.testing.assert_allclose(
+        qml.matrix(op, wire_order=[1, 0]), qml.ControlledPhaseShift.compute_matrix(0.3)
+    )
