@@ -37,7 +37,7 @@ ROOMS = {
     "v34": {"training", "device", "drawing", "execution", "deferral", "native", "ionq"},
     "bench": {
         "v34", "training", "device", "execution", "deferral", "native", "ionq", "emulator",
-        "server.inputs",
+        "server.inputs", "server.errors",
     },
     "cli": {
         "bench", "v34", "sweeps", "training", "device", "execution", "native", "ionq",

@@ -235,7 +235,7 @@ def compile_circuits(
         for basis in plan.measurement.bases:
             first, readouts = position, []
             with meter.stage("compile"), TapeContext(i):
-                templates = _templates(plan, basis, structures, target, cache)
+                templates = templates_of(plan, basis, structures, target, cache)
                 for template, rows in zip(templates, columns[i], strict=True):
                     group = (id(template), plan.scale)
                     _, stacked, positions = groups.setdefault(group, (template, [], []))
@@ -287,14 +287,25 @@ def _encoded(block: NativeBlock, assignments: Sequence[Assignment]) -> list[tupl
     return out
 
 
-def _templates(
+def templates_of(
     plan: TapePlan,
     basis: Basis,
     structures: Mapping[Hashable, Structure],
     target: Target,
     cache: SmartCircuitCache,
 ) -> Iterator[Any]:
-    """Yield the template of each piece of a tape in a basis."""
+    """Compile a tape in one basis.
+
+    Args:
+        plan: of the tape.
+        basis: of its measurements.
+        structures: by key and number of wires.
+        target: backend and gates to compile for.
+        cache: of templates.
+
+    Yields:
+        The template of each piece of the tape.
+    """
     searched = plan.searched
     options = (target.gateset, target.family, target.absorb, target.verbatim, target.effort)
     for piece in plan.pieces:

@@ -162,7 +162,7 @@ class IonQNativeGateCompiler:
             effort=self.effort,
         )
         row = piece.parameters[:, : constant.parameters]
-        circuit = _only_circuit(template, row, None if absorb else measured)
+        circuit = only_circuit(template, row, None if absorb else measured)
         took_s = time.perf_counter() - start
         gates_before = sum(
             _native_count(gate, self.two_qubit)
@@ -205,13 +205,20 @@ def _check_tape(tape: QuantumScript) -> None:
             )
 
 
-def _only_circuit(
+def only_circuit(
     template: Template, parameters: FloatArray, measured: Sequence[int] | None
 ) -> NativeCircuit:
     """Return the circuit of one row of parameters.
 
-    With ``measured``, all tape wires are outputs of the template, each on a native wire of its
-    own: the circuit tells where they are, and reads only those that are measured.
+    Args:
+        template: to bind.
+        parameters: in radians, shape (1, P).
+        measured: tape wires that are measured, where all of them are outputs of the template, each
+            on a native wire of its own: the circuit tells where they are, and reads only those
+            that are measured. None where the template has absorbed gates.
+
+    Returns:
+        The circuit.
     """
     batch = template.bind(parameters)
     readout = batch.readout

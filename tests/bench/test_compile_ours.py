@@ -1,0 +1,35 @@
+"""Our settings give right circuits; the device's are those that a device sends."""
+
+import orjson
+import pytest
+from support.compilers import SMALL
+
+from pennylane_qstore.bench.compile_check import is_right
+from pennylane_qstore.bench.compile_ours import OURS, device
+from pennylane_qstore.execution.circuits import compile_circuits, plan_tape
+from pennylane_qstore.execution.literals import SteadyConstants
+from pennylane_qstore.execution.options import Options
+from pennylane_qstore.execution.stats import BatchMeter
+from pennylane_qstore.gateset import NATIVE
+from pennylane_qstore.native.cache import SmartCircuitCache
+
+
+@pytest.mark.parametrize("family", ["zz", "ms"])
+@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("circuit", SMALL, ids=lambda circuit: circuit.name)
+def test_two_small_circuits_are_right(circuit, name, family):
+    compiled = OURS[name](family)(circuit)
+    assert is_right(compiled, circuit.tape)
+    assert (compiled.reading is not None) == ("absorbed" in name)
+    assert {gate for gate, on, _ in compiled.gates if len(on) == 2} <= {family}
+
+
+@pytest.mark.parametrize("absorb", [True, False])
+@pytest.mark.parametrize("circuit", SMALL, ids=lambda circuit: circuit.name)
+def test_the_device_setting_is_what_a_device_sends(circuit, absorb):
+    target, cache = Options.of({"absorb": absorb}).target, SmartCircuitCache()
+    plans = [plan_tape(circuit.tape, None, cache)]
+    sent = compile_circuits(plans, target, cache, BatchMeter(), SteadyConstants())
+    compiled = device(target.family, absorb=absorb)(circuit)
+    gates = [NATIVE[name].to_json(on, params) for name, on, params in compiled.gates]
+    assert orjson.loads(sent.encoded[0]) == gates
