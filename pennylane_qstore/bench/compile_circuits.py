@@ -90,11 +90,7 @@ def read_circuits(folder: Path) -> list[Circuit]:
 
 def _operations(path: Path) -> list[Any]:
     try:
-        text = path.read_text(encoding="utf-8")
-        if "OPENQASM 2.0;" not in text:
-            raise ValueError("it does not begin with OPENQASM 2.0;")
-        read = _by_pennylane if find_spec("pennylane_qiskit") else _by_emulator
-        operations = read(text)
+        operations = _read(path.read_text(encoding="utf-8"))
     except (Preflight, BadRequest, QStoreError, OSError, ValueError) as error:
         raise _unreadable(path, str(error)) from error
     if midway := [op.name for op in operations if isinstance(op, qml.ops.MidMeasure)]:
@@ -111,6 +107,12 @@ def _unreadable(path: Path, reason: str) -> ConfigurationError:
     return ConfigurationError(
         f"{path} cannot be compared: {reason}. Correct it, or take it out of the folder."
     )
+
+
+def _read(text: str) -> list[Any]:
+    if "OPENQASM 2.0;" not in text:
+        raise ValueError("it does not begin with OPENQASM 2.0;")
+    return _by_pennylane(text) if find_spec("pennylane_qiskit") else _by_emulator(text)
 
 
 def _by_pennylane(text: str) -> list[Any]:

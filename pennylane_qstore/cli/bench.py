@@ -14,7 +14,7 @@ from pennylane_qstore.cli.errors import typed_errors
 from pennylane_qstore.cli.output import Json, show
 from pennylane_qstore.cli.seeds import parse_seeds
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.validation import check_known
+from pennylane_qstore.validation import check_known, check_number, check_one_of
 
 
 @typed_errors()
@@ -25,8 +25,9 @@ def bench(
             help="The measurement. requests: POSTs per training step and per gradient, by "
             "objective and interface. gradient: the client's time and memory for gradients of "
             "980 and 9,800 circuits. engine: the emulator's engines and calls beside PennyLane's "
-            "simulators. v34: Q-Store v3.4's performance table, on its own service times. cost: "
-            "quality and dollars of trained models, ours beside PennyLane's optimizers."
+            "simulators. compile: native gates of our compiler beside those of others, each where "
+            "it is installed. v34: Q-Store v3.4's performance table, on its own service times. "
+            "cost: quality and dollars of trained models, ours beside PennyLane's optimizers."
         ),
     ] = "requests",
     scale: Annotated[
@@ -60,11 +61,23 @@ def bench(
             "By default bench-cost."
         ),
     ] = None,
+    circuits: Annotated[
+        Path | None,
+        typer.Option(help="compile: folder of OpenQASM 2 files; by default 25 built-in circuits."),
+    ] = None,
+    family: Annotated[
+        str | None, typer.Option(help="compile: zz (Forte, the default) or ms (Aria).")
+    ] = None,
+    limit: Annotated[
+        float | None,
+        typer.Option(help="compile: seconds for each circuit and compiler; by default 60."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure on the embedded emulator: requests of steps, Q-Store's claims, or costs of models."""
+    """Measure, on the embedded emulator: requests, engines, compilers, Q-Store's claims, costs."""
     options: dict[str, Any] = {"scale": scale, "epochs": epochs, "tasks": tasks}
     options |= {"methods": methods, "steps": steps, "jobs": jobs, "out": out}
+    options |= {"circuits": circuits, "family": family, "limit": limit}
     options |= {"seeds": None if seeds is None else parse_seeds(seeds)}
     options = {name: value for name, value in options.items() if value is not None}
     check_known("measurement", only, _MEASUREMENTS)
@@ -105,6 +118,31 @@ def _engine() -> tuple[Any, str]:
     return payload + [figure._asdict() for figure in figures], shown
 
 
+def _compile(
+    circuits: Path | None = None, family: str = "zz", limit: float = 60.0
+) -> tuple[Any, str]:
+    from pennylane_qstore.bench import compile as compilers
+    from pennylane_qstore.bench import compile_circuits, compile_scores
+
+    check_one_of("family", family, ("zz", "ms"))
+    check_number("limit", limit, above=0, unit="seconds")
+    some = compile_circuits.read_circuits(circuits) if circuits else None
+    some = some or compile_circuits.default_circuits()
+    rows = compilers.compare(
+        some, compilers.installed(), family=family, limit_s=limit, report=_report
+    )
+    notes = compilers.notes(len(some), family, limit)
+    payload = {
+        "family": family,
+        "limit_s": limit,
+        "notes": notes,
+        "rows": [row.as_dict() for row in rows],
+        "scores": [score._asdict() for score in compile_scores.scores(rows)],
+        "losses": [loss._asdict() for loss in compile_scores.losses(rows)],
+    }
+    return payload, compile_scores.text(rows, notes)
+
+
 def _v34(scale: float = 1.0, epochs: int = 5) -> tuple[Any, str]:
     from pennylane_qstore.bench import v34
 
@@ -130,6 +168,7 @@ _MEASUREMENTS: Mapping[str, tuple[Callable[..., tuple[Any, str]], tuple[str, ...
     "requests": (_requests, ()),
     "gradient": (_gradient, ()),
     "engine": (_engine, ()),
+    "compile": (_compile, ("circuits", "family", "limit")),
     "v34": (_v34, ("scale", "epochs")),
     "cost": (_cost, ("tasks", "methods", "seeds", "steps", "jobs", "out")),
 }
