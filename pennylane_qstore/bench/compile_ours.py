@@ -25,22 +25,28 @@ Compiler = Callable[[Circuit], Compiled]
 
 
 def thorough(family: str, *, absorb: bool) -> Compiler:
-    """Return the compiler that knows all numbers and searches.
+    """Make the compiler that knows all numbers and searches.
 
     Args:
         family: ``"zz"`` or ``"ms"``.
         absorb: whether the readout may take over gates.
+
+    Returns:
+        The compiler.
     """
     made = IonQNativeGateCompiler(family, absorb=absorb)
     return lambda circuit: _compiled(made.compile(circuit.elementary), absorb)
 
 
 def device(family: str, *, absorb: bool) -> Compiler:
-    """Return what a device does with a tape that it has not seen.
+    """Make the compiler that a device is to a tape that it has not seen.
 
     Args:
         family: ``"zz"`` or ``"ms"``.
         absorb: as the device's option.
+
+    Returns:
+        The compiler.
     """
     target = Target(backend("simulator"), "native", family, absorb, exact=True)
 

@@ -57,7 +57,7 @@ class Rival(NamedTuple):
 
     @property
     def installed(self) -> bool:
-        """Whether it can be imported."""
+        """True where it can be imported."""
         return all(find_spec(name) for name in self.needs)
 
 

@@ -16,6 +16,16 @@ from pennylane_qstore.cli.seeds import parse_seeds
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.validation import check_known, check_number, check_one_of
 
+_Circuits = Annotated[
+    Path | None,
+    typer.Option(help="compile: folder of OpenQASM 2 files; by default 25 built-in circuits."),
+]
+_Family = Annotated[str | None, typer.Option(help="compile: zz (Forte, the default) or ms (Aria).")]
+_Limit = Annotated[
+    float | None,
+    typer.Option(help="compile: seconds for each circuit and compiler; by default 60."),
+]
+
 
 @typed_errors()
 def bench(
@@ -61,17 +71,9 @@ def bench(
             "By default bench-cost."
         ),
     ] = None,
-    circuits: Annotated[
-        Path | None,
-        typer.Option(help="compile: folder of OpenQASM 2 files; by default 25 built-in circuits."),
-    ] = None,
-    family: Annotated[
-        str | None, typer.Option(help="compile: zz (Forte, the default) or ms (Aria).")
-    ] = None,
-    limit: Annotated[
-        float | None,
-        typer.Option(help="compile: seconds for each circuit and compiler; by default 60."),
-    ] = None,
+    circuits: _Circuits = None,
+    family: _Family = None,
+    limit: _Limit = None,
     as_json: Json = False,
 ) -> None:
     """Measure, on the embedded emulator: requests, engines, compilers, Q-Store's claims, costs."""
