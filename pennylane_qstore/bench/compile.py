@@ -67,8 +67,8 @@ def notes(circuits: int, family: str, limit_s: float) -> list[str]:
         Lines: what was measured, versions, what is not installed.
     """
     told = [
-        f"{circuits} circuits, family {family}, at most {limit_s:g} s each, {date.today()}; "
-        "every circuit verified: its unitary, or its outcomes where it absorbs.",
+        f"{circuits} circuit{'s' * (circuits > 1)}, family {family}, at most {limit_s:g} s each, "
+        f"{date.today()}; every circuit verified: its unitary, or its outcomes where it absorbs.",
         ", ".join(f"{package} {version}" for package, version in versions().items()),
     ]
     if missing := [name for name, rival in RIVALS.items() if not rival.installed]:
