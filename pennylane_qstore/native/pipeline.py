@@ -12,6 +12,8 @@ The passes, in order (:func:`compile_program` runs them):
    absorb, both ends are simplified before synthesis, which needs not be exact there, and after it,
    when its one-qubit unitaries and ZZ rotations are seen one by one.
 5. :func:`~.rewritten`: the same written otherwise, by Pauli gadgets, where that is cheaper.
+6. :func:`~.align_axes`, for ZZ gates: what stands on one pair is ordered and turned so that fewer
+   pulses are left. With MS gates another rule counts pulses (:mod:`~.pushing`).
 
 Sections between barriers go through them one by one (:mod:`~.sections`); the first may absorb the
 known start, the last the readout, and boxes are sent as they are.
@@ -33,6 +35,7 @@ from pennylane_qstore.native.frontend.program import (
     Program,
 )
 from pennylane_qstore.native.ir import IRCircuit
+from pennylane_qstore.native.passes.alignment import align_axes
 from pennylane_qstore.native.passes.cnot_networks import resynthesise_cnots
 from pennylane_qstore.native.passes.diagonals import move_diagonals
 from pennylane_qstore.native.passes.lower import lower
@@ -120,6 +123,7 @@ def compile_program(
     )
     compiled = functools.partial(
         _compiled,
+        family=family,
         template_of=functools.partial(template_of, compact=absorb and whole),
         optimize_depth=optimize_depth,
         optimize_fidelity=optimize_fidelity,
@@ -180,6 +184,7 @@ def _compiled(
     absorb: tuple[bool, bool],
     basis: Sequence[Gate] = (),
     *,
+    family: str,
     template_of: Callable[[IRCircuit], Template],
     optimize_depth: bool,
     optimize_fidelity: bool,
@@ -193,6 +198,7 @@ def _compiled(
         measured: wires that are outputs.
         absorb: whether the start, which is |0…0⟩ then, may absorb gates, and whether the readout.
         basis: gates that turn what is measured to the Z basis.
+        family: as there.
         template_of: makes a template of a circuit.
         optimize_depth: as there.
         optimize_fidelity: as there.
@@ -209,14 +215,19 @@ def _compiled(
     finish = functools.partial(_run, FINISHING[absorb])
     lowered = measuring(lower(resynthesise_cnots(program), basis=basis))
     circuit = finish(_run(MERGING, lowered))
-    unsearched = circuit, template_of(circuit)
+
+    def aligned(candidate: IRCircuit) -> tuple[IRCircuit, Template]:
+        new = align_axes(candidate) if family == "zz" else candidate
+        return new, template_of(new)
+
+    unsearched = aligned(circuit)
     if not optimize_fidelity:
         return unsearched
     source = synthesise(measuring(lower(program, basis=basis)))
     candidates = rewritten(
         circuit, source, finish, outcomes=all(absorb), thorough=thorough, deadline=deadline
     )
-    templates = ((new, template_of(new)) for new in candidates[:_TEMPLATES])
+    templates = map(aligned, candidates[:_TEMPLATES])
     if not optimize_depth:
         return next(templates, unsearched)
     return min([unsearched, *templates], key=_price)

@@ -243,17 +243,17 @@ def _rotation_about(
     before: list[Operation] = []
     after: list[Operation] = []
     for wire, axis in zip((pair.a, pair.b), axes, strict=True):
-        if axis is not None and (to_z := _to_z(axis)) is not None:
-            before.append(OneQubitUnitary(wire, to_z))
-            after.append(OneQubitUnitary(wire, to_z.conj().T))
+        if axis is not None and (turn := to_z(axis)) is not None:
+            before.append(OneQubitUnitary(wire, turn))
+            after.append(OneQubitUnitary(wire, turn.conj().T))
     middle: Operation = ZZRotation(pair.a, pair.b, angle)
     if axes[0] is None or axes[1] is None:
         middle = Rotation(pair.b if axes[0] is None else pair.a, "z", angle.scaled(TURN))
     return [*before, middle, *after]
 
 
-def _to_z(axis: FloatArray) -> ComplexArray | None:
-    """Return V with V (n·σ) V† = Z, or None where the axis n is Z itself.
+def to_z(axis: FloatArray) -> ComplexArray | None:
+    """Return V with V (n·σ) V† = Z for a unit vector n, or None where that is Z itself.
 
     The half turn about the middle between two axes exchanges them.
     """
