@@ -36,7 +36,7 @@ class JobLimits(NamedTuple):
     Attributes:
         circuits: most circuits of a job.
         fewest_shots: of a job.
-        mitigated: True where jobs are debiased.
+        mitigated: True where jobs of enough shots are debiased.
     """
 
     circuits: int
@@ -262,8 +262,15 @@ class Backend:
     all_to_all: bool = True
 
     @property
+    def qasm_only(self) -> bool:
+        """True where a job is one circuit in OpenQASM 3."""
+        return takes_qasm_only(self.name)
+
+    @property
     def takes_native(self) -> bool:
         """True where the compiler here has native gates for the machine."""
+        if self.qasm_only:
+            return False
         has_pulses = {"gpi", "gpi2"} <= set(self.native_gates)
         return self.all_to_all and has_pulses and not set(ENTANGLERS).isdisjoint(self.native_gates)
 
@@ -307,8 +314,41 @@ BACKENDS: Mapping[str, Backend] = MappingProxyType(
 )
 """Backends by id."""
 
+QASM_FAMILIES = ("tempo",)
+"""Families of machines that take OpenQASM 3 only, for which there are no multi-circuit jobs."""
+
 _described: dict[str, Backend] = {}
 """Machines that this release does not know and a service has described, by id."""
+
+
+def is_debiased(backend: str, gateset: str, shots: int, asked: bool | None) -> bool:
+    """Tell whether the service debiases a job, which has a higher floor price.
+
+    Args:
+        backend: IonQ's id.
+        gateset: ``"native"`` or ``"qis"``, for which it is on if nothing is asked for.
+        shots: of the job.
+        asked: what the job asks for; None for nothing.
+
+    Returns:
+        True on a quantum computer, with enough shots, where it is asked for or on by itself.
+    """
+    wanted = gateset == "qis" if asked is None else asked
+    return backend.startswith("qpu") and shots >= DEBIASING_MIN_SHOTS and wanted
+
+
+def takes_qasm_only(name: str) -> bool:
+    """Tell whether a machine takes OpenQASM 3 alone.
+
+    The service does not say so of its machines; IonQ's own clients go by the family's name too.
+
+    Args:
+        name: IonQ's id of a backend.
+
+    Returns:
+        True for one of the :data:`QASM_FAMILIES`.
+    """
+    return name.startswith(tuple(f"qpu.{family}" for family in QASM_FAMILIES))
 
 
 def backend(name: str) -> Backend:

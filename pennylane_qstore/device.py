@@ -25,6 +25,7 @@ from pennylane_qstore.backends import (
     MAX_CIRCUITS,
     Characterization,
     JobLimits,
+    is_debiased,
 )
 from pennylane_qstore.compat import also_unmade, current_frame, options_given_to, stack
 from pennylane_qstore.deferral import scope
@@ -230,11 +231,12 @@ class IonQDevice(Device):  # type: ignore[misc]
     @property
     def job_limits(self) -> JobLimits:
         """The limits of the device's jobs."""
-        mitigated = bool((self._own.options.error_mitigation or {}).get("debiasing"))
+        asked = (self._own.options.error_mitigation or {}).get("debiasing")
+        gateset, name = self._own.target.gateset, self._own.target.backend.name
         return JobLimits(
             (self._own.options.fixed_job_size or MAX_CIRCUITS) if self._own.sends_batches else 1,
-            DEBIASING_MIN_SHOTS if mitigated else 1,
-            mitigated,
+            DEBIASING_MIN_SHOTS if asked else 1,
+            is_debiased(name, gateset, DEBIASING_MIN_SHOTS, asked),
         )
 
     def totals(self) -> dict[str, float]:

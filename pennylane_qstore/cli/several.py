@@ -71,7 +71,8 @@ def estimate_of(trainings: Sequence[Training], prices: str | None = None) -> Run
     if len(alone) == 1 or trainings[0].task is None:
         return summed(alone)
     planned = [training.planned_sizes() for training in trainings]
-    return shared_estimate(alone, planned, trainings[0].run.prices[-1])
+    runs = [training.run for training in trainings]
+    return shared_estimate(runs, alone, planned, runs[0].prices[-1])
 
 
 def train_all(

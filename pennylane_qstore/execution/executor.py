@@ -81,8 +81,9 @@ class Executor:
 
     @property
     def sends_batches(self) -> bool:
-        """True unless ``batch=False``, or the service has refused multi-circuit jobs."""
-        return self.options.batch and not self.fallback.single
+        """True unless ``batch=False``, or the service has no multi-circuit jobs."""
+        alone = self.fallback.single or self._target.backend.qasm_only
+        return self.options.batch and not alone
 
     def run(
         self, tapes: Sequence[QuantumScript], tracker: Tracker | None = None

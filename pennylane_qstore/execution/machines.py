@@ -60,7 +60,12 @@ def _ask(name: str, connection: Mapping[str, Any]) -> Backend | None:
 
 def _described(machine: Backend) -> str:
     compiled = f"native gates {', '.join(machine.native_gates)}"
-    if not machine.takes_native:
+    if machine.qasm_only:
+        compiled = (
+            "OpenQASM 3 only, which IonQ compiles. The service has no multi-circuit job for it: "
+            "each circuit is a job of its own, at a floor price of its own"
+        )
+    elif not machine.takes_native:
         why = "no native gates known here" if machine.all_to_all else "no gate for some pairs"
         compiled = f"{why}, so that circuits are sent in IonQ's abstract gates (gateset='qis')"
     return (

@@ -185,6 +185,8 @@ class Options:
     @property
     def fixed_job_size(self) -> int | None:
         """Most circuits per job where that is a number; None where it is chosen or as allowed."""
+        if self.target.backend.qasm_only:
+            return 1
         size = self.max_circuits_per_job
         return min(size, MAX_CIRCUITS) if isinstance(size, int) else None
 
@@ -199,7 +201,8 @@ class Options:
         }
         if self.error_mitigation is not None:
             fields["settings"] = {"error_mitigation": dict(self.error_mitigation)}
-        return JobSettings((self.queue or self.fixed_job_size) if self.batch else 1, fields)
+        single = not self.batch or self.target.backend.qasm_only
+        return JobSettings(1 if single else (self.queue or self.fixed_job_size), fields)
 
     def gradient_settings(self) -> Gradient:
         """Return how ``diff_method="device"`` differentiates, with a random generator of its own.
@@ -244,7 +247,7 @@ class Options:
             emulator={"machine_noise": settings["machine_noise"]} if noisy else None,
             noise_model=noise_model,
             seed=self.seed if seed is None else seed,
-            max_circuits_per_job=self.fixed_job_size,
+            max_circuits_per_job=None if self.target.backend.qasm_only else self.fixed_job_size,
             **{name: getattr(self, name) for name in given},
         )
 

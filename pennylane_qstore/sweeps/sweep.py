@@ -229,7 +229,7 @@ class Sweep:
         ]
         model = left[0].prices[-1] if prices is None else price_model(prices)
         planned = [run.planned_sizes(total) for run, total in zip(left, totals, strict=True)]
-        return shared_estimate(alone, planned, model)
+        return shared_estimate(left, alone, planned, model)
 
     @property
     def best(self) -> Trial:
@@ -315,18 +315,24 @@ class Sweep:
 
 
 def shared_estimate(
-    alone: Sequence[RunEstimate], planned: Sequence[Sequence[Any]], model: PriceModel
+    runs: Sequence[TrainingRun],
+    alone: Sequence[RunEstimate],
+    planned: Sequence[Sequence[Any]],
+    model: PriceModel,
 ) -> RunEstimate:
     """Return the estimate of runs that share their jobs.
 
     Args:
-        alone: of each run by itself.
+        runs: all of them.
+        alone: the estimate of each by itself.
         planned: of each run, the sizes of its jobs, step by step.
         model: price list, by which sharing is reckoned.
 
     Returns:
         The sum, with one floor price for each common job.
     """
+    if any(device.job_limits.circuits == 1 for run in runs for device in run.devices):
+        return summed(alone)
     total, ends = summed(alone), [1 + one.steps for one in alone]
     total = replace(total, step_usd=sum(one.step_usd for one in alone))
     parts = dict.fromkeys(("low_usd", "usd", "high_usd", "dearer_usd"), planned)

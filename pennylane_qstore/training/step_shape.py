@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pennylane_qstore.backends import MAX_CIRCUITS, MAX_GATES, MAX_SHOTS
+from pennylane_qstore.backends import DEBIASING_MIN_SHOTS, MAX_CIRCUITS, MAX_GATES, MAX_SHOTS
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.prices import JobSize, PriceModel
 from pennylane_qstore.training.step_rule import most_directions
@@ -118,7 +118,7 @@ class Workload(NamedTuple):
         most_evaluations: of a step; None for no such limit.
         max_circuits: of a job.
         fewest_shots, most_shots: of a job.
-        mitigated: True where errors are mitigated.
+        mitigated: True where jobs of enough shots are debiased.
     """
 
     circuits: float
@@ -148,9 +148,8 @@ class Workload(NamedTuple):
         gates = circuits * (self.n_1q + self.n_2q)
         jobs = max(1, math.ceil(circuits / self.max_circuits), math.ceil(gates / MAX_GATES))
         each = max(1, math.ceil(circuits / jobs))
-        size = JobSize(
-            each * self.n_1q, each * self.n_2q, each, shape.shots, mitigated=self.mitigated
-        )
+        mitigated = self.mitigated and shape.shots >= DEBIASING_MIN_SHOTS
+        size = JobSize(each * self.n_1q, each * self.n_2q, each, shape.shots, mitigated)
         return jobs * prices.price(size)
 
 

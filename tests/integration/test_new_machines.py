@@ -61,7 +61,7 @@ def test_its_price_is_the_services_and_never_nothing(renamed_machine):
         bell(paid)
     assert not renamed_machine.emulator.jobs
     plan = (circuit_of(paid), 0.1, qstore.SPSAOptimizer(maxiter=1))
-    with pytest.raises(ConfigurationError, match=r"no price list of 'qpu\.tempo-1'"):
+    with pytest.raises(ConfigurationError, match=r"no price list of 'qpu\.forte-2'"):
         qstore.TrainingRun(*plan)
     planned = qstore.TrainingRun(*plan, prices="qpu.forte-1")
     assert planned.prices == (PRICES["qpu.forte-1"],)

@@ -125,7 +125,7 @@ def test_steps_and_evaluations_are_priced_by_the_jobs_that_runs_share():
     model = PRICES["qpu.forte-1"]
     alone = [run.estimate(2, prices=model, evaluate=[None]) for run in runs]
     planned = [run.planned_sizes(2, [None]) for run in runs]
-    found = shared_estimate(alone, planned, model)
+    found = shared_estimate(runs, alone, planned, model)
     assert (alone[0].step_usd, found.step_usd) == (model.floor_usd, model.floor_usd)
     assert alone[0].evaluation_usd > 1.5 * model.floor_usd
     assert found.evaluation_usd == pytest.approx(3 * alone[0].evaluation_usd, abs=0.02)

@@ -83,7 +83,7 @@ async def read_estimate(
     query = urlencode(
         {
             "backend": backend,
-            "type": job_type(size.circuits),
+            "type": job_type(size.circuits, backend),
             "qubits": qubits,
             "shots": int(size.shots),
             "1q_gates": int(size.n_1q),

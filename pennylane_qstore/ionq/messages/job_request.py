@@ -16,10 +16,19 @@ import numpy as np
 import orjson
 from numpy.typing import ArrayLike
 
-from pennylane_qstore.backends import MAX_BODY_BYTES, MAX_CIRCUITS, MAX_GATES, MAX_QUBITS, MAX_SHOTS
+from pennylane_qstore.backends import (
+    MAX_BODY_BYTES,
+    MAX_CIRCUITS,
+    MAX_GATES,
+    MAX_QUBITS,
+    MAX_SHOTS,
+    is_debiased,
+    takes_qasm_only,
+)
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.gateset import GATESETS, NATIVE, GateSpec
 from pennylane_qstore.ionq.messages.histograms import Histogram
+from pennylane_qstore.ionq.messages.qasm import qasm_text
 from pennylane_qstore.ionq.messages.responses import SAFE_ID, TOKEN_KEY, JobState
 from pennylane_qstore.prices import JobSize
 from pennylane_qstore.validation import check, check_count, check_one_of, is_whole
@@ -112,7 +121,8 @@ class JobRequest:
         text = b"".join(self.circuits)
         n_2q = sum(map(text.count, marks))
         mitigation = (self.settings or {}).get("error_mitigation") or {}
-        mitigated = bool(mitigation.get("debiasing"))
+        asked = mitigation.get("debiasing")
+        mitigated = is_debiased(self.backend, self.gateset, self.shots, asked)
         return JobSize(self.gate_counts - n_2q, n_2q, len(self.circuits), self.shots, mitigated)
 
     @property
@@ -150,7 +160,7 @@ class JobRequest:
         # Ledgers of earlier versions hold hashes of these bytes: neither the members nor their
         # order may change.
         head: dict[str, Any] = {
-            "type": job_type(len(self.circuits)),
+            "type": job_type(len(self.circuits), self.backend),
             "backend": self.backend,
             "shots": int(self.shots),
         }
@@ -168,6 +178,9 @@ class JobRequest:
             head["settings"] = dict(self.settings)
         if self.dry_run:
             head["dry_run"] = True
+        if takes_qasm_only(self.backend):
+            head["input"] = {"data": qasm_text(self.circuits[0], self.qubits)}
+            return [orjson.dumps(head)]
         head["input"] = {"gateset": self.gateset, "qubits": int(self.qubits)}
         text = orjson.dumps(head)[:-2]  # the objects "input" and the body stay open
         if len(self.circuits) == 1:
@@ -193,8 +206,10 @@ def marked_name(name: str | None, token: str) -> str:
     return f"{(name or 'qstore')[: _MAX_NAME - 1 - len(token)]} {token}"
 
 
-def job_type(circuits: int) -> str:
+def job_type(circuits: int, backend: str) -> str:
     """Return IonQ's type of a job of this many circuits."""
+    if takes_qasm_only(backend):
+        return "ionq.qasm3.v1"
     return "ionq.circuit.v1" if circuits == 1 else "ionq.multi-circuit.v1"
 
 
@@ -334,6 +349,10 @@ def _check_request(request: JobRequest) -> None:
     check("len(circuits)", circuits, 1 <= circuits <= MAX_CIRCUITS, f"1 to {MAX_CIRCUITS:,}")
     if not all(isinstance(circuit, bytes) and circuit[:1] == b"[" for circuit in request.circuits):
         raise ConfigurationError("circuits must be JSON arrays as bytes (see encode_circuits).")
+    if circuits > 1 and takes_qasm_only(request.backend):
+        raise ConfigurationError(
+            f"A job on {request.backend!r} is one circuit in OpenQASM 3, not {circuits}."
+        )
     few_gates = is_whole(gates) and (circuits == 1 or gates <= MAX_GATES)
     check("gate_counts", gates, few_gates, f"up to {MAX_GATES:,} over all circuits")
     check_labels(request.name, request.metadata, request.session_id)

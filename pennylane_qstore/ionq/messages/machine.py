@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pennylane_qstore.backends import MAX_QUBITS, Backend, Characterization
+from pennylane_qstore.backends import MAX_QUBITS, QASM_FAMILIES, Backend, Characterization
 from pennylane_qstore.errors import InvalidResponse
 from pennylane_qstore.ionq.messages.responses import parse_number
 
@@ -44,12 +44,12 @@ def parse_machine(entry: Mapping[str, Any], measured: Characterization) -> Backe
         all_to_all=not pairs or len(present) == size * (size - 1) // 2,
     )
     abstract = _names(entry, "supported_gates")
-    if not machine.takes_native and "cnot" not in abstract:
+    if not (machine.qasm_only or machine.takes_native or "cnot" in abstract):
         raise InvalidResponse(
             f"{name} is described with the native gates {list(machine.native_gates)} and the "
             f"abstract gates {list(abstract)}. This release sends gpi, gpi2 and zz or ms between "
-            "any two qubits, or else cnot and other abstract gates, and no OpenQASM 3: a later one "
-            "may."
+            "any two qubits, or else cnot and other abstract gates; OpenQASM 3 to machines of "
+            f"the families {', '.join(QASM_FAMILIES)} only. A later one may know it."
         )
     return machine
 

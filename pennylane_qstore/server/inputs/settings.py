@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pennylane_qstore.backends import BACKENDS, DEBIASING_MIN_SHOTS, NOISE_MODELS, NoiseModel
+from pennylane_qstore.backends import BACKENDS, NOISE_MODELS, NoiseModel, is_debiased
 from pennylane_qstore.gateset import ENTANGLERS
 from pennylane_qstore.server.errors import BadRequest, invalid
 
@@ -44,8 +44,7 @@ def read_settings(
     """
     known = {name: _known(value, name, kinds) for name, kinds in _SETTINGS.items()}
     asked = known["error_mitigation"].get("debiasing")
-    wanted = gateset == "qis" if asked is None else asked
-    debiasing = BACKENDS[backend].is_qpu and shots >= DEBIASING_MIN_SHOTS and wanted
+    debiasing = is_debiased(backend, gateset, shots, asked)
     out: dict[str, Any] = {"error_mitigation": known["error_mitigation"] | {"debiasing": debiasing}}
     if compiled and gateset == "qis":
         basis = entangler(native_gates(backend, noise)).upper()

@@ -329,5 +329,23 @@ def test_the_size_of_a_job_counts_gates_by_their_qubits(gateset, texts, n_2q):
         for gates in texts
     ]
     debiased = {"error_mitigation": {"debiasing": True}}
-    job = JobRequest("qpu.forte-1", gateset, 3, tuple(circuits), 4, 50, settings=debiased)
-    assert job.size == JobSize(4 - n_2q, n_2q, 2, 50, mitigated=True)
+    job = JobRequest("qpu.forte-1", gateset, 3, tuple(circuits), 4, 500, settings=debiased)
+    assert job.size == JobSize(4 - n_2q, n_2q, 2, 500, mitigated=True)
+
+
+@pytest.mark.parametrize(
+    ("backend", "gateset", "shots", "asked", "mitigated"),
+    [
+        ("qpu.forte-1", "qis", 500, None, True),  # IonQ turns it on
+        ("qpu.forte-1", "qis", 499, None, False),
+        ("qpu.forte-1", "qis", 500, False, False),
+        ("qpu.forte-1", "native", 500, None, False),
+        ("qpu.forte-1", "native", 500, True, True),
+        ("qpu.forte-1", "native", 499, True, False),
+        ("simulator", "qis", 500, None, False),
+    ],
+)
+def test_a_job_is_priced_as_it_is_debiased(backend, gateset, shots, asked, mitigated):
+    settings = None if asked is None else {"error_mitigation": {"debiasing": asked}}
+    job = JobRequest(backend, gateset, 1, (b"[]",), 0, shots, settings=settings)
+    assert job.size.mitigated is mitigated

@@ -59,8 +59,16 @@ def test_all_pairs_or_some(pairs, every):
 @pytest.mark.parametrize("gates", [None, [], "zz", ["gpi", "zz"], ["gpi", "gpi2", "xx"], [1]])
 def test_without_native_gates_known_here_abstract_ones_are_needed(gates):
     assert not read(supported_native_gates=gates).takes_native
-    with pytest.raises(InvalidResponse, match="no OpenQASM 3"):
+    with pytest.raises(InvalidResponse, match="OpenQASM 3"):
         read(supported_native_gates=gates, supported_gates=[])
+
+
+@pytest.mark.parametrize("gates", [[], ["gpi", "gpi2", "zz"]])
+def test_a_tempo_takes_openqasm_whatever_gates_it_has(gates):
+    machine = read(backend="qpu.tempo-1", supported_native_gates=gates, supported_gates=[])
+    assert machine.qasm_only
+    assert not machine.takes_native
+    assert not read().qasm_only
 
 
 @pytest.mark.parametrize("qubits", [None, "3", 0, -1, True, 1e9, float("nan")])
