@@ -277,7 +277,7 @@ class Backend:
     @property
     def is_qpu(self) -> bool:
         """True for a quantum computer, which costs money."""
-        return self.name.startswith("qpu")
+        return is_qpu(self.name)
 
     @property
     def published(self) -> Characterization:
@@ -321,6 +321,11 @@ _described: dict[str, Backend] = {}
 """Machines that this release does not know and a service has described, by id."""
 
 
+def is_qpu(name: str) -> bool:
+    """Tell whether a backend is a quantum computer, which costs money."""
+    return name.startswith("qpu")
+
+
 def is_debiased(backend: str, gateset: str, shots: int, asked: bool | None) -> bool:
     """Tell whether the service debiases a job, which has a higher floor price.
 
@@ -334,7 +339,7 @@ def is_debiased(backend: str, gateset: str, shots: int, asked: bool | None) -> b
         True on a quantum computer, with enough shots, where it is asked for or on by itself.
     """
     wanted = gateset == "qis" if asked is None else asked
-    return backend.startswith("qpu") and shots >= DEBIASING_MIN_SHOTS and wanted
+    return is_qpu(backend) and shots >= DEBIASING_MIN_SHOTS and wanted
 
 
 def takes_qasm_only(name: str) -> bool:
@@ -362,6 +367,11 @@ def backend(name: str) -> Backend:
         return _described[name]
     check_known("backend", name, BACKENDS)
     return BACKENDS[name]
+
+
+def described(name: str) -> Backend | None:
+    """Return a machine that a service has described; None where none has."""
+    return _described.get(name)
 
 
 def add_described(machine: Backend) -> bool:

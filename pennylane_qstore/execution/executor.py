@@ -231,7 +231,7 @@ class Executor:
         Args:
             session_id: IonQ session that they join.
             job_name: name of each job.
-            gateset: ``"native"`` or ``"qis"``.
+            gateset: ``"native"`` or ``"qis"``, which it always is where no native gates are known.
             shots: of every circuit, instead of the tapes' own.
 
         Yields:
@@ -242,6 +242,8 @@ class Executor:
         given = {"session_id": session_id, "name": job_name}
         changes = {name: value for name, value in given.items() if value}
         self.job_settings = replace(settings, fields={**settings.fields, **changes})
+        if gateset == "native" and not target.backend.takes_native:
+            gateset = "qis"
         self._target = replace(target, gateset=gateset or target.gateset)
         try:
             yield

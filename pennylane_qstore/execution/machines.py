@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from pennylane_qstore.backends import Backend, add_described, backend
+from pennylane_qstore.backends import Backend, backend
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 from pennylane_qstore.ionq.http.api_key import find_key
+from pennylane_qstore.ionq.machines import take_as_described
 
 
 def find_backend(name: str, connection: Mapping[str, Any] | None) -> Backend:
@@ -45,8 +45,7 @@ def find_backend(name: str, connection: Mapping[str, Any] | None) -> Backend:
         raise ConfigurationError(reason) from None
     if machine is None:
         raise ConfigurationError(f"{unknown} The service does not know it, either.")
-    if add_described(machine):
-        warnings.warn(_described(machine), UserWarning, stacklevel=2)
+    take_as_described(machine)
     return backend(name)
 
 
@@ -56,20 +55,3 @@ def _ask(name: str, connection: Mapping[str, Any]) -> Backend | None:
 
     with IonQClient(**connection, ledger=Ledger()) as client:
         return client.machine(name)
-
-
-def _described(machine: Backend) -> str:
-    compiled = f"native gates {', '.join(machine.native_gates)}"
-    if machine.qasm_only:
-        compiled = (
-            "OpenQASM 3 only, which IonQ compiles. The service has no multi-circuit job for it: "
-            "each circuit is a job of its own, at a floor price of its own"
-        )
-    elif not machine.takes_native:
-        why = "no native gates known here" if machine.all_to_all else "no gate for some pairs"
-        compiled = f"{why}, so that circuits are sent in IonQ's abstract gates (gateset='qis')"
-    return (
-        f"This release does not know {machine.name!r}. It is taken as the service describes it: "
-        f"{machine.qubits} qubits, {compiled}. Its prices, times and noise are not known here; a "
-        "budget is kept by the service's own estimates. (Said once.)"
-    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 from weakref import ref
 
-from pennylane_qstore.backends import BACKENDS
+from pennylane_qstore.backends import is_qpu
 from pennylane_qstore.ionq.messages.responses import TOKEN_KEY
 from pennylane_qstore.server.inputs.submission import Submission
 from pennylane_qstore.server.service import TERMINAL, CircuitInfo, Failure, ServiceJob
@@ -86,7 +86,7 @@ class GatewayJob(ServiceJob):
         """True where results are counts, False where they are exact; None without results."""
         if self.state != "completed" or self.dry_run:
             return None
-        return BACKENDS[self.backend].is_qpu or (self.noise or {}).get("model", "ideal") != "ideal"
+        return is_qpu(self.backend) or (self.noise or {}).get("model", "ideal") != "ideal"
 
     def output(self, child: int | None) -> dict[str, Any]:
         """Return IonQ's ``output``, as far as it was asked for."""

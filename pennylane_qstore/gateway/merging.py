@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from pennylane_qstore.backends import BACKENDS, MAX_QUBITS
+from pennylane_qstore.backends import MAX_QUBITS, is_qpu
 from pennylane_qstore.gateway.jobs import GatewayJob
 from pennylane_qstore.gateway.store import group_key
 from pennylane_qstore.ionq.jobs.row_lease import post_lease_s
@@ -74,7 +74,7 @@ def merge_key(submission: Submission) -> bytes | None:
         with noise, in a session, dry runs, programs in OpenQASM, and what holds unknown members.
     """
     alone = (
-        not BACKENDS[submission.backend].is_qpu
+        not is_qpu(submission.backend)
         or submission.type not in (SINGLE, MULTI)
         or submission.failure is not None
         or submission.noise is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from pennylane_qstore.backends import BACKENDS
+from pennylane_qstore.backends import is_qpu
 from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.transport import Traffic
@@ -35,7 +35,7 @@ class PriceCache:
         Raises:
             BadRequest: IonQ cannot be asked.
         """
-        if not BACKENDS[submission.backend].is_qpu:
+        if not is_qpu(submission.backend):
             return 0.0
         qubits = max(circuit.qubits for circuit in submission.circuits)
         if not qubits:  # a program that only IonQ may be able to read

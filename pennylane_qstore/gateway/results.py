@@ -7,7 +7,7 @@ from collections import OrderedDict
 
 import orjson
 
-from pennylane_qstore.backends import BACKENDS
+from pennylane_qstore.backends import is_qpu
 from pennylane_qstore.errors import QStoreError, ServiceError
 from pennylane_qstore.gateway.jobs import GatewayJob
 from pennylane_qstore.gateway.store import Store, group_key
@@ -84,7 +84,7 @@ class GatewayResults:
             job: of a computer, or a dry run; others have none that is of interest.
             child: position of the circuit; ``None`` for the job.
         """
-        wanted = BACKENDS[job.backend].is_qpu or job.dry_run
+        wanted = is_qpu(job.backend) or job.dry_run
         shown = child is not None or not job.multi
         if job.state != "completed" or not (wanted and shown) or child in job.outputs:
             return

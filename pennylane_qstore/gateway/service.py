@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pennylane_qstore.errors import BudgetExceeded, ConfigurationError
 from pennylane_qstore.gateway.access import CALLER, CONNECTION, EVERYBODY
 from pennylane_qstore.gateway.groups import Groups
 from pennylane_qstore.gateway.jobs import GatewayJob, token_of
+from pennylane_qstore.gateway.machines import learn_machine
 from pennylane_qstore.gateway.merging import merge_key
 from pennylane_qstore.gateway.price_cache import PriceCache
 from pennylane_qstore.gateway.results import GatewayResults
@@ -141,7 +143,10 @@ class GatewayService:
                 left.append(job)
             elif not job.settled:
                 (request,) = self._store.requests([job])
-                self._groups.add(job, self._read(request).key, request)
+                with contextlib.suppress(BadRequest):  # IonQ is away: nobody knows the machine
+                    self._groups.add(job, (await self._read(request)).key, request)
+                    continue
+                self._groups.add(job, None, request)
         self._groups.go_on(left)
 
     async def close(self) -> None:
@@ -155,10 +160,7 @@ class GatewayService:
             BadRequest: the body is not valid, a limit does not hold the job, or there are too many.
         """
         user = CALLER.get()
-        if len(body) <= _INLINE_BYTES:
-            read = self._read(body)
-        else:
-            read = await asyncio.to_thread(self._read, body)
+        read = await self._read(body)
         marked = token_of(read.submission)
         digest = f"{user} {marked or ''} {read.content}"
         known = self._answers.get(digest)
@@ -192,7 +194,7 @@ class GatewayService:
         (original,) = self._store.requests([job])
         body = clone_request(original, child, changes)
         (digest,) = self._ids.take(self.now())  # a clone is wanted, and no retry
-        return await self._accept(CALLER.get(), digest, self._read(body))
+        return await self._accept(CALLER.get(), digest, await self._read(body))
 
     async def refresh(self, job_id: str) -> None:
         """Ask IonQ for what is only known, and only of interest, once a job has completed."""
@@ -264,9 +266,23 @@ class GatewayService:
         told = job.named or (here is not None and job.connection == here)
         return None if not marked and (late or told) else job
 
-    def _read(self, body: bytes) -> _Read:
+    async def _read(self, body: bytes) -> _Read:
+        """Read a submission; IonQ is asked for a machine that this release does not know."""
+        try:
+            return await self._checked(body)
+        except BadRequest as error:
+            await learn_machine(self._api, self._groups.traffic, body, error)
+        return await self._checked(body)
+
+    async def _checked(self, body: bytes) -> _Read:
+        """Check a submission, a large one without keeping others waiting."""
+        if len(body) <= _INLINE_BYTES:
+            return self._read_now(body)
+        return await asyncio.to_thread(self._read_now, body)
+
+    def _read_now(self, body: bytes) -> _Read:
         """Read a submission, in whatever thread."""
-        submission = read_submission(body, self.behaviour)
+        submission = read_submission(body, self.behaviour, takes_described=True)
         unpacked = _GZIP_TIME.sub(b"", body) if _GZIP in body else body
         key = merge_key(submission) if self._merges else None
         return _Read(submission, hashlib.sha256(unpacked).hexdigest(), key)

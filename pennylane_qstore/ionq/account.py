@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
 import orjson
 
 from pennylane_qstore.backends import Backend, Characterization
 from pennylane_qstore.errors import (
     ConnectionFailed,
-    InvalidResponse,
     QStoreError,
-    ServiceError,
 )
 from pennylane_qstore.ionq.base_client import BaseClient, blocking
 from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost
 from pennylane_qstore.ionq.jobs.cost import Estimate, read_cost, read_estimate
-from pennylane_qstore.ionq.messages.characterization import parse_characterizations
-from pennylane_qstore.ionq.messages.machine import parse_machine
+from pennylane_qstore.ionq.machines import read_backends, read_characterization, read_machine
 from pennylane_qstore.ionq.messages.responses import (
     check_id,
-    parse_json,
     parse_object,
 )
 from pennylane_qstore.prices import JobSize
@@ -157,7 +150,7 @@ class AccountCalls(BaseClient):
     @blocking
     async def backends(self) -> list[dict[str, Any]]:
         """Return the service's list of backends."""
-        return await self._api().request("/backends", _parse_backends, self._traffic)
+        return await read_backends(self._api(), self._traffic)
 
     @blocking
     async def characterization(self, backend: str) -> Characterization:
@@ -173,11 +166,10 @@ class AccountCalls(BaseClient):
             ServiceError: the service does not know the backend (404).
             ConnectionFailed, InvalidResponse: no response, or none that can be read.
         """
-        path = f"/backends/{quote(backend, safe='')}/characterizations?limit=1"
-        parse = functools.partial(parse_characterizations, backend=backend)
-        return await self._api().request(path, parse, self._traffic)
+        return await read_characterization(self._api(), backend, self._traffic)
 
-    def machine(self, backend: str) -> Backend | None:
+    @blocking
+    async def machine(self, backend: str) -> Backend | None:
         """Return a machine's record as the service describes it; None if it lists none such.
 
         Args:
@@ -190,46 +182,30 @@ class AccountCalls(BaseClient):
             InvalidResponse: the description cannot be read, or names no gates to send.
             ServiceError, ConnectionFailed: refused, or no response.
         """
-        entry = self._listed(backend)
-        if entry is None:
-            return None
-        measured = Characterization(backend)
-        with contextlib.suppress(ServiceError):  # then it tells no pairs
-            measured = self.characterization(backend)
-        return parse_machine(entry, measured)
+        return await read_machine(self._api(), backend, self._traffic)
 
     def average_queue_s(self, backend: str) -> float | None:
         """Return the service's own figure of the wait for a backend, in seconds, or None."""
         try:
-            entry = self._listed(backend)
+            entries = self.backends()
         except QStoreError as error:  # without it, the queue is not known yet: no reason to stop
             logger.info("The backend's queue time could not be read: %s", error)
             return None
-        wait_ms = 0 if entry is None else entry.get("average_queue_time")
+        entry = next((entry for entry in entries if entry.get("backend") == backend), {})
+        wait_ms = entry.get("average_queue_time", 0)
         return wait_ms / 1e3 if isinstance(wait_ms, int | float) else None
 
     @blocking
     async def clock_ahead_s(self) -> float | None:
         """Return how far this machine's clock is ahead of the service's, in seconds."""
         api = self._api()
-        await api.request("/backends", _parse_backends, self._traffic)
+        await read_backends(api, self._traffic)
         return api.clock_ahead_s()
 
     @blocking
     async def whoami(self) -> dict[str, Any]:
         """Return the account of the key; the cheapest way to see whether it is accepted."""
         return await self._api().read_object("/whoami", "whoami", self._traffic)
-
-    def _listed(self, backend: str) -> dict[str, Any] | None:
-        """Return a backend's entry in the service's list; None if it lists none such."""
-        return next((entry for entry in self.backends() if entry.get("backend") == backend), None)
-
-
-def _parse_backends(data: bytes) -> list[dict[str, Any]]:
-    backends = parse_json(data, "The list of backends")
-    if not isinstance(backends, list) or not all(isinstance(entry, dict) for entry in backends):
-        raise InvalidResponse("The list of backends is not an array of objects.")
-    return backends
 
 
 def _session(value: dict[str, Any]) -> IonQSession:

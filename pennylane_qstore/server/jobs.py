@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from pennylane_qstore.backends import BACKENDS
+from pennylane_qstore.backends import is_qpu
 from pennylane_qstore.server.errors import BadRequest, invalid, not_found
 from pennylane_qstore.server.inputs.contents import MULTI
 from pennylane_qstore.server.inputs.submission import parse_json
@@ -78,7 +78,7 @@ async def cost(request: web.Request) -> web.Response:
     """Show the price of a job."""
     job, child = request.app[SERVICE].find(request.match_info["id"])
     out: dict[str, Any] = {"dry_run": job.dry_run}
-    if BACKENDS[job.backend].is_qpu:
+    if is_qpu(job.backend):
         parts = 1 if child is None else len(job.circuits)
         out["estimated_cost"] = {"value": job.cost_usd / parts, "unit": "usd"}
         if job.status(request.app[SERVICE].now()) in TERMINAL and not job.dry_run:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pennylane_qstore.backends import BACKENDS
+from pennylane_qstore.backends import is_qpu
 from pennylane_qstore.server.inputs.contents import SINGLE
 from pennylane_qstore.server.inputs.hybrid import QAOA, QAOA_CIRCUIT
 from pennylane_qstore.server.service import TERMINAL, CircuitInfo, ServiceJob
@@ -64,7 +64,7 @@ def job_json(
         IonQ's JSON.
     """
     status = job.status(now)
-    qpu = BACKENDS[job.backend].is_qpu
+    qpu = is_qpu(job.backend)
     circuits = job.circuits if child is None else [job.circuits[child]]
     out: dict[str, Any] = {
         **_identity(job, child, named=named),
@@ -124,7 +124,7 @@ def _times(job: ServiceJob, now: float, status: str) -> dict[str, Any]:
     started_at = job.started_at(now)
     queued_ms = math.ceil(max(0.0, job.start_at - now) * 1000)
     duration_ms = round(job.duration_s * 1000)
-    predicted = BACKENDS[job.backend].is_qpu or job.dry_run
+    predicted = is_qpu(job.backend) or job.dry_run
     executed = status == "completed" and not job.dry_run
     return {
         "submitted_at": timestamp(job.submitted_at),

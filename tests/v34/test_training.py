@@ -3,6 +3,7 @@
 import numpy as np
 import pennylane as qml
 import pytest
+from support.renamed_machine import NAME
 
 from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.errors import ConfigurationError
@@ -96,3 +97,14 @@ def test_a_run_of_one_seed_is_one_run():
 def test_data_are_features_and_labels(data, said):
     with pytest.raises(ConfigurationError, match=said):
         small().run(data=data)
+
+
+def test_a_machine_that_no_release_knows_is_taken_as_it_is_described(renamed_machine, monkeypatch):
+    monkeypatch.setenv("IONQ_API_URL", renamed_machine.url)
+    config = small(
+        quantum_target=NAME, quantum_api_key="k", gradient_method="spsa", shots_per_circuit=50
+    )
+    with pytest.warns(UserWarning, match=NAME):
+        history = config.run(data=(X, Y), seed=1)
+    assert len(history.steps) == 1
+    assert {job["backend"] for job in renamed_machine.posted} == {NAME}

@@ -207,7 +207,15 @@ def marked_name(name: str | None, token: str) -> str:
 
 
 def job_type(circuits: int, backend: str) -> str:
-    """Return IonQ's type of a job of this many circuits."""
+    """Return IonQ's type of a job.
+
+    Args:
+        circuits: of the job.
+        backend: IonQ's id.
+
+    Returns:
+        What ``type`` is in its JSON.
+    """
     if takes_qasm_only(backend):
         return "ionq.qasm3.v1"
     return "ionq.circuit.v1" if circuits == 1 else "ionq.multi-circuit.v1"

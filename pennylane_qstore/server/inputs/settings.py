@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pennylane_qstore.backends import BACKENDS, NOISE_MODELS, NoiseModel, is_debiased
+from pennylane_qstore.backends import NOISE_MODELS, NoiseModel, is_debiased, is_qpu
+from pennylane_qstore.backends import backend as known_backend
 from pennylane_qstore.gateset import ENTANGLERS
 from pennylane_qstore.server.errors import BadRequest, invalid
 
@@ -47,8 +48,10 @@ def read_settings(
     debiasing = is_debiased(backend, gateset, shots, asked)
     out: dict[str, Any] = {"error_mitigation": known["error_mitigation"] | {"debiasing": debiasing}}
     if compiled and gateset == "qis":
-        basis = entangler(native_gates(backend, noise)).upper()
-        defaults = {"opt": 1, "precision": "1E-3", "gate_basis": basis}
+        native = native_gates(backend, noise)
+        defaults: dict[str, Any] = {"opt": 1, "precision": "1E-3"}
+        if not set(native).isdisjoint(ENTANGLERS):
+            defaults["gate_basis"] = entangler(native).upper()
         out["compilation"] = defaults | known["compilation"]
     elif compiled and known["compilation"]:
         out["compilation"] = known["compilation"]
@@ -65,8 +68,8 @@ def native_gates(backend: str, noise: Mapping[str, Any] | None) -> tuple[str, ..
     Returns:
         Names of the gates.
     """
-    if BACKENDS[backend].is_qpu:
-        return BACKENDS[backend].native_gates
+    if is_qpu(backend):
+        return known_backend(backend).native_gates
     return model_of(noise).native_gates
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import orjson
 
-from pennylane_qstore.backends import BACKENDS, MAX_SHOTS, NOISE_MODELS
+from pennylane_qstore.backends import BACKENDS, MAX_SHOTS, NOISE_MODELS, described, is_qpu
+from pennylane_qstore.backends import backend as known_backend
 from pennylane_qstore.gateset import ENTANGLERS
 from pennylane_qstore.prices import JobSize
 from pennylane_qstore.server.errors import BadRequest, invalid
@@ -87,7 +88,11 @@ def parse_json(body: bytes) -> Any:
 
 
 def read_submission(
-    body: bytes, behaviour: ServiceBehaviour, noise_model: str | None = None
+    body: bytes,
+    behaviour: ServiceBehaviour,
+    noise_model: str | None = None,
+    *,
+    takes_described: bool = False,
 ) -> Submission:
     """Check a request for a job.
 
@@ -95,6 +100,7 @@ def read_submission(
         body: JSON.
         behaviour: how strict to be.
         noise_model: of simulator jobs that name none.
+        takes_described: machines that a service has described count, too.
 
     Returns:
         The submission; with a ``failure`` where the service accepts the job and fails it.
@@ -122,7 +128,7 @@ def _read(body: bytes, behaviour: ServiceBehaviour, noise_model: str | None) -> 
     kind = data.get("type")
     if kind not in _TYPES:
         raise invalid("type", f"must be one of [{', '.join(_TYPES)}]")
-    backend = _backend(data.get("backend"))
+    backend = _backend(data.get("backend"), takes_described)
     source = data.get("input")
     if not isinstance(source, dict):
         raise invalid("input", "is required and must be an object")
@@ -138,7 +144,7 @@ def _read(body: bytes, behaviour: ServiceBehaviour, noise_model: str | None) -> 
         data.get("settings"), backend, noise, gateset, shots, compiled=compiled
     )
     failure = contents.failure or preflight(
-        BACKENDS[backend], noise, shots, contents.circuits, contents.programs, behaviour
+        known_backend(backend), noise, shots, contents.circuits, contents.programs, behaviour
     )
     return Submission(
         type=kind,
@@ -168,10 +174,12 @@ def _without_credentials(data: Mapping[str, Any]) -> bytes:
     return orjson.dumps({**data, "external_settings": {"api_credentials": "not kept"}})
 
 
-def _backend(value: Any) -> str:
+def _backend(value: Any, takes_described: bool) -> str:
     if value == "qpu":  # what cirq-ionq still sends
         value = "qpu.aria-1"
     known = BACKENDS.get(value) if isinstance(value, str) else None
+    if known is None and takes_described and isinstance(value, str):
+        known = described(value)
     if known is None or known.retired:
         allowed = ", ".join(b.name for b in BACKENDS.values() if not b.retired)
         wrong = f"not {value!r}" if known is None else f"{value} is retired"
@@ -192,7 +200,7 @@ def _shots(value: Any) -> int:
 
 
 def _noise(value: Any, backend: str, default: str | None) -> dict[str, Any] | None:
-    qpu = BACKENDS[backend].is_qpu
+    qpu = is_qpu(backend)
     fallback = "ideal" if qpu or default is None else default
     if value is None:
         return None if fallback == "ideal" else {"model": fallback}
