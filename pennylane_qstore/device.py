@@ -23,10 +23,10 @@ from pennylane_qstore._version import __version__
 from pennylane_qstore.backends import (
     DEBIASING_MIN_SHOTS,
     MAX_CIRCUITS,
-    Characterization,
     JobLimits,
     is_debiased,
 )
+from pennylane_qstore.characterization import Characterization
 from pennylane_qstore.compat import also_unmade, current_frame, options_given_to, stack
 from pennylane_qstore.deferral import scope
 from pennylane_qstore.errors import ConfigurationError

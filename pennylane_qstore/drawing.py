@@ -10,7 +10,7 @@ import orjson
 import pennylane as qml
 from pennylane.tape import QuantumScript
 
-from pennylane_qstore.backends import Characterization
+from pennylane_qstore.characterization import Characterization
 from pennylane_qstore.device import IonQDevice
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 from pennylane_qstore.native.frontend.json_circuit import tape_from_json

@@ -14,7 +14,7 @@ PACKAGE = ROOT.name
 
 GROUND = {
     *("_version", "errors", "secret", "validation", "gateset", "backends", "prices", "compat"),
-    *("operations", "labels"),
+    *("characterization", "operations", "labels"),
 }
 """What every room may import. Among themselves these files only import the ones before them."""
 

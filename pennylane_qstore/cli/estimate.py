@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pennylane_qstore.backends import Characterization
+from pennylane_qstore.characterization import Characterization
 from pennylane_qstore.cli import plan
 from pennylane_qstore.cli.errors import typed_errors
 from pennylane_qstore.cli.jobs import BaseUrl

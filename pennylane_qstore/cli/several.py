@@ -64,7 +64,7 @@ def estimate_of(trainings: Sequence[Training], prices: str | None = None) -> Run
     Returns:
         The estimate.
     """
-    from pennylane_qstore.sweeps.sweep import shared_estimate
+    from pennylane_qstore.sweeps.estimates import shared_estimate
     from pennylane_qstore.training.run_estimate import summed
 
     alone = [training.estimate(prices) for training in trainings]

@@ -82,8 +82,7 @@ class Executor:
     @property
     def sends_batches(self) -> bool:
         """True unless ``batch=False``, or the service has no multi-circuit jobs."""
-        alone = self.fallback.single or self._target.backend.qasm_only
-        return self.options.batch and not alone
+        return self.options.batch and not (self.fallback.single or self._target.backend.qasm_only)
 
     def run(
         self, tapes: Sequence[QuantumScript], tracker: Tracker | None = None
@@ -239,11 +238,9 @@ class Executor:
         """
         settings, target, own_shots = self.job_settings, self._target, self.shots
         self.shots = own_shots if shots is None else TapeShots(check_count("shots", shots))
-        given = {"session_id": session_id, "name": job_name}
-        changes = {name: value for name, value in given.items() if value}
+        changes = {k: v for k, v in (("session_id", session_id), ("name", job_name)) if v}
         self.job_settings = replace(settings, fields={**settings.fields, **changes})
-        if gateset == "native" and not target.backend.takes_native:
-            gateset = "qis"
+        gateset = gateset if target.backend.takes_native else None
         self._target = replace(target, gateset=gateset or target.gateset)
         try:
             yield

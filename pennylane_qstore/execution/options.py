@@ -35,7 +35,8 @@ from pennylane_qstore.execution.option_values import (
 from pennylane_qstore.ionq.http.api_key import find_key
 from pennylane_qstore.ionq.http.retry import RetryPolicy
 from pennylane_qstore.ionq.ledger.rows import run_account
-from pennylane_qstore.ionq.messages.job_request import AGGREGATIONS, check_labels
+from pennylane_qstore.ionq.messages.job_request import AGGREGATIONS
+from pennylane_qstore.ionq.messages.labels import check_labels
 from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.secret import ProxyUrl, hide_secrets
 from pennylane_qstore.validation import (
@@ -185,24 +186,18 @@ class Options:
     @property
     def fixed_job_size(self) -> int | None:
         """Most circuits per job where that is a number; None where it is chosen or as allowed."""
-        if self.target.backend.qasm_only:
-            return 1
         size = self.max_circuits_per_job
         return min(size, MAX_CIRCUITS) if isinstance(size, int) else None
 
     @property
     def job_settings(self) -> JobSettings:
         """Size of jobs, and what goes with each."""
-        fields: dict[str, Any] = {
-            "name": self.job_name,
-            "metadata": self.metadata,
-            "session_id": self.session_id,
-            "aggregation": self.aggregation,
-        }
+        fields = {name: getattr(self, name) for name in ("metadata", "session_id", "aggregation")}
+        fields["name"] = self.job_name
         if self.error_mitigation is not None:
             fields["settings"] = {"error_mitigation": dict(self.error_mitigation)}
-        single = not self.batch or self.target.backend.qasm_only
-        return JobSettings(1 if single else (self.queue or self.fixed_job_size), fields)
+        several = self.batch and not self.target.backend.qasm_only
+        return JobSettings((self.queue or self.fixed_job_size) if several else 1, fields)
 
     def gradient_settings(self) -> Gradient:
         """Return how ``diff_method="device"`` differentiates, with a random generator of its own.
@@ -247,7 +242,7 @@ class Options:
             emulator={"machine_noise": settings["machine_noise"]} if noisy else None,
             noise_model=noise_model,
             seed=self.seed if seed is None else seed,
-            max_circuits_per_job=None if self.target.backend.qasm_only else self.fixed_job_size,
+            max_circuits_per_job=self.fixed_job_size,
             **{name: getattr(self, name) for name in given},
         )
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import orjson
 
-from pennylane_qstore.backends import Backend, Characterization
+from pennylane_qstore.backends import Backend
+from pennylane_qstore.characterization import Characterization
 from pennylane_qstore.errors import (
     ConnectionFailed,
     QStoreError,

@@ -8,7 +8,8 @@ import warnings
 from typing import Any
 from urllib.parse import quote
 
-from pennylane_qstore.backends import Backend, Characterization, add_described
+from pennylane_qstore.backends import Backend, add_described
+from pennylane_qstore.characterization import Characterization
 from pennylane_qstore.errors import InvalidResponse, ServiceError
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.transport import Traffic

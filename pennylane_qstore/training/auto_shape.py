@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from pennylane_qstore.backends import BACKENDS, MAX_SHOTS, Characterization
+from pennylane_qstore.backends import BACKENDS, MAX_SHOTS
+from pennylane_qstore.characterization import Characterization
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 from pennylane_qstore.prices import PRICES, JobSize, PriceModel, models_of, price_model
 from pennylane_qstore.training.devices import Devices

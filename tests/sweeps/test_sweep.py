@@ -10,8 +10,7 @@ from support.swept_runs import make_run, on, outcomes
 import pennylane_qstore as qstore
 from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.prices import PRICES
-from pennylane_qstore.sweeps.sweep import Sweep, shared_estimate
+from pennylane_qstore.sweeps.sweep import Sweep
 
 
 def test_a_sweep_is_its_runs_and_tells_the_best():
@@ -117,20 +116,6 @@ def test_runs_on_one_device_are_refused():
 
     with pytest.raises(ConfigurationError, match="inside make_run"):
         Sweep(make, seeds=2)
-
-
-def test_steps_and_evaluations_are_priced_by_the_jobs_that_runs_share():
-    """A step costs the floor, alone or shared; an evaluation is beyond it."""
-    runs = [make_run(seed, shots=10_000, batch_size=1) for seed in (1, 2, 3)]
-    model = PRICES["qpu.forte-1"]
-    alone = [run.estimate(2, prices=model, evaluate=[None]) for run in runs]
-    planned = [run.planned_sizes(2, [None]) for run in runs]
-    found = shared_estimate(runs, alone, planned, model)
-    assert (alone[0].step_usd, found.step_usd) == (model.floor_usd, model.floor_usd)
-    assert alone[0].evaluation_usd > 1.5 * model.floor_usd
-    assert found.evaluation_usd == pytest.approx(3 * alone[0].evaluation_usd, abs=0.02)
-    assert found.usd == pytest.approx(2 * found.step_usd + found.evaluation_usd, abs=0.02)
-    assert found.jobs == 3
 
 
 def test_a_sweep_bills_what_its_estimate_tells_and_keeps_its_budget(tmp_path):

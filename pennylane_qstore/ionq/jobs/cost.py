@@ -10,7 +10,7 @@ from pennylane_qstore.errors import InvalidResponse, LedgerError, QStoreError
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.transport import Traffic
 from pennylane_qstore.ionq.ledger.ledger import Ledger, Submission, is_paid
-from pennylane_qstore.ionq.messages.job_request import job_type
+from pennylane_qstore.ionq.messages.labels import job_type
 from pennylane_qstore.ionq.messages.responses import check_id, parse_number
 from pennylane_qstore.prices import JobSize
 

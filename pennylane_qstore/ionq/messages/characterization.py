@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pennylane_qstore.backends import MAX_QUBITS, Characterization
+from pennylane_qstore.backends import MAX_QUBITS
+from pennylane_qstore.characterization import Characterization
 from pennylane_qstore.errors import InvalidResponse
 from pennylane_qstore.ionq.messages.responses import parse_member, parse_number, parse_object
 

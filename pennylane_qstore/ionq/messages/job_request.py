@@ -28,8 +28,9 @@ from pennylane_qstore.backends import (
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.gateset import GATESETS, NATIVE, GateSpec
 from pennylane_qstore.ionq.messages.histograms import Histogram
+from pennylane_qstore.ionq.messages.labels import check_labels, job_type, marked_name, matches
 from pennylane_qstore.ionq.messages.qasm import qasm_text
-from pennylane_qstore.ionq.messages.responses import SAFE_ID, TOKEN_KEY, JobState
+from pennylane_qstore.ionq.messages.responses import TOKEN_KEY, JobState
 from pennylane_qstore.prices import JobSize
 from pennylane_qstore.validation import check, check_count, check_one_of, is_whole
 
@@ -40,9 +41,6 @@ AGGREGATIONS = ("average", "voting", "dnl")
 
 TOKEN_LENGTH = 32
 """Characters of a token."""
-_MAX_METADATA_BYTES = 40_000
-_MAX_NAME = 100
-_NAME = re.compile(r"[A-Za-z0-9 _-]*")
 _BACKEND = re.compile(r"[a-z][a-z0-9.-]{0,63}")
 
 Gate = tuple[str, Sequence[int]] | tuple[str, Sequence[int], Sequence[int]]
@@ -193,34 +191,6 @@ class JobRequest:
         return pieces
 
 
-def marked_name(name: str | None, token: str) -> str:
-    """Return the name of a job with the token at its end, by which it is found again.
-
-    Args:
-        name: of the job, or ``None``.
-        token: of the submission.
-
-    Returns:
-        A name that is not too long.
-    """
-    return f"{(name or 'qstore')[: _MAX_NAME - 1 - len(token)]} {token}"
-
-
-def job_type(circuits: int, backend: str) -> str:
-    """Return IonQ's type of a job.
-
-    Args:
-        circuits: of the job.
-        backend: IonQ's id.
-
-    Returns:
-        What ``type`` is in its JSON.
-    """
-    if takes_qasm_only(backend):
-        return "ionq.qasm3.v1"
-    return "ionq.circuit.v1" if circuits == 1 else "ionq.multi-circuit.v1"
-
-
 def encode_circuits(
     gates: Sequence[Gate], params: ArrayLike, *, gateset: str | None = None
 ) -> list[bytes]:
@@ -311,46 +281,10 @@ def _checked_spec(
     return spec
 
 
-def _is_text_to_text(metadata: object) -> bool:
-    return (
-        isinstance(metadata, Mapping)
-        and all(isinstance(k, str) and isinstance(v, str) for k, v in metadata.items())
-        and sum(len(k) + len(v) for k, v in metadata.items()) <= _MAX_METADATA_BYTES
-        and TOKEN_KEY not in metadata
-    )
-
-
-def check_labels(
-    job_name: str | None, metadata: Mapping[str, str] | None, session_id: str | None
-) -> None:
-    """Refuse what goes with a job but cannot be sent.
-
-    Args:
-        job_name: of the job.
-        metadata: kept by the service.
-        session_id: the session that it joins.
-
-    Raises:
-        ConfigurationError: one of them is of another kind, or has characters that IonQ does not
-            take.
-    """
-    if job_name is not None:
-        allowed = "letters, digits, space, '-' and '_'"
-        check("job name", job_name, _matches(_NAME, job_name), allowed)
-    if metadata is not None and not _is_text_to_text(metadata):
-        raise ConfigurationError(
-            f"metadata maps text to text, up to {_MAX_METADATA_BYTES:,} characters, without the "
-            f"reserved entry {TOKEN_KEY!r}."
-        )
-    if session_id is not None:
-        allowed = "letters, digits, '-' and '_'"
-        check("session id", session_id, _matches(SAFE_ID, session_id), allowed)
-
-
 def _check_request(request: JobRequest) -> None:
     """Refuse what the service would refuse."""
     circuits, gates = len(request.circuits), request.gate_counts
-    check("backend", request.backend, _matches(_BACKEND, request.backend), "a backend id of IonQ")
+    check("backend", request.backend, matches(_BACKEND, request.backend), "a backend id of IonQ")
     check_one_of("gateset", request.gateset, tuple(GATESETS))
     check_count("qubits", request.qubits, most=MAX_QUBITS)
     check_count("shots", request.shots, most=MAX_SHOTS)
@@ -369,7 +303,3 @@ def _check_request(request: JobRequest) -> None:
     if request.aggregation is not None:
         known = request.aggregation in AGGREGATIONS
         check("aggregation", request.aggregation, known, ", ".join(AGGREGATIONS))
-
-
-def _matches(pattern: re.Pattern[str], value: object) -> bool:
-    return isinstance(value, str) and pattern.fullmatch(value) is not None

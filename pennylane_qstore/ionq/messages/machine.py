@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pennylane_qstore.backends import MAX_QUBITS, QASM_FAMILIES, Backend, Characterization
+from pennylane_qstore.backends import MAX_QUBITS, QASM_FAMILIES, Backend
+from pennylane_qstore.characterization import Characterization
 from pennylane_qstore.errors import InvalidResponse
 from pennylane_qstore.ionq.messages.responses import parse_number
 

@@ -100,7 +100,7 @@ def read_submission(
         body: JSON.
         behaviour: how strict to be.
         noise_model: of simulator jobs that name none.
-        takes_described: machines that a service has described count, too.
+        takes_described: machines that a service has described count too.
 
     Returns:
         The submission; with a ``failure`` where the service accepts the job and fails it.
@@ -113,13 +113,15 @@ def read_submission(
     collects = gc.isenabled()
     gc.disable()
     try:
-        return _read(body, behaviour, noise_model)
+        return _read(body, behaviour, noise_model, takes_described)
     finally:
         if collects:
             gc.enable()
 
 
-def _read(body: bytes, behaviour: ServiceBehaviour, noise_model: str | None) -> Submission:
+def _read(
+    body: bytes, behaviour: ServiceBehaviour, noise_model: str | None, takes_described: bool
+) -> Submission:
     data = read_alike(body)
     if data is None or data.get("type") != MULTI:
         data = parse_json(body)
@@ -136,13 +138,11 @@ def _read(body: bytes, behaviour: ServiceBehaviour, noise_model: str | None) -> 
         raise invalid("input.data", "must be OpenQASM 3 text")
     shots = _shots(data.get("shots"))
     noise = _noise(data.get("noise"), backend, noise_model)
-    request = _without_credentials(data) if kind == QAOA else body
     contents = read_contents(kind, source, behaviour)
     gateset = contents.programs[0].gateset if contents.programs else "qis"
     compiled = kind not in (FUNCTION, QAOA)
-    settings = read_settings(
-        data.get("settings"), backend, noise, gateset, shots, compiled=compiled
-    )
+    asked = data.get("settings")
+    settings = read_settings(asked, backend, noise, gateset, shots, compiled=compiled)
     failure = contents.failure or preflight(
         known_backend(backend), noise, shots, contents.circuits, contents.programs, behaviour
     )
@@ -159,7 +159,7 @@ def _read(body: bytes, behaviour: ServiceBehaviour, noise_model: str | None) -> 
         dry_run=bool(_optional(data, "dry_run", bool)),
         circuits=contents.circuits,
         programs=contents.programs,
-        request=request,
+        request=_without_credentials(data) if kind == QAOA else body,
         failure=failure,
         reduce=contents.reduce,
     )

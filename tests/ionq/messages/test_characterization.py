@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pennylane_qstore.backends import Characterization
+from pennylane_qstore.characterization import Characterization
 from pennylane_qstore.errors import InvalidResponse
 from pennylane_qstore.ionq.messages.characterization import parse_characterizations
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pennylane_qstore.backends import BACKENDS, MAX_QUBITS, Backend, Characterization
+from pennylane_qstore.backends import BACKENDS, MAX_QUBITS, Backend
+from pennylane_qstore.characterization import Characterization
 from pennylane_qstore.errors import InvalidResponse
 from pennylane_qstore.ionq.messages.machine import parse_machine
 from pennylane_qstore.server.backends import backend_json
