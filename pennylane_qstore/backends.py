@@ -262,7 +262,10 @@ def add_described(machine: Backend) -> bool:
     Returns:
         True for a new one; what is known already stays as it is.
     """
-    return machine.name not in BACKENDS and _described.setdefault(machine.name, machine) is machine
+    is_new = machine.name not in BACKENDS and machine.name not in _described
+    if is_new:
+        _described[machine.name] = machine
+    return is_new
 
 
 def noise_model(name: str) -> NoiseModel:

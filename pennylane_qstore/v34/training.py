@@ -132,8 +132,7 @@ def run(
         data=data,
         batch_size=None if data is None else min(settings.batch_size, rows),
         seed=batch_seed,
-        device=() if device is None else device,
-        prices=_list_of(device),
+        **_on(device),
         callbacks=[_Recorder(settings, history, per_epoch, on_step)],
         progress=progress,
     )
@@ -141,10 +140,13 @@ def run(
     return history
 
 
-def _list_of(device: Any) -> str | None:
-    """Return a price list for a machine that has none here; v3.4 chooses nothing by prices."""
+def _on(device: Any) -> dict[str, Any]:
+    """Return device and price list of a run: a machine may have none, v3.4 chooses nothing by it."""
     is_new = isinstance(device, IonQDevice) and described(device.target.backend.name) is not None
-    return "qpu.forte-1" if is_new else None
+    return {
+        "device": () if device is None else device,
+        "prices": "qpu.forte-1" if is_new else None,
+    }
 
 
 def _features_and_labels(data: Any) -> tuple[Any, Any]:
