@@ -13,6 +13,14 @@ from pennylane_qstore.cli import plan
 from pennylane_qstore.cli.errors import typed_errors
 from pennylane_qstore.cli.jobs import BaseUrl
 from pennylane_qstore.cli.output import Json, show
+from pennylane_qstore.cli.own_data import (
+    Data,
+    Features,
+    Kind,
+    Target,
+    own_settings,
+    read_own_data,
+)
 from pennylane_qstore.cli.seeds import read_shots
 from pennylane_qstore.cli.train import Shots, Steps, check_task
 from pennylane_qstore.cli.training import Training
@@ -28,6 +36,10 @@ Task = Annotated[
 def estimate(
     backend: Annotated[str, typer.Option(help="IonQ's backend id.")] = "qpu.forte-1",
     task: Task = None,
+    data: Data = None,
+    target: Target = None,
+    features: Features = None,
+    kind: Kind = None,
     steps: Steps = None,
     qubits: Annotated[int, typer.Option(min=1, help="Qubits of a circuit.")] = 4,
     shots: Shots = "auto",
@@ -42,11 +54,18 @@ def estimate(
     base_url: BaseUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Ask the service what a job would cost, or price a task's training. Nothing is submitted."""
-    if task is not None:
-        check_task(task, steps)
+    """Ask the service what a job would cost, or price a training. Nothing is submitted.
+
+    A training is that of a task, or on --data of your own.
+    """
+    own = read_own_data(task, data, target, features, kind)
+    if task is not None or own is not None:
+        if task is not None:
+            check_task(task, steps)
         settings = {"task": task, "seed": 1, "shots": read_shots(shots), "backend": "emulator"}
-        training = Training(settings, Path(), {"backend": "emulator"}, resume=False, steps=steps)
+        settings |= own_settings(own, data)
+        options = {"backend": "emulator"}
+        training = Training(settings, Path(), options, resume=False, steps=steps, own=own)
         plan.show_plan(training.estimate(backend), as_json=as_json)
         return
     from pennylane_qstore.ionq.client import IonQClient

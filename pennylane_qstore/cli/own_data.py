@@ -1,4 +1,4 @@
-"""Options of ``qstore train`` for a table of the user's own."""
+"""Options of ``qstore train``, ``estimate`` and ``rehearse`` for a table of the user's own."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def read_own_data(
     target: str | None,
     features: str | None,
     kind: str | None,
-    save: Path | None,
+    save: Path | None = None,
 ) -> OwnData | None:
     """Return the user's data, or None for a task.
 
@@ -57,7 +57,7 @@ def read_own_data(
         target: of ``--target``.
         features: of ``--features``.
         kind: of ``--kind``.
-        save: of ``--save``.
+        save: of ``--save``, where a command has it.
 
     Returns:
         The data.

@@ -9,6 +9,14 @@ import typer
 
 from pennylane_qstore.cli.errors import typed_errors
 from pennylane_qstore.cli.output import Json, labelled, show
+from pennylane_qstore.cli.own_data import (
+    Data,
+    Features,
+    Kind,
+    Target,
+    own_settings,
+    read_own_data,
+)
 from pennylane_qstore.cli.seeds import parse_seeds, read_shots
 from pennylane_qstore.cli.train import BatchSize, Shots, Steps, check_task
 from pennylane_qstore.errors import ConfigurationError
@@ -19,7 +27,14 @@ if TYPE_CHECKING:
 
 @typed_errors()
 def rehearse(
-    task: Annotated[str, typer.Option(help="A task of qstore train that is trained.")] = "iris",
+    task: Annotated[
+        str | None,
+        typer.Option(help="A task of qstore train that is trained.", show_default="iris"),
+    ] = None,
+    data: Data = None,
+    target: Target = None,
+    features: Features = None,
+    kind: Kind = None,
     backend: Annotated[str, typer.Option(help="The machine.")] = "qpu.forte-1",
     seeds: Annotated[str, typer.Option(help="5 (for 1 to 5), 1-5 or 2,7.")] = "5",
     steps: Steps = None,
@@ -30,9 +45,10 @@ def rehearse(
     ] = Path(),
     as_json: Json = False,
 ) -> None:
-    """Train a task with a machine's noise, for nothing: quality, price and time to expect there.
+    """Train with a machine's noise, for nothing: quality, price and time to expect there.
 
-    Also with half and double the shots, and with half the budget. Nothing is sent to a machine.
+    A task, or --data of your own. Also with half and double the shots, and with half the budget.
+    Nothing is sent to a machine.
     """
     import pennylane as qml
 
@@ -41,12 +57,15 @@ def rehearse(
     from pennylane_qstore.training.tasks.catalogue import TASKS
     from pennylane_qstore.training.tasks.task import averaged
 
-    check_task(task, steps, batch_size)
-    if task not in TASKS:
-        raise ConfigurationError(
-            f"Nothing is trained in the task {task!r}. Allowed: {list(TASKS)}."
-        )
-    entry, machine = TASKS[task], backend_of(backend)
+    own = read_own_data(task, data, target, features, kind)
+    named = str(own_settings(own, data).get("task", task or "iris"))
+    if own is None:
+        check_task(named, steps, batch_size)
+        if named not in TASKS:
+            raise ConfigurationError(
+                f"Nothing is trained in the task {named!r}. Allowed: {list(TASKS)}."
+            )
+    entry, machine = TASKS[named] if own is None else own.task, backend_of(backend)
     number: Any = read_shots(shots)
 
     def make_run(seed: int) -> TrainingRun:
@@ -55,7 +74,7 @@ def rehearse(
         prices = backend if machine.is_qpu else None
         return entry.make(
             device, seed=seed, steps=steps, batch_size=batch_size, shots=number, prices=prices,
-            name=task,
+            name=named,
         )  # fmt: skip
 
     found = rehearsal.rehearse(

@@ -141,7 +141,7 @@ def run(
 
 
 def _on(device: Any) -> dict[str, Any]:
-    """Return device and price list of a run: a machine may have none, v3.4 chooses nothing by it."""
+    """Return device and price list of a run; where a machine has none, v3.4 needs none either."""
     is_new = isinstance(device, IonQDevice) and described(device.target.backend.name) is not None
     return {
         "device": () if device is None else device,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support.paid_jobs import ask
+from support.tables import write_table
 
 from pennylane_qstore.emulator import Emulator
 
@@ -28,3 +29,14 @@ def test_a_training_is_priced_without_a_key(monkeypatch):
     text = ask("estimate", "--task", "iris", "--steps", "3", "--backend", "qpu.aria-1")
     assert "qpu.aria-1, 2026-05-25" in text
     assert "Unknown task" in ask("estimate", "--task", "tulips", code=1)
+
+
+def test_a_training_on_a_table_of_your_own_is_priced(tmp_path, monkeypatch):
+    monkeypatch.delenv("IONQ_API_KEY", raising=False)
+    monkeypatch.delenv("PENNYLANE_IONQ_API_KEY", raising=False)
+    plan = ["estimate", "--data", write_table(tmp_path), "--target", "kind", "--steps", "3"]
+    assert ask(*plan, "--json")["plan"]["jobs"] == 3 + 1
+    few = ask(*plan, "--features", "length", "--json")["plan"]
+    assert few["jobs"] == 3 + 1
+    assert "exclude each other" in ask(*plan, "--task", "iris", code=1)
+    assert "belongs to --data" in ask("estimate", "--kind", "regression", code=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support.paid_jobs import ask
+from support.tables import write_table
 
 pytest.importorskip("sklearn")
 
@@ -33,3 +34,14 @@ def test_what_cannot_be_rehearsed_is_refused(tmp_path):
     assert "Nothing is trained" in ask("rehearse", "--task", "centroid", code=1)
     simulator = ["--backend", "simulator", "--out", str(tmp_path)]
     assert "not allowed" in ask("rehearse", *simulator, code=1)
+
+
+def test_a_table_of_your_own_is_rehearsed(tmp_path):
+    table = write_table(tmp_path)
+    plan = ["rehearse", "--data", table, "--target", "kind", "--seeds", "7-7", "--steps", "1"]
+    plan += ["--shots", "10", "--batch-size", "4", "--out", str(tmp_path)]
+    text = ask(*plan)
+    assert "kind of my.csv, 2 classes" in text
+    assert "Test accuracy" in text
+    assert "exclude each other" in ask(*plan, "--task", "iris", code=1)
+    assert "belongs to --data" in ask("rehearse", "--target", "kind", code=1)
