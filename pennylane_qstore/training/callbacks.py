@@ -100,6 +100,15 @@ class Callback:
     def on_stop(self, run: Run) -> None:
         """Act when the run ends or is interrupted; ``run.stopped`` says why."""
 
+    def on_evaluate(self, run: Run, figures: Mapping[str, float]) -> None:
+        """Act after ``run.evaluate()``, while the run trains, after it, or in a later process.
+
+        Args:
+            run: the run.
+            figures: ``loss`` and metrics by name, and of the evaluation ``samples`` (0 without
+                data), ``exact`` and ``given_params`` (1 for other parameters than the run's).
+        """
+
 
 class StepFunction(Callback):
     """A plain function of the record, called after every step."""

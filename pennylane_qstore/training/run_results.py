@@ -238,11 +238,15 @@ class RunResults:
             ``loss`` and the metrics, by name.
         """
         self._open()
-        batch, about = self._evaluation(data, params)
-        where = self._devices.exact() if exact else self._attached(about)
+        batch, part = self._evaluation(data, params)
+        where = self._devices.exact() if exact else self._attached(part)
         with self._devices.isolated(), where:
             evaluation = self._adapter.evaluate(batch, params)
-        return {"loss": evaluation.loss, **evaluation.metrics}
+        figures = {"loss": evaluation.loss, **evaluation.metrics}
+        samples, given = len(batch[0]) if batch else 0, params is not None
+        about = {"samples": samples, "exact": int(exact), "given_params": int(given)}
+        self._observers.notify("on_evaluate", {**figures, **about})
+        return figures
 
     def _evaluation(self, data: Sequence[Any] | None, params: Any) -> tuple[tuple[Any, ...], str]:
         """Return the data of an evaluation, and the name of the part of the run that it is."""

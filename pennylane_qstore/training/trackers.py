@@ -3,6 +3,8 @@
 ``TrainingRun(..., callbacks=[qstore.trackers.TensorBoard("logs")])``. Each writes a row for every
 step (loss, metrics and validation, dollars, jobs, circuits, shots, times), and the settings of the
 run once. A run that goes on adds no row twice; a tracker that it gets later gets the earlier rows.
+What ``run.evaluate()`` finds, also later, is beside the steps: ``evaluation/loss`` and so on, or a
+file of its own.
 """
 
 from __future__ import annotations
@@ -12,68 +14,25 @@ import io
 import json
 import re
 import time
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.callbacks import Callback, Run
+from pennylane_qstore.training.callbacks import Run
 from pennylane_qstore.training.files import replace_file
 from pennylane_qstore.training.fingerprint import optimizer_text
 from pennylane_qstore.training.history import StepRecord
-from pennylane_qstore.validation import check_count
+from pennylane_qstore.training.tracker import Tracker, row_of
 
 __all__ = ["CSV", "JSONLines", "MLflow", "TensorBoard", "WandB"]
 
 
-class Tracker(Callback):
-    """Base of trackers."""
-
-    def __init__(self) -> None:
-        self._logged = 0
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return how many steps were written."""
-        return {"logged": self._logged}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on behind the steps that were written."""
-        self._logged = int(check_count("logged", state["logged"], least=0))
-
-    def on_start(self, run: Run, steps: int) -> None:
-        """Open, and write the steps that are not written yet.
-
-        Args:
-            run: the run.
-            steps: number of the step that it shall end with.
-        """
-        self._open(run)
-        for record in run.history[self._logged :]:
-            self.on_step(run, record)
-
-    def on_step(self, run: Run, record: StepRecord) -> None:
-        """Write a row.
-
-        Args:
-            run: the run.
-            record: of the step.
-        """
-        self._write(run, record.step, row_of(record))
-        self._logged = record.step
-
-    @abstractmethod
-    def _open(self, run: Run) -> None:
-        """Find the place where the run's rows are written, or make it."""
-
-    @abstractmethod
-    def _write(self, run: Run, step: int, row: Mapping[str, float]) -> None:
-        """Write the row of a step."""
-
-
 class JSONLines(Tracker):
     """Write an object for each step to a file, and the settings beside it as ``.settings.json``.
+
+    Evaluations are beside it as ``.evaluations.jsonl``, each once.
 
     Args:
         path: of the file; that of an earlier run is replaced.
@@ -86,8 +45,21 @@ class JSONLines(Tracker):
     def _open(self, run: Run) -> None:
         settings = {"run": run.run_id, **run.settings}
         text = json.dumps(settings, indent=1, default=str) + "\n"
-        replace_file(self._path.with_suffix(".settings.json"), text.encode())
+        beside = self._path.with_suffix(".settings.json")
+        if not beside.exists() or json.loads(beside.read_bytes()).get("run") != run.run_id:
+            self._evaluations.unlink(missing_ok=True)  # of an earlier run
+        replace_file(beside, text.encode())
         self._write_all(run)
+
+    @property
+    def _evaluations(self) -> Path:
+        return self._path.with_suffix(".evaluations.jsonl")
+
+    def _write_evaluation(self, run: Run, figures: Mapping[str, float]) -> None:
+        path, line = self._evaluations, json.dumps({"step": run.step, **figures}) + "\n"
+        known = path.read_text(encoding="utf-8") if path.exists() else ""
+        if line not in known.splitlines(keepends=True):
+            replace_file(path, (known + line).encode())
 
     def _write_all(self, run: Run) -> None:
         """Write the steps that count, without those after which there was no checkpoint."""
@@ -163,6 +135,10 @@ class TensorBoard(Tracker):
 
     def on_stop(self, run: Run) -> None:
         """Close the file."""
+        super().on_stop(run)
+        self._close()
+
+    def _close(self) -> None:
         self._file.close()
 
 
@@ -187,11 +163,11 @@ class MLflow(Tracker):
         name = _plain_name(run.run_id)
         known = client.search_runs([place], f"tags.`qstore.run` = '{name}'")
         if known:
-            self._id = known[0].info.run_id
+            self._id, self._status = known[0].info.run_id, known[0].info.status
             client.update_run(self._id, status="RUNNING")
         else:
             new = client.create_run(place, run_name=run.name, tags={"qstore.run": name})
-            self._id = new.info.run_id
+            self._id, self._status = new.info.run_id, "FINISHED"
             settings = {**run.settings, "optimizer": optimizer_text(run.optimizer)}
             params = [self._param(k, v) for k, v in settings.items()]
             client.log_batch(self._id, params=params)
@@ -219,8 +195,12 @@ class MLflow(Tracker):
 
     def on_stop(self, run: Run) -> None:
         """Tell that the run has ended, been interrupted, or failed."""
+        super().on_stop(run)
         ends = {None: "FAILED", "interrupt": "KILLED"}
         self._client.set_terminated(self._id, ends.get(run.stopped, "FINISHED"))
+
+    def _close(self) -> None:
+        self._client.set_terminated(self._id, self._status)  # as the training has ended
 
 
 class WandB(Tracker):
@@ -257,15 +237,18 @@ class WandB(Tracker):
     def _write(self, run: Run, step: int, row: Mapping[str, float]) -> None:
         self._run.log(dict(row), step=step)
 
+    def _write_evaluation(self, run: Run, figures: Mapping[str, float]) -> None:
+        # The step has a row already, and the service takes every step once.
+        found = {"step": run.step, **figures}
+        self._run.summary.update({f"evaluation/{name}": value for name, value in found.items()})
+
     def on_stop(self, run: Run) -> None:
         """Close the run."""
+        super().on_stop(run)
         self._run.finish(exit_code=1 if run.stopped is None else 0)
 
-
-def row_of(record: StepRecord) -> dict[str, float]:
-    """Return the values of a step by name: those of a run's table, and its shots in all."""
-    shots = sum(size.shots_total for size in record.sizes)
-    return {**record.as_dict(), "shots_total": shots}
+    def _close(self) -> None:
+        self._run.finish(exit_code=0)
 
 
 def library(module: str, extra: str) -> Any:

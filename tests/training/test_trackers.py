@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import sys
 from pathlib import Path
@@ -184,8 +183,68 @@ def test_nothing_is_imported_that_is_not_used():
     assert done.stdout.strip() == "set()"
 
 
-def test_values_of_a_row_are_numbers(tmp_path):
-    run = trained(tmp_path, lambda: lambda record: None, 2)
-    row = trackers.row_of(run.history[-1])
-    assert all(isinstance(value, int | float | np.number) for value in row.values())
-    assert all(math.isfinite(value) for value in row.values())
+def evaluated(folder, tracker):
+    """Train, evaluate twice, and in a later process once more and once anew."""
+    run = trained(folder, tracker, 3)
+    first = run.evaluate((X[:4], Y[:4]), exact=True)
+    run.evaluate((X[:4], Y[:4]), exact=True)
+    late = trained(folder, tracker, 3)
+    assert late.evaluate((X[:4], Y[:4]), exact=True) == first
+    last = late.evaluate(exact=True)
+    return late, first, last
+
+
+@pytest.mark.parametrize("kind", ["CSV", "JSONLines"])
+def test_later_evaluations_are_beside_the_file_once_and_stay(kind, tmp_path):
+    path = tmp_path / "log.csv"
+    _, first, last = evaluated(tmp_path, lambda: getattr(trackers, kind)(path))
+    steps = path.read_text()
+
+    def rows():
+        text = (tmp_path / "log.evaluations.jsonl").read_text()
+        return [json.loads(line) for line in text.splitlines()]
+
+    about = {"step": 3, "exact": 1, "given_params": 0}
+    assert rows() == [{**first, **about, "samples": 4}, {**last, **about, "samples": len(X)}]
+    run = trained(tmp_path, lambda: getattr(trackers, kind)(path), 4)
+    run.evaluate(params=np.zeros_like(run.params), exact=True)
+    assert [row["given_params"] for row in rows()] == [0, 0, 1]
+    assert path.read_text().startswith(steps)
+    make(callbacks=[getattr(trackers, kind)(path)]).train(1)
+    assert not (tmp_path / "log.evaluations.jsonl").exists()
+
+
+def test_tensorboard_has_later_evaluations(tmp_path):
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    run, first, last = evaluated(tmp_path, lambda: trackers.TensorBoard(tmp_path / "tb"))
+    run.train(4)
+    events = reader.EventAccumulator(str(tmp_path / "tb" / run.run_id.replace(" ", "-"))).Reload()
+    found = [(s.step, s.value) for s in events.Scalars("evaluation/loss")]
+    assert {step for step, _ in found} == {3}
+    assert found[-1][1] == pytest.approx(last["loss"])
+    assert found[0][1] == pytest.approx(first["loss"])
+    assert [s.step for s in events.Scalars("loss")] == [1, 2, 3, 4]
+
+
+def test_mlflow_has_later_evaluations_and_keeps_the_end_of_the_training(tmp_path):
+    mlflow = pytest.importorskip("mlflow")
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    _, first, last = evaluated(tmp_path, lambda: trackers.MLflow("flowers", uri))
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    (found,) = client.search_runs([client.get_experiment_by_name("flowers").experiment_id])
+    assert found.info.status == "FINISHED"
+    metrics = client.get_metric_history(found.info.run_id, "evaluation/loss")
+    assert {metric.step for metric in metrics} == {3}
+    assert {round(m.value, 9) for m in metrics} == {round(e["loss"], 9) for e in (first, last)}
+
+
+def test_wandb_has_later_evaluations_in_the_summary(tmp_path):
+    pytest.importorskip("wandb")
+    _, _, last = evaluated(tmp_path, lambda: trackers.WandB("flowers", tmp_path))
+    found = {}
+    for path in sorted((tmp_path / "wandb").glob("offline-run-*/*.wandb")):
+        for record in records(path):
+            for item in record.summary.update if record.HasField("summary") else ():
+                found[item.key or "/".join(item.nested_key)] = json.loads(item.value_json)
+    assert found["evaluation/loss"] == pytest.approx(last["loss"])
+    assert found["evaluation/step"] == 3
