@@ -126,8 +126,9 @@ def with_errors(tape: QuantumScript) -> tuple[QuantumScriptBatch, Postprocessing
     dependence on the mean is linearised), right for many shots. It is 0 without shots, NaN for a
     single one; where all shots agree it is 0 as well, which only says that it is small.
 
-    Results are NumPy numbers, executed when called: for a report, not for a gradient. Around
-    :func:`zne`, ``with_errors(zne(qnode))`` has the error of the extrapolated value.
+    Results are NumPy numbers, for a report and not for a gradient; inside :func:`.deferred` they
+    are fetched with all others. Around :func:`zne`, ``with_errors(zne(qnode))`` has the error of
+    the extrapolated value.
 
     Args:
         tape: a tape or QNode that returns expval, var or probs.

@@ -113,7 +113,7 @@ def nested(
 
 def result_shape(measurement: MeasurementProcess) -> tuple[int, ...]:
     """Return the shape of a result without its batch; only of what is deferrable."""
-    if type(measurement) is ProbabilityMP:
+    if _kind_of(measurement) is ProbabilityMP:
         return (2 ** len(measurement.wires),)
     return ()
 
@@ -121,6 +121,12 @@ def result_shape(measurement: MeasurementProcess) -> tuple[int, ...]:
 def is_deferrable(circuit: QuantumScript) -> bool:
     """Return True where all results are arrays of floats of shapes known beforehand."""
     return bool(circuit.measurements) and all(
-        type(m) in (ExpectationMP, VarianceMP) or (type(m) is ProbabilityMP and len(m.wires) > 0)
+        _kind_of(m) in (ExpectationMP, VarianceMP)
+        or (_kind_of(m) is ProbabilityMP and len(m.wires) > 0)
         for m in circuit.measurements
     )
+
+
+def _kind_of(measurement: MeasurementProcess) -> Any:
+    """Return the type of a measurement, or of that whose standard error it is."""
+    return getattr(measurement, "of", type(measurement))

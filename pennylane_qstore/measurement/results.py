@@ -60,7 +60,14 @@ def _one_copy(
     if plan.selected:
         outcomes = [o.selected(plan.selected) for o in outcomes]
     computed: list[Any] = []
-    for recipe, m in zip(plan.recipes, tape.measurements, strict=True):
+    following = [*(recipe.kind for recipe in plan.recipes[1:]), ""]
+    for recipe, m, after in zip(plan.recipes, tape.measurements, following, strict=True):
+        if after in _PAIRS and after == f"{recipe.kind} error":
+            continue  # computed with its error
+        if recipe.kind in _PAIRS:
+            pair = _PAIRS[recipe.kind](recipe, outcomes)
+            computed += [values if batched else values[0] for values in pair]
+            continue
         kind, recipe = _KINDS[recipe.kind], recipe._replace(measurement=m)
         if plan.selected and batched and isinstance(m, CountsMP):  # rows keep their own shots
             rows = ([o.only_row(i) for o in outcomes] for i in range(outcomes[0].rows))
@@ -153,31 +160,37 @@ def _nothing(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Non
     """Return nothing: postselection has no result of its own."""
 
 
-def _expval_error(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
+def _expval_pair(recipe: Recipe, outcomes: Sequence[Outcomes]) -> _Pair:
     parts = {i: _part(recipe.terms, i, where) for i, where in enumerate(outcomes)}
-    return _shaped(_error(parts, outcomes), batched)
+    return _mean(recipe.constant, parts, outcomes), _error(parts, outcomes)
 
 
-def _var_error(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
+def _var_pair(recipe: Recipe, outcomes: Sequence[Outcomes]) -> _Pair:
     where = outcomes[recipe.basis]
     squares = _squares(values_of(recipe.terms, recipe.constant, where), where)
-    return _shaped(_error({recipe.basis: squares}, outcomes), batched)
+    return where.mean(squares), _error({recipe.basis: squares}, outcomes)
 
 
-def _moment_error(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
-    mean = sum_of(recipe.terms, recipe.constant, outcomes)
-    parts = {
-        i: _part(recipe.squared, i, where) - 2 * mean[where.row] * _part(recipe.terms, i, where)
-        for i, where in enumerate(outcomes)
-    }
-    return _shaped(_error(parts, outcomes), batched)
+def _moment_pair(recipe: Recipe, outcomes: Sequence[Outcomes]) -> _Pair:
+    firsts = {i: _part(recipe.terms, i, where) for i, where in enumerate(outcomes)}
+    seconds = {i: _part(recipe.squared, i, where) for i, where in enumerate(outcomes)}
+    mean = _mean(recipe.constant, firsts, outcomes)
+    value = _mean(recipe.squared_constant, seconds, outcomes) - mean**2
+    parts = {i: seconds[i] - 2 * mean[where.row] * firsts[i] for i, where in enumerate(outcomes)}
+    return value, _error(parts, outcomes)
 
 
-def _probs_error(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
-    chances = np.atleast_2d(_probs(recipe, outcomes, True))
-    where = outcomes[recipe.basis]
-    table = np.sqrt(_per_shot(chances * (1 - chances), where))
-    return table if batched else table[0]
+def _probs_pair(recipe: Recipe, outcomes: Sequence[Outcomes]) -> _Pair:
+    chances = _probs(recipe, outcomes, True)
+    return chances, np.sqrt(_per_shot(chances * (1 - chances), outcomes[recipe.basis]))
+
+
+def _mean(
+    constant: float, parts: Mapping[int, FloatArray], outcomes: Sequence[Outcomes]
+) -> FloatArray:
+    """Return the mean, (rows,), of a constant and a value per outcome of each basis."""
+    means = [outcomes[i].mean(values) for i, values in parts.items()]
+    return np.asarray(constant + sum(means), dtype=float)
 
 
 def _error(parts: Mapping[int, FloatArray], outcomes: Sequence[Outcomes]) -> FloatArray:
@@ -220,11 +233,16 @@ _KINDS: Mapping[str, Callable[[Recipe, Sequence[Outcomes], bool], Results]] = {
     "values": _observed,
     "bits": _bits,
     "selected": _nothing,
-    "expval error": _expval_error,
-    "var error": _var_error,
-    "moment error": _moment_error,
-    "probs error": _probs_error,
 }
+
+_Pair = tuple[FloatArray, FloatArray]
+_PAIRS: Mapping[str, Callable[[Recipe, Sequence[Outcomes]], _Pair]] = {
+    "expval error": _expval_pair,
+    "var error": _var_pair,
+    "moment error": _moment_pair,
+    "probs error": _probs_pair,
+}
+"""Values with their standard errors, by the kind of the error, whose recipe follows the value's."""
 
 
 def _shaped(values: FloatArray, batched: bool) -> Results:
