@@ -179,8 +179,8 @@ def train(
     sweep = Together(None if dry_run else out, resume, budget_usd) if len(points) > 1 else None
     options: dict[str, Any] = {"backend": backend, "ledger": ledger, "outage_s": outage_s}
     options |= {"on_ambiguous": on_ambiguous, "budget_usd": None if sweep else budget_usd}
-    common: dict[str, Any] = {"own": own, "save": save, "answers": {}, "lockstep": sweep and sweep.lockstep}
-    common["prices"] = None if prices is None else price_model(prices)
+    common: dict[str, Any] = {"own": own, "save": save, "lockstep": sweep and sweep.lockstep}
+    common |= {"answers": {}, "prices": None if prices is None else price_model(prices)}
     common["resume"] = True if resume else (False if force or dry_run else None)
     trainings = [
         _training(settings, sizes, point, folder, options, common)

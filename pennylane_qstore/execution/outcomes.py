@@ -158,10 +158,11 @@ def _drawn(
 def _whole(expected: FloatArray, rows: Sequence[int], shots: int) -> FloatArray:
     """Whole counts that add up to the shots in each row: the largest remainders are rounded up."""
     counts = np.floor(expected + 1e-9)
-    ends = np.cumsum(rows)
-    missing = shots - np.add.reduceat(counts, ends - rows)
+    sizes = np.asarray(rows, dtype=np.intp)
+    ends = np.cumsum(sizes)
+    missing = shots - np.add.reduceat(counts, ends - sizes)
     for row in np.flatnonzero(missing > 0):
-        own = slice(ends[row] - rows[row], ends[row])
+        own = slice(ends[row] - sizes[row], ends[row])
         order = np.argsort(counts[own] - expected[own], kind="stable")
         counts[own][order[: int(missing[row])]] += 1
     return np.asarray(counts)
