@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SINGLE_CHUNKS, QIS_CHUNKS = 100_000, 1_000_000
-"""Where the numbers of jobs in a batch start, so that the ledger never takes a job of one
+"""First numbers of jobs in a batch, so that the ledger never takes a job of one
 circuit, or one in other gates, for the job that was refused."""
 
 

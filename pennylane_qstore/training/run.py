@@ -142,7 +142,7 @@ class TrainingRun(RunPlanning):
         self.name = name
         self.history: list[StepRecord] = []
         self.stopped: str | None = None
-        """Why it stopped: steps, patience, budget, interrupt or callback."""
+        """Reason of its stop: steps, patience, budget, interrupt or callback."""
         objective = Objective(model, loss, metrics or {})
         self._adapter = adapt(objective, params, optimizer, broadcast, step_kwargs)
         self._devices = Devices.of(model, device)

@@ -1,4 +1,4 @@
-"""How the settings of the wine and cancer tasks were chosen; no test, run by hand.
+"""Choice of the settings of the wine and cancer tasks; no test, run by hand.
 
 Every setting in turn is tried at a few values, in short trainings on both tables. What is judged is
 the accuracy on validation rows, which are parts of the training rows; the test rows are not loaded.

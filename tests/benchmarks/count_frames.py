@@ -65,7 +65,7 @@ def waiting_coroutines(coroutine: Any) -> list[str]:
 
 
 class Count:
-    """What a profiled call went through."""
+    """Frames that a profiled call went through."""
 
     def __init__(self, outermost: CodeType, socket: CodeType) -> None:
         self.outermost, self.socket = outermost, socket

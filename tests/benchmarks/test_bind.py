@@ -1,4 +1,4 @@
-"""What a circuit costs once its structure is known, beside doing without templates.
+"""Cost of a circuit once its structure is known, beside doing without templates.
 
     pytest -m benchmark tests/benchmarks/test_bind.py -s
 

@@ -154,7 +154,7 @@ def call(device: qml.devices.Device, work: Workload) -> Callable[[], float]:
 
 
 def in_a_row(once: Callable[[], float]) -> list[float]:
-    """What each call of a turn took."""
+    """Return the time that each call of a turn took."""
     taken = []
     end = time.perf_counter() + TURN_S
     while len(taken) < IN_A_ROW and (not taken or time.perf_counter() < end):

@@ -1,4 +1,4 @@
-"""What the client itself costs: processor time per batch, the service in another process.
+"""Cost of the client itself: processor time per batch, the service in another process.
 
     pytest -m benchmark tests/benchmarks/test_overhead.py -s
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from pennylane import numpy as pnp
 from scipy.stats import chi2
 
-from pennylane_qstore import fold_native, gather, with_errors, zne
+from pennylane_qstore import deferred, fold_native, gather, with_errors, zne
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.measurement.recipes import NotSupported, standard_error_of
+from pennylane_qstore.transforms import WithError
 
 SHOTS, ROWS = 600, 1500
 SUM = qml.Z(0) + 0.7 * qml.Z(0) @ qml.Z(1) - 0.4 * qml.Z(1)
@@ -158,3 +159,28 @@ def test_errors_in_a_batch_of_many_calls_and_in_a_handle():
     tapes, after = qml.workflow.construct_batch(circuit, level="user")(0.1)
     ((value, error),) = after(pickle.loads(pickle.dumps(dev.submit(tapes))).results(dev))
     assert 0 < error < 0.1 < value
+
+
+@pytest.mark.parametrize("shots", [SHOTS, (SHOTS, 200)])
+def test_inside_deferred_they_wait_with_all_others(shots):
+    xs = [0.1, 0.5, np.array([0.9, 1.1])]
+
+    def measured():
+        return qml.expval(BASES), qml.probs([0, 1]), qml.var(SUM)
+
+    def pairs(results):
+        return [results] if isinstance(results, WithError) else sum(map(pairs, results), [])
+
+    dev = qml.device("qstore.ionq", wires=3, seed=11)
+    with deferred():
+        found = [with_errors(erring(measured, dev, shots))(x) for x in xs]
+        extrapolated = with_errors(zne(erring(NUMBERS["word"], dev), scales=(1, 3)))(0.3)
+        assert dev.stats["jobs"] == 0
+    assert dev.stats["batches"] == 1
+    assert extrapolated.error > 0
+    for x, result in zip(xs, found, strict=True):
+        alone = with_errors(erring(measured, None, shots))(x)
+        for one, other in zip(pairs(result), pairs(alone), strict=True):
+            assert one.value.shape == one.error.shape == other.value.shape
+            spread = np.hypot(one.error, other.error)
+            assert np.all(np.abs(one.value - other.value) <= 6 * spread + 0.05)

@@ -220,8 +220,10 @@ def _locals(error):
 
 
 def _own(held):
-    """What an object holds that is of this package, too. The compiler's room is not told of keys,
-    and its templates take long to show."""
+    """Return what an object holds that is of this package, too.
+
+    The compiler's room is not told of keys, and its templates take long to show.
+    """
     return [
         value
         for value in held.values()

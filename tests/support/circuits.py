@@ -264,7 +264,7 @@ EVERY = {
     "cosine": (2, 2, lambda v, w, k: Cosine(*v, k % 2, w)),
     "polynomial": (2, 2, lambda v, w, k: Polynomial(*v, k % 2, w)),
 }
-"""What else the compiler takes, besides the gates above."""
+"""Operations beside the gates above that the compiler takes."""
 
 
 @st.composite

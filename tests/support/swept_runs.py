@@ -54,5 +54,5 @@ def on(emulator, ledger, backend="qpu.forte-1", **options):
 
 
 def outcomes(run):
-    """What a repeated run gives again, and where it has come to."""
+    """Return what a repeated run gives again, and where it has come to."""
     return [record.outcome() for record in run.history], np.asarray(run.params).tobytes()

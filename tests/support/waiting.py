@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 LIMIT_S = 60.0
-"""What has not happened by then will not."""
+"""Longest wait, in seconds: what has not happened by then will not."""
 
 
 def wait_until(condition: Callable[[], object]) -> None:

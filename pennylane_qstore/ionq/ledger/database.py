@@ -18,7 +18,7 @@ from pennylane_qstore.ionq.ledger.rows import run_account, whole_run
 logger = logging.getLogger(__name__)
 
 BUSY_S = 30.0
-"""How long a transaction waits for another process's, in seconds."""
+"""Longest wait of a transaction for another process's, in seconds."""
 
 _APPLICATION_ID = 0x71535452
 """Mark of a ledger in SQLite's header: "qSTR"."""
