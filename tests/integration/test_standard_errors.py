@@ -169,7 +169,9 @@ def test_inside_deferred_they_wait_with_all_others(shots):
         return qml.expval(BASES), qml.probs([0, 1]), qml.var(SUM)
 
     def pairs(results):
-        return [results] if isinstance(results, WithError) else sum(map(pairs, results), [])
+        if isinstance(results, WithError):
+            return [results]
+        return [pair for part in results for pair in pairs(part)]
 
     dev = qml.device("qstore.ionq", wires=3, seed=11)
     with deferred():
