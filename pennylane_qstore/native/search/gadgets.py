@@ -34,6 +34,7 @@ from pennylane_qstore.native.search.pauli import (
     all_cliffords,
     anticommuting,
     is_clifford,
+    product,
 )
 from pennylane_qstore.native.su2 import euler_angles, quaternion, to_su2
 
@@ -110,7 +111,10 @@ def gadgets_of(circuit: IRCircuit, *, outcomes: bool = False) -> Gadgets:
     strings = PauliTable(*(part[frame_rows:used][::-1].copy() for part in table))
     frame = PauliTable(*(part[:frame_rows].copy() for part in table))
     gadgets = simplified(Gadgets(strings, tuple(reversed(angles)), frame))
-    return simplified(_seen(gadgets)) if outcomes else gadgets
+    if not outcomes:
+        return gadgets
+    seen = simplified(_seen(gadgets))
+    return seen if seen.angles else replace(seen, frame=_coins(seen.frame))
 
 
 def simplified(gadgets: Gadgets) -> Gadgets:
@@ -150,6 +154,32 @@ def _seen(gadgets: Gadgets) -> Gadgets:
         if not diagonal[j] or anti[moving].any():
             moving.append(j)
     return gadgets.kept(moving)
+
+
+def _coins(frame: PauliTable) -> PauliTable:
+    """Return strings with the outcomes on |0…0⟩ of these, which commute: products of some X_k.
+
+    A string that moves |0…0⟩ is a fair coin. A product of others and of such as leave it is
+    their product, with a sign.
+    """
+    coins = PauliTable.identities(*frame.codes.shape)
+    tossed: list[tuple[Codes, int]] = []
+    for i, (string, sign) in enumerate(zip(*frame, strict=True)):
+        for k, (other, other_sign) in enumerate(tossed):
+            if _moving(string)[_moving(other).argmax()]:
+                string, factor = product(string, other)
+                sign *= factor * other_sign
+                coins.codes[i, k] = 1
+        if _moving(string).any():
+            coins.codes[i, len(tossed)] = 1
+            tossed.append((string, sign))
+        else:
+            coins.signs[i] = sign
+    return coins
+
+
+def _moving(string: Codes) -> npt.NDArray[np.bool_]:
+    return np.asarray((string == 1) | (string == 2))
 
 
 def _with_others(codes: Codes, order: Sequence[int]) -> Iterator[tuple[int, npt.NDArray[np.bool_]]]:

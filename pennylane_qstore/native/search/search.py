@@ -103,7 +103,7 @@ def rewritten(
         Candidates of different costs; the circuit itself is not among them.
     """
     limit = _cost(circuit)
-    if limit.entanglers < 2:
+    if limit.entanglers < (1 if outcomes else 2):
         return []
     deadline = deadline or Deadline()
     weights = GREEDY_WEIGHTS if thorough else _QUICK_WEIGHTS

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.circuits import angles, operations
-from support.ir_circuits import circuit_of, program_of, same, unitary
+from support.ir_circuits import circuit_of, outcomes, program_of, same, unitary
 
+from pennylane_qstore.native.ir import IRCircuit, OutputParity
 from pennylane_qstore.native.passes.pairs import entangling_cost
 from pennylane_qstore.native.pipeline import compile_program
 from pennylane_qstore.native.search.cliffords import resynthesise_cliffords
+from pennylane_qstore.native.search.resynthesis import GREEDY_WEIGHTS, resynthesise
 
 CLIFFORDS = (qml.CNOT, qml.CNOT, qml.CZ, qml.CY, qml.SWAP, qml.ISWAP, qml.S, qml.SX, qml.Hadamard)
 
@@ -34,6 +36,22 @@ def clifford_heavy(draw):
     return qml.tape.QuantumScript(ops), n
 
 
+@st.composite
+def measured_cliffords(draw):
+    """Cliffords from |0…0⟩ of which XORs of some wires are read, flipped or not."""
+    n = draw(st.integers(2, 5))
+    ops = []
+    with qml.QueuingManager.stop_recording():
+        for _ in range(draw(st.integers(0, 30))):
+            a, b, *_ = draw(st.permutations(range(n)))
+            gate = draw(st.sampled_from(CLIFFORDS))
+            ops.append(gate(wires=[a, b][: gate.num_wires]))
+    circuit, _ = circuit_of(qml.tape.QuantumScript(ops), n)
+    some = st.frozensets(st.integers(0, n - 1), max_size=3)
+    bits = draw(st.lists(st.builds(OutputParity, some, st.booleans()), min_size=1, max_size=n))
+    return IRCircuit(n, circuit.operations, tuple(bits))
+
+
 def random_clifford(n, seed):
     """A random Clifford on n wires, by 8 n² gates."""
     rng = np.random.default_rng(1000 * n + seed)
@@ -55,6 +73,20 @@ def test_sections_keep_the_unitary_at_every_row_with_fewer_entanglers(made):
     assert new is circuit or entanglers(new) < entanglers(circuit)
     for row in rows:
         assert same(unitary(circuit, row), unitary(new, row))
+
+
+@settings(max_examples=60, deadline=None)
+@given(circuit=measured_cliffords())
+def test_outcomes_of_a_clifford_are_those_of_coins(circuit):
+    (new,) = resynthesise(circuit, GREEDY_WEIGHTS[:1], most=0, outcomes=True)
+    assert entanglers(new) == 0
+    assert np.allclose(outcomes(circuit), outcomes(new), atol=1e-9)
+
+
+def test_a_template_of_a_clifford_has_no_entanglers():
+    for seed in range(3):
+        program, _ = program_of(random_clifford(5, seed), 5)
+        assert compile_program(program, measured=range(5), effort=None).entanglers == 0
 
 
 @pytest.mark.parametrize(
