@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -214,8 +216,12 @@ def test_later_evaluations_are_beside_the_file_once_and_stay(kind, tmp_path):
     assert not (tmp_path / "log.evaluations.jsonl").exists()
 
 
-def test_tensorboard_has_later_evaluations(tmp_path):
+def test_tensorboard_has_later_evaluations(tmp_path, monkeypatch):
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    writer = pytest.importorskip("tensorboard.summary.writer.event_file_writer")
+    # Files are read in the order of their names, which have the second that they were made in.
+    seconds = itertools.count(1_700_000_000)
+    monkeypatch.setattr(writer, "time", SimpleNamespace(time=lambda: next(seconds)))
     run, first, last = evaluated(tmp_path, lambda: trackers.TensorBoard(tmp_path / "tb"))
     run.train(4)
     events = reader.EventAccumulator(str(tmp_path / "tb" / run.run_id.replace(" ", "-"))).Reload()
