@@ -126,3 +126,11 @@ def test_the_quick_search_encodes_five_qubits_by_seven_entanglers():
     program, _ = program_of(qml.tape.QuantumScript(ops), 5)
     template = compile_program(program, measured=range(5), absorb=False, effort=None)
     assert template.entanglers == 7
+
+
+def test_an_outcome_that_is_certain_keeps_its_sign():
+    """Random examples seldom have one that is 1."""
+    flipped = [qml.SX(0), qml.SX(0), qml.CNOT([0, 1]), qml.Hadamard(2), qml.CNOT([2, 1])]
+    circuit, _ = circuit_of(qml.tape.QuantumScript(flipped), 3)
+    (new,) = resynthesise(circuit, GREEDY_WEIGHTS[:1], most=0, outcomes=True)
+    assert np.allclose(outcomes(circuit), outcomes(new), atol=1e-9)
