@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -108,20 +107,6 @@ def read_submission(
     Raises:
         BadRequest: where the service answers 400.
     """
-    # Thousands of new objects, none of them garbage and all freed at the end, make the collector
-    # search the whole process again and again: a fifth of a training step's time.
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        return _read(body, behaviour, noise_model, takes_described)
-    finally:
-        if collects:
-            gc.enable()
-
-
-def _read(
-    body: bytes, behaviour: ServiceBehaviour, noise_model: str | None, takes_described: bool
-) -> Submission:
     data = read_alike(body)
     if data is None or data.get("type") != MULTI:
         data = parse_json(body)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import gc
 import gzip
 import json
 from typing import Any
@@ -163,16 +161,3 @@ def test_limits(wire: Wire) -> None:
     heavy = [[{"gate": "h", "target": 0}] * 1001] * 150
     assert wire("POST", "/jobs", multi(heavy)).status == 400
     assert wire("POST", "/jobs", single(heavy[0])).status == 201
-
-
-@pytest.mark.parametrize("body", [b"{}", b"{"])
-@pytest.mark.parametrize("enabled", [True, False])
-def test_the_garbage_collector_is_left_as_it_was(body: bytes, enabled: bool) -> None:
-    was = gc.isenabled()
-    try:
-        (gc.enable if enabled else gc.disable)()
-        with contextlib.suppress(BadRequest):
-            read_submission(body, ServiceBehaviour())
-        assert gc.isenabled() is enabled
-    finally:
-        (gc.enable if was else gc.disable)()
