@@ -77,8 +77,9 @@ class IonQDevice(Device):  # type: ignore[misc]
         two_qubit (str): ``"ms"`` or ``"zz"``; by default as the backend or the noise model's
             machine has it.
         absorb (bool): leave to the readout what only relabels outcomes: trailing diagonal
-            gates, X, CNOT and SWAP, and what cannot reach a measured wire. Exact for every
-            measurement, with shots and without.
+            gates, X, CNOT and SWAP, what cannot reach a measured wire, and all entanglers of a
+            circuit of Clifford gates alone. Exact for every measurement, with shots and without;
+            to see a machine entangle qubits, switch it off.
         compile (str): ``"optimize"``, or ``"verbatim"``, which sends every circuit as if it stood
             in :func:`~pennylane_qstore.verbatim`: native gates as they are written, others
             translated one by one, each wire on the qubit of its index. It takes

@@ -83,7 +83,7 @@ def test_the_command_prints_what_was_measured(measured, monkeypatch):
         (["--only", "v34", "--scale", "0"], "scale=0.0"),
         (["--only", "v34", "--epochs", "0"], "epochs=0"),
         (["--only", "requests", "--scale", "0.1"], "--scale has no effect on --only requests"),
-        (["--only", "v35"], "'requests', 'gradient', 'engine', 'v34', 'cost'"),
+        (["--only", "v35"], "'requests', 'gradient', 'engine', 'compile', 'v34', 'cost'"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_one_line(arguments, words):
