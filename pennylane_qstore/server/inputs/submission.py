@@ -86,6 +86,15 @@ def parse_json(body: bytes) -> Any:
         raise BadRequest(f"Invalid request payload JSON format: {error}", keys=["body"]) from None
 
 
+def _decoded(body: bytes) -> dict[str, Any]:
+    data = read_alike(body)
+    if data is None or data.get("type") != MULTI:
+        data = parse_json(body)
+    if not isinstance(data, dict):
+        raise BadRequest('"value" must be of type object.', keys=["body"])
+    return data
+
+
 def read_submission(
     body: bytes,
     behaviour: ServiceBehaviour,
@@ -107,11 +116,7 @@ def read_submission(
     Raises:
         BadRequest: where the service answers 400.
     """
-    data = read_alike(body)
-    if data is None or data.get("type") != MULTI:
-        data = parse_json(body)
-    if not isinstance(data, dict):
-        raise BadRequest('"value" must be of type object.', keys=["body"])
+    data = _decoded(body)
     kind = data.get("type")
     if kind not in _TYPES:
         raise invalid("type", f"must be one of [{', '.join(_TYPES)}]")
