@@ -14,7 +14,7 @@ PACKAGE = ROOT.name
 
 GROUND = {
     *("_version", "errors", "secret", "validation", "gateset", "backends", "prices", "compat"),
-    *("characterization", "operations", "labels"),
+    *("characterization", "operations", "run_names"),
 }
 """What every room may import. Among themselves these files only import the ones before them."""
 

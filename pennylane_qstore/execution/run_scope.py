@@ -10,7 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from pennylane_qstore.ionq.ledger.rows import JobKey, key_conflict
-from pennylane_qstore.labels import in_job_names
+from pennylane_qstore.run_names import in_job_names
 
 if TYPE_CHECKING:
     from pennylane_qstore.ionq.ledger.ledger import Ledger

@@ -13,7 +13,7 @@ from pennylane_qstore.backends import takes_qasm_only
 from pennylane_qstore.execution.job_call import JobCall
 from pennylane_qstore.ionq.ledger.rows import Account, JobKey, Share, State
 from pennylane_qstore.ionq.messages.job_limits import job_slices
-from pennylane_qstore.labels import runs_entry
+from pennylane_qstore.run_names import runs_entry
 
 if TYPE_CHECKING:
     from pennylane_qstore.execution.sender import Sender

@@ -23,7 +23,7 @@ from pennylane_qstore.gateway.results import GatewayResults
 from pennylane_qstore.gateway.store import Store, refused
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.jobs.poller import Poller
-from pennylane_qstore.labels import run_of
+from pennylane_qstore.run_names import run_of
 from pennylane_qstore.server.errors import BadRequest, not_found
 from pennylane_qstore.server.ids import IdGenerator
 from pennylane_qstore.server.inputs.contents import MULTI

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pennylane_qstore.labels import in_job_names
+from pennylane_qstore.run_names import in_job_names
 
 logger = logging.getLogger(__name__)
 

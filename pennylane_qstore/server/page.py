@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Protocol
 
-from pennylane_qstore.labels import runs_of
+from pennylane_qstore.run_names import runs_of
 from pennylane_qstore.server.access import RequestLog
 from pennylane_qstore.server.errors import BadRequest, not_found
 from pennylane_qstore.server.render import job_json, timestamp

@@ -12,7 +12,7 @@ from pennylane_qstore.ionq.client import IonQClient
 from pennylane_qstore.ionq.jobs.packing import unpack
 from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, Ledger, State, Submission
 from pennylane_qstore.ionq.ledger.rows import whole_run
-from pennylane_qstore.labels import in_job_names
+from pennylane_qstore.run_names import in_job_names
 from pennylane_qstore.server.errors import BadRequest, not_found
 from pennylane_qstore.server.page import BARS
 from pennylane_qstore.server.render import timestamp

@@ -12,7 +12,7 @@ from support.emulator_wire import BELL, Wire
 from support.swept_runs import make_run
 
 from pennylane_qstore.emulator import VirtualClock
-from pennylane_qstore.labels import runs_entry
+from pennylane_qstore.run_names import runs_entry
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome

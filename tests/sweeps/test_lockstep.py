@@ -20,7 +20,7 @@ from pennylane_qstore.errors import (
 )
 from pennylane_qstore.ionq.http.retry import RetryPolicy
 from pennylane_qstore.ionq.ledger.ledger import JobKey, Ledger, State
-from pennylane_qstore.labels import runs_of
+from pennylane_qstore.run_names import runs_of
 from pennylane_qstore.sweeps.lockstep import Lockstep, check_devices, merged_sizes
 
 

@@ -1,4 +1,4 @@
-"""Labels of a job: its name, and the runs that it belongs to, as they travel with it. Pure."""
+"""Names and runs of a job, as they travel with it. Pure."""
 
 from __future__ import annotations
 

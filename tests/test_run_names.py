@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pennylane_qstore.labels import RUNS_KEY, in_job_names, run_of, runs_entry, runs_of
+from pennylane_qstore.run_names import RUNS_KEY, in_job_names, run_of, runs_entry, runs_of
 
 
 @pytest.mark.parametrize(
