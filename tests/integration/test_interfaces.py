@@ -78,7 +78,7 @@ def test_pennylanes_optimizers_run(name):
     w = qml.numpy.array([0.4, 0.9], requires_grad=True)
     if name == "QNSPSA":
         node = qml.QNode(objective, dev, shots=200)
-        new = qml.QNSPSAOptimizer(seed=1).step(node, w)
+        new = qml.QNSPSAOptimizer(seed=1, blocking=False).step(node, w)
     elif name == "Rotosolve":
         node = qml.QNode(objective, dev)
         new, cost = qml.RotosolveOptimizer().step_and_cost(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
+from support.waiting import LIMIT_S
 
 from pennylane_qstore.emulator import Emulator, Fault
 
@@ -72,8 +74,9 @@ class Wire:
 
     def done(self, job_id: str) -> dict[str, Any]:
         """The job once it has ended (profile "none": as fast as it is simulated)."""
+        end = time.monotonic() + LIMIT_S
         while (job := self.job(job_id))["status"] not in ("completed", "failed", "canceled"):
-            pass
+            assert time.monotonic() < end, f"the job stays {job['status']}"
         return job
 
     def probabilities(self, job_id: str) -> dict[str, float]:

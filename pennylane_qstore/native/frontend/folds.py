@@ -52,7 +52,7 @@ def is_folded(operations: Sequence[Operator]) -> bool:
     undone: _Stacks = defaultdict(list)
     entangled: set[Any] = set()  # wires on which an entangler has come again
     with QueuingManager.stop_recording():
-        for op in operations:
+        for op in map(_plain, operations):
             if (before := _last_on(op.wires, undone)) is not None and _are_equal(before, op):
                 for wire in op.wires:
                     undone[wire].pop()
@@ -71,6 +71,11 @@ def is_folded(operations: Sequence[Operator]) -> bool:
             for wire in op.wires:
                 standing[wire].append(op)
     return False
+
+
+def _plain(op: Operator) -> Operator:
+    """Return the base of an adjoint that it is equal to, such as a CNOT."""
+    return op.base if isinstance(op, Adjoint) and _are_inverse(op.base, op.base) else op
 
 
 def _last_on(wires: Wires, stacks: _Stacks) -> Operator | None:
