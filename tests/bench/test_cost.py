@@ -89,6 +89,7 @@ def test_two_seeds_of_two_tasks_are_measured_and_not_again(tmp_path):
     assert (tmp_path / FILE).read_text() == before
 
 
+@pytest.mark.soak
 def test_processes_measure_the_same(tmp_path, monkeypatch):
     """One process is started for both: it takes as long as all else here."""
     monkeypatch.setattr(

@@ -226,6 +226,7 @@ def run_suite(folder, *arguments):
     )  # fmt: skip
 
 
+@pytest.mark.soak
 def test_a_suite_that_leaks_its_key_fails(tmp_path):
     (tmp_path / "test_leaks.py").write_text(LEAKS)
     (tmp_path / "test_leaves.py").write_text(FILE)
@@ -242,6 +243,7 @@ def test_a_suite_that_leaks_its_key_fails(tmp_path):
     shutil.rmtree(tmp_path / "temp")  # a run with the mark looks at this folder, too
 
 
+@pytest.mark.soak
 def test_a_suite_in_parallel_that_leaves_its_key_in_a_file_fails(tmp_path):
     (tmp_path / "test_leaves.py").write_text(FILE)
     done = run_suite(tmp_path, "test_leaves.py", f"--basetemp={tmp_path / 'temp'}", *PARALLEL)
