@@ -81,8 +81,8 @@ class Executor:
 
     @property
     def sends_batches(self) -> bool:
-        """True unless ``batch=False``, or the service has no multi-circuit jobs."""
-        return self.options.batch and not (self.fallback.single or self._target.backend.qasm_only)
+        """True unless the options say otherwise, or the service has refused multi-circuit jobs."""
+        return self.options.sends_batches and not self.fallback.single
 
     def run(
         self, tapes: Sequence[QuantumScript], tracker: Tracker | None = None

@@ -11,12 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pennylane_qstore.backends import (
-    MAX_CIRCUITS,
-    NOISE_MODELS,
-    add_described,
-    noise_model,
-)
+from pennylane_qstore.backends import MAX_CIRCUITS, NOISE_MODELS, add_described, noise_model
 from pennylane_qstore.errors import ConfigurationError, QStoreDeprecationWarning
 from pennylane_qstore.execution.batch import JobSettings
 from pennylane_qstore.execution.circuits import Target
@@ -190,14 +185,18 @@ class Options:
         return min(size, MAX_CIRCUITS) if isinstance(size, int) else None
 
     @property
+    def sends_batches(self) -> bool:
+        """True unless ``batch=False``, or there are no multi-circuit jobs for the backend."""
+        return self.batch and not self.target.backend.qasm_only
+
+    @property
     def job_settings(self) -> JobSettings:
         """Size of jobs, and what goes with each."""
         fields = {name: getattr(self, name) for name in ("metadata", "session_id", "aggregation")}
         fields["name"] = self.job_name
         if self.error_mitigation is not None:
             fields["settings"] = {"error_mitigation": dict(self.error_mitigation)}
-        several = self.batch and not self.target.backend.qasm_only
-        return JobSettings((self.queue or self.fixed_job_size) if several else 1, fields)
+        return JobSettings((self.queue or self.fixed_job_size) if self.sends_batches else 1, fields)
 
     def gradient_settings(self) -> Gradient:
         """Return how ``diff_method="device"`` differentiates, with a random generator of its own.

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from pennylane_qstore.backends import takes_qasm_only
 from pennylane_qstore.execution.job_call import JobCall
 from pennylane_qstore.ionq.ledger.rows import Account, JobKey, Share, State
 from pennylane_qstore.ionq.messages.job_limits import job_slices
@@ -79,8 +78,7 @@ class Part:
 def _settings_of(part: Part) -> Hashable:
     """Return a key of all that jobs must have in common to be one."""
     request, options = part.request, part.sender.options
-    alone = takes_qasm_only(request.backend) or part.is_known
-    if alone or not options.batch or options.confirm or options.queue:
+    if not options.sends_batches or options.confirm or options.queue or part.is_known:
         return part.call, part.index
     takes_shots = request.backend != "simulator" or bool(request.noise)
     named = (request.noise, request.settings, request.metadata)
