@@ -61,6 +61,11 @@ class Part:
         return sender
 
     @property
+    def weight(self) -> int:
+        """Gates by which it pays for a common job; an empty one pays, too."""
+        return max(1, self.request.gate_counts)
+
+    @property
     def is_known(self) -> bool:
         """True where the ledger may have a job under its key."""
         return any(row.state is not State.REJECTED or row.share is None for row in self.rows)
@@ -147,13 +152,14 @@ def joined_request(job: Sequence[Part]) -> JobRequest:
     if len(job) == 1:
         return request
     joined = request.joined([part.request for part in job])
-    runs: dict[str | None, float] = {}
+    runs: dict[str | None, int] = {}
     for part in job:
         name = part.request.name
-        runs[name] = runs.get(name, 0.0) + max(1, part.request.gate_counts)
+        runs[name] = runs.get(name, 0) + part.weight
     if len(runs) == 1:
         return joined
-    fractions = {name: gates / sum(runs.values()) for name, gates in runs.items() if name}
+    total = sum(runs.values())
+    fractions = {name: weight / total for name, weight in runs.items() if name}
     entry = runs_entry(fractions) if len(fractions) == len(runs) else {}
     return replace(
         joined,
@@ -182,13 +188,13 @@ def shares_of(job: Sequence[Part], common: tuple[Account, ...]) -> list[Share]:
     Returns:
         One share for each.
     """
-    gates = [max(1, part.request.gate_counts) for part in job]
+    total = sum(part.weight for part in job)
     shares = []
-    for (part, start, stop), own in zip(ranges(job), gates, strict=True):
+    for part, start, stop in ranges(job):
         key = part.key if len(job) > 1 else None
         sha, accounts = part.request.payload_sha256, part.sender.accounts
         accounts = (*accounts, *common) if accounts else ()
-        shares.append(Share(key, sha, start, stop, own / sum(gates), accounts))
+        shares.append(Share(key, sha, start, stop, part.weight / total, accounts))
     return shares
 
 
