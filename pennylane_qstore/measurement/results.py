@@ -62,7 +62,7 @@ def _one_copy(
     computed: list[Any] = []
     following = [*(recipe.kind for recipe in plan.recipes[1:]), ""]
     for recipe, m, after in zip(plan.recipes, tape.measurements, following, strict=True):
-        if after in _PAIRS and after == f"{recipe.kind} error":
+        if after == f"{recipe.kind} error":
             continue  # computed with its error
         if recipe.kind in _PAIRS:
             pair = _PAIRS[recipe.kind](recipe, outcomes)
@@ -161,7 +161,7 @@ def _nothing(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Non
 
 
 def _expval_pair(recipe: Recipe, outcomes: Sequence[Outcomes]) -> _Pair:
-    parts = {i: _part(recipe.terms, i, where) for i, where in enumerate(outcomes)}
+    parts = _parts(recipe.terms, outcomes)
     return _mean(recipe.constant, parts, outcomes), _error(parts, outcomes)
 
 
@@ -172,8 +172,7 @@ def _var_pair(recipe: Recipe, outcomes: Sequence[Outcomes]) -> _Pair:
 
 
 def _moment_pair(recipe: Recipe, outcomes: Sequence[Outcomes]) -> _Pair:
-    firsts = {i: _part(recipe.terms, i, where) for i, where in enumerate(outcomes)}
-    seconds = {i: _part(recipe.squared, i, where) for i, where in enumerate(outcomes)}
+    firsts, seconds = _parts(recipe.terms, outcomes), _parts(recipe.squared, outcomes)
     mean = _mean(recipe.constant, firsts, outcomes)
     value = _mean(recipe.squared_constant, seconds, outcomes) - mean**2
     parts = {i: seconds[i] - 2 * mean[where.row] * firsts[i] for i, where in enumerate(outcomes)}
@@ -220,9 +219,12 @@ def _per_shot(variance: FloatArray, where: Outcomes) -> FloatArray:
     return variance / np.where(left > 0, left, np.nan)
 
 
-def _part(terms: Sequence[Term], basis: int, where: Outcomes) -> FloatArray:
-    """Return the sum of the terms of one basis, for each outcome."""
-    return values_of((term for term in terms if term.basis == basis), 0.0, where)
+def _parts(terms: Sequence[Term], outcomes: Sequence[Outcomes]) -> dict[int, FloatArray]:
+    """Return the sum of the terms of each basis, for each outcome."""
+    return {
+        i: values_of((term for term in terms if term.basis == i), 0.0, where)
+        for i, where in enumerate(outcomes)
+    }
 
 
 _KINDS: Mapping[str, Callable[[Recipe, Sequence[Outcomes], bool], Results]] = {
