@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from support.training_runs import X, Y, make
 
@@ -28,6 +30,7 @@ class Notes(Tracker):
 def test_values_of_a_row_are_numbers():
     row = row_of(make().train(2).history[-1])
     assert all(isinstance(value, int | float | np.number) for value in row.values())
+    assert all(math.isfinite(value) for value in row.values())
 
 
 def test_an_evaluation_opens_and_closes_what_is_not_open():
