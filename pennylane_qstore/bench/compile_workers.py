@@ -7,8 +7,8 @@ import os
 import signal
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
-from types import TracebackType
 from typing import Any, Self
 
 import pennylane as qml
@@ -54,12 +54,7 @@ class Worker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def compile(self, circuit: Circuit, limit_s: float) -> tuple[Compiled, float]:
@@ -86,7 +81,10 @@ class Worker:
     def close(self) -> None:
         """End the process, and those that it has started."""
         if self._pipe is not None:
-            _kill(self._process.pid)
+            if hasattr(os, "killpg"):
+                with suppress(ProcessLookupError):  # dead, or not the first of a group yet
+                    os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.kill()
             self._process.join()
             self._pipe.close()
             self._pipe = None
@@ -138,13 +136,3 @@ def _serve(pipe: Connection, make: Callable[[str], Compiler], family: str) -> No
 
 def _processor_s() -> float:
     return sum(os.times()[:4])
-
-
-def _kill(pid: int) -> None:
-    try:
-        if hasattr(os, "killpg"):
-            os.killpg(pid, signal.SIGKILL)
-        else:
-            os.kill(pid, signal.SIGTERM)
-    except ProcessLookupError:
-        return
