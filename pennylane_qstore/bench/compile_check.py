@@ -9,29 +9,45 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pennylane as qml
 from numpy.typing import NDArray
+from pennylane.measurements import MeasurementProcess
+from pennylane.operation import Operator
+from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.gateset import FULL_ANGLE
-from pennylane_qstore.native.gates import NATIVE_GATES
+from pennylane_qstore.native.frontend.program import ComplexArray
+from pennylane_qstore.native.gates import NATIVE_GATES, TURN
+from pennylane_qstore.native.ir import I2, H
 from pennylane_qstore.native.template.batch import Readout
 
 UNITARY = "unitary"
 """A one-qubit gate that is virtual or not native yet, with its matrix as parameters, row by row."""
-States = NDArray[np.complex128]
-_FRAME = "frame"
 _FULL = 6
 """Qubits up to which the whole unitary is compared; beyond them :data:`_STATES` random states."""
 _STATES = 8
 _TOL = 1e-6
 _PULSE_TOL = 1e-5
-_HADAMARD: States = np.array([[1, 1], [1, -1]]) / np.sqrt(2) + 0j
 
-NativeGates = tuple[tuple[str, tuple[int, ...], tuple[complex, ...]], ...]
+CompiledGate = tuple[str, tuple[int, ...], tuple[complex, ...]]
+"""Name, wires and parameters."""
+
+
+def unitary_gate(matrix: Any, wire: int) -> CompiledGate:
+    """Return a one-qubit gate that is virtual or not native yet.
+
+    Args:
+        matrix: shape (2, 2).
+        wire: wire it acts on.
+
+    Returns:
+        A gate called :data:`UNITARY`.
+    """
+    return UNITARY, (wire,), tuple(np.asarray(matrix, dtype=complex).reshape(-1).tolist())
 
 
 class Reading(NamedTuple):
@@ -59,7 +75,7 @@ class Compiled(NamedTuple):
     """
 
     wires: int
-    gates: NativeGates
+    gates: tuple[CompiledGate, ...]
     outputs: tuple[int, ...] = ()
     reading: Reading | None = None
     frames: tuple[float, ...] = ()
@@ -93,59 +109,57 @@ def is_right(compiled: Compiled, tape: QuantumScript) -> bool:
     """
     wires = len(tape.wires)
     if compiled.reading is not None:
-        (wanted,) = qml.execute([tape], qml.device("default.qubit"), diff_method=None)
+        wanted = _simulated(tape.operations, tape.measurements[0])
         return bool(np.allclose(_distribution(compiled, *compiled.reading), wanted, atol=_TOL))
-    states = _states(wires)
-    start = qml.StatePrep(states.T, wires=range(wires))
-    whole = QuantumScript([start, *tape.operations], [qml.state()])
-    (wanted,) = qml.execute([whole], qml.device("default.qubit"), diff_method=None)
-    made = _run(compiled, states)
+    start = qml.StatePrep(_states(wires), wires=range(wires))
+    wanted, made = (
+        _simulated([start, *operations], qml.state())
+        for operations in (tape.operations, _operations(compiled))
+    )
     if compiled.outputs:
-        made = np.moveaxis(made, compiled.outputs, range(wires))
-    overlaps = np.einsum("bi,ib->b", np.conj(wanted), made.reshape(2**wires, -1))
+        axes = [1 + q for q in compiled.outputs]
+        made = np.moveaxis(made.reshape(-1, *(2,) * wires), axes, range(1, wires + 1))
+    overlaps = np.einsum("bi,bi->b", np.conj(wanted), made.reshape(wanted.shape))
     return bool(np.allclose(overlaps, overlaps[0], atol=_TOL) and abs(abs(overlaps[0]) - 1) < _TOL)
 
 
-def _states(wires: int) -> States:
-    """Return all basis states, or random ones, in columns."""
+def _states(wires: int) -> ComplexArray:
+    """Return all basis states, or random ones, in rows."""
     if wires <= _FULL:
         return np.eye(2**wires, dtype=complex)
     rng = np.random.default_rng(5)
     shape = 2**wires, _STATES
     states = rng.normal(size=shape) + 1j * rng.normal(size=shape)
-    return np.asarray(states / np.linalg.norm(states, axis=0))
+    return np.asarray((states / np.linalg.norm(states, axis=0)).T)
 
 
-def _run(compiled: Compiled, states: States) -> States:
-    """Return the states, shape (2,) * wires + (columns,), after the circuit."""
-    state = states.reshape((2,) * compiled.wires + (-1,))
-    frames = [(_FRAME, (q,), (turns,)) for q, turns in enumerate(compiled.frames)]
-    for name, on, params in (*compiled.gates, *frames):
-        k = len(on)
-        matrix = _matrix(name, params).reshape((2,) * (2 * k))
-        state = np.moveaxis(np.tensordot(matrix, state, (range(k, 2 * k), on)), range(k), on)
-    return state
+def _operations(compiled: Compiled) -> list[Operator]:
+    """Return the circuit as operations of PennyLane, frames included."""
+    with QueuingManager.stop_recording():
+        gates = [_operation(*gate) for gate in compiled.gates]
+        return [*gates, *(qml.RZ(TURN * turns, q) for q, turns in enumerate(compiled.frames))]
 
 
-def _matrix(name: str, params: Sequence[complex]) -> States:
+def _operation(name: str, on: Sequence[int], params: Sequence[complex]) -> Operator:
     if name == UNITARY:
-        return np.array(params).reshape(2, 2)
-    numbers = [float(np.real(number)) for number in params]
-    if name == _FRAME:
-        return np.asarray(qml.RZ.compute_matrix(2 * np.pi * numbers[0]))
-    return np.asarray(NATIVE_GATES[name].compute_matrix(*numbers))
+        return qml.QubitUnitary(np.reshape(params, (2, 2)), on)
+    return NATIVE_GATES[name](*np.real(params), wires=on)
+
+
+def _simulated(operations: Sequence[Operator], measurement: MeasurementProcess) -> NDArray[Any]:
+    script = QuantumScript(operations, [measurement])
+    (result,) = qml.execute([script], qml.device("default.qubit"), diff_method=None)
+    return np.asarray(result)
 
 
 def _distribution(
     compiled: Compiled, measured: Sequence[int], readout: Readout
 ) -> NDArray[np.float64]:
-    zero = np.zeros((2**compiled.wires, 1), dtype=complex)
-    zero[0] = 1
-    weights = np.abs(_run(compiled, zero)[..., 0]) ** 2
+    weights = _simulated(_operations(compiled), qml.probs(wires=range(compiled.wires)))
     bits = np.array([*itertools.product((0, 1), repeat=compiled.wires)], dtype=np.uint8)
     read = readout.apply(bits[:, list(measured)])
     index = read.astype(int) @ (1 << np.arange(read.shape[1])[::-1])
-    return np.asarray(np.bincount(index, weights.reshape(-1), 2 ** read.shape[1]), dtype=float)
+    return np.asarray(np.bincount(index, weights, 2 ** read.shape[1]), dtype=float)
 
 
 def _full_gates(turns: float) -> float:
@@ -158,20 +172,20 @@ def _pulses(compiled: Compiled, family: str) -> int:
     gates = compiled.gates
     if all(name != UNITARY for name, _, _ in gates):
         return sum(len(on) == 1 for _, on, _ in gates)
-    runs = [np.eye(2, dtype=complex) for _ in range(compiled.wires)]
+    runs = [I2] * compiled.wires
     pulses = 0
     for name, on, params in gates:
         if len(on) == 1:
-            runs[on[0]] = _matrix(name, params) @ runs[on[0]]
+            runs[on[0]] = _operation(name, on, params).matrix() @ runs[on[0]]
             continue
-        turned: States = _HADAMARD if name != family else np.eye(2, dtype=complex)
+        turned = H if name != family else I2
         for q in on:
             pulses += _pulses_of(turned @ runs[q])
             runs[q] = turned
     return pulses + sum(map(_pulses_of, runs))
 
 
-def _pulses_of(run: States) -> int:
+def _pulses_of(run: ComplexArray) -> int:
     """Return the pulses of a one-qubit unitary between two virtual rotations about Z."""
     up, down = np.abs(run[:, 0])
     if down < _PULSE_TOL:

@@ -26,13 +26,13 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-import numpy as np
 import pennylane as qml
 from pennylane.tape import QuantumScript
 
-from pennylane_qstore.bench.compile_check import UNITARY, Compiled
+from pennylane_qstore.bench.compile_check import Compiled, unitary_gate
 from pennylane_qstore.bench.compile_circuits import Circuit
 from pennylane_qstore.bench.compile_ours import Compiler
+from pennylane_qstore.native.gates import TURN
 
 _IONQ_RULES = (
     *("CancelGPI2Adjoint", "CancelGPIAdjoint", "GPI2TwiceIsGPI", "CommuteGPIsThroughMS"),
@@ -64,10 +64,6 @@ class Rival(NamedTuple):
 def _qasm(circuit: Circuit) -> str:
     bare = QuantumScript(circuit.elementary.operations)
     return str(qml.to_openqasm(bare, wires=range(len(circuit.tape.wires)), measure_all=False))
-
-
-def _gate(matrix: Any, wire: int) -> tuple[str, tuple[int, ...], tuple[complex, ...]]:
-    return UNITARY, (wire,), tuple(np.asarray(matrix, dtype=complex).reshape(-1).tolist())
 
 
 def _qiskit_ionq(family: str) -> Compiler:
@@ -121,9 +117,9 @@ def _of_qiskit(made: Any) -> Compiled:
         if name in ("gpi", "gpi2", "ms", "zz"):
             gates.append((name, on, params))
         elif name == "rzz":
-            gates.append(("zz", on, (params[0] / (2 * np.pi),)))
+            gates.append(("zz", on, (params[0] / TURN,)))
         else:
-            gates.append(_gate(step.operation.to_matrix(), *on))
+            gates.append(unitary_gate(step.operation.to_matrix(), *on))
     return Compiled(made.num_qubits, tuple(gates), _outputs(made))
 
 
@@ -157,7 +153,7 @@ def _cirq_ionq(family: str) -> Compiler:
             elif isinstance(gate, MSGate):
                 gates.append(("ms", on, (gate.phi0, gate.phi1, gate.theta)))
             elif len(on) == 1:
-                gates.append(_gate(cirq.unitary(op), *on))
+                gates.append(unitary_gate(cirq.unitary(op), *on))
             else:
                 raise ValueError(f"{op} is no native gate")
         return Compiled(len(circuit.tape.wires), tuple(gates))
@@ -195,7 +191,7 @@ def _pytket(family: str, *, greedy: bool) -> Compiler:
             if command.op.type == OpType.ZZPhase:  # half turns
                 gates.append(("zz", on, (float(command.op.params[0]) / 2,)))
             else:
-                gates.append(_gate(command.op.get_unitary(), *on))
+                gates.append(unitary_gate(command.op.get_unitary(), *on))
         moved = {end: start for start, end in made.implicit_qubit_permutation().items()}
         return Compiled(len(index), tuple(gates), tuple(index[moved[q]] for q in made.qubits))
 
@@ -219,9 +215,9 @@ def _bqskit(family: str) -> Compiler:
         for op in made:
             on = tuple(op.location)
             if isinstance(op.gate, RZZGate):
-                gates.append(("zz", on, (op.params[0] / (2 * np.pi),)))
+                gates.append(("zz", on, (op.params[0] / TURN,)))
             elif len(on) == 1:
-                gates.append(_gate(op.get_unitary().numpy, *on))
+                gates.append(unitary_gate(op.get_unitary().numpy, *on))
             else:
                 raise ValueError(f"{op.gate} was not asked for")
         if list(first) != sorted(first):

@@ -4,13 +4,20 @@ import numpy as np
 import pennylane as qml
 import pytest
 
-from pennylane_qstore.bench.compile_check import UNITARY, Compiled, Counts, Reading, is_right
+from pennylane_qstore.bench.compile_check import (
+    UNITARY,
+    Compiled,
+    Counts,
+    Reading,
+    is_right,
+    unitary_gate,
+)
 from pennylane_qstore.native.template.batch import Readout
 
 
 def gate(operation):
     (wire,) = operation.wires
-    return UNITARY, (wire,), tuple(operation.matrix().reshape(-1).tolist())
+    return unitary_gate(operation.matrix(), wire)
 
 
 def tape(*operations, wires=2):

@@ -2,7 +2,7 @@
 
 import pennylane as qml
 
-from pennylane_qstore.bench.compile_check import UNITARY, Compiled
+from pennylane_qstore.bench.compile_check import Compiled, unitary_gate
 from pennylane_qstore.bench.compile_circuits import Circuit
 
 
@@ -34,7 +34,7 @@ def gate_by_gate(family):
 
 def _gates(op):
     if len(op.wires) == 1:
-        return [(UNITARY, tuple(op.wires), tuple((op.matrix() + 0j).reshape(-1).tolist()))]
+        return [unitary_gate(op.matrix(), op.wires[0])]
     a, b = op.wires
     # CZ is a quarter turn of ZZ, and of Z on either side back
     inner = [
