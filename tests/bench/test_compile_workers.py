@@ -35,3 +35,11 @@ def test_a_circuit_that_takes_too_long_ends_and_the_next_is_compiled():
 def test_a_compiler_that_fails_says_why(make, problem):
     with Worker(make, "zz") as worker, pytest.raises(RuntimeError, match=problem):
         worker.compile(SMALL[0], 60)
+
+
+def test_a_process_that_has_no_group_of_its_own_yet_is_ended_as_well(monkeypatch):
+    monkeypatch.setattr("os.setsid", lambda: None)
+    with Worker(endless, "zz") as worker:
+        with pytest.raises(TimeoutError):
+            worker.compile(SMALL[0], 0.1)
+        assert not worker._process.is_alive()
