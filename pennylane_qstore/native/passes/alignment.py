@@ -9,6 +9,7 @@ stay what they are when axes are turned alike on both wires. Entanglers and thei
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -29,6 +30,7 @@ from pennylane_qstore.native.ir import (
 )
 from pennylane_qstore.native.passes.pairs import to_z
 from pennylane_qstore.native.su2 import so3
+from pennylane_qstore.native.template.planning import random_rows
 
 _RIGHT = 1e-8
 """Cosine between axes that are orthogonal."""
@@ -51,10 +53,10 @@ class _Run:
     before: tuple[_Group, int] | None = None
     after: tuple[_Group, int] | None = None
 
-    def close(self) -> None:
-        """Multiply the operations, at a sample of the parameters."""
+    def close(self, sample: FloatArray) -> None:
+        """Multiply the operations, at a sample of the parameters, (1, P)."""
         self.is_constant = all(map(is_constant, self.operations))
-        self._turn = so3(_product(self.operations))
+        self._turn = so3(_product([_bound(op, sample) for op in self.operations]))
 
     def arriving(self) -> FloatArray:
         """Return the axis of the entangler before, at the end of the run."""
@@ -112,8 +114,7 @@ class _Group:
         return self._turns[side] @ self._axis(-1, side)
 
     def _axis(self, k: int, side: int) -> FloatArray:
-        axes = self.axes[:, side]
-        return np.asarray(axes[k] if self.chosen is None else self.chosen[k] @ axes)
+        return np.asarray(self._current()[k] @ self.axes[:, side])
 
     def improve(self) -> bool:
         """Choose the axes that save most pulses beside the neighbours as they are.
@@ -134,10 +135,7 @@ class _Group:
         frames = np.concatenate(
             [self._current()[None], np.eye(size)[None], *_frames(self._equal, known)]
         )
-        first, last = (
-            _pulses(frames @ vectors.T).sum(axis=2)[:, rows]
-            for vectors, rows in ((arriving, slice(None)), (leaving, slice(None)))
-        )
+        first, last = (_pulses(frames @ vectors.T).sum(axis=2) for vectors in (arriving, leaving))
         total = first[:, :, None] + last[:, None, :] + 9 * np.eye(size)
         best = np.unravel_index(int(total.argmin()), total.shape)
         if total[best] >= total[0, 0, -1]:
@@ -198,7 +196,7 @@ def _grouped(circuit: IRCircuit) -> tuple[list[_Group], list[_Run]]:
     """Split a circuit into groups, and the runs after the last ones on each wire."""
     groups: list[_Group] = []
     runs = [_Run() for _ in range(circuit.wires)]
-    everything: list[_Run | _Group] = [*runs]
+    all_runs = [*runs]
     for op in circuit.operations:
         if not isinstance(op, ZZRotation):
             assert not isinstance(op, TwoQubitUnitary)  # noqa: S101 - synthesised before
@@ -207,15 +205,18 @@ def _grouped(circuit: IRCircuit) -> tuple[list[_Group], list[_Run]]:
         wires = op.a, op.b
         if not _join(runs[op.a], runs[op.b], op):
             after = _Run(), _Run()
-            everything += after
+            all_runs += after
             before = runs[op.a], runs[op.b]
             groups.append(_Group(wires, before, after, [op], [op.angle], np.array([[_Z, _Z]])))
             for side, wire in enumerate(wires):
                 before[side].after = groups[-1], side
                 after[side].before = groups[-1], side
                 runs[wire] = after[side]
-    for part in (*everything, *groups):
-        part.close()
+    sample = _sample(circuit)
+    for run in all_runs:
+        run.close(sample)
+    for group in groups:
+        group.close()
     return groups, runs
 
 
@@ -241,14 +242,22 @@ def _join(a: _Run, b: _Run, op: ZZRotation) -> bool:
 
 
 def _product(operations: Sequence[OneQubitOperation]) -> ComplexArray:
-    """Multiply operations, rotations at generic angles."""
-    total: ComplexArray = I2
-    for op in operations:
-        if isinstance(op, Rotation):
-            turn = sum(c * (1 + np.sin(12.9 * i + 1.7)) for i, c in op.angle.terms)
-            op = op._replace(angle=Affine((), op.angle.const + float(turn)))
-        total = matrix(op) @ total
-    return total
+    """Multiply constant operations."""
+    return functools.reduce(lambda total, op: matrix(op) @ total, operations, I2)
+
+
+def _bound(op: OneQubitOperation, sample: FloatArray) -> OneQubitOperation:
+    """Return an operation at a row of parameters, (1, P)."""
+    if isinstance(op, OneQubitUnitary):
+        return op
+    return op._replace(angle=Affine((), float(op.angle.at(sample)[0])))
+
+
+def _sample(circuit: IRCircuit) -> FloatArray:
+    """Return generic values of the parameters of rotations, (1, P)."""
+    rotations = [op for op in circuit.operations if isinstance(op, Rotation)]
+    last = max((i for op in rotations for i, _ in op.angle.terms), default=-1)
+    return random_rows(np.random.default_rng(20), 1, 1 + last)
 
 
 def _equal(angles: Sequence[Affine]) -> list[list[int]]:
@@ -257,7 +266,7 @@ def _equal(angles: Sequence[Affine]) -> list[list[int]]:
     for k, angle in enumerate(angles):
         for some in classes:
             difference = angle.plus(angles[some[0]].scaled(-1.0))
-            if max(abs(c) for c in (difference.const, *dict(difference.terms).values())) < _COMMON:
+            if max(abs(c) for c in (difference.const, *(c for _, c in difference.terms))) < _COMMON:
                 some.append(k)
                 break
         else:

@@ -104,6 +104,15 @@ def test_a_trained_run_between_groups_stays_where_it_is() -> None:
     checked(circuit, [(0.3,), (1.7,)])
 
 
+@pytest.mark.parametrize("number", [0, 913])
+def test_a_trained_run_is_looked_at_where_it_is_not_special(number: int) -> None:
+    """At 1 + sin(12.9 number + 1.7), which is nearly 0 for 913, a pulse would be added."""
+    free = [Rotation(1, "y", Affine(((number, 1.0),)))]
+    circuit = circuit_with(3, *axes(0, 1, xx=0.1, yy=0.1), *free, *axes(1, 2, xx=0.1, yy=0.1))
+    assert pulses(circuit, number + 1) == 11
+    assert pulses(align_axes(circuit), number + 1) == 10
+
+
 def w_state(wires: int) -> list[Any]:
     ops: list[Any] = [qml.X(0)]
     for k in range(wires - 1):
