@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pennylane as qml
 from pennylane.operation import Operator
-from scipy.linalg import cossin, schur
+from scipy.linalg import cossin, hadamard, schur
 
 from pennylane_qstore.native.frontend.program import ComplexArray, FloatArray
 
@@ -39,7 +39,7 @@ def shannon(matrix: ComplexArray, wires: Sequence[Any]) -> list[Operator]:
     turns, rest = _multiplexed(qml.RY, 2 * angles, wires)
     chosen = _chosen(zero, one, wires)
     if len(chosen) > 1:  # a Z of each where the first wire is 1
-        chosen = _chosen(zero, one * _signs(half, rest), wires)
+        chosen = _chosen(zero, one * hadamard(half)[rest], wires)
     else:
         turns += [qml.CZ([wires[-1 - bit], wires[0]]) for bit in _ones(rest)]
     return [*_chosen(before[0], before[1], wires), *turns, *chosen]
@@ -66,28 +66,23 @@ def _multiplexed(
     """Rotate the first wire by an angle that the others choose.
 
     Between rotations entanglers with the others change the sign of what follows, in the order of
-    a Gray code: (-1)^(i·g_j) for angle i and rotation j. Rotations by nothing are left out.
+    a Gray code: (-1)^(i·g_j) for angle i and rotation j, row g_j of a Hadamard matrix. Rotations
+    by nothing are left out.
 
     Returns:
         Gates, and the wires that entanglers are still missing with, as bits from the last wire on.
     """
     count = len(angles)
     codes = [j ^ j >> 1 for j in range(count)]
-    signs = np.array([_signs(count, code) for code in codes])
     entangler = qml.CZ if kind is qml.RY else qml.CNOT
     gates: list[Operator] = []
     present = 0
-    for code, angle in zip(codes, signs @ angles / count, strict=True):
+    for code, angle in zip(codes, hadamard(count)[codes] @ angles / count, strict=True):
         if abs(angle) > _TOL:
             gates += [entangler([wires[-1 - b], wires[0]]) for b in _ones(code ^ present)]
             gates.append(kind(float(angle), wires[0]))
             present = code
     return gates, present
-
-
-def _signs(count: int, code: int) -> FloatArray:
-    """Return (-1)^(i·code) for i below count, shape (count,)."""
-    return np.array([1.0 - 2 * ((i & code).bit_count() % 2) for i in range(count)])
 
 
 def _ones(code: int) -> list[int]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.circuits import tapes
-from support.ir_circuits import circuit_of, circuit_with, program_of, same, unitary
+from support.ir_circuits import circuit_of, circuit_with, program_of, random_unitary, same, unitary
 
 from pennylane_qstore.native.compiler import IonQNativeGateCompiler
 from pennylane_qstore.native.frontend.program import Affine
@@ -65,7 +65,7 @@ def test_groups_of_equal_and_other_angles_between_any_gates(seed: int) -> None:
         angles = rng.choice([0.1, -0.1, 0.07, 0.25, -0.25], 3)
         names = rng.permutation(["xx", "yy", "zz"])[: rng.integers(1, 4)]
         operations += axes(a, b, **dict(zip(names, angles, strict=False)))
-        some = np.linalg.qr(rng.normal(size=(2, 2)) + 1j * rng.normal(size=(2, 2)))[0]
+        some = random_unitary(2, rng)
         operations.append(OneQubitUnitary(a, [some, H, I2][rng.integers(3)]))
     circuit = circuit_with(4, *operations)
     assert pulses(checked(circuit)) <= pulses(circuit)
