@@ -23,7 +23,6 @@ from pennylane_qstore.native.ir import (
     IRCircuit,
     OneQubitUnitary,
     Operation,
-    OutputParity,
     ZZRotation,
     moved,
     pauli_pair,
@@ -34,6 +33,7 @@ from pennylane_qstore.native.passes.pairs import entangling_cost
 from pennylane_qstore.native.search.frames import UnitaryFrame
 from pennylane_qstore.native.search.gadgets import gadgets_of, quarter_turns
 from pennylane_qstore.native.search.pauli import AXES, GENERATORS, PAIR_CODE, is_clifford
+from pennylane_qstore.native.search.windows import circuit_on
 
 WORK, QUICK_WORK = 2e8, 1e7
 """Blocks that the sections of a circuit may take together: some seconds, some tenths of one."""
@@ -111,10 +111,8 @@ def _shorter(section: Sequence[Operation], work: float) -> IRCircuit | None:
     width = min(_WIDTH, int((work / choices - _CHOICE) / blocks))
     if width < 1:
         return None
-    at = {q: k for k, q in enumerate(wires)}
-    small = tuple(moved(op, [at[q] for q in wires_of(op)]) for op in section)
-    outputs = tuple(OutputParity(frozenset((k,))) for k in range(len(wires)))
-    table = gadgets_of(IRCircuit(len(wires), small, outputs)).frame
+    small = circuit_on(wires, section)
+    table = gadgets_of(small).frame
     tableau = (4 * table.codes[: len(wires)] + table.codes[len(wires) :]).tobytes()
     found = _network(tableau, len(wires), present - 1, 1)
     if found is None:
@@ -125,7 +123,7 @@ def _shorter(section: Sequence[Operation], work: float) -> IRCircuit | None:
         axes = "".join(AXES[code] for code in GENERATORS[generator])
         operations += pauli_pair(a, b, axes, Affine((), 0.25))
         table.conjugate_by_entangler(a, b, generator)
-    last, ends = UnitaryFrame(table).finish(outputs)
+    last, ends = UnitaryFrame(table).finish(small.outputs)
     return IRCircuit(len(wires), (*operations, *last), ends)
 
 

@@ -123,6 +123,22 @@ def windows(
             yield sorted(wires), members
 
 
+def circuit_on(wires: Sequence[int], operations: Sequence[Operation]) -> IRCircuit:
+    """Take operations for a circuit of their own.
+
+    Args:
+        wires: all wires of the operations.
+        operations: in time order.
+
+    Returns:
+        The circuit, wire k of which is ``wires[k]``; its outputs are its wires.
+    """
+    at = {q: k for k, q in enumerate(wires)}
+    small = tuple(moved(op, [at[q] for q in wires_of(op)]) for op in operations)
+    outputs = tuple(OutputParity(frozenset((k,))) for k in range(len(wires)))
+    return IRCircuit(len(wires), small, outputs)
+
+
 def _window_rewritten(
     circuit: IRCircuit, wires: list[int], members: list[int], rewrite: Rewrite
 ) -> IRCircuit | None:
@@ -131,7 +147,7 @@ def _window_rewritten(
     cost = entangling_cost([operations[m] for m in members])
     if cost.entanglers < _MIN_ENTANGLERS:
         return None
-    new = rewrite(_window(operations, wires, members), cost)
+    new = rewrite(circuit_on(wires, [operations[m] for m in members]), cost)
     if new is None:
         return None
     where = list(range(circuit.wires))
@@ -146,15 +162,6 @@ def _window_rewritten(
     )
     outputs = tuple(bit.relabelled(where) for bit in circuit.outputs)
     return IRCircuit(circuit.wires, out, outputs)
-
-
-def _window(operations: Sequence[Operation], wires: list[int], members: list[int]) -> IRCircuit:
-    """Return the members as a circuit of their own, wire k of it being ``wires[k]``."""
-    at = {q: k for k, q in enumerate(wires)}
-    inside = (operations[m] for m in members)
-    small = tuple(moved(op, [at[q] for q in wires_of(op)]) for op in inside)
-    outputs = tuple(OutputParity(frozenset((k,))) for k in range(len(wires)))
-    return IRCircuit(len(wires), small, outputs)
 
 
 def _reach(
