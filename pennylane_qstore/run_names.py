@@ -9,8 +9,13 @@ import orjson
 
 RUNS_KEY = "qstore_runs"
 """Entry of a job's metadata with the runs that share it."""
+TOKEN_LENGTH = 32
+"""Characters of a token."""
+NAME = re.compile(r"[A-Za-z0-9 _-]*")
+"""Pattern of the names that IonQ takes."""
+_MAX_NAME = 100
 _MAX_RUNS_BYTES = 20_000
-_TOKEN_AT_END = re.compile(r" ?[0-9a-f]{32}$")
+_TOKEN_AT_END = re.compile(rf" ?[0-9a-f]{{{TOKEN_LENGTH}}}$")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9 _-]")
 
 
@@ -20,7 +25,20 @@ def in_job_names(run: str) -> str:
     >>> in_job_names("H2/sto-3g")
     'H2_sto-3g'
     """
-    return _NOT_IN_NAMES.sub("_", run)[:67].strip()
+    return _NOT_IN_NAMES.sub("_", run)[: _MAX_NAME - 1 - TOKEN_LENGTH].strip()
+
+
+def marked_name(name: str | None, token: str) -> str:
+    """Return the name of a job with the token at its end, by which it is found again.
+
+    Args:
+        name: of the job, or ``None``.
+        token: of the submission.
+
+    Returns:
+        A name that is not too long.
+    """
+    return f"{(name or 'qstore')[: _MAX_NAME - 1 - len(token)]} {token}"
 
 
 def run_of(name: str | None) -> str | None:

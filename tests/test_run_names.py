@@ -1,10 +1,17 @@
-"""Labels of jobs: names that IonQ takes, and the runs that a job belongs to."""
+"""Labels of jobs: names that IonQ takes, with their tokens, and the runs that a job belongs to."""
 
 from __future__ import annotations
 
 import pytest
 
-from pennylane_qstore.run_names import RUNS_KEY, in_job_names, run_of, runs_entry, runs_of
+from pennylane_qstore.run_names import (
+    RUNS_KEY,
+    in_job_names,
+    marked_name,
+    run_of,
+    runs_entry,
+    runs_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -13,6 +20,14 @@ from pennylane_qstore.run_names import RUNS_KEY, in_job_names, run_of, runs_entr
 )
 def test_a_run_is_the_name_without_the_token(name: str | None, run: str | None) -> None:
     assert run_of(name) == run
+
+
+def test_a_name_keeps_its_token() -> None:
+    token = "a" * 32
+    assert marked_name(None, token) == f"qstore {token}"
+    long = marked_name("n" * 200, token)
+    assert len(long) == 100
+    assert long.endswith(f" {token}")
 
 
 def test_runs_have_names_that_jobs_can_have() -> None:

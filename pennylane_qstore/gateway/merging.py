@@ -15,10 +15,9 @@ from pennylane_qstore.gateway.store import group_key
 from pennylane_qstore.ionq.jobs.row_lease import post_lease_s
 from pennylane_qstore.ionq.ledger.ledger import Intent
 from pennylane_qstore.ionq.messages.job_limits import job_slices
-from pennylane_qstore.ionq.messages.labels import marked_name
 from pennylane_qstore.ionq.messages.responses import TOKEN_KEY
 from pennylane_qstore.prices import PRICES
-from pennylane_qstore.run_names import run_of
+from pennylane_qstore.run_names import marked_name, run_of
 from pennylane_qstore.server.inputs.contents import MULTI, SINGLE
 from pennylane_qstore.server.inputs.submission import Submission, parse_json
 

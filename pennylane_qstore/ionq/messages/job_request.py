@@ -28,10 +28,11 @@ from pennylane_qstore.backends import (
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.gateset import GATESETS, NATIVE, GateSpec
 from pennylane_qstore.ionq.messages.histograms import Histogram
-from pennylane_qstore.ionq.messages.labels import check_labels, job_type, marked_name, matches
+from pennylane_qstore.ionq.messages.labels import check_labels, job_type, matches
 from pennylane_qstore.ionq.messages.qasm import qasm_text
 from pennylane_qstore.ionq.messages.responses import TOKEN_KEY, JobState
 from pennylane_qstore.prices import JobSize
+from pennylane_qstore.run_names import TOKEN_LENGTH, marked_name
 from pennylane_qstore.validation import check, check_count, check_one_of, is_whole
 
 __all__ = ["AGGREGATIONS", "Gate", "Histogram", "JobRequest", "JobState", "encode_circuits"]
@@ -39,8 +40,6 @@ __all__ = ["AGGREGATIONS", "Gate", "Histogram", "JobRequest", "JobState", "encod
 AGGREGATIONS = ("average", "voting", "dnl")
 """Ways to combine the variants of a debiased job."""
 
-TOKEN_LENGTH = 32
-"""Characters of a token."""
 _BACKEND = re.compile(r"[a-z][a-z0-9.-]{0,63}")
 
 Gate = tuple[str, Sequence[int]] | tuple[str, Sequence[int], Sequence[int]]

@@ -8,24 +8,10 @@ from collections.abc import Mapping
 from pennylane_qstore.backends import takes_qasm_only
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.ionq.messages.responses import SAFE_ID, TOKEN_KEY
+from pennylane_qstore.run_names import NAME
 from pennylane_qstore.validation import check
 
 _MAX_METADATA_BYTES = 40_000
-_MAX_NAME = 100
-_NAME = re.compile(r"[A-Za-z0-9 _-]*")
-
-
-def marked_name(name: str | None, token: str) -> str:
-    """Return the name of a job with the token at its end, by which it is found again.
-
-    Args:
-        name: of the job, or ``None``.
-        token: of the submission.
-
-    Returns:
-        A name that is not too long.
-    """
-    return f"{(name or 'qstore')[: _MAX_NAME - 1 - len(token)]} {token}"
 
 
 def job_type(circuits: int, backend: str) -> str:
@@ -68,7 +54,7 @@ def check_labels(
     """
     if job_name is not None:
         allowed = "letters, digits, space, '-' and '_'"
-        check("job name", job_name, matches(_NAME, job_name), allowed)
+        check("job name", job_name, matches(NAME, job_name), allowed)
     if metadata is not None and not _is_text_to_text(metadata):
         raise ConfigurationError(
             f"metadata maps text to text, up to {_MAX_METADATA_BYTES:,} characters, without the "

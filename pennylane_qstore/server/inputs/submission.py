@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -13,6 +12,7 @@ from pennylane_qstore.backends import BACKENDS, MAX_SHOTS, NOISE_MODELS, describ
 from pennylane_qstore.backends import backend as known_backend
 from pennylane_qstore.gateset import ENTANGLERS
 from pennylane_qstore.prices import JobSize
+from pennylane_qstore.run_names import NAME
 from pennylane_qstore.server.errors import BadRequest, invalid
 from pennylane_qstore.server.inputs.alike import read_alike
 from pennylane_qstore.server.inputs.contents import MULTI, QASM, SINGLE, read_contents
@@ -28,7 +28,6 @@ from pennylane_qstore.server.inputs.settings import (
 from pennylane_qstore.server.service import CircuitInfo, Failure, ServiceBehaviour, ServiceJob
 
 _TYPES = (SINGLE, MULTI, QASM, FUNCTION, QAOA)
-_NAME = re.compile(r"[A-Za-z0-9 _-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +212,7 @@ def _noise(value: Any, backend: str, default: str | None) -> dict[str, Any] | No
 def _name(value: Any, behaviour: ServiceBehaviour) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or (behaviour.strict_names and not _NAME.fullmatch(value)):
+    if not isinstance(value, str) or (behaviour.strict_names and not NAME.fullmatch(value)):
         raise invalid("name", "may only contain letters, digits, spaces, hyphens and underscores")
     return value
 

@@ -1,19 +1,11 @@
-"""Labels of jobs: the token stays in names that are cut, what IonQ does not take is refused."""
+"""Labels of jobs: types as IonQ names them, what IonQ does not take is refused."""
 
 from __future__ import annotations
 
 import pytest
 
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.ionq.messages.labels import check_labels, job_type, marked_name
-
-
-def test_a_name_keeps_its_token():
-    token = "a" * 32
-    assert marked_name(None, token) == f"qstore {token}"
-    long = marked_name("n" * 200, token)
-    assert len(long) == 100
-    assert long.endswith(f" {token}")
+from pennylane_qstore.ionq.messages.labels import check_labels, job_type
 
 
 @pytest.mark.parametrize(
