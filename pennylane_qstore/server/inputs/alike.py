@@ -113,16 +113,17 @@ def _tabled(texts: Sequence[bytes]) -> list[TableRow] | None:
     rows: dict[int, TableRow] = {}
     left = [*range(len(texts))]
     while left:
-        pieces = _FLOAT.split(texts[left[0]])
-        if len(left) < _FEWEST or len(texts[left[0]]) > _LONGEST:
+        first = texts[left[0]]
+        if len(left) < _FEWEST or len(first) > _LONGEST:
             return None
-        if _FLOAT.split(texts[left[1]]) != pieces:
+        pieces = _FLOAT.split(first)
+        gates = _gates(pieces)
+        if gates is None or _FLOAT.split(texts[left[1]]) != pieces:
             return None
         match = _pattern(tuple(pieces)).fullmatch
         found = [(i, match(texts[i])) for i in left]
         alike = [(i, numbers.groups()) for i, numbers in found if numbers is not None]
-        gates = _gates(pieces)
-        if len(alike) < _FEWEST or gates is None:
+        if len(alike) < _FEWEST:
             return None
         numbers = orjson.loads(b"[%b]" % b",".join([b",".join(n) for _, n in alike if n]))
         shape = len(alike), len(pieces) - 1
