@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -87,9 +86,7 @@ def own_settings(own: OwnData | None, data: Path | None) -> dict[str, Any]:
     """Return settings of a training on the user's data, for its reports; none of a task."""
     if own is None:
         return {}
-    # The name of its jobs, too.
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(own.source).stem)[:40]
-    return {"task": name, "data": str(data), "target": own.target}
+    return {"task": own.name, "data": str(data), "target": own.target}
 
 
 def check_save(path: Path | None, runs: int) -> None:

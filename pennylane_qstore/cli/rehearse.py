@@ -9,20 +9,14 @@ import typer
 
 from pennylane_qstore.cli.errors import typed_errors
 from pennylane_qstore.cli.output import Json, labelled, show
-from pennylane_qstore.cli.own_data import (
-    Data,
-    Features,
-    Kind,
-    Target,
-    own_settings,
-    read_own_data,
-)
+from pennylane_qstore.cli.own_data import Data, Features, Kind, Target, read_own_data
 from pennylane_qstore.cli.seeds import parse_seeds, read_shots
 from pennylane_qstore.cli.train import BatchSize, Shots, Steps, check_task
 from pennylane_qstore.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pennylane_qstore.training.run import TrainingRun
+    from pennylane_qstore.training.tasks.task import Task
 
 
 @typed_errors()
@@ -54,18 +48,16 @@ def rehearse(
 
     from pennylane_qstore.backends import backend as backend_of
     from pennylane_qstore.training import rehearsal
-    from pennylane_qstore.training.tasks.catalogue import TASKS
     from pennylane_qstore.training.tasks.task import averaged
 
     own = read_own_data(task, data, target, features, kind)
-    named = str(own_settings(own, data).get("task", task or "iris"))
     if own is None:
+        named = task or "iris"
         check_task(named, steps, batch_size)
-        if named not in TASKS:
-            raise ConfigurationError(
-                f"Nothing is trained in the task {named!r}. Allowed: {list(TASKS)}."
-            )
-    entry, machine = TASKS[named] if own is None else own.task, backend_of(backend)
+        entry = _trained(named)
+    else:
+        named, entry = own.name, own.task
+    machine = backend_of(backend)
     number: Any = read_shots(shots)
 
     def make_run(seed: int) -> TrainingRun:
@@ -86,3 +78,14 @@ def rehearse(
     )
     page = found.save(out)
     show(as_json, found.as_dict(), labelled({"Task": entry.title, **found.lines(), "Page": page}))
+
+
+def _trained(name: str) -> Task:
+    """Return a task; refuse one in which nothing is trained."""
+    from pennylane_qstore.training.tasks.catalogue import TASKS
+
+    if name not in TASKS:
+        raise ConfigurationError(
+            f"Nothing is trained in the task {name!r}. Allowed: {list(TASKS)}."
+        )
+    return TASKS[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -84,6 +85,11 @@ class OwnData:
         is_classes = kind == "classification" or (kind is None and _are_labels(texts))
         y, classes = _classes(texts, target) if is_classes else (_values(table, target), None)
         return cls(Path(table.path).name, target, columns, table.numbers(columns), y, classes)
+
+    @property
+    def name(self) -> str:
+        """Name of trainings on the data, and of their jobs."""
+        return re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(self.source).stem)[:40]
 
     @property
     def task(self) -> Task:

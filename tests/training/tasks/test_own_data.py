@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,13 @@ def test_texts_and_few_whole_numbers_are_classes(target, classes):
         assert [float(t) if t.replace(".", "").isdigit() else t for t in labels] == [
             float(t) if t.replace(".", "").isdigit() else t for t in target
         ]
+
+
+def test_trainings_are_named_for_the_file():
+    table = made(["a", "b"] * 10)
+    path = f"a folder/my flowers, {'x' * 40}.v2.csv"
+    own = OwnData.of(dataclasses.replace(table, path=path), "y")
+    assert own.name == f"my-flowers-{'x' * 29}"
 
 
 def test_the_kind_can_be_told():
