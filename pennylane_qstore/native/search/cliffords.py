@@ -18,21 +18,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pennylane_qstore.native.frontend.program import Affine
 from pennylane_qstore.native.ir import (
     IRCircuit,
     OneQubitUnitary,
     Operation,
     ZZRotation,
     moved,
-    pauli_pair,
     wires_of,
 )
 from pennylane_qstore.native.passes.cnot_networks import regions
 from pennylane_qstore.native.passes.pairs import entangling_cost
 from pennylane_qstore.native.search.frames import UnitaryFrame
 from pennylane_qstore.native.search.gadgets import gadgets_of, quarter_turns
-from pennylane_qstore.native.search.pauli import AXES, GENERATORS, PAIR_CODE, is_clifford
+from pennylane_qstore.native.search.pauli import GENERATORS, PAIR_CODE, entangler, is_clifford
 from pennylane_qstore.native.search.windows import circuit_on
 
 WORK, QUICK_WORK = 2e8, 1e7
@@ -119,10 +117,9 @@ def _shorter(section: Sequence[Operation], work: float) -> IRCircuit | None:
         return None
     found = _network(tableau, len(wires), len(found), width) or found
     operations: list[Operation] = []
-    for a, b, generator in found:
-        axes = "".join(AXES[code] for code in GENERATORS[generator])
-        operations += pauli_pair(a, b, axes, Affine((), 0.25))
-        table.conjugate_by_entangler(a, b, generator)
+    for step in found:
+        operations += entangler(*step)
+        table.conjugate_by_entangler(*step)
     last, ends = UnitaryFrame(table).finish(small.outputs)
     return IRCircuit(len(wires), (*operations, *last), ends)
 

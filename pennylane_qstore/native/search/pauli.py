@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pennylane_qstore.native.frontend.program import ComplexArray
-from pennylane_qstore.native.ir import I2, PAULI, H, S, cached_by_value
+from pennylane_qstore.native.frontend.program import Affine, ComplexArray
+from pennylane_qstore.native.ir import I2, PAULI, H, Operation, S, cached_by_value, pauli_pair
 from pennylane_qstore.native.su2 import to_su2
 
 Codes = npt.NDArray[Any]
@@ -120,6 +120,21 @@ class PauliTable(NamedTuple):
         code, sign = _conjugation(unitary)
         np.multiply(self.signs, sign[self.codes[:, wire]], out=self.signs)
         self.codes[:, wire] = code[self.codes[:, wire]]
+
+
+def entangler(a: int, b: int, generator: int) -> list[Operation]:
+    """Build the full interaction that :meth:`PauliTable.conjugate_by_entangler` conjugates by.
+
+    Args:
+        a: wire of P.
+        b: wire of Q.
+        generator: index of (P, Q) in :data:`GENERATORS`.
+
+    Returns:
+        exp(-iπ/4 P⊗Q) as operations.
+    """
+    axes = "".join(AXES[code] for code in GENERATORS[generator])
+    return pauli_pair(a, b, axes, Affine((), 0.25))
 
 
 def product(one: Codes, other: Codes) -> tuple[Codes, int]:

@@ -18,7 +18,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pennylane_qstore.native.frontend.program import Affine
 from pennylane_qstore.native.gates import TURN
 from pennylane_qstore.native.ir import IRCircuit, Operation, OutputParity, pauli_pair, rotation
 from pennylane_qstore.native.search.frames import Frame, OutcomeFrame, UnitaryFrame, Weights
@@ -29,10 +28,10 @@ from pennylane_qstore.native.search.pauli import (
     LOST,
     Codes,
     anticommuting,
+    entangler,
     weight,
 )
 
-_QUARTER = Affine((), 0.25)
 _PATIENCE = 4
 """Full interactions per wire that may pass without a rotation getting done."""
 _CHOICE = 20_000
@@ -263,8 +262,7 @@ class _GreedyRun:
         """Emit the full interaction with the highest score."""
         pair, generator = (int(i) for i in np.unravel_index(int(score.argmax()), score.shape))
         a, b = int(self.order.left[pair]), int(self.order.right[pair])
-        axes = "".join(AXES[code] for code in GENERATORS[generator])
-        self.operations += pauli_pair(a, b, axes, _QUARTER)
+        self.operations += entangler(a, b, generator)
         self.table.conjugate_by_entangler(a, b, generator)
         self.frame.shorten()
         self.used += 1
