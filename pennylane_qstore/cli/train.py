@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pennylane_qstore.backends import is_qpu
 from pennylane_qstore.cli import plan
 from pennylane_qstore.cli.errors import typed_errors
 from pennylane_qstore.cli.own_data import (
@@ -192,7 +193,7 @@ def train(
 
 def _default_seeds(task: str, backend: str, own: OwnData | None) -> tuple[int, ...]:
     """Return several seeds where they cost nothing and tell how a task goes; else one."""
-    is_one = backend.startswith("qpu") or task == "centroid" or own is not None
+    is_one = is_qpu(backend) or task == "centroid" or own is not None
     return (1,) if is_one else _FREE_SEEDS
 
 
@@ -241,7 +242,7 @@ def _priced_at(
     backend: str, prices: str | None, is_plan: bool
 ) -> tuple[str, str | None, str | None]:
     """Return the backend to plan on, its prices, and the list that holds where there is no key."""
-    if not is_plan or not backend.startswith("qpu") or any(map(os.environ.get, KEY_VARIABLES)):
+    if not is_plan or not is_qpu(backend) or any(map(os.environ.get, KEY_VARIABLES)):
         return backend, prices, None
     return "emulator", prices or backend, backend  # the circuits are those of any backend
 

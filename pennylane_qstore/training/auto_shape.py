@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pennylane_qstore.backends import BACKENDS, MAX_SHOTS
+from pennylane_qstore.backends import BACKENDS, MAX_SHOTS, is_qpu
 from pennylane_qstore.characterization import Characterization
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 from pennylane_qstore.prices import PRICES, JobSize, PriceModel, models_of, price_model
@@ -238,7 +238,7 @@ def price_models(
     """
     if prices is not None:
         return (price_model(prices),)
-    paid = [name for name in backends if name.startswith("qpu")]
+    paid = [*filter(is_qpu, backends)]
     return models_of(paid[0]) if paid else (PRICES[_WOULD_BE],)
 
 

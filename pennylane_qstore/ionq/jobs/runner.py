@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from pennylane_qstore.backends import is_qpu
 from pennylane_qstore.errors import InvalidResponse, JobCanceled, LedgerError
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.jobs.cost import read_cost, record_cost
@@ -298,7 +299,7 @@ class JobRunner:
         else:
             outcome = record.outcome = await fetch_results(
                 self.api, state, record.traffic, circuits=row.circuits, qubits=row.qubits,
-                aggregation=row.aggregation, ordered=not row.backend.startswith("qpu"),
+                aggregation=row.aggregation, ordered=not is_qpu(row.backend),
             )  # fmt: skip
         if outcome.failures:
             first = next(iter(outcome.failures.values()))

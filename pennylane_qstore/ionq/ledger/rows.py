@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from pennylane_qstore.backends import is_qpu
 from pennylane_qstore.errors import LedgerError
 
 PART_MARK = "#"
@@ -277,7 +278,7 @@ def run_account(run: str) -> str:
 
 def is_paid(backend: str) -> bool:
     """Return whether jobs on a backend cost money."""
-    return backend.startswith("qpu")
+    return is_qpu(backend)
 
 
 def key_conflict(key: JobKey) -> LedgerError:
