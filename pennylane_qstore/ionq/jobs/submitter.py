@@ -268,10 +268,10 @@ class Submitter:
         failures = sending.throttled if reason.throttled else sending.unsent
         try:
             await self.api.pause(failures, reason, sending.traffic, "POST /jobs")
+            is_mine = await sending.lease.is_still_held(_lease_s(sending.body))
         except asyncio.CancelledError:
             await self._record(sending, _interrupted("before it was sent"))
             raise
-        is_mine = await sending.lease.is_still_held(_lease_s(sending.body))
         return _Result(SubmissionOutcome.READY if is_mine else SubmissionOutcome.TAKEN_OVER)
 
     async def _adopt(self, sending: _Sending) -> _Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import aiohttp
 import pytest
@@ -16,8 +17,13 @@ from pennylane_qstore.errors import (
     QStoreError,
     ServiceError,
 )
+from pennylane_qstore.ionq.http.requester import Transient
 from pennylane_qstore.ionq.http.retry import RetryPolicy
+from pennylane_qstore.ionq.http.transport import Traffic
 from pennylane_qstore.ionq.jobs.call import begin_requests
+from pennylane_qstore.ionq.jobs.decisions import SubmissionOutcome
+from pennylane_qstore.ionq.jobs.row_lease import RowLease
+from pennylane_qstore.ionq.jobs.submitter import Submitter, _Result, _Sending
 from pennylane_qstore.ionq.ledger.lease import new_owner
 from pennylane_qstore.ionq.ledger.ledger import JobKey, Ledger, State
 
@@ -273,3 +279,34 @@ def test_a_row_that_gets_its_job_just_before_its_lease_is_taken_is_not_sent_agai
         assert second.job_id == first.job_id
         assert emulator.stats()["posts"] == 1
         ledger.close()
+
+
+def test_a_stop_while_the_lease_is_looked_at_after_a_pause_leaves_nothing_in_doubt(
+    tmp_path, request_of
+):
+    """The job was surely not sent: it is sent again without a question."""
+    ledger = Ledger(tmp_path / "ledger")
+    (begun,) = begin_requests(ledger, "http://127.0.0.1:9", [request_of(2)], [("r", 0, 0)])
+    ((row, _),) = begun.rows
+
+    async def pause(*_):
+        return None
+
+    async def stopped_after_a_pause():
+        lease = RowLease(ledger, row.id, row.owner)
+
+        async def look(_):
+            asyncio.current_task().cancel()
+            await asyncio.sleep(0)
+
+        lease.is_still_held = look
+        api = SimpleNamespace(pause=pause, policy=RetryPolicy())
+        submitter = Submitter(api, ledger)
+        sending = _Sending(row, b"{}", Traffic(), lease, True, SETTLE_S)
+        waits = _Result(SubmissionOutcome.NOT_SENT, pause=Transient(ConnectionFailed("away")))
+        await submitter._pause(sending, waits)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(stopped_after_a_pause())
+    assert ledger.get(row.id).state is State.REJECTED
+    ledger.close()
