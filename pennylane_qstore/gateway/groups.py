@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 from pennylane_qstore.errors import BudgetExceeded, ConfigurationError, QStoreError
 from pennylane_qstore.gateway.ends import end_of, failure_of, is_refused
 from pennylane_qstore.gateway.jobs import GatewayJob
-from pennylane_qstore.gateway.merging import Size, group_intent, job_body, shares, size_of
+from pennylane_qstore.gateway.merging import Size, group_intent, job_body, share_bill, size_of
 from pennylane_qstore.gateway.store import Store, group_key
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.transport import Traffic
@@ -263,7 +264,7 @@ class Groups:
 
     async def _split(self, group: Group, bill: float | None) -> None:
         """Send each job alone, since one of them may have been the others' failure."""
-        self._share(group, bill)
+        share_bill(group.jobs, bill)
         del self._groups[group.number]
         now = self._clock.now()
         for job in group.jobs:
@@ -284,14 +285,21 @@ class Groups:
         bill: float | None,
         row: int | None = None,
     ) -> None:
-        """Write the ends of a group's jobs down, and their shares of the bill."""
-        now = self._clock.now()
-        for job in group.jobs:
-            if job.state not in TERMINAL:  # it may have been cancelled
-                job.state, job.failure = end_of(job, outcome, failure)
-            job.over_at, job.settled = job.over_at or now, True
-        self._share(group, bill)
-        await self._store.ledger.off_loop(self._store.save, group.jobs, row)
+        """Write the ends of a group's jobs down, and their shares of the bill; then tell of them.
+
+        A client may be told of an end only if a killed gateway would know it, too.
+        """
+        now, states, ends = self._clock.now(), [""], [*group.jobs]
+        while states != [job.state for job in group.jobs]:  # one was cancelled meanwhile
+            states, ends = [job.state for job in group.jobs], [copy(job) for job in group.jobs]
+            for end in ends:
+                if end.state not in TERMINAL:
+                    end.state, end.failure = end_of(end, outcome, failure)
+                end.over_at, end.settled = end.over_at or now, True
+            share_bill(ends, bill)
+            await self._store.ledger.off_loop(self._store.save, ends, row)
+        for job, end in zip(group.jobs, ends, strict=True):
+            job.become(end)
         self._tell_of(group.jobs)
         self._groups.pop(group.number, None)
 
@@ -306,15 +314,10 @@ class Groups:
             if bill is None:
                 bill = await record_cost(self._api, ledger, row, row.job_id, self.traffic)
             if bill is not None:
-                self._share(group, bill)
+                share_bill(group.jobs, bill)
                 await ledger.off_loop(self._store.save, group.jobs)
                 return
             await self._clock.sleep(_PAUSE_S)
-
-    def _share(self, group: Group, bill: float | None) -> None:
-        for job, share in zip(group.jobs, shares(bill or 0.0, group.jobs), strict=True):
-            job.billed_usd += share
-            job.is_billed = bill is not None
 
     def _tell_of(self, jobs: Iterable[GatewayJob]) -> None:
         for job in jobs:

@@ -70,6 +70,11 @@ class GatewayJob(ServiceJob):
             self.state, self.began_at = state, now if state == "started" else None
         return changed
 
+    def become(self, other: GatewayJob) -> None:
+        """Take over what has changed in a copy of the job."""
+        for name in CHANGING:
+            setattr(self, name, getattr(other, name))
+
     def ended_at(self) -> float:
         """Return when the job was seen to have ended."""
         return self.over_at or 0.0

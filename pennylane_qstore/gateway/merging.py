@@ -168,6 +168,18 @@ def shares(bill_usd: float, jobs: Sequence[GatewayJob]) -> list[float]:
     return [float(part) for part in parts]
 
 
+def share_bill(jobs: Sequence[GatewayJob], bill_usd: float | None) -> None:
+    """Add to jobs their shares of a bill.
+
+    Args:
+        jobs: all that the billed job was made of.
+        bill_usd: in US dollars; None while there is none.
+    """
+    for job, share in zip(jobs, shares(bill_usd or 0.0, jobs), strict=True):
+        job.billed_usd += share
+        job.is_billed = bill_usd is not None
+
+
 def _weight(job: GatewayJob) -> Decimal:
     n_1q = sum(circuit.n_1q for circuit in job.circuits)
     n_2q = sum(circuit.n_2q for circuit in job.circuits)

@@ -14,7 +14,7 @@ from support.gateways import PLAIN, WINDOW_S, Site, paid, paid_multi
 from support.waiting import wait_until
 
 from pennylane_qstore.emulator import Emulator, Fault
-from pennylane_qstore.gateway.store import group_key
+from pennylane_qstore.gateway.store import Limits, Store, group_key
 from pennylane_qstore.ionq.http.retry import RetryPolicy
 from pennylane_qstore.ionq.ledger.ledger import Ledger, State
 
@@ -220,6 +220,46 @@ def test_a_job_is_written_down_in_few_transactions(
     assert [e for e in events if e.startswith("after")] == [*written, "after:gateway change"]
 
 
+def test_an_end_is_told_once_it_is_written_down(site: Callable[..., Site], tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def observe(event: str) -> None:
+        if event == "before:gateway change":
+            told.extend(job.state for job in here.gateway.jobs)
+
+    here = site(ledger=Ledger(tmp_path / "observed.sqlite3", observer=observe))
+    ann = here.user()
+    job_id = ann.post(paid(X))
+    here.window.close()
+    assert ann.done(job_id)["status"] == "completed"
+    assert told[0] in ("submitted", "ready", "started")
+
+
+def test_a_job_that_is_cancelled_while_its_end_is_written_down_stays_so(
+    site: Callable[..., Site], tmp_path: Path
+) -> None:
+    pressed: list[str] = []
+
+    def observe(event: str) -> None:
+        if event == "before:gateway change" and not pressed:
+            (job,) = here.gateway.jobs
+            pressed.append(job.id)
+            service = here.gateway._service
+            here.gateway._loop.call_soon_threadsafe(service._groups.cancel, job)
+
+    path = tmp_path / "observed.sqlite3"
+    here = site(ledger=Ledger(path, observer=observe))
+    ann = here.user()
+    job_id = ann.post(paid(X))
+    here.window.close()
+    wait_until(lambda: here.gateway.jobs[0].settled)
+    assert pressed == [job_id]
+    assert ann.job(job_id)["status"] == "canceled"
+    (kept, _), *_ = Store(Ledger(path), Limits()).load(10)
+    assert (kept.state, kept.settled) == ("canceled", True)
+    assert kept.billed_usd == here.emulator.jobs[0].billed_usd
+
+
 @pytest.mark.parametrize("window_s", [0.0, WINDOW_S])
 @pytest.mark.parametrize("make", [single, paid])
 def test_a_gateway_that_stops_while_ionq_is_away_goes_on_later(
@@ -236,7 +276,8 @@ def test_a_gateway_that_stops_while_ionq_is_away_goes_on_later(
     job_id = ann.post(make(X, name="later"))
     if window_s:
         here.window.close(make is paid)
-    wait_until(lambda: here.gateway.ledger.history(group_key(2)))
+    traffic = here.gateway._service._groups.traffic  # type: ignore[union-attr]
+    wait_until(lambda: traffic.retries)
     here.gateway.close()
     ann.connection.close()
     here.emulator = Emulator(seed=1, port=port).start()
