@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from pennylane import Tracker
@@ -36,8 +36,6 @@ from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.validation import check, check_count, check_number
 
 logger = logging.getLogger(__name__)
-
-_T = TypeVar("_T")
 
 _SHARED_CACHE = SmartCircuitCache()
 """The default cache: devices of one process share their templates."""
@@ -85,41 +83,26 @@ class Executor:
         return self.options.sends_batches and not self.fallback.single
 
     def run(
-        self, tapes: Sequence[QuantumScript], tracker: Tracker | None = None
-    ) -> tuple[Any, ...]:
+        self,
+        tapes: Sequence[QuantumScript],
+        tracker: Tracker | None = None,
+        *,
+        handle: Callable[[Batch, Sequence[Any]], Any] | None = None,
+    ) -> Any:
         """Execute tapes as one batch.
 
         Args:
             tapes: preprocessed tapes.
             tracker: of the device, told about the batch if it is active.
+            handle: called with the batch and a result for each job as soon as the jobs are
+                created, which are not waited for; an error then has in its details, as
+                ``handle``, what it makes of those that were (None for the others).
 
         Returns:
-            One result per tape, in PennyLane's order and shape.
+            One result per tape, in PennyLane's order and shape; or what ``handle`` returns.
 
         Raises:
             QStoreError: see :meth:`IonQDevice.execute`.
-        """
-        return self.run_batch(tapes, tracker, self._results)
-
-    def run_batch(
-        self,
-        tapes: Sequence[QuantumScript],
-        tracker: Tracker | None,
-        finish: Callable[[Batch, list[Any], BatchMeter], _T],
-        *,
-        wait: bool = True,
-    ) -> _T:
-        """Send tapes as one batch.
-
-        Args:
-            tapes: preprocessed tapes.
-            tracker: of the device, told about the batch if it is active.
-            finish: called with the batch, a result for each job, and the batch's meter.
-            wait: False returns when the jobs are created; an error then has in its details, as
-                ``handle``, what ``finish`` makes of those that were (None for the others).
-
-        Returns:
-            What ``finish`` returns.
         """
         if not self._target.exact:
             tapes = with_any_shots(tapes, self.options.described)
@@ -128,8 +111,8 @@ class Executor:
         meter = BatchMeter(sequential=not self.options.batch)
         states = self.rng.bit_generator.state, self._noise_rng.bit_generator.state
         try:
-            batch, jobs = self._send(tapes, meter, None if wait else finish)
-            results = finish(batch, jobs, meter)
+            batch, jobs = self._send(tapes, meter, handle)
+            results = handle(batch, jobs) if handle else self._results(batch, jobs, meter)
         except BaseException:
             # What was paid is counted; and executed again, it is to be the same batch.
             self.stats.add(meter, self.sender.client_stats(), complete=False)
@@ -301,7 +284,7 @@ class Executor:
         self,
         tapes: Sequence[QuantumScript],
         meter: BatchMeter,
-        handle: Callable[[Batch, list[Any], BatchMeter], Any] | None,
+        handle: Callable[[Batch, Sequence[Any]], Any] | None,
     ) -> tuple[Batch, list[Any]]:
         """Compile tapes and send their jobs; return the batch and one result per job.
 
@@ -328,7 +311,7 @@ class Executor:
                 batch.add_arrived(error, self.rng)
             else:
                 there = arrived(error, len(batch.requests))
-                error.details["handle"] = handle(batch, there, meter) if any(there) else None
+                error.details["handle"] = handle(batch, there) if any(there) else None
             raise
         return batch, jobs
 

@@ -242,7 +242,7 @@ def submit(
     """
     seed = int(executor.rng.integers(2**63))
 
-    def handle(batch: Batch, jobs: Sequence[JobResult | None], _: BatchMeter) -> BatchHandle:
+    def handle(batch: Batch, jobs: Sequence[JobResult | None]) -> BatchHandle:
         client = executor.sender.client
         keys = [
             (None,) * len(request.circuits) if job is None else job.keys
@@ -262,7 +262,8 @@ def submit(
             _client=client,
         )
 
-    return executor.run_batch(tapes, tracker, handle, wait=False)
+    sent: BatchHandle = executor.run(tapes, tracker, handle=handle)
+    return sent
 
 
 def _portable(batch: Batch) -> Batch:
