@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pennylane_qstore.errors import QStoreError
-from pennylane_qstore.ionq.progress import progress_of
 
 if TYPE_CHECKING:
     from pennylane_qstore.ionq.jobs.request_runner import JobResult
@@ -39,25 +38,6 @@ class JobCall:
     def __post_init__(self) -> None:
         many = len(self.requests)
         self.estimates, self.results, self.errors = [None] * many, [None] * many, [None] * many
-
-    def send_alone(self, estimates: list[float | None], *, wait: bool = True) -> None:
-        """Send the jobs by themselves.
-
-        Args:
-            estimates: expected price of each in US dollars, or None.
-            wait: for their results.
-        """
-        sender, self.estimates = self.sender, estimates
-        with progress_of(sender.scope.progress) as progress:
-            self.results[:] = sender.client.run(
-                self.requests,
-                max_wait=sender.max_wait_s,
-                progress=progress,
-                keys=self.keys,
-                estimates=estimates,
-                accounts=sender.accounts,
-                wait=wait,
-            )
 
     def result(self) -> list[JobResult]:
         """Return one result per job.

@@ -20,8 +20,10 @@ from pennylane_qstore.execution.job_call import JobCall, Keys
 from pennylane_qstore.execution.partial_results import count_failed
 from pennylane_qstore.execution.run_scope import BatchNumbers, RunScope
 from pennylane_qstore.execution.stats import BatchMeter, Stats
+from pennylane_qstore.ionq.ledger.database import default_path
 from pennylane_qstore.ionq.ledger.ledger import Account, Ledger, part_of, run_account
 from pennylane_qstore.ionq.ledger.rows import OPEN_STATES, JobKey, State
+from pennylane_qstore.ionq.progress import progress_of
 
 if TYPE_CHECKING:
     from pennylane_qstore.execution.options import Options
@@ -50,11 +52,9 @@ class Sender:
         self.options = options
         self.scope = RunScope(options.run, progress=options.progress, repeats=bool(options.run))
         self._run_account: Account | None = None  # of the run that the device is lent to
-        self.is_copy = False
-        """True for a device that was copied from another one, perhaps in another process."""
+        self.is_copy = False  # of another device, perhaps in another process
         self._process = os.getpid()
-        self.numbers = BatchNumbers()
-        """Numbers of the run's batches."""
+        self.numbers = BatchNumbers()  # of the run's batches
         self.engines: Counter[str] = Counter()  # circuits, by what simulated them in this process
         self._stats = stats
         self._client: IonQClient | None = None
@@ -228,7 +228,17 @@ class Sender:
         call = JobCall(self, requests, self._keys(requests, meter, first_chunk, wait))
         try:
             if not wait or not park_jobs(call):
-                call.send_alone(self._estimates(requests, call.keys), wait=wait)
+                call.estimates = self._estimates(requests, call.keys)
+                with progress_of(self.scope.progress) as progress:
+                    call.results[:] = self.client.run(
+                        requests,
+                        max_wait=self.max_wait_s,
+                        progress=progress,
+                        keys=call.keys,
+                        estimates=call.estimates,
+                        accounts=self.accounts,
+                        wait=wait,
+                    )
             jobs = call.result()
         except QStoreError as error:
             count_failed(meter, error, requests, call.estimates)
@@ -268,8 +278,6 @@ class Sender:
         options = self.options
         if options.ledger is None and options.run is not None and not options.is_emulated:
             # A run that is to be found again needs a file, also for a service on this machine.
-            from pennylane_qstore.ionq.ledger.database import default_path
-
             return default_path()
         return options.ledger
 
@@ -296,19 +304,15 @@ class Sender:
         """Return prices of what is not paid yet, within the budget and confirmed."""
         if not self.is_paid:
             return [0.0] * len(requests)
-        new = [i for i in range(len(requests)) if keys is None or not self._is_paid(keys[i])]
-        estimates: list[float | None] = [None] * len(requests)
+        new = {i: r for i, r in enumerate(requests) if keys is None or not self._is_paid(keys[i])}
         if not new:
-            return estimates
-        fresh = [requests[i] for i in new]
-        budget_usd, left_usd = min(self.rests(), key=lambda rest: rest[1], default=(None, None))
+            return [None] * len(requests)
+        rest = min(self.rests(), key=lambda rest: rest[1], default=(None, None))
         must_know = self.client.ledger.budget_usd is not None
-        prices = agreed_prices(
-            self.client, fresh, self.options, budget_usd, left_usd, must_know=must_know
-        )
-        for i, price in zip(new, prices, strict=True):
-            estimates[i] = price
-        return estimates
+        fresh = list(new.values())
+        prices = agreed_prices(self.client, fresh, self.options, *rest, must_know=must_know)
+        known = dict(zip(new, prices, strict=True))
+        return [known.get(i) for i in range(len(requests))]
 
     def _is_paid(self, key: tuple[str, int, int]) -> bool:
         """Tell whether the ledger has a job under this key, which is adopted."""
@@ -340,7 +344,7 @@ class Sender:
 
     def _run_name(self) -> str:
         """Return the run's name in keys; copies have a part of their own."""
-        scope = self.scope
-        if not self._numbers_are_claimed:
-            return part_of(scope.run or "", scope.part)
-        return part_of(scope.run or "", f"{scope.part}.copies" if scope.part else "copies")
+        part = self.scope.part
+        if self._numbers_are_claimed:
+            part = f"{part}.copies" if part else "copies"
+        return part_of(self.scope.run or "", part)
