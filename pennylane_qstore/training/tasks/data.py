@@ -85,7 +85,7 @@ def load_iris(seed: int) -> Split:
     return Split(split.train_x[:, order], split.train_y, split.test_x[:, order], split.test_y)
 
 
-def load_table(name: str, *, validation: int | None = None, components: int = _COMPONENTS) -> Split:
+def load_table(name: str, *, validation: int | None = None) -> Split:
     """Return a table, split with all classes in proportion, as principal components.
 
     Features are standardised first; everything is learnt from the training rows alone.
@@ -94,7 +94,6 @@ def load_table(name: str, *, validation: int | None = None, components: int = _C
         name: ``"wine"`` or ``"cancer"``.
         validation: seed of a further split, for choices: the rows to test on are then some of
             the training rows, and the test rows stay unseen.
-        components: number of components; scaled by the deviation of the first.
 
     Returns:
         The split.
@@ -102,7 +101,7 @@ def load_table(name: str, *, validation: int | None = None, components: int = _C
     Raises:
         ConfigurationError: another name, or scikit-learn is not installed.
     """
-    return _principal(_table(name, validation).standardised(), components)
+    return _principal(_table(name, validation).standardised(), _COMPONENTS)
 
 
 def load_digits(labels: Sequence[Sequence[int]], components: int, train_rows: int) -> Split:
