@@ -21,7 +21,7 @@ from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.minibatches import RunData
 from pennylane_qstore.training.optimizer_adapters import OptimizerAdapter
 from pennylane_qstore.training.parameters import leaves_of
-from pennylane_qstore.training.schedules import Function, described, whole
+from pennylane_qstore.training.schedules import Function, described
 from pennylane_qstore.training.spsa import SPSAOptimizer
 from pennylane_qstore.training.step_shape import (
     EARLY,
@@ -31,7 +31,7 @@ from pennylane_qstore.training.step_shape import (
     choose_shape,
     estimate_variances,
 )
-from pennylane_qstore.validation import check, check_count
+from pennylane_qstore.validation import check, check_count, check_number
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +149,9 @@ class StepShapes:
         """Return the shots that were given for a step; None where none were."""
         if self._schedule is None:
             return self._shots
-        return self._scaled(whole("shots", self._schedule, step, MAX_SHOTS))
+        name = f"shots in step {step}"
+        shots = check_number(name, self._schedule(step))
+        return self._scaled(check_count(name, round(shots), most=MAX_SHOTS))
 
     @contextmanager
     def applied(self, shape: Shape | None, step: int) -> Iterator[None]:

@@ -183,25 +183,6 @@ class LearningRate:
                 holder[name] = value
 
 
-def whole(name: str, schedule: Function, step: int, most: int) -> int:
-    """Return the whole number that a schedule has for a step, rounded.
-
-    Args:
-        name: of the option, for messages.
-        schedule: a function of the step.
-        step: its number.
-        most: the largest that is allowed.
-
-    Returns:
-        A number from 1.
-
-    Raises:
-        ConfigurationError: it gives none. Nothing was sent.
-    """
-    value = check_number(f"{name} in step {step}", schedule(step))
-    return int(check_count(f"{name} in step {step}", round(value), most=most))
-
-
 def _attribute(optimizer: Any) -> str:
     """Return where an optimizer keeps its learning rate."""
     if hasattr(optimizer, "param_groups"):
