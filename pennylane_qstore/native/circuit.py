@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pennylane as qml
 from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
@@ -16,7 +15,7 @@ from pennylane_qstore.backends import backend as known_backend
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.gateset import ENTANGLERS, FULL_ANGLE, NATIVE
 from pennylane_qstore.native.gates import NATIVE_GATES
-from pennylane_qstore.native.template.batch import NativeBlock, Readout, native_slots
+from pennylane_qstore.native.template.batch import Readout
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,36 +128,3 @@ class NativeCircuit:
         with QueuingManager.stop_recording():
             ops = [NATIVE_GATES[name](*params, wires=list(on)) for name, on, params in self.gates]
             return QuantumScript(ops, [qml.probs(wires=list(self.measured))])
-
-
-def from_row(
-    block: NativeBlock,
-    row: int,
-    *,
-    qubits: int,
-    frames: np.ndarray,
-    measured: tuple[int, ...],
-    readout: Readout,
-    permutation: tuple[int, ...],
-) -> NativeCircuit:
-    """Return the circuit of one row of a bound block.
-
-    Args:
-        block: rows of one gate skeleton.
-        row: which of them.
-        qubits: number of native wires.
-        frames: virtual Z left on each native wire, in turns, (qubits,).
-        measured: native wires measured.
-        readout: from measured bits to the tape's bits.
-        permutation: native wire of each tape wire; empty where the readout relabels.
-
-    Returns:
-        The circuit.
-    """
-    gates = tuple(
-        (name, on, tuple(block.params[row, slots].tolist()))
-        for (name, on), slots in zip(block.gates, native_slots(block.gates), strict=True)
-    )
-    return NativeCircuit(
-        qubits, gates, tuple(float(f) for f in frames), permutation, measured, readout
-    )

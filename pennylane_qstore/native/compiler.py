@@ -14,7 +14,7 @@ import pennylane as qml
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.errors import CompileError
-from pennylane_qstore.native.circuit import NativeCircuit, from_row
+from pennylane_qstore.native.circuit import NativeCircuit
 from pennylane_qstore.native.frontend.affine_fit import affine_program
 from pennylane_qstore.native.frontend.json_circuit import tape_from_json
 from pennylane_qstore.native.frontend.program import (
@@ -28,7 +28,7 @@ from pennylane_qstore.native.frontend.shared_basis import shared_basis
 from pennylane_qstore.native.frontend.structure import extract_structure
 from pennylane_qstore.native.passes.sections import outside_boxes
 from pennylane_qstore.native.pipeline import EFFORT_S, compile_program
-from pennylane_qstore.native.template.batch import Readout
+from pennylane_qstore.native.template.batch import Readout, native_slots
 from pennylane_qstore.native.template.template import Template
 from pennylane_qstore.operations import tape_with_parameters
 from pennylane_qstore.validation import check_number
@@ -226,15 +226,12 @@ def only_circuit(
     if measured is not None:
         permutation = tuple(batch.measured[int(i)] for i in readout.matrix.argmax(axis=1))
         readout = Readout(readout.matrix[measured], readout.offset[measured])
-    return from_row(
-        batch.blocks[0],
-        0,
-        qubits=batch.qubits,
-        frames=template.frames(parameters)[0],
-        measured=batch.measured,
-        readout=readout,
-        permutation=permutation,
+    block, frames = batch.blocks[0], tuple(template.frames(parameters)[0].tolist())
+    gates = tuple(
+        (name, on, tuple(block.params[0, slots].tolist()))
+        for (name, on), slots in zip(block.gates, native_slots(block.gates), strict=True)
     )
+    return NativeCircuit(batch.qubits, gates, frames, permutation, batch.measured, readout)
 
 
 def _native_count(gate: Gate, family: str) -> int:
