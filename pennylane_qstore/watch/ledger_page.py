@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pennylane_qstore.errors import QStoreError
@@ -27,18 +27,12 @@ class LedgerPage:
     Args:
         ledger: is read; cancelling writes to it as the client does.
         base_url: of the service that jobs are cancelled at; by default that of each job.
-        monotonic: seconds of a clock that is never set back.
     """
 
     title, shows_all = "Jobs at IonQ", True
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        base_url: str | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._ledger, self._base_url, self._monotonic = ledger, base_url, monotonic
+    def __init__(self, ledger: Ledger, base_url: str | None = None) -> None:
+        self._ledger, self._base_url = ledger, base_url
         self._jobs: dict[int, PageJob] = {}  # by number of the submission, oldest first
         self._numbers: dict[str, int] = {}
         self._stats: dict[str, Any] = {}
@@ -57,10 +51,10 @@ class LedgerPage:
     async def refresh(self) -> None:
         """Read what has changed, once a second at most."""
         async with self._reading:
-            if self._monotonic() - self._read_at < _FRESH_S:
+            if time.monotonic() - self._read_at < _FRESH_S:
                 return
             await self._ledger.off_loop(self._read)
-            self._read_at = self._monotonic()
+            self._read_at = time.monotonic()
 
     def stats(self) -> dict[str, Any]:
         """Return numbers of jobs and circuits, and US dollars."""
