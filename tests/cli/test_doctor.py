@@ -3,17 +3,9 @@
 import time
 from types import SimpleNamespace
 
-import pytest
 from support.paid_jobs import ask
 
-from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.ionq.http import transport
-
-
-@pytest.fixture
-def emulator():
-    with Emulator(seed=1) as running:
-        yield running
 
 
 def test_doctor_tells_a_clock_that_is_wrong_and_a_missing_key(emulator, tmp_path, monkeypatch):

@@ -13,12 +13,6 @@ from pennylane_qstore.ionq.ledger.rows import Intent, JobKey, Share
 
 
 @pytest.fixture
-def emulator():
-    with Emulator(seed=1) as running:
-        yield running
-
-
-@pytest.fixture
 def slow():
     """Its jobs run until its clock is told to advance."""
     with Emulator(seed=1, profile=60.0, clock=VirtualClock()) as running:

@@ -11,16 +11,10 @@ import threading
 import pennylane as qml
 import pytest
 
-from pennylane_qstore.emulator import Emulator, Fault
+from pennylane_qstore.emulator import Fault
 from pennylane_qstore.errors import LedgerError, QStoreError
 from pennylane_qstore.execution.run_scope import BatchNumbers
 from pennylane_qstore.ionq.ledger.ledger import JobKey
-
-
-@pytest.fixture
-def emulator():
-    with Emulator(seed=1, profile="none") as running:
-        yield running
 
 
 def device(emulator, path, **options):

@@ -6,14 +6,7 @@ import pytest
 from support.paid_jobs import circuit, device
 
 import pennylane_qstore as qstore
-from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.errors import JobTimeout, ServiceError
-
-
-@pytest.fixture
-def emulator():
-    with Emulator(seed=1) as running:
-        yield running
 
 
 def test_jobs_join_a_session_while_it_lasts(emulator):

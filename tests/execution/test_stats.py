@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pennylane as qml
 import pytest
+from support.v34_runs import circuit
 
 from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.execution import stats as stats_module
@@ -164,17 +165,6 @@ def test_every_promised_name_is_measured_on_the_device():
     for name in TRACKED:
         assert tracker.totals[name] == pytest.approx(found[name]), name
     assert len(tracker.history["bytes_sent"]) == 3
-
-
-def circuit(dev):
-    @qml.set_shots(shots=100)
-    @qml.qnode(dev, diff_method=None)
-    def run(x):
-        qml.RX(x, 0)
-        qml.CNOT([0, 1])
-        return qml.expval(qml.Z(1))
-
-    return run
 
 
 def test_times_and_money_are_floats_where_nothing_was_sent():

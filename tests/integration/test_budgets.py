@@ -13,18 +13,12 @@ import pennylane as qml
 import pytest
 
 from pennylane_qstore import SPSAOptimizer
-from pennylane_qstore.emulator import Emulator, Fault
+from pennylane_qstore.emulator import Fault
 from pennylane_qstore.errors import BudgetExceeded, ConfigurationError, QStoreError
 from pennylane_qstore.ionq.ledger.ledger import Ledger, State
 from pennylane_qstore.training.run import TrainingRun
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
-
-@pytest.fixture
-def emulator():
-    with Emulator(seed=1, profile="none") as running:
-        yield running
 
 
 @pytest.fixture

@@ -9,19 +9,11 @@ import numpy as np
 import pennylane as qml
 import pytest
 
-from pennylane_qstore.emulator import Emulator
-
 WAYS = {
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
     "pickle": lambda device: pickle.loads(pickle.dumps(device)),
 }
-
-
-@pytest.fixture
-def emulator():
-    with Emulator() as running:
-        yield running
 
 
 def remote(emulator, **options):

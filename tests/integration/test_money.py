@@ -10,12 +10,6 @@ from pennylane_qstore.emulator import Emulator, Fault, VirtualClock
 from pennylane_qstore.errors import BudgetExceeded, JobTimeout, LedgerError, ServiceError
 
 
-@pytest.fixture
-def emulator():
-    with Emulator(seed=1) as running:
-        yield running
-
-
 def posts(emulator):
     return [path for method, path, _ in emulator.requests if method == "POST"]
 

@@ -7,6 +7,7 @@ import inspect
 import numpy as np
 import pennylane as qml
 import pytest
+from support.v34_runs import circuits
 
 import pennylane_qstore as qstore
 import pennylane_qstore.v34 as v34
@@ -100,20 +101,6 @@ config = TrainingConfig(
 ''',
 }  # fmt: skip
 """Every Python snippet of the page, as it stands there (but for spaces at ends of lines)."""
-
-
-def circuits(count=20, qubits=3):
-    return [
-        {
-            "qubits": qubits,
-            "circuit": [
-                {"gate": "ry", "target": 0, "rotation": 0.1 * i},
-                {"gate": "cnot", "control": 0, "target": 1},
-                {"gate": "h", "target": 2},
-            ],
-        }
-        for i in range(count)
-    ]
 
 
 def run(coroutine):

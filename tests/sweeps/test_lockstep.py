@@ -29,12 +29,6 @@ def train(runs, steps=3, lockstep=None):
     return lockstep, lockstep.call([partial(run.train, steps) for run in runs])
 
 
-@pytest.fixture
-def emulator():
-    with Emulator(seed=1, profile="none") as running:
-        yield running
-
-
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seeds=st.lists(st.integers(1, 50), min_size=2, max_size=4, unique=True),

@@ -17,12 +17,6 @@ from pennylane_qstore.training.callbacks import Calibrate
 from pennylane_qstore.training.run_estimate import estimate_calls
 
 
-@pytest.fixture
-def emulator():
-    with Emulator(seed=1) as running:
-        yield running
-
-
 def paid(emulator, **options):
     settings = {"backend": "qpu.forte-1", "base_url": emulator.url, "api_key": "k", "seed": 3}
     return qml.device("qstore.ionq", wires=2, **settings, **options)

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pennylane as qml
 import pytest
+from support.v34_runs import layer
 
 from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.errors import ConfigurationError
@@ -19,18 +20,6 @@ def emulator(monkeypatch):
     with Emulator() as running:
         monkeypatch.setenv("IONQ_API_URL", running.url)
         yield running
-
-
-def layer(parameters, inputs):
-    gates = [
-        {"gate": "ry", "target": i, "rotation": float(inputs[i]) if plain(inputs) else inputs[i]}
-        for i in range(2)
-    ]
-    gates += [
-        {"gate": "rz", "target": i, "rotation": 2 * parameters[i] - inputs[i] / 2 + 0.5}
-        for i in range(2)
-    ]
-    return {"qubits": 2, "circuit": [*gates, {"gate": "cnot", "control": 0, "target": 1}]}
 
 
 def plain(values):

@@ -7,6 +7,7 @@ import numpy as np
 import pennylane as qml
 import pytest
 from pennylane import numpy as pnp
+from support.v34_runs import X, Y, circuit, posts, quadratic, run, small
 
 import pennylane_qstore as qstore
 from pennylane_qstore.emulator import Emulator, Fault
@@ -16,10 +17,6 @@ from pennylane_qstore.v34.config import TrainingConfig
 from pennylane_qstore.v34.model import make_circuit, pairs, weights_shape
 from pennylane_qstore.v34.settings import SETTINGS, SWITCHED
 
-X = np.linspace(-1, 1, 12).reshape(6, 2)
-
-Y = np.sign(X[:, 0])
-
 SHOWN = set()
 """Fields whose effect a test of this file shows."""
 
@@ -28,28 +25,6 @@ def shows(*fields):
     """Marks the test that shows what these fields do; the last test misses the others."""
     SHOWN.update(fields)
     return lambda test: test
-
-
-def small(**settings):
-    base = {"n_qubits": 2, "circuit_depth": 1, "epochs": 1, "batch_size": 6}
-    return TrainingConfig(**{**base, **settings})
-
-
-@pytest.fixture
-def emulator():
-    with Emulator() as running:
-        yield running
-
-
-def circuit(dev):
-    @qml.set_shots(shots=100)
-    @qml.qnode(dev, diff_method=None)
-    def run(x):
-        qml.RX(x, 0)
-        qml.CNOT([0, 1])
-        return qml.expval(qml.Z(1))
-
-    return run
 
 
 @shows("enable_all_v34_features")
@@ -95,12 +70,6 @@ def test_debug_mode_logs_every_change_of_a_job(log, emulator, caplog):
     circuit(dev)(0.3)
     assert "completed after" in caplog.text
     assert small(debug_mode=True, log_level="INFO").device_options()["progress"] is not None
-
-
-def posts(emulator, config, circuits=6):
-    before = emulator.stats()["posts"]
-    circuit(config.device(emulator=emulator))(np.linspace(0, 1, circuits))
-    return emulator.stats()["posts"] - before
 
 
 @shows("use_batch_api")
@@ -239,10 +208,6 @@ def test_entanglement(kind, count):
     assert len(set(pairs(kind, 4))) == count
 
 
-def quadratic(w):
-    return np.sum((np.asarray(w) - 1.0) ** 2)
-
-
 def first_step(**settings):
     config = TrainingConfig(gradient_method="spsa", **settings)
     return config.optimizer(seed=1).step(quadratic, np.zeros(3))
@@ -344,11 +309,6 @@ def test_batching_of_a_step(emulator, settings, expected):
 
     config.optimizer(seed=1).step_and_cost(cost, np.array([0.4]))
     assert emulator.stats()["posts"] == expected
-
-
-def run(emulator, **settings):
-    config = small(shots_per_circuit=200, **settings)
-    return config.run(data=(X, Y), device=config.device(emulator=emulator, seed=1), seed=1)
 
 
 @shows("epochs", "batch_size")

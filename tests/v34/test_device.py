@@ -1,14 +1,9 @@
 """The device of v3.4's settings: waiting times, keys."""
 
 import pytest
+from support.v34_runs import small
 
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.v34.config import TrainingConfig
-
-
-def small(**settings):
-    base = {"n_qubits": 2, "circuit_depth": 1, "epochs": 1, "batch_size": 6}
-    return TrainingConfig(**{**base, **settings})
 
 
 def test_the_shortest_wait_that_was_given_counts():

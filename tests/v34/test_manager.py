@@ -6,26 +6,13 @@ import threading
 import numpy as np
 import pennylane as qml
 import pytest
+from support.v34_runs import circuits
 
 from pennylane_qstore.emulator import Emulator, Fault
 from pennylane_qstore.errors import CompileError, ConfigurationError, JobFailed
 from pennylane_qstore.v34 import (
     CircuitBatchManagerV34,
 )
-
-
-def circuits(count=20, qubits=3):
-    return [
-        {
-            "qubits": qubits,
-            "circuit": [
-                {"gate": "ry", "target": 0, "rotation": 0.1 * i},
-                {"gate": "cnot", "control": 0, "target": 1},
-                {"gate": "h", "target": 2},
-            ],
-        }
-        for i in range(count)
-    ]
 
 
 def run(coroutine):

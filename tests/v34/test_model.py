@@ -5,27 +5,11 @@ import pennylane as qml
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.v34_runs import X, Y, small
 
-from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.v34.config import TrainingConfig
 from pennylane_qstore.v34.model import make_circuit, pairs, squared_error_model, weights_shape
 from pennylane_qstore.v34.settings import ENTANGLEMENTS
-
-X = np.linspace(-1, 1, 12).reshape(6, 2)
-
-Y = np.sign(X[:, 0])
-
-
-def small(**settings):
-    base = {"n_qubits": 2, "circuit_depth": 1, "epochs": 1, "batch_size": 6}
-    return TrainingConfig(**{**base, **settings})
-
-
-@pytest.fixture
-def emulator():
-    with Emulator() as running:
-        yield running
 
 
 def test_too_many_features_are_refused(emulator):

@@ -6,31 +6,12 @@ import numpy as np
 import pennylane as qml
 import pytest
 from pennylane import numpy as pnp
+from support.v34_runs import X, Y, quadratic
 
-from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.run import TrainingRun
 from pennylane_qstore.v34.config import TrainingConfig
 from pennylane_qstore.v34.optimizers import RuleOptimizer
-
-X = np.linspace(-1, 1, 12).reshape(6, 2)
-
-Y = np.sign(X[:, 0])
-
-
-def small(**settings):
-    base = {"n_qubits": 2, "circuit_depth": 1, "epochs": 1, "batch_size": 6}
-    return TrainingConfig(**{**base, **settings})
-
-
-@pytest.fixture
-def emulator():
-    with Emulator() as running:
-        yield running
-
-
-def quadratic(w):
-    return np.sum((np.asarray(w) - 1.0) ** 2)
 
 
 def test_the_field_is_also_the_method():
@@ -93,11 +74,6 @@ def test_a_step_that_fails_changes_nothing():
     with pytest.raises(ZeroDivisionError):
         optimizer.step(lambda w: 1 / 0, np.zeros(2))
     assert json.dumps(optimizer.state_dict()) == before
-
-
-def run(emulator, **settings):
-    config = small(shots_per_circuit=200, **settings)
-    return config.run(data=(X, Y), device=config.device(emulator=emulator, seed=1), seed=1)
 
 
 @pytest.mark.parametrize("method", ["spsa", "parameter_shift"])

@@ -4,22 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.v34_runs import layer
 
 from pennylane_qstore.v34 import (
     SmartCircuitCache,
 )
-
-
-def layer(parameters, inputs):
-    gates = [
-        {"gate": "ry", "target": i, "rotation": float(inputs[i]) if plain(inputs) else inputs[i]}
-        for i in range(2)
-    ]
-    gates += [
-        {"gate": "rz", "target": i, "rotation": 2 * parameters[i] - inputs[i] / 2 + 0.5}
-        for i in range(2)
-    ]
-    return {"qubits": 2, "circuit": [*gates, {"gate": "cnot", "control": 0, "target": 1}]}
 
 
 def plain(values):

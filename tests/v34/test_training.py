@@ -1,54 +1,12 @@
 """The training loop: batches, gradients, objectives of any kind, data, seeds."""
 
 import numpy as np
-import pennylane as qml
 import pytest
 from support.renamed_machine import NAME
+from support.v34_runs import X, Y, quadratic, run, small
 
-from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.v34.config import TrainingConfig
-
-X = np.linspace(-1, 1, 12).reshape(6, 2)
-
-Y = np.sign(X[:, 0])
-
-
-def small(**settings):
-    base = {"n_qubits": 2, "circuit_depth": 1, "epochs": 1, "batch_size": 6}
-    return TrainingConfig(**{**base, **settings})
-
-
-@pytest.fixture
-def emulator():
-    with Emulator() as running:
-        yield running
-
-
-def circuit(dev):
-    @qml.set_shots(shots=100)
-    @qml.qnode(dev, diff_method=None)
-    def run(x):
-        qml.RX(x, 0)
-        qml.CNOT([0, 1])
-        return qml.expval(qml.Z(1))
-
-    return run
-
-
-def posts(emulator, config, circuits=6):
-    before = emulator.stats()["posts"]
-    circuit(config.device(emulator=emulator))(np.linspace(0, 1, circuits))
-    return emulator.stats()["posts"] - before
-
-
-def quadratic(w):
-    return np.sum((np.asarray(w) - 1.0) ** 2)
-
-
-def run(emulator, **settings):
-    config = small(shots_per_circuit=200, **settings)
-    return config.run(data=(X, Y), device=config.device(emulator=emulator, seed=1), seed=1)
 
 
 def test_batching_of_a_runs_step(emulator):
