@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 import pennylane as qml
 import pytest
+from support.native_bodies import native_gates
 
 from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.native.gates import NATIVE_GATES
@@ -28,20 +29,6 @@ def skeleton(qubits: int, gates: int, rng: np.random.Generator) -> list[tuple[st
     return [
         (str(n), rng.permutation(qubits)[: 2 if n in ("ms", "zz") else 1].tolist()) for n in names
     ]
-
-
-def circuit(form: list[tuple[str, list[int]]], rng: np.random.Generator) -> list[dict[str, Any]]:
-    out = []
-    for name, targets in form:
-        gate: dict[str, Any] = {"gate": name, "targets": targets}
-        if name == "ms":
-            gate |= {"phases": rng.uniform(-1, 1, 2).tolist(), "angle": rng.uniform(0, 0.25)}
-        elif name == "zz":
-            gate["angle"] = rng.uniform(-0.25, 0.25)
-        else:
-            gate["phase"] = rng.uniform(-1, 1)
-        out.append(gate)
-    return out
 
 
 def tape_of(rows: list[list[dict[str, Any]]], qubits: int) -> qml.tape.QuantumScript:
@@ -83,7 +70,7 @@ def test_beside_the_simulator_alone(
 ) -> None:
     rng = np.random.default_rng(1)
     form = skeleton(qubits, gates, rng)
-    circuits = [circuit(form, rng) for _ in range(rows)]
+    circuits = [native_gates(form, rng) for _ in range(rows)]
     source = {
         "gateset": "native", "qubits": qubits, "circuits": [{"circuit": c} for c in circuits]
     }  # fmt: skip

@@ -7,16 +7,9 @@ import pytest
 from support.paid_jobs import ask, circuit, device, killed, run
 
 from pennylane_qstore.cli.main import app
-from pennylane_qstore.emulator import Emulator, VirtualClock
+from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.ionq.ledger.ledger import Ledger
 from pennylane_qstore.ionq.ledger.rows import Intent, JobKey, Share
-
-
-@pytest.fixture
-def slow():
-    """Its jobs run until its clock is told to advance."""
-    with Emulator(seed=1, profile=60.0, clock=VirtualClock()) as running:
-        yield running
 
 
 def test_the_commands_show_what_the_ledger_knows(emulator, tmp_path, monkeypatch):

@@ -6,19 +6,12 @@ import pytest
 from support.paid_jobs import circuit, device
 
 import pennylane_qstore as qstore
-from pennylane_qstore.emulator import Emulator, Fault, VirtualClock
+from pennylane_qstore.emulator import Emulator, Fault
 from pennylane_qstore.errors import BudgetExceeded, JobTimeout, LedgerError, ServiceError
 
 
 def posts(emulator):
     return [path for method, path, _ in emulator.requests if method == "POST"]
-
-
-@pytest.fixture
-def slow():
-    """Its jobs run until its clock is told to advance."""
-    with Emulator(seed=1, profile=60.0, clock=VirtualClock()) as running:
-        yield running
 
 
 def test_an_estimate_submits_nothing_and_grows_with_the_shots(emulator):

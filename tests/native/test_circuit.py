@@ -7,8 +7,6 @@ from pennylane_qstore import IonQNativeGateCompiler
 from pennylane_qstore.backends import BACKENDS, Backend
 from pennylane_qstore.errors import ConfigurationError
 
-families = pytest.mark.parametrize("family", ["ms", "zz"])
-
 
 def test_duration_and_fidelity_follow_published_figures():
     tape = qml.tape.QuantumScript([qml.RX(0.3, 0), qml.IsingXX(0.5, [0, 1]), qml.RX(0.4, 2)])

@@ -8,13 +8,6 @@ from collections.abc import Callable
 import pytest
 from support.emulator_wire import Wire
 
-JOB_KEYS = {
-    "id", "status", "type", "backend", "dry_run", "submitter_id", "project_id", "parent_job_id",
-    "child_job_ids", "session_id", "metadata", "name", "submitted_at", "started_at", "completed_at",
-    "predicted_wait_time_ms", "predicted_execution_duration_ms", "execution_duration_ms", "failure",
-    "settings", "stats", "output", "results",
-}  # fmt: skip
-
 
 def test_unknown_routes_and_methods_have_ionqs_bodies(wire: Wire) -> None:
     assert wire("GET", "/nothing").json["statusCode"] == 404

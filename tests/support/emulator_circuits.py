@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pennylane as qml
 from hypothesis import strategies as st
+from support.native_bodies import native_gates
 
 from pennylane_qstore.emulator.simulation.noise import (
     NoiseConfig,
@@ -131,14 +132,7 @@ def random_program(seed: int, qubits: int = 3, rows: int = 2, gates: int = 12) -
         name = str(rng.choice(["gpi", "gpi2", "gpi2", "ms", "zz"]))
         targets = rng.permutation(qubits)[: 2 if name in ("ms", "zz") else 1].tolist()
         for circuit in circuits:
-            gate: dict[str, Any] = {"gate": name, "targets": targets}
-            if name == "ms":
-                gate |= {"phases": rng.uniform(-1, 1, 2).tolist(), "angle": rng.uniform(0, 0.25)}
-            elif name == "zz":
-                gate["angle"] = rng.uniform(-0.25, 0.25)
-            else:
-                gate["phase"] = rng.uniform(-1, 1)
-            circuit["circuit"].append(gate)
+            circuit["circuit"] += native_gates([(name, targets)], rng)
     (program,) = read_circuits(circuits, gateset="native", qubits=qubits)
     return program
 

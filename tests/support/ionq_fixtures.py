@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pennylane_qstore.emulator import Emulator, VirtualClock
+from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.ionq.client import IonQClient
 from pennylane_qstore.ionq.http.retry import Clock, RetryPolicy
 from pennylane_qstore.ionq.messages.job_request import JobRequest, encode_circuits
@@ -85,6 +86,21 @@ def fake_clock():
 def emulator():
     with Emulator(seed=1) as running:
         yield running
+
+
+@pytest.fixture
+def slow():
+    """An emulator whose jobs run until its clock is told to advance."""
+    with Emulator(seed=1, profile=60.0, clock=VirtualClock()) as running:
+        yield running
+
+
+def settle(client, request, **options):
+    """Return the result of a job, or the error that it ended with."""
+    try:
+        return client.run([request], **options)[0]
+    except QStoreError as error:
+        return error
 
 
 @pytest.fixture

@@ -7,29 +7,9 @@ import json
 import numpy as np
 import pytest
 from pennylane import numpy as pnp
+from support.spsa_runs import TARGET, optimizer, quadratic, quadratic_like, train
 
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.spsa import SPSAOptimizer
-
-TARGET = np.array([0.5, -1.0, 2.0])
-
-
-def quadratic(w):
-    return ((w - TARGET) ** 2).sum()
-
-
-def quadratic_like(w):
-    return ((w - 1) ** 2).sum()
-
-
-def train(opt, cost, w, steps=200, **kwargs):
-    for _ in range(steps):
-        w = opt.step(cost, w, **kwargs)
-    return w
-
-
-def optimizer(**kwargs):
-    return SPSAOptimizer(**{"maxiter": 200, "seed": 1, "a": 1.0, **kwargs})
 
 
 def test_bounds_hold_for_iterates_and_for_every_point_evaluated():

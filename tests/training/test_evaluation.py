@@ -6,13 +6,9 @@ import numpy as np
 import pennylane as qml
 import pytest
 from support.counting import CountingDevice, GradientDevice
+from support.spsa_runs import optimizer, problem
 
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.spsa import SPSAOptimizer
-
-
-def optimizer(**kwargs):
-    return SPSAOptimizer(**{"maxiter": 200, "seed": 1, "a": 1.0, **kwargs})
 
 
 def test_vector_of_results_is_refused_before_anything_is_sent():
@@ -26,20 +22,6 @@ def test_vector_of_results_is_refused_before_anything_is_sent():
     with pytest.raises(ConfigurationError, match=r"shape \(2,\)"):
         optimizer().step(circuit, np.array(0.1))
     assert dev.posts == []
-
-
-def problem():
-    dev = CountingDevice(wires=2)
-
-    @qml.qnode(dev)
-    def circuit(x, w):
-        qml.AngleEmbedding(x, wires=range(2))
-        qml.StronglyEntanglingLayers(w, wires=range(2))
-        return qml.expval(qml.Z(0))
-
-    rng = np.random.default_rng(0)
-    x, y, w = rng.uniform(size=(4, 2)), rng.choice([-1.0, 1.0], 4), rng.uniform(size=(1, 2, 3))
-    return dev, (lambda w: sum((circuit(a, w) - b) ** 2 for a, b in zip(x, y, strict=True))), w
 
 
 def test_step_and_cost_of_a_loop_is_one_batch():

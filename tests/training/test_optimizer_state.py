@@ -6,25 +6,10 @@ import json
 
 import numpy as np
 import pytest
+from support.spsa_runs import optimizer, quadratic, train
 
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.spsa import SPSAOptimizer
-
-TARGET = np.array([0.5, -1.0, 2.0])
-
-
-def quadratic(w):
-    return ((w - TARGET) ** 2).sum()
-
-
-def train(opt, cost, w, steps=200, **kwargs):
-    for _ in range(steps):
-        w = opt.step(cost, w, **kwargs)
-    return w
-
-
-def optimizer(**kwargs):
-    return SPSAOptimizer(**{"maxiter": 200, "seed": 1, "a": 1.0, **kwargs})
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,6 @@ from pennylane_qstore.training.run import TrainingRun
 from pennylane_qstore.training.spsa import SPSAOptimizer
 from pennylane_qstore.training.step_rule import StepRule
 
-PAIR = dict(zip(("x", "y"), (X, Y), strict=True))
-
 
 def optimizer(**options):
     return SPSAOptimizer(**{"maxiter": 20, "seed": 1, **options})

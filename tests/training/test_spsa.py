@@ -8,40 +8,10 @@ import numpy as np
 import pennylane as qml
 import pytest
 from pennylane import numpy as pnp
-from support.counting import CountingDevice
+from support.spsa_runs import TARGET, optimizer, problem, quadratic, train
 
 from pennylane_qstore.errors import ConfigurationError, JobFailed
 from pennylane_qstore.training.spsa import SPSAOptimizer
-
-TARGET = np.array([0.5, -1.0, 2.0])
-
-
-def quadratic(w):
-    return ((w - TARGET) ** 2).sum()
-
-
-def train(opt, cost, w, steps=200, **kwargs):
-    for _ in range(steps):
-        w = opt.step(cost, w, **kwargs)
-    return w
-
-
-def optimizer(**kwargs):
-    return SPSAOptimizer(**{"maxiter": 200, "seed": 1, "a": 1.0, **kwargs})
-
-
-def problem():
-    dev = CountingDevice(wires=2)
-
-    @qml.qnode(dev)
-    def circuit(x, w):
-        qml.AngleEmbedding(x, wires=range(2))
-        qml.StronglyEntanglingLayers(w, wires=range(2))
-        return qml.expval(qml.Z(0))
-
-    rng = np.random.default_rng(0)
-    x, y, w = rng.uniform(size=(4, 2)), rng.choice([-1.0, 1.0], 4), rng.uniform(size=(1, 2, 3))
-    return dev, (lambda w: sum((circuit(a, w) - b) ** 2 for a, b in zip(x, y, strict=True))), w
 
 
 def test_resamplings_share_the_batch_and_average_the_gradient():

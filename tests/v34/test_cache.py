@@ -22,10 +22,6 @@ def emulator(monkeypatch):
         yield running
 
 
-def plain(values):
-    return values.dtype != object
-
-
 def test_equal_values_are_found_again_and_are_the_callers_own():
     cache = SmartCircuitCache()
     x = np.array([0.1, 0.2])

@@ -11,10 +11,6 @@ from pennylane_qstore.v34 import (
 )
 
 
-def plain(values):
-    return values.dtype != object
-
-
 def conditional(parameters, inputs):
     name = "ry" if parameters[0] > 0 else "rx"
     return {"qubits": 1, "circuit": [{"gate": name, "target": 0, "rotation": parameters[0]}]}

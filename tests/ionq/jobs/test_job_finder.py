@@ -17,7 +17,6 @@ from support.scripted_service import api_with
 from pennylane_qstore.emulator import Emulator, Fault, ServiceBehaviour
 from pennylane_qstore.errors import (
     AmbiguousSubmission,
-    QStoreError,
 )
 from pennylane_qstore.ionq.http import transport
 from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost, RetryPolicy
@@ -29,13 +28,6 @@ from pennylane_qstore.ionq.ledger.ledger import Ledger, State
 
 SETTLE_S = 0.25
 POLICY = RetryPolicy(settle_s=SETTLE_S, base_s=0.01, throttle_base_s=0.02)
-
-
-def settle(client, request, **options):
-    try:
-        return client.run([request], **options)[0]
-    except QStoreError as error:
-        return error
 
 
 @pytest.mark.parametrize("times", [1, None], ids=["once", "always"])

@@ -9,12 +9,12 @@ from types import SimpleNamespace
 
 import aiohttp
 import pytest
+from support.ionq_fixtures import settle
 
 from pennylane_qstore.emulator import Emulator, Fault
 from pennylane_qstore.errors import (
     AmbiguousSubmission,
     ConnectionFailed,
-    QStoreError,
     ServiceError,
 )
 from pennylane_qstore.ionq.http.requester import Transient
@@ -49,13 +49,6 @@ ACCEPTED = {
 NOT_ACCEPTED = {
     name: {**fault, "when": "before"} for name, fault in ACCEPTED.items() if name != "truncated"
 }
-
-
-def settle(client, request, **options):
-    try:
-        return client.run([request], **options)[0]
-    except QStoreError as error:
-        return error
 
 
 @pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
