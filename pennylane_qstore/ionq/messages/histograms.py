@@ -24,7 +24,7 @@ from pennylane_qstore.ionq.messages.responses import check_id, parse_object
 SUM_TOLERANCE = 1e-5
 """Probabilities may sum to 1 within this; then they are renormalised."""
 
-_PIECE = 1 << 16
+_PIECE = 1 << 17
 """Bytes of aggregated results that are decoded at once."""
 _OUTCOMES = re.compile(r"(?:0|[1-9][0-9]{0,19})(?:,(?:0|[1-9][0-9]{0,19}))*")
 
@@ -66,7 +66,8 @@ def _parse_histograms(values: Sequence[object], qubits: int) -> list[Histogram]:
             raise InvalidResponse(f"A histogram is missing or empty: {str(value)[:80]!r}.")
         tables.append(value)
     # A job's circuits have mostly the same outcomes.
-    alike = [*chain.from_iterable(tables)] == [*chain.from_iterable(tables[:1])] * len(tables)
+    first = [*chain.from_iterable(tables[:1])]
+    alike = all(map(first.__eq__, map(list, tables)))
     outcomes = [_outcomes(",".join(t), len(t)) for t in (tables[:1] if alike else tables)]
     for states, _ in outcomes:
         if int(states[-1]) >> min(qubits, MAX_QUBITS):
@@ -84,16 +85,18 @@ def _distributions(tables: Sequence[dict[str, Any]]) -> list[NDArray[np.float64]
     """Return the probabilities of each table, which add up to one, in the order of its names."""
     if not tables:
         return []
-    numbers = [*chain.from_iterable(map(dict.values, tables))]
-    # bool is an int to Python, but true is no probability.
-    if not set(map(type, numbers)) <= {float, int}:
-        _refuse_first(tables, lambda p: type(p) not in (float, int), "that is not a number")
-    try:
-        flat = np.array(numbers, dtype=np.float64)
-    except OverflowError:
-        _refuse_first(tables, lambda p: abs(p) > sys.float_info.max, "out of range")
     sizes = np.array([len(table) for table in tables])
     ends = np.cumsum(sizes)
+    try:
+        sum(_numbers(tables))  # a text would pass for a number below
+        flat = np.fromiter(_numbers(tables), np.float64, ends[-1])
+    except TypeError:
+        _refuse_first(tables, lambda p: type(p) not in (float, int), "that is not a number")
+    except OverflowError:
+        _refuse_first(tables, lambda p: abs(p) > sys.float_info.max, "out of range")
+    # bool is an int to Python, but true is no probability.
+    if ((flat == 0) | (flat == 1)).any() and bool in set(map(type, _numbers(tables))):
+        _refuse_first(tables, lambda p: type(p) is bool, "that is not a number")
     # A NaN fails every comparison, so each condition is stated as what must hold.
     in_range = (flat >= 0) & (flat <= 1 + SUM_TOLERANCE)
     totals = np.add.reduceat(np.where(in_range, flat, math.nan), ends - sizes)
@@ -106,6 +109,10 @@ def _distributions(tables: Sequence[dict[str, Any]]) -> list[NDArray[np.float64]
     return [
         scaled[end - size : end] for end, size in zip(ends.tolist(), sizes.tolist(), strict=True)
     ]
+
+
+def _numbers(tables: Sequence[dict[str, Any]]) -> Iterator[Any]:
+    return chain.from_iterable(map(dict.values, tables))
 
 
 def _refuse_first(
@@ -201,7 +208,7 @@ def _check_unique(data: bytes, members: int, what: str) -> None:
     Every member of an object has one colon. Neither ids, nor outcomes, nor numbers hold one, so
     that counting them is enough, and much quicker than decoding name by name.
     """
-    if data.count(b":") != members:
+    if np.count_nonzero(np.frombuffer(data, np.uint8) == ord(":")) != members:
         raise InvalidResponse(f"{what} have a name twice in one object.")
 
 
