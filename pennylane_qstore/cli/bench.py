@@ -10,8 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pennylane_qstore.cli.errors import typed_errors
-from pennylane_qstore.cli.output import Json, show
+from pennylane_qstore.cli.output import Json, show, typed_errors
 from pennylane_qstore.cli.seeds import parse_seeds
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.validation import check_known, check_number, check_one_of

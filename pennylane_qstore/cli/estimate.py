@@ -10,9 +10,8 @@ import typer
 
 from pennylane_qstore.characterization import Characterization
 from pennylane_qstore.cli import plan
-from pennylane_qstore.cli.errors import typed_errors
 from pennylane_qstore.cli.jobs import BaseUrl
-from pennylane_qstore.cli.output import Json, show
+from pennylane_qstore.cli.output import Json, show, typed_errors
 from pennylane_qstore.cli.own_data import (
     Data,
     Features,

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pennylane_qstore.bench.text import aligned
-from pennylane_qstore.cli.errors import typed_errors
-from pennylane_qstore.cli.output import Json, show
+from pennylane_qstore.cli.output import Json, show, time_text, typed_errors
 from pennylane_qstore.cli.serve import Runs, serve_until_stopped
-from pennylane_qstore.cli.times import time_text
 
 if TYPE_CHECKING:
     from pennylane_qstore.gateway.tokens import Tokens

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pennylane_qstore.bench.text import aligned
-from pennylane_qstore.cli.errors import typed_errors
-from pennylane_qstore.cli.output import Json, labelled, show
-from pennylane_qstore.cli.times import read_time, time_text
+from pennylane_qstore.cli.output import Json, labelled, read_time, show, time_text, typed_errors
 from pennylane_qstore.cli.undecided import UNDECIDED, advice, declare_absent, describe
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 from pennylane_qstore.ionq.jobs.decisions import JOBS_PAGE

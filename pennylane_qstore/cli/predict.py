@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pennylane_qstore.cli.errors import typed_errors
-from pennylane_qstore.cli.output import Json, show
+from pennylane_qstore.cli.output import Json, show, typed_errors
 from pennylane_qstore.errors import ConfigurationError
 
 if TYPE_CHECKING:

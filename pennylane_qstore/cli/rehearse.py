@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pennylane_qstore.cli.errors import typed_errors
-from pennylane_qstore.cli.output import Json, labelled, show
+from pennylane_qstore.cli.output import Json, labelled, show, typed_errors
 from pennylane_qstore.cli.own_data import Data, Features, Kind, Target, read_own_data
 from pennylane_qstore.cli.seeds import parse_seeds, read_shots
 from pennylane_qstore.cli.train import BatchSize, Shots, Steps, check_task

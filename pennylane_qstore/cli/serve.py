@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pennylane_qstore.cli.errors import typed_errors
+from pennylane_qstore.cli.output import typed_errors
 from pennylane_qstore.errors import ConfigurationError
 
 Token = Annotated[

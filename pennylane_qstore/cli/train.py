@@ -11,7 +11,7 @@ import typer
 
 from pennylane_qstore.backends import is_qpu
 from pennylane_qstore.cli import plan
-from pennylane_qstore.cli.errors import typed_errors
+from pennylane_qstore.cli.output import typed_errors
 from pennylane_qstore.cli.own_data import (
     Data,
     Features,

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
-from pennylane_qstore.cli.output import is_terminal, labelled
-from pennylane_qstore.cli.times import time_text
+from pennylane_qstore.cli.output import is_terminal, labelled, time_text
 from pennylane_qstore.errors import AmbiguousSubmission
 from pennylane_qstore.ionq.jobs.decisions import JOBS_PAGE
 from pennylane_qstore.ionq.ledger.rows import UNSENT_STATES

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pennylane_qstore.cli.errors import typed_errors
 from pennylane_qstore.cli.jobs import JobsBaseUrl, LedgerFile
+from pennylane_qstore.cli.output import typed_errors
 from pennylane_qstore.cli.serve import Runs, serve_until_stopped
 from pennylane_qstore.errors import ConfigurationError
 
