@@ -15,7 +15,6 @@ import orjson
 
 from pennylane_qstore.errors import RunLocked
 from pennylane_qstore.gateway.jobs import CHANGING, GatewayJob, job_from, record_of
-from pennylane_qstore.gateway.tables import make_tables
 from pennylane_qstore.ionq.ledger.budgets import ROUNDING_USD, sum_usd
 from pennylane_qstore.ionq.ledger.lease import is_alive, new_owner
 from pennylane_qstore.ionq.ledger.ledger import Intent, JobKey, Ledger, State, Submission
@@ -24,6 +23,28 @@ from pennylane_qstore.server.errors import BadRequest
 RUN = "gateway"
 """Run under which the ledger has the gateway's jobs at IonQ; their groups are its steps."""
 _SPENT = "SELECT coalesce(sum(coalesce(billed_usd, estimated_usd, 0)), 0) FROM gateway_jobs"
+# Sums of money are taken from the index: rows hold bodies of megabytes before their prices.
+_TABLES = """
+CREATE TABLE IF NOT EXISTS gateway_jobs (
+    id TEXT PRIMARY KEY, sequence INTEGER NOT NULL UNIQUE, user TEXT NOT NULL, run TEXT,
+    record TEXT NOT NULL, request BLOB NOT NULL, estimated_usd REAL, billed_usd REAL,
+    "group" INTEGER, settled INTEGER NOT NULL, changing TEXT NOT NULL, deleted INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS gateway_jobs_by_user
+    ON gateway_jobs (user, run, billed_usd, estimated_usd);
+CREATE TABLE IF NOT EXISTS gateway_holder (one INTEGER PRIMARY KEY, owner TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS gateway_tokens (
+    sha256 TEXT PRIMARY KEY, user TEXT NOT NULL, created_at REAL NOT NULL, revoked_at REAL
+);
+CREATE TABLE IF NOT EXISTS gateway_users (user TEXT PRIMARY KEY, budget_usd REAL)
+"""
+
+
+def make_tables(ledger: Ledger) -> None:
+    """Make the tables that a ledger does not have yet."""
+    with ledger.changing("gateway tables") as db:
+        for statement in _TABLES.split(";"):
+            db.execute(statement)
 
 
 class Limits(NamedTuple):

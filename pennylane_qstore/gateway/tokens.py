@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pennylane_qstore.gateway.tables import make_tables
+from pennylane_qstore.gateway.store import make_tables
 from pennylane_qstore.ionq.ledger.ledger import Ledger
 from pennylane_qstore.validation import check, check_number
 

@@ -11,7 +11,7 @@ import pytest
 from support.gateways import make_job
 
 from pennylane_qstore.errors import RunLocked
-from pennylane_qstore.gateway.store import Limits, Store, group_key
+from pennylane_qstore.gateway.store import Limits, Store, group_key, make_tables
 from pennylane_qstore.ionq.ledger.ledger import Intent, Ledger
 from pennylane_qstore.server.errors import BadRequest
 
@@ -79,3 +79,14 @@ def test_one_gateway_at_a_time_has_a_ledger(ledger: Ledger) -> None:
             db.execute("UPDATE gateway_holder SET owner = ?", (gone,))
     with store.held():
         pass
+
+
+def test_tables_are_made_once_and_kept(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "g.sqlite3")
+    make_tables(ledger)
+    with ledger.changing("test") as db:
+        db.execute("INSERT INTO gateway_users VALUES ('ann', 5.0)")
+    make_tables(ledger)
+    with ledger.reading() as db:
+        assert db.execute("SELECT * FROM gateway_users").fetchall() == [("ann", 5.0)]
+    ledger.close()
