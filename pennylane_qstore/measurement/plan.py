@@ -35,16 +35,19 @@ from pennylane_qstore.measurement.observables import (
     pauli_letters,
     real_coefficient,
 )
-from pennylane_qstore.measurement.products import Label, Labels, Product, joined
 from pennylane_qstore.measurement.recipes import (
     Basis,
     Factor,
+    Label,
+    Labels,
     NotSupported,
     Plan,
     Postselected,
+    Product,
     Recipe,
     StandardErrorMP,
     Term,
+    joined,
 )
 from pennylane_qstore.native.frontend.affine_fit import affine_program
 from pennylane_qstore.native.frontend.program import Gate, bind_constants

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import pennylane as qml
 from pennylane.measurements import (
@@ -205,3 +205,29 @@ class Plan(NamedTuple):
                 rows * per_state * 2**wires,
                 "Measure fewer wires, or ask for counts without all_outcomes, or for samples",
             )
+
+
+Label: TypeAlias = tuple[tuple[int, ...], Hashable]
+"""Wires and what is measured on them: a Pauli letter, or the key of some gates."""
+Labels: TypeAlias = tuple[Label, ...]
+
+
+class Product(NamedTuple):
+    """A term before it has a basis: its labels by wire group, and its factors."""
+
+    coefficient: float
+    labels: Labels
+    factors: tuple[Factor, ...]
+
+
+def joined(
+    products: Sequence[Product],
+) -> Labels | None:
+    """Return labels that serve all products at once, or None."""
+    together: dict[int, Label] = {}
+    for product in products:
+        for on, label in product.labels:
+            for w in on:
+                if together.setdefault(w, (on, label)) != (on, label):
+                    return None
+    return tuple(sorted(set(together.values()), key=lambda x: x[0]))

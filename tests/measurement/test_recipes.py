@@ -11,6 +11,7 @@ import pytest
 import pennylane_qstore as qstore
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.measurement.plan import analyse
+from pennylane_qstore.measurement.recipes import Factor, Product, joined
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,17 @@ def test_results_too_large_for_memory_are_refused_before_anything_is_sent(measur
     ):
         node(np.array([0.1, 0.2]))
     assert not dev.stats["jobs"]
+
+
+def product(letters):
+    labels = tuple(((wire,), letter) for wire, letter in letters.items())
+    return Product(1.0, labels, (Factor(tuple(letters)),))
+
+
+def test_products_that_agree_wire_by_wire_share_labels():
+    together = joined([product({0: "X"}), product({0: "X", 2: "Y"}), product({1: "Z"})])
+    assert together == (((0,), "X"), ((1,), "Z"), ((2,), "Y"))
+
+
+def test_products_that_do_not_agree_share_none():
+    assert joined([product({0: "X"}), product({0: "Z"})]) is None
