@@ -9,6 +9,7 @@ from support.training_runs import X, Y, make, outcomes
 from pennylane_qstore import TrainingRun
 from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.training.run_results import WarmStartReport
 
 
 def paid(emulator, **options):
@@ -154,3 +155,9 @@ def test_a_run_says_what_it_is():
     )
     assert run.machines == ("backend='emulator'",)
     assert run.settings["name"] == "mine"
+
+
+def test_the_report_says_what_was_added_and_where_it_was_measured():
+    report = WarmStartReport(5, 120.5, {"loss": 0.5}, {"loss": 0.4}, {"loss": -0.1}, True)
+    assert str(report) == "5 steps after pretraining, $120.50: loss 0.5 to 0.4 (-0.1) (exact)"
+    assert str(report._replace(exact=False)).endswith("(on the run's backend)")
