@@ -8,12 +8,34 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pennylane_qstore.errors import ConfigurationError
+
+
+def installed(module: str, who: str, extra: str) -> Any:
+    """Import what is only needed by some, and may not be installed.
+
+    Args:
+        module: its name.
+        who: needs what, for the message.
+        extra: of this package, which installs it.
+
+    Returns:
+        The module.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        message = f"{who}: pip install 'pennylane-qstore[{extra}]'."
+        raise ConfigurationError(message) from error
 
 
 def check(name: str, value: Any, valid: bool, allowed: str) -> None:

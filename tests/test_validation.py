@@ -20,6 +20,7 @@ from pennylane_qstore.validation import (
     check_positions,
     check_seed,
     check_seeds,
+    installed,
     is_number,
     is_whole,
 )
@@ -135,3 +136,11 @@ def test_seeds_are_a_number_of_them_or_a_list():
     for wrong in (0, -1, [-1], ["x"], [1.5]):
         with pytest.raises(ConfigurationError, match="seeds"):
             check_seeds(wrong)
+
+
+def test_what_is_not_installed_is_named_with_what_installs_it() -> None:
+    assert installed("math", "Nobody needs it", "train").pi > 3
+    with pytest.raises(
+        ConfigurationError, match=r"X needs it: pip install 'pennylane-qstore\[a\]'"
+    ):
+        installed("no_such_module_anywhere", "X needs it", "a")

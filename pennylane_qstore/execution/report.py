@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.validation import installed
 
 LABELS: Mapping[str, tuple[str, str]] = {
     "batches": ("Batches", "{:,}"),
@@ -119,7 +119,8 @@ class StatsReport(dict[str, Any]):
         """
         parts = self.breakdown(since)
         if axes is None:
-            _, axes = _pyplot().subplots(figsize=(9, 2.4), layout="constrained")
+            plt = installed("matplotlib.pyplot", "Figures need matplotlib", "train")
+            _, axes = plt.subplots(figsize=(9, 2.4), layout="constrained")
         at = 0.0
         for name, seconds, colour in zip(*parts, _COLOURS, strict=True):
             axes.barh(0, seconds, left=at, color=colour, label=f"{name}: {_duration(seconds)}")
@@ -166,16 +167,6 @@ def _duration(seconds: float) -> str:
     if seconds >= 0.1 or not seconds:
         return f"{seconds:.3g} s"
     return f"{1e3 * seconds:.3g} ms" if seconds >= 1e-4 else f"{1e6 * seconds:.3g} µs"
-
-
-def _pyplot() -> Any:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError:
-        raise ConfigurationError(
-            "Figures need matplotlib: pip install 'pennylane-qstore[train]'."
-        ) from None
-    return plt
 
 
 def quantiles(values: Sequence[float]) -> dict[str, float]:

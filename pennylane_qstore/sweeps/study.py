@@ -22,7 +22,7 @@ from pennylane_qstore.sweeps.lockstep import Lockstep, check_devices
 from pennylane_qstore.sweeps.trials import Objective, Trial, checkpoint_of, conclude, made
 from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.run import TrainingRun
-from pennylane_qstore.validation import check_count
+from pennylane_qstore.validation import check_count, installed
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def optimize(
     Raises:
         ConfigurationError: Optuna is not installed, or an argument is not allowed.
     """
-    optuna = _optuna()
+    optuna = installed("optuna", "Studies need Optuna", "sweep")
     left, most = check_count("trials", trials, least=0), check_count("together", together)
     if resume and folder is None:
         raise ConfigurationError("resume=True goes on in a folder: give folder=.")
@@ -164,13 +164,3 @@ class _StudyTrials:
             self.study.tell(asked, state=TrialState.PRUNED)
         elif self._folder is None:
             self.study.tell(asked, state=TrialState.FAIL)
-
-
-def _optuna() -> Any:
-    try:
-        import optuna
-    except ImportError:
-        raise ConfigurationError(
-            "Studies need Optuna: pip install 'pennylane-qstore[sweep]'."
-        ) from None
-    return optuna

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.plot_data import (
     Comparison,
     Costs,
@@ -25,6 +24,7 @@ from pennylane_qstore.training.plot_data import (
     learning_curve,
     step_times,
 )
+from pennylane_qstore.validation import installed
 
 __all__ = [
     "COLOURS",
@@ -192,13 +192,7 @@ def pyplot() -> Any:
     Raises:
         ConfigurationError: matplotlib is not installed.
     """
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError:
-        raise ConfigurationError(
-            "Plots need matplotlib: pip install 'pennylane-qstore[train]'."
-        ) from None
-    return plt
+    return installed("matplotlib.pyplot", "Plots need matplotlib", "train")
 
 
 def _axes(axes: Any, size: tuple[float, float]) -> Any:

@@ -19,12 +19,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.callbacks import Run
 from pennylane_qstore.training.files import replace_file
 from pennylane_qstore.training.fingerprint import optimizer_text
 from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.tracker import Tracker, row_of
+from pennylane_qstore.validation import installed
 
 __all__ = ["CSV", "JSONLines", "MLflow", "TensorBoard", "WandB"]
 
@@ -114,7 +114,9 @@ class TensorBoard(Tracker):
     def __init__(self, folder: str | Path = "runs") -> None:
         super().__init__()
         self._folder = Path(folder)
-        self._events = library("tensorboard.compat.proto.event_pb2", "tensorboard")
+        self._events = installed(
+            "tensorboard.compat.proto.event_pb2", "This tracker needs tensorboard", "tensorboard"
+        )
         self._summary = import_module("tensorboard.compat.proto.summary_pb2").Summary
         self._hparams = import_module("tensorboard.plugins.hparams.summary_v2").hparams_pb
         self._files = import_module("tensorboard.summary.writer.event_file_writer")
@@ -153,7 +155,7 @@ class MLflow(Tracker):
 
     def __init__(self, experiment: str = "qstore", uri: str | None = None) -> None:
         super().__init__()
-        self._mlflow = library("mlflow", "mlflow")
+        self._mlflow = installed("mlflow", "This tracker needs mlflow", "mlflow")
         self._experiment, self._uri = experiment, uri
 
     def _open(self, run: Run) -> None:
@@ -219,7 +221,7 @@ class WandB(Tracker):
         self, project: str = "qstore", folder: str | Path | None = None, mode: str = "offline"
     ) -> None:
         super().__init__()
-        self._wandb = library("wandb", "wandb")
+        self._wandb = installed("wandb", "This tracker needs wandb", "wandb")
         self._project, self._folder, self._mode = project, folder, mode
 
     def _open(self, run: Run) -> None:
@@ -249,27 +251,6 @@ class WandB(Tracker):
 
     def _close(self) -> None:
         self._run.finish(exit_code=0)
-
-
-def library(module: str, extra: str) -> Any:
-    """Return a tracker's module.
-
-    Args:
-        module: its name.
-        extra: of this package, which installs it.
-
-    Returns:
-        The module.
-
-    Raises:
-        ConfigurationError: it is not installed.
-    """
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ConfigurationError(
-            f"This tracker needs {extra}: pip install 'pennylane-qstore[{extra}]'."
-        ) from error
 
 
 def _simple(value: Any) -> Any:

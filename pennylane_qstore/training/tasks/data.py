@@ -15,8 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.validation import check_known
+from pennylane_qstore.validation import check_known, installed
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
@@ -248,17 +247,10 @@ def sklearn() -> Any:
     Raises:
         ConfigurationError: it is not installed.
     """
-    try:
-        import sklearn.datasets
-        import sklearn.decomposition
-        import sklearn.linear_model
-        import sklearn.metrics
-        import sklearn.model_selection
-    except ImportError as error:
-        raise ConfigurationError(
-            "This task needs scikit-learn: pip install 'pennylane-qstore[train]'."
-        ) from error
-    return sklearn
+    who = "This task needs scikit-learn"
+    for part in ("datasets", "decomposition", "linear_model", "metrics", "model_selection"):
+        installed(f"sklearn.{part}", who, "train")
+    return installed("sklearn", who, "train")
 
 
 def _table(name: str, validation: int | None = None) -> Split:
