@@ -9,17 +9,9 @@ from typing import Annotated
 import typer
 
 from pennylane_qstore.characterization import Characterization
-from pennylane_qstore.cli import plan
+from pennylane_qstore.cli import own_data, plan
 from pennylane_qstore.cli.jobs import BaseUrl
 from pennylane_qstore.cli.output import Json, show, typed_errors
-from pennylane_qstore.cli.own_data import (
-    Data,
-    Features,
-    Kind,
-    Target,
-    own_settings,
-    read_own_data,
-)
 from pennylane_qstore.cli.seeds import read_shots
 from pennylane_qstore.cli.train import Shots, Steps, check_task
 from pennylane_qstore.cli.training import Training
@@ -35,10 +27,10 @@ Task = Annotated[
 def estimate(
     backend: Annotated[str, typer.Option(help="IonQ's backend id.")] = "qpu.forte-1",
     task: Task = None,
-    data: Data = None,
-    target: Target = None,
-    features: Features = None,
-    kind: Kind = None,
+    data: own_data.Data = None,
+    target: own_data.Target = None,
+    features: own_data.Features = None,
+    kind: own_data.Kind = None,
     steps: Steps = None,
     qubits: Annotated[int, typer.Option(min=1, help="Qubits of a circuit.")] = 4,
     shots: Shots = "auto",
@@ -57,12 +49,12 @@ def estimate(
 
     A training is that of a task, or on --data of your own.
     """
-    own = read_own_data(task, data, target, features, kind)
+    own = own_data.read_own_data(task, data, target, features, kind)
     if task is not None or own is not None:
         if task is not None:
             check_task(task, steps)
         settings = {"task": task, "seed": 1, "shots": read_shots(shots), "backend": "emulator"}
-        settings |= own_settings(own, data)
+        settings |= own_data.own_settings(own, data)
         options = {"backend": "emulator"}
         training = Training(settings, Path(), options, resume=False, steps=steps, own=own)
         plan.show_plan(training.estimate(backend), as_json=as_json)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pennylane_qstore.cli import own_data
 from pennylane_qstore.cli.output import Json, labelled, show, typed_errors
-from pennylane_qstore.cli.own_data import Data, Features, Kind, Target, read_own_data
 from pennylane_qstore.cli.seeds import parse_seeds, read_shots
 from pennylane_qstore.cli.train import BatchSize, Shots, Steps, check_task
 from pennylane_qstore.errors import ConfigurationError
@@ -24,10 +24,10 @@ def rehearse(
         str | None,
         typer.Option(help="A task of qstore train that is trained.", show_default="iris"),
     ] = None,
-    data: Data = None,
-    target: Target = None,
-    features: Features = None,
-    kind: Kind = None,
+    data: own_data.Data = None,
+    target: own_data.Target = None,
+    features: own_data.Features = None,
+    kind: own_data.Kind = None,
     backend: Annotated[str, typer.Option(help="The machine.")] = "qpu.forte-1",
     seeds: Annotated[str, typer.Option(help="5 (for 1 to 5), 1-5 or 2,7.")] = "5",
     steps: Steps = None,
@@ -49,7 +49,7 @@ def rehearse(
     from pennylane_qstore.training import rehearsal
     from pennylane_qstore.training.tasks.task import averaged
 
-    own = read_own_data(task, data, target, features, kind)
+    own = own_data.read_own_data(task, data, target, features, kind)
     if own is None:
         named = task or "iris"
         check_task(named, steps, batch_size)

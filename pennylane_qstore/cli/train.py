@@ -10,18 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pennylane_qstore.backends import is_qpu
-from pennylane_qstore.cli import plan
+from pennylane_qstore.cli import own_data, plan
 from pennylane_qstore.cli.output import typed_errors
-from pennylane_qstore.cli.own_data import (
-    Data,
-    Features,
-    Kind,
-    Save,
-    Target,
-    check_save,
-    own_settings,
-    read_own_data,
-)
 from pennylane_qstore.cli.seeds import GRID, chosen_seeds, parse_grid, read_shots
 from pennylane_qstore.cli.several import Together, estimate_of, train_all
 from pennylane_qstore.cli.training import Training
@@ -131,11 +121,11 @@ AsJson = Annotated[
 @typed_errors()
 def train(
     task: Task = None,
-    data: Data = None,
-    target: Target = None,
-    features: Features = None,
-    kind: Kind = None,
-    save: Save = None,
+    data: own_data.Data = None,
+    target: own_data.Target = None,
+    features: own_data.Features = None,
+    kind: own_data.Kind = None,
+    save: own_data.Save = None,
     steps: Steps = None,
     batch_size: BatchSize = None,
     shots: Shots = "auto",
@@ -163,7 +153,7 @@ def train(
     et al. 2019, h2 a molecule's ground state, maxcut QAOA; sine and friedman are regressions, the
     others variational classifiers.
     """
-    own = read_own_data(task, data, target, features, kind, save)
+    own = own_data.read_own_data(task, data, target, features, kind, save)
     named, varied = task or "iris", parse_grid(grid or [])
     sizes = {"steps": steps, "batch_size": batch_size}
     check_grid(named, varied, {**sizes, "noise_model": noise_model})
@@ -171,11 +161,11 @@ def train(
     chosen = chosen_seeds(seed, seeds, _default_seeds(named, backend, own))
     points = combinations(chosen, varied, None)
     folders = [out / name if len(points) > 1 else out for name in labels(points)]
-    check_save(save, len(points))
+    own_data.check_save(save, len(points))
     if resume or not (force or dry_run):
         plan.check_files(out, folders, resume, save)
     backend, prices, listed = _priced_at(backend, prices, dry_run and not resume)
-    settings = {"task": named, **own_settings(own, data), "shots": read_shots(shots)}
+    settings = {"task": named, **own_data.own_settings(own, data), "shots": read_shots(shots)}
     settings |= {"backend": backend, "noise_model": noise_model}
     sweep = Together(None if dry_run else out, resume, budget_usd) if len(points) > 1 else None
     options: dict[str, Any] = {"backend": backend, "ledger": ledger, "outage_s": outage_s}
