@@ -38,7 +38,7 @@ class Together:
 
     def train(self, trainings: Sequence[Training]) -> list[Training | BaseException]:
         """Train side by side; return each training, or its error."""
-        from pennylane_qstore.sweeps.progress import SharedProgress
+        from pennylane_qstore.sweeps.lockstep import SharedProgress
 
         self._manifest.save()
         runs = [one.run for one in trainings if one.task is not None]
@@ -64,7 +64,7 @@ def estimate_of(trainings: Sequence[Training], prices: str | None = None) -> Run
     Returns:
         The estimate.
     """
-    from pennylane_qstore.sweeps.estimates import shared_estimate
+    from pennylane_qstore.sweeps.lockstep import shared_estimate
     from pennylane_qstore.training.run_estimate import summed
 
     alone = [training.estimate(prices) for training in trainings]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
 from typing import Any, TypeVar
@@ -23,9 +24,11 @@ from pennylane_qstore.deferral.tasks import TaskGroup
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.execution.shared_jobs import SharedJobs
 from pennylane_qstore.ionq.ledger.rows import Account, run_account
-from pennylane_qstore.prices import JobSize
+from pennylane_qstore.prices import JobSize, PriceModel
 from pennylane_qstore.training.auto_shape import joined
-from pennylane_qstore.training.callbacks import Run
+from pennylane_qstore.training.callbacks import ProgressBar, Run
+from pennylane_qstore.training.run import TrainingRun
+from pennylane_qstore.training.run_estimate import RunEstimate, summed
 from pennylane_qstore.training.stopping import Abandoned, Interrupt
 
 Value = TypeVar("Value")
@@ -142,3 +145,68 @@ def merged_sizes(plans: Sequence[Sequence[Sequence[JobSize]]]) -> list[JobSize]:
             by_shots.setdefault((size.shots, size.mitigated), []).append(size)
         merged += [joined(group) for group in by_shots.values()]
     return merged
+
+
+class SharedProgress(ProgressBar):
+    """A progress bar, or lines, for the first of several runs, which stands for all.
+
+    Args:
+        runs: all of them.
+        budget_usd: of all of them, in US dollars; None without one.
+        shown: as for :class:`.ProgressBar`.
+    """
+
+    def __init__(
+        self, runs: Sequence[Run], budget_usd: float | None, shown: bool | str | None = None
+    ) -> None:
+        super().__init__(shown)
+        self._runs, self._budget_usd = runs, budget_usd
+
+    def _title(self, run: Run) -> str:
+        return f"{run.name} x {len(self._runs)}"
+
+    def _dollars(self, run: Run) -> tuple[float, float | None]:
+        spent_usd = sum(one.spent_usd for one in self._runs)
+        return spent_usd, None if self._budget_usd is None else self._budget_usd - spent_usd
+
+
+def shared_estimate(
+    runs: Sequence[TrainingRun],
+    alone: Sequence[RunEstimate],
+    planned: Sequence[Sequence[Any]],
+    model: PriceModel,
+) -> RunEstimate:
+    """Return the estimate of runs that share their jobs.
+
+    Args:
+        runs: all of them.
+        alone: the estimate of each by itself.
+        planned: of each run, the sizes of its jobs, step by step.
+        model: price list, by which sharing is reckoned.
+
+    Returns:
+        The sum, with one floor price for each common job.
+    """
+    if any(device.job_limits.circuits == 1 for run in runs for device in run.devices):
+        return summed(alone)
+    total, ends = summed(alone), [1 + one.steps for one in alone]
+    total = replace(total, step_usd=sum(one.step_usd for one in alone))
+    parts = dict.fromkeys(("low_usd", "usd", "high_usd", "dearer_usd"), planned)
+    parts["first_usd"] = [plan[:1] for plan in planned]
+    parts["step_usd"] = [plan[1:end] for plan, end in zip(planned, ends, strict=True)]
+    parts["evaluation_usd"] = [plan[end:] for plan, end in zip(planned, ends, strict=True)]
+
+    def shared_usd(name: str) -> float:
+        apart_usd = sum(model.total(sizes) for plan in parts[name] for sizes in plan)
+        common_usd = model.total(merged_sizes(parts[name]))
+        usd: float = getattr(total, name)
+        return round(usd * common_usd / apart_usd if apart_usd else usd, 2)
+
+    shared: dict[str, Any] = {name: shared_usd(name) for name in parts}
+    return replace(
+        total,
+        **shared,
+        jobs=len(merged_sizes(planned)),
+        queue_s=None if total.queue_s is None else max(one.queue_s or 0.0 for one in alone),
+        steps=max(one.steps for one in alone),
+    )

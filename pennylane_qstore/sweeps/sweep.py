@@ -12,10 +12,13 @@ from typing import Any, Literal
 from pennylane_qstore.compat import also_unmade
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.prices import PriceModel, price_model
-from pennylane_qstore.sweeps.estimates import shared_estimate
-from pennylane_qstore.sweeps.lockstep import Lockstep, check_devices
+from pennylane_qstore.sweeps.lockstep import (
+    Lockstep,
+    SharedProgress,
+    check_devices,
+    shared_estimate,
+)
 from pennylane_qstore.sweeps.manifest import Manifest
-from pennylane_qstore.sweeps.progress import SharedProgress
 from pennylane_qstore.sweeps.pruning import PruneRule
 from pennylane_qstore.sweeps.spread import spread
 from pennylane_qstore.sweeps.trials import (

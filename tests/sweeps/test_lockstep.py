@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,8 +21,16 @@ from pennylane_qstore.errors import (
 )
 from pennylane_qstore.ionq.http.retry import RetryPolicy
 from pennylane_qstore.ionq.ledger.ledger import JobKey, Ledger, State
+from pennylane_qstore.prices import PRICES
 from pennylane_qstore.run_names import runs_of
-from pennylane_qstore.sweeps.lockstep import Lockstep, check_devices, merged_sizes
+from pennylane_qstore.sweeps.lockstep import (
+    Lockstep,
+    SharedProgress,
+    check_devices,
+    merged_sizes,
+    shared_estimate,
+)
+from pennylane_qstore.sweeps.sweep import Sweep
 
 
 def train(runs, steps=3, lockstep=None):
@@ -270,3 +279,52 @@ def test_of_runs_that_shared_a_lost_job_one_sends_its_part_again_at_a_price(emul
     assert (lost.state, part.state) == (State.AMBIGUOUS, State.CONSUMED)
     assert part.estimated_usd
     ledger.close()
+
+
+def test_lines_tell_the_dollars_of_all_runs_and_their_budget(tmp_path, capsys):
+    with Emulator(seed=1, profile="none") as emulator:
+
+        def make(seed):
+            return make_run(seed, device=on(emulator, tmp_path / "ledger"))
+
+        found = Sweep(make, seeds=3, budget_usd=1000, progress="log").train(2)
+        billed_usd = emulator.stats()["billed_usd"]
+    first, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("run x 3 1/2: spent $")
+    assert last.startswith(f"run x 3 2/2: spent ${billed_usd:,.2f}/$1,000.00, loss ")
+    assert billed_usd > 1.5 * found.trials[0].run.spent_usd
+
+
+def test_without_a_terminal_short_runs_are_quiet_and_the_bar_tells_steps(capsys):
+    Sweep(make_run, seeds=2).train(1)
+    assert capsys.readouterr().err == ""
+    runs = [make_run(1), make_run(2)]
+    runs[0].configure(callbacks=[SharedProgress(runs, None, True)])
+    runs[0].train(2)
+    assert "run x 2 2/2" in capsys.readouterr().err
+
+
+def test_steps_and_evaluations_are_priced_by_the_jobs_that_runs_share():
+    """A step costs the floor, alone or shared; an evaluation is beyond it."""
+    runs = [make_run(seed, shots=10_000, batch_size=1) for seed in (1, 2, 3)]
+    model = PRICES["qpu.forte-1"]
+    alone = [run.estimate(2, prices=model, evaluate=[None]) for run in runs]
+    planned = [run.planned_sizes(2, [None]) for run in runs]
+    found = shared_estimate(runs, alone, planned, model)
+    assert (alone[0].step_usd, found.step_usd) == (model.floor_usd, model.floor_usd)
+    assert alone[0].evaluation_usd > 1.5 * model.floor_usd
+    assert found.evaluation_usd == pytest.approx(3 * alone[0].evaluation_usd, abs=0.02)
+    assert found.usd == pytest.approx(2 * found.step_usd + found.evaluation_usd, abs=0.02)
+    assert found.jobs == 3
+
+
+def test_runs_whose_jobs_hold_one_circuit_share_none():
+    runs = [make_run(seed, batch_size=1) for seed in (1, 2)]
+    model = PRICES["qpu.forte-1"]
+    alone = [run.estimate(1, prices=model) for run in runs]
+    planned = [run.planned_sizes(1) for run in runs]
+    together = shared_estimate(runs, alone, planned, model)
+    single = SimpleNamespace(devices=[SimpleNamespace(job_limits=SimpleNamespace(circuits=1))])
+    apart = shared_estimate([single, single], alone, planned, model)
+    assert apart.usd == pytest.approx(sum(one.usd for one in alone))
+    assert together.usd < apart.usd
