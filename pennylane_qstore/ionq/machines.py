@@ -13,8 +13,7 @@ from pennylane_qstore.characterization import Characterization
 from pennylane_qstore.errors import InvalidResponse, ServiceError
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.transport import Traffic
-from pennylane_qstore.ionq.messages.characterization import parse_characterizations
-from pennylane_qstore.ionq.messages.machine import parse_machine
+from pennylane_qstore.ionq.messages.machine import parse_characterizations, parse_machine
 from pennylane_qstore.ionq.messages.responses import parse_json
 
 
