@@ -15,10 +15,9 @@ import numpy as np
 from pennylane_qstore.errors import BudgetExceeded, ConfigurationError
 from pennylane_qstore.gateway.access import CALLER, CONNECTION, EVERYBODY
 from pennylane_qstore.gateway.groups import Groups
+from pennylane_qstore.gateway.inquiries import PriceCache, learn_machine
 from pennylane_qstore.gateway.jobs import GatewayJob, token_of
-from pennylane_qstore.gateway.machines import learn_machine
 from pennylane_qstore.gateway.merging import merge_key
-from pennylane_qstore.gateway.price_cache import PriceCache
 from pennylane_qstore.gateway.results import GatewayResults
 from pennylane_qstore.gateway.store import Store, refused
 from pennylane_qstore.ionq.http.api import Api
