@@ -1,8 +1,9 @@
 """The compiled kernel of :mod:`.rows`: gates as data, sixteen circuits per block. Needs Numba.
 
-Circuits lie side by side in the last axis, so that one instruction treats several of them. A
-gate is a row of ``gates``: its kind, the mask of its controls, the mask of the bits that it
-flips, where its targets begin in ``targets``, their number, where its coefficients begin.
+Circuits lie side by side in the last axis, so that one instruction treats several of them: an
+amplitude, and a coefficient, is a row of their real and then their imaginary parts. A gate is a row
+of ``gates``: its kind, the mask of its controls, the mask of the bits that it flips, where its
+targets begin in ``targets``, their number, where its coefficients begin.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import config, njit
+from llvmlite import ir
+from numba import config, njit, types
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
 from platformdirs import user_cache_path
 
 WIDTH = 16
 """Circuits in a block."""
 DIAGONAL, PAIR, DENSE = 0, 1, 2
+_LANES = ir.VectorType(ir.DoubleType(), WIDTH)
 _OPTIONS: Any = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 _compiled = njit(**_OPTIONS)
 
@@ -64,35 +69,35 @@ def run_blocks(
         out: takes the probabilities, shape [K, 2**qubits].
     """
     size = 1 << qubits
-    re, im = np.empty((size, WIDTH)), np.empty((size, WIDTH))
-    table = np.empty((2, _most_coefficients(gates), WIDTH))
+    state = np.empty((size, 2 * WIDTH))
+    table = np.empty((_most_coefficients(gates), 2 * WIDTH))
     row = np.empty(WIDTH, np.int64)
     for block in range(first, last):
         lanes = min(WIDTH, len(rows) - block * WIDTH)
         for lane in range(WIDTH):
             row[lane] = rows[block * WIDTH + min(lane, lanes - 1)]
-        re[:], im[:] = 0.0, 0.0
-        re[0, :] = 1.0
+        state[:] = 0.0
+        state[0, :WIDTH] = 1.0
         error = starts[block]
         for g in range(len(gates)):
             kind, controls, flip, begin, count, offset = gates[g]
             entries = (2 << count) if kind == PAIR else 1 << (2 * count if kind == DENSE else count)
             for c in range(entries):
                 for lane in range(WIDTH):
-                    table[0, c, lane] = coefficients[0, offset + c, row[lane]]
-                    table[1, c, lane] = coefficients[1, offset + c, row[lane]]
+                    table[c, lane] = coefficients[0, offset + c, row[lane]]
+                    table[c, WIDTH + lane] = coefficients[1, offset + c, row[lane]]
             if kind == DIAGONAL:
-                _diagonal(re, im, table, controls, targets[begin : begin + count])
+                _diagonal(state, table, controls, targets[begin : begin + count])
             elif kind == PAIR:
-                _pair(re, im, table, controls, flip, targets[begin : begin + count])
+                _pair(state, table, controls, flip, targets[begin : begin + count])
             else:
-                _dense(re, im, table, controls, targets[begin : begin + count])
+                _dense(state, table, controls, targets[begin : begin + count])
             while error < starts[block + 1] and errors[error, 1] == g:
-                _strike(re, im, errors[error, 0], errors[error, 2], errors[error, 3])
+                _strike(state, errors[error, 0], errors[error, 2], errors[error, 3])
                 error += 1
         for i in range(size):
             for lane in range(lanes):
-                out[block * WIDTH + lane, i] = re[i, lane] ** 2 + im[i, lane] ** 2
+                out[block * WIDTH + lane, i] = state[i, lane] ** 2 + state[i, WIDTH + lane] ** 2
 
 
 @_compiled
@@ -114,55 +119,98 @@ def _entry(i: int, targets: Any) -> int:
 
 
 @_compiled
-def _diagonal(re: Any, im: Any, table: Any, controls: int, targets: Any) -> None:
-    for i in range(len(re)):
-        if i & controls != controls:
-            continue
-        t = _entry(i, targets)
-        for lane in range(WIDTH):
-            a, b = re[i, lane], im[i, lane]
-            re[i, lane] = table[0, t, lane] * a - table[1, t, lane] * b
-            im[i, lane] = table[0, t, lane] * b + table[1, t, lane] * a
+def _diagonal(state: Any, table: Any, controls: int, targets: Any) -> None:
+    for i in range(len(state)):
+        if i & controls == controls:
+            _scale(state, i, table, _entry(i, targets))
 
 
 @_compiled
-def _pair(re: Any, im: Any, table: Any, controls: int, flip: int, targets: Any) -> None:
+def _pair(state: Any, table: Any, controls: int, flip: int, targets: Any) -> None:
     """Mix each amplitude with the one whose index differs by ``flip``.
 
     The first half of the table multiplies the amplitude itself, the second the other one.
     """
     across = 1 << len(targets)
-    for i in range(len(re)):
+    for i in range(len(state)):
         j = i ^ flip
-        if j < i or i & controls != controls:
-            continue
-        s, t = _entry(i, targets), _entry(j, targets)
-        u, v = s + across, t + across
-        for lane in range(WIDTH):
-            ar, ai, br, bi = re[i, lane], im[i, lane], re[j, lane], im[j, lane]
-            re[i, lane], im[i, lane] = _mixed(table, s, u, lane, ar, ai, br, bi)
-            re[j, lane], im[j, lane] = _mixed(table, t, v, lane, br, bi, ar, ai)
+        if j > i and i & controls == controls:
+            s, t = _entry(i, targets), _entry(j, targets)
+            _mix(state, i, j, table, s, s + across, t, t + across)
+
+
+# LLVM does not know that rows do not overlap: it would check that for every row, or work on one
+# lane after the other, in four times the time. Here all lanes are one vector, read before anything
+# is written.
+
+
+@intrinsic
+def _scale(_: Any, state: Any, i: Any, table: Any, t: Any) -> Any:
+    """Multiply amplitude ``i`` by coefficient ``t``."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        where = _parts(context, builder, signature.args[0], *values[:2])
+        factor = _parts(context, builder, signature.args[2], *values[2:])
+        terms = [(_load(builder, factor), _load(builder, where))]
+        _store(builder, _sum_of_products(builder, terms), where)
+        return context.get_dummy_value()
+
+    return types.void(state, i, table, t), build
+
+
+@intrinsic
+def _mix(_: Any, state: Any, i: Any, j: Any, table: Any, s: Any, u: Any, t: Any, v: Any) -> Any:
+    """Put ``s a + u b`` in the place of amplitude ``a`` (i), ``t b + v a`` in that of ``b`` (j)."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kinds, (states, *places, tables, s, u, t, v) = signature.args, values
+        where = [_parts(context, builder, kinds[0], states, place) for place in places]
+        a, b = (_load(builder, parts) for parts in where)
+        s, u, t, v = (
+            _load(builder, _parts(context, builder, kinds[3], tables, place))
+            for place in (s, u, t, v)
+        )
+        mixed = [_sum_of_products(builder, terms) for terms in ([(s, a), (u, b)], [(t, b), (v, a)])]
+        for sums, parts in zip(mixed, where, strict=True):
+            _store(builder, sums, parts)
+        return context.get_dummy_value()
+
+    return types.void(state, i, j, table, s, u, t, v), build
+
+
+def _parts(context: Any, builder: Any, kind: Any, array: Any, row: Any) -> list[Any]:
+    """Return pointers to the real and to the imaginary parts in a row of an array."""
+    data, width = make_array(kind)(context, builder, array).data, ir.Constant(row.type, WIDTH)
+    real = builder.gep(data, [builder.mul(row, ir.Constant(row.type, 2 * WIDTH))])
+    return [builder.bitcast(p, _LANES.as_pointer()) for p in (real, builder.gep(real, [width]))]
+
+
+def _load(builder: Any, parts: list[Any]) -> list[Any]:
+    return [builder.load(part, align=8) for part in parts]
+
+
+def _store(builder: Any, values: list[Any], parts: list[Any]) -> None:
+    for value, part in zip(values, parts, strict=True):
+        builder.store(value, part, align=8)
+
+
+def _sum_of_products(builder: Any, terms: list[Any]) -> list[Any]:
+    """Return real and imaginary part of a sum of complex products."""
+    kind = ir.FunctionType(_LANES, [_LANES] * 3)
+    add_product = builder.module.declare_intrinsic(f"llvm.fmuladd.v{WIDTH}f64", fnty=kind)
+    ((cr, ci), (xr, xi)), *others = terms
+    re = builder.call(add_product, [cr, xr, builder.fneg(builder.fmul(ci, xi))])
+    im = builder.call(add_product, [cr, xi, builder.fmul(ci, xr)])
+    for (cr, ci), (xr, xi) in others:
+        re = builder.call(add_product, [cr, xr, re])
+        im = builder.call(add_product, [cr, xi, im])
+        re = builder.call(add_product, [builder.fneg(ci), xi, re])
+        im = builder.call(add_product, [ci, xr, im])
+    return [re, im]
 
 
 @_compiled
-def _mixed(
-    table: Any, a: int, b: int, lane: int, ar: float, ai: float, br: float, bi: float
-) -> tuple[float, float]:
-    """Return the sum of two amplitudes, multiplied by the table's entries ``a`` and ``b``."""
-    return (
-        table[0, a, lane] * ar
-        - table[1, a, lane] * ai
-        + table[0, b, lane] * br
-        - table[1, b, lane] * bi,
-        table[0, a, lane] * ai
-        + table[1, a, lane] * ar
-        + table[0, b, lane] * bi
-        + table[1, b, lane] * br,
-    )
-
-
-@_compiled
-def _dense(re: Any, im: Any, table: Any, controls: int, targets: Any) -> None:
+def _dense(state: Any, table: Any, controls: int, targets: Any) -> None:
     """Multiply by a matrix [d, d] whose entries lie one after the other."""
     dim, mask = 1 << len(targets), 0
     for target in targets:
@@ -172,26 +220,27 @@ def _dense(re: Any, im: Any, table: Any, controls: int, targets: Any) -> None:
         place[k] = 0
         for position in range(len(targets)):
             place[k] |= (k >> (len(targets) - 1 - position) & 1) << targets[position]
-    before = np.empty((2, dim, WIDTH))
-    for i in range(len(re)):
+    before = np.empty((dim, 2 * WIDTH))
+    for i in range(len(state)):
         if i & mask or i & controls != controls:
             continue
         for k in range(dim):
-            before[0, k], before[1, k] = re[i | place[k]], im[i | place[k]]
+            before[k] = state[i | place[k]]
         for k in range(dim):
             j = i | place[k]
-            re[j], im[j] = 0.0, 0.0
+            state[j] = 0.0
             for m in range(dim):
                 for lane in range(WIDTH):
-                    a, b = table[0, k * dim + m, lane], table[1, k * dim + m, lane]
-                    re[j, lane] += a * before[0, m, lane] - b * before[1, m, lane]
-                    im[j, lane] += a * before[1, m, lane] + b * before[0, m, lane]
+                    a, b = table[k * dim + m, lane], table[k * dim + m, WIDTH + lane]
+                    x, y = before[m, lane], before[m, WIDTH + lane]
+                    state[j, lane] += a * x - b * y
+                    state[j, WIDTH + lane] += a * y + b * x
 
 
 @_compiled
-def _strike(re: Any, im: Any, lane: int, flips: int, signs: int) -> None:
+def _strike(state: Any, lane: int, flips: int, signs: int) -> None:
     """Put a Pauli string on one circuit: bits flipped, then signs by parity."""
-    for i in range(len(re)):
+    for i in range(len(state)):
         j = i ^ flips
         if j < i:
             continue
@@ -200,5 +249,5 @@ def _strike(re: Any, im: Any, lane: int, flips: int, signs: int) -> None:
             here ^= here >> shift
             there ^= there >> shift
         a, b = 1.0 - 2.0 * (here & 1), 1.0 - 2.0 * (there & 1)
-        re[i, lane], re[j, lane] = a * re[j, lane], b * re[i, lane]
-        im[i, lane], im[j, lane] = a * im[j, lane], b * im[i, lane]
+        for part in (lane, WIDTH + lane):
+            state[i, part], state[j, part] = a * state[j, part], b * state[i, part]
