@@ -31,6 +31,7 @@ from pennylane_qstore.native.search.pauli import (
     entangler,
     weight,
 )
+from pennylane_qstore.native.search.turnovers import turned_over
 
 _PATIENCE = 4
 """Full interactions per wire that may pass without a rotation getting done."""
@@ -75,6 +76,7 @@ def resynthesise(
     most: int,
     outcomes: bool = False,
     work: float | None = None,
+    turnovers: bool = False,
     is_over: Callable[[], bool] = bool,
 ) -> list[IRCircuit]:
     """Write a circuit anew from its Pauli gadgets.
@@ -86,6 +88,7 @@ def resynthesise(
         outcomes: keep only the outcomes of ``circuit.outputs`` from |0…0⟩, not the unitary.
         work: elementary steps that all tries may take together, some nanoseconds each; of a
             large circuit only the first weights are tried, or none.
+        turnovers: try as well what :func:`~.turned_over` makes of the gadgets, if it does.
         is_over: asked before each try; no other is made once it returns True.
 
     Returns:
@@ -102,10 +105,12 @@ def resynthesise(
         weights = weights[: int(work / one)]
     if not weights or is_over():
         return []
-    order = _Order.of(gadgets)
+    turned = turned_over(gadgets) if turnovers else None
+    forms = [(form, _Order.of(form)) for form in (turned, gadgets) if form is not None]
     frame_of: type[Frame] = OutcomeFrame if outcomes else UnitaryFrame
-    in_time = itertools.takewhile(lambda _: not is_over(), weights)
-    runs = (_GreedyRun(gadgets, order, frame_of, one, most) for one in in_time)
+    tries = itertools.product(forms, weights)
+    in_time = itertools.takewhile(lambda _: not is_over(), tries)
+    runs = (_GreedyRun(*form, frame_of, one, most) for form, one in in_time)
     return [new for run in runs if (new := run.circuit(circuit.outputs)) is not None]
 
 

@@ -113,7 +113,13 @@ def rewritten(
         new
         for start in (source, circuit)
         for new in resynthesise(
-            start, weights, most=most, outcomes=outcomes, work=work, is_over=deadline.is_over
+            start,
+            weights,
+            most=most,
+            outcomes=outcomes,
+            work=work,
+            turnovers=True,
+            is_over=deadline.is_over,
         )
     ]
     finished = _FINISHED if thorough or limit.entanglers <= _QUICK_ENTANGLERS else _KEPT
@@ -130,11 +136,12 @@ def rewritten(
     candidates = _distinct([*candidates, *in_windows, circuit])
     if thorough and _RANDOM_ENTANGLERS <= limit.entanglers <= _WINDOW_ENTANGLERS:
         candidates += [finish(new) for new in _random_window_search(circuit, candidates, deadline)]
-    return [
-        new
-        for new in _distinct(candidates)
-        if new is not circuit and _cost(new).no_worse_than(limit)
-    ]
+    return [new for new in _distinct(candidates) if new is not circuit and _pays(_cost(new), limit)]
+
+
+def _pays(new: EntanglingCost, limit: EntanglingCost) -> bool:
+    """Return whether entanglers do not become more, and take no more angle than they are worth."""
+    return new.no_worse_than(limit) or (new.entanglers < limit.entanglers and sum(new) < sum(limit))
 
 
 def _in_windows(circuit: IRCircuit, rewrite: Rewrite) -> IRCircuit:
