@@ -4,8 +4,9 @@ A circuit is resynthesised from its Pauli gadgets (:mod:`~.resynthesis`) as a wh
 too large, in windows of three wires everywhere, and in random windows of up to four wires (seeded:
 equal circuits give equal candidates). The whole is taken twice: as it is, and as it was written
 before pairs were merged, since merging hides gadgets: a product of excitations becomes less than
-half of what its pairs are. Only candidates with no more entanglers and no more entangling angle
-are returned; the caller weighs their pulses and depth.
+half of what its pairs are. Rotations about paths of strings are turned over besides
+(:mod:`~.turnovers`). Only candidates with no more entanglers are returned, and with more entangling
+angle only where that costs less than the entanglers saved; the caller weighs pulses and depth.
 """
 
 from __future__ import annotations

@@ -11,10 +11,11 @@ to any shortest word of a permutation, among which one with few entanglers is se
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,12 +24,13 @@ from pennylane_qstore.native.frontend.program import Affine
 from pennylane_qstore.native.search.gadgets import Gadgets, simplified
 from pennylane_qstore.native.search.pauli import anticommuting, weight
 
+_TOL = 1e-12
 _MOST = 600
 """Rotations of a circuit that is looked at: more take too long."""
-_WIDTH = 16
-"""Words that are looked at further at each step."""
+_WIDTH = 32
+"""Permutations that are looked at further at each step."""
 
-Word = tuple[tuple[int, float], ...]
+Word = list[tuple[int, float]]
 """Rotations about strings of a path in time order: place in the path, radians."""
 
 
@@ -69,81 +71,74 @@ def cheapest_word(word: Word, costs: Sequence[int]) -> Word:
     Returns:
         Rotations with the same product, up to its sign.
     """
-    short: list[tuple[int, float]] = []
-    order = tuple(range(len(costs) + 1))
+    short: Word = []
+    order = list(range(len(costs) + 1))
     for at, angle in word:
         if order[at] > order[at + 1]:  # then a shortest word of this order ends with this string
             _bring(short, at, len(short) - 1)
-            short[-1] = at, short[-1][1] + angle
-        else:
-            order = _exchanged(order, at)
+            angle += short.pop()[1]
+            _exchange(order, at)
+        if abs(math.sin(angle / 2)) > _TOL:
             short.append((at, angle))
-    back = tuple(int(i) for i in np.argsort(order))
-    forward, backward = _searched(short, order, costs), _searched(short[::-1], back, costs)
-    return min(forward, _State(*backward[:3], backward.tail[::-1])).tail
+            _exchange(order, at)
+    # Words from the end, and from the start: the search finds one or the other cheaper.
+    from_end = _searched(tuple(order), tuple(costs))[::-1]
+    from_start = _searched(tuple(np.argsort(order).tolist()), tuple(costs))
+    words = [_rewritten_as(short, places) for places in (from_end, from_start)]
+    return min(words, key=lambda new: _price(new, costs))
 
 
-class _State(NamedTuple):
-    """A word of which the end is chosen.
+def _exchange(order: list[int], at: int) -> None:
+    order[at], order[at + 1] = order[at + 1], order[at]
 
-    Attributes:
-        cost: entanglers of the end.
-        waiting: minus the free rotations that may come next.
-        angle: total entangling angle of the end, radians.
-        tail: the end.
-        rest: what stands before it.
-        order: its permutation.
+
+def _price(word: Word, costs: Sequence[int]) -> tuple[int, float]:
+    """Return the entanglers of a word, and their angle; by half a turn more it is as good."""
+    costly = [abs(math.remainder(angle, math.pi)) for at, angle in word if costs[at]]
+    return sum(costs[at] for at, _ in word), round(sum(costly), 9)
+
+
+@functools.lru_cache(maxsize=1024)
+def _searched(order: tuple[int, ...], costs: tuple[int, ...]) -> tuple[int, ...]:
+    """Search a shortest word of a permutation that costs little, from its end.
+
+    Args:
+        order: the permutation: what is at each place at the end.
+        costs: of exchanging the places k and k + 1.
+
+    Returns:
+        Places, the last of the word first.
     """
-
-    cost: int
-    waiting: int
-    angle: float
-    tail: Word
-    rest: tuple[tuple[int, float], ...] = ()
-    order: tuple[int, ...] = ()
-
-
-def _searched(
-    word: Sequence[tuple[int, float]], order: tuple[int, ...], costs: Sequence[int]
-) -> _State:
-    """Choose a shortest word of little cost rotation by rotation, from its end: a beam search."""
-    beam = [_State(0, 0, 0.0, (), tuple(word), order)]
-    for _ in word:
-        following = sorted(_ending(state, at, costs) for state in beam for at in _last(state.order))
-        best: dict[tuple[int, ...], _State] = {}
-        for state in following:
-            best.setdefault(state.order, state)
-        beam = list(best.values())[:_WIDTH]
-    return beam[0]
+    price = np.array(costs)
+    left, paid = np.array([order]), np.zeros(1, dtype=int)
+    ends: list[tuple[int, ...]] = [()]
+    for _ in range(sum(a > b for a, b in itertools.combinations(order, 2))):
+        from_, at = np.nonzero(left[:, :-1] > left[:, 1:])
+        new, row = left[from_], np.arange(len(at))
+        new[row, at], new[row, at + 1] = new[row, at + 1], new[row, at]
+        new_paid = paid[from_] + price[at]
+        # Of as cheap ones first what more that is free can come before.
+        free = ((new[:, :-1] > new[:, 1:]) & (price == 0)).sum(axis=1)
+        chosen: dict[bytes, int] = {}
+        for i in np.lexsort((-free, new_paid)):
+            chosen.setdefault(new[i].tobytes(), int(i))
+            if len(chosen) == _WIDTH:
+                break
+        kept = list(chosen.values())
+        left, paid = new[kept], new_paid[kept]
+        ends = [(*ends[from_[i]], int(at[i])) for i in kept]
+    return ends[0]
 
 
-def _last(order: Sequence[int]) -> list[int]:
-    """Return the strings that a shortest word of a permutation may end with."""
-    return [at for at in range(len(order) - 1) if order[at] > order[at + 1]]
+def _rewritten_as(word: Word, places: Sequence[int]) -> Word:
+    """Turn a shortest word into another one of the same permutation."""
+    word = list(word)
+    for end in range(len(word) - 1, -1, -1):
+        _bring(word, places[end], end)
+    return word
 
 
-def _ending(state: _State, at: int, costs: Sequence[int]) -> _State:
-    """Choose a string for the end of what has not been chosen."""
-    word = list(state.rest)
-    _bring(word, at, len(word) - 1)
-    order = _exchanged(state.order, at)
-    # A rotation by half a turn is a Pauli.
-    angle = abs(math.remainder(word[-1][1], math.pi)) if costs[at] else 0.0
-    return _State(
-        state.cost + costs[at],
-        -sum(not costs[k] for k in _last(order)),
-        state.angle + angle,
-        (word[-1], *state.tail),
-        tuple(word[:-1]),
-        order,
-    )
-
-
-def _exchanged(order: tuple[int, ...], at: int) -> tuple[int, ...]:
-    return (*order[:at], order[at + 1], order[at], *order[at + 2 :])
-
-
-def _bring(word: list[tuple[int, float]], at: int, end: int) -> None:
+def _bring(word: Word, at: int, end: int) -> None:
     """Make a shortest word up to an index end with a string, with which one of its order ends.
 
     By the exchange property of Coxeter groups what stands before a neighbour can end with the
@@ -239,19 +234,19 @@ def _rewritten(gadgets: Gadgets, members: list[int], paths: list[list[int]]) -> 
     place = {
         codes[j].tobytes(): (p, at) for p, path in enumerate(paths) for at, j in enumerate(path)
     }
-    words: list[list[tuple[int, float]]] = [[] for _ in paths]
+    words: list[Word] = [[] for _ in paths]
     for j in members:
         p, at = place[codes[j].tobytes()]
         words[p].append((at, float(signs[j]) * gadgets.angles[j].const))
-    turned: list[tuple[int, float]] = []
+    turned: Word = []
     cheaper = False
     for path, word in zip(paths, words, strict=True):
         path_costs = [costs[j] for j in path]
         cost = sum(path_costs[at] for at, _ in word)
         if cost > sum(path_costs):  # something that costs is there twice
-            new = cheapest_word(tuple(word), path_costs)
+            new = cheapest_word(word, path_costs)
             if sum(path_costs[at] for at, _ in new) < cost:
-                word, cheaper = list(new), True
+                word, cheaper = new, True
         turned += [(path[at], angle) for at, angle in word]
     if not cheaper:
         return None

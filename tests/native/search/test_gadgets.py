@@ -9,31 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.circuits import tapes
 from support.ir_circuits import circuit_of, circuit_with, outcomes, random_unitary, unitary
+from support.pauli_strings import rotations_of, string
 
 from pennylane_qstore.native.frontend.program import Affine
 from pennylane_qstore.native.ir import PAULI, IRCircuit, OneQubitUnitary, Rotation, T, ZZRotation
 from pennylane_qstore.native.search.gadgets import gadgets_of, layers, simplified
 from pennylane_qstore.native.search.pauli import PauliTable, anticommuting
 
-CODES = [np.eye(2), *PAULI.values()]
 some_tapes = tapes(max_wires=4, max_operations=16)
-
-
-def string(row, sign):
-    total = np.eye(1)
-    for code in row:
-        total = np.kron(total, CODES[code])
-    return sign * total
-
-
-def rotations_of(gadgets, parameters):
-    """The product of the rotations, in time order."""
-    total = np.eye(2 ** gadgets.strings.codes.shape[1], dtype=complex)
-    for row, sign, angle in zip(*gadgets.strings, gadgets.angles, strict=True):
-        (value,) = angle.at(np.array([parameters]))
-        turn = np.cos(value / 2) * np.eye(len(total))
-        total = (turn - 1j * np.sin(value / 2) * string(row, sign)) @ total
-    return total
 
 
 @settings(max_examples=60, deadline=None)
