@@ -31,7 +31,6 @@ from pennylane_qstore.native.search.pauli import (
     entangler,
     weight,
 )
-from pennylane_qstore.native.search.turnovers import turned_over
 
 _PATIENCE = 4
 """Full interactions per wire that may pass without a rotation getting done."""
@@ -76,7 +75,6 @@ def resynthesise(
     most: int,
     outcomes: bool = False,
     work: float | None = None,
-    turnovers: bool = False,
     is_over: Callable[[], bool] = bool,
 ) -> list[IRCircuit]:
     """Write a circuit anew from its Pauli gadgets.
@@ -88,30 +86,74 @@ def resynthesise(
         outcomes: keep only the outcomes of ``circuit.outputs`` from |0…0⟩, not the unitary.
         work: elementary steps that all tries may take together, some nanoseconds each; of a
             large circuit only the first weights are tried, or none.
-        turnovers: try as well what :func:`~.turned_over` makes of the gadgets, if it does.
         is_over: asked before each try; no other is made once it returns True.
 
     Returns:
         A circuit for each of the weights that needs few enough entanglers.
     """
+    gadgets = gadgets_within(circuit, most=most, outcomes=outcomes, work=work)
+    if gadgets is None:
+        return []
+    return resynthesise_gadgets(
+        gadgets, circuit.outputs, weights, most=most, outcomes=outcomes, work=work, is_over=is_over
+    )
+
+
+def gadgets_within(
+    circuit: IRCircuit, *, most: int, outcomes: bool = False, work: float | None = None
+) -> Gadgets | None:
+    """Write a circuit as Pauli gadgets, unless even that would be too much work.
+
+    Args:
+        circuit: as of :func:`resynthesise`.
+        most: as there.
+        outcomes: as there.
+        work: as there.
+
+    Returns:
+        The gadgets; None of too large a circuit.
+    """
     frame_rows = len(circuit.outputs) if outcomes else 2 * circuit.wires
+    least = max(len(circuit.operations) ** 2, _work(circuit.wires, 0, frame_rows, most))
+    if work is not None and least > work:
+        return None
+    return gadgets_of(circuit, outcomes=outcomes)
+
+
+def resynthesise_gadgets(
+    gadgets: Gadgets,
+    outputs: Sequence[OutputParity],
+    weights: Sequence[GreedyWeights] = GREEDY_WEIGHTS,
+    *,
+    most: int,
+    outcomes: bool = False,
+    work: float | None = None,
+    is_over: Callable[[], bool] = bool,
+) -> list[IRCircuit]:
+    """Write a circuit from Pauli gadgets.
+
+    Args:
+        gadgets: of the circuit.
+        outputs: the circuit's.
+        weights: as of :func:`resynthesise`.
+        most: as there.
+        outcomes: whether the gadgets keep the outcomes only.
+        work: as there.
+        is_over: as there.
+
+    Returns:
+        A circuit for each of the weights that needs few enough entanglers.
+    """
     if work is not None:
-        least = max(len(circuit.operations) ** 2, _work(circuit.wires, 0, frame_rows, most))
-        if least > work:
-            return []
-    gadgets = gadgets_of(circuit, outcomes=outcomes)
-    if work is not None:
-        one = _work(circuit.wires, len(gadgets.angles), frame_rows, most)
-        weights = weights[: int(work / one)]
+        wires, frame_rows = gadgets.strings.codes.shape[1], len(gadgets.frame.codes)
+        weights = weights[: int(work / _work(wires, len(gadgets.angles), frame_rows, most))]
     if not weights or is_over():
         return []
-    turned = turned_over(gadgets) if turnovers else None
-    forms = [(form, _Order.of(form)) for form in (turned, gadgets) if form is not None]
+    order = _Order.of(gadgets)
     frame_of: type[Frame] = OutcomeFrame if outcomes else UnitaryFrame
-    tries = itertools.product(forms, weights)
-    in_time = itertools.takewhile(lambda _: not is_over(), tries)
-    runs = (_GreedyRun(*form, frame_of, one, most) for form, one in in_time)
-    return [new for run in runs if (new := run.circuit(circuit.outputs)) is not None]
+    in_time = itertools.takewhile(lambda _: not is_over(), weights)
+    runs = (_GreedyRun(gadgets, order, frame_of, one, most) for one in in_time)
+    return [new for run in runs if (new := run.circuit(outputs)) is not None]
 
 
 def _work(wires: int, rotations: int, frame_rows: int, most: int) -> float:

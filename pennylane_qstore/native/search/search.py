@@ -22,7 +22,14 @@ from pennylane_qstore.native.ir import IRCircuit, OneQubitUnitary
 from pennylane_qstore.native.passes.kak import EntanglingCost
 from pennylane_qstore.native.passes.pairs import entangling_cost, merge_pairs, synthesise
 from pennylane_qstore.native.search.cliffords import QUICK_WORK, WORK, resynthesise_cliffords
-from pennylane_qstore.native.search.resynthesis import GREEDY_WEIGHTS, GreedyWeights, resynthesise
+from pennylane_qstore.native.search.resynthesis import (
+    GREEDY_WEIGHTS,
+    GreedyWeights,
+    gadgets_within,
+    resynthesise,
+    resynthesise_gadgets,
+)
+from pennylane_qstore.native.search.turnovers import turned_over
 from pennylane_qstore.native.search.windows import Rewrite, rewrite_at_random, rewrite_windows
 
 _WORK, _QUICK_WORK = 1e9, 1.5e8
@@ -108,41 +115,77 @@ def rewritten(
         return []
     deadline = deadline or Deadline()
     weights = GREEDY_WEIGHTS if thorough else _QUICK_WEIGHTS
-    most = limit.entanglers + 2 + limit.entanglers // 8
-    work = _WORK if thorough else _QUICK_WORK
-    whole = [
-        new
-        for start in (source, circuit)
-        for new in resynthesise(
-            start,
-            weights,
-            most=most,
-            outcomes=outcomes,
-            work=work,
-            turnovers=True,
-            is_over=deadline.is_over,
-        )
-    ]
+    whole, turned = _resynthesised(
+        (source, circuit),
+        weights,
+        most=limit.entanglers + 2 + limit.entanglers // 8,
+        outcomes=outcomes,
+        work=_WORK if thorough else _QUICK_WORK,
+        is_over=deadline.is_over,
+    )
     finished = _FINISHED if thorough or limit.entanglers <= _QUICK_ENTANGLERS else _KEPT
-    candidates = _distinct(finish(new) for new in _distinct(whole)[:finished])[:_KEPT]
+    candidates = _distinct(map(finish, [*turned, *whole[:finished]]))[:_KEPT]
+    best = candidates[0] if turned and _pays(_cost(candidates[0]), limit) else circuit
     work = WORK if thorough else QUICK_WORK
-    in_time = (start for start in (source, circuit) if not deadline.is_over())
+    in_time = (start for start in (source, best) if not deadline.is_over())
     shorter = (resynthesise_cliffords(start, work=work) for start in in_time)
-    shorter = (new for new in shorter if new is not source and new is not circuit)
+    shorter = (new for new in shorter if new is not source and new is not best)
     candidates = _distinct([*candidates, *map(finish, shorter)])
     largest = _WINDOW_ENTANGLERS if thorough else _QUICK_ENTANGLERS
-    small = [new for new in (circuit, *candidates) if _cost(new).entanglers <= largest]
+    small = [new for new in (best, *candidates) if _cost(new).entanglers <= largest]
     rewrite = _in_time(deadline, _without_repeats(functools.partial(_cheapest, weights)))
     in_windows = [finish(_in_windows(start, rewrite)) for start in small]
-    candidates = _distinct([*candidates, *in_windows, circuit])
+    candidates = _distinct([*candidates, *in_windows, best])
     if thorough and _RANDOM_ENTANGLERS <= limit.entanglers <= _WINDOW_ENTANGLERS:
-        candidates += [finish(new) for new in _random_window_search(circuit, candidates, deadline)]
+        candidates += [finish(new) for new in _random_window_search(best, candidates, deadline)]
     return [new for new in _distinct(candidates) if new is not circuit and _pays(_cost(new), limit)]
 
 
+def _resynthesised(
+    starts: Iterable[IRCircuit],
+    weights: Sequence[GreedyWeights],
+    *,
+    most: int,
+    outcomes: bool,
+    work: float,
+    is_over: Callable[[], bool],
+) -> tuple[list[IRCircuit], list[IRCircuit]]:
+    """Resynthesise whole circuits from their gadgets.
+
+    Args:
+        starts: ways that one circuit is written.
+        weights: as of :func:`~.resynthesise`, as is what follows.
+        most: as there.
+        outcomes: as there.
+        work: as there.
+        is_over: as there.
+
+    Returns:
+        Circuits of different costs, the cheapest first; the cheapest from gadgets that were
+        turned over, if any were.
+    """
+    again = functools.partial(
+        resynthesise_gadgets, most=most, outcomes=outcomes, work=work, is_over=is_over
+    )
+    whole: list[IRCircuit] = []
+    turned: list[IRCircuit] = []
+    for start in starts:
+        gadgets = gadgets_within(start, most=most, outcomes=outcomes, work=work)
+        if gadgets is None:
+            continue
+        whole += again(gadgets, start.outputs, weights)
+        if not turned and (other := turned_over(gadgets)) is not None:
+            turned += again(other, start.outputs, _QUICK_WEIGHTS)
+    return _distinct(whole), _distinct(turned)[:1]
+
+
 def _pays(new: EntanglingCost, limit: EntanglingCost) -> bool:
-    """Return whether entanglers do not become more, and take no more angle than they are worth."""
-    return new.no_worse_than(limit) or (new.entanglers < limit.entanglers and sum(new) < sum(limit))
+    """Return whether there are no more entanglers, nor more angle than those saved are worth.
+
+    A turn of angle is as dear as an entangler.
+    """
+    fewer = new.entanglers < limit.entanglers and sum(new) < sum(limit)
+    return fewer or new.no_worse_than(limit)
 
 
 def _in_windows(circuit: IRCircuit, rewrite: Rewrite) -> IRCircuit:

@@ -25,7 +25,7 @@ from pennylane_qstore.native.search.gadgets import Gadgets, simplified
 from pennylane_qstore.native.search.pauli import anticommuting, weight
 
 _TOL = 1e-12
-_MOST = 600
+_MOST = 400
 """Rotations of a circuit that is looked at: more take too long."""
 _WIDTH = 32
 """Permutations that are looked at further at each step."""
