@@ -27,7 +27,13 @@ from pennylane_qstore.backends import (
     is_debiased,
 )
 from pennylane_qstore.characterization import Characterization
-from pennylane_qstore.compat import also_unmade, current_frame, options_given_to, stack
+from pennylane_qstore.compat import (
+    also_unmade,
+    current_frame,
+    options_given_to,
+    stack,
+    take_out_of_recording,
+)
 from pennylane_qstore.deferral import scope
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.execution import differentiation, gradients
@@ -441,6 +447,7 @@ class IonQDevice(Device):  # type: ignore[misc]
             gradient = self.executor.gradient
             return differentiation.execute(self.execute, gradient, circuits, execution_config)
         tapes = with_scope_shots(tuple(circuits), self.executor.shots)
+        take_out_of_recording(tapes)
         try:
             if scope.parks(tapes):
                 return scope.park(self, tapes, execution_config)

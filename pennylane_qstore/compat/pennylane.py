@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Iterable
 from opcode import opmap
 from types import CodeType, FrameType
 from typing import Any
@@ -77,6 +78,36 @@ def without_told_batch(tape: Any) -> Any:
     copied = tape.copy()
     copied._batch_size = None
     return copied
+
+
+def take_out_of_recording(tapes: Iterable[Any]) -> None:
+    """Take out of a recording quantum function what PennyLane queued there to make these tapes.
+
+    A QNode that is called while another one records, with parameters of autograd, torch or JAX:
+    PennyLane 0.45.1 puts NumPy numbers into its tape without stopping the recording, and the new
+    operations become gates of the outer circuit.
+
+    Args:
+        tapes: that a device is about to execute.
+    """
+    from pennylane.queuing import QueuingManager
+
+    if not QueuingManager.recording():
+        return
+    for tape in tapes:
+        for entry in (*tape.operations, *tape.measurements, *tape.observables):
+            QueuingManager.remove(entry)
+
+
+def holds_recording_lock() -> bool:
+    """Return True where the calling thread is recording a quantum function, paused or not.
+
+    PennyLane keeps a lock of the process until the function ends, also inside
+    ``QueuingManager.stop_recording()``: no other thread can call a QNode before.
+    """
+    from pennylane.queuing import AnnotatedQueue
+
+    return bool(AnnotatedQueue._lock._is_owned())  # type: ignore[attr-defined]
 
 
 def called_by_an_optimizer(frame: FrameType) -> bool:

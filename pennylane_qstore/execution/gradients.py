@@ -17,6 +17,7 @@ import pennylane as qml
 from pennylane.devices import ExecutionConfig
 from pennylane.math.interface_utils import Interface
 from pennylane.measurements import ExpectationMP, ProbabilityMP, VarianceMP
+from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 from pennylane.transforms.core import CompilePipeline
 
@@ -129,7 +130,8 @@ class Gradient:
                 transform, options = self.of_call(circuit, config)
                 if by_row and transform is qml.gradients.param_shift:
                     circuit = without_told_batch(circuit)
-                batch, process = transform(circuit, **options)
+                with QueuingManager.stop_recording():  # another QNode's, around this one
+                    batch, process = transform(circuit, **options)
             parts.append((len(tapes), len(tapes) + len(batch), process))
             tapes.extend(batch)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -169,3 +170,21 @@ def test_an_optimizer_that_asks_for_a_class_is_told_from_its_arithmetic():
     ask(value)
     assert seen[0] is True
     assert not any(seen[1:])
+
+
+def test_the_lock_of_a_recording_is_held_until_its_function_ends_paused_or_not():
+    with qml.queuing.AnnotatedQueue():
+        assert compat.holds_recording_lock()
+        with qml.QueuingManager.stop_recording():
+            assert compat.holds_recording_lock()
+        with ThreadPoolExecutor(1) as pool:
+            assert not pool.submit(compat.holds_recording_lock).result()
+    assert not compat.holds_recording_lock()
+
+
+def test_what_was_queued_to_make_a_tape_is_taken_out_of_a_recording():
+    with qml.queuing.AnnotatedQueue() as queue:
+        kept = qml.RX(0.1, 0)
+        made = qml.tape.QuantumScript([qml.RX(0.2, 0)], [qml.expval(qml.Hermitian(np.eye(2), 0))])
+        compat.take_out_of_recording([made])
+    assert queue.queue == [kept]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import numpy as np
 import pennylane as qml
@@ -457,3 +458,28 @@ def test_autograds_arrays_are_executed_as_they_come(measure):
     wanted = value(qml.device("default.qubit"), w, matrix)
     found = value(qml.device("qstore.ionq", wires=2), trained, pnp.array(matrix))
     np.testing.assert_allclose(found, wanted, atol=1e-9)
+
+
+@pytest.mark.parametrize("scope", [nullcontext, deferred.deferred])
+@pytest.mark.parametrize("method", ["best", "parameter-shift", "device"])
+def test_a_qnode_called_in_another_ones_function_leaves_no_gate_there(method, scope):
+    """PennyLane's own parameter-shift on default.qubit gives 0.264 here, see compat."""
+
+    def gradient(device, method):
+        @qml.qnode(device, diff_method=method)
+        def inner(x):
+            qml.RX(x, 0)
+            qml.CNOT([0, 1])
+            return qml.expval(qml.Z(1))
+
+        @qml.qnode(device, diff_method=method)
+        def outer(x):
+            qml.RX(inner(x), 0)
+            return qml.expval(qml.Z(0))
+
+        return qml.grad(outer)(pnp.array(0.3))
+
+    with scope():
+        found = float(gradient(qml.device("qstore.ionq", wires=2), method))
+    wanted = gradient(qml.device("default.qubit", wires=2), "backprop")
+    assert found == pytest.approx(float(wanted), abs=1e-9)
