@@ -107,7 +107,7 @@ def holds_recording_lock() -> bool:
     """
     from pennylane.queuing import AnnotatedQueue
 
-    return bool(AnnotatedQueue._lock._is_owned())  # type: ignore[attr-defined]
+    return bool(AnnotatedQueue._lock._is_owned())
 
 
 def called_by_an_optimizer(frame: FrameType) -> bool:

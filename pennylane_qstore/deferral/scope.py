@@ -21,9 +21,9 @@ from typing import Any, TypeVar
 import numpy as np
 from pennylane.devices import Device, ExecutionConfig
 from pennylane.math.interface_utils import Interface
-from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 
+from pennylane_qstore.compat import holds_recording_lock
 from pennylane_qstore.deferral.operands import Scope, Settling, real
 from pennylane_qstore.deferral.requests import DEFERRED, BatchDevice, Request, call_origin
 from pennylane_qstore.deferral.results import deferred_results, is_deferrable
@@ -60,7 +60,7 @@ def parks(circuits: Sequence[QuantumScript]) -> bool:
     if not circuits or (_SCOPE.get() is None and not is_parking()):
         return False
     # While a quantum function is being recorded, no other task may run.
-    return not QueuingManager.recording()
+    return not holds_recording_lock()
 
 
 def park(
@@ -123,7 +123,7 @@ def adjust_config(
             options = {**config.device_options, DEFERRED: Interface.AUTOGRAD.value}
             config = replace(config, device_options=options)
         return config
-    if traced_parameters(circuit) or QueuingManager.recording():
+    if traced_parameters(circuit) or holds_recording_lock():
         return config
     changes: dict[str, Any] = {
         "gradient_method": None,

@@ -203,6 +203,10 @@ class TaskGroup:
             QStoreError: another thread's session or scope does not come to an end.
         """
         with turn():
+            if (
+                compat.holds_recording_lock()
+            ):  # inside a quantum function: a task could record nothing
+                return [thunk() for thunk in thunks]
             return self._run(thunks)
 
     def _run(self, thunks: Sequence[Callable[[], Any]]) -> list[Any]:

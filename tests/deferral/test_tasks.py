@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import nullcontext
 
 import numpy as np
 import pennylane as qml
@@ -101,6 +102,39 @@ def test_inner_session_hands_its_circuits_to_the_outer_one(dev, circuit):
     assert dev.posts == [5]
     assert values[0] == pytest.approx(np.cos(0.1) + np.cos(0.2))
     assert values[2] == pytest.approx(np.cos(0.5))
+
+
+def _gathered(dev, circuit):
+    return deferred.gather(dev, lambda: circuit(X), lambda: circuit(2 * X))
+
+
+def _gathered_in_a_pause(dev, circuit):
+    with qml.QueuingManager.stop_recording():
+        return _gathered(dev, circuit)
+
+
+def _gathered_outside(dev, circuit):
+    return deferred.gather(dev, lambda: _inside(dev, circuit), lambda: _inside(dev, circuit))[0]
+
+
+def _inside(dev, circuit):
+    with qml.queuing.AnnotatedQueue(), qml.QueuingManager.stop_recording():
+        return [circuit(X), circuit(2 * X)]
+
+
+@pytest.mark.parametrize("gathered", [_gathered, _gathered_in_a_pause, _gathered_outside])
+def test_tasks_in_a_quantum_function_do_not_wait_for_its_end(dev, circuit, gathered):
+    """PennyLane holds a lock while it records; a task in another thread would wait for ever."""
+    found = []
+
+    def record():
+        with qml.queuing.AnnotatedQueue() if gathered is not _gathered_outside else nullcontext():
+            found.extend(gathered(dev, circuit))
+
+    thread = threading.Thread(target=record, daemon=True)
+    thread.start()
+    thread.join(60)
+    np.testing.assert_allclose(found, np.cos([X, 2 * X]))
 
 
 def test_each_device_gets_a_batch_of_its_own(dev, circuit):
