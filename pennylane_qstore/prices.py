@@ -124,6 +124,7 @@ class PriceModel:
         return sum(self.price(job) for job in jobs)
 
 
+_ROUNDING_USD = 1e-6
 _AZURE = "learn.microsoft.com/azure/quantum/pricing"
 _BRAKET = "aws.amazon.com/braket/pricing"
 
@@ -195,6 +196,34 @@ def price_model(prices: str | PriceModel) -> PriceModel:
     check("prices", prices, isinstance(prices, str), "the name of a price list, or a PriceModel")
     check_known("price list", prices, PRICES)
     return PRICES[prices]
+
+
+def exceeds(usd: float, limit_usd: float) -> bool:
+    """Tell whether an amount is over a limit; sums of floating-point numbers are rounded.
+
+    Args:
+        usd: the amount, in US dollars.
+        limit_usd: the limit, or what is left of it, in US dollars.
+
+    Returns:
+        True where it is over by a millionth of a dollar or more.
+    """
+    return usd >= limit_usd + _ROUNDING_USD
+
+
+def apart(usd: float, other_usd: float) -> tuple[str, str]:
+    """Write two amounts with as many decimals, two or more, as tell one from the other.
+
+    Args:
+        usd: one, in US dollars.
+        other_usd: the other, in US dollars.
+
+    Returns:
+        The amounts, as ``$1,031.60``.
+    """
+    decimals = next((d for d in (2, 3, 4, 5) if f"{usd:.{d}f}" != f"{other_usd:.{d}f}"), 6)
+    decimals = 2 if usd == other_usd else decimals
+    return f"${usd:,.{decimals}f}", f"${other_usd:,.{decimals}f}"
 
 
 def models_of(backend: str) -> tuple[PriceModel, ...]:

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from pennylane_qstore import backends
 from pennylane_qstore.backends import BACKENDS, Backend
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.prices import FREE, PRICES, JobSize, PriceModel, models_of, price_model
+from pennylane_qstore.prices import (
+    FREE,
+    PRICES,
+    JobSize,
+    PriceModel,
+    apart,
+    exceeds,
+    models_of,
+    price_model,
+)
 
 MODELS = st.sampled_from(list(PRICES.values()))
 SIZES = st.builds(
@@ -103,6 +112,22 @@ def test_a_list_by_name_or_of_ones_own() -> None:
         price_model(3)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="backend"):
         models_of("forte")
+
+
+def test_a_limit_holds_as_many_prices_as_it_is_the_sum_of() -> None:
+    for price in (25.79, 12.4166, 168.195):
+        spent = 0.0
+        for jobs in range(1, 1000):
+            assert not exceeds(spent + price, jobs * price)
+            assert not exceeds(price, jobs * price - spent)
+            assert exceeds(spent + price, jobs * price - 0.0001)
+            spent += price
+
+
+def test_amounts_that_differ_are_not_written_alike() -> None:
+    assert apart(25.79, 10.0) == ("$25.79", "$10.00")
+    assert apart(168.195, 168.19) == ("$168.195", "$168.190")
+    assert apart(25.79, 25.79) == ("$25.79", "$25.79")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import typer
 
 from pennylane_qstore.cli.output import is_terminal, labelled, show
 from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.prices import exceeds
 
 if TYPE_CHECKING:
     from pennylane_qstore.ionq.ledger.ledger import Ledger
@@ -137,10 +138,10 @@ def _lines(
         return labelled({"Plan": "nothing is left to send: the results are in the ledger"})
     lines = {"Plan": f"{runs} runs" if runs > 1 else "1 run", **plan.lines()}
     if budget_usd is not None and plan.paid:
-        short = "; it ends the training early" if plan.usd > budget_usd else ""
+        short = "; it ends the training early" if exceeds(plan.usd, budget_usd) else ""
         lines["Budget"] = f"${budget_usd:,.2f}, not exceeded in any case{short}"
     if ledger is not None and ledger.budget_usd is not None and plan.paid:
         left_usd = ledger.budget_usd - ledger.spent_usd()
-        short = "; it ends the training early" if plan.usd > left_usd else ""
+        short = "; it ends the training early" if exceeds(plan.usd, left_usd) else ""
         lines["Ledger's budget"] = f"${left_usd:,.2f} left of ${ledger.budget_usd:,.2f}{short}"
     return labelled(lines)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pennylane_qstore.errors import BudgetExceeded, ConfigurationError, QStoreError
 from pennylane_qstore.ionq.ledger.budgets import budget_error
+from pennylane_qstore.prices import exceeds
 
 if TYPE_CHECKING:
     from pennylane_qstore.execution.options import Options
@@ -103,7 +104,7 @@ def agreed_prices(
                 f"budget_usd cannot be kept: the service gives no price in US dollars for "
                 f"{options.target.backend.name}. Use a session with a cost limit instead."
             )
-        if total > left_usd:
+        if exceeds(total, left_usd):
             raise budget_error(len(requests), total, left_usd, budget_usd or 0.0)
     if options.confirm is not None and not options.confirm(quote(client, requests)):
         raise BudgetExceeded("The batch was not confirmed. Nothing was sent.", estimate_usd=total)

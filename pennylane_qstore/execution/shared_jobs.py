@@ -28,6 +28,7 @@ from pennylane_qstore.execution.shared_parts import (
 from pennylane_qstore.ionq.ledger.budgets import budget_error
 from pennylane_qstore.ionq.ledger.rows import Account, Share, is_paid
 from pennylane_qstore.ionq.progress import progress_of
+from pennylane_qstore.prices import exceeds
 
 if TYPE_CHECKING:
     from pennylane_qstore.execution.sender import Sender
@@ -192,7 +193,7 @@ def _unaffordable(
     poor: dict[JobCall, QStoreError] = {}
     for call, estimates in asked.items():
         for budget_usd, left_usd in call.sender.rests():
-            if sum(estimates) > left_usd:
+            if exceeds(sum(estimates), left_usd):
                 poor[call] = budget_error(len(estimates), sum(estimates), left_usd, budget_usd)
     return poor
 

@@ -15,9 +15,10 @@ import orjson
 
 from pennylane_qstore.errors import RunLocked
 from pennylane_qstore.gateway.jobs import CHANGING, GatewayJob, job_from, record_of
-from pennylane_qstore.ionq.ledger.budgets import ROUNDING_USD, sum_usd
+from pennylane_qstore.ionq.ledger.budgets import sum_usd
 from pennylane_qstore.ionq.ledger.lease import is_alive, new_owner
 from pennylane_qstore.ionq.ledger.ledger import Intent, JobKey, Ledger, State, Submission
+from pennylane_qstore.prices import apart, exceeds
 from pennylane_qstore.server.errors import BadRequest
 
 RUN = "gateway"
@@ -252,9 +253,10 @@ class Store:
             spent = db.execute(f"{_SPENT} WHERE {where}", values).fetchone()[0]
             if not values:  # what others have spent by the same ledger
                 spent += sum_usd(db, "run IS NULL OR run <> ?", (RUN,))
-            if spent + price > limit + ROUNDING_USD:
+            if exceeds(spent + price, limit):
+                asked, left = apart(price, max(limit - spent, 0))
                 raise refused(
-                    f"The job is estimated at ${price:,.2f}, and ${max(limit - spent, 0):,.2f} of "
+                    f"The job is estimated at {asked}, and {left} of "
                     f"the limit of ${limit:,.2f} of {whose} is left."
                 )
 

@@ -103,6 +103,16 @@ def test_copies_of_a_device_share_its_budget(
     assert dev.spent_usd == other.spent_usd == pytest.approx(billed_usd(emulator))
 
 
+@pytest.mark.filterwarnings("ignore::pennylane_qstore.errors.QStoreEfficiencyWarning")
+@pytest.mark.parametrize("stored", [True, False], ids=["file", "memory"])
+def test_a_budget_holds_the_jobs_that_it_is_the_price_of(emulator, price, tmp_path, stored):
+    """13 times 25.79 is less than 25.79 added 13 times, in floating-point numbers."""
+    options = {"ledger": tmp_path / "l"} if stored else {}
+    dev = device(emulator, budget_usd=13 * price, **options)
+    assert sum([price] * 13) > 13 * price
+    assert [send(dev, x) for x in np.linspace(0, 1, 14)] == [True] * 13 + [False]
+
+
 def in_process(pickled, sent):
     try:
         sent.put(send(pickle.loads(pickled)))

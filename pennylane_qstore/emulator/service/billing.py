@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pennylane_qstore.backends import BACKENDS
-from pennylane_qstore.prices import JobSize, PriceModel, price_model
+from pennylane_qstore.prices import JobSize, PriceModel, exceeds, price_model
 from pennylane_qstore.server.inputs.submission import Submission
 from pennylane_qstore.server.service import Failure
 
@@ -95,7 +95,7 @@ class Bill:
 
     def within_budget(self, charge: Charge) -> Charge:
         """Return a charge, failed if the budget does not cover it."""
-        if self.budget_usd is None or self.usd + charge.billed_usd <= self.budget_usd:
+        if self.budget_usd is None or not exceeds(self.usd + charge.billed_usd, self.budget_usd):
             return charge
         left = self.budget_usd - self.usd
         message = f"The job costs {charge.cost_usd:.2f} usd, {left:.2f} usd are left."

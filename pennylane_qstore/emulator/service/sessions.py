@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pennylane_qstore.backends import BACKENDS
+from pennylane_qstore.prices import exceeds
 from pennylane_qstore.server.errors import BadRequest
 from pennylane_qstore.server.render import ORGANIZATION, PROJECT, SUBMITTER, timestamp
 
@@ -56,7 +57,9 @@ class ServiceSession:
             problem = f"is for {self.backend}, not {backend}"
         elif self.job_count_limit is not None and len(self.jobs) >= self.job_count_limit:
             problem = f"has reached its limit of {self.job_count_limit} jobs"
-        elif self.cost_limit_usd is not None and self.spent_usd + cost_usd > self.cost_limit_usd:
+        elif self.cost_limit_usd is not None and exceeds(
+            self.spent_usd + cost_usd, self.cost_limit_usd
+        ):
             problem = (
                 f"has {self.cost_limit_usd - self.spent_usd:.2f} usd left of its cost limit, the "
                 f"job costs {cost_usd:.2f} usd"

@@ -14,10 +14,9 @@ from contextlib import contextmanager
 
 from pennylane_qstore.errors import BudgetExceeded, ConfigurationError, LedgerError
 from pennylane_qstore.ionq.ledger.rows import Account, Intent, damaged_error
+from pennylane_qstore.prices import apart, exceeds
 
 _WHOLE = ""  # the account of everybody who shares the ledger
-ROUNDING_USD = 1e-9
-"""By so much a sum of prices may be over its limit: floating-point numbers are rounded."""
 _MOST_USD = 1e12
 _DAMAGED = "min(CASE WHEN {} THEN NULL ELSE id END)".format(
     " AND ".join(
@@ -98,7 +97,7 @@ def reserve(
         spent_usd = elsewhere.get(account, 0.0) + (
             sum_usd(db) if account is whole else account_usd(db, account.names)
         )
-        if spent_usd > account.budget_usd + ROUNDING_USD:
+        if exceeds(spent_usd, account.budget_usd):
             left_usd = account.budget_usd - (spent_usd - asked_usd)
             raise budget_error(len(estimates), asked_usd, left_usd, account.budget_usd)
 
@@ -130,8 +129,9 @@ def budget_error(jobs: int, asked_usd: float, left_usd: float, budget_usd: float
     Returns:
         The error, not raised.
     """
+    asked, left = apart(asked_usd, left_usd)
     return BudgetExceeded(
-        f"This batch of {jobs} job(s) is estimated at ${asked_usd:,.2f}, and ${left_usd:,.2f} of "
+        f"This batch of {jobs} job(s) is estimated at {asked}, and {left} of "
         f"the budget of ${budget_usd:,.2f} is left. Nothing was sent. Raise budget_usd, or send "
         "fewer circuits or shots.",
         estimate_usd=asked_usd,
