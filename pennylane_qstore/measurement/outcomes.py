@@ -187,5 +187,8 @@ def product_of(term: Term, where: Outcomes) -> FloatArray:
 
 def state_of(bits: BitArray) -> npt.NDArray[np.int64]:
     """Return the big-endian state index of each outcome."""
-    powers = 1 << np.arange(bits.shape[1])[::-1]
-    return bits.astype(np.int64) @ powers.astype(np.int64)
+    index = np.zeros(len(bits), dtype=np.int64)
+    for column in bits.T:
+        index <<= 1
+        index |= column
+    return index

@@ -1,7 +1,7 @@
 """The choice of the engine that simulates pure states.
 
 Measured by ``qstore bench --only engine`` and, at few states, by CPU time of the same circuits (two
-shared Xeon cores, AVX-512, November 2026). The row engine treats sixteen states in the time of one:
+shared cores with AVX-512, November 2026). The row engine treats sixteen states in the time of one:
 it wins from as many states on as :data:`FEWEST_STATES` says. NumPy runs below, and where Numba is
 not installed or not worth its import; lightning.qubit where states are large. Density matrices are
 chosen in :mod:`.noise`.
@@ -23,13 +23,13 @@ DENSITY = "density matrix"
 LARGE = 13
 """Qubits from which lightning.qubit simulates row by row, where the row engine does not."""
 FEWEST_STATES: Mapping[int, int] = MappingProxyType(
-    {**dict.fromkeys(range(11), 1), 11: 3, 12: 3, 13: 2, 14: 3, 15: 6, 16: 9, 17: 13}
+    {**dict.fromkeys(range(15), 1), 15: 2, 16: 4, 17: 10}
 )
 """By qubits: the states from which on the row engine is fastest. Above, its blocks fit no cache.
 
 CPU ms of one block of the row engine, and of one state elsewhere (NumPy to 12 qubits, then
-lightning.qubit): 10 qubits 2.1, 1.9; 11: 3.6, 2.3; 12: 6.8, 3.2; 13: 9, 7.1; 14: 20, 7.5;
-15: 46, 9; 16: 103, 12; 17: 266, 22; 18: 604, 38.
+lightning.qubit): 10 qubits 1.3, 1.6; 11: 1.7, 2.0; 12: 2.7, 2.7; 13: 4.7, 7.8; 14: 8.4, 9.2;
+15: 17, 10; 16: 55, 14; 17: 187, 19; 18: 392, 33.
 """
 _WORTH_LOADING = 1e8
 """Amplitudes times gates, in this process, from which on Numba is imported: NumPy takes about as

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -121,15 +122,22 @@ def _tabled(texts: Sequence[bytes]) -> list[TableRow] | None:
         if gates is None or _FLOAT.split(texts[left[1]]) != pieces:
             return None
         match = _pattern(tuple(pieces)).fullmatch
-        found = [(i, match(texts[i])) for i in left]
-        alike = [(i, numbers.groups()) for i, numbers in found if numbers is not None]
+        alike: list[int] = []
+        others: list[int] = []
+        parts: list[bytes] = []  # no objects that the garbage collector would count
+        for i in left:
+            if (found := match(texts[i])) is None:
+                others.append(i)
+            else:
+                alike.append(i)
+                parts.append(b",".join(found.groups()))
         if len(alike) < _FEWEST:
             return None
-        numbers = orjson.loads(b"[%b]" % b",".join([b",".join(n) for _, n in alike if n]))
         shape = len(alike), len(pieces) - 1
-        table = Table(gates, np.array(numbers, dtype=np.float64).reshape(shape))
-        rows.update((i, TableRow(table, k)) for k, (i, _) in enumerate(alike))
-        left = [i for i, numbers in found if numbers is None]
+        numbers = orjson.loads(b"[%b]" % b",".join(filter(None, parts)))
+        table = Table(gates, np.fromiter(numbers, np.float64, shape[0] * shape[1]).reshape(shape))
+        rows.update(zip(alike, map(TableRow, repeat(table), range(len(alike))), strict=True))
+        left = others
     return [rows[i] for i in range(len(texts))]
 
 

@@ -31,8 +31,8 @@ def test_the_compiled_engine_runs_once_its_import_has_paid(monkeypatch: pytest.M
     assert choose(fused, 3, 1) == NUMPY
     assert choose(fused, 3, 10**7) == ROWS
     assert choose(fused, 3, 1) == ROWS
-    assert [choose(fused, n, 1) for n in (12, 13, 20)] == [NUMPY, LIGHTNING, LIGHTNING]
-    assert [choose(fused, n, 20) for n in (12, 13, 20)] == [ROWS, ROWS, LIGHTNING]
+    assert [choose(fused, n, 1) for n in (14, 15, 20)] == [ROWS, LIGHTNING, LIGHTNING]
+    assert [choose(fused, n, 20) for n in (14, 15, 20)] == [ROWS, ROWS, LIGHTNING]
     for n, fewest in FEWEST_STATES.items():
         assert choose(fused, n, fewest) == ROWS
         assert choose(fused, n, fewest - 1) != ROWS or fewest == 1
