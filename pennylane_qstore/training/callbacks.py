@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import Any, Protocol
 
 from pennylane_qstore.training.history import StepRecord
+from pennylane_qstore.training.parameters import arguments
 
 _WORTH_SHOWING_S = 0.5  # shorter jobs are done before anybody reads about them
 _COLUMNS = 80
@@ -139,7 +140,7 @@ class Calibrate(Callback):
 
     def on_begin(self, run: Run) -> None:
         """Calibrate."""
-        args = run.params if isinstance(run.params, tuple) else (run.params,)
+        args = arguments(run.params)
         run.optimizer.calibrate(
             run.cost_of(1), *args, first_step=self.first_step, samples=self.samples
         )

@@ -17,6 +17,7 @@ from pennylane_qstore.deferral.scope import deferred
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.prices import JobSize
 from pennylane_qstore.training.checkpoint import device_state, set_device_state
+from pennylane_qstore.training.parameters import arguments
 from pennylane_qstore.validation import check
 
 logger = logging.getLogger(__name__)
@@ -316,9 +317,8 @@ class Devices:
             Nothing if the batch cannot be seen.
         """
         try:
-            shown = self._looked_at(lambda device: partial(_show, device))
-            with shown, self.isolated(), deferred():
-                real(cost(*(params if isinstance(params, tuple) else (params,))))
+            with self._looked_at(lambda d: partial(_show, d)), self.isolated(), deferred():
+                real(cost(*arguments(params)))
         except _Seen as seen:
             return seen.sizes
         except Exception:  # the step itself tells it better

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pennylane.numpy import tensor
 
 from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.training.parameters import is_jax
 from pennylane_qstore.validation import check_count
 
 
@@ -209,7 +210,7 @@ def _as_array(part: Any, name: str) -> Any:
     if hasattr(part, "detach"):  # torch
         array = part if part.layout == sys.modules["torch"].strided else part.to_dense()
         numbers = _numbers_of(array)
-    elif _is_jax(part):
+    elif is_jax(part):
         array, numbers = part, np.asarray(part)
     else:
         if np.ma.is_masked(part):
@@ -236,11 +237,6 @@ def _plain_array(part: Any) -> Any:
     if array.dtype.hasobject and array.ndim:
         array = np.array(array.tolist())  # numbers in columns of several types, or boxed ones
     return array.astype(np.float64) if array.dtype.hasobject else array
-
-
-def _is_jax(part: Any) -> bool:
-    jax = sys.modules.get("jax")
-    return jax is not None and isinstance(part, jax.Array)
 
 
 def _numbers_of(array: Any) -> NDArray[Any]:

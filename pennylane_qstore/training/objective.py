@@ -9,7 +9,7 @@ import numpy as np
 from pennylane.numpy import tensor
 
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.parameters import leaves_of
+from pennylane_qstore.training.parameters import leaves_of, map_leaves
 
 Batch = tuple[Any, ...]
 
@@ -90,22 +90,18 @@ def _call_metric(metric: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     """
     if any(hasattr(leaf, "detach") for leaf in leaves_of(args)):
         try:
-            return metric(*_detached(args))
+            return metric(*map_leaves(_detached, args))
         except TypeError:
-            return metric(*_as_numpy(args))
-    return metric(*_as_numpy(args))
+            pass
+    return metric(*map_leaves(_as_numpy, args))
 
 
 def _detached(value: Any) -> Any:
-    if isinstance(value, tuple | list):
-        return type(value)(_detached(item) for item in value)
     return value.detach() if hasattr(value, "detach") else value
 
 
 def _as_numpy(value: Any) -> Any:
-    """Return NumPy arrays of arrays of any kind; trees of them stay trees."""
-    if isinstance(value, tuple | list):
-        return type(value)(_as_numpy(item) for item in value)
+    """Return a NumPy array of an array of any kind; other values as they are."""
     value = untraced(value)
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()

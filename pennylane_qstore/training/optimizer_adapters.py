@@ -15,7 +15,7 @@ from pennylane_qstore.deferral.operands import real
 from pennylane_qstore.deferral.scope import deferred
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.objective import Batch, Objective, untraced
-from pennylane_qstore.training.parameters import as_loss, is_jax, leaves_of
+from pennylane_qstore.training.parameters import arguments, as_loss, is_jax, leaves_of
 from pennylane_qstore.training.spsa import SPSAOptimizer
 from pennylane_qstore.training.stock_steps import stock_step, take_names
 from pennylane_qstore.training.value_and_grad import in_rounds
@@ -103,7 +103,7 @@ class OptimizerAdapter(ABC):
         Returns:
             Loss and metrics.
         """
-        args = _arguments(self.params if params is None else params)
+        args = arguments(self.params if params is None else params)
         with self._values_only():
             outputs = self._outputs(args, batch)
             loss = as_loss(real(self.objective.value(outputs, batch)))
@@ -185,7 +185,7 @@ class PennyLaneAdapter(OptimizerAdapter):
             rows = optimizer.row_evaluator(
                 self.objective, batch, broadcast=self.broadcast, indices=indices, total=total
             )
-            new, loss = optimizer.step_batch(rows, _arguments(self.params))
+            new, loss = optimizer.step_batch(rows, arguments(self.params))
             self.params = tuple(new) if isinstance(self.params, tuple) else new[0]
             evaluation = Evaluation(loss, rows.metrics())
         gradient = optimizer.gradient
@@ -197,7 +197,7 @@ class PennyLaneAdapter(OptimizerAdapter):
 
     def _step_together(self, batch: Batch) -> Evaluation:
         """Step by the objective of all samples, and evaluate it where the parameters stand."""
-        current = _arguments(self.params)
+        current = arguments(self.params)
         outputs_here: list[Any] = []
         # Functions of JAX are traced and have no values: metrics are evaluated for themselves.
         traced = any(map(is_jax, current))
@@ -263,7 +263,7 @@ class TorchAdapter(OptimizerAdapter):
         self, batch: Batch, indices: NDArray[np.int64] | None, total: int | None
     ) -> Evaluation:
         first: list[tuple[float, Any]] = []
-        args = _arguments(self.params)
+        args = arguments(self.params)
 
         def closure() -> Any:
             self.optimizer.zero_grad()
@@ -294,7 +294,7 @@ class TorchAdapter(OptimizerAdapter):
             self.params.load_state_dict(saved)
         else:
             with torch.no_grad():
-                for old, new in zip(_arguments(self.params), _arguments(saved), strict=True):
+                for old, new in zip(arguments(self.params), arguments(saved), strict=True):
                     old.copy_(new)
         self.optimizer.load_state_dict(decode(state["optimizer"]))
 
@@ -305,11 +305,6 @@ class TorchAdapter(OptimizerAdapter):
 
     def _is_module(self) -> bool:
         return hasattr(self.params, "state_dict")
-
-
-def _arguments(params: Any) -> tuple[Any, ...]:
-    """Return parameters as an objective's arguments."""
-    return params if isinstance(params, tuple) else (params,)
 
 
 def _is_same_point(args: tuple[Any, ...], point: tuple[Any, ...]) -> bool:

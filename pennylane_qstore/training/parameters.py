@@ -91,6 +91,11 @@ class Parameters:
         ]
 
 
+def arguments(params: Any) -> tuple[Any, ...]:
+    """Return parameters as an objective's arguments: a tuple is several."""
+    return params if isinstance(params, tuple) else (params,)
+
+
 def without_graphs(args: Sequence[Any]) -> list[Any]:
     """Return copies of arguments that torch does not differentiate by: values alone are asked for.
 

@@ -10,7 +10,7 @@ from typing import Any
 from pennylane_qstore.training.evaluation import Mode
 from pennylane_qstore.training.minibatches import checked
 from pennylane_qstore.training.objective import Objective
-from pennylane_qstore.training.parameters import as_loss
+from pennylane_qstore.training.parameters import arguments, as_loss
 from pennylane_qstore.training.rows import NotByRows, RowEvaluator, RowForm
 
 logger = logging.getLogger(__name__)
@@ -76,11 +76,10 @@ class RowSteps:
                 not finite; the parameters and the optimizer are as they were.
         """
         batch = checked((x,) if y is None else (x, y), "data")
-        args = params if isinstance(params, tuple) else (params,)
         rows = self.row_evaluator(
             Objective(model, loss, {}), batch, broadcast=broadcast, total=total
         )
-        new, value = self.step_batch(rows, args)
+        new, value = self.step_batch(rows, arguments(params))
         return tuple(new) if isinstance(params, tuple) else new[0], value
 
     def row_evaluator(self, objective: Objective, batch: Any, **options: Any) -> RowEvaluator:

@@ -25,6 +25,7 @@ from pennylane_qstore.training.fingerprint import (
 from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.minibatches import RunData
 from pennylane_qstore.training.optimizer_adapters import OptimizerAdapter
+from pennylane_qstore.training.parameters import arguments
 from pennylane_qstore.training.stopping import EarlyStopping
 from pennylane_qstore.training.values import decode, encode, naming_damage
 
@@ -203,7 +204,7 @@ class RunState:
         seen = ""
         try:
             with self._devices.isolated(), self._devices.watched(capture), deferred():
-                real(first_cost(*(args if isinstance(args, tuple) else (args,))))
+                real(first_cost(*arguments(args)))
         except Captured as captured:
             seen = str(captured)
         finally:
