@@ -14,7 +14,7 @@ from pennylane.operation import Operator
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.optimizer_state import ResumableOptimizer, call_text
+from pennylane_qstore.training.optimizer_state import ResumableOptimizer, as_json, call_text
 
 _OPTIMIZER_NAMES = (
     *("stepsize", "momentum", "beta1", "beta2", "eps", "decay", "approx", "lam"),
@@ -42,7 +42,7 @@ def optimizer_settings(optimizer: Any) -> dict[str, Any]:
         held = {name.lstrip("_"): value for name, value in vars(optimizer).items()}
         settings = {name: held[name] for name in _OPTIMIZER_NAMES if name in held}
     return {
-        f"optimizer.{name}": _plain(value)
+        f"optimizer.{name}": as_json(value)
         for name, value in settings.items()
         if value is None or isinstance(value, bool | int | float | str | tuple | np.generic)
     }
@@ -63,7 +63,7 @@ def optimizer_text(optimizer: Any) -> str:
 def step_settings(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keyword arguments of an optimizer's steps; of a function its name."""
     return {
-        name: getattr(value, "__qualname__", None) or _plain(value)
+        name: getattr(value, "__qualname__", None) or as_json(value)
         for name, value in kwargs.items()
     }
 
@@ -77,12 +77,12 @@ def device_settings(devices: Sequence[Any]) -> dict[str, Any]:
     settings = {}
     for i, device in enumerate(devices):
         where = f"device.{i}" if i else "device"
-        settings[f"{where}.wires"] = None if device.wires is None else _plain(list(device.wires))
+        settings[f"{where}.wires"] = None if device.wires is None else as_json(list(device.wires))
         options = getattr(getattr(device, "executor", None), "options", None)
         if options is not None:
             for field in fields(options):
                 if field.name not in _MAY_CHANGE:
-                    settings[f"{where}.{field.name}"] = _plain(getattr(options, field.name))
+                    settings[f"{where}.{field.name}"] = as_json(getattr(options, field.name))
     return settings
 
 
@@ -224,15 +224,3 @@ def _difference(recorded: str, found: str) -> str:
         f"The checkpoint is that of another run ({'; '.join(differences)}). Nothing was sent. Go "
         "on with the same program, or start anew with another file or resume=False (--force)."
     )
-
-
-def _plain(value: Any) -> Any:
-    """Return a setting as JSON gives it back."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    simple = value is None or isinstance(value, bool | int | float | str)
-    return value if simple else type(value).__name__

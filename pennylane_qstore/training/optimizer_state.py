@@ -90,8 +90,13 @@ def call_text(made: Any, settings: Mapping[str, Any]) -> str:
     return f"{type(made).__name__}({', '.join(f'{n}={value!r}' for n, value in shown.items())})"
 
 
-def plain_rng_state(state: Any) -> Any:
-    """Return the state of a ``bit_generator`` with lists instead of arrays."""
-    if isinstance(state, Mapping):
-        return {key: plain_rng_state(value) for key, value in state.items()}
-    return state.tolist() if isinstance(state, np.ndarray) else state
+def as_json(value: Any) -> Any:
+    """Return a setting, or the state of a ``bit_generator``, as JSON gives it back."""
+    if isinstance(value, Mapping):
+        return {str(name): as_json(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    simple = value is None or isinstance(value, bool | int | float | str)
+    return value if simple else type(value).__name__

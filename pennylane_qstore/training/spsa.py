@@ -19,8 +19,8 @@ from pennylane_qstore.training.constraints import Constraints
 from pennylane_qstore.training.evaluation import MODES, Evaluator, Mode
 from pennylane_qstore.training.optimizer_state import (
     ResumableOptimizer,
+    as_json,
     call_text,
-    plain_rng_state,
 )
 from pennylane_qstore.training.parameters import Arrays, Parameters, as_loss, from_plain, to_plain
 from pennylane_qstore.training.perturbations import (
@@ -451,7 +451,7 @@ class SPSAOptimizer(RowSteps, ResumableOptimizer, qml.SPSAOptimizer):  # type: i
             "chooses_gain": self._chooses_gain,
             "is_sharing": self._is_sharing,
             "rule": asdict(self._rule),
-            "rng": plain_rng_state(self._rng.bit_generator.state),
+            "rng": as_json(self._rng.bit_generator.state),
             "losses": list(self._losses),
             "iterates": [[to_plain(leaf) for leaf in leaves] for leaves in self._iterates],
         }
