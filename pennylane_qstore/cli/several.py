@@ -138,7 +138,7 @@ def _report(
         summary_report.draw(out, reports, runs, task, varied)
         if several:
             lines = summary_report.summary_lines(report, task, out, varied)
-            train_report.write_summary(out, report)
+            train_report.write_history(out, report)
     if not (several and runs):
         lines = {"Seed": reports[0]["seed"], **lines}
     show(as_json, report, labelled(lines))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pennylane_qstore.prices import JobSize, PriceModel
-    from pennylane_qstore.training.history import StepRecord
     from pennylane_qstore.training.run import TrainingRun
 
 
@@ -28,17 +27,20 @@ def training_figures(run: TrainingRun, sizes: Sequence[JobSize]) -> dict[str, An
     from pennylane_qstore.training.history import loss_at_ends
 
     first, last = loss_at_ends(run.history)
-    total = _sums(run.history)
+    posts, circuits, requests, seconds = (
+        sum(getattr(record, name) for record in run.history)
+        for name in ("posts", "circuits", "requests", "seconds")
+    )
     return {
         "steps": run.step,
         "stopped": run.stopped,
-        "posts": total["posts"],
-        "circuits": total["circuits"],
-        "requests": total["requests"],
+        "posts": posts,
+        "circuits": circuits,
+        "requests": requests,
         "loss_first": first,
         "loss_last": last,
-        "seconds": round(total["seconds"], 3),
-        "seconds_per_step": round(total["seconds"] / max(run.step, 1), 5),
+        "seconds": round(seconds, 3),
+        "seconds_per_step": round(seconds / max(run.step, 1), 5),
         "cost_usd": run.spent_usd,
         **priced(sizes, charged_by(run.prices, run.history)),
     }
@@ -64,11 +66,6 @@ def priced(sizes: Sequence[JobSize], model: PriceModel) -> dict[str, Any]:
         "would_cost_usd": round(model.total(sizes), 2),
         "dearer_usd": None if dearer is None else round(dearer, 2),
     }
-
-
-def _sums(history: Sequence[StepRecord]) -> dict[str, Any]:
-    counted = ("posts", "circuits", "requests", "seconds")
-    return {name: sum(getattr(record, name) for record in history) for name in counted}
 
 
 def training_lines(report: Mapping[str, Any], out: Path) -> dict[str, str]:
@@ -135,32 +132,21 @@ def centroid(
     }
 
 
-def write_history(out: Path, report: Mapping[str, Any], run: TrainingRun) -> None:
-    """Write the ``history.json`` of a run.
+def write_history(out: Path, report: Mapping[str, Any], run: TrainingRun | None = None) -> None:
+    """Write the ``history.json`` of a run, or the summary of several.
 
     There ``history`` is what two runs of the same seed agree on; ``measured`` is what they do not.
 
     Args:
         out: the folder.
         report: figures and settings.
-        run: with its history.
+        run: with its history; None for several, each of which has its own.
     """
-    history = [record.outcome() for record in run.history]
-    measured = {name: run.table()[name] for name in ("seconds", "queue_s", "run_s", "cost_usd")}
-    _write(out, {"summary": report, "history": history, "measured": measured})
-
-
-def write_summary(out: Path, report: Mapping[str, Any]) -> None:
-    """Write the ``history.json`` of several runs: their summary; each has its own history.
-
-    Args:
-        out: the folder.
-        report: of :func:`summary`.
-    """
-    _write(out, {"summary": report})
-
-
-def _write(out: Path, content: Mapping[str, Any]) -> None:
+    content: dict[str, Any] = {"summary": report}
+    if run is not None:
+        content["history"] = [record.outcome() for record in run.history]
+        table, names = run.table(), ("seconds", "queue_s", "run_s", "cost_usd")
+        content["measured"] = {name: table[name] for name in names}
     (out / "history.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
