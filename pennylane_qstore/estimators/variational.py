@@ -261,8 +261,9 @@ class QuantumRegressor(RegressorMixin, QuantumEstimator):  # type: ignore[misc]
             QStoreError: the training failed; with ``checkpoint`` another fit goes on.
         """
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
+        y = np.asarray(y, dtype=np.float64)  # which scikit-learn leaves to be text or bool
         mean, spread = float(np.mean(y)), float(np.std(y)) or 1.0
-        targets = (np.asarray(y, dtype=np.float64) - mean) / spread
+        targets = (y - mean) / spread
         score, loss = Score("r_squared", "R^2", r_squared), mean_squared_error
         return self._fit(X, targets, 1, score, loss, target=(mean, spread))
 

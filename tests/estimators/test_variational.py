@@ -57,6 +57,14 @@ def test_a_regressor_learns_a_curve_in_units_of_the_targets():
     assert model.score(x, y) >= 0.9
 
 
+@pytest.mark.parametrize("to", [str, object, bool])
+def test_targets_of_a_regressor_are_taken_as_numbers(to):
+    x, y = np.linspace(-1, 1, 6)[:, None], np.array([0.0, 1.0] * 3)
+    model = qstore.QuantumRegressor(steps=1, shots=None, wires=1, random_state=1)
+    found = model.fit(x, y.astype(to)).predict(x)
+    np.testing.assert_array_equal(found, model.fit(x, y).predict(x))
+
+
 def test_a_grid_search_over_a_pipeline():
     x, y = load_iris(return_X_y=True)
     x, y = x[y > 0][::3], y[y > 0][::3]
