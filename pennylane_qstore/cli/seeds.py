@@ -8,11 +8,13 @@ from typing import Any
 
 from pennylane_qstore.backends import MAX_SHOTS
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.validation import check, check_count, check_known, check_number
+from pennylane_qstore.validation import check, check_count, check_known
 
 _PART = re.compile(r"(\d+)(?:-(\d+))?")
 
 MAX_SEEDS = 10_000
+MAX_SEED = 2**32 - 1
+"""Largest seed of scikit-learn, which splits the tasks' data."""
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -37,10 +39,14 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     else:
         ranges = []
     count = sum(max(0, last - first + 1) for first, last in ranges)
-    if not 0 < count <= MAX_SEEDS or any(last < first for first, last in ranges):
+    if (
+        not 0 < count <= MAX_SEEDS
+        or any(last < first for first, last in ranges)
+        or max(last for _, last in ranges) > MAX_SEED
+    ):
         raise ConfigurationError(
             f"--seeds {text!r} names no seeds. Allowed: a number (5 for 1 to 5), a range (1-5), "
-            f"or a list (2,7); at most {MAX_SEEDS}."
+            f"or a list (2,7); at most {MAX_SEEDS}, none above {MAX_SEED}."
         )
     return tuple(dict.fromkeys(s for first, last in ranges for s in range(first, last + 1)))
 
@@ -86,7 +92,8 @@ def _lr(text: str) -> float:
         value = float(text)
     except ValueError:
         value = float("nan")
-    return float(check_number("lr", value, above=0))
+    check("lr", text, 0 < value < float("inf"), "a finite number above 0")
+    return value
 
 
 GRID: dict[str, Callable[[str], Any]] = {

@@ -12,7 +12,7 @@ import typer
 from pennylane_qstore.backends import is_qpu
 from pennylane_qstore.cli import own_data, plan
 from pennylane_qstore.cli.output import typed_errors
-from pennylane_qstore.cli.seeds import GRID, chosen_seeds, parse_grid, read_shots
+from pennylane_qstore.cli.seeds import GRID, MAX_SEED, chosen_seeds, parse_grid, read_shots
 from pennylane_qstore.cli.several import Together, estimate_of, train_all
 from pennylane_qstore.cli.training import Training
 from pennylane_qstore.errors import ConfigurationError
@@ -50,7 +50,7 @@ Shots = Annotated[
 ]
 Seed = Annotated[
     int | None,
-    typer.Option(min=0, help="Seed of weights, sampling and iris's split."),
+    typer.Option(min=0, max=MAX_SEED, help="Seed of weights, sampling and iris's split."),
 ]
 Seeds = Annotated[
     str | None,

@@ -25,7 +25,7 @@ def test_a_number_a_range_or_a_list(text, seeds):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0", "-1", "5-1", "a", "1-", "1.5", "1;2", str(MAX_SEEDS + 1)]
+    "text", ["", "0", "-1", "5-1", "a", "1-", "1.5", "1;2", str(MAX_SEEDS + 1), f"1,{2**32}"]
 )
 def test_other_texts_are_refused(text):
     with pytest.raises(ConfigurationError, match="names no seeds"):

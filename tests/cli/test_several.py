@@ -142,7 +142,7 @@ def test_a_grid_is_tried_with_every_seed(tmp_path):
     [
         (["--grid", "rate=0.1"], "Unknown name 'rate'"),
         (["--grid", "lr"], "is no name=value,value"),
-        (["--grid", "lr=0.1,zero"], "lr"),
+        (["--grid", "lr=0.1,zero"], "lr='zero'"),
         (["--grid", "lr=0.1", "--grid", "lr=0.2"], "twice"),
         (["--grid", "steps=1,2", "--steps", "3"], "not both"),
         (["--grid", "batch-size=2,3"], "no effect"),
@@ -154,3 +154,9 @@ def test_a_grid_that_cannot_be_tried_is_refused(options, said, tmp_path):
     assert result.exit_code == 1
     assert said in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_seed_that_scikit_learn_does_not_take_is_refused(tmp_path):
+    result = run(app, ["train", "--seed", str(2**32), "--out", str(tmp_path)])
+    assert (result.exit_code, list(tmp_path.iterdir())) == (2, [])
+    assert "4294967295" in result.output
