@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pennylane.numpy import tensor
 
-from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.errors import ConfigurationError, QStoreError
 from pennylane_qstore.training.parameters import leaves_of, map_leaves
 
 Batch = tuple[Any, ...]
@@ -69,11 +69,25 @@ class Objective:
 
         Returns:
             Values by name.
+
+        Raises:
+            ConfigurationError: a metric that returns no number.
         """
         if not self.metrics:
             return {}
         args = (outputs, *batch[1:])
-        return {name: float(_call_metric(metric, args)) for name, metric in self.metrics.items()}
+        return {n: _number(n, _call_metric(metric, args)) for n, metric in self.metrics.items()}
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except QStoreError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"The metric {name!r} has to return one real number: {error}."
+        ) from error
 
 
 def untraced(value: Any) -> Any:

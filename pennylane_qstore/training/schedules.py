@@ -127,6 +127,8 @@ def described(schedule: Function) -> Any:
             values.append(float(schedule(step)))
         except (LookupError, StopIteration):  # such as a list that is as long as the training
             break
+        except (TypeError, ValueError):  # refused with the number of its step, when it is due
+            break
     return values
 
 

@@ -34,6 +34,13 @@ def test_metrics_need_a_loss():
         Objective(top, None, {"top": top})
 
 
+@pytest.mark.parametrize("returned", ["high", np.ones(2), None, 1j])
+def test_a_metric_that_is_no_number_is_named(returned):
+    made = Objective(top, top, {"top": lambda out, y: returned})
+    with pytest.raises(ConfigurationError, match="metric 'top' has to return one real number"):
+        made.measured(BATCH[0], BATCH)
+
+
 def test_autograd_s_boxes_are_taken_off():
     autograd = pytest.importorskip("autograd")
     seen = []

@@ -126,6 +126,9 @@ def test_a_rate_that_would_have_no_effect_is_refused(options, said):
     [
         ({"lr": lambda step: float("nan")}, "lr in step 1"),
         ({"lr": lambda step: -0.1}, "lr in step 1"),
+        ({"lr": lambda step: "fast"}, "lr in step 1"),
+        ({"lr": lambda step: None}, "lr in step 1"),
+        ({"shots": lambda step: "many"}, "shots in step 1"),
         ({"shots": lambda step: 0.2}, "shots in step 1"),
         ({"shots": lambda step: 10**9}, "shots in step 1"),
     ],
