@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pennylane_qstore.errors import JobFailed, QStoreError, ServiceError
 from pennylane_qstore.execution.circuits import Target
-from pennylane_qstore.execution.partial_results import arrived, is_refused
+from pennylane_qstore.execution.partial_results import arrived, ends_of, is_refused
 from pennylane_qstore.execution.stats import BatchMeter
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 
@@ -74,8 +74,7 @@ class Fallback:
         try:
             return self._sender.send(requests, meter, first, wait=wait)
         except QStoreError as error:
-            results = list(error.details.get("results") or [None] * len(requests))
-            errors = error.details.get("errors") or [error] * len(requests)
+            results, errors = ends_of(error, len(requests))
             refused = [i for i, e in enumerate(errors) if e is not None]
             if not all(_refuses_multi_circuit(errors[i], requests[i]) for i in refused):
                 raise

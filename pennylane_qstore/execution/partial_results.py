@@ -48,6 +48,19 @@ def arrived(error: QStoreError, jobs: int) -> list[Any]:
     return results if len(results) == jobs else [None] * jobs
 
 
+def ends_of(error: QStoreError, jobs: int) -> tuple[list[Any], list[Any]]:
+    """Return what became of each job of a batch that failed.
+
+    Args:
+        error: of the batch.
+        jobs: their number.
+
+    Returns:
+        Results and errors, None where there is none; without details, the error is each one's.
+    """
+    return arrived(error, jobs), list(error.details.get("errors") or [error] * jobs)
+
+
 def is_refused(error: QStoreError | None) -> TypeGuard[ServiceError]:
     """Tell whether a job was refused: one with an id exists and is paid."""
     return isinstance(error, ServiceError) and not error.job_ids
@@ -67,11 +80,8 @@ def count_failed(
         requests: the jobs.
         estimates: price of each in US dollars, or None.
     """
-    results = arrived(error, len(requests))
-    errors = error.details.get("errors") or [error] * len(requests)
-    for result, failure, request, estimate in zip(
-        results, errors, requests, estimates, strict=True
-    ):
+    ends = ends_of(error, len(requests))
+    for result, failure, request, estimate in zip(*ends, requests, estimates, strict=True):
         if result is not None:
             meter.count(result, request, estimate)
         elif failure.job_ids or isinstance(failure, AmbiguousSubmission):

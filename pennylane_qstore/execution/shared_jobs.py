@@ -16,7 +16,7 @@ from pennylane_qstore.deferral.turns import waiting
 from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.execution.budget import agreed_prices
 from pennylane_qstore.execution.job_call import JobCall
-from pennylane_qstore.execution.partial_results import arrived, is_refused
+from pennylane_qstore.execution.partial_results import ends_of, is_refused
 from pennylane_qstore.execution.shared_parts import (
     Part,
     joined_request,
@@ -144,8 +144,7 @@ class SharedJobs:
                 )
                 errors: list[QStoreError | None] = [None] * len(jobs)
             except QStoreError as error:
-                results = arrived(error, len(jobs))
-                errors = error.details.get("errors") or [error] * len(jobs)
+                results, errors = ends_of(error, len(jobs))
         again: list[Part] = []
         for job, request, result, failure in zip(jobs, requests, results, errors, strict=True):
             refused = is_refused(failure) and failure.details.get("status") in _REFUSALS
