@@ -44,10 +44,12 @@ def turned_over(gadgets: Gadgets) -> Gadgets | None:
         Gadgets of the same unitary; None where no path gets cheaper.
     """
     found, start = gadgets, 0
-    anti = _anti(gadgets)
+    codes = gadgets.strings.codes
+    anti = anticommuting(codes, codes) if len(codes) <= _MOST else np.zeros((0, 0), dtype=bool)
+    bits = _bits(anti)
     looked_at: set[int] = set()
-    while start < len(found.angles) <= _MOST:
-        members, paths = _window(found, anti, start)
+    while start < len(bits):
+        members, paths = _window(found, bits, start)
         new = None
         if not looked_at.issuperset(members):
             looked_at.update(members)
@@ -55,9 +57,10 @@ def turned_over(gadgets: Gadgets) -> Gadgets | None:
         if new is None:
             start += 1
         else:
-            gone = len(found.angles) - len(new.angles)
-            looked_at = set(range(start, start + len(members) - gone))
-            found, anti = new, _anti(new)
+            rows, found = new
+            looked_at = set(range(start, start + len(members) + len(rows) - len(bits)))
+            anti = anti[np.ix_(rows, rows)]
+            bits = _bits(anti)
     return None if found is gadgets else simplified(found)
 
 
@@ -168,33 +171,33 @@ def _turnover(a: float, b: float, c: float) -> tuple[float, float, float]:
     return (total - difference) / 2, middle, (total + difference) / 2
 
 
-def _anti(gadgets: Gadgets) -> npt.NDArray[np.bool_]:
-    return anticommuting(gadgets.strings.codes, gadgets.strings.codes)
+def _bits(anti: npt.NDArray[np.bool_]) -> list[int]:
+    """Return each row of a mask as the bits of a number."""
+    packed = np.packbits(anti, axis=1, bitorder="little")
+    return [int.from_bytes(row.tobytes(), "little") for row in packed]
 
 
-def _window(
-    gadgets: Gadgets, anti: npt.NDArray[np.bool_], start: int
-) -> tuple[list[int], list[list[int]]]:
+def _window(gadgets: Gadgets, anti: Sequence[int], start: int) -> tuple[list[int], list[list[int]]]:
     """Gather rotations from one on that nothing else comes between, about strings in paths.
 
     Args:
         gadgets: all rotations.
-        anti: True where two of them do not commute.
+        anti: for each the bits of those that it does not commute with.
         start: the first of them that is gathered.
 
     Returns:
         The rotations, and each path: a rotation about each of its strings, from end to end.
     """
     codes = gadgets.strings.codes
-    blocked = np.zeros(len(codes), dtype=bool)
+    blocked, every = 0, (1 << len(codes)) - 1
     members: list[int] = []
     neighbours: dict[int, list[int]] = {}
     by_string: dict[bytes, int] = {}
     for j in range(start, len(codes)):
-        node = by_string.get(codes[j].tobytes())
-        if not blocked[j] and not gadgets.angles[j].terms:
+        if not blocked >> j & 1 and not gadgets.angles[j].terms:
+            node = by_string.get(codes[j].tobytes())
             if node is None:
-                near = [k for k in neighbours if anti[j, k]]
+                near = [k for k in neighbours if anti[j] >> k & 1]
                 if _extends(neighbours, near):
                     by_string[codes[j].tobytes()] = node = j
                     neighbours[j] = near
@@ -204,7 +207,7 @@ def _window(
                 members.append(j)
                 continue
         blocked |= anti[j]
-        if blocked[j + 1 :].all():
+        if not every >> j + 1 << j + 1 & ~blocked:
             break
     ends = [k for k, near in neighbours.items() if len(near) < 2]
     paths = [_walked(neighbours, end) for end in ends]
@@ -227,8 +230,13 @@ def _walked(neighbours: dict[int, list[int]], end: int) -> list[int]:
     return path
 
 
-def _rewritten(gadgets: Gadgets, members: list[int], paths: list[list[int]]) -> Gadgets | None:
-    """Write the rotations of a window path by path; None where no path gets cheaper."""
+def _rewritten(
+    gadgets: Gadgets, members: list[int], paths: list[list[int]]
+) -> tuple[list[int], Gadgets] | None:
+    """Write the rotations of a window path by path; None where no path gets cheaper.
+
+    The first of the result are the rotations that the new ones have their strings of.
+    """
     codes, signs = gadgets.strings
     costs = np.maximum(2 * weight(codes) - 3, 0).tolist()
     place = {
@@ -257,4 +265,4 @@ def _rewritten(gadgets: Gadgets, members: list[int], paths: list[list[int]]) -> 
     strings.signs[inside] = 1
     angles = [gadgets.angles[j] for j in rows]
     angles[inside] = [Affine((), angle) for _, angle in turned]
-    return replace(gadgets, strings=strings, angles=tuple(angles))
+    return rows, replace(gadgets, strings=strings, angles=tuple(angles))
