@@ -132,7 +132,8 @@ def rewritten(
     shorter = (new for new in shorter if new is not source and new is not best)
     candidates = _distinct([*candidates, *map(finish, shorter)])
     largest = _WINDOW_ENTANGLERS if thorough else _QUICK_ENTANGLERS
-    small = [new for new in (best, *candidates) if _cost(new).entanglers <= largest]
+    written = [circuit, *candidates] if best is circuit else candidates
+    small = [new for new in written if _cost(new).entanglers <= largest]
     rewrite = _in_time(deadline, _without_repeats(functools.partial(_cheapest, weights)))
     in_windows = [finish(_in_windows(start, rewrite)) for start in small]
     candidates = _distinct([*candidates, *in_windows, best])
@@ -175,7 +176,8 @@ def _resynthesised(
             continue
         whole += again(gadgets, start.outputs, weights)
         if not turned and (other := turned_over(gadgets)) is not None:
-            turned += again(other, start.outputs, _QUICK_WEIGHTS)
+            # Strings on two wires come out the same with any weights.
+            turned += again(other, start.outputs, weights[:1])
     return _distinct(whole), _distinct(turned)[:1]
 
 
