@@ -80,6 +80,10 @@ class StepRecord:
         return self.loss if name == "loss" else self.metrics.get(name)
 
 
+COLUMNS = frozenset((*(f.name for f in fields(StepRecord)), *Shape._fields))
+"""Names of a table's columns beside the metrics."""
+
+
 def table(history: Sequence[StepRecord]) -> dict[str, list[float]]:
     """Return records as columns; NaN where a record has no value."""
     rows = [record.as_dict() for record in history]

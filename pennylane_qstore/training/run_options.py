@@ -9,6 +9,7 @@ from typing import Any
 
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.callbacks import Callback
+from pennylane_qstore.training.history import COLUMNS
 from pennylane_qstore.validation import check, check_flag, check_number
 
 
@@ -31,6 +32,11 @@ def check_functions(model: Any, loss: Any, metrics: Any, clock: Any) -> None:
         and all(isinstance(name, str) and callable(metrics[name]) for name in metrics)
     )
     check("metrics", metrics, valid, "functions by name, such as {'accuracy': accuracy}, or None")
+    taken = [name for name in metrics or () if name in COLUMNS or name.startswith("val_")]
+    if taken:
+        raise ConfigurationError(
+            f"A metric cannot be named {taken[0]!r}: the history has a column of that name."
+        )
     check("clock", clock, callable(clock), "a function that returns seconds")
 
 

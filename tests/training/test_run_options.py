@@ -115,3 +115,9 @@ def test_what_is_no_file_is_no_checkpoint(tmp_path):
         with pytest.raises(ConfigurationError, match=r"checkpoint=.* is a pipe, a device"):
             make(checkpoint=path)
     assert circle.is_symlink()
+
+
+@pytest.mark.parametrize("name", ["loss", "step", "shots", "cost_usd", "val_loss"])
+def test_a_metric_does_not_take_the_place_of_a_column(name):
+    with pytest.raises(ConfigurationError, match=f"cannot be named '{name}'"):
+        make(loss=np.mean, metrics={name: np.mean})
