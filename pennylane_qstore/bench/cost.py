@@ -17,7 +17,7 @@ Compared are (:mod:`pennylane_qstore.bench.cost_methods`):
   0.03, 0.1 and 0.3. ``shot-adaptive`` and ``qnspsa``: PennyLane's, where the loss is one QNode.
 * ``shared``: ours, 40 steps of 10 samples and 10 directions (20 without samples) that they share;
   ``per-sample``: 100 samples, each with a direction of its own; as many circuits and shots.
-  ``auto``: 80 steps (40 without samples) whose samples, directions and shots ``TrainingRun``
+  ``auto``: 80 steps (30 without samples) whose samples, directions and shots ``TrainingRun``
   chooses for the price list ``qpu.forte-1``, ``auto-circuit`` for ``qpu.forte-1/circuit``. One
   setting for all tasks, with no best of several.
 

@@ -32,7 +32,7 @@ _PAIRS = 25  # that a step size is calibrated from
 _STOCK_STEPS, _STOCK_ROWS = 300, 20
 _STEPS, _ROWS, _SHOTS = 40, 100, 20
 """The shape of ``per-sample``: 8,000 circuits and 160,000 shots."""
-_AUTO_STEPS, _AUTO_FREE_STEPS = 80, 40
+_AUTO_STEPS, _AUTO_FREE_STEPS = 80, 30
 _FIRST_STEP = 0.3  # radians
 _DIRECTIONS = 10  # shared by a tenth of the rows: as many circuits
 _FREE_DIRECTIONS, _FREE_SHOTS = 20, 100

@@ -204,6 +204,7 @@ class StepShapes:
             max_circuits=limits.circuits,
             fewest_shots=limits.fewest_shots,
             mitigated=limits.mitigated,
+            parameters=self._parameters,
         )
 
     def _evaluation(self, history: Sequence[StepRecord]) -> tuple[float, float, float]:

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.prices import PRICES
-from pennylane_qstore.training.step_rule import MOST_DIRECTIONS
 from pennylane_qstore.training.step_shape import (
     FIRST_SHOTS,
+    FLOOR_PARAMETERS,
     LAST_SHOTS,
+    MOST_FLOORS,
+    MOST_SHARED,
     NOISELESS_STEPS,
     Measured,
     Shape,
@@ -94,7 +96,7 @@ FIGURES = st.floats(1e-3, 1e3)
 def test_every_shape_is_within_its_limits(variances, work, prices, step) -> None:
     shape = choose_shape(variances, work, prices, step, 100)
     assert max(least_shots(step, 100), work.fewest_shots) <= shape.shots <= work.most_shots
-    assert 1 <= shape.directions <= MOST_DIRECTIONS
+    assert 1 <= shape.directions <= MOST_SHARED
     assert (shape.rows == 0) == (work.rows == 0)
     assert shape.rows <= work.rows
     assert work.fixed_directions in (None, shape.directions)
@@ -170,3 +172,28 @@ def test_more_noise_never_makes_the_step_smaller() -> None:
         variances = Variances(1.0, 10.0 * factor, 40.0 * factor)
         counts.append(choose_shape(variances, IRIS, PRICES["azure.aria-1"], 1, 60).pairs)
     assert all(a <= b for a, b in itertools.pairwise(counts))
+
+
+@given(parameters=st.integers(1, 200), step=st.integers(1, 30), per=st.sampled_from([JOB, CIRCUIT]))
+def test_little_is_paid_beyond_the_floors(parameters, step, per) -> None:
+    work = Workload(circuits=5, n_1q=20, n_2q=6, parameters=parameters)
+    shape = choose_shape(estimate_variances([], parameters), work, per, step, 30)
+    most = max(MOST_FLOORS, parameters / FLOOR_PARAMETERS)
+    assert work.price(shape, per) <= most * work.least_price(shape, per)
+
+
+def test_with_more_parameters_more_is_paid() -> None:
+    usd = []
+    for parameters in (24, 114):
+        work = Workload(circuits=1, n_1q=40, n_2q=16, rows=142, parameters=parameters)
+        usd.append(
+            work.price(choose_shape(estimate_variances([], parameters), work, JOB, 1, 80), JOB)
+        )
+    assert usd[0] <= MOST_FLOORS * JOB.floor_usd < 3 * JOB.floor_usd < usd[1]
+
+
+def test_where_even_the_cheapest_is_beyond_the_floor_it_is_taken() -> None:
+    work = Workload(circuits=1, n_1q=40, n_2q=16, rows=500, per_sample=False)
+    shape = choose_shape(START, work, JOB, 1, 80)
+    assert work.price(shape, JOB) > MOST_FLOORS * JOB.floor_usd
+    assert (shape.directions, shape.shots) == (1, FIRST_SHOTS)

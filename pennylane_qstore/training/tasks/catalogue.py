@@ -143,6 +143,7 @@ TASKS: Mapping[str, Task] = {
             Reference("uniform_divergence", "Constant guess", lambda *_: bars.uniform_divergence()),
         ),
         metrics={"share": bars.share},
+        steps=30,
     ),
     "wine": _table("wine", "three cultivars of wine", Variational(outputs=3)),
     "cancer": _table("cancer", "benign and malignant tumours", Variational(outputs=2)),
