@@ -167,6 +167,7 @@ TASKS: Mapping[str, Task] = {
                 lambda *_: energies.energy_error(energies.hartree_fock_energy()),
             ),
         ),
+        steps=30,
     ),
     "maxcut": Task(
         title="largest cut of a prism",
@@ -180,6 +181,7 @@ TASKS: Mapping[str, Task] = {
                 lambda *_: energies.cut_ratio(len(energies.EDGES) / 2),
             ),
         ),
+        steps=30,
     ),
     "sine": regression(LOADERS["sine"], "a sine", Variational(uploads=3, layers=1, angle=1.0)),
     "friedman": regression(
