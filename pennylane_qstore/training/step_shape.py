@@ -160,11 +160,14 @@ class Workload(NamedTuple):
         return jobs * prices.price(size)
 
     def least_price(self, shape: Shape, prices: PriceModel) -> float:
-        """Return what so many jobs and circuits cost at least, whatever is in them, in US dollars.
+        """Return what a step's jobs and circuits cost at least, whatever is in them.
 
         Args:
             shape: of the step.
             prices: the price list.
+
+        Returns:
+            US dollars.
         """
         jobs, size = self._jobs(shape)
         return jobs * prices.price(size._replace(n_1q=0, n_2q=0, shots=0))
