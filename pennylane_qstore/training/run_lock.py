@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from pennylane_qstore.errors import RunLocked
+from pennylane_qstore.errors import ConfigurationError, RunLocked
 
 if sys.platform != "win32":
     import fcntl
@@ -48,7 +48,13 @@ class RunLock:
 
     def __enter__(self) -> None:
         if self.path is not None and not self._depth:
-            self._file = _acquire(self.path)
+            try:
+                self._file = _acquire(self.path)
+            except OSError as error:
+                raise ConfigurationError(
+                    f"{str(self.path)!r}, beside the checkpoint, cannot be written: "
+                    f"{error.strerror}. Take a checkpoint in a folder that you may write to."
+                ) from error
         self._depth += 1
 
     def __exit__(self, *_: object) -> None:

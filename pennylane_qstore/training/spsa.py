@@ -145,7 +145,7 @@ class SPSAOptimizer(RowSteps, ResumableOptimizer, qml.SPSAOptimizer):  # type: i
     ) -> None:
         number = checks.check_number
         super().__init__(
-            maxiter=number("maxiter", maxiter, least=0, optional=True),
+            maxiter=number("maxiter", maxiter, above=0, optional=True),
             alpha=number("alpha", alpha),
             gamma=number("gamma", gamma),
             c=_PERTURBATION if c is None else number("c", c, above=0),

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from pennylane_qstore import SPSAOptimizer
-from pennylane_qstore.errors import RunLocked
+from pennylane_qstore.errors import ConfigurationError, RunLocked
 from pennylane_qstore.training import run_lock
 from pennylane_qstore.training.run import TrainingRun
 from pennylane_qstore.training.run_lock import RunLock
@@ -143,11 +143,21 @@ def test_of_two_starts_that_find_a_stale_lock_one_gets_it(tmp_path, monkeypatch,
 def test_a_link_in_the_lock_files_place_is_not_followed(tmp_path):
     (tmp_path / "other").write_text("precious")
     (tmp_path / "c.lock").symlink_to(tmp_path / "other")
-    with pytest.raises(OSError, match=r"c\.lock"), RunLock(tmp_path / "c"):
+    with pytest.raises(ConfigurationError, match=r"c\.lock"), RunLock(tmp_path / "c"):
         pass
     assert (tmp_path / "other").read_text() == "precious"
 
 
 def test_without_a_checkpoint_there_is_nothing_to_lock():
     with RunLock(None):
+        pass
+
+
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    lock = RunLock(tmp_path / "file" / "run.json")
+    with (
+        pytest.raises(ConfigurationError, match=r"json\.lock.* cannot be written: ."),
+        lock,
+    ):
         pass

@@ -157,7 +157,7 @@ def test_average_is_the_mean_of_the_last_iterates(average):
         *({"c": value} for value in (0, np.nan, np.inf, "0.2")),
         *({"a": value} for value in (0, -1.0, np.nan)),
         *({"A": value} for value in (-1, np.nan)),
-        *({"maxiter": value} for value in (-5, "100")),
+        *({"maxiter": value} for value in (-5, 0, "100")),
         {"alpha": np.nan},
         {"gamma": "x"},
         {"mode": "fast"},
