@@ -10,6 +10,7 @@ an arbitrary unitary on three wires takes 20 entanglers.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +35,8 @@ def shannon(matrix: ComplexArray, wires: Sequence[Any]) -> list[Operator]:
     Returns:
         Operations in time order.
     """
+    if factors := _factors(matrix, wires):
+        return factors
     half = len(matrix) // 2
     (zero, one), angles, before = cossin(matrix, p=half, q=half, separate=True)
     turns, rest = _multiplexed(qml.RY, 2 * angles, wires)
@@ -43,6 +46,29 @@ def shannon(matrix: ComplexArray, wires: Sequence[Any]) -> list[Operator]:
     else:
         turns += [qml.CZ([wires[-1 - bit], wires[0]]) for bit in _ones(rest)]
     return [*_chosen(before[0], before[1], wires), *turns, *chosen]
+
+
+def _factors(matrix: ComplexArray, wires: Sequence[Any]) -> list[Operator]:
+    """Return a product of unitaries on some of the wires and on the others; [] of no product.
+
+    The decomposition would find equal angles in its place, whose eigenvectors rounding chooses.
+    """
+    count = len(wires)
+    tensor = matrix.reshape((2,) * (2 * count))
+    for size in range(1, count // 2 + 1):
+        for some in itertools.combinations(range(count), size):
+            others = [i for i in range(count) if i not in some]
+            axes = [k + i for part in (some, others) for k in (0, count) for i in part]
+            flat = tensor.transpose(axes).reshape(4**size, -1)
+            left, values, right = np.linalg.svd(flat, full_matrices=False)
+            if values[1] < _TOL * values[0]:
+                scale = np.sqrt(2**size)  # a factor is unitary, its vector has length 1
+                first, second = left[:, 0] * scale, right[0] * values[0] / scale
+                return [
+                    qml.QubitUnitary(factor.reshape(2 ** len(part), -1), [wires[i] for i in part])
+                    for factor, part in ((first, some), (second, others))
+                ]
+    return []
 
 
 def _chosen(zero: ComplexArray, one: ComplexArray, wires: Sequence[Any]) -> list[Operator]:

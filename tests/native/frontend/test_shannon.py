@@ -62,12 +62,16 @@ def test_an_arbitrary_unitary_takes_as_many_entanglers_as_are_known(wires, entan
     assert template.entanglers == entanglers
 
 
-def test_what_needs_no_multiplexer_has_none():
+@pytest.mark.parametrize("pair", [(0, 1), (0, 2), (1, 2)])
+def test_what_needs_no_multiplexer_has_none(pair):
     rng = np.random.default_rng(0)
-    for pair_first in (True, False):
-        factors = [random_unitary(4, rng), random_unitary(2, rng)]
-        matrix = np.kron(*(factors if pair_first else factors[::-1]))
-        tape = qml.tape.QuantumScript([qml.QubitUnitary(matrix, range(3))])
-        program, _ = program_of(tape, 3)
-        template = compile_program(program, measured=range(3), absorb=False, effort=None)
-        assert template.entanglers == 3
+    (other,) = {0, 1, 2} - set(pair)
+    parts = [
+        qml.QubitUnitary(random_unitary(4, rng), pair),
+        qml.QubitUnitary(random_unitary(2, rng), other),
+    ]
+    matrix = qml.matrix(qml.prod(*parts), wire_order=range(3))
+    tape = qml.tape.QuantumScript([qml.QubitUnitary(matrix, range(3))])
+    program, _ = program_of(tape, 3)
+    template = compile_program(program, measured=range(3), absorb=False, effort=None)
+    assert template.entanglers == 3
