@@ -6,6 +6,7 @@ The choice is a function of the history alone, so that a run that goes on choose
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -76,6 +77,7 @@ class StepShapes:
             )
         self._adapter, self._devices, self._data, self._models = adapter, devices, data, models
         self._is_spsa = isinstance(optimizer, SPSAOptimizer)
+        self._planned = getattr(optimizer, "given", {}).get("maxiter")
         self._chooses_directions = self._is_auto and getattr(optimizer, "resamplings", 1) == "auto"
         params = adapter.params
         leaves = params.parameters() if hasattr(params, "parameters") else leaves_of(params)
@@ -119,7 +121,8 @@ class StepShapes:
 
         Args:
             history: the steps before.
-            steps: of the whole run.
+            steps: of the whole run. An optimizer that was planned for a number of steps keeps to
+                that: a run that goes on to another step has the same shapes as before.
             step: number of a later step, whose history is not known yet.
             signal: factor of the squared gradient, as far as it is known.
             prices: a price list, instead of the one that agrees best with the bills.
@@ -134,6 +137,7 @@ class StepShapes:
         measured = [_measured(r, self._parameters, work.per_sample) for r in history]
         variances = estimate_variances([m for m in measured if m is not None], self._parameters)
         variances = variances._replace(signal=variances.signal * signal)
+        steps = steps if self._planned is None else math.ceil(self._planned)
         shape = choose_shape(variances, work, prices, step or len(history) + 1, steps)
         shape = shape._replace(shots=self._scaled(shape.shots, work.fewest_shots))
         if self._data.size is not None or not self._data.total:

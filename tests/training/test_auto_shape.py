@@ -175,3 +175,27 @@ def test_bills_tell_which_list_holds() -> None:
 
 def test_sizes_are_summed() -> None:
     assert joined([JobSize(1, 2, 3, 4), JobSize(10, 20, 30, 4)]) == JobSize(11, 22, 33, 4)
+
+
+def test_a_paid_step_is_found_again_by_a_start_of_fewer_steps(tmp_path) -> None:
+    """The optimizer's number of steps decides the shapes, not those of a start."""
+
+    def power_cut(record):
+        if record.step == 4:
+            raise RuntimeError("the power went out")
+
+    with Emulator(seed=1) as emulator:
+
+        def run(**options):
+            device = qml.device("qstore.ionq", wires=2, seed=3, emulator=emulator, ledger=ledger)
+            kept = {"checkpoint": tmp_path / "run.json", "resume": True}
+            return auto(device=device, prices="braket.forte-1", **kept, **options)
+
+        ledger = tmp_path / "ledger.sqlite"
+        with pytest.raises(RuntimeError):
+            run(callbacks=[power_cut]).train(10)
+        jobs = emulator.stats()["jobs"]
+        again = run()
+        again.train(4)
+        assert emulator.stats()["jobs"] == jobs
+        assert [shape.shots for shape in shapes(again)] == [FIRST_SHOTS] * 4

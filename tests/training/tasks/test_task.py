@@ -7,7 +7,6 @@ from dataclasses import replace
 import pennylane as qml
 import pytest
 
-from pennylane_qstore.training.callbacks import Callback
 from pennylane_qstore.training.tasks import bars
 from pennylane_qstore.training.tasks.catalogue import TASKS, averaged
 
@@ -29,14 +28,8 @@ def test_samples_directions_and_shots_are_chosen_by_their_price():
     task = TASKS["cancer"]
     device = qml.device("qstore.ionq", wires=4, seed=1)
     shapes = []
-
-    class FirstStep(Callback):
-        def on_step(self, run, record):
-            run.stop()
-
-    options = {"steps": 30, "progress": False, "callbacks": [FirstStep()]}
     for prices in ("qpu.forte-1", "qpu.forte-1/circuit"):
-        run = task.make(device, prices=prices, **options).train(30)
+        run = task.make(device, steps=30, prices=prices, progress=False).train(1)
         shapes.append(run.history[0].shape)
         assert run.history[0].posts == 1
         assert run.history[0].circuits == 2 * run.history[0].shape.pairs
