@@ -203,9 +203,8 @@ class TaskGroup:
             QStoreError: another thread's session or scope does not come to an end.
         """
         with turn():
-            if (
-                compat.holds_recording_lock()
-            ):  # inside a quantum function: a task could record nothing
+            # Inside a quantum function a task could record nothing.
+            if compat.holds_recording_lock():
                 return [thunk() for thunk in thunks]
             return self._run(thunks)
 
