@@ -60,13 +60,13 @@ def _factors(matrix: ComplexArray, wires: Sequence[Any]) -> list[Operator]:
             others = [i for i in range(count) if i not in some]
             axes = [k + i for part in (some, others) for k in (0, count) for i in part]
             flat = tensor.transpose(axes).reshape(4**size, -1)
-            left, values, right = np.linalg.svd(flat, full_matrices=False)
-            if values[1] < _TOL * values[0]:
-                scale = np.sqrt(2**size)  # a factor is unitary, its vector has length 1
-                first, second = left[:, 0] * scale, right[0] * values[0] / scale
+            row, column = np.unravel_index(np.argmax(np.abs(flat)), flat.shape)
+            first, second = flat[:, column], flat[row] / flat[row, column]
+            if np.allclose(np.outer(first, second), flat, rtol=0, atol=_TOL):
+                scale = np.linalg.norm(first) / np.sqrt(2**size)  # that of a unitary is 1
                 return [
                     qml.QubitUnitary(factor.reshape(2 ** len(part), -1), [wires[i] for i in part])
-                    for factor, part in ((first, some), (second, others))
+                    for factor, part in ((first / scale, some), (second * scale, others))
                 ]
     return []
 
