@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -262,8 +263,8 @@ def choose_shape(
             f"{work.most_shots}."
         )
     found = [
-        (shape, *_effort(shape, variances, work, prices, steps))
-        for shape in _little_beyond_floors(shapes, work, prices)
+        (shape, *_effort(usd, variances.relative(shape), steps))
+        for shape, usd in _little_beyond_floors(shapes, work, prices)
     ]
     cheapest = min(usd for _, usd, _ in found)
     found = [entry for entry in found if entry[1] <= (1 + _TIE) * cheapest]
@@ -274,22 +275,20 @@ def choose_shape(
 
 def _little_beyond_floors(
     shapes: Sequence[Shape], work: Workload, prices: PriceModel
-) -> Sequence[Shape]:
-    """Return the shapes that pay little beyond the floors of a price list; else the cheapest."""
+) -> list[tuple[Shape, float]]:
+    """Return what pays little beyond the floors of a price list, else the cheapest; with prices."""
+    priced = [(shape, work.price(shape, prices)) for shape in shapes]
     if not prices.floor_usd:
-        return shapes
+        return priced
     most = max(MOST_FLOORS, work.parameters / FLOOR_PARAMETERS)
-    within = [s for s in shapes if work.price(s, prices) <= most * work.least_price(s, prices)]
-    return within or [min(shapes, key=lambda shape: work.price(shape, prices))]
+    within = [(s, usd) for s, usd in priced if usd <= most * work.least_price(s, prices)]
+    return within or [min(priced, key=operator.itemgetter(1))]
 
 
-def _effort(
-    shape: Shape, variances: Variances, work: Workload, prices: PriceModel, steps: int
-) -> tuple[float, float]:
+def _effort(usd: float, variance: float, steps: int) -> tuple[float, float]:
     """Return the dollars of a step, times what it lacks for its number, and its variance."""
-    variance = variances.relative(shape)
     lacking = max(1.0, (1 + variance) * NOISELESS_STEPS / steps)
-    return work.price(shape, prices) * lacking**2, variance
+    return usd * lacking**2, variance
 
 
 def _shapes(work: Workload, fewest: int) -> Iterable[Shape]:
