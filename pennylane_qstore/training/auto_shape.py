@@ -21,6 +21,7 @@ from pennylane_qstore.training.devices import Devices
 from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.minibatches import RunData
 from pennylane_qstore.training.optimizer_adapters import OptimizerAdapter
+from pennylane_qstore.training.optimizer_state import planned_steps
 from pennylane_qstore.training.parameters import leaves_of
 from pennylane_qstore.training.schedules import Function, described
 from pennylane_qstore.training.spsa import SPSAOptimizer
@@ -77,7 +78,7 @@ class StepShapes:
             )
         self._adapter, self._devices, self._data, self._models = adapter, devices, data, models
         self._is_spsa = isinstance(optimizer, SPSAOptimizer)
-        self._planned = getattr(optimizer, "given", {}).get("maxiter")
+        self._planned = planned_steps(optimizer)
         self._chooses_directions = self._is_auto and getattr(optimizer, "resamplings", 1) == "auto"
         params = adapter.params
         leaves = params.parameters() if hasattr(params, "parameters") else leaves_of(params)

@@ -100,3 +100,9 @@ def as_json(value: Any) -> Any:
         return value.tolist()
     simple = value is None or isinstance(value, bool | int | float | str)
     return value if simple else type(value).__name__
+
+
+def planned_steps(optimizer: Any) -> float | None:
+    """Return the number of steps that an optimizer was planned for; None where it has none."""
+    steps: float | None = getattr(optimizer, "given", {}).get("maxiter")
+    return steps

@@ -22,6 +22,7 @@ from pennylane_qstore.training.fingerprint import optimizer_text
 from pennylane_qstore.training.history import StepRecord, table, totals
 from pennylane_qstore.training.minibatches import RunData, checked, digest
 from pennylane_qstore.training.optimizer_adapters import Evaluation, OptimizerAdapter
+from pennylane_qstore.training.optimizer_state import planned_steps
 from pennylane_qstore.training.run_html import run_html
 from pennylane_qstore.training.run_lock import RunLock, locked
 from pennylane_qstore.training.run_state import RunState
@@ -149,7 +150,7 @@ class RunResults:
         Raises:
             ConfigurationError: neither is known.
         """
-        total = getattr(self.optimizer, "given", {}).get("maxiter") if steps is None else steps
+        total = planned_steps(self.optimizer) if steps is None else steps
         if total is None:
             raise ConfigurationError(f"The optimizer has no maxiter: give {option}.")
         return int(check_count("steps", total))
