@@ -40,7 +40,7 @@ def rehearse(
 ) -> None:
     """Train with a machine's noise, for nothing: quality, price and time to expect there.
 
-    A task, or --data of your own. Also with half and double the shots, and with half the budget.
+    A task, or --data of your own; also with half and double the shots, and parts of the budget.
     Nothing is sent to a machine.
     """
     import pennylane as qml

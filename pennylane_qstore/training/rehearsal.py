@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pennylane_qstore.training.run import TrainingRun
 
 _SHOTS = {"half the shots": 0.5, "double the shots": 2.0}
+_BUDGETS = {"an eighth of the budget": 8, "a quarter of the budget": 4, "half the budget": 2}
 _QUEUE = "qpu"
 """The latency profile of a machine."""
 
@@ -34,8 +36,8 @@ def rehearse(
 ) -> Rehearsal:
     """Train as on a machine, for nothing: with its published noise, on the emulator here.
 
-    Each seed is trained as planned, with half and double the shots, and until half of its price is
-    spent. Callbacks, but for :class:`.Calibrate`, and checkpoints are off.
+    Each seed is trained as planned, with half and double the shots, and until parts of its price
+    are spent. Callbacks, but for :class:`.Calibrate`, and checkpoints are off.
 
     Args:
         make_run: returns the :class:`TrainingRun` of a seed, a new one for every call.
@@ -62,21 +64,21 @@ def rehearse(
     names = (backend, f"{backend}/circuit", f"braket.{family}", f"azure.{family}")
     lists = [PRICES[name] for name in names if name in PRICES]
 
-    def train(seed: int, **change: Any) -> Trained:
+    def train(seed: int, **change: Any) -> list[Trained]:
         return _train(make_run(seed), seed, machine.noise, steps, quality or _loss, **change)
 
-    plan = [train(seed) for seed in chosen]
+    plan = [train(seed)[0] for seed in chosen]
+    planned = list(zip(chosen, plan, strict=True))
     outcomes = [Outcome.of("as planned", plan, lists[0])]
     for way, factor in _SHOTS.items():
-        scaled = [
-            train(seed, factor=factor, planned=one) for seed, one in zip(chosen, plan, strict=True)
-        ]
+        scaled = [train(seed, factor=factor, planned=one)[0] for seed, one in planned]
         outcomes.append(Outcome.of(way, scaled, lists[0]))
-    halves = [
-        train(seed, limit=(lists[0], one.usd(lists[0]) / 2))
-        for seed, one in zip(chosen, plan, strict=True)
+    parts = [
+        train(seed, limits=(lists[0], [one.usd(lists[0]) / n for n in _BUDGETS.values()]))
+        for seed, one in planned
     ]
-    outcomes.append(Outcome.of("half the budget", halves, lists[0]))
+    for way, trained in zip(_BUDGETS, zip(*parts, strict=True), strict=True):
+        outcomes.append(Outcome.of(way, trained, lists[0]))
     costs = _costs([size for one in plan for size in one.sizes], 1 / len(plan), lists)
     return Rehearsal(
         backend=backend, noise_model=machine.noise, seeds=chosen, label=label,
@@ -120,9 +122,13 @@ def _train(
     *,
     factor: float = 1.0,
     planned: Trained | None = None,
-    limit: tuple[PriceModel, float] | None = None,
-) -> Trained:
-    """Train once, with more or fewer shots than planned or up to a limit in US dollars."""
+    limits: tuple[PriceModel, Sequence[float]] | None = None,
+) -> list[Trained]:
+    """Train once, with more or fewer shots than planned, or up to rising limits in US dollars.
+
+    Returns:
+        The training; with limits, where it stands at each.
+    """
     from pennylane_qstore.training.run import TrainingRun
 
     check("make_run(seed)", run, isinstance(run, TrainingRun), "a TrainingRun")
@@ -131,27 +137,30 @@ def _train(
         raise ConfigurationError("A rehearsal needs a model on a device of qstore; there is none.")
     total = run.planned_steps(steps, "rehearse(steps=)")
     callbacks: list[Any] = [c for c in run._observers.callbacks if isinstance(c, Calibrate)]
-    if limit is not None:
-        model, most_usd = limit
+    model, rising = limits or (PRICES["qpu.forte-1"], [math.inf])
+    limits_usd = list(rising)
 
-        def stop(record: StepRecord) -> None:
-            spent_usd = model.total(devices.sizes(since))
-            # With another such step; a sum of prices is exact to less than a cent.
-            if spent_usd + record.would_cost_usd(model) > most_usd + 0.005:
-                run.stop("budget")
+    def is_spent(record: StepRecord) -> bool:
+        # With another such step; a sum of prices is exact to less than a cent.
+        usd = model.total(devices.sizes(since)) + record.would_cost_usd(model)
+        return usd > limits_usd[0] + 0.005
 
-        callbacks.append(StepFunction(stop))
+    callbacks.append(StepFunction(lambda record: run.stop("budget") if is_spent(record) else None))
     run._files, run._lock, run._budget_usd = None, RunLock(None), None
     run._observers = Observers(run, callbacks, ProgressBar(False))
     if planned is not None:
         run._shapes.scale_shots(factor, max(size.shots for size in planned.sizes))
+    reached: list[Trained] = []
     with devices.isolated(), devices.emulated(noise, seed):
         since = devices.sent()
-        run.train(total)
-        if run.stopped == "interrupt":
-            raise KeyboardInterrupt("Interrupted; nothing was sent to a machine.")
-        sizes = devices.sizes(since)
-        return Trained(float(quality(run, seed)), sizes, run.step)
+        while limits_usd:
+            if not run.history or not is_spent(run.history[-1]):
+                run.train(total)
+            if run.stopped == "interrupt":
+                raise KeyboardInterrupt("Interrupted; nothing was sent to a machine.")
+            reached.append(Trained(float(quality(run, seed)), devices.sizes(since), run.step))
+            limits_usd.pop(0)
+    return reached
 
 
 def _loss(run: TrainingRun, _: int) -> float:

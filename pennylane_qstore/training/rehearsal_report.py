@@ -92,7 +92,7 @@ class Rehearsal:
         backend: that would be paid; ``noise_model``: that was simulated.
         seeds: of the trainings.
         label: name of the quality.
-        outcomes: as planned, with half and double the shots, with half the budget.
+        outcomes: as planned, with half and double the shots, with parts of the budget.
         usd: in US dollars, by price list; the first one priced the outcomes.
         published: date of each list.
         jobs, circuits, shots: numbers; shots summed over circuits.

@@ -103,7 +103,7 @@ class SPSAOptimizer(RowSteps, ResumableOptimizer, qml.SPSAOptimizer):  # type: i
             allowed to be (a list or tuple of the same form, or the argument if there is one).
         max_norm: gradients longer than this (Euclidean, over all parameters) are shortened.
         average: how many of the last iterates :meth:`averaged` averages, as a number, or as
-            a fraction of ``maxiter`` if it is below 1.
+            a fraction of the steps made if it is below 1 (of ``maxiter`` at most).
         argnums: positions of the trained arguments, instead of the rule above.
         mode: ``"deferred"``; ``"tasks"`` for no deferred results (a batch per call in a loop,
             common to all evaluations); ``"serial"`` for one evaluation after another.
@@ -179,11 +179,11 @@ class SPSAOptimizer(RowSteps, ResumableOptimizer, qml.SPSAOptimizer):  # type: i
         self._chooses_c, self._is_sharing, self._by_rule = c is None, False, False
         self._losses: deque[float] = deque(maxlen=history_length)
         self._iterates: deque[Arrays] = deque(maxlen=_average_length(average, maxiter))
+        self._average = average
 
     @also_unmade
     def __repr__(self) -> str:
-        average = self._iterates.maxlen or None
-        return call_text(self, {**self.given, **self._settings(), "average": average})
+        return call_text(self, {**self.given, **self._settings(), "average": self._average})
 
     def step(self, objective_fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Update the trainable arguments.
@@ -313,9 +313,12 @@ class SPSAOptimizer(RowSteps, ResumableOptimizer, qml.SPSAOptimizer):  # type: i
         parameters = self._parameters(args)
         if not self._iterates:
             return _unwrapped(list(args))
+        iterates = list(self._iterates)
+        if self._average is not None and self._average < 1:
+            iterates = iterates[-max(1, round(self._average * (self.k - 1))) :]
         mean = [
             np.asarray(np.mean(leaf, axis=0), dtype=np.float64)
-            for leaf in zip(*self._iterates, strict=True)
+            for leaf in zip(*iterates, strict=True)
         ]
         return _unwrapped(parameters.rebuild(mean))
 

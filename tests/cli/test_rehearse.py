@@ -14,8 +14,9 @@ def test_a_task_is_rehearsed_without_a_key(tmp_path, monkeypatch):
     monkeypatch.delenv("PENNYLANE_IONQ_API_KEY", raising=False)
     plan = ["rehearse", "--steps", "2", "--seeds", "2", "--out", str(tmp_path)]
     told = ask(*plan, "--shots", "20", "--batch-size", "4", "--json")
-    ways = ["as planned", "half the shots", "double the shots", "half the budget"]
-    assert [outcome["way"] for outcome in told["outcomes"]] == ways
+    ways = [outcome["way"] for outcome in told["outcomes"]]
+    assert ways[:3] == ["as planned", "half the shots", "double the shots"]
+    assert ways[3:] == [f"{part} the budget" for part in ("an eighth of", "a quarter of", "half")]
     assert told["seeds"] == [1, 2]
     assert told["shots"] == 20 * told["circuits"]
     assert "Test accuracy" in (tmp_path / "rehearsal.md").read_text(encoding="utf-8")

@@ -55,7 +55,7 @@ def test_a_machine_is_paid_nothing_and_files_and_callbacks_are_off(tmp_path):
 
 def test_the_figures_are_those_of_the_jobs():
     found = qstore.rehearse(make_run, seeds=[3, 4])
-    plan, fewer, more, half = found.outcomes
+    plan, fewer, more, eighth, quarter, half = found.outcomes
     assert found.seeds == (3, 4)
     assert found.shots == 100 * found.circuits
     # A circuit has a CNOT, and one-qubit gates that count as the part that they cost.
@@ -64,12 +64,20 @@ def test_the_figures_are_those_of_the_jobs():
     assert found.queue_h == {"qpu": pytest.approx(6 * 1181 / 3600)}
     assert set(found.usd) == {"qpu.forte-1", "qpu.forte-1/circuit", "braket.forte-1"}
     assert found.usd["braket.forte-1"] == pytest.approx(6 * 0.30 + 0.08 * found.shots)
-    assert (plan.steps, half.steps) == (6, 3)
+    assert (plan.steps, half.steps, quarter.steps, eighth.steps) == (6, 3, 1, 1)
     assert half.usd == pytest.approx(plan.usd / 2)
     assert plan.usd == found.usd["qpu.forte-1"] == pytest.approx(6 * forte.floor_usd)
     assert plan.low < plan.quality < plan.high
     assert len({plan.qualities, fewer.qualities, more.qualities, half.qualities}) == 4
+    assert quarter.qualities == eighth.qualities != half.qualities
     assert qstore.rehearse(make_run, seeds=[3, 4]) == found
+
+
+def test_a_part_of_the_budget_brings_what_as_few_steps_do():
+    found = qstore.rehearse(make_run, seeds=[3])
+    for part, steps in zip(found.outcomes[3:], (1, 1, 3), strict=True):
+        alone = qstore.rehearse(make_run, seeds=[3], steps=steps).outcomes[0]
+        assert (part.qualities, part.usd, part.steps) == (alone.qualities, alone.usd, alone.steps)
 
 
 def test_shots_are_half_and_double_whoever_chooses_them():
