@@ -96,35 +96,27 @@ async def show(request: web.Request) -> web.Response:
 
 
 @routes.put("/v0.4/jobs/{id}/status/cancel")
-async def cancel_one(request: web.Request) -> web.Response:
-    """Cancel a job."""
-    job_id, service = request.match_info["id"], request.app[SERVICE]
-    service.find(job_id)
-    service.cancel(job_id)
-    return answer({"id": job_id, "status": "canceled"})
-
-
 @routes.put("/v0.4/jobs/status/cancel")
-async def cancel_many(request: web.Request) -> web.Response:
+async def cancel(request: web.Request) -> web.Response:
     """Cancel jobs."""
-    job_ids = request.app[SERVICE].cancel(*read_ids(await request.read()))
-    return answer({"ids": job_ids, "status": "canceled"})
+    return await _end(request, request.app[SERVICE].cancel, "canceled")
 
 
 @routes.delete("/v0.4/jobs/{id}")
-async def delete_one(request: web.Request) -> web.Response:
-    """Forget a job."""
-    job_id, service = request.match_info["id"], request.app[SERVICE]
-    service.find(job_id)
-    service.delete(job_id)
-    return answer({"id": job_id, "status": "deleted"})
-
-
 @routes.delete("/v0.4/jobs")
-async def delete_many(request: web.Request) -> web.Response:
+async def delete(request: web.Request) -> web.Response:
     """Forget jobs."""
-    job_ids = request.app[SERVICE].delete(*read_ids(await request.read()))
-    return answer({"ids": job_ids, "status": "deleted"})
+    return await _end(request, request.app[SERVICE].delete, "deleted")
+
+
+async def _end(request: web.Request, end: Callable[..., list[str]], status: str) -> web.Response:
+    """Answer with the job that the path names, or with those in the body that exist."""
+    job_id = request.match_info.get("id")
+    if job_id is None:
+        return answer({"ids": end(*read_ids(await request.read())), "status": status})
+    request.app[SERVICE].find(job_id)  # 404 where there is none
+    end(job_id)
+    return answer({"id": job_id, "status": status})
 
 
 def _render(

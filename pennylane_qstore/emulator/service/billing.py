@@ -32,20 +32,6 @@ def cost_model(model: PriceModel) -> str:
     return "QCT" if model.usd_second else "2QGE_operations"
 
 
-def compute_s(backend: str, job: JobSize) -> float:
-    """Return the quantum compute time of a job by the machine's published gate times.
-
-    Args:
-        backend: IonQ's id.
-        job: its size.
-
-    Returns:
-        Seconds; 0 on the simulator.
-    """
-    timing = BACKENDS[backend].timing
-    return 0.0 if timing is None else job.estimated_s(timing)
-
-
 class Charge(NamedTuple):
     """The price of a job.
 
@@ -84,14 +70,27 @@ class Bill:
         self.usd = 0.0
         self.jobs = 0
 
+    def price(self, backend: str, job: JobSize) -> tuple[float, float]:
+        """Return what a job costs and takes, by the machine's published gate times.
+
+        Args:
+            backend: IonQ's id.
+            job: its size.
+
+        Returns:
+            US dollars, and seconds of quantum compute time (0 on the simulator).
+        """
+        timing = BACKENDS[backend].timing
+        seconds = 0.0 if timing is None else job.estimated_s(timing)
+        return self.prices[backend].price(job._replace(compute_s=seconds)), seconds
+
     def charge_for(self, submission: Submission) -> Charge:
         """Price a submission."""
-        model, job = self.prices[submission.backend], submission.size
-        seconds = compute_s(submission.backend, job)
-        cost = model.price(job._replace(compute_s=seconds))
+        cost, seconds = self.price(submission.backend, submission.size)
         free = submission.dry_run or submission.failure is not None
         billed = 0.0 if free else cost
-        return Charge(cost, billed, round(seconds * 1e6), cost_model(model), submission.failure)
+        model = cost_model(self.prices[submission.backend])
+        return Charge(cost, billed, round(seconds * 1e6), model, submission.failure)
 
     def within_budget(self, charge: Charge) -> Charge:
         """Return a charge, failed if the budget does not cover it."""

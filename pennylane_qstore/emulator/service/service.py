@@ -7,7 +7,7 @@ Lives on the emulator's event loop; simulation and the reading of large bodies h
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any
@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from pennylane_qstore.emulator.faults import Faults
-from pennylane_qstore.emulator.service.billing import Bill, Charge, compute_s, shown_rates
+from pennylane_qstore.emulator.service.billing import Bill, Charge, shown_rates
 from pennylane_qstore.emulator.service.clock import Clock, VirtualClock
 from pennylane_qstore.emulator.service.jobs import StoredJob
 from pennylane_qstore.emulator.service.latency import LatencyProfile
-from pennylane_qstore.emulator.service.queue import MachineQueues
+from pennylane_qstore.emulator.service.queue import MachineQueue
 from pennylane_qstore.emulator.service.records import Records
 from pennylane_qstore.emulator.service.requests import request_of
 from pennylane_qstore.emulator.service.results import ResultWriter
@@ -90,7 +90,7 @@ class EmulatedService:
         self.find, self.newest_first = records.find, records.newest_first
         self._rng = np.random.default_rng(seed)
         self.ids = IdGenerator(np.random.default_rng(None if seed is None else [seed, 1]))
-        self._queues = MachineQueues(profile.concurrency)
+        self._queues = defaultdict[str, MachineQueue](lambda: MachineQueue(profile.concurrency))
         self._noise_model = noise_model
         self._reading = asyncio.Lock()
         self._simulations = Simulations(
@@ -144,10 +144,11 @@ class EmulatedService:
             restored = self.records.open(state, now)
             for job in restored:
                 self.ids.follow(max([job.id, *job.child_ids]))
-                self._queues.enter(job, now, seated=True)
+                self._queues[job.backend].enter(job, now, seated=True)
             for session_id in self.records.sessions:
                 self.ids.follow(session_id)
-            self._queues.move_up({job.backend for job in restored}, now)
+            for backend in {job.backend for job in restored}:
+                self._queues[backend].move_up(now)
         for job in self.records.all():
             open_end = job.results is None and job.failure is None and job.canceled_at is None
             if open_end and not job.dry_run and job.request is not None:
@@ -206,7 +207,7 @@ class EmulatedService:
         if fault := self.faults.content("fail", "submit"):
             charge = charge.failed(Failure(fault.code, fault.message))
         job = self._make_job(submission, self.bill.within_budget(charge), now)
-        self._queues.enter(job, now)
+        self._queues[job.backend].enter(job, now)
         self.records.add(job, now)
         if job.failure is None and not job.dry_run:
             self._simulations.start(job, submission)
@@ -270,11 +271,11 @@ class EmulatedService:
         Returns:
             US dollars and seconds.
         """
-        model, seconds = self.bill.prices[backend], compute_s(backend, job)
+        usd, seconds = self.bill.price(backend, job)
         mean = self.profile.mean(job.circuits, job.shots)
         return Estimate(
-            cost_usd=model.price(job._replace(compute_s=seconds)),
-            rates=shown_rates(model),
+            cost_usd=usd,
+            rates=shown_rates(self.bill.prices[backend]),
             execution_s=mean.execution_s,
             queue_s=mean.queue_s,
             compute_s=seconds,
@@ -333,8 +334,9 @@ class EmulatedService:
             job.canceled_at = now
             backends.add(job.backend)
             self.records.save(job)
-        for job in self._queues.move_up(backends, now):
-            self.records.save(job)
+        for backend in backends:
+            for job in self._queues[backend].move_up(now):
+                self.records.save(job)
 
     def _new_id(self) -> str:
         return self.ids.take(self.now())[0]

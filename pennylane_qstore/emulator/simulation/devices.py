@@ -10,6 +10,7 @@ import numpy as np
 import pennylane as qml
 from numpy.typing import NDArray
 
+from pennylane_qstore.emulator.simulation.engines import LIGHTNING
 from pennylane_qstore.emulator.simulation.fusion import OPERATIONS, FusedGate, fuse, slot_starts
 from pennylane_qstore.server.inputs.program import Program
 
@@ -44,16 +45,6 @@ def operations(fused: Sequence[FusedGate], row: int) -> list[Any]:
     return ops
 
 
-def on_lightning(program: Program) -> NDArray[np.float64]:
-    """Return the probabilities [rows, 2**n] that lightning.qubit gives, row by row."""
-    n, fused = program.qubits, fuse(program)
-    device = qml.device("lightning.qubit", wires=n)
-    out = np.empty((program.rows, 2**n))
-    for row in range(program.rows):
-        out[row] = run_tape(device, operations(fused, row), n)
-    return out
-
-
 def run_tape(device: Any, ops: list[Any], n: int) -> NDArray[np.float64]:
     """Run operations on a PennyLane device.
 
@@ -74,20 +65,22 @@ def run_tape(device: Any, ops: list[Any], n: int) -> NDArray[np.float64]:
 
 
 def on_device(program: Program, simulator: str) -> NDArray[np.float64]:
-    """Run a program on a PennyLane device chosen by name, gate by gate.
+    """Run a program on a PennyLane device, row by row.
 
     Args:
         program: circuits on ``n`` qubits.
-        simulator: name of the device.
+        simulator: name of the device; lightning.qubit gets the gates fused, others as they are.
 
     Returns:
         Probabilities [rows, 2**n]; bit k of the index is qubit k.
     """
-    n = program.qubits
+    n, fused = program.qubits, fuse(program) if simulator == LIGHTNING else None
     device = qml.device(simulator, wires=n)
-    return np.stack(
-        [run_tape(device, list(gates_of(program, row)), n) for row in range(program.rows)]
-    )
+    out = np.empty((program.rows, 2**n))
+    for row in range(program.rows):
+        ops = gates_of(program, row) if fused is None else operations(fused, row)
+        out[row] = run_tape(device, list(ops), n)
+    return out
 
 
 def gates_of(program: Program, row: int) -> Iterator[Any]:

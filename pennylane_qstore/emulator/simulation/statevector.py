@@ -17,14 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pennylane_qstore.emulator.simulation.devices import on_device, on_lightning
-from pennylane_qstore.emulator.simulation.engines import (
-    ENGINES,
-    LARGE,
-    LIGHTNING,
-    ROWS,
-    choose,
-)
+from pennylane_qstore.emulator.simulation.devices import on_device
+from pennylane_qstore.emulator.simulation.engines import LARGE, NUMPY, ROWS, choose
 from pennylane_qstore.emulator.simulation.fusion import Complex, FusedGate, fuse
 from pennylane_qstore.emulator.simulation.rows import run_rows
 from pennylane_qstore.server.inputs.program import Program
@@ -93,10 +87,8 @@ def probabilities(program: Program, *, simulator: str | None = None) -> NDArray[
     if n >= LARGE:
         check_memory(n)
     engine = simulator or choose(program.gates, n, program.rows)
-    if engine not in ENGINES:
+    if engine not in (ROWS, NUMPY):
         return on_device(program, engine)
-    if engine == LIGHTNING:
-        return on_lightning(program)
     out = np.empty((program.rows, 2**n))
     most = ROWS_TOGETHER if engine == ROWS else CHUNK_BYTES // (16 * 2**n)
     for rows in chunks(program.rows, most):

@@ -17,8 +17,7 @@ def test_who_waits_behind_a_cancelled_job_moves_up() -> None:
     queue = MachineQueue(2)
     jobs = [make_job(turn_at=5.0, start_at=5.0, end_at=5.0 + 10 * k) for k in range(1, 6)]
     for job in jobs:
-        queue.append(job, 0.0)
-        queue.seat(job, 0.0)
+        queue.enter(job, 0.0)
     assert [(job.start_at, job.end_at) for job in jobs] == [
         (5, 15), (5, 25), (15, 45), (25, 65), (45, 95)
     ]  # fmt: skip
@@ -46,8 +45,7 @@ def test_a_machine_never_runs_more_than_it_has_places_for(
         for turn, length in times
     ]
     for job in jobs:
-        queue.append(job, 0.0)
-        queue.seat(job, 0.0)
+        queue.enter(job, 0.0)
     before = [job.start_at for job in jobs]
     for k in canceled & set(range(len(jobs))):
         if jobs[k].end_at > now:
@@ -62,11 +60,9 @@ def test_a_machine_never_runs_more_than_it_has_places_for(
 def test_a_machine_that_stood_idle_starts_a_job_when_its_turn_comes() -> None:
     queue = MachineQueue(1)
     first = make_job(turn_at=5.0, start_at=5.0, end_at=8.0)
-    queue.append(first, 0.0)
-    queue.seat(first, 0.0)
+    queue.enter(first, 0.0)
     later = make_job(turn_at=21.0, start_at=21.0, end_at=24.0)
-    queue.append(later, 20.0)
-    queue.seat(later, 20.0)
+    queue.enter(later, 20.0)
     assert (first.start_at, later.start_at, later.end_at) == (5.0, 21.0, 24.0)
 
 
@@ -75,8 +71,7 @@ def test_jobs_that_have_ended_hold_no_place() -> None:
     done = make_job(turn_at=0.0, start_at=0.0, end_at=10.0)
     waiting = make_job(turn_at=0.0, start_at=0.0, end_at=5.0)
     for job in (done, waiting):
-        queue.append(job, 0.0)
-        queue.seat(job, 0.0)
+        queue.enter(job, 0.0)
     assert queue.move_up(10.0) == []
     assert (waiting.start_at, waiting.end_at) == (10.0, 15.0)
 
