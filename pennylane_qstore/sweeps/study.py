@@ -19,7 +19,7 @@ from typing import Any
 
 from pennylane_qstore.errors import ConfigurationError, RunLocked
 from pennylane_qstore.sweeps.lockstep import Lockstep, check_devices
-from pennylane_qstore.sweeps.trials import Objective, Trial, checkpoint_of, conclude, made
+from pennylane_qstore.sweeps.trials import Objective, Trial, conclude, made
 from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.run import TrainingRun
 from pennylane_qstore.validation import check_count, installed
@@ -132,7 +132,7 @@ class _StudyTrials:
     def _work(self, trial: Trial, asked: Any) -> None:
         trial.run.configure(
             callbacks=[partial(self._look, trial, asked)],
-            checkpoint=checkpoint_of(self._folder, trial.label),
+            checkpoint=self._folder and trial.checkpoint(self._folder),
             resume=True,
         )
         trial.run.train(trial.run.planned_steps(self._steps))

@@ -24,7 +24,6 @@ from pennylane_qstore.sweeps.spread import spread
 from pennylane_qstore.sweeps.trials import (
     Objective,
     Trial,
-    checkpoint_of,
     combinations,
     conclude,
     labels,
@@ -142,7 +141,7 @@ class Sweep:
         """Give a trial's run its checkpoint, and see after every step whether it goes on."""
         trial.run.configure(
             callbacks=[partial(self._look, trial)],
-            checkpoint=checkpoint_of(self._folder, trial.label),
+            checkpoint=self._folder and trial.checkpoint(self._folder),
             resume=self._resume,
         )
 
@@ -187,7 +186,7 @@ class Sweep:
                 "Runs are spread over processes with folder= (on a disk that all of them see), on "
                 "backends that bill nothing, without prune= and budget_usd=. Nothing was sent."
             )
-        paths = [checkpoint_of(folder, trial.label) for trial in self.trials]
+        paths = [trial.checkpoint(folder) for trial in self.trials]
         if self._resume is not True:
             for path in paths:
                 path.unlink(missing_ok=True)

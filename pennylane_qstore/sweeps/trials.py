@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pennylane_qstore.errors import BudgetExceeded, ConfigurationError
 from pennylane_qstore.training.history import loss_at_ends
@@ -45,6 +45,10 @@ class Trial:
     state: TrialState = "waiting"
     value: float | None = None
     error: Exception | None = None
+
+    def checkpoint(self, folder: Path) -> Path:
+        """Return the path of its checkpoint in the folder of a sweep or study."""
+        return folder / self.label / "checkpoint.json"
 
     def row(self) -> dict[str, Any]:
         """Return parameters and outcome: a row of the table."""
@@ -121,23 +125,6 @@ def labels(points: Sequence[Mapping[str, Any]]) -> list[str]:
     names = ["-".join(f"{name}-{_text(value)}" for name, value in p.items()) for p in points]
     twice = {name for name in names if names.count(name) > 1}
     return [f"{name}-trial-{i}" if name in twice else name for i, name in enumerate(names)]
-
-
-@overload
-def checkpoint_of(folder: Path, label: str) -> Path: ...
-@overload
-def checkpoint_of(folder: Path | None, label: str) -> Path | None: ...
-def checkpoint_of(folder: Path | None, label: str) -> Path | None:
-    """Return the path of a trial's checkpoint.
-
-    Args:
-        folder: of the sweep or study; None for none.
-        label: of the trial.
-
-    Returns:
-        The path; None without a folder.
-    """
-    return None if folder is None else folder / label / "checkpoint.json"
 
 
 def _text(value: Any) -> str:

@@ -65,6 +65,7 @@ class OptimizerAdapter(ABC):
         self.broadcast = check_flag("broadcast", broadcast)
         self.step_kwargs = dict(step_kwargs or {})
 
+    @abstractmethod
     def step(
         self, batch: Batch, indices: NDArray[np.int64] | None = None, total: int | None = None
     ) -> Evaluation:
@@ -78,12 +79,6 @@ class OptimizerAdapter(ABC):
         Returns:
             The objective before the step; by samples, at the perturbed points.
         """
-        return self._step(batch, indices, total)
-
-    @abstractmethod
-    def _step(
-        self, batch: Batch, indices: NDArray[np.int64] | None, total: int | None
-    ) -> Evaluation: ...
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
@@ -173,9 +168,19 @@ def adapt(
 class PennyLaneAdapter(OptimizerAdapter):
     """Steps of PennyLane's optimizers and ours; a tuple of parameters is several arguments."""
 
-    def _step(
-        self, batch: Batch, indices: NDArray[np.int64] | None, total: int | None
+    def step(
+        self, batch: Batch, indices: NDArray[np.int64] | None = None, total: int | None = None
     ) -> Evaluation:
+        """Change the parameters; arguments as of :meth:`OptimizerAdapter.step`.
+
+        Args:
+            batch: arrays with one row per sample.
+            indices: of the samples in the data.
+            total: samples of the data.
+
+        Returns:
+            The objective before the step.
+        """
         optimizer = self.optimizer
         if not isinstance(optimizer, SPSAOptimizer):
             return self._step_together(batch)
@@ -259,9 +264,19 @@ class PennyLaneAdapter(OptimizerAdapter):
 class TorchAdapter(OptimizerAdapter):
     """Steps of torch's optimizers: ``params`` is a module, a tensor, or a tuple of tensors."""
 
-    def _step(
-        self, batch: Batch, indices: NDArray[np.int64] | None, total: int | None
+    def step(
+        self, batch: Batch, indices: NDArray[np.int64] | None = None, total: int | None = None
     ) -> Evaluation:
+        """Change the parameters; arguments as of :meth:`OptimizerAdapter.step`.
+
+        Args:
+            batch: arrays with one row per sample.
+            indices: of the samples in the data.
+            total: samples of the data.
+
+        Returns:
+            The objective before the step.
+        """
         first: list[tuple[float, Any]] = []
         args = arguments(self.params)
 
