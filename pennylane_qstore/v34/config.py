@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import textwrap
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pennylane_qstore.secret import hide_secrets
-from pennylane_qstore.v34 import training
-from pennylane_qstore.v34.device import device_options, make_device
+from pennylane_qstore.v34 import device, training
 from pennylane_qstore.v34.fields import OptimizerName
 from pennylane_qstore.v34.optimizers import make_optimizer
 from pennylane_qstore.v34.settings import SETTINGS, Settings, field_list
-
-if TYPE_CHECKING:
-    from pennylane_qstore.device import IonQDevice
-
-_PACKAGE = "pennylane_qstore"
 
 
 class TrainingConfig(Settings):
@@ -52,53 +43,9 @@ class TrainingConfig(Settings):
             value.make = lambda **options: make_optimizer(self, **options)
         return value
 
-    def device_options(self) -> dict[str, Any]:
-        """Return the options of ``qml.device("qstore.ionq", ...)`` that follow from the fields."""
-        return device_options(self)
-
-    def device(self, wires: Any = None, **options: Any) -> IonQDevice:
-        """Return a device with these settings.
-
-        Args:
-            wires: number or labels; by default ``n_qubits``.
-            **options: further options of the device; they win.
-
-        Returns:
-            The device.
-        """
-        options = hide_secrets(options)  # before anything can raise
-        self.apply_logging()
-        return make_device(self, wires, **options)
-
-    def run(
-        self, cost: Callable[..., Any] | None = None, params: Any = None, **options: Any
-    ) -> training.History:
-        """Train; see :func:`pennylane_qstore.v34.training.run`.
-
-        Args:
-            cost: objective; by default the squared error of the configured model.
-            params: where to start.
-            **options: further arguments of :func:`.training.run`.
-
-        Returns:
-            The history of the run.
-        """
-        self.apply_logging()
-        return training.run(self, cost, params, **options)
-
-    def apply_logging(self) -> None:
-        """Set the level of this package's log, if one was asked for."""
-        level = self.log_level or ("DEBUG" if self.debug_mode else None)
-        if level is None:
-            return
-        log = logging.getLogger(_PACKAGE)
-        log.setLevel(level)
-        if not log.hasHandlers():
-            handler = logging.StreamHandler()
-            handler.setFormatter(
-                logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s")
-            )
-            log.addHandler(handler)
+    device_options = device.device_options
+    device = device.make_device
+    run = training.run
 
 
 TrainingConfig.__doc__ = f"{TrainingConfig.__doc__}\n{textwrap.indent(field_list(), '    ')}    "

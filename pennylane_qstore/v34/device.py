@@ -13,6 +13,7 @@ from pennylane_qstore.v34.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+_PACKAGE = "pennylane_qstore"
 _WAITS = ("max_queue_wait_time", "batch_timeout", "batch_submission_timeout")
 
 
@@ -35,7 +36,7 @@ def device_options(settings: Settings) -> dict[str, Any]:
 
 
 def make_device(settings: Settings, wires: Any = None, **options: Any) -> IonQDevice:
-    """Return a device with v3.4's settings.
+    """Return a device with these settings.
 
     Args:
         settings: their fields of the kind ``"device"``.
@@ -46,8 +47,22 @@ def make_device(settings: Settings, wires: Any = None, **options: Any) -> IonQDe
         The device.
     """
     options = hide_secrets(options)  # before anything can raise
+    set_log_level(settings)
     wires = settings.n_qubits if wires is None else wires
     return IonQDevice(wires=wires, **{**device_options(settings), **options})
+
+
+def set_log_level(settings: Settings) -> None:
+    """Set the level of this package's log, if one was asked for."""
+    level = settings.log_level or ("DEBUG" if settings.debug_mode else None)
+    if level is None:
+        return
+    log = logging.getLogger(_PACKAGE)
+    log.setLevel(level)
+    if not log.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+        log.addHandler(handler)
 
 
 def _service(settings: Settings) -> dict[str, Any]:

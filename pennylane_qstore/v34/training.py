@@ -20,9 +20,10 @@ from pennylane_qstore.training import checkpoint
 from pennylane_qstore.training.callbacks import Callback, Run
 from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.minibatches import checked
+from pennylane_qstore.training.parameters import map_leaves
 from pennylane_qstore.training.run import TrainingRun
 from pennylane_qstore.v34 import model
-from pennylane_qstore.v34.device import device_options, make_device
+from pennylane_qstore.v34.device import device_options, make_device, set_log_level
 from pennylane_qstore.v34.optimizers import diff_method, is_natural, make_optimizer
 from pennylane_qstore.v34.performance import PerformanceTracker
 from pennylane_qstore.v34.settings import Settings
@@ -108,6 +109,7 @@ def run(
     Raises:
         ConfigurationError: neither an objective nor data, or no parameters for an objective.
     """
+    set_log_level(settings)
     data = None if data is None else _features_and_labels(data)
     _check_natural_gradient(settings, cost, data)
     streams = np.random.SeedSequence(seed).spawn(3)
@@ -122,8 +124,7 @@ def run(
     optimizer, params = _optimizer(settings, params, spsa_rng, settings.epochs * per_epoch)
     batch_seed = int(rng.integers(2**32))
     if data is not None and settings.gradient_method == "spsa_subsampled":
-        count = settings.gradient_subsample_size
-        cost = _subsampled(cost, count, batch_seed, lambda: training.step)
+        cost = _subsampled(settings, cost, batch_seed, lambda: training.step)
     history = History(params, optimizer, device)
     training = TrainingRun(
         cost,
@@ -185,8 +186,9 @@ def _built_in_model(
     return *model.squared_error_model(settings, device, rng), device
 
 
-def _subsampled(cost: Cost, count: int, seed: int, step: Callable[[], int]) -> Cost:
+def _subsampled(settings: Settings, cost: Cost, seed: int, step: Callable[[], int]) -> Cost:
     """Return an objective of some of the samples, the same ones at all points of a step."""
+    count = settings.gradient_subsample_size
 
     def subsampled(params: Any, *samples: Any) -> Any:
         if len(samples[1]) > count:
@@ -261,17 +263,9 @@ class _Recorder(Callback):
         state = {
             "epoch": step.epoch,
             "step": step.step,
-            "params": _as_lists(self._history.params),
+            "params": map_leaves(lambda leaf: np.asarray(leaf).tolist(), self._history.params),
             "optimizer": getattr(self._history.optimizer, "state_dict", dict)(),
             "config": self._settings.to_dict(),
         }
         checkpoint.write(path, state)
         return path
-
-
-def _as_lists(tree: Any) -> Any:
-    if isinstance(tree, dict):
-        return {name: _as_lists(value) for name, value in tree.items()}
-    if isinstance(tree, tuple | list):
-        return [_as_lists(value) for value in tree]
-    return np.asarray(tree).tolist()
