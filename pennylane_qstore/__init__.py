@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from pennylane_qstore.native.compiler import IonQNativeGateCompiler as IonQNativeGateCompiler
     from pennylane_qstore.native.transform import compile_native as compile_native
     from pennylane_qstore.native.verbatim import verbatim as verbatim
-    from pennylane_qstore.sweeps.pruning import MedianRule as MedianRule
     from pennylane_qstore.sweeps.study import optimize as optimize
     from pennylane_qstore.sweeps.sweep import Sweep as Sweep
     from pennylane_qstore.sweeps.sweep import sweep as sweep
+    from pennylane_qstore.sweeps.trials import MedianRule as MedianRule
     from pennylane_qstore.training.rehearsal import rehearse as rehearse
     from pennylane_qstore.training.run import TrainingRun as TrainingRun
     from pennylane_qstore.training.saved_model import SavedModel as SavedModel
@@ -54,7 +54,7 @@ _MODULES = {
     "IonQBatchClient": "v34.client",
     "IonQDevice": "device",
     "IonQNativeGateCompiler": "native.compiler",
-    "MedianRule": "sweeps.pruning",
+    "MedianRule": "sweeps.trials",
     "PerformanceTracker": "v34.performance",
     "QuantumClassifier": "estimators.variational",
     "QuantumKernelClassifier": "estimators.kernel",

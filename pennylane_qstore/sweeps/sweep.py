@@ -19,10 +19,10 @@ from pennylane_qstore.sweeps.lockstep import (
     shared_estimate,
 )
 from pennylane_qstore.sweeps.manifest import Manifest
-from pennylane_qstore.sweeps.pruning import PruneRule
 from pennylane_qstore.sweeps.spread import spread
 from pennylane_qstore.sweeps.trials import (
     Objective,
+    PruneRule,
     Trial,
     combinations,
     conclude,
