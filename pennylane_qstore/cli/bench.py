@@ -123,7 +123,7 @@ def _compile(
     circuits: Path | None = None, family: str = "zz", limit: float = 60.0
 ) -> tuple[Any, str]:
     from pennylane_qstore.bench import compile as compilers
-    from pennylane_qstore.bench import compile_circuits, compile_scores
+    from pennylane_qstore.bench import compile_circuits
 
     check_one_of("family", family, ("zz", "ms"))
     check_number("limit", limit, above=0, unit="seconds")
@@ -138,10 +138,10 @@ def _compile(
         "limit_s": limit,
         "notes": notes,
         "rows": [row.as_dict() for row in rows],
-        "scores": [score._asdict() for score in compile_scores.scores(rows)],
-        "losses": [loss._asdict() for loss in compile_scores.losses(rows)],
+        "scores": [score._asdict() for score in compilers.scores(rows)],
+        "losses": [loss._asdict() for loss in compilers.losses(rows)],
     }
-    return payload, compile_scores.text(rows, notes)
+    return payload, compilers.text(rows, notes)
 
 
 def _v34(scale: float = 1.0, epochs: int = 5) -> tuple[Any, str]:
@@ -152,11 +152,11 @@ def _v34(scale: float = 1.0, epochs: int = 5) -> tuple[Any, str]:
 
 
 def _cost(out: Path = Path("bench-cost"), jobs: int = 2, **options: Any) -> tuple[Any, str]:
-    from pennylane_qstore.bench import cost, cost_pictures
+    from pennylane_qstore.bench import cost
 
     rows = cost.compare(out, jobs=jobs, report=_report, **options)
-    cost_pictures.draw(rows, out / "cost.png")
-    cost_pictures.draw_lists(rows, out / "price-lists.png")
+    cost.draw(rows, out / "cost.png")
+    cost.draw_lists(rows, out / "price-lists.png")
     written = f"Written: {out / 'cost.png'}, {out / 'price-lists.png'}"
     return [asdict(row) for row in rows], f"{cost.text(rows)}\n{written}"
 

@@ -11,11 +11,10 @@ from functools import cache
 import pytest
 
 from pennylane_qstore import IonQNativeGateCompiler
-from pennylane_qstore.bench.compile import cell, compare
+from pennylane_qstore.bench.compile import cell, compare, losses, text
 from pennylane_qstore.bench.compile_circuits import default_circuits
 from pennylane_qstore.bench.compile_ours import OURS
 from pennylane_qstore.bench.compile_rivals import RIVALS
-from pennylane_qstore.bench.compile_scores import losses, text
 
 pytestmark = pytest.mark.benchmark
 families = pytest.mark.parametrize("family", ["ms", "zz"])
