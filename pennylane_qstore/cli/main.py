@@ -17,7 +17,6 @@ from pennylane_qstore.cli import (
     rehearse,
     serve,
     train,
-    watch,
 )
 
 app = typer.Typer(
@@ -33,7 +32,7 @@ for command in (
     predict.predict,
     rehearse.rehearse,
     serve.serve,
-    watch.watch,
+    serve.watch,
     bench.bench,
     jobs.resume,
     estimate.estimate,

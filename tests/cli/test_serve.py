@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from pennylane_qstore.cli.main import app
 from pennylane_qstore.cli.serve import _profile
 from pennylane_qstore.emulator import Emulator
+from pennylane_qstore.ionq.ledger.ledger import Ledger
 
 BELL = {
     "type": "ionq.circuit.v1",
@@ -143,3 +144,20 @@ def test_the_address_of_the_page_is_printed(monkeypatch: pytest.MonkeyPatch) -> 
     result = CliRunner().invoke(app, ["serve", "--port", "0", "--processes", "0"])
     assert result.exit_code == 0, result.output
     assert b"<html" in seen[0]
+
+
+def test_the_page_is_served_until_it_is_stopped(tmp_path: Path) -> None:
+    Ledger(tmp_path / "ledger").close()
+    options = ("--ledger", str(tmp_path / "ledger"), "--runs", str(tmp_path))
+    with (
+        served(*options, command="watch") as address,
+        pytest.raises(urllib.error.HTTPError, match="401"),
+    ):
+        urllib.request.urlopen(address.rstrip("."), timeout=30)
+
+
+def test_a_ledger_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["watch", "--ledger", str(tmp_path / "none")])
+    assert result.exit_code == 1
+    assert "There is no ledger" in result.output
+    assert not (tmp_path / "none").exists()
