@@ -130,24 +130,6 @@ class Outcomes:
         return np.asarray(total / self.total)
 
 
-def sum_of(terms: Sequence[Term], constant: float, outcomes: Sequence[Outcomes]) -> FloatArray:
-    """Return the mean of a sum of terms.
-
-    Args:
-        terms: the terms.
-        constant: added to them.
-        outcomes: per basis.
-
-    Returns:
-        The mean, shape (rows,).
-    """
-    total: FloatArray | float = constant
-    for term in terms:
-        where = outcomes[term.basis]
-        total = total + term.coefficient * where.mean(product_of(term, where))
-    return np.broadcast_to(np.asarray(total, dtype=float), (outcomes[0].rows,)).copy()
-
-
 def values_of(terms: Iterable[Term], constant: float, where: Outcomes) -> FloatArray:
     """Return the value of a sum of terms for each outcome.
 

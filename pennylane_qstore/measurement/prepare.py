@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pennylane as qml
 from pennylane.allocation import Allocate
-from pennylane.devices.preprocess import device_resolve_dynamic_wires
+from pennylane.devices.preprocess import device_resolve_dynamic_wires, null_postprocessing
 from pennylane.exceptions import WireError
 from pennylane.measurements import ClassicalShadowMP, MeasurementProcess, ShadowExpvalMP
 from pennylane.operation import Operator
@@ -69,10 +69,12 @@ def prepare(
     measured = any(map(_is_measured, kinds))
     shadows = any(map(_is_shadow, map(type, tape.measurements)))
     if not measured and not shadows:
-        return (tape,), _first
+        return (tape,), null_postprocessing
     with QueuingManager.stop_recording():
         tapes, together = (
-            _deferred(_with_wires(tape, wires), fill) if measured else ((tape,), _first)
+            _deferred(_with_wires(tape, wires), fill)
+            if measured
+            else ((tape,), null_postprocessing)
         )
         if not shadows:
             return tapes, together
@@ -99,10 +101,6 @@ def _is_measured(kind: type) -> bool:
 @functools.cache
 def _is_shadow(kind: type) -> bool:
     return issubclass(kind, _SHADOWS)
-
-
-def _first(results: ResultBatch) -> Result:
-    return results[0]
 
 
 def _same(result: Result) -> Result:

@@ -18,7 +18,7 @@ from pennylane.measurements import (
 from pennylane.tape import QuantumScript
 from pennylane.wires import Wires
 
-from pennylane_qstore.measurement.outcomes import Outcomes, state_of, sum_of, values_of
+from pennylane_qstore.measurement.outcomes import Outcomes, state_of, values_of
 from pennylane_qstore.measurement.recipes import Plan, Recipe, Term
 from pennylane_qstore.native.frontend.program import FloatArray
 
@@ -62,43 +62,51 @@ def _one_copy(
     computed: list[Any] = []
     following = [*(recipe.kind for recipe in plan.recipes[1:]), ""]
     for recipe, m, after in zip(plan.recipes, tape.measurements, following, strict=True):
-        if after == f"{recipe.kind} error":
-            continue  # computed with its error
-        if recipe.kind in _PAIRS:
-            pair = _PAIRS[recipe.kind](recipe, outcomes)
-            computed += [values if batched else values[0] for values in pair]
-            continue
-        kind, recipe = _KINDS[recipe.kind], recipe._replace(measurement=m)
-        if plan.selected and batched and isinstance(m, CountsMP):  # rows keep their own shots
-            rows = ([o.only_row(i) for o in outcomes] for i in range(outcomes[0].rows))
-            computed.append([kind(recipe, row, False) for row in rows])
-        else:
-            computed.append(kind(recipe, outcomes, batched))
+        if recipe.kind in _NUMBERS:
+            values, errors = _NUMBERS[recipe.kind](recipe, outcomes)
+            numbers = [values, errors()] if after == f"{recipe.kind} error" else [values]
+            computed += [some if batched else some[0] for some in numbers]
+        elif recipe.kind in _KINDS:
+            kind, recipe = _KINDS[recipe.kind], recipe._replace(measurement=m)
+            if plan.selected and batched and isinstance(m, CountsMP):  # rows keep their own shots
+                rows = ([o.only_row(i) for o in outcomes] for i in range(outcomes[0].rows))
+                computed.append([kind(recipe, row, False) for row in rows])
+            else:
+                computed.append(kind(recipe, outcomes, batched))
     return computed[0] if len(computed) == 1 else tuple(computed)
 
 
-def _expval(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
-    return _shaped(sum_of(recipe.terms, recipe.constant, outcomes), batched)
+def _expval(recipe: Recipe, outcomes: Sequence[Outcomes]) -> _Numbers:
+    parts = _parts(recipe.terms, outcomes)
+    return _mean(recipe.constant, parts, outcomes), lambda: _error(parts, outcomes)
 
 
-def _var(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
+def _var(recipe: Recipe, outcomes: Sequence[Outcomes]) -> _Numbers:
     where = outcomes[recipe.basis]
-    values = values_of(recipe.terms, recipe.constant, where)
-    return _shaped(where.mean(_squares(values, where)), batched)
+    squares = _squares(values_of(recipe.terms, recipe.constant, where), where)
+    return where.mean(squares), lambda: _error({recipe.basis: squares}, outcomes)
 
 
-def _moment(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
-    mean = sum_of(recipe.terms, recipe.constant, outcomes)
-    return _shaped(sum_of(recipe.squared, recipe.squared_constant, outcomes) - mean**2, batched)
+def _moment(recipe: Recipe, outcomes: Sequence[Outcomes]) -> _Numbers:
+    firsts, seconds = _parts(recipe.terms, outcomes), _parts(recipe.squared, outcomes)
+    mean = _mean(recipe.constant, firsts, outcomes)
+
+    def errors() -> FloatArray:
+        parts: dict[int, FloatArray] = dict(seconds)
+        for i, values in firsts.items():
+            parts[i] = parts.get(i, 0.0) - 2 * mean[outcomes[i].row] * values
+        return _error(parts, outcomes)
+
+    return _mean(recipe.squared_constant, seconds, outcomes) - mean**2, errors
 
 
-def _probs(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
+def _probs(recipe: Recipe, outcomes: Sequence[Outcomes]) -> _Numbers:
     where = outcomes[recipe.basis]
     size = 2 ** len(recipe.wires)
     index = state_of(where.bits[:, where.columns(recipe.wires)])
     flat = np.bincount(where.row * size + index, where.weight, where.rows * size)
     table = flat.reshape(where.rows, size) / np.reshape(where.total, (-1, 1))
-    return table if batched else table[0]
+    return table, lambda: np.sqrt(_per_shot(table * (1 - table), where))
 
 
 def _observed(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Results:
@@ -160,36 +168,14 @@ def _nothing(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> Non
     """Return nothing: postselection has no result of its own."""
 
 
-def _expval_pair(recipe: Recipe, outcomes: Sequence[Outcomes]) -> _Pair:
-    parts = _parts(recipe.terms, outcomes)
-    return _mean(recipe.constant, parts, outcomes), _error(parts, outcomes)
-
-
-def _var_pair(recipe: Recipe, outcomes: Sequence[Outcomes]) -> _Pair:
-    where = outcomes[recipe.basis]
-    squares = _squares(values_of(recipe.terms, recipe.constant, where), where)
-    return where.mean(squares), _error({recipe.basis: squares}, outcomes)
-
-
-def _moment_pair(recipe: Recipe, outcomes: Sequence[Outcomes]) -> _Pair:
-    firsts, seconds = _parts(recipe.terms, outcomes), _parts(recipe.squared, outcomes)
-    mean = _mean(recipe.constant, firsts, outcomes)
-    value = _mean(recipe.squared_constant, seconds, outcomes) - mean**2
-    parts = {i: seconds[i] - 2 * mean[where.row] * firsts[i] for i, where in enumerate(outcomes)}
-    return value, _error(parts, outcomes)
-
-
-def _probs_pair(recipe: Recipe, outcomes: Sequence[Outcomes]) -> _Pair:
-    chances = _probs(recipe, outcomes, True)
-    return chances, np.sqrt(_per_shot(chances * (1 - chances), outcomes[recipe.basis]))
-
-
 def _mean(
     constant: float, parts: Mapping[int, FloatArray], outcomes: Sequence[Outcomes]
 ) -> FloatArray:
     """Return the mean, (rows,), of a constant and a value per outcome of each basis."""
-    means = [outcomes[i].mean(values) for i, values in parts.items()]
-    return np.asarray(constant + sum(means), dtype=float)
+    total = np.full(outcomes[0].rows, constant)
+    for i, values in parts.items():
+        total += outcomes[i].mean(values)
+    return total
 
 
 def _error(parts: Mapping[int, FloatArray], outcomes: Sequence[Outcomes]) -> FloatArray:
@@ -220,32 +206,27 @@ def _per_shot(variance: FloatArray, where: Outcomes) -> FloatArray:
 
 
 def _parts(terms: Sequence[Term], outcomes: Sequence[Outcomes]) -> dict[int, FloatArray]:
-    """Return the sum of the terms of each basis, for each outcome."""
-    return {
-        i: values_of((term for term in terms if term.basis == i), 0.0, where)
-        for i, where in enumerate(outcomes)
-    }
+    """Return the sum of the terms of each basis that has some, for each outcome."""
+    by_basis: dict[int, list[Term]] = {}
+    for term in terms:
+        by_basis.setdefault(term.basis, []).append(term)
+    return {i: values_of(some, 0.0, outcomes[i]) for i, some in by_basis.items()}
 
 
-_KINDS: Mapping[str, Callable[[Recipe, Sequence[Outcomes], bool], Results]] = {
+_Numbers = tuple[FloatArray, Callable[[], FloatArray]]
+"""Values, (rows,) or (rows, states), and a function that returns their standard errors."""
+
+_NUMBERS: Mapping[str, Callable[[Recipe, Sequence[Outcomes]], _Numbers]] = {
     "expval": _expval,
     "var": _var,
     "moment": _moment,
     "probs": _probs,
+}
+"""Kinds that have standard errors; the recipe of an error follows the value's."""
+
+_KINDS: Mapping[str, Callable[[Recipe, Sequence[Outcomes], bool], Results]] = {
     "values": _observed,
     "bits": _bits,
     "selected": _nothing,
 }
-
-_Pair = tuple[FloatArray, FloatArray]
-_PAIRS: Mapping[str, Callable[[Recipe, Sequence[Outcomes]], _Pair]] = {
-    "expval error": _expval_pair,
-    "var error": _var_pair,
-    "moment error": _moment_pair,
-    "probs error": _probs_pair,
-}
-"""Values with their standard errors, by the kind of the error, whose recipe follows the value's."""
-
-
-def _shaped(values: FloatArray, batched: bool) -> Results:
-    return values if batched else np.float64(values[0])
+"""All other kinds but errors."""

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pennylane as qml
+from pennylane.devices.preprocess import null_postprocessing
 from pennylane.measurements import (
     CountsMP,
     ExpectationMP,
@@ -79,14 +80,10 @@ def compile_native(
     _refuse_traced(tape)
     rows = row_operations(tape)
     if rows is None:
-        return (_native(tape, compiler),), _only
+        return (_native(tape, compiler),), null_postprocessing
     every_wire = qml.Identity(wires=tape.wires)  # in their order, those without effect included
     tapes = [QuantumScript([every_wire, *row], tape.measurements, tape.shots) for row in rows]
     return tuple(_native(row, compiler) for row in tapes), partial(_stacked, tape)
-
-
-def _only(results: Sequence[Any]) -> Any:
-    return results[0]
 
 
 def _stacked(tape: QuantumScript, rows: Sequence[Any]) -> Any:
