@@ -27,13 +27,8 @@ from pennylane_qstore.backends import (
     is_debiased,
 )
 from pennylane_qstore.characterization import Characterization
-from pennylane_qstore.compat import (
-    also_unmade,
-    current_frame,
-    options_given_to,
-    stack,
-    take_out_of_recording,
-)
+from pennylane_qstore.compat.pennylane import options_given_to, take_out_of_recording
+from pennylane_qstore.compat.python import also_unmade, current_frame, stack
 from pennylane_qstore.deferral import scope
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.execution import differentiation, gradients

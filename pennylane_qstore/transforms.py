@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pennylane as qml
+from pennylane.devices.preprocess import null_postprocessing
 from pennylane.measurements import CountsMP, SampleMP
 from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript, QuantumScriptBatch
 from pennylane.typing import PostprocessingFn
 
-from pennylane_qstore.compat import ArrayBox
+from pennylane_qstore.compat.interfaces import ArrayBox
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.measurement.recipes import StandardErrorMP, standard_error_of
 from pennylane_qstore.native.folding import NativeFold
@@ -50,7 +51,7 @@ def fold_native(
     with QueuingManager.stop_recording():
         mark = NativeFold(scale_factor)
     # a list, by which mitigate_with_zne knows a transform
-    return [tape.copy(operations=[*tape.operations, mark])], _only
+    return [tape.copy(operations=[*tape.operations, mark])], null_postprocessing
 
 
 @qml.transform  # type: ignore[untyped-decorator]
@@ -167,10 +168,6 @@ def _paired(copies: int, results: Sequence[Any]) -> Any:
         return tuple(_paired(1, [copy]) for copy in results[0])
     pairs = tuple(starmap(WithError, zip(results[0][::2], results[0][1::2], strict=True)))
     return pairs[0] if len(pairs) == 1 else pairs
-
-
-def _only(results: Sequence[Any]) -> Any:
-    return results[0]
 
 
 def _by_number(function: Callable[[Sequence[Any]], Any], results: Sequence[Any]) -> Any:

@@ -33,7 +33,8 @@ import pennylane_qstore.emulator
 found["of the emulator"] = added()
 for name in pennylane_qstore.__all__:
     getattr(pennylane_qstore, name)
-import pennylane_qstore.v34, pennylane_qstore.compat, pennylane_qstore.ionq.client
+import pennylane_qstore.v34, pennylane_qstore.ionq.client
+from pennylane_qstore.compat import interfaces, pennylane, python
 found["changes nothing"] = state() == before
 from pennylane_qstore.ionq.http.api_key import find_key
 find_key("a-key-of-a-service-1")

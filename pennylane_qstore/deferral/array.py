@@ -18,10 +18,17 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from pennylane_qstore.compat import asks_before_an_update, current_frame, teach_deferred_arrays
-from pennylane_qstore.deferral import numpy_functions
+from pennylane_qstore.compat.interfaces import teach_deferred_arrays
+from pennylane_qstore.compat.pennylane import asks_before_an_update
+from pennylane_qstore.compat.python import current_frame
 from pennylane_qstore.deferral.conversions import Fetching, refuse_json
-from pennylane_qstore.deferral.numpy_functions import words
+from pennylane_qstore.deferral.numpy_functions import (
+    LAZY_FUNCTIONS,
+    SHAPE_FUNCTIONS,
+    UFUNC_METHODS,
+    VALUE_FUNCTIONS,
+    words,
+)
 from pennylane_qstore.deferral.operands import (
     Scope,
     Source,
@@ -182,9 +189,7 @@ class DeferredArray(Fetching):
             stack.extend(node._operands)
         return True
 
-    def unwrap(self) -> Any:
-        """Return the real array, as PennyLane's tensors ask for it."""
-        return self.fetch()
+    unwrap = fetch  # as PennyLane's tensors ask for it
 
     def __reduce__(self) -> tuple[Any, ...]:
         return real, (self.fetch(),)
@@ -258,11 +263,7 @@ class DeferredArray(Fetching):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         func = ufunc if method == "__call__" else getattr(ufunc, method)
-        lazy = (
-            method in numpy_functions.UFUNC_METHODS
-            and ufunc.nout == 1
-            and kwargs.get("out") is None
-        )
+        lazy = method in UFUNC_METHODS and ufunc.nout == 1 and kwargs.get("out") is None
         if lazy and updates_parameters(inputs, current_frame(1)):
             lazy = False
         return _apply(func, inputs, kwargs, lazy=lazy)
@@ -274,10 +275,10 @@ class DeferredArray(Fetching):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
-        if func in numpy_functions.SHAPE_FUNCTIONS:
+        if func in SHAPE_FUNCTIONS:
             return func(*standins(args), **standins(kwargs))
-        lazy = func in numpy_functions.LAZY_FUNCTIONS and kwargs.get("out") is None
-        if lazy and func in numpy_functions.VALUE_FUNCTIONS:
+        lazy = func in LAZY_FUNCTIONS and kwargs.get("out") is None
+        if lazy and func in VALUE_FUNCTIONS:
             lazy = next(deferred_in((args[1:], kwargs)), None) is None
         return _apply(func, args, kwargs, lazy=lazy)
 

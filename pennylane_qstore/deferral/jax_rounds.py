@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 
-from pennylane_qstore.compat import do_jax_equation
+from pennylane_qstore.compat.interfaces import do_jax_equation
 from pennylane_qstore.deferral.scope import run_tasks
 
 _CALLBACK = "pure_callback"

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from pennylane.numpy import tensor
 
-from pennylane_qstore.compat import called_by_an_optimizer
+from pennylane_qstore.compat.pennylane import called_by_an_optimizer
 
 
 class Deferred:

@@ -13,7 +13,8 @@ import numpy as np
 from pennylane.devices import ExecutionConfig
 from pennylane.tape import QuantumScript
 
-from pennylane_qstore.compat import current_frame, is_qnode_call, stack
+from pennylane_qstore.compat.pennylane import is_qnode_call
+from pennylane_qstore.compat.python import current_frame, stack
 from pennylane_qstore.deferral.parked_tapes import own_copies, with_results, with_standins
 from pennylane_qstore.errors import InvalidResponse, QStoreError
 

@@ -23,7 +23,7 @@ from pennylane.devices import Device, ExecutionConfig
 from pennylane.math.interface_utils import Interface
 from pennylane.tape import QuantumScript
 
-from pennylane_qstore.compat import holds_recording_lock
+from pennylane_qstore.compat.pennylane import holds_recording_lock
 from pennylane_qstore.deferral.operands import Scope, Settling, real
 from pennylane_qstore.deferral.requests import DEFERRED, BatchDevice, Request, call_origin
 from pennylane_qstore.deferral.results import deferred_results, is_deferrable

@@ -22,8 +22,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from pennylane_qstore import compat
-from pennylane_qstore.compat import trace_stack
+from pennylane_qstore.compat.interfaces import is_jax_compiling, trace_stack
+from pennylane_qstore.compat.pennylane import holds_recording_lock, qnode_states
+from pennylane_qstore.compat.python import interrupt, is_foreign_thread, stack_of
 from pennylane_qstore.deferral.requests import Request, send_all
 from pennylane_qstore.deferral.thread_modes import ThreadModes
 from pennylane_qstore.deferral.turns import turn_lock
@@ -107,13 +108,13 @@ class Task:
         """
         if self._cancelled:
             raise TaskCancelled
-        frames = compat.stack_of(self._thread)
-        if any(compat.is_jax_compiling(frame) for frame in frames):
+        frames = stack_of(self._thread)
+        if any(is_jax_compiling(frame) for frame in frames):
             return False
         if not self._parking.acquire(blocking=False):
             return False
         try:
-            calls, top, bring_back = compat.qnode_states(frames), trace_stack.top, self._keep()
+            calls, top, bring_back = qnode_states(frames), trace_stack.top, self._keep()
             self.waits_for = tuple(requests)
             self._idle.set()
             self._go.acquire()
@@ -141,7 +142,7 @@ class Task:
             # More than once: Python drops what is raised in a callback of its own, of a weak
             # reference for instance.
             if not self._idle.is_set():
-                compat.interrupt((_running or self)._thread)
+                interrupt((_running or self)._thread)
             self._go.release()
             self._thread.join(_INTERRUPT_AGAIN_S)
 
@@ -204,7 +205,7 @@ class TaskGroup:
         """
         with turn():
             # Inside a quantum function a task could record nothing.
-            if compat.holds_recording_lock():
+            if holds_recording_lock():
                 return [thunk() for thunk in thunks]
             return self._run(thunks)
 
@@ -286,7 +287,7 @@ def running_task() -> Task | None:
     task = _TASK.get()
     if task is not None and task.ending:
         raise TaskCancelled
-    if task is None and compat.is_foreign_thread():
+    if task is None and is_foreign_thread():
         task = _running
     return task if task is not None and task is _running else None
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pennylane_qstore.compat import goes_backward
+from pennylane_qstore.compat.interfaces import goes_backward
 from pennylane_qstore.deferral.array import DeferredArray
 from pennylane_qstore.deferral.operands import (
     Deferred,

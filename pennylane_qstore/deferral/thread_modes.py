@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-from pennylane_qstore import compat
+from pennylane_qstore.compat.interfaces import jax_core, jax_modes
 
 
 class ThreadModes:
@@ -29,8 +29,8 @@ class ThreadModes:
                 if self._torch.is_autocast_enabled(kind)
             }
         if self._jax is not None:
-            self._settings = compat.jax_modes(self._jax)
-            self._core = compat.jax_core()
+            self._settings = jax_modes(self._jax)
+            self._core = jax_core()
             with self._core.take_current_trace() as trace:
                 self._trace = trace
 
@@ -47,7 +47,7 @@ class ThreadModes:
                 for kind, dtype in self._autocast.items():
                     enter(self._torch.autocast(kind, dtype=dtype))
             if self._jax is not None:
-                own = compat.jax_modes(self._jax)
+                own = jax_modes(self._jax)
                 for name, value in self._settings.items():
                     if value != own[name]:
                         enter(getattr(self._jax, name)(value))

@@ -7,7 +7,7 @@ from typing import Any
 
 from pennylane.tape import QuantumScript
 
-from pennylane_qstore.compat import ArrayBox, trace_stack
+from pennylane_qstore.compat.interfaces import ArrayBox, trace_stack
 
 
 def traced_parameters(tape: QuantumScript) -> list[int]:

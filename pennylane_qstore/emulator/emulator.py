@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pennylane_qstore.backends import backend as known_backend
 from pennylane_qstore.backends import noise_model as known_noise_model
-from pennylane_qstore.compat import also_unmade
+from pennylane_qstore.compat.python import also_unmade
 from pennylane_qstore.emulator.faults import Fault, Faults, read_faults
 from pennylane_qstore.emulator.service.clock import Clock, RealClock
 from pennylane_qstore.emulator.service.jobs import StoredJob

@@ -20,7 +20,7 @@ from pennylane.devices import ExecutionConfig
 from pennylane.math.interface_utils import Interface
 from pennylane.tape import QuantumScript
 
-from pennylane_qstore.compat import ArrayBox
+from pennylane_qstore.compat.interfaces import ArrayBox
 from pennylane_qstore.deferral.array import DeferredArray
 from pennylane_qstore.deferral.operands import is_deferred, real
 from pennylane_qstore.deferral.traced import traced_parameters, tracers_of_jax

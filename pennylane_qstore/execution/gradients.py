@@ -21,12 +21,9 @@ from pennylane.queuing import QueuingManager
 from pennylane.tape import QuantumScript
 from pennylane.transforms.core import CompilePipeline
 
-from pennylane_qstore.compat import (
-    ArrayBox,
-    current_frame,
-    tapes_resolved_by,
-    without_told_batch,
-)
+from pennylane_qstore.compat.interfaces import ArrayBox
+from pennylane_qstore.compat.pennylane import tapes_resolved_by, without_told_batch
+from pennylane_qstore.compat.python import current_frame
 from pennylane_qstore.deferral.scope import current_scope
 from pennylane_qstore.deferral.traced import traced_parameters, tracers_of_jax
 from pennylane_qstore.validation import check_count, check_number, check_one_of

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NamedTuple
 
-from pennylane_qstore.compat import current_frame, stack
+from pennylane_qstore.compat.python import current_frame, stack
 from pennylane_qstore.deferral.scope import current_scope
 from pennylane_qstore.errors import QStoreEfficiencyWarning
 from pennylane_qstore.execution.circuits import TapePlan

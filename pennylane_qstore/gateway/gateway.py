@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pennylane_qstore.compat import also_unmade
+from pennylane_qstore.compat.python import also_unmade
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.gateway.access import TokenAccess
 from pennylane_qstore.gateway.relay import relay_routes

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
 
-from pennylane_qstore.compat import also_unmade, keep_forever
+from pennylane_qstore.compat.python import also_unmade, keep_forever
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.api_key import find_key
 from pennylane_qstore.ionq.http.blocking import BlockingCall

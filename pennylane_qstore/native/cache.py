@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pennylane_qstore.compat import also_unmade
+from pennylane_qstore.compat.python import also_unmade
 from pennylane_qstore.validation import check_count
 
 _STATES_AND_MATRICES = (

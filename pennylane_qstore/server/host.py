@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from pennylane_qstore import compat
+from pennylane_qstore.compat.python import forget_applications
 from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.server.access import Access, RequestLog
 from pennylane_qstore.server.histories import Histories
@@ -171,7 +171,7 @@ class HttpHost(ABC):
                 await _stop_listening(listener)
             finally:
                 await runner.cleanup()
-                compat.forget_applications()
+                forget_applications()
 
 
 async def _stop_listening(listener: asyncio.Server) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from pennylane_qstore.compat import also_unmade
+from pennylane_qstore.compat.python import also_unmade
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.prices import PriceModel, price_model
 from pennylane_qstore.sweeps.lockstep import (

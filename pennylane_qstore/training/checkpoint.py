@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from pennylane_qstore.compat import set_simulator_generator, simulator_generator
+from pennylane_qstore.compat.pennylane import set_simulator_generator, simulator_generator
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.files import permissions, replace_file, sync_folder
 from pennylane_qstore.training.history import StepRecord, read_records

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from pennylane_qstore.compat import also_unmade
+from pennylane_qstore.compat.python import also_unmade
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.prices import PriceModel
 from pennylane_qstore.training.auto_shape import StepShapes, charged_by

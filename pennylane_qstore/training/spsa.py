@@ -13,7 +13,7 @@ import pennylane as qml
 from numpy.typing import ArrayLike, NDArray
 
 from pennylane_qstore import validation as checks
-from pennylane_qstore.compat import also_unmade
+from pennylane_qstore.compat.python import also_unmade
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.constraints import Constraints
 from pennylane_qstore.training.evaluation import MODES, Evaluator, Mode

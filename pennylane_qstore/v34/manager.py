@@ -15,7 +15,7 @@ from pennylane.measurements import CountsMP, ProbabilityMP
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.backends import MAX_CIRCUITS
-from pennylane_qstore.compat import also_unmade
+from pennylane_qstore.compat.python import also_unmade
 from pennylane_qstore.deferral.operands import real
 from pennylane_qstore.deferral.scope import gather
 from pennylane_qstore.device import IonQDevice

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from pennylane_qstore.compat import also_unmade
+from pennylane_qstore.compat.python import also_unmade
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.secret import Secret
 from pennylane_qstore.v34 import fields

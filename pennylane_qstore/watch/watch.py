@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from pennylane_qstore.compat import also_unmade
+from pennylane_qstore.compat.python import also_unmade
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.ionq.ledger.ledger import Ledger
 from pennylane_qstore.secret import Secret

@@ -12,7 +12,15 @@ from autograd.numpy import numpy_vjps
 from autograd.numpy import numpy_wrapper as anp
 from autograd.numpy.numpy_vspaces import ArrayVSpace
 
-from pennylane_qstore import compat
+from pennylane_qstore.compat.interfaces import (
+    do_jax_equation,
+    goes_backward,
+    is_jax_compiling,
+    jax_core,
+    jax_modes,
+    teach_deferred_arrays,
+)
+from pennylane_qstore.compat.python import stack
 
 
 @pytest.fixture
@@ -38,7 +46,7 @@ def test_a_tensor_leaves_operations_to_a_class_it_was_taught():
 
     tensor = qml.numpy.array([1.0, 2.0])
     assert tensor + tensor == pytest.approx([2, 4])
-    compat.teach_deferred_arrays(Late)
+    teach_deferred_arrays(Late)
     assert tensor + Late() == "late"
     assert np.add(tensor, Late()) == "late"
     assert tensor + tensor == pytest.approx([2, 4])
@@ -67,7 +75,7 @@ def test_autograd_stacks_indexes_and_adds_deferred_arrays_unseen():
         def applied(func, *args):
             return func.__name__, args
 
-    compat.teach_deferred_arrays(Unseen)
+    teach_deferred_arrays(Unseen)
     value, plain = Unseen(), np.arange(3.0)
     assert anp.array(value) is value
     assert anp.array([value, value]) is value
@@ -88,10 +96,10 @@ def test_autograd_stacks_indexes_and_adds_deferred_arrays_unseen():
 @pytest.mark.ml
 def test_every_jax_mode_is_a_setting_and_a_context_manager():
     jax = pytest.importorskip("jax")
-    modes = compat.jax_modes(jax)
+    modes = jax_modes(jax)
     assert {"enable_x64", "disable_jit", "debug_nans"} <= modes.keys()
     with jax.debug_nans(not modes["debug_nans"]):
-        assert compat.jax_modes(jax)["debug_nans"] is not modes["debug_nans"]
+        assert jax_modes(jax)["debug_nans"] is not modes["debug_nans"]
 
 
 @pytest.mark.ml
@@ -100,10 +108,10 @@ def test_torch_tells_when_it_goes_backward():
     seen = []
     x = torch.tensor(1.0, requires_grad=True)
     y = 2 * x
-    y.register_hook(lambda gradient: seen.append(compat.goes_backward()))
+    y.register_hook(lambda gradient: seen.append(goes_backward()))
     y.backward()
     assert seen == [True]
-    assert not compat.goes_backward()
+    assert not goes_backward()
 
 
 @pytest.mark.ml
@@ -117,14 +125,14 @@ def test_the_operations_of_a_traced_jax_function_can_be_done_one_by_one():
     known = {traced.jaxpr.invars[0]: 0.5}
     for equation in traced.jaxpr.eqns:
         inputs = [v.val if hasattr(v, "val") else known[v] for v in equation.invars]
-        known.update(zip(equation.outvars, compat.do_jax_equation(equation, inputs), strict=True))
+        known.update(zip(equation.outvars, do_jax_equation(equation, inputs), strict=True))
     assert known[traced.jaxpr.outvars[0]] == pytest.approx(2 * np.sin(0.5))
 
 
 @pytest.mark.ml
 def test_jax_has_a_current_trace():
     jax = pytest.importorskip("jax")
-    core = compat.jax_core()
+    core = jax_core()
     traces = []
 
     def f(x):
@@ -143,7 +151,7 @@ def test_jax_compiles_in_a_frame_that_is_recognised():
     seen = []
 
     def look(x):
-        seen.append(any(compat.is_jax_compiling(f) for f in compat.stack(sys._getframe(0))))
+        seen.append(any(is_jax_compiling(f) for f in stack(sys._getframe(0))))
         return np.asarray(x)
 
     def f(x):
@@ -152,6 +160,6 @@ def test_jax_compiles_in_a_frame_that_is_recognised():
     jax.jit(f).lower(1.0).compile()
     assert seen == []
     jax.jit(lambda x: (seen.append(
-        any(compat.is_jax_compiling(frame) for frame in compat.stack(sys._getframe(0)))
+        any(is_jax_compiling(frame) for frame in stack(sys._getframe(0)))
     ), x)[1])(1.0)  # fmt: skip
     assert seen == [True]

@@ -10,7 +10,21 @@ import numpy as np
 import pennylane as qml
 import pytest
 
-from pennylane_qstore import compat
+from pennylane_qstore.compat.pennylane import (
+    asks_before_an_update,
+    called_by_an_optimizer,
+    called_by_qml_execute,
+    holds_recording_lock,
+    is_qnode_call,
+    options_given_to,
+    qnode_states,
+    set_simulator_generator,
+    simulator_generator,
+    take_out_of_recording,
+    tapes_resolved_by,
+    without_told_batch,
+)
+from pennylane_qstore.compat.python import current_frame, stack
 
 
 def make_qnode(looks):
@@ -18,7 +32,7 @@ def make_qnode(looks):
 
     @qml.qnode(qml.device("default.qubit"))
     def circuit(x):
-        looks.append(list(compat.stack(compat.current_frame(0))))
+        looks.append(list(stack(current_frame(0))))
         qml.RX(x, wires=0)
         return qml.expval(qml.Z(0))
 
@@ -31,7 +45,7 @@ def set_up_and_seen(look):
 
     class Looking(qml.devices.DefaultQubit):
         def setup_execution_config(self, config=None, circuit=None):
-            seen.append(look(compat.current_frame(1)))
+            seen.append(look(current_frame(1)))
             return super().setup_execution_config(config, circuit)
 
     return Looking(), seen
@@ -42,7 +56,7 @@ def test_a_qnode_call_is_recognised_on_the_stack():
     circuit = make_qnode(looks)
     circuit(0.1)
     (frames,) = looks
-    assert [f.f_locals["self"] for f in frames if compat.is_qnode_call(f)] == [circuit]
+    assert [f.f_locals["self"] for f in frames if is_qnode_call(f)] == [circuit]
 
 
 def test_what_a_qnode_keeps_of_its_last_call_is_what_two_attributes_hold():
@@ -54,7 +68,7 @@ def test_what_a_qnode_keeps_of_its_last_call_is_what_two_attributes_hold():
 
     class Looking(qml.devices.DefaultQubit):
         def execute(self, circuits, execution_config=None):
-            kept.extend(compat.qnode_states(list(compat.stack(compat.current_frame(0)))))
+            kept.extend(qnode_states(list(stack(current_frame(0)))))
             return super().execute(circuits, execution_config)
 
     looking = qml.QNode(circuit.func, Looking())
@@ -74,28 +88,28 @@ def test_a_simulator_of_pennylane_samples_with_its_generator(name):
     circuit = qml.set_shots(
         qml.QNode(lambda: (qml.Hadamard(0), qml.sample(wires=0))[1], device), shots=50
     )
-    state = compat.simulator_generator(device).bit_generator.state
+    state = simulator_generator(device).bit_generator.state
     first, second = circuit(), circuit()
     assert first.tolist() != second.tolist()
     generator = np.random.default_rng(0)
     generator.bit_generator.state = state
-    compat.set_simulator_generator(device, generator)
+    set_simulator_generator(device, generator)
     assert circuit().tolist() == first.tolist()
     with pytest.raises(TypeError):
-        compat.set_simulator_generator(device, 5)
+        set_simulator_generator(device, 5)
 
 
 def test_a_device_without_such_a_generator_has_none():
     device = qml.device("null.qubit", wires=1)
     device._rng = 5
-    assert compat.simulator_generator(device) is None
+    assert simulator_generator(device) is None
     with pytest.raises(TypeError):
-        compat.set_simulator_generator(device, np.random.default_rng(1))
+        set_simulator_generator(device, np.random.default_rng(1))
 
 
 def test_qml_execute_is_recognised_by_the_frame_that_sets_a_device_up():
     tape = qml.tape.QuantumScript([qml.RX(0.1, 0)], [qml.expval(qml.Z(0))])
-    device, seen = set_up_and_seen(compat.called_by_qml_execute)
+    device, seen = set_up_and_seen(called_by_qml_execute)
     qml.execute([tape], device)
     assert any(seen)
     seen.clear()
@@ -107,7 +121,7 @@ def test_an_optimizers_frames_are_told_by_their_module():
     seen = []
 
     def gradient(x):
-        seen.append([compat.called_by_an_optimizer(f) for f in compat.stack(sys._getframe(0))])
+        seen.append([called_by_an_optimizer(f) for f in stack(sys._getframe(0))])
         return (np.zeros_like(x),)
 
     qml.GradientDescentOptimizer().step(lambda x: x, np.array(0.1), grad_fn=gradient)
@@ -117,7 +131,7 @@ def test_an_optimizers_frames_are_told_by_their_module():
 
 def test_the_tapes_of_a_call_are_seen_by_who_chooses_its_configuration():
     tape = qml.tape.QuantumScript([qml.RX(0.1, 0)], [qml.expval(qml.Z(0))])
-    device, seen = set_up_and_seen(compat.tapes_resolved_by)
+    device, seen = set_up_and_seen(tapes_resolved_by)
     qml.execute([tape, tape], device)
     assert [len(tapes) for tapes in seen] == [2]
     device.setup_execution_config(None, tape)
@@ -130,7 +144,7 @@ def test_a_broadcast_tape_that_does_not_tell_is_shifted_row_by_row():
     with pytest.raises(NotImplementedError, match="4462"):
         qml.gradients.param_shift(tape)
     assert tape.batch_size == 2
-    tapes, process = qml.gradients.param_shift(compat.without_told_batch(tape))
+    tapes, process = qml.gradients.param_shift(without_told_batch(tape))
     found = process(qml.device("default.qubit").execute(tapes))
     assert found == pytest.approx(-np.sin(angles))
     assert tape.batch_size == 2
@@ -141,7 +155,7 @@ def test_the_options_that_qml_device_holds_are_found_where_it_makes_a_device():
 
     class Looking(qml.devices.DefaultQubit):
         def __init__(self, **options):
-            held.extend(compat.options_given_to(compat.current_frame(1)))
+            held.extend(options_given_to(current_frame(1)))
             super().__init__(**options)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -149,7 +163,7 @@ def test_the_options_that_qml_device_holds_are_found_where_it_makes_a_device():
         patch.setitem(qml.devices.device_constructor.plugin_devices, "looking", entry)
         qml.device("looking", wires=2, seed=3)
     assert held == [{"wires": 2, "seed": 3}] * 2
-    assert compat.options_given_to(compat.current_frame(0)) == []
+    assert options_given_to(current_frame(0)) == []
 
 
 def test_an_optimizer_that_asks_for_a_class_is_told_from_its_arithmetic():
@@ -158,7 +172,7 @@ def test_an_optimizer_that_asks_for_a_class_is_told_from_its_arithmetic():
     class Array(np.ndarray):
         @property
         def __class__(self):
-            seen.append(compat.asks_before_an_update(compat.current_frame(1)))
+            seen.append(asks_before_an_update(current_frame(1)))
             return np.ndarray
 
     def ask(value):
@@ -174,17 +188,17 @@ def test_an_optimizer_that_asks_for_a_class_is_told_from_its_arithmetic():
 
 def test_the_lock_of_a_recording_is_held_until_its_function_ends_paused_or_not():
     with qml.queuing.AnnotatedQueue():
-        assert compat.holds_recording_lock()
+        assert holds_recording_lock()
         with qml.QueuingManager.stop_recording():
-            assert compat.holds_recording_lock()
+            assert holds_recording_lock()
         with ThreadPoolExecutor(1) as pool:
-            assert not pool.submit(compat.holds_recording_lock).result()
-    assert not compat.holds_recording_lock()
+            assert not pool.submit(holds_recording_lock).result()
+    assert not holds_recording_lock()
 
 
 def test_what_was_queued_to_make_a_tape_is_taken_out_of_a_recording():
     with qml.queuing.AnnotatedQueue() as queue:
         kept = qml.RX(0.1, 0)
         made = qml.tape.QuantumScript([qml.RX(0.2, 0)], [qml.expval(qml.Hermitian(np.eye(2), 0))])
-        compat.take_out_of_recording([made])
+        take_out_of_recording([made])
     assert queue.queue == [kept]

@@ -12,7 +12,12 @@ import pytest
 from support.waiting import wait_until
 
 import pennylane_qstore as qstore
-from pennylane_qstore import compat
+from pennylane_qstore.compat.python import (
+    forget_applications,
+    interrupt,
+    is_foreign_thread,
+    stack_of,
+)
 from pennylane_qstore.errors import QStoreError
 
 
@@ -25,21 +30,21 @@ def test_the_stack_of_another_thread():
     thread = threading.Thread(target=waits_here)
     thread.start()
     try:
-        wait_until(lambda: any(f.f_code is waits_here.__code__ for f in compat.stack_of(thread)))
+        wait_until(lambda: any(f.f_code is waits_here.__code__ for f in stack_of(thread)))
     finally:
         go.set()
         thread.join()
-    own = compat.stack_of(threading.current_thread())
+    own = stack_of(threading.current_thread())
     assert own[0].f_code is sys._getframe(0).f_code
-    assert compat.stack_of(thread) == []
+    assert stack_of(thread) == []
 
 
 def test_a_thread_that_python_did_not_start_is_told():
     import _thread
 
     seen = []
-    assert not compat.is_foreign_thread()
-    _thread.start_new_thread(lambda: seen.append(compat.is_foreign_thread()), ())
+    assert not is_foreign_thread()
+    _thread.start_new_thread(lambda: seen.append(is_foreign_thread()), ())
     wait_until(lambda: seen)
     assert seen == [True]
 
@@ -58,20 +63,20 @@ def test_another_thread_is_interrupted():
     thread = threading.Thread(target=run)
     thread.start()
     started.wait()
-    compat.interrupt(thread)
+    interrupt(thread)
     thread.join(timeout=60)
     assert ended == ["KeyboardInterrupt"]
 
 
 def test_what_is_kept_forever_is_not_destroyed(other_process):
     code = """
-from pennylane_qstore import compat
+from pennylane_qstore.compat.python import keep_forever
 from pennylane_qstore.errors import QStoreError
 class Loud:
     def __del__(self):
         print("destroyed")
 kept, dropped = Loud(), Loud()
-compat.keep_forever(kept)
+keep_forever(kept)
 del kept
 del dropped
 """
@@ -82,7 +87,7 @@ def test_aiohttp_keeps_applications_in_the_cache_that_is_cleared():
     from aiohttp import web_app
 
     assert web_app._cached_build_middleware.cache_info().maxsize > 0
-    compat.forget_applications()
+    forget_applications()
     assert web_app._cached_build_middleware.cache_info().currsize == 0
 
 

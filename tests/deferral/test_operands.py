@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pennylane_qstore import compat
+from pennylane_qstore.compat.python import current_frame
 from pennylane_qstore.deferral import operands
 
 Pair = namedtuple("Pair", "a b")
@@ -106,14 +106,12 @@ def test_arithmetic_does_not_wait_for_other_things(value):
 
 
 def test_only_an_optimizer_updates_trainable_tensors():
-    here = compat.current_frame(0)
+    here = current_frame(0)
     trainable = qml.numpy.array([1.0], requires_grad=True)
     assert not operands.updates_parameters((trainable,), here)
     optimizer = qml.GradientDescentOptimizer()
     frames = []
-    optimizer.step(
-        lambda x: x, trainable, grad_fn=lambda x: frames.append(compat.current_frame(1)) or x
-    )
+    optimizer.step(lambda x: x, trainable, grad_fn=lambda x: frames.append(current_frame(1)) or x)
     (frame,) = frames
     assert operands.updates_parameters((trainable,), frame)
     assert not operands.updates_parameters((np.ones(1),), frame)

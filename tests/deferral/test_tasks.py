@@ -16,7 +16,6 @@ import pennylane as qml
 import pytest
 from support.counting import CountingDevice
 
-from pennylane_qstore import compat
 from pennylane_qstore.deferral import scope as deferred
 from pennylane_qstore.deferral import tasks, turns
 from pennylane_qstore.deferral.thread_modes import ThreadModes
@@ -742,7 +741,7 @@ def test_circuit_called_while_another_is_recorded_is_sent_at_once(dev, circuit):
 
 
 def test_an_interrupt_that_python_drops_is_repeated(monkeypatch):
-    begun, interrupts, interrupt = threading.Event(), [], compat.interrupt
+    begun, interrupts, interrupt = threading.Event(), [], tasks.interrupt
 
     def compute():
         begun.set()
@@ -755,7 +754,7 @@ def test_an_interrupt_that_python_drops_is_repeated(monkeypatch):
             interrupt(thread)
 
     monkeypatch.setattr(tasks, "_INTERRUPT_AGAIN_S", 0.01)
-    monkeypatch.setattr(compat, "interrupt", dropped_at_first)
+    monkeypatch.setattr(tasks, "interrupt", dropped_at_first)
     task = tasks.Task(compute, "busy", ThreadModes())
     driver = threading.Thread(target=task.resume)
     driver.start()

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from pennylane_qstore.compat import keep_forever
+from pennylane_qstore.compat.python import keep_forever
 from pennylane_qstore.errors import QStoreError
 
 _T = TypeVar("_T")
