@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import operator
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from pennylane_qstore.deferral.numpy_functions import words
 from pennylane_qstore.deferral.operands import Deferred, real
 
 _JSON_REFUSAL = json.JSONEncoder.default.__code__
@@ -41,62 +43,20 @@ class Fetching(Deferred):
         # A copy unless forbidden: others may still be computed from our own array.
         return np.array(self.fetch(), dtype=dtype, copy=copy is not False)
 
-    def __float__(self) -> float:
-        return float(self.fetch())
 
-    def __int__(self) -> int:
-        return int(self.fetch())
+def _of_value(function: Callable[..., Any]) -> Any:
+    """Return a method that applies a function to the value, and to that of any other operand."""
 
-    def __complex__(self) -> complex:
-        return complex(self.fetch())
+    def method(self: Fetching, *others: Any) -> Any:
+        return function(self.fetch(), *map(real, others))
 
-    def __bool__(self) -> bool:
-        return bool(self.fetch())
+    return method
 
-    def __index__(self) -> int:
-        return operator.index(self.fetch())
 
-    def __round__(self, digits: int | None = None) -> Any:
-        return round(self.fetch(), digits) if digits is not None else round(self.fetch())
+for _function in (float, int, complex, bool, round, format, repr, str, hash, divmod, math.trunc):
+    setattr(Fetching, f"__{_function.__name__}__", _of_value(_function))
 
-    def __format__(self, spec: str) -> str:
-        return format(self.fetch(), spec)
+for _name in words("index contains lt le gt ge eq ne"):
+    setattr(Fetching, f"__{_name}__", _of_value(getattr(operator, _name)))
 
-    def __repr__(self) -> str:
-        return repr(self.fetch())
-
-    def __str__(self) -> str:
-        return str(self.fetch())
-
-    def __contains__(self, item: Any) -> bool:
-        return item in self.fetch()
-
-    def __trunc__(self) -> Any:
-        return math.trunc(self.fetch())
-
-    def __divmod__(self, other: Any) -> Any:
-        return divmod(self.fetch(), real(other))
-
-    def __rdivmod__(self, other: Any) -> Any:
-        return divmod(other, self.fetch())
-
-    def __lt__(self, other: Any) -> Any:
-        return operator.lt(self.fetch(), real(other))
-
-    def __le__(self, other: Any) -> Any:
-        return operator.le(self.fetch(), real(other))
-
-    def __gt__(self, other: Any) -> Any:
-        return operator.gt(self.fetch(), real(other))
-
-    def __ge__(self, other: Any) -> Any:
-        return operator.ge(self.fetch(), real(other))
-
-    def __eq__(self, other: object) -> Any:
-        return operator.eq(self.fetch(), real(other))
-
-    def __ne__(self, other: object) -> Any:
-        return operator.ne(self.fetch(), real(other))
-
-    def __hash__(self) -> int:
-        return hash(self.fetch())
+Fetching.__rdivmod__ = _of_value(lambda value, other: divmod(other, value))  # type: ignore[attr-defined]
