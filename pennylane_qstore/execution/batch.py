@@ -54,7 +54,7 @@ class JobSettings:
         return replace(self, fields={**self.fields, "name": self.fields["name"] or name})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batch:
     """Tapes and the jobs that they become.
 
@@ -99,6 +99,14 @@ class Batch:
             ):
                 positions.update(tape.positions)
         return positions
+
+    def divide(self, jobs: Sequence[int]) -> None:
+        """Give each circuit of some jobs a job of its own, behind all other jobs."""
+        kept = sorted(set(range(len(self.requests))).difference(jobs))
+        parts = [(i, k) for i in jobs for k in range(len(self.chunks[i]))]
+        chunks, requests = self.chunks, self.requests
+        self.chunks = [*(chunks[i] for i in kept), *([chunks[i][k]] for i, k in parts)]
+        self.requests = [*(requests[i] for i in kept), *(requests[i].part([k]) for i, k in parts)]
 
     def tape_jobs(self, jobs: Sequence[Any]) -> list[tuple[str, float | None]]:
         """Return id and seconds on the machine of the job with each tape's first circuit.

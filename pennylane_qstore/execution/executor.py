@@ -301,7 +301,7 @@ class Executor:
         alone = self.options.is_emulated or scope.run is not None or budgeted
         try:
             with meter.stage("service"), waiting(keep=alone):
-                jobs = self.fallback.send(batch.requests, meter, wait=handle is None)
+                jobs = self.fallback.send(batch, meter, wait=handle is None)
         except QStoreError as error:
             if self.fallback.refuses_native(error):
                 return self._send(tapes, meter, handle)

@@ -10,7 +10,6 @@ import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from pennylane_qstore.errors import JobFailed, QStoreError, ServiceError
@@ -20,6 +19,7 @@ from pennylane_qstore.execution.stats import BatchMeter
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 
 if TYPE_CHECKING:
+    from pennylane_qstore.execution.batch import Batch
     from pennylane_qstore.execution.sender import Sender
     from pennylane_qstore.ionq.jobs.request_runner import JobResult
 
@@ -50,51 +50,52 @@ class Fallback:
         """Return the target with QIS gates where native ones were refused."""
         return replace(target, gateset="qis") if self.qis else target
 
-    def send(
-        self, requests: Sequence[JobRequest], meter: BatchMeter, *, wait: bool = True
-    ) -> list[JobResult]:
-        """Send jobs; where multi-circuit jobs are refused, their circuits one by one.
+    def send(self, batch: Batch, meter: BatchMeter, *, wait: bool = True) -> list[JobResult]:
+        """Send the jobs of a batch; those refused for their many circuits, circuit by circuit.
 
         Args:
-            requests: the jobs; one after another if the meter is sequential.
+            batch: its jobs, one after another if the meter is sequential; divided where need be.
             meter: counts what they cost.
             wait: for their results.
 
         Returns:
-            One result per request, merged from several jobs where need be.
+            One result per job of the batch, as it is then divided.
 
         Raises:
             QStoreError: as the client raises it.
         """
-        if meter.sequential and len(requests) > 1:
-            return self._send_in_turn(requests, meter, wait)
         first = QIS_CHUNKS if self.qis else 0
         if self.single:
-            return self._send_circuits(requests, meter, first, wait)
+            batch.divide(range(len(batch.requests)))
+            first += SINGLE_CHUNKS
+        if meter.sequential and len(batch.requests) > 1:
+            return self._send_in_turn(batch.requests, meter, first, wait)
         try:
-            return self._sender.send(requests, meter, first, wait=wait)
+            return self._sender.send(batch.requests, meter, first, wait=wait)
         except QStoreError as error:
-            results, errors = ends_of(error, len(requests))
+            results, errors = ends_of(error, len(batch.requests))
             refused = [i for i, e in enumerate(errors) if e is not None]
-            if not all(_refuses_multi_circuit(errors[i], requests[i]) for i in refused):
+            if not all(_refuses_multi_circuit(errors[i], batch.requests[i]) for i in refused):
                 raise
         self.single = True
         self._warn("multi-circuit jobs", "each circuit travels as a job of its own")
+        there = [result for i, result in enumerate(results) if i not in refused]
+        batch.divide(refused)
+        again = batch.requests[len(there) :]
         try:
-            again = self._send_circuits([requests[i] for i in refused], meter, first, wait)
+            return there + self._sender.send(again, meter, first + SINGLE_CHUNKS, wait=wait)
         except QStoreError as error:
-            error.details["results"] = _placed(arrived(error, len(refused)), refused, results)
+            error.details["results"] = [*there, *arrived(error, len(again))]
             raise
-        return _placed(again, refused, results)
 
     def _send_in_turn(
-        self, requests: Sequence[JobRequest], meter: BatchMeter, wait: bool
+        self, requests: Sequence[JobRequest], meter: BatchMeter, first: int, wait: bool
     ) -> list[JobResult]:
         """Send jobs one after another; the first that fails is the last."""
         jobs: list[JobResult] = []
         for request in requests:
             try:
-                jobs += self.send([request], meter, wait=wait)
+                jobs += self._sender.send([request], meter, first, wait=wait)
             except QStoreError as error:
                 not_sent = len(requests) - len(jobs) - 1
                 error.details.update(
@@ -123,69 +124,10 @@ class Fallback:
         self._warn("native gates", "circuits are sent in IonQ's abstract gates (QIS)")
         return True
 
-    def _send_circuits(
-        self, requests: Sequence[JobRequest], meter: BatchMeter, first: int, wait: bool
-    ) -> list[JobResult]:
-        """Send each circuit as a job of its own, all at the same time."""
-        parts = [part for request in requests for part in parts_of(request)]
-        bounds = list(accumulate((len(request.circuits) for request in requests), initial=0))
-        try:
-            jobs = self._sender.send(parts, meter, first + SINGLE_CHUNKS, wait=wait)
-        except QStoreError as error:
-            results = arrived(error, len(parts))
-            error.details["results"] = [incomplete(results[a:b]) for a, b in pairwise(bounds)]
-            raise
-        return [merged(jobs[a:b]) for a, b in pairwise(bounds)]
-
     def _warn(self, what: str, instead: str) -> None:
         message = f"The service behind {self._described} refuses {what}: {instead}."
         logger.info("%s", message)
         warnings.warn(message, UserWarning, stacklevel=2)
-
-
-def _placed(results: Sequence[Any], where: Sequence[int], among: Sequence[Any]) -> list[Any]:
-    """Return results put where they belong among others."""
-    placed = list(among)
-    for i, result in zip(where, results, strict=True):
-        placed[i] = result
-    return placed
-
-
-def parts_of(request: JobRequest) -> list[JobRequest]:
-    """Return a job for each circuit of one."""
-    return [
-        replace(request, circuits=(text,), gate_counts=text.count(b'"gate":'))
-        for text in request.circuits
-    ]
-
-
-def merged(jobs: Sequence[JobResult]) -> JobResult:
-    """Return jobs that travelled together as the one they stand for."""
-    if len(jobs) == 1:
-        return jobs[0]
-    costs = [job.cost_usd for job in jobs]
-    slowest = max(jobs, key=lambda job: job.total_s)
-    return replace(
-        slowest,
-        job_id=jobs[0].job_id,
-        histograms=[histogram for job in jobs for histogram in job.histograms],
-        polls=sum(job.polls for job in jobs),
-        requests=sum(job.requests for job in jobs),
-        cost_usd=None if None in costs else sum(c for c in costs if c is not None),
-        job_ids=tuple(job_id for job in jobs for job_id in job.job_ids),
-        adopted=all(job.adopted for job in jobs),
-        keys=tuple(key for job in jobs for key in job.keys),
-    )
-
-
-def incomplete(jobs: Sequence[JobResult | None]) -> JobResult | None:
-    """Return the same of jobs that did not all arrive."""
-    complete = [job for job in jobs if job is not None]
-    if not complete:
-        return None
-    histograms: list[Any] = [None if job is None else job.histograms[0] for job in jobs]
-    keys = tuple(key for job in jobs for key in ((None,) if job is None else job.keys))
-    return replace(merged(complete), histograms=histograms, status="partial", keys=keys)
 
 
 def _refuses_multi_circuit(error: Any, request: JobRequest) -> bool:

@@ -15,7 +15,6 @@ from pennylane.tape import QuantumScript
 
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 from pennylane_qstore.execution.batch import Batch
-from pennylane_qstore.execution.fallback import incomplete, merged, parts_of
 from pennylane_qstore.execution.partial_results import arrived
 from pennylane_qstore.execution.shot_reader import read_ordered
 from pennylane_qstore.execution.stats import BatchMeter
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from pennylane_qstore.ionq.client import IonQClient
     from pennylane_qstore.ionq.jobs.request_runner import JobResult
     from pennylane_qstore.ionq.ledger.rows import JobKey
-    from pennylane_qstore.ionq.messages.job_request import JobRequest
 
 _STATES = (
     *("rejected", "failed", "canceled", "deleted"),
@@ -46,14 +44,14 @@ class BatchHandle:
         backend: IonQ's id.
         service: base URL.
         ledger: file that the jobs are in; None for a ledger in memory, which ends with its process.
-        keys: under which the ledger has the jobs.
+        keys: under which the ledger has the jobs; None for one that was not sent.
         job_ids: IonQ's ids.
     """
 
     backend: str
     service: str
     ledger: Path | None
-    keys: tuple[tuple[JobKey | None, ...], ...]
+    keys: tuple[JobKey | None, ...]
     job_ids: tuple[str, ...]
     _batch: Batch = field(repr=False, compare=False)
     _after: Callable[[Any], Any] = field(repr=False, compare=False)
@@ -76,7 +74,7 @@ class BatchHandle:
             ConfigurationError: the device is of another service or ledger.
             QStoreError: the service does not tell.
         """
-        keys = [key for some in self.keys for key in some if key is not None]
+        keys = [key for key in self.keys if key is not None]
         return min(self._client_of(device).states(keys), key=_STATES.index)
 
     def results(self, device: Any = None, *, max_wait: float | None = None) -> Any:
@@ -168,22 +166,16 @@ class BatchHandle:
                 )
         return client
 
-    def _sent(self) -> list[tuple[JobRequest, JobKey | None]]:
-        """Return a request for each job, and its key; None for one that was not sent."""
-        requests: list[JobRequest] = []
-        for request, keys in zip(self._batch.requests, self.keys, strict=True):
-            requests += [request] if len(keys) == 1 else parts_of(request)
-        return list(zip(requests, [key for keys in self.keys for key in keys], strict=True))
-
     def _fetching(
         self, client: IonQClient, max_wait: float | None
     ) -> Coroutine[Any, Any, list[JobResult]]:
-        sent = [(request, key) for request, key in self._sent() if key is not None]
+        pairs = zip(self._batch.requests, self.keys, strict=True)
+        sent = [(request, key) for request, key in pairs if key is not None]
         return client.fetching([r for r, _ in sent], [key for _, key in sent], max_wait=max_wait)
 
     def _read(self, client: IonQClient, jobs: list[JobResult]) -> Any:
         """Return the results of all jobs that were sent."""
-        batch, wanted = self._batch, len(self._sent())
+        batch, wanted = self._batch, len(self.keys)
         if len(jobs) < wanted:
             raise QStoreError(
                 f"{wanted - len(jobs)} of {wanted} jobs of this batch were not sent: see the error "
@@ -191,11 +183,10 @@ class BatchHandle:
                 job_ids=self.job_ids,
                 results=jobs,
             )
-        joined = self._joined(jobs)
-        histograms = batch.histograms(joined)
+        histograms = batch.histograms(jobs)
         shots = {}
         if self._shot_order:
-            shots = read_ordered(batch, joined, histograms, client, BatchMeter())
+            shots = read_ordered(batch, jobs, histograms, client, BatchMeter())
         return self._after(batch.results(histograms, np.random.default_rng(self._seed), shots))
 
     @contextmanager
@@ -206,18 +197,11 @@ class BatchHandle:
         except QStoreError as error:
             error.job_ids = tuple(dict.fromkeys((*error.job_ids, *self.job_ids)))
             if "tape_results" not in error.details:
-                keys = [key for _, key in self._sent()]
-                left = iter(arrived(error, len(keys) - keys.count(None)))
-                joined = self._joined([None if key is None else next(left) for key in keys])
-                error.details["results"] = joined
+                left = iter(arrived(error, len(self.keys) - self.keys.count(None)))
+                results = [None if key is None else next(left) for key in self.keys]
+                error.details["results"] = results
                 self._batch.add_arrived(error, np.random.default_rng(self._seed))
             raise
-
-    def _joined(self, jobs: Sequence[JobResult | None]) -> list[Any]:
-        """Return one result per request; of one that was sent circuit by circuit, all together."""
-        left = iter(jobs)
-        some: list[list[Any]] = [[next(left) for _ in keys] for keys in self.keys]
-        return [incomplete(parts) if None in parts else merged(parts) for parts in some]
 
 
 def submit(
@@ -244,16 +228,13 @@ def submit(
 
     def handle(batch: Batch, jobs: Sequence[JobResult | None]) -> BatchHandle:
         client = executor.sender.client
-        keys = [
-            (None,) * len(request.circuits) if job is None else job.keys
-            for request, job in zip(batch.requests, jobs, strict=True)
-        ]
+        keys = tuple(None if job is None else job.keys[0] for job in jobs)
         ids = tuple(job_id for job in jobs if job is not None for job_id in job.job_ids)
         return BatchHandle(
             backend=batch.target.backend.name,
             service=client.base_url,
             ledger=client.ledger.path,
-            keys=tuple(keys),
+            keys=keys,
             job_ids=ids,
             _batch=_portable(batch),
             _after=after,

@@ -11,7 +11,10 @@ import pytest
 
 from pennylane_qstore.emulator import Emulator, Fault, VirtualClock
 from pennylane_qstore.errors import JobFailed, ServiceError
+from pennylane_qstore.execution.batch import Batch
+from pennylane_qstore.execution.circuits import Circuits
 from pennylane_qstore.execution.fallback import Fallback
+from pennylane_qstore.execution.options import Options
 from pennylane_qstore.execution.stats import BatchMeter
 from pennylane_qstore.ionq.jobs.request_runner import JobResult
 from pennylane_qstore.ionq.messages.job_request import JobRequest
@@ -152,14 +155,30 @@ def test_what_counts_as_a_refusal_of_many(error, falls_back):
             return [result(r) for r in requests]
 
     request = JobRequest("simulator", "native", 1, (b"[]", b"[]"), 0, 100)
+    batch = Batch([], [], Circuits([], [], 1, []), Options().target, [[0, 1]], [request])
     fallback = Fallback(Sender(), "a service")
     if not falls_back:
         with pytest.raises(ServiceError):
-            fallback.send([request], BatchMeter())
+            fallback.send(batch, BatchMeter())
         return
     with pytest.warns(UserWarning, match="a service refuses multi-circuit jobs"):
-        assert len(fallback.send([request], BatchMeter())[0].histograms) == 2
+        jobs = fallback.send(batch, BatchMeter())
+    assert len(batch.histograms(jobs)) == 2
     assert [len(r.circuits) for r in Sender.sent[1]] == [1, 1]
+
+
+def test_circuits_of_divided_jobs_come_behind_the_others():
+    text = b'[{"gate":"gpi","target":0,"phase":0.0}]'
+    requests = [
+        JobRequest("simulator", "native", 1, (text,) * n, n, 100, name=str(n)) for n in (2, 1, 2)
+    ]
+    target = Options().target
+    batch = Batch([], [], Circuits([], [], 1, []), target, [[0, 3], [1], [2, 4]], requests)
+    batch.divide([0, 2])
+    assert batch.chunks == [[1], [0], [3], [2], [4]]
+    assert [(r.name, r.gate_counts) for r in batch.requests] == [
+        *(("1", 1), ("2", 1), ("2", 1), ("2", 1), ("2", 1)),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,10 @@ def test_terms_are_parities_or_looked_up():
     looked_up = Term(1.0, 0, (Factor((1, 3), np.array([5.0, 6.0, 7.0, 8.0])),))
     assert product_of(parity, where).tolist() == [1, -1, -1]
     assert product_of(looked_up, where).tolist() == [5, 8, 7]
-    assert where.mean(values_of([parity, looked_up], 10.0, where)).tolist() == [10 - 1 + 7.25, 10 - 2 + 7]
+    assert where.mean(values_of([parity, looked_up], 10.0, where)).tolist() == [
+        10 - 1 + 7.25,
+        10 - 2 + 7,
+    ]
 
 
 def test_states_are_big_endian():

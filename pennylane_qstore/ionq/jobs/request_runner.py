@@ -58,8 +58,7 @@ class JobResult:
         shared_usd: of the bill, what each of the runs pays that share the job.
         place: of the first circuit among those of the job, and their number; ``None`` where the
             circuits are all of the job's.
-        keys: under which the ledger has the jobs, ``None`` for those that were not sent; empty
-            where there are none.
+        keys: the one under which the ledger has the job; empty where there is none.
     """
 
     job_id: str
@@ -76,7 +75,7 @@ class JobResult:
     adopted: bool = False
     shared_usd: tuple[float | None, ...] = ()
     place: tuple[int, int] | None = None
-    keys: tuple[JobKey | None, ...] = ()
+    keys: tuple[JobKey, ...] = ()
 
     @property
     def own(self) -> slice:

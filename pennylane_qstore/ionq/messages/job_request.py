@@ -135,8 +135,9 @@ class JobRequest:
 
     def part(self, indices: Sequence[int]) -> JobRequest:
         """Return the same job with only these circuits, in this order."""
-        # Only the sum of the gates is known; a part of it is bounded by the whole.
-        return replace(self, circuits=tuple(self.circuits[i] for i in indices))
+        circuits = tuple(self.circuits[i] for i in indices)
+        gate_counts = sum(text.count(b'"gate":') for text in circuits)
+        return replace(self, circuits=circuits, gate_counts=gate_counts)
 
     @staticmethod
     def joined(requests: Sequence[JobRequest]) -> JobRequest:
