@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from pennylane_qstore.prices import JobSize
@@ -97,15 +97,15 @@ class ServiceJob(ABC):
     sequence: int
     type: str
     backend: str
-    name: str | None
-    metadata: dict[str, str] | None
+    name: str | None = None
+    metadata: dict[str, str] | None = None
     shots: int
-    noise: dict[str, Any] | None
-    settings: dict[str, Any]
-    session_id: str | None
-    dry_run: bool
+    noise: dict[str, Any] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    session_id: str | None = None
+    dry_run: bool = False
     circuits: list[CircuitInfo]
-    child_ids: list[str]
+    child_ids: list[str] = field(default_factory=list)
     submitted_at: float
     start_at: float
     cost_usd: float

@@ -15,6 +15,7 @@ import numpy as np
 import pennylane as qml
 import pytest
 from support.counting import CountingDevice
+from support.threads import in_threads
 
 from pennylane_qstore.deferral import scope as deferred
 from pennylane_qstore.deferral import tasks, turns
@@ -453,7 +454,7 @@ def test_sessions_in_two_threads_are_kept_apart():
     """Both run, never at the same time, and no circuit lands in the other's batch."""
     results, batches = {}, {}
 
-    def train(name, n):
+    def train(n):
         dev = CountingDevice(wires=1)
 
         @qml.qnode(dev)
@@ -462,14 +463,10 @@ def test_sessions_in_two_threads_are_kept_apart():
             return qml.expval(qml.Z(0))
 
         for _ in range(10):
-            results[name] = deferred.run_tasks(*(lambda i=i: circuit(n * i) for i in range(n)))
-        batches[name] = dev.posts
+            results[f"t{n}"] = deferred.run_tasks(*(lambda i=i: circuit(n * i) for i in range(n)))
+        batches[f"t{n}"] = dev.posts
 
-    threads = [threading.Thread(target=train, args=(f"t{n}", n)) for n in (2, 3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    in_threads(train, (2, 3))
     assert batches == {"t2": [2] * 10, "t3": [3] * 10}
     assert results["t3"] == pytest.approx(np.cos([0, 3, 6]))
 
@@ -585,11 +582,7 @@ def test_while_one_thread_waits_for_the_service_another_has_its_turn():
         with deferred.deferred():
             results[x] = deferred.run_tasks(lambda: circuit(x), lambda: circuit(2 * x))
 
-    threads = [threading.Thread(target=train, args=(x,)) for x in (0.1, 0.2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    in_threads(train, (0.1, 0.2))
     assert results == {x: pytest.approx(np.cos([x, 2 * x])) for x in (0.1, 0.2)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from support.emulator_wire import BELL, Wire
+from support.threads import in_threads
 from support.waiting import wait_until
 
 from pennylane_qstore.emulator import Emulator, VirtualClock, embedded
@@ -128,25 +130,15 @@ def test_stats_say_which_engine_ran(serve: Callable[..., Wire], simulator: str) 
 
 
 def test_sixty_four_clients_at_once(wire: Wire) -> None:
-    found: dict[int, dict[str, float]] = {}
-
-    def work(k: int) -> None:
+    def work(k: int) -> float:
         own = Wire(wire.emulator)
-        found[k] = own.probabilities(
-            own.submit([{"gate": "ry", "target": 0, "rotation": 0.04 * k}])
-        )
+        job_id = own.submit([{"gate": "ry", "target": 0, "rotation": 0.04 * k}])
+        found = own.probabilities(job_id)
         own.connection.close()
+        return found["0"]
 
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(64)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    from math import cos
-
-    assert {k: p["0"] for k, p in found.items()} == pytest.approx(
-        {k: cos(0.02 * k) ** 2 for k in range(64)}
-    )
+    expected = [math.cos(0.02 * k) ** 2 for k in range(64)]
+    assert in_threads(work, range(64)) == pytest.approx(expected)
 
 
 def test_embedded_is_one_per_settings_and_survives_a_close() -> None:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import random
 import tempfile
-import threading
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -17,12 +16,13 @@ from integration.test_ledger_machine import (
     SETTLE_S,
     Crash,
     Service,
-    Time,
     body_of,
     reply,
     request_for,
     resume,
 )
+from support.ionq_fixtures import FakeClock
+from support.threads import in_threads
 
 from pennylane_qstore.errors import BudgetExceeded, ConfigurationError, QStoreError
 from pennylane_qstore.ionq.http.api import Api
@@ -82,7 +82,7 @@ class Budgets(RuleBasedStateMachine):
     )
     def start(self, own, run, whole, seed, on_ambiguous="raise"):
         self.on_ambiguous = on_ambiguous
-        self.time = Time()
+        self.time = FakeClock(1_790_000_000.0)
         self.service = PaidService(self.time, seed)
         self.folder = tempfile.TemporaryDirectory()
         self.devices = [Account((f"device:{k}",), usd) for k, usd in enumerate(own)]
@@ -95,7 +95,7 @@ class Budgets(RuleBasedStateMachine):
     def open_ledger(self):
         path = Path(self.folder.name) / f"ledger-{self.ledgers}"
         self.ledger = Ledger(
-            path, budget_usd=self.whole_usd, now=lambda: self.time.t, observer=self.observe
+            path, budget_usd=self.whole_usd, now=self.time.now, observer=self.observe
         )
 
     def observe(self, point):
@@ -165,11 +165,7 @@ class Budgets(RuleBasedStateMachine):
             with contextlib.suppress(BudgetExceeded):
                 begun.append(self.begin(device, in_run, 1, step))
 
-        workers = [threading.Thread(target=work, args=(step,)) for step in steps]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
+        in_threads(work, steps)
         self.crash_at = crash_at
         for pending in begun:
             try:
@@ -186,7 +182,7 @@ class Budgets(RuleBasedStateMachine):
     def kill(self):
         self.ledger.close()
         self.crash_at = None
-        self.time.t += 600
+        self.time.ahead += 600
         self.open_ledger()
 
     @rule(what=LOSSES, times=st.integers(1, 2))
@@ -290,7 +286,7 @@ def test_a_second_post_is_sent_only_where_the_budget_holds_both_jobs(budget_usd,
     machine.finish(pending, True)
     assert machine.service.posts == posts
     assert machine.ledger.account_usd(["device:0"]) == 10.0 * posts
-    machine.time.t += 2 * SETTLE_S
+    machine.time.ahead += 2 * SETTLE_S
     machine.somebody_looks_for_duplicates()
     assert [row.job_id is None for row in machine.ledger.submissions()] == [posts == 1] * posts
     machine.bills_and_reservations_are_within_every_budget()

@@ -7,11 +7,11 @@ import itertools
 import math
 import multiprocessing
 import pickle
-import threading
 
 import numpy as np
 import pennylane as qml
 import pytest
+from support.threads import in_threads
 
 from pennylane_qstore import SPSAOptimizer
 from pennylane_qstore.emulator import Fault
@@ -61,29 +61,11 @@ def billed_usd(emulator):
     return emulator.stats()["billed_usd"]
 
 
-def in_threads(count, call):
-    errors, start = [], threading.Barrier(count)
-
-    def work(number):
-        start.wait()
-        try:
-            call(number)
-        except QStoreError as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
-
-
 @pytest.mark.parametrize("stored", [True, False], ids=["file", "memory"])
 def test_threads_of_one_device_share_its_budget(emulator, price, tmp_path, stored):
     options = {"ledger": tmp_path / "l"} if stored else {}
     dev = device(emulator, budget_usd=2.5 * price, **options)
-    in_threads(8, lambda number: send(dev))
+    in_threads(lambda _: send(dev), range(8))
     assert billed_usd(emulator) == pytest.approx(2 * price)
     assert dev.spent_usd == pytest.approx(2 * price)
     assert dev.left_usd == pytest.approx(0.5 * price)

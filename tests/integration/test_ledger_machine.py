@@ -22,6 +22,7 @@ from hypothesis.stateful import (
     multiple,
     rule,
 )
+from support.ionq_fixtures import FakeClock
 
 from pennylane_qstore.errors import (
     AmbiguousSubmission,
@@ -33,7 +34,7 @@ from pennylane_qstore.errors import (
 )
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.endpoint import Endpoint
-from pennylane_qstore.ionq.http.retry import Clock, NotSent, ResponseLost, RetryPolicy
+from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost, RetryPolicy
 from pennylane_qstore.ionq.http.transport import Response
 from pennylane_qstore.ionq.jobs.call import begin_requests, collect_results, run_requests
 from pennylane_qstore.ionq.jobs.poller import Poller
@@ -43,20 +44,6 @@ from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, Ledger, State
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 
 SETTLE_S = 10.0
-
-
-class Time:
-    """A clock that jumps."""
-
-    def __init__(self):
-        self.t = 1_790_000_000.0
-
-    async def sleep(self, seconds):
-        self.t += max(seconds, 0.0)
-        await asyncio.sleep(0)
-
-    def clock(self):
-        return Clock(lambda: self.t, lambda: self.t, self.sleep)
 
 
 def reply(value, status=200):
@@ -86,7 +73,7 @@ class Service:
 
     def arrive(self):
         for due, job in list(self.late):
-            if due <= self.time.t:
+            if due <= self.time.now():
                 self.late.remove((due, job))
                 self.jobs[job["id"]] = job
 
@@ -124,7 +111,7 @@ class Service:
             job["status"] = self.parent_status if len(circuits) > 1 else "failed"
             job["failure"] = {"code": "InternalError", "message": "a circuit failed"}
         if delay_s:
-            self.late.append((self.time.t + delay_s, job))
+            self.late.append((self.time.now() + delay_s, job))
         else:
             self.jobs[job["id"]] = job
         return job
@@ -259,7 +246,7 @@ def outcomes(result):
 
 @pytest.fixture
 def time():
-    return Time()
+    return FakeClock(1_790_000_000.0)
 
 
 @pytest.fixture
@@ -269,7 +256,7 @@ def service(time):
 
 @pytest.fixture
 def memory(time):
-    ledger = Ledger(now=lambda: time.t)
+    ledger = Ledger(now=time.now)
     yield ledger
     ledger.close()
 
@@ -280,12 +267,12 @@ def body_of(number):
 
 @pytest.mark.parametrize("backend", ["simulator", "qpu.forte-1"])
 def test_what_was_surely_not_sent_waits_for_the_service(service, time, memory, backend):
-    began = time.t
+    began = time.now()
     service.mishaps = [("POST", "unsent")] * 60
     (result,) = run(service, time, memory, [request_for(3, backend=backend)])
     assert outcomes(result) == [3]
     assert (service.posts, len(service.jobs)) == (61, 1)
-    assert 60 < time.t - began < RetryPolicy().outage_s
+    assert 60 < time.now() - began < RetryPolicy().outage_s
 
 
 def test_an_outage_takes_no_attempt_from_a_lost_answer_after_it(service, time, memory):
@@ -398,11 +385,11 @@ def test_the_settle_time_counts_from_the_last_post(service, time, tmp_path, befo
         if point == "before:ambiguous" and service.posts == posts + 1:
             raise Crash
 
-    ledger = Ledger(tmp_path / "ledger", now=lambda: time.t, observer=observe)
-    begun = time.t
+    ledger = Ledger(tmp_path / "ledger", now=time.now, observer=observe)
+    begun = time.now()
     with pytest.raises(Crash):
         run(service, time, ledger, [request_for(1)], [("r", 0, 0)])
-    assert time.t - begun >= SETTLE_S
+    assert time.now() - begun >= SETTLE_S
     (row,) = ledger.submissions()
     ledger.release(row.id, row.owner)  # as a dead process does
     (result,) = run(service, time, ledger, [request_for(1)], [("r", 0, 0)])
@@ -426,7 +413,7 @@ class Mishaps(RuleBasedStateMachine):
     @initialize(backend=st.sampled_from(["simulator", "qpu.forte-1"]), seed=st.integers(0, 999))
     def start(self, backend, seed):
         self.backend = backend
-        self.time = Time()
+        self.time = FakeClock(1_790_000_000.0)
         self.service = Service(self.time, seed)
         self.folder = tempfile.TemporaryDirectory()
         self.crash_at = None
@@ -436,7 +423,7 @@ class Mishaps(RuleBasedStateMachine):
 
     def open_ledger(self):
         self.ledger = Ledger(
-            Path(self.folder.name) / "ledger", now=lambda: self.time.t, observer=self.observe
+            Path(self.folder.name) / "ledger", now=self.time.now, observer=self.observe
         )
 
     def observe(self, point):
@@ -472,7 +459,7 @@ class Mishaps(RuleBasedStateMachine):
 
     @rule(number=requests)
     def a_second_process_runs_it(self, number):
-        other = Ledger(self.ledger.path, now=lambda: self.time.t)
+        other = Ledger(self.ledger.path, now=self.time.now)
         mine, self.ledger = self.ledger, other
         try:
             self.attempt(number)
@@ -502,12 +489,12 @@ class Mishaps(RuleBasedStateMachine):
 
     @rule(seconds=st.floats(0, 100))
     def time_passes(self, seconds):
-        self.time.t += seconds
+        self.time.ahead += seconds
 
     def restart(self):
         # The process is dead: its lease runs out, a new one opens the ledger.
         self.ledger.close()
-        self.time.t += 600
+        self.time.ahead += 600
         self.open_ledger()
 
     def attempt(self, number):
@@ -552,7 +539,7 @@ class Mishaps(RuleBasedStateMachine):
         # The end of all mishaps: what was accepted is found, what was asked for is done.
         self.crash_at = None
         self.service.mishaps.clear()
-        self.time.t += 1000
+        self.time.ahead += 1000
         resume(self.service, self.time, self.ledger)  # after which nothing is found cancelled
         for number, request in self.known.items():
             try:

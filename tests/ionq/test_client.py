@@ -7,6 +7,7 @@ import threading
 import pytest
 from support.ledgers import intent
 from support.results import outcomes, states
+from support.threads import in_threads
 
 from pennylane_qstore.emulator import Emulator, Fault, VirtualClock
 from pennylane_qstore.errors import (
@@ -66,17 +67,8 @@ def test_no_requests_no_work(emulator, client):
 
 
 def test_many_threads_may_use_one_client(emulator, client, marked_request):
-    found = {}
-
-    def work(n):
-        found[n] = outcomes(client.run([marked_request(n)])[0])
-
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(1, 9)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == {n: list(range(n)) for n in range(1, 9)}
+    found = in_threads(lambda n: outcomes(client.run([marked_request(n)])[0]), range(1, 9))
+    assert found == [list(range(n)) for n in range(1, 9)]
     assert emulator.billed_jobs == 8
 
 

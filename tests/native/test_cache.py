@@ -1,12 +1,12 @@
 """The template cache: what it holds, what it measures, and many threads at once."""
 
-import threading
 import warnings
 
 import numpy as np
 import pennylane as qml
 import pytest
 from support.circuits import distribution
+from support.threads import in_threads
 
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.native.cache import SmartCircuitCache
@@ -20,23 +20,6 @@ def template(family="ms"):
     ops = [qml.StronglyEntanglingLayers(np.ones((2, 3, 3)), range(3)), qml.IsingXX(0.3, [0, 2])]
     _, program = affine_program(extract_structure(qml.tape.QuantumScript(ops), wires)[0], wires)
     return compile_program(program, measured=range(3), family=family, absorb=False), program
-
-
-def in_threads(count, work):
-    errors = []
-
-    def run(i):
-        try:
-            work(i)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(i,)) for i in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
 
 
 def test_the_least_recently_used_leaves_first():
@@ -54,13 +37,12 @@ def test_the_least_recently_used_leaves_first():
 
 def test_one_thread_builds_and_the_others_wait():
     cache = SmartCircuitCache()
-    built, start = [], threading.Barrier(6)
+    built = []
 
     def work(_):
-        start.wait()
         assert cache.get("key", lambda: built.append(1) or "value") == "value"
 
-    in_threads(6, work)
+    in_threads(work, range(6))
     assert built == [1]
     stats = cache.get_stats()
     assert (stats["template_hits"], stats["template_misses"]) == (5, 1)
@@ -119,13 +101,7 @@ def test_threads_bind_one_template_as_one_thread_does():
     rows = [rng.choice(special, (40, program.parameters)) for _ in range(6)]
     serial = [template()[0] for _ in rows]
     alone = [made.bind(r) for made, r in zip(serial, rows, strict=True)]
-    found = [None] * 6
-
-    def work(i):
-        found[i] = shared.bind(rows[i])
-
-    in_threads(6, work)
-    for one, other in zip(found, alone, strict=True):
+    for one, other in zip(in_threads(shared.bind, rows), alone, strict=True):
         for a, b in zip(one.blocks, other.blocks, strict=True):
             assert a.gates == b.gates
             assert np.array_equal(a.rows, b.rows)

@@ -101,11 +101,10 @@ def paid_multi(circuits: list[Any], **more: Any) -> dict[str, Any]:
 
 def make_job(**changes: Any) -> GatewayJob:
     fields: dict[str, Any] = {
-        "id": "j", "sequence": 0, "user": "ann", "run": None, "digest": "d", "child_ids": [],
-        "type": "ionq.circuit.v1", "backend": "qpu.forte-1", "name": None, "metadata": None,
-        "shots": 100, "noise": None, "settings": {}, "session_id": None, "dry_run": False,
-        "circuits": [CircuitInfo(None, 1, 1, 0, None)], "submitted_at": 1.0, "start_at": 1.0,
-        "cost_usd": 2.0, "billed_usd": 0.0, "cost_model": "2QGE_operations",
+        "id": "j", "sequence": 0, "user": "ann", "run": None, "digest": "d", "shots": 100,
+        "type": "ionq.circuit.v1", "backend": "qpu.forte-1", "submitted_at": 1.0, "start_at": 1.0,
+        "circuits": [CircuitInfo(None, 1, 1, 0, None)], "cost_usd": 2.0, "billed_usd": 0.0,
+        "cost_model": "2QGE_operations",
     }  # fmt: skip
     return GatewayJob(**fields | changes)
 

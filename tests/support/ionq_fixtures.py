@@ -47,11 +47,14 @@ class FakeClock:
     the clock ``services`` lives in the same time.
     """
 
-    def __init__(self):
-        self.services = VirtualClock(start=time.time())
+    def __init__(self, start=None):
+        self.services = VirtualClock(start=time.time() if start is None else start)
         self.began = self.services.now()
         self.ahead = 0.0
         self.sleeps = []
+
+    def now(self):
+        return self.began + self.ahead
 
     async def sleep(self, seconds):
         self.sleeps.append(seconds)
@@ -60,11 +63,7 @@ class FakeClock:
         await asyncio.sleep(0)
 
     def clock(self):
-        return Clock(
-            now=lambda: self.began + self.ahead,
-            monotonic=lambda: self.ahead,
-            sleep=self.sleep,
-        )
+        return Clock(now=self.now, monotonic=lambda: self.ahead, sleep=self.sleep)
 
 
 @pytest.fixture

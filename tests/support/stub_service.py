@@ -14,7 +14,6 @@ from pennylane_qstore.server.service import (
     Body,
     CircuitInfo,
     Estimate,
-    Failure,
     ServiceBehaviour,
     ServiceJob,
 )
@@ -26,23 +25,12 @@ class StubJob(ServiceJob):
 
     id: str = "job"
     sequence: int = 0
-    version: int = 1
     type: str = "ionq.circuit.v1"
     backend: str = "simulator"
-    name: str | None = None
-    metadata: dict[str, str] | None = None
     shots: int = 100
-    noise: dict[str, Any] | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
-    session_id: str | None = None
-    dry_run: bool = False
     circuits: list[CircuitInfo] = field(default_factory=lambda: [CircuitInfo("c", 2, 3, 1, None)])
-    child_ids: list[str] = field(default_factory=list)
-    failure: Failure | None = None
-    outcome: dict[str, Any] | None = None
     submitted_at: float = 1.0
     start_at: float = 2.0
-    hidden_until: float = 0.0
     cost_usd: float = 5.0
     billed_usd: float = 4.0
     cost_model: str = "QCT"

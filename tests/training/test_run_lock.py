@@ -14,6 +14,7 @@ import threading
 
 import numpy as np
 import pytest
+from support.threads import in_threads
 
 from pennylane_qstore import SPSAOptimizer
 from pennylane_qstore.errors import ConfigurationError, RunLocked
@@ -121,7 +122,7 @@ def test_of_two_starts_that_find_a_stale_lock_one_gets_it(tmp_path, monkeypatch,
     monkeypatch.setattr(run_lock, "_is_alive", judge_together)
     ends, done = [], threading.Barrier(2, timeout=30)
 
-    def start():
+    def start(_):
         try:
             with RunLock(tmp_path / "c"):
                 ends.append("held")
@@ -130,11 +131,7 @@ def test_of_two_starts_that_find_a_stale_lock_one_gets_it(tmp_path, monkeypatch,
             ends.append("refused")
             done.wait()
 
-    threads = [threading.Thread(target=start) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(start, range(2))
     assert judged[:2] == [False, False]
     assert sorted(ends) == ["held", "refused"]
     assert list(tmp_path.iterdir()) == []

@@ -8,18 +8,10 @@ import pennylane as qml
 import pytest
 from support.v34_runs import layer
 
-from pennylane_qstore.emulator import Emulator
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.v34 import (
     SmartCircuitCache,
 )
-
-
-@pytest.fixture
-def emulator(monkeypatch):
-    with Emulator() as running:
-        monkeypatch.setenv("IONQ_API_URL", running.url)
-        yield running
 
 
 def test_equal_values_are_found_again_and_are_the_callers_own():

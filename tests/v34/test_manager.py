@@ -19,13 +19,6 @@ def run(coroutine):
     return asyncio.run(coroutine)
 
 
-@pytest.fixture
-def emulator(monkeypatch):
-    with Emulator() as running:
-        monkeypatch.setenv("IONQ_API_URL", running.url)
-        yield running
-
-
 def manage(*args, manager=None, **options):
     async def use():
         async with manager or CircuitBatchManagerV34(**options) as batches:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 
 import pytest
+from support.threads import in_threads
 
 from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.ionq.http.event_loop import BackgroundLoop, background_loop
@@ -20,12 +21,7 @@ def loop():
 
 
 def test_all_threads_get_the_same_loop():
-    loops = []
-    threads = [threading.Thread(target=lambda: loops.append(background_loop())) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    loops = in_threads(lambda _: background_loop(), range(8))
     assert set(map(id, loops)) == {id(background_loop())}
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from urllib.parse import urlsplit
 
 import pytest
 from support.results import outcomes, states
+from support.threads import in_threads
 
 from pennylane_qstore.emulator import Emulator, Fault
 from pennylane_qstore.errors import (
@@ -57,17 +57,11 @@ def test_a_key_that_failed_may_be_sent_again_by_the_next_call(emulator, client, 
 def test_two_threads_with_the_same_key_pay_once(client_for, marked_request):
     with Emulator(profile=0.2) as emulator:
         client = client_for(emulator.url)
-        got = []
 
-        def work():
-            got.append(client.run([marked_request(2)], keys=[("run", 0, 0)])[0])
+        def work(_):
+            return client.run([marked_request(2)], keys=[("run", 0, 0)])[0]
 
-        threads = [threading.Thread(target=work) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert [outcomes(r) for r in got] == [[0, 1]] * 4
+        assert [outcomes(r) for r in in_threads(work, range(4))] == [[0, 1]] * 4
         assert emulator.billed_jobs == 1
 
 
