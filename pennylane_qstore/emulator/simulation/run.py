@@ -20,6 +20,7 @@ from pennylane_qstore.emulator.simulation.statevector import (
     probabilities,
     spread,
 )
+from pennylane_qstore.fixed_decimals import rounded
 from pennylane_qstore.server.inputs.program import Program
 
 _NOTHING = 1e-14
@@ -49,10 +50,15 @@ class Distribution(NamedTuple):
     seed: int
     engine: str = ""
 
+    @property
+    def keys(self) -> list[str]:
+        """The outcomes as text, in their order; not to be changed."""
+        return _names(self.states.tobytes())
+
     def probabilities(self) -> dict[str, float]:
         """Return the shares by outcome, as ``ionq.result.probabilities.json.v1`` has them."""
-        weights = self.weights if self.shots is None else self.weights / self.shots
-        return dict(zip(_names(self.states.tobytes()), weights.tolist(), strict=True))
+        weights = rounded(self.weights) if self.shots is None else self.weights / self.shots
+        return dict(zip(self.keys, weights.tolist(), strict=True))
 
     def first(self, qubits: int) -> Distribution:
         """Return the marginal distribution of the first qubits."""
@@ -122,12 +128,14 @@ def _exact(program: Program, simulator: str | None) -> Iterator[Distribution]:
         engine = simulator or choose(part.gates, part.qubits, part.rows)
         table = probabilities(part, simulator=engine)
         every = spread(np.arange(2**small.qubits, dtype=np.uint64), used)
-        full = bool((table > _NOTHING).all())
-        for p in table:
-            states, weights = every, p
-            if not full:
-                seen = np.flatnonzero(p > _NOTHING)
-                states, weights = every[seen], p[seen]
+        seen = table > _NOTHING
+        if (seen == seen[0]).all():  # one array of outcomes for all rows
+            if not seen[0].all():
+                every, table = every[seen[0]], table[:, seen[0]]
+            results = ((every, p) for p in table)
+        else:
+            results = ((every[kept], p[kept]) for kept, p in zip(seen, table, strict=True))
+        for states, weights in results:
             yield Distribution(states, weights, None, program.qubits, 0, engine)
 
 
