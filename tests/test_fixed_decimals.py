@@ -45,7 +45,7 @@ def as_objects(rows: Rows) -> dict[str, dict[str, float]]:
     return {n: dict(zip(rows.keys, r, strict=True)) for n, r in zip(rows.names, table, strict=True)}
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=120)
 @given(tables(), st.sampled_from([1, 3, 1 << 14]))
 def test_numbers_are_read_as_a_decoder_reads_them(table: Any, together: int) -> None:
     names, keys, numbers = table
@@ -68,7 +68,7 @@ BYTES = st.integers(0, 255).map(lambda k: bytes([k])) | st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=250)
 @given(tables(), st.data())
 def test_a_changed_text_is_read_as_a_decoder_reads_it_or_left_to_it(table: Any, data: Any) -> None:
     body = b"{%b}" % write_rows(*table)

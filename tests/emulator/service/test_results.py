@@ -18,6 +18,7 @@ from pennylane_qstore.emulator import Fault
 from pennylane_qstore.emulator.service import results
 from pennylane_qstore.emulator.service.requests import request_of
 from pennylane_qstore.emulator.service.service import EmulatedService
+from pennylane_qstore.fixed_decimals import read_rows
 from pennylane_qstore.server.errors import BadRequest
 from pennylane_qstore.server.render import NATIVE_CIRCUIT, PROBABILITIES
 
@@ -67,6 +68,27 @@ def test_large_results_come_in_pieces(
     assert len(wire("GET", f"/jobs/{child}/{path}").json) == 255
     wire.emulator.faults.add(Fault("truncate", "results"))  # too late: it is on its way
     assert wire("GET", f"/jobs/{child}/{path}").json == whole.json
+
+
+@pytest.mark.parametrize("turns", [2, 5])
+def test_an_aggregate_says_of_each_circuit_what_the_circuit_says(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    """Whether their texts are alike, and written together, or each is written alone."""
+    turned = [{"gate": "ry", "target": q, "rotation": 0.3 + q} for q in range(turns)]
+    circuits = [[*turned, {"gate": "ry", "target": 0, "rotation": 0.01 * k}] for k in range(40)]
+    parent = wire.done(wire.submit_many(circuits, qubits=5))
+    monkeypatch.setattr(results, "_ALIKE_ENTRIES", 1)
+    alike = wire("GET", parent["results"]["probabilities"]["url"])
+    monkeypatch.setattr(results, "_ALIKE_ENTRIES", 1 << 30)
+    alone = wire("GET", parent["results"]["probabilities"]["url"])
+    assert alike.json == alone.json
+    assert list(alike.json) == list(alone.json) == parent["child_job_ids"]
+    assert read_rows(alike.body) is not None
+    assert read_rows(alone.body) is None
+    child = parent["child_job_ids"][7]
+    assert wire("GET", f"/jobs/{child}/results/probabilities").json == alike.json[child]
+    assert len(alike.json[child]) == 2**turns
 
 
 def test_a_client_that_leaves_in_the_middle_is_no_error(

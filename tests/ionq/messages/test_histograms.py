@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pennylane_qstore.errors import InvalidResponse
+from pennylane_qstore.fixed_decimals import write_rows
 from pennylane_qstore.ionq.jobs.packing import pack, unpack
 from pennylane_qstore.ionq.messages import histograms
 from pennylane_qstore.ionq.messages.histograms import (
@@ -222,3 +223,31 @@ def test_a_large_body_is_read_as_a_small_one(place, left_out, put_in):
 
     assert read(1) == read(30) == read(1 << 16)
     assert left_out or put_in or len(read(1)) == 4
+
+
+@given(
+    st.lists(st.integers(0, 17), min_size=1, max_size=9, unique=True),
+    st.integers(1, 5),
+    st.integers(0, 2**32),
+    st.sampled_from([1.0, 1 + 5e-6, 1.1, 0.0]),
+)
+@settings(max_examples=200, deadline=None)
+def test_rows_written_alike_are_histograms_to_the_bit_or_refused_alike(states, rows, seed, scale):
+    rng = np.random.default_rng(seed)
+    table = rng.dirichlet(np.ones(len(states)), rows)
+    table[-1] *= scale
+    names = [f"id-{k}" for k in range(rows)]
+    data = b"{%b}" % write_rows(names, [str(state) for state in states], table)
+
+    def read():
+        try:
+            found = parse_aggregate(data, 4)
+        except InvalidResponse as error:
+            return str(error)
+        assert all(is_distribution(histogram, 4) for histogram in found.values())
+        return {name: [part.tolist() for part in histogram] for name, histogram in found.items()}
+
+    with mock.patch.object(histograms, "read_rows", return_value=None):
+        expected = read()
+    assert read() == expected
+    assert isinstance(expected, dict) == (max(states) < 16 and abs(scale - 1) < 1e-5)
