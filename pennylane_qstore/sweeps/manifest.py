@@ -9,6 +9,7 @@ from typing import Any
 
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.checkpoint import write
+from pennylane_qstore.training.run_options import Resume
 
 NAME = "sweep.json"
 
@@ -18,7 +19,7 @@ class Manifest:
 
     Args:
         folder: of the sweep; None keeps nothing.
-        resume: True goes on, False begins anew, None refuses to replace a sweep.
+        resume: True (or "edited") goes on, False begins anew, None refuses to replace a sweep.
 
     Attributes:
         account: name under which the ledger has what all trials have spent together.
@@ -28,7 +29,7 @@ class Manifest:
         ConfigurationError: there is a sweep, and nobody said what to do with it; or it is damaged.
     """
 
-    def __init__(self, folder: Path | None, resume: bool | None) -> None:
+    def __init__(self, folder: Path | None, resume: Resume) -> None:
         self.path = None if folder is None else folder / NAME
         self.account = f"sweep-{token_hex(8)}"
         self.pruned: set[str] = set()

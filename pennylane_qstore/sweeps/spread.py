@@ -13,6 +13,7 @@ from secrets import token_hex
 from typing import Any
 
 from pennylane_qstore.training.run import TrainingRun
+from pennylane_qstore.training.run_options import Resume
 from pennylane_qstore.validation import check
 
 
@@ -25,12 +26,14 @@ class SpreadRun:
         checkpoint: file of its state, on a disk that all processes see.
         steps: of the whole run.
         token: differs in every call, so that an engine never takes the outcome of another one.
+        resume: as for the run.
     """
 
     params: Mapping[str, Any]
     checkpoint: Path
     steps: int
     token: str
+    resume: Resume
 
 
 def train_spread(make_run: Callable[..., TrainingRun], spread: SpreadRun) -> str | Exception:
@@ -45,7 +48,7 @@ def train_spread(make_run: Callable[..., TrainingRun], spread: SpreadRun) -> str
     """
     try:
         run = make_run(**spread.params)
-        run.configure(checkpoint=spread.checkpoint, resume=True)
+        run.configure(checkpoint=spread.checkpoint, resume=spread.resume)
         return run.train(spread.steps).stopped or "steps"
     except Exception as error:  # noqa: BLE001 - the other runs go on
         return error
@@ -55,6 +58,7 @@ def spread(
     executor: Any,
     make_run: Callable[..., TrainingRun],
     runs: Sequence[tuple[Mapping[str, Any], Path, int]],
+    resume: Resume = True,
 ) -> list[str | Exception]:
     """Train runs in the processes of an engine.
 
@@ -62,6 +66,7 @@ def spread(
         executor: of ``pennylane.concurrency.executors``, or a ``dask.distributed.Client``.
         make_run: returns the run of some arguments; processes other than Dask's import it.
         runs: arguments, checkpoint and number of steps of each.
+        resume: how a run goes on that has a checkpoint already.
 
     Returns:
         For each run why it stopped, or its error.
@@ -69,7 +74,7 @@ def spread(
     has_map = callable(getattr(executor, "map", None))
     check("executor", executor, has_map, "an executor of PennyLane's, or a Dask client")
     token = token_hex(8)
-    work = [SpreadRun(*run, token) for run in runs]
+    work = [SpreadRun(*run, token, resume) for run in runs]
     # Of one argument, PennyLane's executors would take each run for an argument of its own.
     ends = executor.map(train_spread, [make_run] * len(work), work)
     return [_outcome(end) for end in ends]

@@ -32,6 +32,7 @@ from pennylane_qstore.sweeps.trials import (
 from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.run import TrainingRun
 from pennylane_qstore.training.run_estimate import RunEstimate
+from pennylane_qstore.training.run_options import Resume
 from pennylane_qstore.validation import check, check_number, check_one_of
 
 logger = logging.getLogger(__name__)
@@ -92,8 +93,8 @@ class Sweep:
         budget_usd: limit of what all runs spend together, in US dollars.
         folder: where ``sweep.json`` and each trial's checkpoint are kept, in folders of their own;
             None keeps none.
-        resume: True goes on with the sweep in the folder, with more trials too; False replaces it;
-            None (the default) refuses to.
+        resume: True goes on with the sweep in the folder, with more trials too (``"edited"`` also
+            with an edited model or loss); False replaces it; None (the default) refuses to.
         progress: whether the first trial shows its progress, with the dollars of all; as for
             :class:`TrainingRun`.
 
@@ -113,7 +114,7 @@ class Sweep:
         prune: PruneRule | None = None,
         budget_usd: float | None = None,
         folder: str | Path | None = None,
-        resume: bool | None = None,
+        resume: Resume = None,
         progress: bool | Literal["log"] | None = None,
     ) -> None:
         check("make_run", make_run, callable(make_run), "a function that returns a TrainingRun")
@@ -187,11 +188,12 @@ class Sweep:
                 "backends that bill nothing, without prune= and budget_usd=. Nothing was sent."
             )
         paths = [trial.checkpoint(folder) for trial in self.trials]
-        if self._resume is not True:
+        if not self._resume:
             for path in paths:
                 path.unlink(missing_ok=True)
         points = [trial.params for trial in self.trials]
-        ends = spread(executor, self._make_run, [*zip(points, paths, totals, strict=True)])
+        runs = [*zip(points, paths, totals, strict=True)]
+        ends = spread(executor, self._make_run, runs, self._resume or True)
         for trial, end in zip(self.trials, ends, strict=True):
             if isinstance(end, Exception):
                 trial.state, trial.error = "failed", end

@@ -14,6 +14,7 @@ from pennylane.operation import Operator
 from pennylane.tape import QuantumScript
 
 from pennylane_qstore.errors import ConfigurationError
+from pennylane_qstore.training.checkpoint import Checkpoint
 from pennylane_qstore.training.optimizer_state import ResumableOptimizer, as_json, call_text
 
 _OPTIMIZER_NAMES = (
@@ -29,6 +30,14 @@ _MAY_CHANGE = (
     *("confirm", "ca_bundle", "proxy", "emulator", "outage_s"),
 )
 """Options of a device that its results do not depend on."""
+_ALWAYS_KEPT = (
+    *("name", "seed", "batch_size", "drop_last", "data", "validation", "validate_every"),
+    *("optimizer", "devices"),
+)
+_OPTIONAL = ("step_shots", "lr")
+"""Settings that a run has where its steps have shots and learning rates of their own."""
+_PLANNED = {"optimizer.maxiter", "optimizer.A", "optimizer.average"}
+"""Settings that follow from the number of steps that an optimizer was planned for."""
 
 
 def optimizer_settings(optimizer: Any) -> dict[str, Any]:
@@ -91,6 +100,39 @@ def model_shots(model: Any) -> list[Any] | None:
     if not isinstance(model, qml.QNode):
         return None
     return [[pair.shots, pair.copies] for pair in model.shots.shot_vector]
+
+
+def check_settings(
+    checkpoint: Checkpoint, saved: Mapping[str, Any], mine: Mapping[str, Any]
+) -> None:
+    """Refuse the checkpoint of a run with other settings.
+
+    Args:
+        checkpoint: for the message.
+        saved: settings in the checkpoint.
+        mine: settings of this run.
+
+    Raises:
+        ConfigurationError: they differ; the message names the differences.
+    """
+    # Earlier releases kept fewer settings.
+    kept = [name for name in mine if name in saved or name in (*_ALWAYS_KEPT, *_OPTIONAL)]
+    kept += [name for name in _OPTIONAL if name in saved and name not in mine]
+    other = [name for name in kept if saved.get(name) != mine.get(name)]
+    if other and set(other) <= _PLANNED and "optimizer.maxiter" in other:
+        planned, steps = saved.get("optimizer.maxiter"), mine.get("optimizer.maxiter")
+        raise ConfigurationError(
+            f"{str(checkpoint.path)!r} is the checkpoint of a run that was planned for {planned} "
+            f"steps (maxiter), on which the sizes of its steps depend; {steps} are asked for here. "
+            f"Go on to {planned}, or start anew with another file or resume=False (--force)."
+        )
+    if other:
+        differences = "; ".join(f"{n}: {saved.get(n)!r} there, {mine.get(n)!r} here" for n in other)
+        raise ConfigurationError(
+            f"{str(checkpoint.path)!r} is the checkpoint of another run ({differences}). Go on "
+            "with the same program, data and seed, or start anew with another file or resume=False "
+            "(--force)."
+        )
 
 
 class CircuitsDiffer(ConfigurationError):  # noqa: N818

@@ -80,6 +80,12 @@ class OptimizerAdapter(ABC):
             The objective before the step; by samples, at the perturbed points.
         """
 
+    @property
+    def plain_params(self) -> Any:
+        """The trained values alone: of a torch module its state."""
+        is_module = hasattr(self.params, "state_dict")
+        return self.params.state_dict() if is_module else self.params
+
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """Return parameters and optimizer, ready for JSON."""
@@ -297,8 +303,8 @@ class TorchAdapter(OptimizerAdapter):
 
     def state_dict(self) -> dict[str, Any]:
         """Return parameters and optimizer, ready for JSON."""
-        params = self.params.state_dict() if self._is_module() else self.params
-        return {"params": encode(params), "optimizer": encode(self.optimizer.state_dict())}
+        state = self.optimizer.state_dict()
+        return {"params": encode(self.plain_params), "optimizer": encode(state)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a :meth:`state_dict`; the optimizer's tensors stay the same objects."""

@@ -21,9 +21,10 @@ from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.minibatches import RunData
 from pennylane_qstore.training.objective import Objective
 from pennylane_qstore.training.optimizer_adapters import adapt
+from pennylane_qstore.training.program import Program
 from pennylane_qstore.training.run_lock import RunLock, locked
 from pennylane_qstore.training.run_planning import RunPlanning
-from pennylane_qstore.training.run_state import RunState, read_checkpoint, run_settings
+from pennylane_qstore.training.run_state import RunState
 from pennylane_qstore.training.schedules import LearningRate
 from pennylane_qstore.training.stopping import Abandoned, EarlyStopping, Interrupt
 from pennylane_qstore.validation import check_count
@@ -46,10 +47,10 @@ class TrainingRun(RunPlanning):
     taken from the ledger and not paid again (a ledger in a file is the default of devices on a
     paid backend).
 
-    A run goes on with the same program only: another circuit, data, seed, optimizer or device
-    option is refused by name. These may change: ``steps`` and ``epochs``, ``patience`` and
-    ``min_delta``, ``metrics``, ``callbacks``, ``progress``, ``budget_usd`` (more lets it go on),
-    and of a device the key, the connection, waiting times, the ledger and the names of jobs.
+    A run goes on with the same program only: another circuit, model, loss, data, seed, optimizer
+    or device option is refused by name. These may change: ``steps`` and ``epochs``, ``patience``
+    and ``min_delta``, ``metrics``, ``callbacks``, ``progress``, ``budget_usd`` (more lets it go
+    on), and of a device the key, the connection, waiting times, the ledger and the names of jobs.
 
     Args:
         model: ``cost(params, x, y)`` (``cost(params)`` without data), which is minimised; or,
@@ -84,8 +85,9 @@ class TrainingRun(RunPlanning):
             devices; a budget of a device's own applies as well.
         checkpoint: the file of the state, with the history in ``<name>.history.jsonl`` beside it;
             None keeps none.
-        resume: True goes on where the checkpoint stands, if there is one; False starts anew and
-            replaces it; None (the default) starts, and refuses to replace one.
+        resume: True goes on where the checkpoint stands, if there is one; ``"edited"`` also where
+            model or loss is written in another way; False starts anew and replaces it; None (the
+            default) starts, and refuses to replace one.
         name: of the run, in progress and ledger.
         callbacks: :class:`Callback` objects, or functions called with each :class:`StepRecord`.
         progress: whether a bar is shown; ``"log"`` prints a line now and then instead. None shows
@@ -129,7 +131,7 @@ class TrainingRun(RunPlanning):
         device: Any = None,
         budget_usd: float | None = None,
         checkpoint: str | Path | None = None,
-        resume: bool | None = None,
+        resume: run_options.Resume = None,
         name: str = "run",
         callbacks: Sequence[Callback | Callable[[StepRecord], None]] = (),
         progress: bool | Literal["log"] | None = None,
@@ -154,14 +156,14 @@ class TrainingRun(RunPlanning):
         self._validate_every = check_count("validate_every", validate_every)
         watched = "loss" if validation is None else "val_loss"
         self._stopping = EarlyStopping(watched, patience, min_delta)
-        self._files = None if path is None else files.Checkpoint(path)
-        self._lock = RunLock(path)
+        self._files, self._lock = files.Checkpoint(path) if path else None, RunLock(path)
         self._budget_usd, self._resume, self._clock = budget_usd, resume, clock
         self._observers = Observers(self, callbacks, ProgressBar(progress))
         self._interrupt = Interrupt()
         self._state = RunState(
-            name, self._adapter, self._devices, self._stopping, self._observers.callbacks
-        )
+            name, self._adapter, self._devices, self._stopping, self._observers.callbacks,
+            Program(model=model, loss=loss),
+        )  # fmt: skip
         self._state.circuits.compares_shots = not self._shapes.changes_shots
         self._opened = self._written = False
         self._asked_to_stop: str | None = None
@@ -208,6 +210,8 @@ class TrainingRun(RunPlanning):
 
     def _run(self, total: int, *, exact: bool = False) -> TrainingRun:
         """Make steps, exact ones if asked, until there are so many in all."""
+        self._read()
+        self._state.compare_program(self._files, self.history, edited=self._resume == "edited")
         self._open()
         if exact and self.step < total and any(not record.exact for record in self.history):
             raise ConfigurationError(
@@ -311,38 +315,15 @@ class TrainingRun(RunPlanning):
         return int(check_count("epochs", epochs)) * self._data.per_epoch
 
     def _open(self) -> None:
-        """Read the checkpoint, or write the first one before anything is sent."""
-        self._read()
+        """Write the checkpoint before anything is sent."""
         if not self._written:
             if self._files is not None:
                 self._devices.check_sizes()
             self._save()
             self._written = True
 
-    def _read(self) -> None:
-        """Go on with the checkpoint, if there is one; nothing is written."""
-        if self._opened:
-            return
-        self._state.settings = self._settings()
-        files = self._files
-        if files is not None and (stored := read_checkpoint(files, self._resume)) is not None:
-            saved, history = stored
-            self._data.take_seed(saved["settings"].get("seed"))
-            self._state.settings = self._settings()
-            self._state.resume(files, saved, history)
-            self.history = history
-            logger.info("Run %s goes on after step %d.", self.run_id, self.step)
-        self._opened = True
-
     def _save(self) -> None:
         self._state.save(self._files, self.history)
-
-    def _settings(self) -> dict[str, Any]:
-        return (
-            run_settings(self.name, self._validate_every, self._data, self._adapter, self._devices)
-            | self._shapes.settings()
-            | self._learning_rate.settings()
-        )
 
     def _attached(self, part: str = "") -> Any:
         """Let the devices' jobs belong to the run, and report to it, while they execute."""

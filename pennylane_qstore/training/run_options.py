@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.callbacks import Callback
 from pennylane_qstore.training.history import COLUMNS
 from pennylane_qstore.validation import check, check_flag, check_number
+
+Resume = bool | Literal["edited"] | None
 
 
 def check_functions(model: Any, loss: Any, metrics: Any, clock: Any) -> None:
@@ -65,7 +67,7 @@ def check_kinds(
         drop_last: True or False.
         min_delta: a number.
         budget_usd: US dollars, or None.
-        resume: True, False or None.
+        resume: True, "edited", False or None.
         progress: "log", True, False or None.
 
     Raises:
@@ -75,7 +77,8 @@ def check_kinds(
     check_flag("drop_last", drop_last)
     check_number("min_delta", min_delta)
     check_number("budget_usd", budget_usd, least=0, unit="US dollars", optional=True)
-    check("resume", resume, resume is None or isinstance(resume, bool), "True, False or None")
+    valid = resume in ("edited", None) or isinstance(resume, bool)
+    check("resume", resume, valid, 'True, "edited", False or None')
     valid = progress in ("log", None) or isinstance(progress, bool)
     check("progress", progress, valid, '"log", True, False or None')
 

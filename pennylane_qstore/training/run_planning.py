@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -16,10 +17,15 @@ from pennylane_qstore.training.auto_shape import charged_by
 from pennylane_qstore.training.callbacks import Calibrate, Callback, Observers, ProgressBar
 from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.minibatches import checked
+from pennylane_qstore.training.program import start_of
 from pennylane_qstore.training.run_estimate import Cost, CostRange, Pricing, RunEstimate
 from pennylane_qstore.training.run_lock import RunLock
+from pennylane_qstore.training.run_options import Resume
 from pennylane_qstore.training.run_results import RunResults
+from pennylane_qstore.training.run_state import read_checkpoint, run_settings
 from pennylane_qstore.training.step_rule import most_directions
+
+logger = logging.getLogger(__name__)
 
 _SIGNALS = (1 / 3, 1.0, 3.0)
 """Factors of the squared gradient that an estimate of chosen steps reckons with."""
@@ -30,7 +36,7 @@ class RunPlanning(RunResults):
 
     _files: files.Checkpoint | None
     _opened: bool
-    _resume: bool | None
+    _resume: Resume
 
     def configure(
         self,
@@ -38,7 +44,7 @@ class RunPlanning(RunResults):
         callbacks: Sequence[Callback | Callable[[StepRecord], None]] = (),
         progress: bool | Literal["log"] | None = False,
         checkpoint: str | Path | None = None,
-        resume: bool | None = None,
+        resume: Resume = None,
     ) -> None:
         """Change a run that has not been trained, for whoever trains it with others.
 
@@ -76,7 +82,7 @@ class RunPlanning(RunResults):
         Returns:
             The run itself.
         """
-        self._resume = True
+        self._resume = self._resume or True
         self._read()
         self.stopped = stopped
         return self
@@ -217,3 +223,26 @@ class RunPlanning(RunResults):
             yield
         finally:
             self._state.restore(before, history)
+
+    def _read(self) -> None:
+        """Go on with the checkpoint, if there is one; nothing is written."""
+        if self._opened:
+            return
+        self._state.settings = self._settings()
+        self._state.start = start_of(self._adapter.plain_params)
+        files = self._files
+        if files is not None and (stored := read_checkpoint(files, self._resume)) is not None:
+            saved, history = stored
+            self._data.take_seed(saved["settings"].get("seed"))
+            self._state.settings = self._settings()
+            self._state.resume(files, saved, history)
+            self.history = history
+            logger.info("Run %s goes on after step %d.", self.run_id, self.step)
+        self._opened = True
+
+    def _settings(self) -> dict[str, Any]:
+        return (
+            run_settings(self.name, self._validate_every, self._data, self._adapter, self._devices)
+            | self._shapes.settings()
+            | self._learning_rate.settings()
+        )

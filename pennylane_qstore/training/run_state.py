@@ -17,6 +17,7 @@ from pennylane_qstore.training.fingerprint import (
     Captured,
     CircuitCheck,
     capture,
+    check_settings,
     device_settings,
     model_shots,
     optimizer_settings,
@@ -26,6 +27,8 @@ from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.minibatches import RunData
 from pennylane_qstore.training.optimizer_adapters import OptimizerAdapter
 from pennylane_qstore.training.parameters import arguments
+from pennylane_qstore.training.program import Program, start_of, warn_of_another_start
+from pennylane_qstore.training.run_options import Resume
 from pennylane_qstore.training.stopping import EarlyStopping
 from pennylane_qstore.training.values import decode, encode, naming_damage
 
@@ -44,16 +47,6 @@ _PARTS: dict[str, type | tuple[type, ...]] = {
 """Parts of a state, and their types."""
 
 
-_ALWAYS_KEPT = (
-    *("name", "seed", "batch_size", "drop_last", "data", "validation", "validate_every"),
-    *("optimizer", "devices"),
-)
-_OPTIONAL = ("step_shots", "lr")
-"""Settings that a run has where its steps have shots and learning rates of their own."""
-_PLANNED = {"optimizer.maxiter", "optimizer.A", "optimizer.average"}
-"""Settings that follow from the number of steps that an optimizer was planned for."""
-
-
 class RunState:
     """The values that a step changes, beside the history.
 
@@ -63,6 +56,7 @@ class RunState:
         devices: their random states and places in the ledger.
         stopping: the best step.
         callbacks: those that have a ``state_dict`` are kept.
+        program: the functions of the run.
     """
 
     def __init__(
@@ -72,6 +66,7 @@ class RunState:
         devices: Devices,
         stopping: EarlyStopping,
         callbacks: Sequence[Callback],
+        program: Program,
     ) -> None:
         self.run_id = f"{name}-{secrets.token_hex(4)}"
         self.begun = False
@@ -81,6 +76,9 @@ class RunState:
         self.settings: dict[str, Any] = {}
         self.saved: dict[str, Any] = {}
         self._saved_steps = 0
+        self.start: Any = None
+        """What tells the parameters that the first step began with from others."""
+        self.program = program
         self.circuits = CircuitCheck(adapter.optimizer)
         self._adapter, self._devices, self._stopping = adapter, devices, stopping
         # Named so that another start of the program gives the same names.
@@ -99,6 +97,8 @@ class RunState:
             "best_params": self.best_params,
             "pretrained": self.pretrained,
             "circuits": self.circuits.recorded,
+            "program": self.program.recorded,
+            "start": self.start,
             "random": files.random_states(),
             "devices": self._devices.state(),
             "callbacks": {
@@ -124,6 +124,8 @@ class RunState:
         self.best_params = saved["best_params"]
         self.pretrained = saved.get("pretrained")
         self.circuits.restore(saved.get("circuits"))
+        self.program.restore(saved.get("program"))
+        self.start = saved.get("start")
         with naming_damage("The state of the random generators"):
             files.set_random_states(saved["random"])
         self._devices.restore(saved["devices"])
@@ -139,6 +141,8 @@ class RunState:
             checkpoint: files that are written; None for none.
             history: all steps so far.
         """
+        if len(history) > self._saved_steps:
+            self.program.record()
         self.saved, self._saved_steps = self.capture(), len(history)
         if checkpoint is not None:
             checkpoint.save(self.saved, history)
@@ -177,7 +181,7 @@ class RunState:
             ConfigurationError: it is of another run, as the message says; the values are as before.
         """
         check_settings(checkpoint, saved["settings"], self.settings)
-        before = self.capture()
+        before, given = self.capture(), start_of(self._adapter.plain_params)
         try:
             self.restore(saved, history)
         except ConfigurationError as error:
@@ -185,6 +189,27 @@ class RunState:
             shown = f"{str(checkpoint.path)!r} is the checkpoint of another run"
             raise ConfigurationError(f"{shown}, or of other planned steps. {error}") from error
         self.circuits.compare_next()
+        self._saved_steps = len(history)
+        if history and self.start is not None:
+            places = saved["adapter"]["params"], saved["best_params"]
+            if given not in (self.start, *(start_of(decode(place)) for place in places)):
+                warn_of_another_start(checkpoint.path, len(history))
+
+    def compare_program(
+        self, checkpoint: files.Checkpoint | None, history: Sequence[StepRecord], *, edited: bool
+    ) -> None:
+        """Compare the functions of the run with those that made the steps so far.
+
+        Args:
+            checkpoint: for the message.
+            history: all steps so far.
+            edited: differences are meant.
+
+        Raises:
+            ConfigurationError: they differ, and the steps are those of an earlier start.
+        """
+        path = None if checkpoint is None else checkpoint.path
+        self.program.compare(path, len(history), edited=edited)
 
     def is_data_dependent(
         self, first_cost: Callable[..., Any], history: Sequence[StepRecord]
@@ -243,7 +268,7 @@ def run_settings(
 
 
 def read_checkpoint(
-    checkpoint: files.Checkpoint, resume: bool | None
+    checkpoint: files.Checkpoint, resume: Resume
 ) -> tuple[dict[str, Any], list[StepRecord]] | None:
     """Read the checkpoint of a run that shall go on.
 
@@ -283,36 +308,3 @@ def read_checkpoint(
 
 def _is_part(value: Any, kind: type | tuple[type, ...]) -> bool:
     return isinstance(value, kind) and (kind in (bool, object) or not isinstance(value, bool))
-
-
-def check_settings(
-    checkpoint: files.Checkpoint, saved: Mapping[str, Any], mine: Mapping[str, Any]
-) -> None:
-    """Refuse the checkpoint of a run with other settings.
-
-    Args:
-        checkpoint: for the message.
-        saved: settings in the checkpoint.
-        mine: settings of this run.
-
-    Raises:
-        ConfigurationError: they differ; the message names the differences.
-    """
-    # Earlier releases kept fewer settings.
-    kept = [name for name in mine if name in saved or name in (*_ALWAYS_KEPT, *_OPTIONAL)]
-    kept += [name for name in _OPTIONAL if name in saved and name not in mine]
-    other = [name for name in kept if saved.get(name) != mine.get(name)]
-    if other and set(other) <= _PLANNED and "optimizer.maxiter" in other:
-        planned, steps = saved.get("optimizer.maxiter"), mine.get("optimizer.maxiter")
-        raise ConfigurationError(
-            f"{str(checkpoint.path)!r} is the checkpoint of a run that was planned for {planned} "
-            f"steps (maxiter), on which the sizes of its steps depend; {steps} are asked for here. "
-            f"Go on to {planned}, or start anew with another file or resume=False (--force)."
-        )
-    if other:
-        differences = "; ".join(f"{n}: {saved.get(n)!r} there, {mine.get(n)!r} here" for n in other)
-        raise ConfigurationError(
-            f"{str(checkpoint.path)!r} is the checkpoint of another run ({differences}). Go on "
-            "with the same program, data and seed, or start anew with another file or resume=False "
-            "(--force)."
-        )

@@ -74,10 +74,12 @@ def posts(run):
 )  # fmt: skip
 def test_a_change_is_refused_by_name_and_nothing_is_sent(change, named, tmp_path):
     make(tmp_path).train(2)
-    changed = make(tmp_path, **change, resume=True)
-    with pytest.raises(ConfigurationError, match=named):
-        changed.train(4)
-    assert posts(changed) == 0
+    for resume in ("edited", True):
+        changed = make(tmp_path, **change, resume=resume)
+        is_of_functions = resume is True and "body" in change
+        with pytest.raises(ConfigurationError, match="body" if is_of_functions else named):
+            changed.train(4)
+        assert posts(changed) == 0
     assert make(tmp_path, resume=True).train(4).step == 4
 
 
