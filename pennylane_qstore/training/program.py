@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pennylane as qml
 
-from pennylane_qstore.compat import current_frame, stack
+from pennylane_qstore.compat.python import current_frame, stack
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.function_source import is_ours, is_users, source_of
 from pennylane_qstore.training.parameters import is_jax, leaves_of
