@@ -136,7 +136,7 @@ class Emulator(HttpHost):
             noise_model=noise_model,
             machine_noise=MachineNoise.of(machine_noise),
             simulator=simulator,
-            prices=prices or {},
+            prices=prices,
             budget_usd=budget_usd,
             keep=keep,
         )

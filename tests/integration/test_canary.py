@@ -8,15 +8,14 @@ import os
 import pickle
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import threading
 import traceback
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.answering import Answering
 
 from pennylane_qstore.emulator import Emulator, Fault
 from pennylane_qstore.errors import QStoreError
@@ -32,34 +31,6 @@ def echoing(faults):
         replace(f, body=f.body.replace("<KEY>", CANARY), message=f.message.replace("<KEY>", CANARY))
         for f in faults
     ]
-
-
-class Foreign:
-    """A host that must never hear of us."""
-
-    def __enter__(self):
-        self.heard = []
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.socket.settimeout(0.05)
-        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}/v0.4/jobs"
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self.listen)
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.thread.join()
-        self.socket.close()
-
-    def listen(self):
-        while not self.over.is_set():
-            try:
-                connection, _ = self.socket.accept()
-            except TimeoutError:
-                continue
-            self.heard.append(connection.recv(65536))
-            connection.close()
 
 
 FAULTS = [
@@ -115,8 +86,9 @@ def test_the_key_shows_up_nowhere(faults, tmp_path, request_of, fake_clock):
 
 @pytest.mark.parametrize("route", ["submit", "job", "results", "list"])
 def test_the_key_goes_to_no_foreign_host(route, request_of, fake_clock):
-    with Foreign() as foreign:
-        faults = [Fault("redirect", route=route, location=foreign.url, times=None)]
+    with Answering() as foreign:
+        place = f"http://127.0.0.1:{foreign.port}/v0.4/jobs"
+        faults = [Fault("redirect", route=route, location=place, times=None)]
         if route == "list":
             faults.append(Fault("shuffle_children", times=None))
         with Emulator(faults=faults) as emulator:

@@ -9,8 +9,8 @@ import pennylane as qml
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.circuits import outcome_probabilities
 from support.emulator_circuits import native_skeletons
-from support.native_runs import outcome_probabilities
 
 from pennylane_qstore.errors import CompileError, ConfigurationError
 from pennylane_qstore.gateset import NATIVE

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.circuits import distribution
 from support.emulator_circuits import native_skeletons
-from support.native_runs import outcome_probabilities
 
 from pennylane_qstore.gateset import NATIVE
 from pennylane_qstore.native.symmetrize import Assignment
@@ -16,17 +16,9 @@ from pennylane_qstore.native.template.batch import Readout
 
 
 class Read(NamedTuple):
+    qubits: int
     measured: tuple[int, ...]
     readout: Readout
-
-
-def bits_of(probabilities: np.ndarray, places: tuple[int, ...], readout: Readout) -> np.ndarray:
-    """The distribution of the bits that a readout gives."""
-    qubits = int(np.log2(len(probabilities)))
-    states = np.arange(len(probabilities))[:, None] >> np.arange(qubits)[::-1] & 1
-    bits = readout.apply(states[:, list(places)])
-    index = bits @ (1 << np.arange(bits.shape[1])[::-1])
-    return np.bincount(index, probabilities, minlength=2 ** bits.shape[1])
 
 
 @settings(deadline=None, max_examples=60)
@@ -37,13 +29,12 @@ def test_outcomes_stay_and_no_entangler_comes(skeleton: Any, seed: int, full: bo
     params = rng.uniform(-0.25, 0.25, sum(NATIVE[name].slots for name, _ in gates))
     if full:
         params = np.where(params > 0, 0.25, params)
-    template = Read((0, 2, 3), Readout(rng.integers(0, 2, (2, 3)).astype(np.uint8),
+    template = Read(4, (0, 2, 3), Readout(rng.integers(0, 2, (2, 3)).astype(np.uint8),
                                        rng.integers(0, 2, 2).astype(np.uint8)))  # fmt: skip
     assignment = Assignment.draw(4, 5, (seed, 1))
     own, numbers = assignment.apply(gates, params)
-    places, readout = assignment.reading(template)
-    found = bits_of(outcome_probabilities(own, numbers, 5), places, readout)
-    expected = bits_of(outcome_probabilities(gates, params, 4), *template)
+    found = distribution(Read(5, *assignment.reading(template)), own, numbers)
+    expected = distribution(template, gates, params)
     np.testing.assert_allclose(found, expected, atol=1e-9)
     counts = [sum(len(wires) > 1 for _, wires in some) for some in (gates, own)]
     assert counts[0] == counts[1]

@@ -339,13 +339,18 @@ def zero(qubits):
     return state
 
 
+def outcome_probabilities(gates, params, qubits):
+    """Probabilities [2**qubits] of a native circuit; qubit 0 is the first bit, not the lowest."""
+    return np.abs(run(qubits, gates, params, zero(qubits)).ravel()) ** 2
+
+
 def distribution(batch, gates, params):
     """Probabilities of the tape's outcomes, through the readout map."""
-    weight = np.abs(run(batch.qubits, gates, params, zero(batch.qubits))) ** 2
-    states = np.array(list(np.ndindex(*weight.shape)), dtype=np.uint8)
+    weight = outcome_probabilities(gates, params, batch.qubits)
+    states = np.array(list(np.ndindex((2,) * batch.qubits)), dtype=np.uint8)
     bits = batch.readout.apply(states[:, list(batch.measured)].reshape(len(states), -1))
     index = bits.astype(int) @ (1 << np.arange(bits.shape[1])[::-1])
-    return np.bincount(index, weight.reshape(-1), 2 ** bits.shape[1])
+    return np.bincount(index, weight, 2 ** bits.shape[1])
 
 
 def marginal(probabilities, wires):

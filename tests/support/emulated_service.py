@@ -28,11 +28,6 @@ def make_service(profile: Any = "none", **changes: Any) -> EmulatedService:
         "faults": Faults(seed=1),
         "behaviour": ServiceBehaviour(),
         "seed": 1,
-        "noise_model": None,
-        "machine_noise": None,
-        "simulator": None,
-        "prices": {},
-        "budget_usd": None,
         "keep": 100,
     }
     return EmulatedService(**settings | changes)

@@ -75,17 +75,17 @@ class EmulatedService:
         profile: LatencyProfile,
         faults: Faults,
         behaviour: ServiceBehaviour,
-        seed: int | None,
-        noise_model: str | None,
-        machine_noise: MachineNoise | None,
-        simulator: str | None,
-        prices: Mapping[str, str | PriceModel],
-        budget_usd: float | None,
-        keep: int,
+        seed: int | None = None,
+        noise_model: str | None = None,
+        machine_noise: MachineNoise | None = None,
+        simulator: str | None = None,
+        prices: Mapping[str, str | PriceModel] | None = None,
+        budget_usd: float | None = None,
+        keep: int = 100_000,
     ) -> None:
         self.clock, self.profile, self.faults, self.behaviour = clock, profile, faults, behaviour
         self.now, self.label = clock.now, f"latency: {profile.name}"
-        self.bill = Bill(prices, budget_usd)
+        self.bill = Bill(prices or {}, budget_usd)
         self.records = records = Records(self.bill, keep=keep)
         self.find, self.newest_first = records.find, records.newest_first
         self._rng = np.random.default_rng(seed)

@@ -6,10 +6,10 @@ import asyncio
 import errno
 import resource
 import socket
-import threading
 
 import aiohttp
 import pytest
+from support.answering import Answering
 
 from pennylane_qstore.emulator import Emulator, Fault
 from pennylane_qstore.emulator.fault_injection import hostile_body
@@ -131,26 +131,12 @@ def test_a_gigabyte_in_a_megabyte_is_not_swallowed():
 
 
 def test_redirects_are_not_followed_and_the_key_goes_nowhere_else():
-    seen = []
-    with socket.create_server(("127.0.0.1", 0)) as foreign:
-        foreign.settimeout(0.3)
-
-        def listen():
-            try:
-                connection, _ = foreign.accept()
-            except TimeoutError:
-                return
-            seen.append(connection.recv(65536))
-            connection.close()
-
-        thread = threading.Thread(target=listen)
-        thread.start()
-        place = f"http://127.0.0.1:{foreign.getsockname()[1]}/v0.4/jobs"
+    with Answering() as foreign:
+        place = f"http://127.0.0.1:{foreign.port}/v0.4/jobs"
         with Emulator(faults=[Fault("redirect", location=place, times=None)]) as emulator:
             answer = ask(emulator.url, "POST", body=b"{}")
-        thread.join()
     assert answer.status == 307
-    assert seen == []
+    assert foreign.heard == []
 
 
 def test_waiting_for_a_connection_is_not_the_services_slowness():
