@@ -53,7 +53,7 @@ async def page(_: web.Request) -> web.Response:
 @routes.get("/admin/stats", allow_head=False)
 async def stats(request: web.Request) -> web.Response:
     """Show the counters."""
-    return answer(request.app[PAGE].stats())
+    return answer((await request.app[PAGE].summary())["stats"])
 
 
 @routes.get("/admin/events", allow_head=False)
@@ -120,11 +120,7 @@ class _View:
     async def changes(self) -> dict[str, Any]:
         """Return counters, and the jobs and runs that differ from what was sent."""
         page = self._app[PAGE]
-        await page.refresh()
-        out: dict[str, Any] = {
-            "title": page.title, "label": page.label, "now": page.now(), "stats": page.stats(),
-            "per_second": page.per_second(),
-        }  # fmt: skip
+        out = await page.summary()
         if not self._ticks % _TICKS_OF_RUNS:
             runs = await self._all_runs(page)
             if runs != self._runs or not self._ticks:

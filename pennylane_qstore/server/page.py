@@ -19,33 +19,20 @@ BARS = 32
 
 
 class PageSource(Protocol):
-    """Jobs as the page asks for them. Called on the event loop.
-
-    Attributes:
-        title: of the page.
-    """
-
-    title: str
-
-    @property
-    def label(self) -> str:
-        """Short description, shown beside the title."""
+    """Jobs as the page asks for them. Called on the event loop."""
 
     @property
     def shows_all(self) -> bool:
         """True where runs are shown of which no job is."""
 
-    async def refresh(self) -> None:
-        """Look for changes."""
+    async def summary(self) -> dict[str, Any]:
+        """Look for changes, and return what is shown above the jobs.
 
-    def now(self) -> float:
-        """Return the time, in seconds since the epoch."""
-
-    def stats(self) -> dict[str, Any]:
-        """Return counters; the page shows those that it knows."""
-
-    def per_second(self) -> list[int]:
-        """Return the number of requests in each of the last seconds; empty without a server."""
+        Returns:
+            ``title`` of the page and ``label`` beside it; ``now``, in seconds since the epoch;
+            ``stats``, counters of which the page shows those that it knows; ``per_second``, the
+            number of requests in each of the last seconds (empty without a server).
+        """
 
     def newest_first(self) -> Iterator[PageJob]:
         """Return the jobs, newest first."""
@@ -81,33 +68,23 @@ class ServicePage:
     """
 
     def __init__(self, service: JobService, log: RequestLog) -> None:
-        self.title = service.title
         self._service, self._log = service, log
-
-    @property
-    def label(self) -> str:
-        """The service's own description."""
-        return self._service.label
 
     @property
     def shows_all(self) -> bool:
         """True where the caller sees the jobs of everybody."""
         return self._service.shows_all
 
-    async def refresh(self) -> None:
-        """Do nothing: the service knows its jobs as they are."""
-
-    def now(self) -> float:
-        """Return the service's time."""
-        return self._service.now()
-
-    def stats(self) -> dict[str, Any]:
-        """Return the counters of requests and jobs."""
-        return self._log.stats() | self._service.stats()
-
-    def per_second(self) -> list[int]:
-        """Return the number of requests in each second of the last minute."""
-        return self._log.per_second(_SECONDS)
+    async def summary(self) -> dict[str, Any]:
+        """Return the service's name and time, and the counters of requests and jobs."""
+        service = self._service
+        return {
+            "title": service.title,
+            "label": service.label,
+            "now": service.now(),
+            "stats": self._log.stats() | service.stats(),
+            "per_second": self._log.per_second(_SECONDS),
+        }
 
     def newest_first(self) -> Iterator[PageJob]:
         """Return the jobs, newest first."""

@@ -29,7 +29,7 @@ class LedgerPage:
         base_url: of the service that jobs are cancelled at; by default that of each job.
     """
 
-    title, shows_all = "Jobs at IonQ", True
+    shows_all = True
 
     def __init__(self, ledger: Ledger, base_url: str | None = None) -> None:
         self._ledger, self._base_url = ledger, base_url
@@ -39,30 +39,19 @@ class LedgerPage:
         self._event, self._read_at = 0, -_FRESH_S
         self._reading = asyncio.Lock()
 
-    @property
-    def label(self) -> str:
-        """The ledger's file."""
-        return str(self._ledger.path)
-
-    def now(self) -> float:
-        """Return the time, in seconds since the epoch."""
-        return time.time()
-
-    async def refresh(self) -> None:
-        """Read what has changed, once a second at most."""
+    async def summary(self) -> dict[str, Any]:
+        """Read what has changed, once a second at most; return the ledger's file and its sums."""
         async with self._reading:
-            if time.monotonic() - self._read_at < _FRESH_S:
-                return
-            await self._ledger.off_loop(self._read)
-            self._read_at = time.monotonic()
-
-    def stats(self) -> dict[str, Any]:
-        """Return numbers of jobs and circuits, and US dollars."""
-        return self._stats
-
-    def per_second(self) -> list[int]:
-        """Return an empty list: nothing is asked over the network."""
-        return []
+            if time.monotonic() - self._read_at >= _FRESH_S:
+                await self._ledger.off_loop(self._read)
+                self._read_at = time.monotonic()
+        return {
+            "title": "Jobs at IonQ",
+            "label": str(self._ledger.path),
+            "now": time.time(),
+            "stats": self._stats,
+            "per_second": [],  # nothing is asked over the network
+        }
 
     def newest_first(self) -> Iterator[PageJob]:
         """Return the jobs, newest first."""

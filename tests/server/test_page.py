@@ -25,7 +25,7 @@ def test_jobs_have_the_name_of_their_run_and_what_they_cost() -> None:
     )  # fmt: skip
     assert (waits.name, dict(waits.runs), waits.cost_usd, waits.starts_at) == ("", {}, None, 2.0)
     assert waits.expected_usd == 5.0
-    assert page.stats()["jobs"] == 2
+    assert asyncio.run(page.summary())["stats"]["jobs"] == 2
     assert asyncio.run(page.cancel(["b", "gone"])) == {"b": "canceled"}
 
 
