@@ -38,6 +38,14 @@ def _is_tensor(value: Any) -> bool:
 
 def _matrix(rows: list[list[Any]]) -> Any:
     """Stack entries of shape () or (batch,) into a matrix of shape (..., d, d)."""
+    if {np.ndarray, np.complex128}.issuperset(type(entry) for row in rows for entry in row):
+        # rows of a batch contiguous, as the emulator takes them
+        shape = np.broadcast_shapes(*(entry.shape for row in rows for entry in row))
+        table = np.empty((len(rows), len(rows), *shape), dtype=np.complex128)
+        for i, row in enumerate(rows):
+            for j, entry in enumerate(row):
+                table[i, j] = entry
+        return np.moveaxis(table, (0, 1), (-2, -1))
     shape = 0 * sum(entry for row in rows for entry in row)  # differentiable broadcasting
     return qml.math.stack(
         [qml.math.stack([entry + shape for entry in row], axis=-1) for row in rows], axis=-2
