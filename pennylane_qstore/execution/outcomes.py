@@ -37,12 +37,17 @@ class Rows(NamedTuple):
     histograms: Sequence[Histogram]
     shots: Sequence[Shots] | None = None
 
+    @property
+    def alike(self) -> bool:
+        """True where all histograms have one array of outcomes, as a job's full ones do."""
+        first = self.histograms[0].states
+        return all(histogram.states is first for histogram in self.histograms)
+
     def all_bits(self) -> BitArray:
         """The tape's bits of all histograms' outcomes, one after the other, (outcomes, wires)."""
-        first, *others = [histogram.states for histogram in self.histograms]
-        if all(states is first for states in others):  # as a job's full histograms have them
-            return np.tile(self.bits(first), (len(others) + 1, 1))
-        return self.bits(np.concatenate([first, *others]))
+        if self.alike:
+            return np.tile(self.bits(self.histograms[0].states), (len(self.histograms), 1))
+        return self.bits(np.concatenate([histogram.states for histogram in self.histograms]))
 
     def bits(self, states: Shots) -> BitArray:
         """The tape's bits of some outcomes, (outcomes, wires)."""
@@ -79,9 +84,11 @@ def gather_outcomes(
     weights: list[FloatArray] = []
     sizes: list[int] = []
     ordered: list[BitArray] | None = []
+    alike: list[bool] = []
     for part in parts:
         some = part.all_bits()
         bits.append(some)
+        alike.append(part.alike)
         rows = [len(histogram.states) for histogram in part.histograms]
         sizes += rows
         chances = np.concatenate([histogram.probabilities for histogram in part.histograms])
@@ -102,7 +109,8 @@ def gather_outcomes(
         seen = weight > 0
         row, all_bits, weight = row[seen], all_bits[seen], weight[seen]
     samples = np.stack(ordered) if ordered else None
-    return Outcomes(wires, len(sizes), row, all_bits, weight, shots, rng, samples)
+    period = sizes[0] if shots is None and alike == [True] else None
+    return Outcomes(wires, len(sizes), row, all_bits, weight, shots, rng, samples, period=period)
 
 
 def agree(taken: Shots, histogram: Histogram, shots: int) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ class Outcomes:
         shots: shots per row; None for exact probabilities.
         rng: shuffles samples.
         _samples: shots one by one, (rows, shots, wires), once known.
+        period: number of outcomes of each row, where all have the same ones in the same order.
     """
 
     wires: tuple[int, ...]
@@ -38,6 +40,7 @@ class Outcomes:
     rng: np.random.Generator | None = None
     _samples: BitArray | None = field(default=None, repr=False)
     _total: FloatArray | None = field(default=None, repr=False)
+    period: int | None = None
 
     @property
     def total(self) -> FloatArray | float:
@@ -124,6 +127,19 @@ class Outcomes:
         at = {w: i for i, w in enumerate(self.wires)}
         return [at[w] for w in wires]
 
+    def of_bits(self, value: Callable[[BitArray], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """Return what follows from the outcome of each entry.
+
+        Args:
+            value: gives it for outcomes, (outcomes, wires).
+
+        Returns:
+            The values, shape (entries,); computed once where all rows have the same outcomes.
+        """
+        if self.period is None:
+            return value(self.bits)
+        return np.tile(value(self.bits[: self.period]), len(self.bits) // self.period)
+
     def mean(self, values: FloatArray) -> FloatArray:
         """Return the weighted mean of a value per entry, shape (rows,)."""
         total = np.bincount(self.row, weights=self.weight * values, minlength=self.rows)
@@ -157,14 +173,18 @@ def product_of(term: Term, where: Outcomes) -> FloatArray:
     Returns:
         The products, shape (entries,).
     """
-    out = np.ones(len(where.bits))
-    for factor in term.factors:
-        bits = where.bits[:, where.columns(factor.wires)]
-        if factor.values is None:
-            out *= 1.0 - 2.0 * (bits.sum(axis=1) & 1)
-        else:
-            out *= factor.values[state_of(bits)]
-    return out
+
+    def product(every: BitArray) -> FloatArray:
+        out = np.ones(len(every))
+        for factor in term.factors:
+            bits = every[:, where.columns(factor.wires)]
+            if factor.values is None:
+                out *= 1.0 - 2.0 * (bits.sum(axis=1) & 1)
+            else:
+                out *= factor.values[state_of(bits)]
+        return out
+
+    return where.of_bits(product)
 
 
 def state_of(bits: BitArray) -> npt.NDArray[np.int64]:

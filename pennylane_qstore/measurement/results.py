@@ -103,7 +103,8 @@ def _moment(recipe: Recipe, outcomes: Sequence[Outcomes]) -> _Numbers:
 def _probs(recipe: Recipe, outcomes: Sequence[Outcomes]) -> _Numbers:
     where = outcomes[recipe.basis]
     size = 2 ** len(recipe.wires)
-    index = state_of(where.bits[:, where.columns(recipe.wires)])
+    columns = where.columns(recipe.wires)
+    index = where.of_bits(lambda bits: state_of(bits[:, columns]))
     flat = np.bincount(where.row * size + index, where.weight, where.rows * size)
     table = flat.reshape(where.rows, size) / np.reshape(where.total, (-1, 1))
     return table, lambda: np.sqrt(_per_shot(table * (1 - table), where))

@@ -47,6 +47,19 @@ def test_rows_go_on_over_parts_with_readouts_of_their_own():
     assert outcomes.row.tolist() == [0, 1, 2, 2]
 
 
+def test_rows_that_share_their_outcomes_are_known_to_repeat_them():
+    states = np.array([0, 2, 3], dtype=np.uint64)
+    part = Rows((0, 1), Readout(), [Histogram(states, np.ones(3) / 3)] * 2)
+    outcomes = gathered(part)
+    assert outcomes.period == 3
+    assert outcomes.of_bits(lambda bits: bits[:, 1]).tolist() == [0, 1, 1] * 2
+    assert outcomes.bits[:, 1].tolist() == [0, 1, 1] * 2
+    # not behind another part, nor among shots, where some outcomes are left out
+    assert gathered(part, part).period is None
+    assert gathered(part, shots=2).period is None
+    assert gathered(rows({0: 1.0}, {3: 1.0})).period is None
+
+
 @given(st.integers(1, 5000), st.lists(st.floats(0.01, 1), min_size=1, max_size=4))
 def test_shots_drawn_from_exact_probabilities_add_up(shots, weights):
     chances = dict(enumerate(np.array(weights) / sum(weights)))

@@ -1,5 +1,7 @@
 """Outcomes in one basis: means, selections, values of terms."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from pennylane_qstore.measurement.outcomes import Outcomes, product_of, state_of, values_of
@@ -26,6 +28,18 @@ def test_terms_are_parities_or_looked_up():
         10 - 1 + 7.25,
         10 - 2 + 7,
     ]
+
+
+def test_rows_with_the_same_outcomes_have_the_values_of_one():
+    bits = np.array([[0, 0], [1, 1], [0, 1]] * 2, dtype=np.uint8)
+    whole = Outcomes((3, 1), 2, np.repeat([0, 1], 3), bits, np.arange(6.0), None)
+    repeated = replace(whole, period=3)
+    terms = [Term(2.0, 0, (Factor((1,)),)), Term(1.0, 0, (Factor((1, 3), np.arange(4.0)),))]
+    for term in terms:
+        assert product_of(term, repeated).tolist() == product_of(term, whole).tolist()
+    seen = []
+    repeated.of_bits(lambda some: seen.append(len(some)) or some[:, 0])
+    assert seen == [3]
 
 
 def test_states_are_big_endian():
