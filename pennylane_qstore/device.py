@@ -30,6 +30,7 @@ from pennylane_qstore.characterization import Characterization
 from pennylane_qstore.compat.pennylane import options_given_to, take_out_of_recording
 from pennylane_qstore.compat.python import also_unmade, current_frame, stack
 from pennylane_qstore.deferral import scope
+from pennylane_qstore.deferral.requests import DEFERRED
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.execution import differentiation, gradients
 from pennylane_qstore.execution.budget import Quote
@@ -399,7 +400,7 @@ class IonQDevice(Device):  # type: ignore[misc]
         """
         config = config or ExecutionConfig()
         for option in config.device_options:
-            if option not in (scope.DEFERRED, gradients.FRAMEWORK):
+            if option not in (DEFERRED, gradients.FRAMEWORK):
                 raise ConfigurationError(
                     f"Unknown device option {option!r}; options of qstore.ionq are given to "
                     "qml.device."

@@ -31,18 +31,6 @@ from pennylane_qstore.deferral.tasks import TaskGroup, dispatch, dispatch_all, i
 from pennylane_qstore.deferral.traced import traced_parameters
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 
-__all__ = [
-    "DEFERRED",
-    "adjust_config",
-    "deferred",
-    "evaluate",
-    "gather",
-    "map",
-    "park",
-    "parks",
-    "run_tasks",
-]
-
 logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")

@@ -321,7 +321,7 @@ def templates_of(
 def _template(
     structure: Structure, piece: StructuredTape, basis: Basis, searched: bool, target: Target
 ) -> Any:
-    elementary, constants = structure
+    elementary, constants = structure.program, structure.constants
     if target.gateset == "qis":
         gates = boxed(elementary) if target.verbatim else elementary.gates  # which is refused
         return QisTemplate(replace(elementary, gates=gates), basis.gates, basis.wires)

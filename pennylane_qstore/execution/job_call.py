@@ -11,9 +11,8 @@ from pennylane_qstore.errors import QStoreError
 
 if TYPE_CHECKING:
     from pennylane_qstore.ionq.jobs.request_runner import JobResult
+    from pennylane_qstore.ionq.ledger.rows import JobKey
     from pennylane_qstore.ionq.messages.job_request import JobRequest
-
-Keys = list[tuple[str, int, int]]
 
 
 @dataclass(slots=True, eq=False)
@@ -28,7 +27,7 @@ class JobCall:
 
     sender: Any
     requests: Sequence[JobRequest]
-    keys: Keys | None
+    keys: list[JobKey] | None
     estimates: list[float | None] = field(init=False)
     results: list[JobResult | None] = field(init=False)
     errors: list[QStoreError | None] = field(init=False)

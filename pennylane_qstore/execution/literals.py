@@ -16,7 +16,7 @@ import functools
 import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,21 +38,23 @@ _SPECIAL = np.pi / 4
 """Radians: multiples of it are what circuits become shorter by."""
 
 
-@dataclass(frozen=True, slots=True)
-class StructuredRows:
-    """All rows of a structure in a batch.
+@dataclass(slots=True)
+class Structure:
+    """A structure of a batch, and all its rows.
 
     Attributes:
         tape: the first tape that has the structure.
         piece: its rows.
         program: the structure's program.
         rows: columns of the program over the batch, ``[rows, columns]``, by tape.
+        constants: columns that are compiled as constants, with their numbers.
     """
 
     tape: QuantumScript
     piece: StructuredTape
     program: Program
     rows: list[FloatArray]
+    constants: Constants = ()
 
     def columns(self) -> FloatArray:
         """Return the columns of all rows, ``[rows, columns]``."""
@@ -64,20 +66,8 @@ def joined(parts: Sequence[FloatArray]) -> FloatArray:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-ChooseConstants = Callable[[Hashable, StructuredRows], Constants]
+ChooseConstants = Callable[[Hashable, Structure], Constants]
 """Chooses the constants of a structure, by its key, for the rows of one batch."""
-
-
-class Structure(NamedTuple):
-    """A structure of a batch.
-
-    Attributes:
-        program: its gates.
-        constants: columns of the program that are compiled as constants, with their numbers.
-    """
-
-    program: Program
-    constants: Constants
 
 
 def structures_of(
@@ -96,7 +86,7 @@ def structures_of(
         Each structure by its key and its number of wires; and for each tape the columns of each
         of its pieces, ``[rows, columns]``.
     """
-    found: dict[Hashable, StructuredRows] = {}
+    found: dict[Hashable, Structure] = {}
     columns: list[list[FloatArray]] = []
     for i, (tape, pieces, wires) in enumerate(tapes):
         columns.append([])
@@ -107,16 +97,15 @@ def structures_of(
                 with TapeContext(i):
                     build = functools.partial(program_of, piece, wires)
                     program = cache.get(("program", *key), build)
-                structure = found[key] = StructuredRows(tape, piece, program, [])
+                structure = found[key] = Structure(tape, piece, program, [])
             structure.rows.append(structure.program.columns(piece.parameters))
             columns[-1].append(structure.rows[-1])
-    chosen = {
-        key: Structure(some.program, choose_constants(key, some)) for key, some in found.items()
-    }
-    return chosen, columns
+    for known, structure in found.items():
+        structure.constants = choose_constants(known, structure)
+    return found, columns
 
 
-def no_constants(key: Hashable, structure: StructuredRows) -> Constants:
+def no_constants(key: Hashable, structure: Structure) -> Constants:
     """Take all numbers as parameters.
 
     Args:
@@ -129,7 +118,7 @@ def no_constants(key: Hashable, structure: StructuredRows) -> Constants:
     return ()
 
 
-def special_constants(key: Hashable, structure: StructuredRows) -> Constants:
+def special_constants(key: Hashable, structure: Structure) -> Constants:
     """Choose by the batch alone: written numbers, the same in all rows, and special.
 
     Args:
@@ -157,7 +146,7 @@ class SteadyConstants:
         self._lock = threading.Lock()
         self._watched: dict[Hashable, _Watched] = {}
 
-    def __call__(self, key: Hashable, structure: StructuredRows) -> Constants:
+    def __call__(self, key: Hashable, structure: Structure) -> Constants:
         """Return the constants of a batch.
 
         Args:
@@ -231,9 +220,7 @@ def _constants(row: FloatArray, columns: npt.NDArray[np.intp]) -> Constants:
     return tuple([(int(i), float(row[i])) for i in columns])
 
 
-def _written(
-    structure: StructuredRows, row: FloatArray, columns: npt.NDArray[np.intp]
-) -> Constants:
+def _written(structure: Structure, row: FloatArray, columns: npt.NDArray[np.intp]) -> Constants:
     """Return those of the columns that are written numbers, and products of them."""
     piece, trainable, every = (
         structure.piece,

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 from pennylane_qstore.deferral.tasks import park_jobs
 from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.execution.budget import agreed_prices
-from pennylane_qstore.execution.job_call import JobCall, Keys
+from pennylane_qstore.execution.job_call import JobCall
 from pennylane_qstore.execution.partial_results import count_failed
 from pennylane_qstore.execution.run_scope import BatchNumbers, RunScope
 from pennylane_qstore.execution.stats import BatchMeter, Stats
@@ -300,7 +300,9 @@ class Sender:
         ledgers = (self.client.ledger, *account.elsewhere)
         return float(sum(ledger.account_usd(account.names) for ledger in ledgers))
 
-    def _estimates(self, requests: Sequence[JobRequest], keys: Keys | None) -> list[float | None]:
+    def _estimates(
+        self, requests: Sequence[JobRequest], keys: list[JobKey] | None
+    ) -> list[float | None]:
         """Return prices of what is not paid yet, within the budget and confirmed."""
         if not self.is_paid:
             return [0.0] * len(requests)
@@ -314,25 +316,25 @@ class Sender:
         known = dict(zip(new, prices, strict=True))
         return [known.get(i) for i in range(len(requests))]
 
-    def _is_paid(self, key: tuple[str, int, int]) -> bool:
+    def _is_paid(self, key: JobKey) -> bool:
         """Tell whether the ledger has a job under this key, which is adopted."""
         paid = (*OPEN_STATES, State.DONE, State.CONSUMED)
-        return any(row.state in paid for row in self.client.ledger.history(JobKey(*key)))
+        return any(row.state in paid for row in self.client.ledger.history(key))
 
     def _keys(
         self, requests: Sequence[JobRequest], meter: BatchMeter, first: int, wait: bool
-    ) -> Keys | None:
+    ) -> list[JobKey] | None:
         """Return the names by which a restarted run finds its jobs: run, batch, job in it."""
         if self.scope.run is None:
             meter.number = self.numbers.take() if meter.number is None else meter.number
             name = "" if wait else f"submit-{secrets.token_hex(8)}"
-            return [(name, 0, first + i) for i in range(len(requests))] if name else None
+            return [JobKey(name, 0, first + i) for i in range(len(requests))] if name else None
         run, jobs = self._run_name(), dict(enumerate(requests, first))
         if meter.number is None:  # else a part of the batch was refused, and goes in other jobs
             ledger, start = self.client.ledger, self.options.accounts[0]
             claimed = self._numbers_are_claimed
             meter.number = self.numbers.take_in(ledger, run, start, jobs, by_content=claimed)
-        return [(run, meter.number, chunk) for chunk in jobs]
+        return [JobKey(run, meter.number, chunk) for chunk in jobs]
 
     @property
     def _numbers_are_claimed(self) -> bool:

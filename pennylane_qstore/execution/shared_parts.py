@@ -52,7 +52,7 @@ class Part:
     @property
     def key(self) -> JobKey | None:
         """Its key in the ledger; None for none."""
-        return None if self.call.keys is None else JobKey(*self.call.keys[self.index])
+        return None if self.call.keys is None else self.call.keys[self.index]
 
     @property
     def sender(self) -> Sender:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -170,17 +171,11 @@ class _Together(QuantumScript):  # type: ignore[misc]
     batch_size = None
 
 
+@dataclass(frozen=True, slots=True)
 class _Ancilla:
     """A wire label of our own."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def __hash__(self) -> int:
-        return hash((_Ancilla, self.number))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Ancilla) and other.number == self.number
+    number: int
 
     def __repr__(self) -> str:
         return f"selected {self.number}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -124,19 +124,13 @@ def _constant(op: Operator, wires: Mapping[Any, int]) -> Gate:
     return Gate(op.name, wire_indices(op, wires), angles)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class _Keyed:
     """An operation that is the same as any other of its key."""
 
     key: Hashable
-    op: Operator
-    wires: Mapping[Any, int]
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Keyed) and self.key == other.key
+    op: Operator = field(compare=False)
+    wires: Mapping[Any, int] = field(compare=False)
 
 
 def _work_wires(op: Operator) -> list[Any]:
