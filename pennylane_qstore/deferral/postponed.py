@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
@@ -54,31 +55,26 @@ class Postponed:
             values = evaluate(*(partial(self._function, *call.args) for call in calls))
         except BaseException as error:
             for call in calls:
-                call.error = error
+                call.set_exception(error)
             raise
         for call, value in zip(calls, values, strict=True):
-            call.value = np.float64(value)
+            call.set_result(np.float64(value))
 
 
-class _Call:
-    """A call and what came of it; the source of a deferred number."""
+class _Call(Future[np.float64]):
+    """A call and what comes of it; the source of a deferred number."""
 
     def __init__(self, group: Postponed, scope: Scope, args: tuple[Any, ...]) -> None:
-        self.scope, self.args = scope, args
-        self.value: np.float64 | None = None
-        self.error: BaseException | None = None
-        self._group = group
+        super().__init__()
+        self.scope, self.args, self._group = scope, args, group
 
     @property
     def ready(self) -> bool:
         """True once the call has been made."""
-        return self.value is not None or self.error is not None
+        return self.done()
 
     def fetch(self) -> np.float64:
         """Return the value; makes all calls that wait."""
-        if not self.ready:
+        if not self.done():
             self._group.evaluate()
-        if self.error is not None:
-            raise self.error
-        assert self.value is not None  # noqa: S101 - called, and without an error
-        return self.value
+        return self.result()

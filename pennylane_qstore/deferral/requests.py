@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import itertools
 import os
-import threading
 from collections.abc import Hashable, Sequence
+from concurrent.futures import Future
 from typing import Any, Protocol
 
 import numpy as np
@@ -61,9 +61,7 @@ class Request:
 
     __slots__ = (
         "_asks",
-        "_error",
-        "_finished",
-        "_results",
+        "_outcome",
         "circuits",
         "config",
         "device",
@@ -85,14 +83,12 @@ class Request:
         self.config = config
         self.origin = origin
         self.scope = scope
-        self._results: tuple[Any, ...] | None = None
-        self._error: BaseException | None = None
-        self._finished = threading.Event()
+        self._outcome: Future[tuple[Any, ...]] = Future()
 
     @property
     def finished(self) -> bool:
         """True once results or an error have arrived."""
-        return self._finished.is_set()
+        return self._outcome.done()
 
     @property
     def ready(self) -> bool:
@@ -134,8 +130,7 @@ class Request:
 
     def succeed(self, results: tuple[Any, ...]) -> None:
         """Keep the results, one entry per circuit."""
-        self._results = results
-        self._finished.set()
+        self._outcome.set_result(results)
 
     def fail(self, error: BaseException, origin: str | None = None) -> None:
         """Keep the error that :meth:`result` is to raise.
@@ -144,9 +139,8 @@ class Request:
             error: what was raised.
             origin: the QNode call it is about, if that is another request's.
         """
-        self._error = error
         self.origin = origin or self.origin
-        self._finished.set()
+        self._outcome.set_exception(error)
 
     def result(self) -> tuple[Any, ...]:
         """The results, one entry per circuit; waits if another thread is fetching them.
@@ -154,11 +148,10 @@ class Request:
         Raises:
             BaseException: what the device raised, as a copy of its own for each caller.
         """
-        self._finished.wait()
-        if self._error is not None:
-            raise _own_copy(self._error, self.origin)
-        assert self._results is not None  # noqa: S101 - finished without an error
-        return self._results
+        error = self._outcome.exception()
+        if error is not None:
+            raise _own_copy(error, self.origin)
+        return self._outcome.result()
 
 
 def send_all(requests: Sequence[Request]) -> None:

@@ -52,7 +52,19 @@ def _matrix(rows: list[list[Any]]) -> Any:
     )
 
 
-class GPI(Operation):  # type: ignore[misc]
+class _Pulse(Operation):  # type: ignore[misc]
+    """A rotation of one wire about an axis in the equator of the Bloch sphere."""
+
+    num_wires = 1
+    num_params = 1
+    ndim_params = (0,)
+    grad_method = "A"
+
+    def __init__(self, phase: Any, wires: WiresLike) -> None:
+        super().__init__(phase, wires=wires)
+
+
+class GPI(_Pulse):
     r"""A π rotation about an axis in the equator of the Bloch sphere.
 
     Args:
@@ -66,14 +78,7 @@ class GPI(Operation):  # type: ignore[misc]
     True
     """
 
-    num_wires = 1
-    num_params = 1
-    ndim_params = (0,)
-    grad_method = "A"
     parameter_frequencies: ClassVar = [(2 * TURN,)]
-
-    def __init__(self, phase: Any, wires: WiresLike) -> None:
-        super().__init__(phase, wires=wires)
 
     @staticmethod
     def compute_matrix(phase: Any) -> Any:
@@ -100,7 +105,7 @@ class GPI(Operation):  # type: ignore[misc]
         return GPI(self.data[0], wires=self.wires)
 
 
-class GPI2(Operation):  # type: ignore[misc]
+class GPI2(_Pulse):
     r"""A π/2 rotation about an axis in the equator of the Bloch sphere.
 
     Args:
@@ -108,14 +113,7 @@ class GPI2(Operation):  # type: ignore[misc]
         wires (Sequence[Any] or Any): the wire it acts on.
     """
 
-    num_wires = 1
-    num_params = 1
-    ndim_params = (0,)
-    grad_method = "A"
     parameter_frequencies: ClassVar = [(TURN, 2 * TURN)]
-
-    def __init__(self, phase: Any, wires: WiresLike) -> None:
-        super().__init__(phase, wires=wires)
 
     @staticmethod
     def compute_matrix(phase: Any) -> Any:
