@@ -6,6 +6,7 @@ lost because something failed later: fetch them with ``qstore jobs results ID``.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,16 +27,7 @@ class QStoreError(Exception):
         self.details = details
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.args, self.job_ids, self.details)
-
-
-def _rebuild(
-    kind: type[QStoreError],
-    args: tuple[Any, ...],
-    job_ids: tuple[str, ...],
-    details: dict[str, Any],
-) -> QStoreError:
-    return kind(*args, job_ids=job_ids, **details)
+        return functools.partial(type(self), job_ids=self.job_ids, **self.details), self.args
 
 
 class ConfigurationError(QStoreError, ValueError):

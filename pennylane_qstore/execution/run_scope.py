@@ -54,7 +54,7 @@ class BatchNumbers:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._next = 0
         self._given_back: list[int] = []
         self._owner = threading.get_ident()
@@ -74,7 +74,10 @@ class BatchNumbers:
     def take(self) -> int:
         """Return the number of another batch."""
         with self._lock:
-            return self._take()
+            if self._given_back:
+                return heapq.heappop(self._given_back)
+            self._next += 1
+            return self._next - 1
 
     def take_in(
         self,
@@ -105,11 +108,11 @@ class BatchNumbers:
         with self._lock:
             self._has_threads |= threading.get_ident() != self._owner
             if run not in self._by_content:
-                number = self._take()
+                number = self.take()
                 stored = ledger.payloads(run, number)
                 if not stored or all(stored.get(c, sha) == sha for c, sha in _payloads(jobs)):
                     return number
-                self._give_back([number])
+                self.give_back([number])
                 taken = set(range(self._next)) - {*self._given_back, number}
                 same = ledger.find_batches(run, _payloads(jobs)) - taken
                 if not same and not self._has_threads:
@@ -121,22 +124,13 @@ class BatchNumbers:
     def give_back(self, numbers: Iterable[int]) -> None:
         """Let the next batches have these numbers."""
         with self._lock:
-            self._give_back(numbers)
+            back = {*self._given_back, *numbers}
+            self._next = next(n for n in count(self._next, -1) if n - 1 not in back)
+            self._given_back = sorted(n for n in back if n < self._next)
 
     def are_by_content(self, run: str) -> bool:
         """Return whether the batches of a run are claimed in the ledger by now."""
         return run in self._by_content
-
-    def _take(self) -> int:
-        if self._given_back:
-            return heapq.heappop(self._given_back)
-        self._next += 1
-        return self._next - 1
-
-    def _give_back(self, numbers: Iterable[int]) -> None:
-        back = {*self._given_back, *numbers}
-        self._next = next(n for n in count(self._next, -1) if n - 1 not in back)
-        self._given_back = sorted(n for n in back if n < self._next)
 
 
 def _payloads(jobs: Mapping[int, JobRequest]) -> list[tuple[int, str]]:

@@ -84,6 +84,7 @@ def prepare(
     return [t for some, _ in parts for t in some], functools.partial(_join_each, together, joins)
 
 
+# Functions of results are partial ones of a module's: a handle of jobs is pickled with them.
 def _join_each(
     together: PostprocessingFn,
     joins: Sequence[tuple[int, PostprocessingFn]],
@@ -102,10 +103,6 @@ def _is_measured(kind: type) -> bool:
 @functools.cache
 def _is_shadow(kind: type) -> bool:
     return issubclass(kind, _SHADOWS)
-
-
-def _same(result: Result) -> Result:
-    return result
 
 
 def _with_wires(tape: QuantumScript, wires: Wires | None) -> QuantumScript:
@@ -131,18 +128,10 @@ def _deferred(tape: QuantumScript, fill: bool) -> tuple[Sequence[QuantumScript],
     tapes, together = qml.defer_measurements(
         _Together(tape.operations, tape.measurements, tape.shots), allow_postselect=True
     )
-    selected, cuts = zip(*(_selected(t, fill) for t in tapes), strict=True)
-    return list(selected), functools.partial(_cut_each, together, cuts)
+    return [_selected(t, fill) for t in tapes], together
 
 
-# Functions of results are partial ones of a module's: a handle of jobs is pickled with them.
-def _cut_each(
-    together: PostprocessingFn, cuts: Sequence[Callable[[Result], Result]], results: ResultBatch
-) -> Result:
-    return together(tuple(cut(r) for cut, r in zip(cuts, results, strict=True)))
-
-
-def _selected(tape: QuantumScript, fill: bool) -> tuple[QuantumScript, Callable[[Result], Result]]:
+def _selected(tape: QuantumScript, fill: bool) -> QuantumScript:
     """Copy what is projected on to ancillas, which are read with the rest."""
     operations: list[Any] = []
     ancillas: list[Any] = []
@@ -154,11 +143,10 @@ def _selected(tape: QuantumScript, fill: bool) -> tuple[QuantumScript, Callable[
             operations.append(qml.CNOT([op.wires[0], ancillas[-1]]))
         else:
             operations.append(op)
-    if not ancillas:
-        return QuantumScript(operations, tape.measurements, tape.shots), _same
-    measurements = [*tape.measurements, Postselected(ancillas, values, fill=fill)]
-    selected = QuantumScript(operations, measurements, tape.shots)
-    return selected, functools.partial(_without_last, len(tape.measurements), tape.shots)
+    measurements = tape.measurements
+    if ancillas:
+        measurements = [*measurements, Postselected(ancillas, values, fill=fill)]
+    return QuantumScript(operations, measurements, tape.shots)
 
 
 class _Together(QuantumScript):  # type: ignore[misc]
@@ -179,16 +167,6 @@ class _Ancilla:
 
     def __repr__(self) -> str:
         return f"selected {self.number}"
-
-
-def _without_last(count: int, shots: Any, result: Any) -> Any:
-    if shots.has_partitioned_shots:
-        return tuple(_cut(count, copy) for copy in result)
-    return _cut(count, result)
-
-
-def _cut(count: int, result: Any) -> Any:
-    return result[0] if count == 1 else tuple(result[:count])
 
 
 # --- classical shadows ---------------------------------------------------------------------
@@ -216,7 +194,8 @@ def _snapshots(
     each = len(tapes) // len(readings)
     if others:
         tapes.append(tape.copy(measurements=others))
-    are_shadows = [isinstance(m, _SHADOWS) for m in tape.measurements]
+    with_results = [m for m in tape.measurements if not isinstance(m, Postselected)]
+    are_shadows = [isinstance(m, _SHADOWS) for m in with_results]
     copies = tape.shots.num_copies
     return tuple(tapes), functools.partial(_joined, readings, each, are_shadows, copies)
 

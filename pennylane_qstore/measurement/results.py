@@ -165,10 +165,6 @@ def _nothing_counted(recipe: Recipe) -> dict[str, np.int64]:
     return {f"{outcome:0{n}b}": np.int64(0) for outcome in range(2**n)}
 
 
-def _nothing(recipe: Recipe, outcomes: Sequence[Outcomes], batched: bool) -> None:
-    """Return nothing: postselection has no result of its own."""
-
-
 def _mean(
     constant: float, parts: Mapping[int, FloatArray], outcomes: Sequence[Outcomes]
 ) -> FloatArray:
@@ -228,6 +224,5 @@ _NUMBERS: Mapping[str, Callable[[Recipe, Sequence[Outcomes]], _Numbers]] = {
 _KINDS: Mapping[str, Callable[[Recipe, Sequence[Outcomes], bool], Results]] = {
     "values": _observed,
     "bits": _bits,
-    "selected": _nothing,
 }
-"""All other kinds but errors."""
+"""Kinds of samples and counts. All others have no result of their own: errors, selections."""

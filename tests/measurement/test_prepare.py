@@ -461,7 +461,7 @@ def test_the_others_of_a_batch_with_an_impossible_selection_have_their_results()
         tapes += prepare(tape, dev.wires, fill=True)[0]
     with pytest.raises(ImpossiblePostselection) as caught:
         dev.execute(tapes)
-    (value, _), nothing = caught.value.details["tape_results"]
+    value, nothing = caught.value.details["tape_results"]
     assert 0.8 < value < 1
     assert nothing is None
     assert caught.value.details["failed_tapes"] == [1]
