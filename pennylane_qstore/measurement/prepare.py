@@ -30,6 +30,8 @@ from pennylane_qstore.measurement.recipes import NotSupported, Postselected
 from pennylane_qstore.native.frontend.structure import row_operations, standard_order
 
 _SHADOWS = (ClassicalShadowMP, ShadowExpvalMP)
+_is_subclass: Callable[[type, Any], bool] = functools.cache(issubclass)
+"""PennyLane's classes are abstract ones, of which the question takes longer than to remember."""
 
 
 @qml.transform  # type: ignore[untyped-decorator]
@@ -67,8 +69,8 @@ def prepare(
             "QubitDensityMatrix is not supported on qstore.ionq: no sequence of gates prepares a "
             "mixed state. Entangle the wires with others, or average over pure states."
         )
-    measured = any(map(_is_measured, kinds))
-    shadows = any(map(_is_shadow, map(type, tape.measurements)))
+    measured = any(_is_subclass(kind, MidMeasure) for kind in kinds)
+    shadows = any(_is_subclass(type(m), _SHADOWS) for m in tape.measurements)
     if not measured and not shadows:
         return (tape,), null_postprocessing
     with QueuingManager.stop_recording():
@@ -92,17 +94,6 @@ def _join_each(
 ) -> Result:
     left = iter(results)
     return together(tuple(join([next(left) for _ in range(count)]) for count, join in joins))
-
-
-# PennyLane's classes are abstract ones, of which the question takes longer than to remember.
-@functools.cache
-def _is_measured(kind: type) -> bool:
-    return issubclass(kind, MidMeasure)
-
-
-@functools.cache
-def _is_shadow(kind: type) -> bool:
-    return issubclass(kind, _SHADOWS)
 
 
 def _with_wires(tape: QuantumScript, wires: Wires | None) -> QuantumScript:

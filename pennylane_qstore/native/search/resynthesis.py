@@ -75,7 +75,6 @@ def resynthesise(
     most: int,
     outcomes: bool = False,
     work: float | None = None,
-    is_over: Callable[[], bool] = bool,
 ) -> list[IRCircuit]:
     """Write a circuit anew from its Pauli gadgets.
 
@@ -86,7 +85,6 @@ def resynthesise(
         outcomes: keep only the outcomes of ``circuit.outputs`` from |0…0⟩, not the unitary.
         work: elementary steps that all tries may take together, some nanoseconds each; of a
             large circuit only the first weights are tried, or none.
-        is_over: asked before each try; no other is made once it returns True.
 
     Returns:
         A circuit for each of the weights that needs few enough entanglers.
@@ -95,7 +93,7 @@ def resynthesise(
     if gadgets is None:
         return []
     return resynthesise_gadgets(
-        gadgets, circuit.outputs, weights, most=most, outcomes=outcomes, work=work, is_over=is_over
+        gadgets, circuit.outputs, weights, most=most, outcomes=outcomes, work=work
     )
 
 
@@ -139,7 +137,7 @@ def resynthesise_gadgets(
         most: as there.
         outcomes: whether the gadgets keep the outcomes only.
         work: as there.
-        is_over: as there.
+        is_over: asked before each try; no other is made once it returns True.
 
     Returns:
         A circuit for each of the weights that needs few enough entanglers.
