@@ -20,12 +20,7 @@ from pennylane.typing import Result, ResultBatch
 from pennylane.wires import WiresLike
 
 from pennylane_qstore._version import __version__
-from pennylane_qstore.backends import (
-    DEBIASING_MIN_SHOTS,
-    MAX_CIRCUITS,
-    JobLimits,
-    is_debiased,
-)
+from pennylane_qstore.backends import DEBIASING_MIN_SHOTS, MAX_CIRCUITS, JobLimits, is_debiased
 from pennylane_qstore.characterization import Characterization
 from pennylane_qstore.compat.pennylane import options_given_to, take_out_of_recording
 from pennylane_qstore.compat.python import also_unmade, current_frame, stack

@@ -30,15 +30,8 @@ from pennylane_qstore.measurement.recipes import Basis, Plan
 from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.native.folding import fold, take_fold
 from pennylane_qstore.native.frontend.folds import warn_of_folds
-from pennylane_qstore.native.frontend.program import (
-    FloatArray,
-    StructuredTape,
-    bind_constants,
-)
-from pennylane_qstore.native.frontend.structure import (
-    extract_structure,
-    with_every_wire,
-)
+from pennylane_qstore.native.frontend.program import FloatArray, StructuredTape, bind_constants
+from pennylane_qstore.native.frontend.structure import extract_structure, with_every_wire
 from pennylane_qstore.native.passes.sections import boxed, outside_boxes
 from pennylane_qstore.native.pipeline import compile_program
 from pennylane_qstore.native.symmetrize import Assignment

@@ -34,13 +34,7 @@ from pennylane_qstore.ionq.messages.job_request import AGGREGATIONS
 from pennylane_qstore.ionq.messages.labels import check_labels
 from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.secret import ProxyUrl, hide_secrets
-from pennylane_qstore.validation import (
-    check,
-    check_count,
-    check_known,
-    check_number,
-    check_one_of,
-)
+from pennylane_qstore.validation import check, check_count, check_known, check_number, check_one_of
 
 _JOB_SIZES = {"adaptive": "tiers", "throughput": "throughput"}
 """Names of ``max_circuits_per_job``, and the policies of :class:`AdaptiveQueueManager`."""

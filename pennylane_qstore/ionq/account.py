@@ -11,18 +11,12 @@ import orjson
 
 from pennylane_qstore.backends import Backend
 from pennylane_qstore.characterization import Characterization
-from pennylane_qstore.errors import (
-    ConnectionFailed,
-    QStoreError,
-)
+from pennylane_qstore.errors import ConnectionFailed, QStoreError
 from pennylane_qstore.ionq.base_client import BaseClient, blocking
 from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost
 from pennylane_qstore.ionq.jobs.cost import Estimate, read_cost, read_estimate
 from pennylane_qstore.ionq.machines import read_backends, read_characterization, read_machine
-from pennylane_qstore.ionq.messages.responses import (
-    check_id,
-    parse_object,
-)
+from pennylane_qstore.ionq.messages.responses import check_id, parse_object
 from pennylane_qstore.prices import JobSize
 from pennylane_qstore.validation import check_count, check_number
 

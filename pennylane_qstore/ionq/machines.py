@@ -11,12 +11,7 @@ from urllib.parse import quote
 
 from pennylane_qstore.backends import Backend, add_described, backend
 from pennylane_qstore.characterization import Characterization
-from pennylane_qstore.errors import (
-    ConfigurationError,
-    InvalidResponse,
-    QStoreError,
-    ServiceError,
-)
+from pennylane_qstore.errors import ConfigurationError, InvalidResponse, QStoreError, ServiceError
 from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.api_key import find_key
 from pennylane_qstore.ionq.http.transport import Traffic

@@ -14,13 +14,7 @@ from pennylane_qstore.ionq.jobs.request_runner import JobResult, PendingRequest
 from pennylane_qstore.ionq.jobs.results import JobRecord
 from pennylane_qstore.ionq.jobs.runner import JobRunner
 from pennylane_qstore.ionq.ledger.ledger import Ledger
-from pennylane_qstore.ionq.ledger.rows import (
-    OPEN_STATES,
-    UNSENT_STATES,
-    JobKey,
-    State,
-    Submission,
-)
+from pennylane_qstore.ionq.ledger.rows import OPEN_STATES, UNSENT_STATES, JobKey, State, Submission
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 from pennylane_qstore.ionq.messages.responses import JobState
 from pennylane_qstore.validation import check_number

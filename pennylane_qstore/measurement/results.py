@@ -11,10 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from pennylane.measurements import (
-    CountsMP,
-    SampleMP,
-)
+from pennylane.measurements import CountsMP, SampleMP
 from pennylane.tape import QuantumScript
 from pennylane.wires import Wires
 

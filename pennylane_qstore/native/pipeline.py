@@ -30,10 +30,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pennylane_qstore.errors import QStoreEfficiencyWarning
-from pennylane_qstore.native.frontend.program import (
-    Gate,
-    Program,
-)
+from pennylane_qstore.native.frontend.program import Gate, Program
 from pennylane_qstore.native.ir import IRCircuit
 from pennylane_qstore.native.passes.alignment import align_axes
 from pennylane_qstore.native.passes.cnot_networks import resynthesise_cnots

@@ -7,23 +7,12 @@ import shlex
 from collections.abc import Sequence
 from typing import NoReturn
 
-from pennylane_qstore.errors import (
-    AmbiguousSubmission,
-    ConfigurationError,
-    JobTimeout,
-    QStoreError,
-)
+from pennylane_qstore.errors import AmbiguousSubmission, ConfigurationError, JobTimeout, QStoreError
 from pennylane_qstore.ionq.jobs.request_runner import JobResult, PendingRequest, run_request
 from pennylane_qstore.ionq.jobs.results import JobRecord
 from pennylane_qstore.ionq.jobs.runner import JobRunner
 from pennylane_qstore.ionq.ledger.database import default_path
-from pennylane_qstore.ionq.ledger.ledger import (
-    Account,
-    JobKey,
-    Ledger,
-    State,
-    key_conflict,
-)
+from pennylane_qstore.ionq.ledger.ledger import Account, JobKey, Ledger, State, key_conflict
 from pennylane_qstore.ionq.ledger.rows import Share
 from pennylane_qstore.ionq.messages.job_request import JobRequest
 from pennylane_qstore.validation import check_number

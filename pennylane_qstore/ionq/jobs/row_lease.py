@@ -8,12 +8,7 @@ from pennylane_qstore.errors import LedgerError
 from pennylane_qstore.ionq.http.retry import Clock
 from pennylane_qstore.ionq.http.transport import post_timeout_s
 from pennylane_qstore.ionq.ledger.lease import new_owner
-from pennylane_qstore.ionq.ledger.ledger import (
-    OPEN_STATES,
-    UNSENT_STATES,
-    Ledger,
-    Submission,
-)
+from pennylane_qstore.ionq.ledger.ledger import OPEN_STATES, UNSENT_STATES, Ledger, Submission
 
 logger = logging.getLogger(__name__)
 

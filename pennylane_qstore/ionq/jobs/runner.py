@@ -19,12 +19,7 @@ from pennylane_qstore.ionq.jobs.decisions import FREE
 from pennylane_qstore.ionq.jobs.job_finder import Accounts
 from pennylane_qstore.ionq.jobs.packing import pack, unpack
 from pennylane_qstore.ionq.jobs.poller import JobKind, Poller
-from pennylane_qstore.ionq.jobs.results import (
-    CircuitFailure,
-    JobOutcome,
-    JobRecord,
-    fetch_results,
-)
+from pennylane_qstore.ionq.jobs.results import CircuitFailure, JobOutcome, JobRecord, fetch_results
 from pennylane_qstore.ionq.jobs.row_lease import taken_over_error
 from pennylane_qstore.ionq.jobs.submitter import CreatedJob, Submitter
 from pennylane_qstore.ionq.ledger.ledger import ENDED_STATES, OPEN_STATES, Ledger, State, Submission

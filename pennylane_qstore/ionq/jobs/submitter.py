@@ -26,12 +26,7 @@ from pennylane_qstore.ionq.http.api import Api
 from pennylane_qstore.ionq.http.requester import Transient
 from pennylane_qstore.ionq.http.retry import NotSent, ResponseLost
 from pennylane_qstore.ionq.http.transport import Traffic
-from pennylane_qstore.ionq.jobs.decisions import (
-    DECISIONS,
-    FREE,
-    Action,
-    SubmissionOutcome,
-)
+from pennylane_qstore.ionq.jobs.decisions import DECISIONS, FREE, Action, SubmissionOutcome
 from pennylane_qstore.ionq.jobs.job_finder import Accounts, JobFinder, ambiguous_error
 from pennylane_qstore.ionq.jobs.row_lease import RowLease, post_lease_s
 from pennylane_qstore.ionq.ledger.ledger import Ledger, State, Submission

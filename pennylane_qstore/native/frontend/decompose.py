@@ -10,14 +10,7 @@ import numpy as np
 import pennylane as qml
 from pennylane.operation import Operator
 from pennylane.ops import MidMeasure
-from pennylane.ops.op_math import (
-    Adjoint,
-    Controlled,
-    ControlledOp,
-    Exp,
-    Pow,
-    SymbolicOp,
-)
+from pennylane.ops.op_math import Adjoint, Controlled, ControlledOp, Exp, Pow, SymbolicOp
 from pennylane.queuing import QueuingManager
 from scipy.sparse import issparse
 

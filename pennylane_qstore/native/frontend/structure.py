@@ -32,12 +32,7 @@ from pennylane_qstore.native.frontend.decompose import (
     elementary,
 )
 from pennylane_qstore.native.frontend.operation_keys import row_ndims, wire_indices
-from pennylane_qstore.native.frontend.program import (
-    DROPPED,
-    ELEMENTARY,
-    FloatArray,
-    StructuredTape,
-)
+from pennylane_qstore.native.frontend.program import DROPPED, ELEMENTARY, FloatArray, StructuredTape
 from pennylane_qstore.operations import with_parameters
 
 _T = TypeVar("_T")

@@ -15,13 +15,7 @@ import numpy as np
 from pennylane_qstore.errors import CompileError
 from pennylane_qstore.gateset import NATIVE
 from pennylane_qstore.native.frontend.program import Gate, Program
-from pennylane_qstore.native.ir import (
-    IRCircuit,
-    Operation,
-    OutputParity,
-    moved,
-    wires_of,
-)
+from pennylane_qstore.native.ir import IRCircuit, Operation, OutputParity, moved, wires_of
 from pennylane_qstore.native.passes.lower import alone
 from pennylane_qstore.native.template.runs import Fence
 
