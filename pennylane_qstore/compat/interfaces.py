@@ -9,17 +9,15 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-
-def __getattr__(name: str) -> Any:
-    if name == "ArrayBox":
-        from autograd.numpy.numpy_boxes import ArrayBox
-
-        return ArrayBox
-    if name == "trace_stack":  # ``top`` is -1 where nothing is differentiated
-        from autograd.tracer import trace_stack
-
-        return trace_stack
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+import autoray
+import numpy as np
+from autograd import core
+from autograd.extend import VSpace, primitive
+from autograd.numpy import numpy_vjps, numpy_wrapper
+from autograd.numpy.numpy_boxes import ArrayBox as ArrayBox
+from autograd.numpy.numpy_vspaces import ArrayVSpace
+from autograd.tracer import trace_stack as trace_stack  # its top is -1 where nothing is traced
+from pennylane.numpy import tensor
 
 
 @functools.cache
@@ -33,9 +31,6 @@ def teach_deferred_arrays(kind: type) -> None:
     Args:
         kind: the class; its instances behave as NumPy arrays.
     """
-    import autoray
-    from pennylane.numpy import tensor
-
     _teach_autograd(kind)
     original = tensor.__array_ufunc__
 
@@ -54,11 +49,6 @@ def _teach_autograd(kind: type) -> None:
     They are boxed and added as arrays are. ``array``, which ``stack`` calls for each of its
     arrays, and the gradient of indexing would fetch them: these leave them as they are.
     """
-    import numpy as np
-    from autograd.extend import VSpace
-    from autograd.numpy import numpy_vjps, numpy_wrapper
-    from autograd.numpy.numpy_boxes import ArrayBox
-    from autograd.numpy.numpy_vspaces import ArrayVSpace
 
     def is_kind(*values: Any) -> bool:
         return any(issubclass(type(value), kind) for value in values)
@@ -112,9 +102,6 @@ def _substitute_primitive(module: Any, name: str, function: Callable[..., Any]) 
         name: of the primitive.
         function: called with the plain function first, then with the arguments.
     """
-    from autograd import core
-    from autograd.extend import primitive
-
     original = getattr(module, name)
     new = primitive(lambda *args: function(original.fun, *args))
     for rules in (core.primitive_vjps, core.primitive_jvps):

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Iterable
 from opcode import opmap
 from types import CodeType, FrameType
 from typing import Any
 
+import numpy as np
+import pennylane as qml
+from pennylane.queuing import AnnotatedQueue, QueuingManager
+
 _QNODE_STATE = ("_qfunc_output", "_tape")
 """Attributes in which a QNode keeps what its last call recorded."""
 
 
-@functools.cache
-def _code_of(name: str) -> CodeType:
-    """Return the code object by which a function is recognised on a stack."""
-    import pennylane as qml
-
-    functions = {
-        "QNode call": qml.QNode.__call__,
-        "qml.execute": inspect.unwrap(qml.execute),
-        "qml.device": inspect.unwrap(qml.device),
-    }
-    code: CodeType = functions[name].__code__
-    return code
+_QNODE_CALL: CodeType = qml.QNode.__call__.__code__
+_QML_EXECUTE: CodeType = inspect.unwrap(qml.execute).__code__
+_QML_DEVICE: CodeType = inspect.unwrap(qml.device).__code__
+"""Code objects by which functions are recognised on a stack."""
 
 
 def is_qnode_call(frame: FrameType) -> bool:
     """Return True for the frame of a QNode call; its ``self`` is the QNode."""
-    return frame.f_code is _code_of("QNode call")
+    return frame.f_code is _QNODE_CALL
 
 
 def qnode_states(frames: list[FrameType]) -> list[tuple[Any, dict[str, Any]]]:
@@ -50,9 +45,7 @@ def qnode_states(frames: list[FrameType]) -> list[tuple[Any, dict[str, Any]]]:
 def called_by_qml_execute(frame: FrameType | None) -> bool:
     """Return True where a frame is that of ``qml.execute``, or was called by it."""
     callers = (frame, getattr(frame, "f_back", None))
-    return any(
-        caller is not None and caller.f_code is _code_of("qml.execute") for caller in callers
-    )
+    return any(caller is not None and caller.f_code is _QML_EXECUTE for caller in callers)
 
 
 def tapes_resolved_by(frame: FrameType) -> tuple[Any, ...] | None:
@@ -90,8 +83,6 @@ def take_out_of_recording(tapes: Iterable[Any]) -> None:
     Args:
         tapes: that a device is about to execute.
     """
-    from pennylane.queuing import QueuingManager
-
     if not QueuingManager.recording():
         return
     for tape in tapes:
@@ -105,8 +96,6 @@ def holds_recording_lock() -> bool:
     PennyLane keeps a lock of the process until the function ends, also inside
     ``QueuingManager.stop_recording()``: no other thread can call a QNode before.
     """
-    from pennylane.queuing import AnnotatedQueue
-
     return bool(AnnotatedQueue._lock._is_owned())
 
 
@@ -136,7 +125,7 @@ def options_given_to(frame: FrameType) -> list[dict[str, Any]]:
     Returns:
         The dictionaries themselves; none for another frame.
     """
-    if frame.f_code is not _code_of("qml.device"):
+    if frame.f_code is not _QML_DEVICE:
         return []
     names = ("kwargs", "options")
     return [frame.f_locals[name] for name in names if isinstance(frame.f_locals.get(name), dict)]
@@ -148,8 +137,6 @@ def simulator_generator(device: Any) -> Any:
     Args:
         device: any device.
     """
-    import numpy as np
-
     generator = getattr(device, "_rng", None)
     return generator if isinstance(generator, np.random.Generator) else None
 
