@@ -240,6 +240,15 @@ def test_a_named_run_finds_its_jobs_again(tmp_path):
         assert emulator.stats()["posts"] == posts + 1, "only the refused job was tried again"
 
 
+def test_samples_of_jobs_of_one_circuit_have_the_order_in_which_they_were_taken():
+    with Emulator(noise_model="forte-1", seed=2) as emulator:
+        dev = qml.device("qstore.ionq", wires=1, emulator=emulator, noise_model="forte-1")
+        dev.executor.fallback.single = True
+        operations = [qml.RX(np.array([1.3, 0.4]), 0)]
+        dev.execute([qml.tape.QuantumScript(operations, [qml.sample(qml.Z(0))], shots=60)])
+        assert sum("shots" in line.path for line in emulator.requests) == 2
+
+
 def test_one_job_per_circuit_on_request_waits_for_each():
     with Emulator(profile={"execution_s": 0.02}) as emulator:
         run = circuit(emulator, batch=False)
