@@ -17,6 +17,7 @@ from pennylane_qstore.execution.batch import JobSettings
 from pennylane_qstore.execution.circuits import Target
 from pennylane_qstore.execution.gradients import Gradient
 from pennylane_qstore.execution.job_size import AdaptiveQueueManager
+from pennylane_qstore.execution.machines import find_backend
 from pennylane_qstore.execution.option_values import (
     check_config_file,
     check_emulator,
@@ -29,7 +30,6 @@ from pennylane_qstore.execution.option_values import (
 from pennylane_qstore.ionq.http.api_key import find_key
 from pennylane_qstore.ionq.http.retry import RetryPolicy
 from pennylane_qstore.ionq.ledger.rows import run_account
-from pennylane_qstore.ionq.machines import find_backend
 from pennylane_qstore.ionq.messages.job_request import AGGREGATIONS
 from pennylane_qstore.ionq.messages.labels import check_labels
 from pennylane_qstore.native.cache import SmartCircuitCache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 from collections import Counter
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from pennylane_qstore.ionq.client import IonQClient
     from pennylane_qstore.ionq.jobs.request_runner import JobResult
     from pennylane_qstore.ionq.messages.job_request import JobRequest
-
-logger = logging.getLogger(__name__)
 
 _EMULATOR_KEY = "emulator"
 _DEFAULT_MAX_WAIT_S = 120.0
@@ -228,7 +225,7 @@ class Sender:
         call = JobCall(self, requests, self._keys(requests, meter, first_chunk, wait))
         try:
             if not wait or not park_jobs(call):
-                call.estimates = self._estimates(requests, call.keys)
+                call.estimates = self._estimates(call)
                 with progress_of(self.scope.progress) as progress:
                     call.results[:] = self.client.run(
                         requests,
@@ -300,10 +297,9 @@ class Sender:
         ledgers = (self.client.ledger, *account.elsewhere)
         return float(sum(ledger.account_usd(account.names) for ledger in ledgers))
 
-    def _estimates(
-        self, requests: Sequence[JobRequest], keys: list[JobKey] | None
-    ) -> list[float | None]:
+    def _estimates(self, call: JobCall) -> list[float | None]:
         """Return prices of what is not paid yet, within the budget and confirmed."""
+        requests, keys = call.requests, call.keys
         if not self.is_paid:
             return [0.0] * len(requests)
         new = {i: r for i, r in enumerate(requests) if keys is None or not self._is_paid(keys[i])}
