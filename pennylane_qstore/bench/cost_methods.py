@@ -19,6 +19,7 @@ import pennylane as qml
 from pennylane_qstore.deferral.operands import real
 from pennylane_qstore.deferral.scope import deferred
 from pennylane_qstore.deferral.scope import map as map_items
+from pennylane_qstore.prices import price_model
 from pennylane_qstore.training.callbacks import Calibrate
 from pennylane_qstore.training.minibatches import MiniBatches
 from pennylane_qstore.training.run import TrainingRun
@@ -200,9 +201,10 @@ def _shared(training: Training) -> Any:
 
 def _auto(training: Training, prices: str) -> Any:
     """Train by :class:`TrainingRun` as it chooses the shape of its steps for a price list."""
+    is_short = training.task.load is None and price_model(prices).per == "job"
     return _ours(
         training,
-        _AUTO_FREE_STEPS if training.task.load is None else _AUTO_STEPS,
+        _AUTO_FREE_STEPS if is_short else _AUTO_STEPS,
         {"directions": "auto", "resamplings": "auto"},
         shots="auto",
         prices=prices,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.prices import PRICES
 from pennylane_qstore.training.step_shape import (
+    FEWEST_SHARED,
     FIRST_SHOTS,
     FLOOR_PARAMETERS,
     LAST_SHOTS,
@@ -43,6 +44,18 @@ def test_with_a_floor_per_circuit_few_samples_have_more_shots() -> None:
     assert per_circuit.rows < per_job.rows / 4
     assert per_circuit.shots > 4 * per_job.shots
     assert IRIS.price(per_circuit, CIRCUIT) == per_circuit.pairs * 2 * CIRCUIT.floor_usd
+
+
+@pytest.mark.parametrize("name", ["qpu.forte-1/circuit", "braket.forte-1", "compute-second"])
+def test_without_samples_directions_are_few_where_every_circuit_is_paid(name: str) -> None:
+    h2 = Workload(circuits=5, n_1q=20, n_2q=6, per_sample=False, parameters=24)
+    start = estimate_variances([], 24)
+    free = choose_shape(start, h2, JOB, 1, 80)
+    paid = choose_shape(start, h2, PRICES[name], 1, 80)
+    assert FEWEST_SHARED <= paid.directions < free.directions / 3
+    assert choose_shape(start, h2, PRICES[name], 1, 10**6).directions == FEWEST_SHARED
+    asked = h2._replace(fixed_directions=1)
+    assert choose_shape(start, asked, PRICES[name], 1, 80).directions == 1
 
 
 def test_without_a_floor_no_more_shots_than_needed() -> None:
