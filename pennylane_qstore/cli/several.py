@@ -70,9 +70,8 @@ def estimate_of(trainings: Sequence[Training], prices: str | None = None) -> Run
     alone = [training.estimate(prices) for training in trainings]
     if len(alone) == 1 or trainings[0].task is None:
         return summed(alone)
-    planned = [training.planned_sizes() for training in trainings]
     runs = [training.run for training in trainings]
-    return shared_estimate(runs, alone, planned, runs[0].prices[-1])
+    return shared_estimate(runs, alone, runs[0].prices[-1])
 
 
 def train_all(

@@ -122,18 +122,13 @@ class Training:
             return estimate_calls(self.device, evaluation, prices, self._prices)
         return self.run.estimate(self._total, prices=prices, evaluate=self._evaluations())
 
-    def planned_sizes(self) -> list[tuple[JobSize, ...]]:
-        """Return the sizes of the jobs that are still to be sent, step by step."""
-        return self.run.planned_sizes(self._total, self._evaluations())
-
     def _evaluations(self) -> list[Any]:
         """Return the data of the evaluation, None without samples; nothing where it is paid."""
-        from pennylane_qstore.training.run_estimate import is_paid
         from pennylane_qstore.training.tasks.task import averaged
 
         task, run = self.task, self.run
         data = None if task is None or task.load is None else task.load(self.settings["seed"]).test
-        done = is_paid(run, data, averaged) and run.step >= self._total
+        done = run.is_paid(data, averaged) and run.step >= self._total
         return [] if done else [data]
 
     def train(self) -> Self:

@@ -173,7 +173,6 @@ class SharedProgress(ProgressBar):
 def shared_estimate(
     runs: Sequence[TrainingRun],
     alone: Sequence[RunEstimate],
-    planned: Sequence[Sequence[Any]],
     model: PriceModel,
 ) -> RunEstimate:
     """Return the estimate of runs that share their jobs.
@@ -181,7 +180,6 @@ def shared_estimate(
     Args:
         runs: all of them.
         alone: the estimate of each by itself.
-        planned: of each run, the sizes of its jobs, step by step.
         model: price list, by which sharing is reckoned.
 
     Returns:
@@ -190,6 +188,7 @@ def shared_estimate(
     if any(device.job_limits.circuits == 1 for run in runs for device in run.devices):
         return summed(alone)
     total, ends = summed(alone), [1 + one.steps for one in alone]
+    planned = [one.sizes for one in alone]
     total = replace(total, step_usd=sum(one.step_usd for one in alone))
     parts = dict.fromkeys(("low_usd", "usd", "high_usd", "dearer_usd"), planned)
     parts["first_usd"] = [plan[:1] for plan in planned]

@@ -232,8 +232,7 @@ class Sweep:
             run.estimate(total, prices=prices) for run, total in zip(left, totals, strict=True)
         ]
         model = left[0].prices[-1] if prices is None else price_model(prices)
-        planned = [run.planned_sizes(total) for run, total in zip(left, totals, strict=True)]
-        return shared_estimate(left, alone, planned, model)
+        return shared_estimate(left, alone, model)
 
     @property
     def best(self) -> Trial:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any, NamedTuple
 
 from pennylane_qstore.errors import QStoreError
-from pennylane_qstore.prices import PriceModel
+from pennylane_qstore.prices import JobSize, PriceModel
 from pennylane_qstore.training.auto_shape import machine_of, price_models
 from pennylane_qstore.training.devices import Devices, Recorded
 
@@ -89,6 +88,13 @@ class CostRange(NamedTuple):
         return CostRange(*(a.plus(b, times) for a, b in zip(self, other, strict=True)))
 
 
+class Look(NamedTuple):
+    """The cost of a call, and the sizes of the jobs of its first recording."""
+
+    cost: CostRange
+    sizes: tuple[JobSize, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEstimate:
     """The price of a run that has not been sent.
@@ -111,6 +117,7 @@ class RunEstimate:
         currency: of all amounts.
         gate_fidelity: predicted for the gates of a mean circuit, by the product of the machine's
             median fidelities; None where they are not known. ``characterized``: their date.
+        sizes: of the jobs before the first step, of each step, and of each evaluation.
     """
 
     steps: int
@@ -134,10 +141,13 @@ class RunEstimate:
     currency: str = "USD"
     gate_fidelity: float | None = None
     characterized: str | None = None
+    sizes: Sequence[tuple[JobSize, ...]] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return all values by name, ready for JSON."""
-        return asdict(self)
+        values = asdict(self)
+        del values["sizes"]
+        return values
 
     def lines(self) -> dict[str, str]:
         """Return the estimate in words, by label."""
@@ -192,23 +202,26 @@ class Pricing:
         self.dearer = model.per_circuit if floor and model.per == "job" else model
         self._known: dict[Any, tuple[float, float]] = {}
 
-    def looks(self, call: Callable[[], Any]) -> CostRange:
+    def looks(self, call: Callable[[], Any]) -> Look:
         """Record a call and price its jobs; again where a second round may depend on values.
 
         Args:
             call: executes circuits; nothing is sent.
 
         Returns:
-            The range.
+            The range, and the sizes of its jobs.
         """
         found: list[Cost] = []
+        sizes: tuple[JobSize, ...] = ()
         while len(found) < _LOOKS:
             with self.devices.recorded(seed=len(found)) as batches:
                 call()
+            if not found:
+                sizes = tuple(size for batch in batches for size in batch.sizes)
             found.append(self._cost(batches))
             if len(batches) < 2:
                 break
-        return CostRange.of(found)
+        return Look(CostRange.of(found), sizes)
 
     def _cost(self, batches: Sequence[Recorded]) -> Cost:
         total = Cost()
@@ -255,7 +268,12 @@ class Pricing:
         return None if quote.cost_usd is None else quote
 
     def estimate(
-        self, first: CostRange, steps: CostRange, last: CostRange, count: int
+        self,
+        first: CostRange,
+        steps: CostRange,
+        last: CostRange,
+        count: int,
+        sizes: Sequence[tuple[JobSize, ...]],
     ) -> RunEstimate:
         """Return the estimate of a run.
 
@@ -264,6 +282,7 @@ class Pricing:
             steps: of all steps.
             last: of the evaluations after them.
             count: number of steps.
+            sizes: of the jobs before the first step, of each step, and of each evaluation.
 
         Returns:
             The estimate.
@@ -293,6 +312,7 @@ class Pricing:
             dearer_usd=round(expected.dearer_usd, 2),
             gate_fidelity=machine.fidelity(expected.n_1q / circuits, expected.n_2q / circuits),
             characterized=machine.date,
+            sizes=sizes,
         )
 
 
@@ -316,31 +336,4 @@ def estimate_calls(
     devices = Devices([device])
     model = price_models(prices or otherwise, devices.backends)[-1]
     pricing = Pricing(devices, model, ask=prices is None)
-    return pricing.estimate(pricing.looks(call), CostRange(), CostRange(), 0)
-
-
-def is_paid(run: Any, data: Any, point: Callable[[Any], Any]) -> bool:
-    """Look in the ledger for all jobs of an evaluation, for which then nothing is sent.
-
-    Args:
-        run: of this package, at rest.
-        data: that is evaluated on, as for :meth:`TrainingRun.evaluate`.
-        point: returns the parameters of the run where it is evaluated.
-
-    Returns:
-        Whether all are there; False for jobs that were shared with other runs.
-    """
-    run._read()
-    params = point(run)
-    batch, part = run._evaluation(data, params)
-    with run._undisturbed(), run._devices.recorded(seed=0) as batches:
-        run._adapter.evaluate(batch, params)
-    jobs: Counter[int] = Counter()
-    for one in batches:
-        jobs[one.device] += len(one.sizes)
-    for one in batches:
-        name = f"{run.run_id}.{one.device}" if one.device else run.run_id
-        paid = one.executor.sender.client.ledger.paid_jobs(f"{name}#{part}")
-        if paid < jobs[one.device]:
-            return False
-    return bool(batches)
+    return pricing.estimate(pricing.looks(call).cost, CostRange(), CostRange(), 0, ())

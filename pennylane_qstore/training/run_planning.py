@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.prices import JobSize, PriceModel, price_model
+from pennylane_qstore.prices import PriceModel, price_model
 from pennylane_qstore.training import checkpoint as files
 from pennylane_qstore.training import run_options
 from pennylane_qstore.training.auto_shape import charged_by
@@ -125,51 +126,50 @@ class RunPlanning(RunResults):
         model = known if prices is None else price_model(prices)
         pricing = Pricing(self._devices, model, ask=prices is None)
         with self._undisturbed():
-            first, last = CostRange(), CostRange()
-            for call in self._beginnings():
-                first = first.plus(pricing.looks(call))
+            first = [pricing.looks(call) for call in self._beginnings()]
             kinds = [self._kinds(total, signal, known) for signal in _SIGNALS]
-            steps_of = {kind: pricing.looks(call) for k in kinds for kind, (call, _) in k.items()}
-            sums = [CostRange() for _ in kinds]
-            for i, counted in enumerate(kinds):
-                for kind, (_, numbers) in counted.items():
-                    sums[i] = sums[i].plus(steps_of[kind], len(numbers))
-            for call in self._evaluations(evaluate):
-                last = last.plus(pricing.looks(call))
+            looks = {kind: pricing.looks(call) for k in kinds for kind, (call, _) in k.items()}
+            last = [pricing.looks(call) for call in self._evaluations(evaluate)]
+        sums = [_sum((looks[k].cost, len(n)) for k, (_, n) in kind.items()) for kind in kinds]
+        expected = kinds[_SIGNALS.index(1.0)]
+        by_step = {n: looks[k].sizes for k, (_, numbers) in expected.items() for n in numbers}
+        sizes = [
+            tuple(size for look in first for size in look.sizes),
+            *(by_step[step] for step in sorted(by_step)),
+            *(look.sizes for look in last),
+        ]
         ends = sorted((r.low, r.expected, r.high) for r in sums)
         makes = max(total - made, 0)
         low = ends[0][0]
         if self._stopping.patience is not None and makes:
             low = Cost().plus(low, min(1.0, (self._stopping.patience + 1) / makes))
         whole = CostRange(low, sums[len(sums) // 2].expected, ends[-1][2])
-        return pricing.estimate(first, whole, last, makes)
+        before, after = (_sum((look.cost, 1) for look in some) for some in (first, last))
+        return pricing.estimate(before, whole, after, makes, sizes)
 
-    def planned_sizes(self, steps: int, evaluate: Sequence[Any] = ()) -> list[tuple[JobSize, ...]]:
-        """Return the sizes of the jobs of :class:`.Calibrate`, and then of each step to come.
-
-        Recorded as for :meth:`estimate`, each kind of step once. Nothing is sent.
+    def is_paid(self, data: Sequence[Any] | None, point: Callable[[Self], Any]) -> bool:
+        """Look in the ledger for all jobs of an evaluation, for which then nothing is sent.
 
         Args:
-            steps: of the whole run, those made already included.
-            evaluate: data that will be evaluated after the last step; ``None`` for no data.
+            data: that is evaluated on, as for :meth:`TrainingRun.evaluate`.
+            point: returns the parameters of the run where it is evaluated.
 
         Returns:
-            One entry for what precedes the first step, one for each step and each evaluation.
+            Whether all are there; False for jobs that were shared with other runs.
         """
         self._read()
-
-        def recorded(call: Callable[[], Any]) -> tuple[JobSize, ...]:
-            with self._devices.recorded(seed=0) as batches:
-                call()
-            return tuple(size for batch in batches for size in batch.sizes)
-
-        with self._undisturbed():
-            first = tuple(size for call in self._beginnings() for size in recorded(call))
-            by_step: dict[int, tuple[JobSize, ...]] = {}
-            for call, numbers in self._kinds(steps, 1.0, self.prices[-1]).values():
-                by_step |= dict.fromkeys(numbers, recorded(call))
-            last = [recorded(call) for call in self._evaluations(evaluate)]
-        return [first, *(by_step[step] for step in sorted(by_step)), *last]
+        params = point(self)
+        batch, part = self._evaluation(data, params)
+        with self._undisturbed(), self._devices.recorded(seed=0) as batches:
+            self._adapter.evaluate(batch, params)
+        jobs: Counter[tuple[int, Any]] = Counter()
+        for one in batches:
+            jobs[one.device, one.executor] += len(one.sizes)
+        for (number, executor), count in jobs.items():
+            name = f"{self.run_id}.{number}" if number else self.run_id
+            if executor.sender.client.ledger.paid_jobs(f"{name}#{part}") < count:
+                return False
+        return bool(batches)
 
     def _beginnings(self) -> list[Callable[[], Any]]:
         """Return the calibrations that are still to be made."""
@@ -246,3 +246,11 @@ class RunPlanning(RunResults):
             | self._shapes.settings()
             | self._learning_rate.settings()
         )
+
+
+def _sum(ranges: Iterable[tuple[CostRange, int]]) -> CostRange:
+    """Return the sum of ranges, each taken several times."""
+    total = CostRange()
+    for one, times in ranges:
+        total = total.plus(one, times)
+    return total

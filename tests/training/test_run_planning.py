@@ -25,10 +25,10 @@ def test_a_run_gets_a_checkpoint_and_further_callbacks(tmp_path):
 
 def test_planned_sizes_are_those_that_are_sent_then():
     run = make_run(validation=(make_run()._data.train[0][:3], make_run()._data.train[1][:3]))
-    planned = run.planned_sizes(3, [None])
+    planned = run.estimate(3, evaluate=[None]).sizes
     assert run.step == 0
     run.train(3)
     assert planned[0] == ()
     assert planned[1:-1] == [record.sizes for record in run.history]
     assert planned[-1][0].circuits == 12
-    assert len(run.planned_sizes(5)) == 3
+    assert len(run.estimate(5).sizes) == 3
