@@ -57,7 +57,7 @@ def estimate(
         settings |= own_data.own_settings(own, data)
         options = {"backend": "emulator"}
         training = Training(settings, Path(), options, resume=False, steps=steps, own=own)
-        plan.show_plan(training.estimate(backend), as_json=as_json)
+        plan.Plan(training.estimate(backend)).show(as_json=as_json)
         return
     from pennylane_qstore.ionq.client import IonQClient
     from pennylane_qstore.training.tasks.task import evaluated_shots

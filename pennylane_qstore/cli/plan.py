@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,61 +22,67 @@ REFUSED = 2
 """Exit status where nobody has agreed to a price."""
 
 
-def show_plan(
-    plan: RunEstimate,
-    runs: int = 1,
-    budget_usd: float | None = None,
-    ledger: Ledger | None = None,
-    *,
-    as_json: bool,
-) -> None:
-    """Print what runs would cost.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The price of trainings, and the budgets that hold it.
 
-    Args:
-        plan: of all runs.
+    Attributes:
+        estimate: of all runs.
         runs: number of runs.
         budget_usd: of all of them, in US dollars; None without one.
         ledger: of their jobs, which may have a budget of its own; None without one.
-        as_json: print JSON.
     """
-    payload = {"plan": plan.as_dict(), "runs": runs, "budget_usd": budget_usd}
-    if ledger is not None and ledger.budget_usd is not None:
-        payload |= {"ledger_budget_usd": ledger.budget_usd, "ledger_usd": ledger.spent_usd()}
-    show(as_json, payload, _lines(plan, runs, budget_usd, ledger))
 
+    estimate: RunEstimate
+    runs: int = 1
+    budget_usd: float | None = None
+    ledger: Ledger | None = None
 
-def agree(
-    plan: RunEstimate,
-    runs: int,
-    budget_usd: float | None,
-    ledger: Ledger | None = None,
-    *,
-    yes: bool,
-) -> None:
-    """Show the price of what bills, and ask for it where no budget holds it.
+    def show(self, *, as_json: bool) -> None:
+        """Print what the runs would cost."""
+        plan, ledger = self.estimate.as_dict(), self.ledger
+        payload = {"plan": plan, "runs": self.runs, "budget_usd": self.budget_usd}
+        if ledger is not None and ledger.budget_usd is not None:
+            payload |= {"ledger_budget_usd": ledger.budget_usd, "ledger_usd": ledger.spent_usd()}
+        show(as_json, payload, self._lines())
 
-    Args:
-        plan: of all runs.
-        runs: number of runs.
-        budget_usd: of all of them, in US dollars; None without one.
-        ledger: of their jobs, which may have a budget of its own; None without one.
-        yes: agreed to beforehand.
+    def agree(self, *, yes: bool) -> None:
+        """Show the price of what bills, and ask for it where no budget holds it.
 
-    Raises:
-        typer.Exit: with status 2, where nobody agrees. Nothing was sent.
-    """
-    typer.echo("\n".join(_lines(plan, runs, budget_usd, ledger)), err=True)
-    if yes or budget_usd is not None or not plan.jobs:
-        return
-    if is_terminal():
-        question = f"This bills about ${plan.usd:,.2f}. Type yes to send it"
-        if typer.prompt(question, default="no", err=True).strip().lower() == "yes":
+        Args:
+            yes: agreed to beforehand.
+
+        Raises:
+            typer.Exit: with status 2, where nobody agrees. Nothing was sent.
+        """
+        typer.echo("\n".join(self._lines()), err=True)
+        if yes or self.budget_usd is not None or not self.estimate.jobs:
             return
-    typer.echo(
-        "qstore: Nothing was sent: give a limit, --budget-usd, or agree to the price with --yes.",
-        err=True,
-    )
-    raise typer.Exit(REFUSED)
+        if is_terminal():
+            question = f"This bills about ${self.estimate.usd:,.2f}. Type yes to send it"
+            if typer.prompt(question, default="no", err=True).strip().lower() == "yes":
+                return
+        typer.echo(
+            "qstore: Nothing was sent: give a limit, --budget-usd, or agree to the price with "
+            "--yes.",
+            err=True,
+        )
+        raise typer.Exit(REFUSED)
+
+    def _lines(self) -> list[str]:
+        plan, budget_usd, ledger = self.estimate, self.budget_usd, self.ledger
+        if not plan.jobs:
+            return labelled({"Plan": "nothing is left to send: the results are in the ledger"})
+        lines = {"Plan": f"{self.runs} runs" if self.runs > 1 else "1 run", **plan.lines()}
+        if budget_usd is not None and plan.paid:
+            short = "; it ends the training early" if exceeds(plan.usd, budget_usd) else ""
+            lines["Budget"] = f"${budget_usd:,.2f}, not exceeded in any case{short}"
+        if ledger is not None and ledger.budget_usd is not None and plan.paid:
+            left_usd = ledger.budget_usd - ledger.spent_usd()
+            short = "; it ends the training early" if exceeds(plan.usd, left_usd) else ""
+            of = f"${left_usd:,.2f} left of ${ledger.budget_usd:,.2f}"
+            lines["Ledger's budget"] = f"{of}{short}"
+        return labelled(lines)
 
 
 def check_files(
@@ -129,19 +136,3 @@ def _paid_usd(path: Path) -> float:
         return float(sum(spent) or report.get("cost_usd", 0.0))
     except (ValueError, AttributeError, TypeError):
         return 0.0
-
-
-def _lines(
-    plan: RunEstimate, runs: int, budget_usd: float | None, ledger: Ledger | None
-) -> list[str]:
-    if not plan.jobs:
-        return labelled({"Plan": "nothing is left to send: the results are in the ledger"})
-    lines = {"Plan": f"{runs} runs" if runs > 1 else "1 run", **plan.lines()}
-    if budget_usd is not None and plan.paid:
-        short = "; it ends the training early" if exceeds(plan.usd, budget_usd) else ""
-        lines["Budget"] = f"${budget_usd:,.2f}, not exceeded in any case{short}"
-    if ledger is not None and ledger.budget_usd is not None and plan.paid:
-        left_usd = ledger.budget_usd - ledger.spent_usd()
-        short = "; it ends the training early" if exceeds(plan.usd, left_usd) else ""
-        lines["Ledger's budget"] = f"${left_usd:,.2f} left of ${ledger.budget_usd:,.2f}{short}"
-    return labelled(lines)

@@ -22,7 +22,6 @@ from pennylane_qstore.sweeps.trials import combinations, labels
 from pennylane_qstore.validation import check_known
 
 if TYPE_CHECKING:
-    from pennylane_qstore.ionq.ledger.ledger import Ledger
     from pennylane_qstore.training.tasks.own_data import OwnData
 
 _TASKS = (
@@ -214,18 +213,13 @@ def _agreed(
         return True
     if listed is not None:
         typer.echo("qstore: No API key: by the published prices. With one IonQ is asked.", err=True)
-    estimate, ledger, many = estimate_of(trainings, listed), _ledger(trainings), len(trainings)
+    ledger = trainings[0].device.client.ledger if trainings[0].bills else None
+    priced = plan.Plan(estimate_of(trainings, listed), len(trainings), budget_usd, ledger)
     if dry_run:
-        plan.show_plan(estimate, many, budget_usd, ledger, as_json=as_json)
+        priced.show(as_json=as_json)
     else:
-        plan.agree(estimate, many, budget_usd, ledger, yes=yes)
+        priced.agree(yes=yes)
     return not dry_run
-
-
-def _ledger(trainings: Sequence[Training]) -> Ledger | None:
-    """Return the ledger of what bills; None for what is free."""
-    first = trainings[0]
-    return first.device.client.ledger if first.bills else None
 
 
 def _priced_at(
