@@ -21,7 +21,7 @@ from pennylane_qstore.deferral.scope import deferred
 from pennylane_qstore.deferral.scope import map as map_items
 from pennylane_qstore.prices import price_model
 from pennylane_qstore.training.callbacks import Calibrate
-from pennylane_qstore.training.minibatches import MiniBatches
+from pennylane_qstore.training.minibatches import RunData
 from pennylane_qstore.training.run import TrainingRun
 from pennylane_qstore.training.spsa import SPSAOptimizer
 from pennylane_qstore.training.tasks.task import Task
@@ -112,10 +112,9 @@ class _Problem:
         self._names = list(start) if isinstance(start, dict) else None
         arrays = [start] if self._names is None else list(start.values())
         self.values = [qml.numpy.array(array, requires_grad=True) for array in arrays]
-        if task.load is not None:
-            self._x, self._y = task.load(seed).train
-            size = min(rows, len(self._y))
-            self._batches = MiniBatches(len(self._y), size, seed, drop_last=True)
+        data = None if task.load is None else task.load(seed).train
+        size = None if data is None else min(rows, len(data[1]))
+        self._data = RunData(data, None, size, True, seed)
 
     def params(self, values: Sequence[Any]) -> Any:
         """Return arrays as the model takes them."""
@@ -123,17 +122,14 @@ class _Problem:
 
     def cost(self, step: int) -> Callable[..., Any]:
         """Return the loss of a step's samples as a function of the arrays."""
-        task, model = self._task, self.model
-        if task.load is None:
-            return lambda *values: task.loss(model(self.params(values)))
-        rows = self._batches(step)
-        x, y = self._x[rows], self._y[rows]
-        if not self._by_row:
-            return lambda *values: task.loss(model(self.params(values), x), y)
+        task, model, (batch, _) = self._task, self.model, self._data.samples(step)
+        x, y = batch[:1], batch[1:]
+        if not (batch and self._by_row):
+            return lambda *values: task.loss(model(self.params(values), *x), *y)
 
         def cost(*values: Any) -> Any:
-            outputs = map_items(self._device, partial(model, self.params(values)), x)
-            return task.loss(qml.math.stack(outputs), y)
+            outputs = map_items(self._device, partial(model, self.params(values)), *x)
+            return task.loss(qml.math.stack(outputs), *y)
 
         return cost
 

@@ -17,58 +17,6 @@ from pennylane_qstore.training.parameters import is_jax
 from pennylane_qstore.validation import check_count
 
 
-class MiniBatches:
-    """The rows of a step: a seeded shuffle per epoch, a function of the step alone.
-
-    Args:
-        rows: number of rows.
-        size: of a batch; None for all rows.
-        seed: of the shuffles.
-        drop_last: leave the short batch at an epoch's end out, so that every step costs the
-            same.
-
-    Raises:
-        ConfigurationError: a size that is not possible.
-    """
-
-    def __init__(self, rows: int, size: int | None, seed: int, *, drop_last: bool = False) -> None:
-        size = rows if size is None else check_count("batch_size", size, most=rows)
-        self.rows, self.size, self.seed = rows, size, seed
-        self.per_epoch = rows // size if drop_last else -(-rows // size)
-
-    def epoch(self, step: int) -> int:
-        """Return the epoch of a step; both count from 1."""
-        return (step - 1) // self.per_epoch + 1
-
-    def span(self, start: int, rows: int) -> NDArray[np.int64]:
-        """Return the indices of successive rows, one shuffled epoch after another.
-
-        Args:
-            start: rows before them, of all epochs.
-            rows: number of rows.
-
-        Returns:
-            Indices, ``[rows]``; all of them in order where that many are asked for.
-        """
-        if rows >= self.rows:
-            return np.arange(self.rows)
-        first, last = start // self.rows, (start + rows - 1) // self.rows
-        orders = [self._order(epoch + 1) for epoch in range(first, last + 1)]
-        begin = start % self.rows
-        return np.concatenate(orders)[begin : begin + rows]
-
-    def __call__(self, step: int) -> NDArray[np.int64]:
-        """Return the indices of a step's rows, ``[rows]``; steps count from 1."""
-        if self.size == self.rows:
-            return np.arange(self.rows)
-        order = self._order(self.epoch(step))
-        start = (step - 1) % self.per_epoch * self.size
-        return order[start : start + self.size]
-
-    def _order(self, epoch: int) -> NDArray[np.int64]:
-        return np.random.default_rng([self.seed, epoch]).permutation(self.rows)
-
-
 class RunData:
     """Data of a run: rows to train on, in mini-batches, and rows to validate on.
 
@@ -93,18 +41,15 @@ class RunData:
         seed: int | None,
     ) -> None:
         seed = check_count("seed", seed, least=0, optional=True)
-        size = check_count("batch_size", size, optional=True)
+        check_count("batch_size", size, optional=True)
         self.train = None if data is None else checked(data, "data")
         self.validation = None if validation is None else checked(validation, "validation")
         if self.train is None and size is not None:
             raise ConfigurationError("batch_size= needs data=: give data=(x, y), or no batch_size.")
-        self._size, self._drop_last, self._seed_given = size, drop_last, seed is not None
-        self._shuffle(secrets.randbits(32) if seed is None else seed)
-
-    @property
-    def per_epoch(self) -> int:
-        """Steps of an epoch; without data, an epoch is a step."""
-        return 1 if self._batches is None else self._batches.per_epoch
+        self.size: int | None = check_count("batch_size", size, most=self.total, optional=True)
+        """Rows of a step, if a number was given."""
+        self._drop_last, self._seed_given = drop_last, seed is not None
+        self._seed = secrets.randbits(32) if seed is None else seed
 
     @property
     def total(self) -> int | None:
@@ -112,23 +57,39 @@ class RunData:
         return None if self.train is None else len(self.train[0])
 
     @property
-    def size(self) -> int | None:
-        """Rows of a step, if a number was given."""
-        return self._size
+    def per_epoch(self) -> int:
+        """Steps of an epoch; without data, an epoch is a step."""
+        if self.total is None or self.size is None:
+            return 1
+        return self.total // self.size if self._drop_last else -(-self.total // self.size)
+
+    def epoch(self, step: int) -> int:
+        """Return the epoch of a step; both count from 1."""
+        return (step - 1) // self.per_epoch + 1
 
     def rows(self, step: int, span: tuple[int, int] | None = None) -> NDArray[np.int64] | None:
-        """Return the positions in the data of a step's rows.
+        """Return the positions in the data of a step's rows, shuffled in each epoch.
 
         Args:
             step: counted from 1.
-            span: rows before the step, and rows of it; None for batches of one size.
+            span: rows before the step, of all epochs, and rows of it; None for batches of one size.
 
         Returns:
-            Positions, ``[rows]``; None without data.
+            Positions, ``[rows]``, a function of the seed and these alone: all in order where that
+            many are asked for; None without data.
         """
-        if self._batches is None:
+        total, size = self.total, self.size if span is None else span[1]
+        if total is None:
             return None
-        return self._batches(step) if span is None else self._batches.span(*span)
+        if size is None or size >= total:
+            return np.arange(total)
+        if span is None:
+            start = (step - 1) % self.per_epoch * size
+            return self._order(self.epoch(step))[start : start + size]
+        first, last = span[0] // total, (sum(span) - 1) // total
+        begin = span[0] % total
+        orders = [self._order(epoch + 1) for epoch in range(first, last + 1)]
+        return np.concatenate(orders)[begin : begin + size]
 
     def samples(
         self, step: int, span: tuple[int, int] | None = None
@@ -142,17 +103,17 @@ class RunData:
         Returns:
             The rows of each part of the data, and the epoch.
         """
-        rows = self.rows(step, span)
-        if self._batches is None or self.train is None:
+        if self.train is None:
             return (), step
-        epoch = self._batches.epoch(step) if span is None else span[0] // self._batches.rows + 1
+        rows = self.rows(step, span)
+        epoch = self.epoch(step) if span is None else span[0] // len(self.train[0]) + 1
         return tuple(part[rows] for part in self.train), epoch
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that have to be the same when a run goes on."""
         return {
             "seed": self._seed,
-            "batch_size": self._size,
+            "batch_size": self.size,
             "drop_last": self._drop_last,
             "data": digest(self.train),
             "validation": digest(self.validation),
@@ -166,14 +127,10 @@ class RunData:
         """
         seed = check_count("seed", seed, least=0)
         if not self._seed_given:
-            self._shuffle(seed)
+            self._seed = seed
 
-    def _shuffle(self, seed: int) -> None:
-        self._seed = seed
-        self._batches: MiniBatches | None = None
-        if self.train is not None:
-            rows = len(self.train[0])
-            self._batches = MiniBatches(rows, self._size, seed, drop_last=self._drop_last)
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng([self._seed, epoch]).permutation(self.total or 0)
 
 
 def checked(data: Any, name: str) -> tuple[Any, ...]:

@@ -14,19 +14,20 @@ from hypothesis import strategies as st
 from support.training_runs import X, Y, make
 
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.minibatches import MiniBatches, RunData, checked, digest
+from pennylane_qstore.training.minibatches import RunData, checked, digest
 
 
 def test_all_rows_are_seen_once_an_epoch_in_an_order_of_the_seed():
-    batches = MiniBatches(10, 4, seed=5)
-    epochs = [np.concatenate([batches(s) for s in range(k, k + 3)]) for k in (1, 4)]
+    rows = [np.arange(10)]
+    batches = RunData(rows, None, 4, False, seed=5)
+    epochs = [np.concatenate([batches.rows(s) for s in range(k, k + 3)]) for k in (1, 4)]
     assert [sorted(rows) for rows in epochs] == [list(range(10))] * 2
     assert list(epochs[0]) != list(epochs[1])
-    assert [len(batches(s)) for s in (1, 2, 3)] == [4, 4, 2]
+    assert [len(batches.rows(s)) for s in (1, 2, 3)] == [4, 4, 2]
     assert [batches.epoch(s) for s in (1, 3, 4)] == [1, 1, 2]
-    np.testing.assert_array_equal(batches(5), MiniBatches(10, 4, seed=5)(5))
-    equal = MiniBatches(10, 4, seed=5, drop_last=True)
-    assert {len(equal(s)) for s in range(1, 20)} == {4}
+    np.testing.assert_array_equal(batches.rows(5), RunData(rows, None, 4, False, 5).rows(5))
+    equal = RunData(rows, None, 4, True, seed=5)
+    assert {len(equal.rows(s)) for s in range(1, 20)} == {4}
     assert equal.epoch(3) == 2
 
 
@@ -186,13 +187,14 @@ def test_data_of_objects_have_one_digest_in_every_process(other_process):
     st.integers(1, 12), st.lists(st.integers(1, 12), min_size=1, max_size=12), st.integers(0, 99)
 )
 def test_spans_of_any_sizes_go_through_the_data_evenly(rows, sizes, seed):
-    batches, seen, counts = MiniBatches(rows, None, seed), 0, np.zeros(rows, int)
+    batches = RunData([np.arange(rows)], None, None, False, seed)
+    seen, counts = 0, np.zeros(rows, int)
     for size in (min(size, rows) for size in sizes):
-        counts += np.bincount(batches.span(seen, size), minlength=rows)
+        counts += np.bincount(batches.rows(1, (seen, size)), minlength=rows)
         seen += size
     if all(size < rows for size in sizes):
         assert counts.max() - counts.min() <= 1
-    assert list(batches.span(3, rows)) == list(range(rows))
+    assert list(batches.rows(1, (3, rows))) == list(range(rows))
 
 
 def test_a_span_has_an_epoch():
