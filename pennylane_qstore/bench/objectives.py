@@ -42,35 +42,11 @@ class Circuits:
         return zip(self.each(lambda x: self.one(x, w), self.x), self.y, strict=True)
 
 
-def _list(c: Circuits, w: Any) -> Any:
-    return c.mean([(out - y) ** 2 for out, y in c.outputs(w)])
-
-
 def _accumulator(c: Circuits, w: Any) -> Any:
     loss = 0.0
     for out, y in c.outputs(w):
         loss = loss + (y - out) ** 2
     return loss / SAMPLES
-
-
-def _hamiltonian(c: Circuits, w: Any) -> Any:
-    return sum(c.each(lambda x: c.energy(x, w), c.x))
-
-
-def _several(c: Circuits, w: Any) -> Any:
-    return sum(a * b + p[0] for a, b, p in c.each(lambda x: c.several(x, w), c.x))
-
-
-def _log_loss(c: Circuits, w: Any) -> Any:
-    return -sum(qml.math.log(0.5 + 0.49 * y * out) for out, y in c.outputs(w)) / SAMPLES
-
-
-def _broadcast(c: Circuits, w: Any) -> Any:
-    return ((c.one(c.x, w) - c.y) ** 2).sum() / SAMPLES
-
-
-def _qnode(c: Circuits, w: Any) -> Any:
-    return c.one(c.x[0], w)
 
 
 def _early_exit(c: Circuits, w: Any) -> Any:
@@ -90,10 +66,6 @@ def _branch(c: Circuits, w: Any) -> Any:
     return sum(c.each(value, c.x))
 
 
-def _nested(c: Circuits, w: Any) -> Any:
-    return sum(c.each(lambda x: c.one(c.one(x, w) * x, w), c.x))
-
-
 def _minibatch(c: Circuits, w: Any) -> Any:
     rows = [int(i) for i in np.random.default_rng(0).choice(SAMPLES, 2, replace=False)]
     outputs = c.each(lambda row: c.one(c.x[row], w), rows)
@@ -101,16 +73,20 @@ def _minibatch(c: Circuits, w: Any) -> Any:
 
 
 OBJECTIVES: dict[str, Callable[[Circuits, Any], Any]] = {
-    "loop with list": _list,
+    "loop with list": lambda c, w: c.mean([(out - y) ** 2 for out, y in c.outputs(w)]),
     "loop with accumulator": _accumulator,
-    "Hamiltonian in 2 bases": _hamiltonian,
-    "several measurements": _several,
-    "log-loss": _log_loss,
-    "broadcast": _broadcast,
-    "QNode direct": _qnode,
+    "Hamiltonian in 2 bases": lambda c, w: sum(c.each(lambda x: c.energy(x, w), c.x)),
+    "several measurements": lambda c, w: sum(
+        a * b + p[0] for a, b, p in c.each(lambda x: c.several(x, w), c.x)
+    ),
+    "log-loss": lambda c, w: (
+        -sum(qml.math.log(0.5 + 0.49 * y * out) for out, y in c.outputs(w)) / SAMPLES
+    ),
+    "broadcast": lambda c, w: ((c.one(c.x, w) - c.y) ** 2).sum() / SAMPLES,
+    "QNode direct": lambda c, w: c.one(c.x[0], w),
     "early exit": _early_exit,
     "value-dependent branch": _branch,
-    "nested QNodes": _nested,
+    "nested QNodes": lambda c, w: sum(c.each(lambda x: c.one(c.one(x, w) * x, w), c.x)),
     "minibatch drawn inside": _minibatch,
 }
 BRANCHING = ("early exit", "value-dependent branch")
