@@ -292,13 +292,12 @@ def _score(setting: str, mine: _ByCircuit, rival: str, theirs: _ByCircuit) -> Sc
     wins = sum(our.pairs < their.pairs for our, their in pairs)
     ties = sum(our.pairs == their.pairs for our, their in pairs)
     counted = len(pairs), wins, ties, len(pairs) - wins - ties
-    means = [_mean([(o.pairs, t.pairs) for o, t in pairs])]
-    means += [_mean([(o.angle, t.angle) for o, t in pairs])]
-    means += [_mean([(o.pulses, t.pulses) for o, t in pairs])]
-    means += [None if rival == BEST else _mean([(o.seconds, t.seconds) for o, t in pairs])]
+    means = [_mean([(our[i], their[i]) for our, their in pairs]) for i in range(4)]
+    if rival == BEST:  # it has the time of none
+        means[-1] = None
     return Score(setting, rival, *counted, *means)
 
 
-def _mean(pairs: Iterable[tuple[float, float]]) -> float | None:
+def _mean(pairs: Iterable[tuple[Any, Any]]) -> float | None:
     logs = [math.log(their / our) for our, their in pairs if our > 0 and their > 0]
     return math.exp(sum(logs) / len(logs)) if logs else None

@@ -90,7 +90,8 @@ def _cells(
 ) -> Iterator[Cell]:
     cost, start = _cost(objective, interface, device), weights()
     framework = partial(_by_framework, interface)
-    functions = framework, framework, partial(_by_training, device), _by_us
+    ours = partial(_by_training, device), lambda cost, w: value_and_grad(cost)(w)
+    functions = framework, framework, *ours
     ways: dict[str, Callable[..., tuple[Any, Any]]] = dict(zip(WAYS, functions, strict=True))
     plain, expected = 0, tuple[Array, ...]()
     for way in WAYS:
@@ -174,7 +175,3 @@ def _by_training(device: Device, cost: Cost, w: Any) -> tuple[Any, Any]:
         optimizer = torch.optim.SGD([w], lr=1.0)
     run = TrainingRun(cost, w, optimizer, device=device, progress=False).train(1)
     return run.history[0].loss, before - to_numpy(run.params)
-
-
-def _by_us(cost: Cost, w: Any) -> tuple[Any, Any]:
-    return value_and_grad(cost)(w)

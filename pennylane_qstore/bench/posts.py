@@ -35,8 +35,8 @@ from pennylane_qstore.training.spsa import SPSAOptimizer
 
 INTERFACES = ("numpy", "autograd", "torch", "jax", "jax.jit")
 WAYS = ("stock", "stock deferred", "ours", "gather")
-"""PennyLane's optimizer plainly and inside ``deferred()``, ours, and ours with the evaluations
-handed to ``gather`` and the loops over samples to ``map``."""
+"""PennyLane's optimizer plainly and inside ``deferred()``, ours, and ours with evaluations that are
+tasks, as ``gather`` makes them, and loops over samples handed to ``map``."""
 
 Cost = Callable[[Any], Any]
 Array = NDArray[np.float64]
@@ -200,7 +200,7 @@ def _cells(
         "stock": (make_stock, *stock, stock_plain),
         "stock deferred": (make_stock, *stock, stock_plain),
         "ours": (ours, loop, start, plain),
-        "gather": (partial(_Gathered, device), mapped, start, plain),
+        "gather": (partial(ours, mode="tasks"), mapped, start, plain),
     }
     for way, (make_optimizer, cost, w, (expected, calls)) in steps.items():
         with deferred.deferred() if way == "stock deferred" else contextlib.nullcontext():
@@ -217,17 +217,6 @@ def _cells(
                 float(np.max(np.abs(a - b))) for a, b in zip(results, expected, strict=True)
             ),
         )
-
-
-class _Gathered(SPSAOptimizer):
-    """The same step with its evaluations gathered by hand, as in a loop of one's own."""
-
-    def __init__(self, device: Device) -> None:
-        super().__init__(maxiter=10, seed=0)
-        self._device = device
-
-    def _values(self, objective_fn: Any, points: Any, kwargs: Any) -> list[Any]:
-        return deferred.gather(self._device, *(lambda p=p: objective_fn(*p) for p in points))
 
 
 def _step(

@@ -87,7 +87,7 @@ def _step(
         return optimizer.step_and_cost(target, *args, **kwargs)
     if isinstance(optimizer, qml.QNGOptimizer):
         return _natural_step(optimizer, objective, args, kwargs, gradient)
-    if gradient is not None and _takes_a_gradient(optimizer):
+    if gradient is not None and "grad_fn" in inspect.signature(optimizer.step_and_cost).parameters:
         kwargs.setdefault("grad_fn", _given(gradient))
     return optimizer.step_and_cost(objective, *args, **kwargs)
 
@@ -110,10 +110,6 @@ def _is_followed_by_the_value(optimizer: Any) -> bool:
     return made_by in [kind.step_and_cost for kind in stock] and not getattr(
         optimizer, "blocking", False
     )
-
-
-def _takes_a_gradient(optimizer: Any) -> bool:
-    return "grad_fn" in inspect.signature(optimizer.step_and_cost).parameters
 
 
 def _natural_step(
