@@ -104,14 +104,10 @@ def _call_metric(metric: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     """
     if any(hasattr(leaf, "detach") for leaf in leaves_of(args)):
         try:
-            return metric(*map_leaves(_detached, args))
+            return metric(*map_leaves(lambda x: x.detach() if hasattr(x, "detach") else x, args))
         except TypeError:
             pass
     return metric(*map_leaves(_as_numpy, args))
-
-
-def _detached(value: Any) -> Any:
-    return value.detach() if hasattr(value, "detach") else value
 
 
 def _as_numpy(value: Any) -> Any:

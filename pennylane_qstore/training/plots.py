@@ -64,7 +64,7 @@ def draw_learning_curves(
     Raises:
         ConfigurationError: matplotlib is not installed.
     """
-    axes = _axes(axes, (6, 3.6))
+    axes = new_axes(axes, (6, 3.6))
     for curve, colour in zip(curves, COLOURS, strict=False):
         label = curve.name
         if curve.runs > 1:
@@ -77,8 +77,7 @@ def draw_learning_curves(
     for i, (label, value) in enumerate((lines or {}).items()):
         axes.axhline(value, color="0.25", ls=("--", ":", "-.")[i % 3], lw=1, label=label)
     axes.set(xlabel="step", ylabel=curves[0].name if len(curves) == 1 else None)
-    axes.legend(frameon=False, fontsize="small")
-    return _without_frame(axes)
+    return finished(axes)
 
 
 def draw_step_times(times: StepTimes, axes: Any = None) -> Any:
@@ -91,7 +90,7 @@ def draw_step_times(times: StepTimes, axes: Any = None) -> Any:
     Returns:
         The Axes.
     """
-    axes = _axes(axes, (6, 3.2))
+    axes = new_axes(axes, (6, 3.2))
     parts = {"queue": times.queue_s, "machine": times.run_s, "all else": times.rest_s}
     total = sum(float(np.sum(part)) for part in parts.values())
     labels = [
@@ -106,8 +105,7 @@ def draw_step_times(times: StepTimes, axes: Any = None) -> Any:
     axes.set(xlabel="step", ylabel="seconds", ylim=(0, 1.45 * highest or None))  # room for words
     if len(times.steps) > 1:
         axes.set_xlim(times.steps[0], times.steps[-1])
-    axes.legend(frameon=False, fontsize="small", loc="upper right")
-    return _without_frame(axes)
+    return finished(axes, loc="upper right")
 
 
 def draw_costs(spending: Costs, axes: Any = None) -> Any:
@@ -120,7 +118,7 @@ def draw_costs(spending: Costs, axes: Any = None) -> Any:
     Returns:
         The Axes.
     """
-    axes = _axes(axes, (6, 3.2))
+    axes = new_axes(axes, (6, 3.2))
     steps, total = spending.steps, spending.total_usd
     axes.step(steps, total, where="post", color=COLOURS[0], lw=1.8, label="billed")
     axes.fill_between(steps, total, step="post", color=COLOURS[0], alpha=0.12, lw=0)
@@ -129,8 +127,7 @@ def draw_costs(spending: Costs, axes: Any = None) -> Any:
         axes.axhline(spending.budget_usd, color=COLOURS[1], ls="--", lw=1.2, label=label)
     axes.set(xlabel="step", ylabel="US dollars", ylim=(0, None), xlim=(0, None))
     axes.yaxis.set_major_formatter("${x:,.2f}" if total[-1] < 10 else "${x:,.0f}")
-    axes.legend(frameon=False, fontsize="small", loc="lower right")
-    return _without_frame(axes)
+    return finished(axes, loc="lower right")
 
 
 def draw_comparison(pair: Comparison, axes: Any = None) -> Any:
@@ -143,7 +140,7 @@ def draw_comparison(pair: Comparison, axes: Any = None) -> Any:
     Returns:
         The Axes.
     """
-    axes = _axes(axes, (max(4.0, 0.42 * len(pair.labels)), 3.2))
+    axes = new_axes(axes, (max(4.0, 0.42 * len(pair.labels)), 3.2))
     at = np.arange(len(pair.labels))
     axes.bar(at, pair.ideal, width=0.86, color="#d4d8dd", label="ideal")
     axes.bar(at, pair.measured, width=0.5, color=COLOURS[0], label="measured")
@@ -151,8 +148,7 @@ def draw_comparison(pair: Comparison, axes: Any = None) -> Any:
         axes.errorbar(at, pair.measured, pair.error, fmt="none", ecolor="0.2", lw=1, capsize=2)
     axes.set_xticks(at, pair.labels, rotation=60 if len(at) > 8 else 0, fontfamily="monospace")
     axes.set(ylabel="probability", xlim=(-0.6, len(at) - 0.4))
-    axes.legend(frameon=False, fontsize="small")
-    return _without_frame(axes)
+    return finished(axes)
 
 
 def draw_decision_regions(
@@ -168,7 +164,7 @@ def draw_decision_regions(
     Returns:
         The Axes.
     """
-    axes = _axes(axes, (4.6, 4.0))
+    axes = new_axes(axes, (4.6, 4.0))
     from matplotlib.colors import ListedColormap
 
     classes = np.union1d(regions.classes, regions.labels)
@@ -182,8 +178,7 @@ def draw_decision_regions(
         points = regions.points[regions.labels == c]
         label = names[int(c)] if names else f"class {int(c)}"
         axes.scatter(*points.T, s=22, color=colour, edgecolor="white", lw=0.6, label=label)
-    axes.legend(frameon=True, framealpha=0.9, edgecolor="none", fontsize="small")
-    return _without_frame(axes)
+    return finished(axes, frameon=True, framealpha=0.9, edgecolor="none")
 
 
 def pyplot() -> Any:
@@ -195,10 +190,29 @@ def pyplot() -> Any:
     return installed("matplotlib.pyplot", "Plots need matplotlib", "train")
 
 
-def _axes(axes: Any, size: tuple[float, float]) -> Any:
+def new_axes(axes: Any, size: tuple[float, float]) -> Any:
+    """Return the Axes that were given, or new ones.
+
+    Args:
+        axes: matplotlib Axes, or None.
+        size: of the figure of new ones, in inches.
+
+    Returns:
+        The Axes.
+    """
     return pyplot().subplots(figsize=size, layout="constrained")[1] if axes is None else axes
 
 
-def _without_frame(axes: Any) -> Any:
+def finished(axes: Any, **legend: Any) -> Any:
+    """Return Axes with a legend, and no frame at the top and on the right.
+
+    Args:
+        axes: matplotlib Axes.
+        **legend: options of its legend.
+
+    Returns:
+        The Axes.
+    """
+    axes.legend(**{"frameon": False, "fontsize": "small", **legend})
     axes.spines[["top", "right"]].set_visible(False)
     return axes

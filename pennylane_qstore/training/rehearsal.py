@@ -79,36 +79,34 @@ def rehearse(
     ]
     for way, trained in zip(_BUDGETS, zip(*parts, strict=True), strict=True):
         outcomes.append(Outcome.of(way, trained, lists[0]))
-    costs = _costs([size for one in plan for size in one.sizes], 1 / len(plan), lists)
+    costs = _costs([size for one in plan for size in one.sizes], 1 / len(plan), lists, machine)
     return Rehearsal(
         backend=backend, noise_model=machine.noise, seeds=chosen, label=label,
         outcomes=tuple(outcomes), published={model.name: model.published for model in lists},
-        gate_fidelity=_gate_fidelity(machine, plan), **costs,
+        **costs,
     )  # fmt: skip
 
 
-def _gate_fidelity(machine: Backend, plan: Sequence[Trained]) -> float | None:
-    """Predict the fidelity of the gates of a mean circuit, by published figures."""
-    sizes = [size for one in plan for size in one.sizes]
-    circuits = max(1, sum(size.circuits for size in sizes))
-    n_1q, n_2q = sum(size.n_1q for size in sizes), sum(size.n_2q for size in sizes)
-    return machine.published.fidelity(n_1q / circuits, n_2q / circuits)
-
-
-def _costs(sizes: Sequence[JobSize], per: float, lists: Sequence[PriceModel]) -> dict[str, Any]:
+def _costs(
+    sizes: Sequence[JobSize], per: float, lists: Sequence[PriceModel], machine: Backend
+) -> dict[str, Any]:
     """Return the costs of jobs, times a factor, by names of a :class:`Rehearsal`."""
     from pennylane_qstore.emulator.service.latency import PROFILES
 
     first = lists[0]
     of_1q = first.usd_1q / first.usd_2q
+    circuits = sum(size.circuits for size in sizes)
+    n_1q, n_2q = sum(size.n_1q for size in sizes), sum(size.n_2q for size in sizes)
+    each = max(circuits, 1)
     waits_s = (PROFILES[_QUEUE].mean(size.circuits, size.shots).queue_s for size in sizes)
     return {
         "usd": {model.name: round(per * model.total(sizes), 2) for model in lists},
         "jobs": per * len(sizes),
-        "circuits": per * sum(size.circuits for size in sizes),
+        "circuits": per * circuits,
         "shots": per * sum(size.shots_total for size in sizes),
         "gates_2qe": per * sum((s.n_2q + of_1q * s.n_1q) * s.shots for s in sizes),
         "compute_s": per * sum(size.estimated_s(first.timing) for size in sizes),
+        "gate_fidelity": machine.published.fidelity(n_1q / each, n_2q / each),
         "queue_h": {_QUEUE: per * sum(waits_s) / 3600},
     }
 

@@ -202,10 +202,9 @@ once for each of the seeds {", ".join(map(str, self.seeds))}. Nothing was sent t
         Returns:
             The axes.
         """
-        from pennylane_qstore.training.plots import COLOURS, pyplot
+        from pennylane_qstore.training.plots import COLOURS, finished, new_axes
 
-        if axes is None:
-            _, axes = pyplot().subplots(figsize=(6.5, 3.6), layout="constrained")
+        axes = new_axes(axes, (6.5, 3.6))
         for colour, o in zip(COLOURS, self.outcomes, strict=False):
             half = None if np.isnan(o.low) else o.high - o.quality
             axes.scatter([o.usd] * len(o.qualities), o.qualities, s=12, color=colour, alpha=0.4)
@@ -213,9 +212,7 @@ once for each of the seeds {", ".join(map(str, self.seeds))}. Nothing was sent t
                 o.usd, o.quality, yerr=half, fmt="o", capsize=4, color=colour, label=o.way
             )
         axes.set(xlabel=f"USD of a training ({next(iter(self.usd))})", ylabel=self.label)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize="small")
-        return axes
+        return finished(axes)
 
     def save(self, folder: str | Path) -> Path:
         """Write ``rehearsal.md`` and its figure, ``rehearsal.png``, and return the page's path."""

@@ -20,14 +20,7 @@ from pennylane_qstore.errors import ConfigurationError
 
 _MARK = "$"  # a mapping with this name stands for something that JSON has not
 
-_BIT_GENERATORS = {
-    kind.__name__: kind
-    for kind in (
-        *(np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937),
-        *(np.random.Philox, np.random.SFC64),
-    )
-}
-
+_BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 _DAMAGE = (
     *(ArithmeticError, AttributeError, ImportError, LookupError, RuntimeError, TypeError),
     *(ValueError, ConfigurationError),
@@ -119,13 +112,13 @@ def generator(state: Mapping[str, Any]) -> np.random.Generator:
     Raises:
         ConfigurationError: it is none of NumPy's own.
     """
-    kind = _BIT_GENERATORS.get(str(state["bit_generator"]))
-    if kind is None:
+    kind = state["bit_generator"]
+    if kind not in _BIT_GENERATORS:
         raise ConfigurationError(
-            f"The state of a generator is damaged: bit_generator={state['bit_generator']!r}. "
+            f"The state of a generator is damaged: bit_generator={kind!r}. "
             f"Allowed: {', '.join(_BIT_GENERATORS)}."
         )
-    bits: Any = kind()
+    bits: Any = getattr(np.random, kind)()
     bits.state = dict(state)
     return np.random.Generator(bits)
 
