@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 
 from pennylane_qstore.bench.compile_check import Compiled, Counts, is_right
 from pennylane_qstore.bench.compile_circuits import Circuit
-from pennylane_qstore.bench.compile_ours import OURS, Compiler
-from pennylane_qstore.bench.compile_rivals import RIVALS, versions
 from pennylane_qstore.bench.compile_workers import Worker, timed
+from pennylane_qstore.bench.compilers import OURS, RIVALS, Compiler, versions
 from pennylane_qstore.bench.text import aligned, silent
 
 LIMIT_S = 60.0

@@ -16,7 +16,7 @@ from pennylane.tape import QuantumScript
 
 from pennylane_qstore.bench.compile_check import Compiled
 from pennylane_qstore.bench.compile_circuits import Circuit
-from pennylane_qstore.bench.compile_ours import Compiler
+from pennylane_qstore.bench.compilers import Compiler
 
 _STARTING_S = 300.0
 _START_METHOD = "spawn"

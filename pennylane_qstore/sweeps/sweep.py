@@ -14,11 +14,11 @@ from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.prices import PriceModel, price_model
 from pennylane_qstore.sweeps.lockstep import (
     Lockstep,
+    Manifest,
     SharedProgress,
     check_devices,
     shared_estimate,
 )
-from pennylane_qstore.sweeps.manifest import Manifest
 from pennylane_qstore.sweeps.spread import spread
 from pennylane_qstore.sweeps.trials import (
     Objective,

@@ -19,7 +19,7 @@ from pennylane_qstore.bench.compile import (
     text,
 )
 from pennylane_qstore.bench.compile_check import Counts
-from pennylane_qstore.bench.compile_ours import OURS
+from pennylane_qstore.bench.compilers import OURS
 
 
 def test_ours_is_verified_beside_a_rival():
@@ -70,7 +70,7 @@ def test_rows_for_json():
 
 
 def test_notes_say_what_is_missing(monkeypatch):
-    monkeypatch.setattr("pennylane_qstore.bench.compile_rivals.find_spec", lambda name: None)
+    monkeypatch.setattr("pennylane_qstore.bench.compilers.find_spec", lambda name: None)
     measured, versions, missing = notes(3, "zz", 60)
     assert measured.startswith("3 circuits, family zz, at most 60 s each")
     assert "pennylane-qstore" in versions

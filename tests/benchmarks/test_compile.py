@@ -13,8 +13,7 @@ import pytest
 from pennylane_qstore import IonQNativeGateCompiler
 from pennylane_qstore.bench.compile import cell, compare, losses, text
 from pennylane_qstore.bench.compile_circuits import default_circuits
-from pennylane_qstore.bench.compile_ours import OURS
-from pennylane_qstore.bench.compile_rivals import RIVALS
+from pennylane_qstore.bench.compilers import OURS, RIVALS
 
 pytestmark = pytest.mark.benchmark
 families = pytest.mark.parametrize("family", ["ms", "zz"])

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from pennylane_qstore.bench import compile as compilers
 from pennylane_qstore.bench import gradient_posts, posts
-from pennylane_qstore.bench.compile_ours import OURS
+from pennylane_qstore.bench.compilers import OURS
 from pennylane_qstore.cli.main import app
 
 run = CliRunner().invoke

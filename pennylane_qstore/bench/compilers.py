@@ -1,6 +1,11 @@
-"""Other compilers, each as its makers publish it, none of them needed here.
+"""Our compiler in its two settings, and others, each as its makers publish it.
 
-All get the same gates (:attr:`.Circuit.elementary`) as OpenQASM 2 text, or gate by gate where a
+*Thorough* is :class:`~pennylane_qstore.IonQNativeGateCompiler`: the circuit's elementary gates, all
+numbers known, as the other compilers get them. *Device* is what a ``qstore.ionq`` device sends on
+the first call of a structure: the tape as it is written, trainable numbers and arrays unknown, and
+the quick search. Its time is that of the first call, template and numbers.
+
+The others are not needed here. All get the same gates (:attr:`.Circuit.elementary`) as OpenQASM 2 text, or gate by gate where a
 library has no reader of its own, all pairs of qubits connected, and are called so:
 
 * *qiskit-ionq*: what its ``TrappedIonOptimizerPlugin`` does at level 3 (Qiskit's passes for a
@@ -29,10 +34,74 @@ from typing import Any, NamedTuple
 import pennylane as qml
 from pennylane.tape import QuantumScript
 
-from pennylane_qstore.bench.compile_check import Compiled, unitary_gate
+from pennylane_qstore.backends import backend
+from pennylane_qstore.bench.compile_check import Compiled, Reading, unitary_gate
 from pennylane_qstore.bench.compile_circuits import Circuit
-from pennylane_qstore.bench.compile_ours import Compiler
+from pennylane_qstore.execution.circuits import Target, plan_tape, templates_of
+from pennylane_qstore.execution.literals import SteadyConstants, structures_of
+from pennylane_qstore.native.cache import SmartCircuitCache
+from pennylane_qstore.native.circuit import NativeCircuit
+from pennylane_qstore.native.compiler import IonQNativeGateCompiler, only_circuit
 from pennylane_qstore.native.gates import TURN
+
+Compiler = Callable[[Circuit], Compiled]
+"""Compiles one circuit for one family of native gates."""
+
+
+def thorough(family: str, *, absorb: bool) -> Compiler:
+    """Make the compiler that knows all numbers and searches.
+
+    Args:
+        family: ``"zz"`` or ``"ms"``.
+        absorb: whether the readout may take over gates.
+
+    Returns:
+        The compiler.
+    """
+    made = IonQNativeGateCompiler(family, absorb=absorb)
+    return lambda circuit: _compiled(made.compile(circuit.elementary), absorb)
+
+
+def device(family: str, *, absorb: bool) -> Compiler:
+    """Make the compiler that a device is to a tape that it has not seen.
+
+    Args:
+        family: ``"zz"`` or ``"ms"``.
+        absorb: as the device's option.
+
+    Returns:
+        The compiler.
+    """
+    target = Target(backend("simulator"), "native", family, absorb, exact=True)
+
+    def compiled(circuit: Circuit) -> Compiled:
+        cache = SmartCircuitCache()
+        plan = plan_tape(circuit.tape, None, cache)
+        parts = [(plan.tape, plan.pieces, plan.wires)]
+        structures, columns = structures_of(parts, cache, SteadyConstants())
+        (basis,) = plan.measurement.bases
+        (template,) = templates_of(plan, basis, structures, target, cache)
+        measured = None if absorb else list(range(len(plan.wires)))
+        return _compiled(only_circuit(template, columns[0][0], measured), absorb)
+
+    return compiled
+
+
+def _compiled(native: NativeCircuit, absorb: bool) -> Compiled:
+    if absorb:
+        reading = Reading(native.measured, native.readout)
+        return Compiled(native.qubits, native.gates, reading=reading)
+    return Compiled(native.qubits, native.gates, native.permutation, frames=native.frames)
+
+
+OURS: Mapping[str, Callable[[str], Compiler]] = {
+    "thorough": partial(thorough, absorb=False),
+    "device": partial(device, absorb=False),
+    "thorough, absorbed": partial(thorough, absorb=True),
+    "device, absorbed": partial(device, absorb=True),
+}
+"""Our settings by name; absorbed circuits have the tape's outcomes, the others its unitary."""
+
 
 _IONQ_RULES = (
     *("CancelGPI2Adjoint", "CancelGPIAdjoint", "GPI2TwiceIsGPI", "CommuteGPIsThroughMS"),
