@@ -5,8 +5,9 @@ numbers known, as the other compilers get them. *Device* is what a ``qstore.ionq
 the first call of a structure: the tape as it is written, trainable numbers and arrays unknown, and
 the quick search. Its time is that of the first call, template and numbers.
 
-The others are not needed here. All get the same gates (:attr:`.Circuit.elementary`) as OpenQASM 2 text, or gate by gate where a
-library has no reader of its own, all pairs of qubits connected, and are called so:
+The others are not needed here. All get the same gates (:attr:`.Circuit.elementary`) as OpenQASM 2
+text, or gate by gate where a library has no reader of its own, all pairs of qubits connected, and
+are called so:
 
 * *qiskit-ionq*: what its ``TrappedIonOptimizerPlugin`` does at level 3 (Qiskit's passes for a
   target of GPI, GPI2 and ZZ or MS, its own rules, Qiskit's passes), one by one, since it forgets

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pennylane_qstore.estimators.variational import chosen_device, labelled_rows
-from pennylane_qstore.training.inputs import Inputs, chosen_wires
+from pennylane_qstore.training.tasks.variational import Inputs, chosen_wires
 from pennylane_qstore.validation import check_count, check_number
 
 Floats = NDArray[np.float64]

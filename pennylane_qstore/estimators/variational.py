@@ -16,13 +16,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from pennylane_qstore.errors import BudgetExceeded, ConfigurationError
 from pennylane_qstore.prices import PriceModel
 from pennylane_qstore.training.history import totals
-from pennylane_qstore.training.inputs import Inputs, chosen_wires
 from pennylane_qstore.training.saved_model import SavedModel
 from pennylane_qstore.training.tasks.data import Split
 from pennylane_qstore.training.tasks.task import Score, Task, averaged
 from pennylane_qstore.training.tasks.variational import (
+    Inputs,
     Variational,
     accuracy,
+    chosen_wires,
     cross_entropy,
     mean_squared_error,
     r_squared,

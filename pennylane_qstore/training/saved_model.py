@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from pennylane_qstore._version import __version__
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.files import replace_file
-from pennylane_qstore.training.inputs import Inputs
-from pennylane_qstore.training.tasks.variational import Variational, VariationalModel
+from pennylane_qstore.training.tasks.variational import Inputs, Variational, VariationalModel
 from pennylane_qstore.training.values import naming_damage
 
 _SCHEMA = "pennylane-qstore model, 1"

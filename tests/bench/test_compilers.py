@@ -1,4 +1,4 @@
-"""Rivals where they are installed; tests of what is there without them."""
+"""Our compiler as a device has it, and rivals where they are installed."""
 
 from __future__ import annotations
 

@@ -12,9 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from pennylane_qstore.cli.main import app
-from pennylane_qstore.training.inputs import Inputs
 from pennylane_qstore.training.saved_model import SavedModel, load_model
-from pennylane_qstore.training.tasks.variational import Variational
+from pennylane_qstore.training.tasks.variational import Inputs, Variational
 
 run = CliRunner().invoke
 X = np.random.default_rng(3).normal(5.0, 2.0, (12, 2))

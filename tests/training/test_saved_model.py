@@ -10,9 +10,8 @@ import pytest
 
 import pennylane_qstore as qstore
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.inputs import Inputs
 from pennylane_qstore.training.saved_model import SavedModel, load_model
-from pennylane_qstore.training.tasks.variational import Variational, cross_entropy
+from pennylane_qstore.training.tasks.variational import Inputs, Variational, cross_entropy
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(5.0, 2.0, (30, 3))

@@ -14,11 +14,10 @@ import numpy as np
 
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.csv_table import CsvTable, read_number
-from pennylane_qstore.training.inputs import Inputs, chosen_wires
 from pennylane_qstore.training.tasks.catalogue import classification, regression
 from pennylane_qstore.training.tasks.data import Floats, Split, split_rows
 from pennylane_qstore.training.tasks.task import Task
-from pennylane_qstore.training.tasks.variational import Variational
+from pennylane_qstore.training.tasks.variational import Inputs, Variational, chosen_wires
 from pennylane_qstore.validation import check_one_of
 
 MOST_CLASSES = 10
