@@ -191,8 +191,6 @@ class IonQBatchClient(IonQClient):
 def _request(
     circuits: Sequence[dict[str, Any]], target: str, shots: int, name_prefix: str
 ) -> JobRequest:
-    bodies, gates, qubits = [], 0, 1
-    gatesets = set()
     for number, circuit in enumerate(circuits):
         operations = circuit.get("circuit") if isinstance(circuit, dict) else None
         if not isinstance(operations, list) or not all(
@@ -201,19 +199,19 @@ def _request(
             raise ConfigurationError(
                 f"Circuit {number} must be {{'qubits': n, 'circuit': [{{'gate': ...}}, ...]}}."
             )
-        qubits = max(qubits, int(circuit.get("qubits", 1)))
-        gates += len(operations)
-        gatesets.add(_gateset(operations))
-        bodies.append(orjson.dumps(operations))
+    qubits = max(1, *(int(circuit.get("qubits", 1)) for circuit in circuits))
     for number, circuit in enumerate(circuits):
         own = int(circuit.get("qubits", qubits))
         for gate in circuit["circuit"]:
             _check_gate(gate, own, f"Circuit {number}")
-    gatesets.discard(None)
-    if len(gatesets) > 1:
+    programs = [circuit["circuit"] for circuit in circuits]
+    # An empty circuit is of either kind.
+    native = {all(map(_is_native, program)) for program in programs if program}
+    if len(native) > 1:
         raise ConfigurationError("Native and QIS gates cannot be mixed in one batch.")
-    gateset = next(iter(gatesets), None) or "qis"
-    return JobRequest(target, gateset, qubits, tuple(bodies), gates, shots, name=name_prefix)
+    gateset, gates = "native" if True in native else "qis", sum(map(len, programs))
+    bodies = tuple(map(orjson.dumps, programs))
+    return JobRequest(target, gateset, qubits, bodies, gates, shots, name=name_prefix)
 
 
 def _check_gate(gate: dict[str, Any], qubits: int, where: str) -> None:
@@ -243,10 +241,8 @@ def _values(gate: dict[str, Any], field: str) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [] if value is None else [value]
 
 
-def _gateset(operations: list[dict[str, Any]]) -> str | None:
-    """``None`` for an empty circuit, which is of either kind."""
-    native = [gate["gate"] in NATIVE and "rotation" not in gate for gate in operations]
-    return None if not native else "native" if all(native) else "qis"
+def _is_native(gate: dict[str, Any]) -> bool:
+    return gate["gate"] in NATIVE and "rotation" not in gate
 
 
 def _result(job_id: str, end: JobOutcome | QStoreError, index: int) -> BatchJobResult:
