@@ -221,7 +221,7 @@ class Groups:
         requests = await ledger.off_loop(store.requests, group.jobs)
         try:
             intent = group_intent(self._service, group.jobs, requests)
-            row, own = await ledger.off_loop(store.begin, group.jobs, intent)
+            row, own = await ledger.off_loop_synced(store.begin, group.jobs, intent)
         except (BudgetExceeded, ConfigurationError) as error:  # the ledger's own limit
             await self._settle(group, None, Failure("QuotaExhaustedError", str(error)), 0.0)
             return

@@ -303,7 +303,7 @@ class GatewayService:
             job = self._make_job(user, digest, submission, price)
             reserved = 0.0 if job.dry_run else price
             intent = self._groups.alone(job, request) if read.key is None else None
-            row = await self._store.ledger.off_loop(
+            row = await self._store.ledger.off_loop_synced(
                 self._store.insert, job, request, reserved, intent
             )
         except (BudgetExceeded, ConfigurationError) as error:  # the ledger's own limit

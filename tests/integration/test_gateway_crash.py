@@ -11,6 +11,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -41,13 +43,15 @@ LIMIT_S = 60.0
 class Life:
     """A gateway that starts again when it has died, and a client that repeats its requests."""
 
-    def __init__(self, emulator: Emulator, path: Path, point: str, window_s: float) -> None:
+    def __init__(
+        self, emulator: Emulator, path: Path, point: str, window_s: float, at_once: int = 1
+    ) -> None:
         self.emulator, self.path, self.window_s = emulator, path, window_s
         self.deaths = 0
-        self.start(point)
+        self.start(point, at_once)
 
-    def start(self, point: str) -> None:
-        options = [self.emulator.url, str(self.path), point, str(self.window_s)]
+    def start(self, point: str, at_once: int = 1) -> None:
+        options = [self.emulator.url, str(self.path), point, str(self.window_s), str(at_once)]
         command = [sys.executable, str(CHILD), *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
@@ -63,18 +67,25 @@ class Life:
         """Ask until there is an answer."""
         end = time.monotonic() + LIMIT_S
         while time.monotonic() < end:
-            address = self.url.removeprefix("http://").removesuffix("/v0.4")
-            connection = http.client.HTTPConnection(address or "127.0.0.1:9", timeout=LIMIT_S)
             try:
-                headers = {"Authorization": f"apiKey {token}"}
-                data = None if body is None else json.dumps(body)
-                connection.request(method, f"/v0.4{path}", data, headers)
-                return json.loads(connection.getresponse().read())
+                return self._ask(token, method, path, body)
             except (OSError, http.client.HTTPException):
                 self.restart()
-            finally:
-                connection.close()
         raise AssertionError("there was no answer in time")
+
+    def ask_once(self, token: str, body: Any) -> None:
+        """Submit once, whether there is an answer or not."""
+        with suppress(OSError, http.client.HTTPException):
+            self._ask(token, "POST", "/jobs", body)
+
+    def _ask(self, token: str, method: str, path: str, body: Any) -> Any:
+        address = self.url.removeprefix("http://").removesuffix("/v0.4")
+        connection = http.client.HTTPConnection(address or "127.0.0.1:9", timeout=LIMIT_S)
+        with closing(connection):
+            headers = {"Authorization": f"apiKey {token}"}
+            data = None if body is None else json.dumps(body)
+            connection.request(method, f"/v0.4{path}", data, headers)
+            return json.loads(connection.getresponse().read())
 
     def close(self) -> None:
         self.process.kill()
@@ -118,6 +129,31 @@ def test_a_killed_gateway_goes_on_and_sends_nothing_twice(
             life.close()
         assert life.deaths == (point.partition(":")[2] not in NEVER.get(backend, ()))
         check(emulator, path, list(ends.values()), backend)
+
+
+@pytest.mark.parametrize("event", ["gateway job", "submitted"])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("number", ["", "@2"])
+def test_a_gateway_killed_in_what_two_submissions_share_sends_nothing_twice(
+    tmp_path: Path, event: str, when: str, number: str
+) -> None:
+    path = tmp_path / "g.sqlite3"
+    ledger = Ledger(path)
+    tokens = {name: Tokens(ledger).create(name) for name in ("ann", "bob")}
+    ledger.close()
+    bodies = [single([X], metadata={"of": name}) for name in tokens]
+    with Emulator(seed=1) as emulator:
+        life = Life(emulator, path, f"{when}:{event}{number}", window_s=0.0, at_once=2)
+        try:
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(life.ask_once, tokens.values(), bodies))
+            life.restart()
+            for token, body in zip(tokens.values(), bodies, strict=True):
+                job_id = life.ask(token, "POST", "/jobs", body)["id"]
+                assert wait_for(life, token, job_id, "1") == "completed"
+        finally:
+            life.close()
+        assert Counter(job.metadata["of"] for job in emulator.jobs) == {"ann": 1, "bob": 1}
 
 
 def wait_for(life: Life, token: str, job_id: str, want: str) -> str:

@@ -157,7 +157,7 @@ class Submitter:
         entry = DECISIONS[result.outcome].entry(sending.doubtful)
         if entry is State.SUBMITTED:
             try:
-                await ledger.off_loop(ledger.submitted, row.id, result.job_id)
+                await ledger.off_loop_synced(ledger.submitted, row.id, result.job_id)
             except LedgerError as error:
                 error.job_ids = (str(result.job_id),)
                 logger.exception(

@@ -2,6 +2,9 @@
 
 SQLite connections are closed before a fork and opened again after it: the child would
 otherwise inherit locks that it does not hold, and its closing would drop the parent's.
+
+A sync of the disk takes longer than all else that a change does. Calls from the loop that have to
+reach the disk therefore share one: what waits while the disk is busy is one transaction after it.
 """
 
 from __future__ import annotations
@@ -11,9 +14,11 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +32,29 @@ from pennylane_qstore.ionq.ledger.database import (
 )
 
 _T = TypeVar("_T")
+
+
+class _Call:
+    """A call that waits for the writer, and what became of it."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self.future: Future[Any] = Future()
+        self.error: BaseException | None = None
+        self._result: Any = None
+        self._call = call
+
+    def make(self) -> None:
+        self.error = None
+        try:
+            self._result = self._call()
+        except BaseException as error:  # noqa: BLE001  (whoever waits is told)
+            self.error = error
+
+    def tell(self) -> None:
+        if self.error is None:
+            self.future.set_result(self._result)
+        else:
+            self.future.set_exception(self.error)
 
 
 class LedgerConnection:
@@ -45,9 +73,12 @@ class LedgerConnection:
         self.observer = observer
         self.database: sqlite3.Connection | None = None
         self._lock = threading.Lock()
-        self._changer: int | None = None  # the thread whose transaction is open
+        self._changer: int | None = None  # the thread that is in the midst of a change
+        self._grouper: int | None = None  # the thread that makes several calls in one transaction
+        self._changed: list[str] = []  # the changes of that transaction so far
         self._synchronous = ""
         self._writer: ThreadPoolExecutor | None = None
+        self._waiting: deque[_Call] = deque()
         self._mode = "MEMORY"
         if path is not None:
             prepare_file(path)
@@ -76,10 +107,8 @@ class LedgerConnection:
         Raises:
             LedgerError: it cannot be read.
         """
-        if (database := self._in_change()) is not None:
-            yield database
-            return
-        with self._lock, self._readable_errors():
+        mine = threading.get_ident() in (self._changer, self._grouper)
+        with nullcontext() if mine else self._lock, self._readable_errors():
             yield self.database or self._connect()
 
     @contextmanager
@@ -90,8 +119,8 @@ class LedgerConnection:
 
         Args:
             event: name for the observer.
-            durable: whether it has to reach the disk before this returns; inside another change
-                that one has to be durable.
+            durable: whether it has to reach the disk before this returns (before the caller is
+                told, in :meth:`off_loop_synced`); inside another change that one has to be durable.
 
         Yields:
             The database, in the transaction.
@@ -99,25 +128,23 @@ class LedgerConnection:
         Raises:
             LedgerError: it cannot be written; nothing was.
         """
-        if (database := self._in_change()) is not None:
+        if self._changer == threading.get_ident():
             assert not durable or self._synchronous in ("FULL", "")  # noqa: S101  (own callers)
-            yield database
+            with self.reading() as database:
+                yield database
             return
         self._observe(f"before:{event}")
-        with self.reading() as database:
-            level = "FULL" if durable else "NORMAL"
-            if self.path is not None and level != self._synchronous:
-                database.execute(f"PRAGMA synchronous={level}")
-                self._synchronous = level
+        in_group = self._grouper == threading.get_ident()
+        with self.reading() if in_group else self._transaction(durable=durable) as database:
+            self._changer = threading.get_ident()
             try:
-                with transaction(database):
-                    self._changer = threading.get_ident()
-                    yield database
+                yield database
             finally:
                 self._changer = None
-                if database.in_transaction and self.path is not None:
-                    self._disconnect()  # not even rolled back: closing the file does that
-        self._observe(f"after:{event}")
+        if in_group:
+            self._changed.append(event)
+        else:
+            self._observe(f"after:{event}")
 
     async def off_loop(self, call: Callable[..., _T], *args: Any) -> _T:
         """Make a call from the event loop without stalling it on the disk.
@@ -131,16 +158,35 @@ class LedgerConnection:
         """
         if self.path is None:
             return call(*args)
-        loop = asyncio.get_running_loop()
         try:
-            if self._writer is None:
-                self._writer = ThreadPoolExecutor(1, thread_name_prefix="qstore-ledger")
-            future = loop.run_in_executor(self._writer, lambda: call(*args))
+            future = self._in_line(lambda: call(*args))
         except RuntimeError:
             # The interpreter is shutting down and takes no more work; what is known of a
             # paid job is written down all the same.
             return call(*args)
-        return await future
+        return await asyncio.wrap_future(future)
+
+    async def off_loop_synced(self, call: Callable[..., _T], *args: Any) -> _T:
+        """Make a call with a durable change; calls that wait at the same time share its sync.
+
+        Args:
+            call: a method of the ledger that takes no lock beside the ledger's own. If it raises,
+                it has changed nothing.
+            args: of the call.
+
+        Returns:
+            What the call returns, once what it has changed is on the disk.
+        """
+        if self.path is None:
+            return call(*args)
+        waiting = _Call(partial(call, *args))
+        self._waiting.append(waiting)
+        try:
+            self._in_line(self._make_waiting)
+        except RuntimeError:  # as above
+            self._make_waiting()
+        result: _T = await asyncio.wrap_future(waiting.future)
+        return result
 
     # ---- private --------------------------------------------------------------------
 
@@ -153,9 +199,64 @@ class LedgerConnection:
         with self.changing("check"):
             pass
 
-    def _in_change(self) -> sqlite3.Connection | None:
-        """Return the database if this thread is in the midst of a change, else None."""
-        return self.database if self._changer == threading.get_ident() else None
+    @contextmanager
+    def _transaction(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
+        """Give the database in a transaction of its own."""
+        with self.reading() as database:
+            level = "FULL" if durable else "NORMAL"
+            if self.path is not None and level != self._synchronous:
+                database.execute(f"PRAGMA synchronous={level}")
+                self._synchronous = level
+            try:
+                with transaction(database):
+                    yield database
+            finally:
+                if database.in_transaction and self.path is not None:
+                    self._disconnect()  # not even rolled back: closing the file does that
+
+    def _in_line(self, call: Callable[[], _T]) -> Future[_T]:
+        """Let the thread that writes make a call."""
+        if self._writer is None:
+            self._writer = ThreadPoolExecutor(1, thread_name_prefix="qstore-ledger")
+        return self._writer.submit(call)
+
+    def _make_waiting(self) -> None:
+        """Make the calls that wait for a sync in one transaction, or each alone if that fails."""
+        calls = []
+        while self._waiting:
+            call = self._waiting.popleft()
+            if call.future.set_running_or_notify_cancel():
+                calls.append(call)
+        try:
+            if len(calls) < 2 or not self._make_together(calls):
+                for call in calls:
+                    call.make()
+        except BaseException as error:  # noqa: BLE001  (nobody may wait for ever)
+            for call in calls:
+                call.error = call.error or error
+        for call in calls:
+            call.tell()
+
+    def _make_together(self, calls: Sequence[_Call]) -> bool:
+        """Make calls in one transaction; return False if it failed, and nothing is written."""
+        self._changed = []
+        try:
+            with self._transaction(durable=True) as database:
+                self._grouper = threading.get_ident()
+                try:
+                    for call in calls:
+                        database.execute("SAVEPOINT call")
+                        call.make()
+                        if call.error is not None:
+                            database.execute("ROLLBACK TO call")
+                        database.execute("RELEASE call")
+                finally:
+                    self._grouper = None
+        except LedgerError:
+            return False
+        for event in self._changed:
+            self._observe(f"after:{event}")
+        return True
 
     def _observe(self, moment: str) -> None:
         if self.observer is not None:
@@ -189,6 +290,7 @@ class LedgerConnection:
 
     def _after_fork_in_child(self) -> None:
         self._writer = None  # its thread stayed in the parent
+        self._waiting.clear()
         if self.path is None:
             self._disconnect()
         self._lock.release()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import threading
 
 import pytest
 from support.ledgers import intent
@@ -55,8 +56,6 @@ def test_calls_from_the_loop_do_not_stall_it(path):
     ledger = Ledger(path)
 
     async def scenario():
-        import threading
-
         mine = threading.get_ident()
         theirs = await ledger.off_loop(threading.get_ident)
         return mine != theirs
@@ -152,3 +151,101 @@ def test_a_forked_child_uses_connections_of_its_own(path):
     assert len(memory.submissions()) == 1
     ledger.close()
     memory.close()
+
+
+def together(ledger, *calls):
+    """Make calls while the disk is busy, so that all of them wait at once; errors are returned."""
+
+    async def scenario():
+        busy = threading.Event()
+        disk = asyncio.ensure_future(ledger.off_loop(busy.wait))
+        made = [asyncio.ensure_future(ledger.off_loop_synced(*call)) for call in calls]
+        await asyncio.sleep(0)
+        while len(ledger._waiting) < len(calls):
+            await asyncio.sleep(0)
+        busy.set()
+        await disk
+        return await asyncio.gather(*made, return_exceptions=True)
+
+    return asyncio.run(scenario())
+
+
+@pytest.fixture
+def traced(path):
+    """A ledger in a file, what it observes, and its statements."""
+    events, statements = [], []
+    ledger = Ledger(path, observer=events.append)
+    ledger.database.set_trace_callback(statements.append)
+    yield ledger, events, statements
+    ledger.close()
+
+
+def test_calls_that_wait_share_one_sync(traced):
+    ledger, events, statements = traced
+    ((row, _),) = ledger.begin([intent()])
+    events.clear()
+    statements.clear()
+    begun, _ = together(ledger, (ledger.begin, [intent()]), (ledger.submitted, row.id, "j"))
+    assert statements.count("COMMIT") == 1
+    assert "PRAGMA synchronous=NORMAL" not in statements  # as the last change was, it is synced
+    assert events == ["before:intent", "before:submitted", "after:intent", "after:submitted"]
+    assert ledger.get(begun[0][0].id).state is State.INTENT
+    assert ledger.get(row.id).job_id == "j"
+
+
+def test_a_call_that_fails_does_not_touch_those_it_shares_a_sync_with(traced):
+    ledger, events, statements = traced
+    ((row, _),) = ledger.begin([intent()])
+    statements.clear()
+
+    def fail():
+        with ledger.changing("half"):
+            ledger.submitted(row.id, "j")
+            ledger.submitted(row.id, object())  # SQLite cannot store it
+
+    first, error, last = together(
+        ledger, (ledger.begin, [intent()]), (fail,), (ledger.begin, [intent()])
+    )
+    assert isinstance(error, LedgerError)
+    assert statements.count("COMMIT") == 1
+    assert ledger.get(row.id).state is State.INTENT
+    assert [ledger.get(one[0][0].id).state for one in (first, last)] == [State.INTENT] * 2
+    assert events.count("after:intent") == 3
+    assert "after:half" not in events
+
+
+def test_where_a_shared_transaction_fails_each_call_is_made_alone(traced):
+    ledger, *_ = traced
+
+    def undo_all():
+        with ledger.changing("undo") as db:
+            db.execute("ROLLBACK")  # as SQLite does by itself when the disk is full
+            raise sqlite3.OperationalError("database or disk is full")
+
+    first, error, last = together(
+        ledger, (ledger.begin, [intent()]), (undo_all,), (ledger.begin, [intent()])
+    )
+    assert isinstance(error, LedgerError)
+    assert "full" in str(error)
+    assert len({first[0][0].id, last[0][0].id}) == len(ledger.submissions()) == 2
+
+
+def test_a_call_that_is_cancelled_while_it_waits_is_not_made(traced):
+    ledger, *_ = traced
+
+    async def scenario():
+        busy = threading.Event()
+        disk = asyncio.ensure_future(ledger.off_loop(busy.wait))
+        begun = [
+            asyncio.ensure_future(ledger.off_loop_synced(ledger.begin, [intent()]))
+            for _ in range(3)
+        ]
+        while len(ledger._waiting) < 3:
+            await asyncio.sleep(0)
+        begun[1].cancel()
+        await asyncio.sleep(0)
+        busy.set()
+        await asyncio.gather(disk, *begun, return_exceptions=True)
+
+    asyncio.run(scenario())
+    assert len(ledger.submissions()) == 2
