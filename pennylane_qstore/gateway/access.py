@@ -30,6 +30,8 @@ class TokenAccess(Access):
         own: the gateway's own token.
     """
 
+    refusal = "The gateway has no such token, or it was revoked: ask who runs the gateway for one."
+
     def __init__(self, tokens: Tokens, own: Secret) -> None:
         super().__init__(own)
         self._tokens = tokens

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.gateway.store import make_tables
 from pennylane_qstore.ionq.ledger.ledger import Ledger
 from pennylane_qstore.validation import check, check_number
@@ -82,8 +83,15 @@ class Tokens:
 
         Returns:
             The number of tokens that were valid.
+
+        Raises:
+            ConfigurationError: the user never had one.
         """
         with self._ledger.changing("gateway token", durable=True) as db:
+            if not db.execute("SELECT 1 FROM gateway_tokens WHERE user = ?", (user,)).fetchone():
+                raise ConfigurationError(
+                    f"No token was ever made for {user!r}: `qstore gateway tokens list` shows all."
+                )
             return db.execute(
                 "UPDATE gateway_tokens SET revoked_at = ? WHERE user = ? AND revoked_at IS NULL",
                 (time.time(), user),

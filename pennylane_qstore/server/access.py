@@ -35,6 +35,12 @@ class Access:
         token: the only API key admitted (``None``: any).
     """
 
+    refusal = (
+        "Invalid key provided. See https://docs.ionq.com/#authentication for details, "
+        "or email support@ionq.co for help."
+    )
+    """What is told to a request without it."""
+
     def __init__(self, token: str | Secret | None = None) -> None:
         self._token: Secret | None = Secret.hold(token)
         self._hosts: frozenset[str] = frozenset()  # empty: any (the token protects)

@@ -89,7 +89,7 @@ def page_app(
         if not access.authorize(request):
             if is_api:
                 log.add(request, 0)
-            return _unauthorized(request)
+            return _unauthorized(request, access.refusal)
         if is_api:
             refusal = await _read_body(request, log)
             if refusal is not None:
@@ -118,13 +118,9 @@ async def _read_body(request: web.Request, log: RequestLog) -> web.Response | No
     return None
 
 
-def _unauthorized(request: web.Request) -> web.Response:
+def _unauthorized(request: web.Request, message: str) -> web.Response:
     """Return the response to a request without the key; of its body nothing is kept."""
-    response = error_response(
-        401,
-        "Invalid key provided. See https://docs.ionq.com/#authentication for details, "
-        "or email support@ionq.co for help.",
-    )
+    response = error_response(401, message)
     if request.can_read_body:  # who has sent no key yet does not hold a connection, either
         response.force_close()
     return response

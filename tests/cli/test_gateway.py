@@ -48,7 +48,11 @@ def test_a_gateway_serves_users_until_they_are_revoked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "problem"),
-    [(["--host", "0.0.0.0"], "tls_cert"), (["--on-ambiguous", "guess"], "on_ambiguous")],
+    [
+        (["--host", "0.0.0.0"], "tls_cert"),
+        (["--on-ambiguous", "guess"], "on_ambiguous"),
+        (["tokens", "revoke", "an"], "No token"),
+    ],
 )
 def test_mistakes_are_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], problem: str

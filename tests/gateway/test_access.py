@@ -32,7 +32,9 @@ def test_a_revoked_token_is_refused(site: Callable[..., Site]) -> None:
     ann = here.user("ann")
     here.gateway.tokens.revoke("ann")
     here.gateway.tokens._read_at = float("-inf")
-    assert ann("GET", "/jobs").status == 401
+    answer = ann("GET", "/jobs")
+    assert answer.status == 401
+    assert "ask who runs the gateway" in answer.json["message"]
 
 
 def test_the_page_is_each_users_own(site: Callable[..., Site]) -> None:
