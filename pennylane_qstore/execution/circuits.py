@@ -264,7 +264,7 @@ def _assigned(
     """Return qubits and frame of each row of a template, the first of which is at a position."""
     pool = max(template.qubits, min(len(plan.wires), target.backend.qubits))
     # the same rows have the same assignments when a run starts again, and other rows others
-    seeds = [(target.symmetrize or 0, position + k, crc32(row)) for k, row in enumerate(rows)]
+    seeds = [(target.symmetrize or 0, position + k, crc32(row.tobytes())) for k, row in enumerate(rows)]
     return [Assignment.draw(template.qubits, pool, seed) for seed in seeds]
 
 

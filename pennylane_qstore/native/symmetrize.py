@@ -111,9 +111,9 @@ class Assignment(NamedTuple):
     def _in_frame(
         self, wires: Sequence[int], values: list[float], turned: FloatArray
     ) -> list[float]:
-        """Return the numbers of a gate, of which the first are phases by wire."""
+        """Return the numbers of a gate, of which the first are phases by wire, from 0 to 1."""
         phases = [
-            (-value if self.flipped[wire] else value) + turned[wire]
+            ((-value if self.flipped[wire] else value) + turned[wire]) % 1.0
             for wire, value in zip(wires, values, strict=False)
         ]
         return phases + values[len(wires) :]

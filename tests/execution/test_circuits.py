@@ -77,3 +77,11 @@ def test_many_unitaries_are_compiled_without_a_search_for_each(rows, searched):
     assert plan.searched == searched
     same_structure = qml.tape.QuantumScript([qml.RX(angles, 0)], [qml.expval(qml.Z(0))])
     assert plan_tape(same_structure, [0], SmartCircuitCache()).searched
+
+
+def test_rows_are_assigned_whatever_their_layout_in_memory():
+    x = np.linspace(0.1, 1.2, 4)
+    operations = [qml.RX(x, 0), qml.IsingXX(0.8, [0, 1]), qml.CRY(0.7, [0, 1])]
+    noisy = {"noise_model": "forte-1", "symmetrize": True}
+    broadcast = qml.tape.QuantumScript(operations, [qml.expval(qml.Z(1))], shots=10)
+    assert len(compiled([broadcast], **noisy).measured[0].readouts) == 4

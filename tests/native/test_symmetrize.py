@@ -51,6 +51,15 @@ def test_a_full_zz_keeps_its_sign_so_that_its_excess_changes_sign_in_the_frame()
     assert partial.tolist() == [0.5, 0.0, -0.2, 0.1]
 
 
+def test_phases_stay_within_a_turn() -> None:
+    """IonQ refuses others; those of a folded gate are up to 1 already."""
+    gates = [("zz", (0, 1)), ("gpi2", (0,)), ("gpi2", (1,))]
+    for flipped in ([True, False], [False, True], [True, True]):
+        assignment = Assignment((0, 1), np.array(flipped))
+        _, numbers = assignment.apply(gates, np.array([0.25, 1.0, -1.0]))
+        assert np.abs(numbers).max() <= 1
+
+
 def test_a_pulse_comes_only_where_a_qubit_starts_with_an_entangler() -> None:
     assignment = Assignment((2, 0, 1), np.array([True, True, True]))
     own, numbers = assignment.apply([("zz", (0, 1)), ("gpi", (2,))], np.array([0.1, 0.3]))
