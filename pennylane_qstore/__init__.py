@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pennylane_qstore.training.saved_model import load_model as load_model
     from pennylane_qstore.training.spsa import SPSAOptimizer as SPSAOptimizer
     from pennylane_qstore.training.value_and_grad import value_and_grad as value_and_grad
+    from pennylane_qstore.transforms import correct_readout as correct_readout
     from pennylane_qstore.transforms import fold_native as fold_native
     from pennylane_qstore.transforms import with_errors as with_errors
     from pennylane_qstore.transforms import zne as zne
@@ -66,6 +67,7 @@ _MODULES = {
     "TrainingConfig": "v34.config",
     "TrainingRun": "training.run",
     "compile_native": "native.transform",
+    "correct_readout": "transforms",
     "deferred": "deferral.scope",
     "draw": "drawing",
     "draw_mpl": "drawing",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from typing import Any
 
@@ -180,3 +181,121 @@ def test_samples_and_the_abstract_gateset_are_refused() -> None:
         qstore.zne(counted)()
     with pytest.raises(qml.exceptions.DeviceError, match="gateset='native'"):
         qstore.zne(chain(noisy(gateset="qis", absorb=True), 10))(0.3)
+
+
+MISREAD = {"machine_noise": {"one_qubit": 0, "two_qubit": 0, "readout": (0.02, 0.3), "seed": 3}}
+SENTENCE = 0.5 * qml.Z(0) @ qml.X(1) - 0.3 * qml.Y(2) + qml.Z(0) @ qml.Z(2) + 0.25
+
+
+def misread(**options: Any) -> Any:
+    return noisy(noise_model="forte-1", absorb=True, emulator=MISREAD, **options)
+
+
+def turning(device: Any, shots: Any = 40_000) -> Any:
+    @qml.qnode(device, shots=shots)
+    def circuit(x: Any) -> Any:
+        qml.RX(x, 0)
+        qml.IsingXX(0.8, [0, 1])
+        qml.CRY(0.7, [1, 2])
+        qml.CNOT([0, 2])
+        return qml.expval(qml.Z(0)), qml.expval(SENTENCE)
+
+    return circuit
+
+
+def exact(x: Any) -> np.ndarray:
+    return np.array(turning(qml.device("default.qubit"), None)(x))
+
+
+@pytest.mark.parametrize("symmetrize", [False, True])
+def test_misread_bits_are_corrected_in_one_job(symmetrize: bool) -> None:
+    device, x = misread(symmetrize=symmetrize), np.linspace(0, 3, 12)
+    circuit = turning(device)
+    assert np.abs(circuit(x) - exact(x)).max() > 0.1
+    found = qstore.correct_readout(circuit, copies=16)(x)
+    np.testing.assert_allclose(found, exact(x), atol=0.04)
+    assert (device.stats["jobs"], device.stats["circuits"]) == (2, 24 + 24 + 16)
+    copies = qstore.correct_readout(turning(device, (20_000, 30_000)))(0.4)
+    np.testing.assert_allclose(copies, [exact(0.4)] * 2, atol=0.05)
+
+
+def test_without_misread_bits_a_corrected_value_is_the_plain_one() -> None:
+    quiet = MISREAD["machine_noise"] | {"readout": 0.0}
+    for options in ({"emulator": {"machine_noise": quiet}}, {"noise_model": None}):
+        device = noisy(**({"noise_model": "forte-1"} | options))
+        found = qstore.correct_readout(turning(device))(0.4)
+        np.testing.assert_allclose(found, exact(0.4), atol=0.03)
+    elsewhere = qstore.correct_readout(turning(qml.device("default.qubit"), None))
+    np.testing.assert_allclose(elsewhere(0.4), exact(0.4))
+
+
+def test_correction_goes_with_zne_in_either_order() -> None:
+    device = misread()
+    for mitigated in (
+        qstore.zne(qstore.correct_readout(turning(device)), scales=(1, 3)),
+        qstore.correct_readout(qstore.zne(turning(device), scales=(1, 3))),
+    ):
+        np.testing.assert_allclose(mitigated(0.4), exact(0.4), atol=0.1)
+    assert (device.stats["jobs"], device.stats["circuits"]) == (2, 2 * (2 * 2 + 8))
+
+
+def test_gradients_and_deferred_calls_share_one_calibration() -> None:
+    device = misread()
+
+    def cost(x: Any) -> Any:
+        return qstore.correct_readout(turning(device))(x)[1]
+
+    def ideal(x: Any) -> Any:
+        return turning(qml.device("default.qubit"), None)(x)[1]
+
+    x = pnp.array(0.4, requires_grad=True)
+    assert qml.grad(cost)(x) == pytest.approx(qml.grad(ideal)(x), abs=0.05)
+    before = device.stats["circuits"], device.stats["jobs"]
+    with qstore.deferred():
+        values = [cost(angle) for angle in (0.1, 0.2, 0.3)]
+    np.testing.assert_allclose(values, [exact(a)[1] for a in (0.1, 0.2, 0.3)], atol=0.06)
+    assert (device.stats["circuits"], device.stats["jobs"]) == (
+        before[0] + 3 * 2 + 8,
+        before[1] + 1,
+    )
+
+
+def test_a_corrected_batch_may_be_submitted_and_asked_elsewhere() -> None:
+    device = misread()
+    mitigated = qstore.correct_readout(turning(device))
+    (tape,), _ = qml.workflow.construct_batch(mitigated, level="user")(0.4)
+    handle = pickle.loads(pickle.dumps(device.submit([tape])))
+    np.testing.assert_allclose(handle.results(device=device)[0], exact(0.4), atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("measured", "copies", "message"),
+    [
+        (lambda: qml.probs(wires=0), 8, r"probs.*expval of Pauli words"),
+        (lambda: qml.var(qml.Z(0)), 8, "expval of Pauli words"),
+        (lambda: qml.expval(qml.Projector([0], 0)), 8, "expval of Pauli words"),
+        (lambda: qml.expval(qml.Z(0)), 3, "an even number"),
+        (lambda: qml.expval(qml.Z(0)), 0, "copies"),
+    ],
+)
+def test_what_is_not_corrected_is_refused(measured: Any, copies: int, message: str) -> None:
+    circuit = qml.QNode(measured, misread(), shots=10)
+    with pytest.raises(ConfigurationError, match=message):
+        qstore.correct_readout(circuit, copies=copies)()
+
+
+def test_errors_of_corrected_values_and_postselection_are_refused() -> None:
+    circuit = turning(misread())
+
+    @qml.qnode(misread(), shots=10)
+    def selected() -> Any:
+        qml.Hadamard(0)
+        qml.measure(0, postselect=1)
+        return qml.expval(qml.Z(1))
+
+    with pytest.raises(qml.exceptions.DeviceError, match="without postselection"):
+        qstore.correct_readout(selected)()
+    with pytest.raises(qml.exceptions.DeviceError, match="not their standard errors"):
+        qstore.with_errors(qstore.correct_readout(circuit))(0.4)
+    with pytest.raises(ConfigurationError, match="expval of Pauli words"):
+        qstore.correct_readout(qstore.with_errors(circuit))(0.4)

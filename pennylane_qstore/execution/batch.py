@@ -16,8 +16,10 @@ from pennylane.tape import QuantumScript
 
 from pennylane_qstore.backends import MAX_SHOTS
 from pennylane_qstore.errors import QStoreError
+from pennylane_qstore.execution import calibration as readout
 from pennylane_qstore.execution.circuits import (
     Circuits,
+    MeasuredTape,
     TapePlan,
     Target,
     compile_circuits,
@@ -31,7 +33,9 @@ from pennylane_qstore.execution.stats import BatchMeter
 from pennylane_qstore.ionq.messages.histograms import Histogram
 from pennylane_qstore.ionq.messages.job_limits import job_slices
 from pennylane_qstore.ionq.messages.job_request import JobRequest
-from pennylane_qstore.measurement.recipes import ImpossiblePostselection, NotSupported
+from pennylane_qstore.measurement.calibration import Calibration
+from pennylane_qstore.measurement.outcomes import Outcomes
+from pennylane_qstore.measurement.recipes import NoResult, NotSupported
 from pennylane_qstore.measurement.results import results
 from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.native.verbatim import has_boxes
@@ -65,6 +69,7 @@ class Batch:
         target: backend and gates they are compiled for.
         chunks: for each job the positions of its circuits.
         requests: the jobs.
+        calibration: circuits that calibrate the readout; None where nothing is corrected.
     """
 
     tapes: Sequence[QuantumScript]
@@ -73,6 +78,7 @@ class Batch:
     target: Target
     chunks: list[list[int]]
     requests: list[JobRequest]
+    calibration: readout.CalibrationCircuits | None = None
 
     @property
     def circuits_by_tape(self) -> list[int]:
@@ -144,39 +150,53 @@ class Batch:
             One entry per tape; None where a histogram is missing.
 
         Raises:
-            ImpossiblePostselection: of the first such tape; its details have the results of the
-                others.
+            NoResult: of the first such tape; its details have the results of the others.
         """
         out: list[Any] = []
-        impossible: ImpossiblePostselection | None = None
+        impossible: NoResult | None = None
+        calibration = self.calibration and self.calibration.read(histograms)
         # Tape by tape, drawing and shuffling in turn: a batch equals its tapes one by one.
         for i, group in itertools.groupby(self.circuits.measured, key=lambda tape: tape.number):
             plan, parts = self.plans[i], list(group)
-            if any(histograms[p] is None for part in parts for p in part.positions):
+            own = calibration if plan.copies else None
+            missing = any(histograms[p] is None for part in parts for p in part.positions)
+            if missing or (plan.copies and self.calibration and not own):
                 out.append(None)
                 continue
             try:
                 outcomes = [
-                    gather_outcomes(
-                        plan.measurement,
-                        part.basis.wires,
-                        part.read(histograms, shots or {}),
-                        shots=self.tapes[i].shots.total_shots,
-                        exact=self.target.exact,
-                        rng=rng,
-                    )
-                    for part in parts
+                    self._outcomes(part, histograms, rng, shots or {}, own) for part in parts
                 ]
-            except ImpossiblePostselection as error:
+                out.append(results(plan.measurement, outcomes, self.tapes[i], batched=plan.batched))
+            except NoResult as error:
                 impossible = impossible or error
                 out.append(None)
-                continue
-            out.append(results(plan.measurement, outcomes, self.tapes[i], batched=plan.batched))
         if impossible is not None:
             failed = [i for i, result in enumerate(out) if result is None]
             impossible.details.update(tape_results=tuple(out), failed_tapes=failed)
             raise impossible
         return tuple(out)
+
+    def _outcomes(
+        self,
+        part: MeasuredTape,
+        histograms: Sequence[Histogram],
+        rng: np.random.Generator,
+        shots: Mapping[int, Shots],
+        calibration: Calibration | None,
+    ) -> Outcomes:
+        """Return the outcomes of one tape in one basis; with a calibration, the machine's own."""
+        part, correction = readout.machine_bits(part, calibration) if calibration else (part, None)
+        outcomes = gather_outcomes(
+            self.plans[part.number].measurement,
+            part.basis.wires,
+            part.read(histograms, shots),
+            shots=self.tapes[part.number].shots.total_shots,
+            exact=self.target.exact,
+            rng=rng,
+        )
+        outcomes.correction = correction
+        return outcomes
 
     def add_arrived(self, error: QStoreError, rng: np.random.Generator) -> None:
         """Put into the details of an error the results of the tapes that arrived all the same.
@@ -187,7 +207,7 @@ class Batch:
         """
         try:
             found = self.results(self.histograms(arrived(error, len(self.requests))), rng)
-        except ImpossiblePostselection as impossible:
+        except NoResult as impossible:
             found = impossible.details["tape_results"]
         failed = [i for i, result in enumerate(found) if result is None]
         error.details.update(tape_results=found, failed_tapes=failed)
@@ -233,8 +253,9 @@ def make_batch(
     if target.gateset == "qis" or target.verbatim:
         choose_constants = no_constants
     circuits = compile_circuits(plans, target, cache, meter, choose_constants)
-    chunks, requests = _pack(tapes, circuits, target, settings, noise_rng)
-    return Batch(tapes, plans, circuits, target, chunks, requests)
+    circuits, calibration = readout.with_calibration(circuits, plans, tapes, target)
+    chunks, requests = _pack(tapes, circuits, calibration, target, settings, noise_rng)
+    return Batch(tapes, plans, circuits, target, chunks, requests, calibration)
 
 
 def _check_supported(plan: TapePlan, tape: QuantumScript, target: Target) -> None:
@@ -256,6 +277,8 @@ def _check_supported(plan: TapePlan, tape: QuantumScript, target: Target) -> Non
             f"A circuit is to be folded to {plan.scale:g} times its noise, and gateset='qis' "
             "leaves the compiling to the service, which undoes folds. Use gateset='native'."
         )
+    if plan.copies:
+        readout.check_corrected(plan, target)
     if target.symmetrize is not None:
         _check_symmetrized(plan, target)
 
@@ -277,6 +300,7 @@ def _check_symmetrized(plan: TapePlan, target: Target) -> None:
 def _pack(
     tapes: Sequence[QuantumScript],
     circuits: Circuits,
+    calibration: readout.CalibrationCircuits | None,
     target: Target,
     settings: JobSettings,
     noise_rng: np.random.Generator | None,
@@ -289,6 +313,8 @@ def _pack(
         most_shots = max(most_shots, shots)
         # An ideal simulator ignores shots: everything may share one job.
         by_shots.setdefault(0 if target.exact else shots, []).extend(tape.positions)
+    if calibration:
+        by_shots[calibration.shots].extend(calibration.positions)
     chunks: list[list[int]] = []
     requests: list[JobRequest] = []
     for shots, positions in by_shots.items():

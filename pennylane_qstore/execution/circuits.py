@@ -28,10 +28,11 @@ from pennylane_qstore.measurement.keys import measurement_key
 from pennylane_qstore.measurement.plan import analyse
 from pennylane_qstore.measurement.recipes import Basis, Plan
 from pennylane_qstore.native.cache import SmartCircuitCache
-from pennylane_qstore.native.folding import fold, take_fold
+from pennylane_qstore.native.folding import fold
 from pennylane_qstore.native.frontend.folds import warn_of_folds
 from pennylane_qstore.native.frontend.program import FloatArray, StructuredTape, bind_constants
 from pennylane_qstore.native.frontend.structure import extract_structure, with_every_wire
+from pennylane_qstore.native.marks import CORRECT, FOLD, take_marks
 from pennylane_qstore.native.passes.sections import boxed, outside_boxes
 from pennylane_qstore.native.pipeline import compile_program
 from pennylane_qstore.native.symmetrize import Assignment
@@ -89,6 +90,7 @@ class TapePlan(NamedTuple):
         wires: index of each wire label.
         tape: the tape.
         scale: factor of the noise to which the compiled circuits are folded.
+        copies: circuits that are to calibrate its readout; 0 for no correction.
     """
 
     measurement: Plan
@@ -96,6 +98,7 @@ class TapePlan(NamedTuple):
     wires: dict[Any, int]
     tape: QuantumScript
     scale: float = 1.0
+    copies: int = 0
 
     @property
     def batched(self) -> bool:
@@ -181,7 +184,7 @@ def plan_tape(
 
 
 def _planned(tape: QuantumScript, wires: dict[Any, int], cache: SmartCircuitCache) -> TapePlan:
-    tape, scale = take_fold(tape)
+    tape, wanted = take_marks(tape)
     finite = bool(tape.shots)
     key = measurement_key(tape.measurements, wires)
     if key is None:
@@ -195,7 +198,7 @@ def _planned(tape: QuantumScript, wires: dict[Any, int], cache: SmartCircuitCach
     if pieces[0].by_value:
         cache.count_by_value(pieces[0].by_value)
     plan.check_size(sum([len(piece.parameters) for piece in pieces]))
-    return TapePlan(plan, pieces, wires, tape, scale)
+    return TapePlan(plan, pieces, wires, tape, wanted.get(FOLD, 1.0), int(wanted.get(CORRECT, 0)))
 
 
 def compile_circuits(
@@ -264,7 +267,9 @@ def _assigned(
     """Return qubits and frame of each row of a template, the first of which is at a position."""
     pool = max(template.qubits, min(len(plan.wires), target.backend.qubits))
     # the same rows have the same assignments when a run starts again, and other rows others
-    seeds = [(target.symmetrize or 0, position + k, crc32(row.tobytes())) for k, row in enumerate(rows)]
+    seeds = [
+        (target.symmetrize or 0, position + k, crc32(row.tobytes())) for k, row in enumerate(rows)
+    ]
     return [Assignment.draw(template.qubits, pool, seed) for seed in seeds]
 
 

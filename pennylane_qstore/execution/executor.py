@@ -32,6 +32,7 @@ from pennylane_qstore.execution.stats import BatchMeter, Stats
 from pennylane_qstore.execution.tape_shots import with_any_shots
 from pennylane_qstore.execution.tracking import track
 from pennylane_qstore.ionq.messages.job_request import JobRequest
+from pennylane_qstore.measurement.recipes import NoResult
 from pennylane_qstore.native.cache import SmartCircuitCache
 from pennylane_qstore.validation import check, check_count, check_number
 
@@ -329,5 +330,9 @@ class Executor:
         shots: dict[int, Shots] = {}
         if self.options.shot_order:
             shots = read_ordered(batch, jobs, histograms, self.sender.client, meter)
-        with meter.stage("results"):
-            return batch.results(histograms, self.rng, shots)
+        try:
+            with meter.stage("results"):
+                return batch.results(histograms, self.rng, shots)
+        except NoResult as error:
+            error.job_ids = tuple(job_id for job in jobs for job_id in job.job_ids)
+            raise

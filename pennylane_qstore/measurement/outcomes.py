@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pennylane_qstore.measurement.calibration import Correction
 from pennylane_qstore.measurement.recipes import NotSupported, Term
 from pennylane_qstore.native.frontend.program import FloatArray
 
@@ -29,6 +30,7 @@ class Outcomes:
         rng: shuffles samples.
         _samples: shots one by one, (rows, shots, wires), once known.
         period: number of outcomes of each row, where all have the same ones in the same order.
+        correction: gives words without misread bits; ``bits`` are those of the machine then.
     """
 
     wires: tuple[int, ...]
@@ -41,6 +43,7 @@ class Outcomes:
     _samples: BitArray | None = field(default=None, repr=False)
     _total: FloatArray | None = field(default=None, repr=False)
     period: int | None = None
+    correction: Correction | None = None
 
     @property
     def total(self) -> FloatArray | float:
@@ -95,7 +98,7 @@ class Outcomes:
                 )
             counts = np.rint(self.weight).astype(int)
             bits = np.repeat(self.bits, counts, axis=0)
-            shots = bits.reshape(self.rows, self.shots, len(self.wires))
+            shots = bits.reshape(self.rows, self.shots, self.bits.shape[1])
             self._samples = np.stack([row[self.rng.permutation(self.shots)] for row in shots])
         return self._samples
 
@@ -115,11 +118,12 @@ class Outcomes:
             self.wires,
             self.rows,
             np.repeat(np.arange(self.rows), n),
-            part.reshape(-1, len(self.wires)),
+            part.reshape(-1, part.shape[-1]),
             np.ones(self.rows * n),
             n,
             self.rng,
             part,
+            correction=self.correction,
         )
 
     def columns(self, wires: Sequence[int]) -> list[int]:
@@ -173,6 +177,9 @@ def product_of(term: Term, where: Outcomes) -> FloatArray:
     Returns:
         The products, shape (entries,).
     """
+    if where.correction is not None:
+        columns = where.columns([w for factor in term.factors for w in factor.wires])
+        return where.correction.parity(columns, where.row, where.bits)
 
     def product(every: BitArray) -> FloatArray:
         out = np.ones(len(every))

@@ -27,7 +27,11 @@ class NotSupported(QStoreError, qml.exceptions.DeviceError):  # type: ignore[mis
     """A measurement or operation this device cannot do. Nothing was sent."""
 
 
-class ImpossiblePostselection(QStoreError, RuntimeError):  # noqa: N818
+class NoResult(QStoreError):  # noqa: N818
+    """Outcomes arrived from which a tape's result does not follow."""
+
+
+class ImpossiblePostselection(NoResult, RuntimeError):  # noqa: N818
     """Shots were to be filled with outcomes that never happen; as PennyLane, a RuntimeError."""
 
 

@@ -8,71 +8,13 @@ gates, after the compiler. Outcomes are read as those of ``V``.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from pennylane.operation import Operation
-from pennylane.tape import QuantumScript
 
-from pennylane_qstore.errors import CompileError
 from pennylane_qstore.gateset import ENTANGLERS
 from pennylane_qstore.native.template.batch import NativeBlock, native_slots
-from pennylane_qstore.validation import check_number
 
 _HALF = 0.5
 """Turns between the axis of a rotation and that of its inverse."""
-
-
-class NativeFold(Operation):  # type: ignore[misc]
-    """A mark in a tape: its compiled circuit is to be folded. Does nothing on other devices.
-
-    Args:
-        scale (float): factor of the noise, at least 1.
-        wires (Sequence[Any]): none.
-    """
-
-    num_wires = 0
-    num_params = 0
-    grad_method = None
-
-    def __init__(self, scale: float, wires: Any = ()) -> None:
-        check_number("scale_factor", scale, least=1)
-        super().__init__(wires=wires)
-        self._hyperparameters = {"scale": float(scale)}
-
-    @staticmethod
-    def compute_decomposition(*_: Any, **__: Any) -> list[Operation]:
-        """Return no operations."""
-        return []
-
-    def label(self, *_: Any, **__: Any) -> str:
-        """Return the text in a drawing."""
-        return f"Fold({self.hyperparameters['scale']:g})"
-
-    def adjoint(self) -> NativeFold:
-        """Return the same mark."""
-        return NativeFold(self.hyperparameters["scale"])
-
-
-def take_fold(tape: QuantumScript) -> tuple[QuantumScript, float]:
-    """Return a tape without its mark, and the scale that it asked for.
-
-    Args:
-        tape: any tape.
-
-    Returns:
-        The tape, and the factor; 1 where there is no mark.
-
-    Raises:
-        CompileError: there is more than one mark.
-    """
-    if NativeFold not in set(map(type, tape.operations)):
-        return tape, 1.0
-    marks = [op for op in tape.operations if type(op) is NativeFold]
-    if len(marks) > 1:
-        raise CompileError("The circuit is folded twice; fold_native or zne goes on it once.")
-    rest = [op for op in tape.operations if type(op) is not NativeFold]
-    return tape.copy(operations=rest), marks[0].hyperparameters["scale"]
 
 
 def fold(block: NativeBlock, scale: float) -> NativeBlock:

@@ -85,29 +85,31 @@ def zne_errors(name: str, method: str, shots: int = 500_000) -> tuple[np.ndarray
     return np.array(raw), np.array(extrapolated)
 
 
-def symmetrized_errors(
-    name: str, noise: dict[str, Any], rows: int = 64, shots: int = 4_000
-) -> tuple[np.ndarray, np.ndarray]:
+def mean_errors(
+    name: str,
+    noise: dict[str, Any],
+    symmetrize: bool,
+    mitigate: Callable[[Any], Any],
+    rows: int = 64,
+    shots: int = 4_000,
+) -> np.ndarray:
     """Return the root mean square over wires of the error of ⟨Z⟩, meant over rows [seeds]."""
     circuit, wires = CIRCUITS[name]
     observables = [qml.Z(k) for k in range(wires)]
     wanted = exact(circuit, observables)
-    out = []
-    for symmetrize in (False, True):
-        errors = []
-        for seed in range(SEEDS):
-            dev = device(
-                wires,
-                seed,
-                symmetrize=symmetrize,
-                emulator={"machine_noise": noise | {"seed": seed}},
-            )
-            values = qnode(circuit, observables, dev, shots)
-            with qstore.deferred():
-                results = [values() for _ in range(rows)]
-            errors.append(np.mean(np.array(results, dtype=float), axis=0) - wanted)
-        out.append(np.sqrt(np.mean(np.square(errors), axis=1)))
-    return out[0], out[1]
+    errors = []
+    for seed in range(SEEDS):
+        dev = device(
+            wires,
+            seed,
+            symmetrize=symmetrize,
+            emulator={"machine_noise": noise | {"seed": seed}},
+        )
+        values = mitigate(qnode(circuit, observables, dev, shots))
+        with qstore.deferred():
+            results = [values() for _ in range(rows)]
+        errors.append(np.mean(np.array(results, dtype=float), axis=0) - wanted)
+    return np.asarray(np.sqrt(np.mean(np.square(errors), axis=1)))
 
 
 def shown(errors: np.ndarray) -> str:
@@ -117,16 +119,25 @@ def shown(errors: np.ndarray) -> str:
 
 
 METHODS = ("linear", "richardson", "exponential")
+READOUT: dict[str, Any] = {"readout": (0.005, 0.02)}
+EVEN, EITHER = {"over_rotation": (0.01, 0.03)}, {"over_rotation": (-0.03, 0.03)}
+QUIET = {"one_qubit": 0, "two_qubit": 0}
 NOISES: list[dict[str, Any]] = [
-    {"readout": (0.005, 0.02), "over_rotation": (0.01, 0.03)},
-    {"readout": (0.005, 0.02), "over_rotation": (-0.03, 0.03)},
+    READOUT | EVEN,
+    READOUT | EITHER,
+    READOUT | EVEN | QUIET,
+    READOUT | EITHER | QUIET,
 ]
-
-
-def line(title: str, raw: np.ndarray, better: np.ndarray) -> str:
-    """Return what was measured of one circuit."""
-    ratio = np.abs(raw).mean() / np.abs(better).mean()
-    return f"{title}: {shown(raw)} -> {shown(better)} ({ratio:.1f}x)"
+WAYS: dict[str, tuple[bool, Callable[[Any], Any]]] = {
+    "as it is": (False, lambda values: values),
+    "symmetrized": (True, lambda values: values),
+    "corrected": (False, qstore.correct_readout),
+    "symmetrized, corrected": (True, qstore.correct_readout),
+    "symmetrized, corrected, zne": (
+        True,
+        lambda values: qstore.zne(qstore.correct_readout(values)),
+    ),
+}
 
 
 def main() -> None:
@@ -136,9 +147,12 @@ def main() -> None:
     only = parser.parse_args().only
     for name in CIRCUITS:
         for method in METHODS if only != "symmetrize" else ():
-            print(line(f"{name}, zne {method}", *zne_errors(name, method)), flush=True)
+            raw, better = zne_errors(name, method)
+            print(f"{name}, zne {method}: {shown(raw)} -> {shown(better)}", flush=True)
         for noise in NOISES if only != "zne" else ():
-            print(line(f"{name}, {noise}", *symmetrized_errors(name, noise)), flush=True)
+            for way, (symmetrize, mitigate) in WAYS.items():
+                errors = mean_errors(name, noise, symmetrize, mitigate)
+                print(f"{name}, {noise}, {way}: {shown(errors)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pennylane_qstore.ionq.messages import job_limits
 from pennylane_qstore.ionq.messages.histograms import Histogram
 from pennylane_qstore.measurement.recipes import NotSupported
 from pennylane_qstore.native.cache import SmartCircuitCache
-from pennylane_qstore.native.folding import NativeFold
+from pennylane_qstore.native.marks import FOLD, Mark
 from pennylane_qstore.native.verbatim import verbatim
 
 CACHE = SmartCircuitCache()
@@ -131,7 +131,7 @@ def test_a_circuit_that_is_too_wide_is_refused_with_its_number():
 
 
 def test_what_the_gates_do_not_allow_is_refused_with_the_number_of_its_tape():
-    folded = qml.tape.QuantumScript([qml.RX(0.1, 0), NativeFold(3.0)], [qml.expval(qml.Z(0))])
+    folded = qml.tape.QuantumScript([qml.RX(0.1, 0), Mark(FOLD, 3.0)], [qml.expval(qml.Z(0))])
     boxed = qml.tape.QuantumScript(verbatim([qml.RX(0.1, 0)]), [qml.expval(qml.Z(0))], shots=5)
     noisy = {"noise_model": "forte-1", "symmetrize": True}
     with pytest.raises(NotSupported, match=r"folded to 3 times.*gateset='qis'") as refused:

@@ -1,20 +1,18 @@
-"""Folded circuits have the same outcomes and more gates; a mark does nothing elsewhere."""
+"""Folded circuits have the same outcomes and more gates."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import pennylane as qml
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.circuits import outcome_probabilities
 from support.emulator_circuits import native_skeletons
 
-from pennylane_qstore.errors import CompileError, ConfigurationError
 from pennylane_qstore.gateset import NATIVE
-from pennylane_qstore.native.folding import NativeFold, fold, take_fold
+from pennylane_qstore.native.folding import fold
 from pennylane_qstore.native.template.batch import NativeBlock
 
 
@@ -52,31 +50,3 @@ def test_entanglers_are_multiplied(scale: float, entanglers: int) -> None:
 def test_pulses_are_multiplied_where_there_are_no_entanglers() -> None:
     assert len(fold(block_of([("gpi2", [0]), ("gpi", [0])]), 2).gates) == 4
     assert fold(block_of([]), 3).gates == ()
-
-
-def test_a_mark_does_nothing_on_other_devices() -> None:
-    @qml.qnode(qml.device("default.qubit"))
-    def circuit() -> Any:
-        qml.Hadamard(0)
-        NativeFold(3)
-        return qml.expval(qml.X(0))
-
-    assert circuit() == pytest.approx(1)
-    assert "Fold(3)" in qml.draw(circuit)()
-
-
-def test_a_mark_is_taken_out_of_its_tape() -> None:
-    with qml.queuing.QueuingManager.stop_recording():
-        gate, mark = qml.X(0), NativeFold(1.5)
-    tape = qml.tape.QuantumScript([gate, mark], [qml.expval(qml.Z(0))], shots=5)
-    plain, scale = take_fold(tape)
-    assert (plain.operations, plain.shots, scale) == ([gate], tape.shots, 1.5)
-    assert take_fold(plain) == (plain, 1.0)
-    with pytest.raises(CompileError, match="twice"):
-        take_fold(tape.copy(operations=[gate, mark, mark.adjoint()]))
-
-
-@pytest.mark.parametrize("scale", [0.5, -1, float("nan"), "3", None])
-def test_bad_scales_are_refused(scale: Any) -> None:
-    with pytest.raises(ConfigurationError, match="scale_factor"):
-        NativeFold(scale)
