@@ -33,6 +33,7 @@ from pennylane_qstore.execution.circuits import Target
 from pennylane_qstore.execution.executor import Executor
 from pennylane_qstore.execution.handle import BatchHandle, first_of, submit
 from pennylane_qstore.execution.options import Options
+from pennylane_qstore.execution.partial_results import naming_circuit
 from pennylane_qstore.execution.report import StatsReport
 from pennylane_qstore.execution.run_scope import RunScope
 from pennylane_qstore.execution.tape_shots import with_scope_shots
@@ -442,10 +443,13 @@ class IonQDevice(Device):  # type: ignore[misc]
         try:
             if scope.parks(tapes):
                 return scope.park(self, tapes, execution_config)
-            return self.executor.run(tapes, self.tracker)
+            with naming_circuit(tapes):
+                return self.executor.run(tapes, self.tracker)
         except (NotSupported, UnsupportedOperation) as error:
             # PennyLane's tools (its device tests' --skip-ops) look for this very type.
-            raise DeviceError(str(error)) from error
+            refused = DeviceError(str(error))
+            refused.__notes__ = list(getattr(error, "__notes__", ()))
+            raise refused from error
 
     def supports_derivatives(
         self, execution_config: ExecutionConfig | None = None, circuit: QuantumScript | None = None

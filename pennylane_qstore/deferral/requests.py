@@ -18,6 +18,7 @@ from pennylane_qstore.compat.python import current_frame, stack
 from pennylane_qstore.deferral.parked_tapes import own_copies, with_results, with_standins
 from pennylane_qstore.errors import InvalidResponse, QStoreError
 
+_OURS = __name__.partition(".")[0]
 DEFERRED = "qstore_deferred"
 """Key in ``ExecutionConfig.device_options`` that marks a call whose results may come late."""
 
@@ -213,8 +214,13 @@ def _share(error: Exception, group: Sequence[Request], parts: Sequence[slice]) -
     """
     details = error.details if isinstance(error, QStoreError) else {}
     arrived, refused = details.get("tape_results"), details.get("refused_tape")
-    calls = [request.origin for request in group for _ in request.circuits]
-    origin = None if refused is None else calls[refused]
+    origin = None
+    if refused is not None:
+        number = next(i for i, part in enumerate(parts) if refused < part.stop)
+        place = f"call {number + 1} of {len(group)}"
+        origin = group[number].origin
+        if len(group) > 1:
+            origin = place if origin is None else f"{origin}, {place}"
     for request, part in zip(group, parts, strict=True):
         if arrived is None:
             request.fail(error, origin)
@@ -258,12 +264,16 @@ def _own_copy(error: BaseException, origin: str | None) -> BaseException:
 
 
 def call_origin() -> str | None:
-    """Return the QNode call on this thread's stack, as ``"QNode 'f', called at train.py:7"``."""
+    """Return the QNode call on this thread's stack, as ``"QNode 'f', called at train.py:7"``.
+
+    The line is left out where a function of this package has called it, as ``map`` does.
+    """
     for frame in stack(current_frame(1)):
         if is_qnode_call(frame):
             name = getattr(frame.f_locals["self"].func, "__name__", "?")
             caller = frame.f_back
-            if caller is None:
+            module = "" if caller is None else str(caller.f_globals.get("__name__"))
+            if caller is None or module.partition(".")[0] == _OURS:
                 return f"QNode {name!r}"
             file = os.path.basename(caller.f_code.co_filename)
             return f"QNode {name!r}, called at {file}:{caller.f_lineno}"

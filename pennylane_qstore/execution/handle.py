@@ -15,7 +15,7 @@ from pennylane.tape import QuantumScript
 
 from pennylane_qstore.errors import ConfigurationError, QStoreError
 from pennylane_qstore.execution.batch import Batch
-from pennylane_qstore.execution.partial_results import arrived
+from pennylane_qstore.execution.partial_results import arrived, naming_circuit
 from pennylane_qstore.execution.shot_reader import read_ordered
 from pennylane_qstore.execution.stats import BatchMeter
 
@@ -243,7 +243,8 @@ def submit(
             _client=client,
         )
 
-    sent: BatchHandle = executor.run(tapes, tracker, handle=handle)
+    with naming_circuit(tapes):
+        sent: BatchHandle = executor.run(tapes, tracker, handle=handle)
     return sent
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from pennylane_qstore.errors import AmbiguousSubmission, QStoreError, ServiceError
@@ -32,6 +33,25 @@ class TapeContext:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, QStoreError):
             error.details["refused_tape"] = self._tape
+
+
+@contextmanager
+def naming_circuit(tapes: Sequence[Any]) -> Iterator[None]:
+    """Let the error of a batch say which of its circuits was refused, as a note.
+
+    Args:
+        tapes: of the batch.
+
+    Yields:
+        None.
+    """
+    try:
+        yield
+    except QStoreError as error:
+        refused = error.details.get("refused_tape")
+        if refused is not None and len(tapes) > 1:
+            error.add_note(f"In circuit {refused + 1} of {len(tapes)}.")
+        raise
 
 
 def arrived(error: QStoreError, jobs: int) -> list[Any]:

@@ -98,7 +98,16 @@ def test_a_batch_refused_for_one_circuit_names_that_call():
     send_all([first, second])
     with pytest.raises(JobFailed) as caught:
         first.result()
-    assert caught.value.__notes__ == ["In QNode 'b'."]
+    assert caught.value.__notes__ == ["In QNode 'b', call 2 of 2."]
+
+
+def test_a_refused_circuit_of_a_call_with_several_names_the_call():
+    device = Device(JobFailed("bad", refused_tape=3))
+    calls = [request(device, 0.1), request(device, 0.2, 0.3), request(device, 0.4, 0.5)]
+    send_all(calls)
+    with pytest.raises(JobFailed) as caught:
+        calls[0].result()
+    assert caught.value.__notes__ == ["In call 3 of 3."]
 
 
 def test_a_device_that_returns_too_few_results_is_refused():

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
+
 import numpy as np
 import pennylane as qml
 import pytest
+from pennylane.exceptions import DeviceError
 
+import pennylane_qstore as qstore
 from pennylane_qstore.deferral import scope as deferred
 from pennylane_qstore.emulator import Emulator, Fault
 from pennylane_qstore.errors import CompileError, JobFailed, QStoreError
@@ -174,3 +179,56 @@ def test_call_that_a_batch_is_refused_for_is_named_wherever_it_is_looked_at(look
         (note,) = error.value.__notes__
         assert "'culprit'" in note
     assert dev.stats["jobs"] == 0
+
+
+VALUES = [0.1, 0.2, float("nan"), 0.4]
+
+
+def refused_by(call):
+    """Return the text and the notes of a call's refusal."""
+    with pytest.raises(CompileError, match=r"not finite.*Nothing was sent") as error:
+        call()
+    return str(error.value), getattr(error.value, "__notes__", [])
+
+
+def test_a_refused_circuit_of_a_batch_is_named_and_nothing_is_sent():
+    dev = qml.device("qstore.ionq", wires=1, seed=1)
+
+    @qml.qnode(dev, shots=10)
+    def circuit(x):
+        qml.RX(x, 0)
+        return qml.expval(qml.Z(0))
+
+    def deferred_loop():
+        with qstore.deferred():
+            return [circuit(x) for x in VALUES]
+
+    calls = [partial(circuit, x) for x in VALUES]
+    tapes = [
+        qml.tape.QuantumScript([qml.RX(x, 0)], [qml.expval(qml.Z(0))], shots=10) for x in VALUES
+    ]
+    _, (note,) = refused_by(deferred_loop)
+    assert re.fullmatch(
+        r"In QNode 'circuit', called at test_partial_results\.py:\d+, call 3 of 4\.", note
+    )
+    assert refused_by(lambda: qstore.gather(dev, *calls))[1] == ["In QNode 'circuit', call 3 of 4."]
+    assert refused_by(lambda: qstore.map(dev, circuit, VALUES))[1] == [
+        "In QNode 'circuit', call 3 of 4."
+    ]
+    assert refused_by(lambda: dev.submit(tapes))[1] == ["In circuit 3 of 4."]
+    assert refused_by(lambda: qml.execute(tapes, dev))[1] == ["In circuit 3 of 4."]
+    text, notes = refused_by(lambda: circuit(np.array(VALUES)))
+    assert "first in row 2" in text
+    assert notes == []
+    assert not dev.client.ledger.submissions()
+
+
+def test_an_operation_that_is_not_supported_keeps_the_number_of_its_circuit():
+    dev = qml.device("qstore.ionq", wires=[0], seed=1)
+    good, bad = (
+        qml.tape.QuantumScript([op], [qml.expval(qml.Z(0))], shots=10)
+        for op in (qml.RX(0.1, 0), qml.Displacement(0.1, 0.2, 0))
+    )
+    with pytest.raises(DeviceError, match="Displacement") as error:
+        dev.execute([good, bad])
+    assert error.value.__notes__ == ["In circuit 2 of 2."]

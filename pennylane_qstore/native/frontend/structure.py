@@ -308,8 +308,12 @@ def _same_batch(batch: int | None, size: int) -> int:
 def _refuse_not_finite(operations: Sequence[Operator]) -> None:
     for op in operations:
         for value in op.data:
-            if not np.isfinite(np.asarray(value)).all():
+            finite = np.isfinite(np.asarray(value))
+            if not finite.all():
+                rows = op.batch_size if finite.ndim and len(finite) == op.batch_size else None
+                first = "" if rows is None else f", first in row {np.argwhere(~finite)[0, 0]}"
                 raise CompileError(
                     f"{op.name} on wires {op.wires.tolist()} has a parameter that is not finite "
-                    "(NaN or infinite). Nothing was sent; look at where the value comes from."
+                    f"(NaN or infinite{first}). Nothing was sent; look at where the value comes "
+                    "from."
                 )
