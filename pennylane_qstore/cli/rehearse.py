@@ -74,6 +74,7 @@ def rehearse(
         parse_seeds(seeds),
         quality=lambda run, seed: entry.quality(averaged(run), seed),
         label=entry.score.label,
+        bounds=entry.score.bounds,
     )
     page = found.save(out)
     show(as_json, found.as_dict(), labelled({"Task": entry.title, **found.lines(), "Page": page}))

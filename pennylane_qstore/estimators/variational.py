@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -265,7 +266,7 @@ class QuantumRegressor(RegressorMixin, QuantumEstimator):  # type: ignore[misc]
         y = np.asarray(y, dtype=np.float64)  # which scikit-learn leaves to be text or bool
         mean, spread = float(np.mean(y)), float(np.std(y)) or 1.0
         targets = (y - mean) / spread
-        score, loss = Score("r_squared", "R^2", r_squared), mean_squared_error
+        score, loss = Score("r_squared", "R^2", r_squared, bounds=(-inf, 1.0)), mean_squared_error
         return self._fit(X, targets, 1, score, loss, target=(mean, spread))
 
     def predict(self, X: Any) -> NDArray[np.float64]:

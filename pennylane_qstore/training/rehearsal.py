@@ -11,7 +11,7 @@ from pennylane_qstore.backends import backend as backend_of
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.prices import PRICES, JobSize, PriceModel
 from pennylane_qstore.training.callbacks import Calibrate, Observers, ProgressBar, StepFunction
-from pennylane_qstore.training.rehearsal_report import Outcome, Rehearsal, Trained
+from pennylane_qstore.training.rehearsal_report import UNBOUNDED, Outcome, Rehearsal, Trained
 from pennylane_qstore.training.run_lock import RunLock
 from pennylane_qstore.validation import check, check_seeds
 
@@ -33,6 +33,7 @@ def rehearse(
     steps: int | None = None,
     quality: Callable[[TrainingRun, int], float] | None = None,
     label: str = "loss",
+    bounds: tuple[float, float] = UNBOUNDED,
 ) -> Rehearsal:
     """Train as on a machine, for nothing: with its published noise, on the emulator here.
 
@@ -47,6 +48,8 @@ def rehearse(
         quality: returns the quality of a trained run and its seed; by default its loss, without
             noise, on the validation data or else on the run's own.
         label: name of the quality.
+        bounds: least and greatest quality that there is, such as (0, 1) of an accuracy: no
+            interval reaches beyond.
 
     Returns:
         The rehearsal.
@@ -69,17 +72,17 @@ def rehearse(
 
     plan = [train(seed)[0] for seed in chosen]
     planned = list(zip(chosen, plan, strict=True))
-    outcomes = [Outcome.of("as planned", plan, lists[0])]
+    outcomes = [Outcome.of("as planned", plan, lists[0], bounds)]
     for way, factor in _SHOTS.items():
         scaled = [train(seed, factor=factor, planned=one)[0] for seed, one in planned]
-        outcomes.append(Outcome.of(way, scaled, lists[0]))
+        outcomes.append(Outcome.of(way, scaled, lists[0], bounds))
     parts = [
         train(seed, limits=(lists[0], [one.usd(lists[0]) / n for n in _BUDGETS.values()]))
         for seed, one in planned
     ]
     for way, trained in zip(_BUDGETS, zip(*parts, strict=True), strict=True):
-        outcomes.append(Outcome.of(way, trained, lists[0]))
-    costs = _costs([size for one in plan for size in one.sizes], 1 / len(plan), lists, machine)
+        outcomes.append(Outcome.of(way, trained, lists[0], bounds))
+    costs = _costs([size for one in plan for size in one.sizes], 1 / len(plan), lists)
     return Rehearsal(
         backend=backend, noise_model=machine.noise, seeds=chosen, label=label,
         outcomes=tuple(outcomes), published={model.name: model.published for model in lists},

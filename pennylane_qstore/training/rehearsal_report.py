@@ -12,6 +12,36 @@ import numpy as np
 from pennylane_qstore.prices import JobSize, PriceModel
 
 _CONFIDENCE = 0.95
+UNBOUNDED = (-np.inf, np.inf)
+"""Bounds of a quality that may be any number."""
+
+
+def interval(mean: float, half: float, bounds: tuple[float, float]) -> tuple[float, float]:
+    """Return the interval of a mean, which does not reach beyond the bounds of its values.
+
+    Student's t where nothing is bounded; else symmetric in the logarithm of the distance to a
+    bound, in the logit between two, to which the half width is carried by the delta method
+    (Oehlert, The American Statistician 46, 27, 1992; the logit interval: Brown, Cai, DasGupta,
+    Statistical Science 16, 101, 2001).
+
+    Args:
+        mean: of the values.
+        half: half width of the interval by Student's t.
+        bounds: least and greatest value that there is, infinite where there is none.
+
+    Returns:
+        Its ends; those of Student's t for a mean at a bound or beyond.
+    """
+    below, above = mean - bounds[0], bounds[1] - mean
+    if not half or min(below, above) <= 0 or np.isinf(min(below, above)):
+        return mean - half, mean + half
+    factor = np.exp(half * (1 / below + 1 / above))  # of the odds below : above
+    if np.isinf(above):
+        return bounds[0] + below / factor, bounds[0] + below * factor
+    if np.isinf(below):
+        return bounds[1] - above * factor, bounds[1] - above / factor
+    width, odds = below + above, below / above
+    return bounds[0] + width / (1 + factor / odds), bounds[1] - width / (1 + factor * odds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +73,7 @@ class Outcome:
         usd: price of a training on average, in US dollars.
         steps: made on average.
         quality: mean.
-        low, high: ends of the 95 % interval of the mean over seeds (Student's t); NaN for one seed.
+        low, high: ends of the 95 % interval of the mean over seeds; NaN for one seed.
     """
 
     way: str
@@ -55,33 +85,41 @@ class Outcome:
     high: float
 
     @classmethod
-    def of(cls, way: str, trained: Sequence[Trained], model: PriceModel) -> Outcome:
+    def of(
+        cls,
+        way: str,
+        trained: Sequence[Trained],
+        model: PriceModel,
+        bounds: tuple[float, float] = UNBOUNDED,
+    ) -> Outcome:
         """Return the outcome of trainings.
 
         Args:
             way: as planned, or what was changed.
             trained: one for each seed.
             model: price list.
+            bounds: least and greatest quality that there is.
 
         Returns:
             The outcome.
         """
         values = np.array([one.quality for one in trained])
-        mean, half = float(values.mean()), float("nan")
+        mean, low, high = float(values.mean()), float("nan"), float("nan")
         if len(values) > 1:
             from scipy.stats import t
 
             factor = float(t.ppf((1 + _CONFIDENCE) / 2, len(values) - 1))
             half = factor * float(values.std(ddof=1)) / len(values) ** 0.5
+            low, high = interval(mean, half, bounds)
         usd = round(sum(one.usd(model) for one in trained) / len(trained), 2)
         steps = sum(one.steps for one in trained) / len(trained)
-        return cls(way, tuple(values.tolist()), usd, steps, mean, mean - half, mean + half)
+        return cls(way, tuple(values.tolist()), usd, steps, mean, low, high)
 
     @property
     def text(self) -> str:
         """Quality with its interval, and the price."""
-        interval = "" if np.isnan(self.low) else f" [{self.low:.3f}, {self.high:.3f}]"
-        return f"{self.quality:.3f}{interval}, ${self.usd:,.2f}, {self.steps:.0f} steps"
+        ends = "" if np.isnan(self.low) else f" [{self.low:.3f}, {self.high:.3f}]"
+        return f"{self.quality:.3f}{ends}, ${self.usd:,.2f}, {self.steps:.0f} steps"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

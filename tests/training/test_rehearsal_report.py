@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from pennylane_qstore.prices import PRICES, JobSize
-from pennylane_qstore.training.rehearsal_report import Outcome, Rehearsal, Trained
+from pennylane_qstore.training.rehearsal_report import Outcome, Rehearsal, Trained, interval
 
 FORTE = PRICES["qpu.forte-1"]
 
@@ -35,6 +36,30 @@ def test_the_interval_is_students():
     assert (outcome.low, outcome.high) == pytest.approx((2 - 2.48414, 2 + 2.48414), abs=1e-4)
     assert outcome.usd == pytest.approx(25.79 + 10_000 * (40 * 0.0001645 + 10 * 0.001121))
     assert "[-0.484, 4.484]" in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("values", "bounds", "ends"),
+    [
+        # t(0.975, 2) = 4.3027 times 0.05 / sqrt(3) = 0.12421; over 0.9 * 0.1 in the logit
+        ((0.85, 0.9, 0.95), (0.0, 1.0), (0.6936, 0.9728)),
+        ((1.7, 1.8, 1.9), (0.0, 2.0), (1.3872, 1.9456)),
+        ((0.05, 0.1, 0.15), (0.0, 1.0), (1 - 0.9728, 1 - 0.6936)),
+        ((0.85, 0.9, 0.95), (-np.inf, 1.0), (1 - 0.1 * 3.4627, 1 - 0.1 / 3.4627)),
+        ((0.05, 0.1, 0.15), (0.0, np.inf), (0.1 / 3.4627, 0.1 * 3.4627)),
+        ((1.0, 1.0, 1.0), (0.0, 1.0), (1.0, 1.0)),
+        ((-1e-15, 0.0), (0.0, np.inf), (-6.9e-15, 5.9e-15)),
+    ],
+)
+def test_an_interval_stays_between_the_bounds(values, bounds, ends):
+    outcome = Outcome.of("as planned", trained(*values), FORTE, bounds)
+    assert (outcome.low, outcome.high) == pytest.approx(ends, rel=1e-3)
+
+
+def test_a_narrow_interval_is_students_far_from_its_bounds():
+    """The transformed interval and Student's differ in second order of the width."""
+    bounded = interval(0.5, 1e-3, (0.0, 1.0))
+    assert bounded == pytest.approx((0.499, 0.501), abs=1e-6)
 
 
 def test_one_seed_has_no_interval():

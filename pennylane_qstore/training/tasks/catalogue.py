@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,7 @@ def regression(load: Callable[[int], Split], title: str, model: Variational) -> 
         model=model,
         load=load,
         loss=mean_squared_error,
-        score=Score("r_squared", "Test R^2", r_squared),
+        score=Score("r_squared", "Test R^2", r_squared, bounds=(-inf, 1.0)),
         references=_R_SQUARED,
         steps=100,
     )
@@ -132,7 +133,7 @@ TASKS: Mapping[str, Task] = {
         title="bars and stripes",
         model=bars.BornMachine(),
         loss=bars.divergence,
-        score=Score("divergence", "KL divergence (nats)", bars.divergence, False),
+        score=Score("divergence", "KL divergence (nats)", bars.divergence, False, (0.0, inf)),
         references=(
             Reference(
                 "shot_noise_divergence",
@@ -159,7 +160,7 @@ TASKS: Mapping[str, Task] = {
         title="ground state of stretched H2",
         model=energies.Hydrogen(),
         loss=energies.mean,
-        score=Score("energy_error", "Energy error (mHa)", energies.energy_error, False),
+        score=Score("energy_error", "Energy error (mHa)", energies.energy_error, False, (0.0, inf)),
         references=(
             Reference(
                 "hartree_fock_error",

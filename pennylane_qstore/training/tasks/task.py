@@ -51,12 +51,14 @@ class Score(NamedTuple):
         label: for people.
         function: of outputs, and of targets where there are samples.
         higher_is_better: False for errors.
+        bounds: least and greatest value that there is.
     """
 
     name: str
     label: str
     function: Callable[..., Any]
     higher_is_better: bool = True
+    bounds: tuple[float, float] = (0.0, 1.0)
 
 
 class Reference(NamedTuple):
