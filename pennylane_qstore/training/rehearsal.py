@@ -37,19 +37,17 @@ def rehearse(
 ) -> Rehearsal:
     """Train as on a machine, for nothing: with its published noise, on the emulator here.
 
-    Each seed is trained as planned, with half and double the shots, and until parts of its price
-    are spent. Callbacks, but for :class:`.Calibrate`, and checkpoints are off.
+    Each seed is trained as planned, with half and double the shots, and for parts of its price;
+    with no callbacks but :class:`.Calibrate`, and no checkpoints.
 
     Args:
         make_run: returns the :class:`TrainingRun` of a seed, a new one for every call.
         backend: the machine.
         seeds: so many, from 1, or a list of them.
         steps: of a training; by default the optimizer's ``maxiter``.
-        quality: returns the quality of a trained run and its seed; by default its loss, without
-            noise, on the validation data or else on the run's own.
+        quality: of a trained run and its seed; by default its exact loss (on validation data).
         label: name of the quality.
-        bounds: least and greatest quality that there is, such as (0, 1) of an accuracy: no
-            interval reaches beyond.
+        bounds: least and greatest quality, (0, 1) of an accuracy: intervals end there.
 
     Returns:
         The rehearsal.
@@ -82,11 +80,10 @@ def rehearse(
     ]
     for way, trained in zip(_BUDGETS, zip(*parts, strict=True), strict=True):
         outcomes.append(Outcome.of(way, trained, lists[0], bounds))
-    costs = _costs([size for one in plan for size in one.sizes], 1 / len(plan), lists)
     return Rehearsal(
         backend=backend, noise_model=machine.noise, seeds=chosen, label=label,
         outcomes=tuple(outcomes), published={model.name: model.published for model in lists},
-        **costs,
+        **_costs([size for one in plan for size in one.sizes], 1 / len(plan), lists, machine),
     )  # fmt: skip
 
 
