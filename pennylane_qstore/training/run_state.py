@@ -184,16 +184,17 @@ class RunState:
         before, given = self.capture(), start_of(self._adapter.plain_params)
         try:
             self.restore(saved, history)
+            with naming_damage("The state of the parameters"):
+                reached = saved["adapter"]["params"], saved["best_params"]
+                starts = [self.start, *(start_of(decode(place)) for place in reached)]
         except ConfigurationError as error:
             self.restore(before, [])
             shown = f"{str(checkpoint.path)!r} is the checkpoint of another run"
             raise ConfigurationError(f"{shown}, or of other planned steps. {error}") from error
         self.circuits.compare_next()
         self._saved_steps = len(history)
-        if history and self.start is not None:
-            places = saved["adapter"]["params"], saved["best_params"]
-            if given not in (self.start, *(start_of(decode(place)) for place in places)):
-                warn_of_another_start(checkpoint.path, len(history))
+        if history and self.start is not None and given not in starts:
+            warn_of_another_start(checkpoint.path, len(history))
 
     def compare_program(
         self, checkpoint: files.Checkpoint | None, history: Sequence[StepRecord], *, edited: bool
