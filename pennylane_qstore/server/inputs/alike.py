@@ -9,7 +9,7 @@ result: here nothing is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import repeat
@@ -48,22 +48,25 @@ class Table:
         """Names of the gates."""
         return tuple(gate["gate"] for gate in self.gates)
 
-    def column(self, value: Any, rows: Sequence[int]) -> NDArray[np.float64]:
-        """Return a numeric member of some circuits.
+    def columns(self, rows: Sequence[int]) -> Callable[[Any], NDArray[np.float64]]:
+        """Return a function of a numeric member in ``gates`` that gives it for some circuits.
 
         Args:
-            value: of the member in ``gates``.
             rows: of the table.
 
         Returns:
-            Shape [rows], or [rows, length] of lists.
+            The function; its result has shape [rows], or [rows, length] of lists.
         """
-        if isinstance(value, list):
-            shape = len(rows), len(value)
-            return np.array([self.column(v, rows) for v in value]).reshape(shape[::-1]).T
-        if type(value) is int:
-            return np.full(len(rows), float(value))
-        return self.numbers[rows, int(value)]
+        numbers = self.numbers[rows]
+
+        def column(value: Any) -> NDArray[np.float64]:
+            if isinstance(value, list):
+                return np.array([column(v) for v in value]).reshape(-1, len(rows)).T
+            if type(value) is int:
+                return np.full(len(rows), float(value))
+            return numbers[:, int(value)]
+
+        return column
 
 
 @dataclass(slots=True, eq=False)

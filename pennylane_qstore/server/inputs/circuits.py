@@ -169,11 +169,12 @@ def _skeleton(
 
 def _table_columns(table: Table, rows: list[int]) -> Iterator[tuple[str, _Column]]:
     """Yield name and column of each gate of some rows of a table."""
+    column = table.columns(rows)
     for j, (name, gate) in enumerate(zip(table.names, table.gates, strict=True)):
         parts = _Column(f"circuit[{j}] ({name})", len(rows), {}, {})
         for key, value in gate.items():
             if key in NUMERIC and value is not None:
-                parts.numbers[key] = table.column(value, rows)
+                parts.numbers[key] = column(value)
             else:
                 parts.fixed[key] = value
         yield name, parts
