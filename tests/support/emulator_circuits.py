@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,13 @@ QIS_NAMES = (
 
 
 @st.composite
-def qis_circuits(draw: Any, qubits: int = 4) -> list[dict[str, Any]]:
+def qis_circuits(
+    draw: Any, qubits: int = 4, names: Sequence[str] = QIS_NAMES
+) -> list[dict[str, Any]]:
     out = []
     for _ in range(draw(st.integers(1, 12))):
         order = draw(st.permutations(range(qubits)))
-        name = draw(st.sampled_from(QIS_NAMES))
+        name = draw(st.sampled_from(names))
         size = 2 if name in ("swap", "xx", "yy", "zz", "pauliexp") else 1
         count = draw(st.integers(1 if name == "cnot" else 0, qubits - size))
         gate: dict[str, Any] = {"gate": "z" if name == "p" else name, "targets": order[:size]}
@@ -49,10 +52,12 @@ def qis_circuits(draw: Any, qubits: int = 4) -> list[dict[str, Any]]:
 
 
 @st.composite
-def native_skeletons(draw: Any, qubits: int = 4) -> list[tuple[str, list[int]]]:
+def native_skeletons(
+    draw: Any, qubits: int = 4, names: Sequence[str] = ("gpi", "gpi2", "gpi2", "ms", "zz")
+) -> list[tuple[str, list[int]]]:
     out = []
     for _ in range(draw(st.integers(1, 20))):
-        name = draw(st.sampled_from(["gpi", "gpi2", "gpi2", "ms", "zz"]))
+        name = draw(st.sampled_from(names))
         order = draw(st.permutations(range(qubits)))
         out.append((name, order[: 2 if name in ("ms", "zz") else 1]))
     return out

@@ -117,7 +117,7 @@ def _matrices(program: Program) -> list[Complex | None]:
         if gate.slots and not gate.terms:
             places.setdefault(gate.name, []).append((i, start))
         elif gate.name in operations and gate.name != "swap":
-            matrices[i] = _constant_matrix(gate.name)
+            matrices[i] = constant_matrix(gate.name)
     columns = program.params.T
     for name, gates in places.items():
         slots = program.gates[gates[0][0]].slots
@@ -132,7 +132,8 @@ def _matrices(program: Program) -> list[Complex | None]:
 
 
 @cache
-def _constant_matrix(name: str) -> Complex:
+def constant_matrix(name: str) -> Complex:
+    """Return the matrix [d, d, 1] of a gate of the abstract gateset without parameters."""
     operation = OPERATIONS["qis"][name](wires=0)
     return np.asarray(qml.matrix(operation), dtype=np.complex128)[:, :, None]
 

@@ -7,18 +7,19 @@ One kernel, compiled once and cached by Numba, runs all circuits: gates are data
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, reduce
 from importlib import import_module
 from threading import Thread
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pennylane_qstore.emulator.simulation.fusion import Complex, FusedGate
-from pennylane_qstore.server.inputs.program import Gate
+from pennylane_qstore.emulator.simulation.fusion import Complex, FusedGate, fuse
+from pennylane_qstore.emulator.simulation.row_plan import row_plan
+from pennylane_qstore.server.inputs.program import Gate, Program
 
 MOST_TARGETS = 4
 """Gates on more qubits have too many coefficients; the NumPy engine runs them."""
@@ -89,21 +90,49 @@ def run_rows(
     strikes = np.stack([lanes, errors.place, errors.flips, errors.signs], axis=1)[order]
     starts = np.searchsorted(block[order], np.arange(blocks + 1))
     out = np.empty((len(rows), 2**n))
+    arguments = gates, targets, coefficients, rows, strikes, starts, out
+    _in_parts(kernel.run_blocks, n, blocks, len(rows) * 2**n * len(fused), arguments)
+    return out
 
-    def part(first: int, last: int) -> None:
-        kernel.run_blocks(n, first, last, gates, targets, coefficients, rows, strikes, starts, out)
 
-    work = len(rows) * 2**n * len(fused)
+def run_program(program: Program) -> NDArray[np.float64]:
+    """Run all circuits of a program.
+
+    Args:
+        program: with at least one gate; :func:`runs` says whether there is a form for all.
+
+    Returns:
+        Probabilities [rows, 2**n]; bit k of the index is qubit k.
+
+    Raises:
+        ImportError: Numba is not installed.
+    """
+    n, kernel = program.qubits, load()
+    if kernel is None or (plan := row_plan(program.gateset, program.gates, kernel)) is None:
+        return run_rows(fuse(program), n, np.arange(program.rows))
+    angles = plan.angles(program, kernel.WIDTH)
+    out = np.empty((program.rows, 2**n))
+    arguments = plan.gates, plan.targets, plan.entries, angles, out
+    work = program.rows * 2**n * len(program.gates)
+    _in_parts(kernel.run_angles, n, angles.shape[1] // kernel.WIDTH, work, arguments)
+    return out
+
+
+def _in_parts(
+    run: Callable[..., None], n: int, blocks: int, work: int, arguments: tuple[Any, ...]
+) -> None:
+    """Run blocks of circuits, on all cores where there is work for them."""
     parts = min(blocks, os.cpu_count() or 1) if work >= _THREADED else 1
     bounds = [blocks * k // parts for k in range(parts + 1)]
     # threads of this call: those of a pool would be lost in a process that is forked
-    threads = [Thread(target=part, args=bounds[k : k + 2]) for k in range(1, parts)]
+    threads = [
+        Thread(target=run, args=(n, *bounds[k : k + 2], *arguments)) for k in range(1, parts)
+    ]
     for thread in threads:
         thread.start()
-    part(*bounds[:2])
+    run(n, *bounds[:2], *arguments)
     for thread in threads:
         thread.join()
-    return out
 
 
 def _encode(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pennylane_qstore.emulator.simulation.devices import on_device
 from pennylane_qstore.emulator.simulation.engines import LARGE, NUMPY, ROWS, choose
 from pennylane_qstore.emulator.simulation.fusion import Complex, FusedGate, fuse
-from pennylane_qstore.emulator.simulation.rows import run_rows
+from pennylane_qstore.emulator.simulation.rows import run_program
 from pennylane_qstore.server.inputs.program import Program
 
 ROWS_TOGETHER = 1 << 11
@@ -94,7 +94,7 @@ def probabilities(program: Program, *, simulator: str | None = None) -> NDArray[
     for rows in chunks(program.rows, most):
         part = program.part(rows)
         if engine == ROWS:
-            out[rows] = run_rows(fuse(part), n, np.arange(part.rows))
+            out[rows] = run_program(part)
         else:
             out[rows] = state_probabilities(*evolve(fuse(part), n, part.rows))
     return out

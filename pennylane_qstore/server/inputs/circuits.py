@@ -169,12 +169,12 @@ def _skeleton(
 
 def _table_columns(table: Table, rows: list[int]) -> Iterator[tuple[str, _Column]]:
     """Yield name and column of each gate of some rows of a table."""
-    column = table.columns(rows)
+    numbers_of = table.columns(rows)
     for j, (name, gate) in enumerate(zip(table.names, table.gates, strict=True)):
         parts = _Column(f"circuit[{j}] ({name})", len(rows), {}, {})
         for key, value in gate.items():
             if key in NUMERIC and value is not None:
-                parts.numbers[key] = column(value)
+                parts.numbers[key] = numbers_of(value)
             else:
                 parts.fixed[key] = value
         yield name, parts
@@ -326,8 +326,7 @@ def _pauliexp(
 
 
 def _check_ranges(gates: Iterable[Gate], params: NDArray[np.float64], index: Sequence[int]) -> None:
-    slot = 0
-    low, high = np.empty(params.shape[1]), np.empty(params.shape[1])
+    slot, low, high = 0, np.empty(params.shape[1]), np.empty(params.shape[1])
     for gate in gates:
         low[slot : slot + gate.slots], high[slot : slot + gate.slots] = -1.0, 1.0
         if gate.name == "ms":

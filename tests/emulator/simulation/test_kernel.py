@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,14 @@ def test_errors_do_what_they_do_in_the_numpy_engine(make: Any, seed: int) -> Non
     columns, _ = draw_errors([g.qubits for g in fused], rates, shot_keys(seed, np.arange(3), 20))
     found = run_rows(fused, 4, columns.row, columns.errors)
     np.testing.assert_allclose(found, run_columns(fused, 4, columns), atol=1e-10)
+
+
+@needs_numba
+@given(st.floats(-1e3, 1e3) | st.integers(-80, 80).map(lambda eighths: eighths / 8))
+def test_cosine_and_sine_are_those_of_the_angle(turns: float) -> None:
+    cosine, sine = load()._cosine_and_sine(turns)  # type: ignore[union-attr]
+    angle = 2 * math.pi * math.fmod(turns, 1.0)
+    np.testing.assert_allclose([cosine, sine], [math.cos(angle), math.sin(angle)], atol=1e-15)
 
 
 @needs_numba
