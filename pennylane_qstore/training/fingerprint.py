@@ -1,4 +1,4 @@
-"""Fingerprints of what has to be the same when a run goes on: optimizer, devices, circuit."""
+"""Fingerprints of what stays the same when a run goes on: optimizer, devices, start, circuit."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pennylane.tape import QuantumScript
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.checkpoint import Checkpoint
 from pennylane_qstore.training.optimizer_state import ResumableOptimizer, as_json, call_text
+from pennylane_qstore.training.parameters import leaves_of
 
 _OPTIMIZER_NAMES = (
     *("stepsize", "momentum", "beta1", "beta2", "eps", "decay", "approx", "lam"),
@@ -100,6 +101,26 @@ def model_shots(model: Any) -> list[Any] | None:
     if not isinstance(model, qml.QNode):
         return None
     return [[pair.shots, pair.copies] for pair in model.shots.shot_vector]
+
+
+def start_of(params: Any) -> dict[str, Any]:
+    """Return the fingerprint of initial parameters, ready for JSON.
+
+    Args:
+        params: arrays in any collection.
+
+    Returns:
+        Their shapes, and a hash of their values.
+    """
+    shapes: list[Sequence[int]] = []
+    content = hashlib.sha256()
+    for leaf in leaves_of(params):
+        value = leaf.detach().cpu().double() if hasattr(leaf, "detach") else leaf
+        array = np.asarray(value)
+        shapes.append(list(array.shape))
+        numbers = array.dtype.kind in "biuf"
+        content.update(array.astype(float).tobytes() if numbers else repr(array).encode())
+    return {"shapes": shapes, "hash": content.hexdigest()[:16]}
 
 
 def check_settings(

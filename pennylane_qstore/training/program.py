@@ -1,21 +1,25 @@
-"""The functions of a run as they are written, and the constants that they read.
+"""The functions of a run, and the constants that they read, compared when it goes on.
 
-A run that goes on by another loss would have two of them in one history. Whether two functions
-return the same nobody can tell; whether they are written the same can be told, by the syntax tree
-of each function of the user's, and of those that it calls by name. Functions whose source is not
-certain, and those of installed packages but for their names, are not compared.
+A run that goes on with another loss would have two of them in one history. Nobody can tell whether
+two functions return the same; their bytecode tells whether they are written the same, without line
+numbers and comments, also in a notebook. It is compared where Python is of the same version: for
+each function of the user's program, and for those that it calls by name. Of functions of installed
+packages the names are compared.
 """
 
 from __future__ import annotations
 
+import dis
 import hashlib
 import inspect
+import sys
+import sysconfig
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -23,13 +27,16 @@ import pennylane as qml
 
 from pennylane_qstore.compat.python import current_frame, stack
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.function_source import is_ours, is_users, source_of
 from pennylane_qstore.training.parameters import is_jax, leaves_of
 
 _OURS = __name__.partition(".")[0]
+_INSTALLED = tuple(map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib")))
+_CODE = f"code {sys.version_info.major}.{sys.version_info.minor}"
+"""Kind of the digests of functions; those of another Python version differ by it."""
 _VARYING = "varying"
 _MOST_NUMBERS, _MOST_ITEMS = 10_000, 1_000
-"""Of an array and of a collection that are compared; larger ones would slow every step down."""
+"""Largest array and largest collection that are compared."""
+_SCOPES = ("GLOBAL", "NAME", "DEREF", "FAST")  # in the names of instructions that load variables
 _SHOWN = 40  # characters of a constant in a message, and in a checkpoint
 
 
@@ -42,11 +49,10 @@ class Program:
 
     def __init__(self, **functions: Any) -> None:
         self.recorded: dict[str, str] | None = None
-        """What the steps so far were made by: texts by name, ready for JSON."""
-        self._found: dict[str, str] = {}  # recorded with the next step
-        self._functions = functions
-        self._constants: dict[str, Callable[[], Any]] = {}
-        self._compared = False
+        """Texts of the functions and constants that made the last step, by name; None before."""
+        self._texts: dict[str, str] = {}  # of this start: recorded with its next step
+        self._functions = {n: function for n, function in functions.items() if function is not None}
+        self._steps: int | None = None  # since the last comparison
 
     def restore(self, recorded: Any) -> None:
         """Go on from a record of the steps before; None, or damage, for none."""
@@ -62,20 +68,17 @@ class Program:
             edited: differences are meant.
 
         Raises:
-            ConfigurationError: they differ, and another start made the record. Within one start a
-                warning tells it.
+            ConfigurationError: they differ, and another start made the record. Within one start
+                they are warned of.
         """
-        reader = _Reader()
-        for name, function in self._functions.items():
-            if function is not None:
-                reader.read(name, partial(_same, function))
-        found, before = reader.texts(), self.recorded if steps and self.recorded else {}
-        differences = list(_differences(before, found))
-        if differences and not (edited and not self._compared):
+        is_first = self._steps is None
+        texts, before = self._read(), self.recorded if steps and self.recorded else {}
+        differences = list(_differences(before, texts))
+        if differences and not (edited and is_first):
             where = "" if path is None else f" in {str(path)!r}"
             listed = "; ".join(differences)
             shown = f"The steps so far{where} were made by another program ({listed})"
-            if not self._compared:
+            if is_first:
                 raise ConfigurationError(
                     f"{shown}. Nothing was sent. Go on with the functions as they were, start "
                     "anew with another file or resume=False (--force), or go on with the new ones "
@@ -83,131 +86,188 @@ class Program:
                 )
             _warn(f"{shown}; the steps from here on are made by the new one.")
         varying = {name: text for name, text in before.items() if text == _VARYING}
-        self._found, self._constants, self._compared = found | varying, reader.constants, True
+        self._texts, self._steps = texts | varying, 0
 
     def record(self) -> None:
-        """Record what a step was made by; constants that change by themselves are told by that."""
-        for name, get in self._constants.items():
-            if constant_text(get()) != self._found.get(name):
-                self._found[name] = _VARYING
-        self.recorded = dict(self._found)
+        """Record the functions that made a step."""
+        self._steps = (self._steps or 0) + 1
+        if self._steps & (self._steps - 1) == 0:  # reading takes time: ever more rarely
+            self._find_varying()
+        self.recorded = dict(self._texts)
+
+    def finish(self) -> bool:
+        """Look for changed constants after the last step; return True if the record changed."""
+        if not self._steps:
+            return False
+        before = self.recorded
+        self._find_varying()
+        self.recorded = dict(self._texts)
+        return self.recorded != before
+
+    def _find_varying(self) -> None:
+        """Mark what has changed since the comparison: it is compared no more."""
+        texts = self._read()
+        for name, text in self._texts.items():
+            if texts.get(name) != text:
+                self._texts[name] = _VARYING
+
+    def _read(self) -> dict[str, str]:
+        reader = _Reader()
+        for name, function in self._functions.items():
+            reader.read(name, function)
+        return reader.texts
 
 
 class _Reader:
-    """Code of functions, by name, and how to get each constant that they read."""
+    """Texts of functions and of the constants that they read, by name."""
 
     def __init__(self) -> None:
-        self.codes: dict[str, str] = {}
-        self.constants: dict[str, Callable[[], Any]] = {}
-        self._seen: dict[int, Any] = {}  # kept, so that no other object gets the number
+        self.texts: dict[str, str] = {}
+        self._seen: dict[tuple[int, int], Any] = {}  # kept, so that no other object gets the number
 
-    def texts(self) -> dict[str, str]:
-        """Return code and constants as texts."""
-        constants = {name: constant_text(get()) for name, get in self.constants.items()}
-        return self.codes | {name: text for name, text in constants.items() if text is not None}
-
-    def read(self, key: str, get: Callable[[], Any]) -> None:
-        """Take a value in: a constant, or a function with all that it reads.
+    def read(self, key: str, value: Any) -> None:
+        """Add a constant, or a function with all that it reads.
 
         Args:
             key: its name.
-            get: returns it as it stands.
+            value: the constant or the function; anything else is left out.
         """
-        value = get()
-        if constant_text(value) is not None:
-            self.constants.setdefault(key, get)
-        elif callable(value) and not isinstance(value, type) and id(value) not in self._seen:
-            self._seen[id(value)] = value
-            self._callable(key, value)
+        text = constant_text(value)
+        if text is not None:
+            self.texts.setdefault(key, text)
+        elif callable(value) and not isinstance(value, type):
+            number = id(getattr(value, "__func__", value)), id(getattr(value, "__self__", None))
+            if number not in self._seen:
+                self._seen[number] = value
+                self._callable(key, value)
 
     def _callable(self, key: str, value: Any) -> None:
-        owner = None
-        if isinstance(value, qml.QNode):
-            value = value.func
         if isinstance(value, partial):
             for i, argument in enumerate(value.args):
-                self.read(f"{key}, argument {i}", partial(_same, argument))
+                self.read(f"{key}, argument {i}", argument)
             for name, argument in value.keywords.items():
-                self.read(f"{name} of {key}", partial(_same, argument))
-            self.read(key, partial(_same, value.func))
+                self.read(f"{name} of {key}", argument)
+            self.read(key, value.func)
             return
-        if hasattr(value, "__wrapped__"):
-            value = inspect.unwrap(value)
-        if isinstance(value, MethodType):
-            value, owner = value.__func__, value.__self__
-        if is_ours(value) or is_ours(type(value)):
+        value = inspect.unwrap(value.func if isinstance(value, qml.QNode) else value)
+        function = value.__func__ if isinstance(value, MethodType) else value
+        if str(getattr(function, "__module__", "")).partition(".")[0] == _OURS:
             return
-        if isinstance(value, FunctionType) and is_users(value):
-            self._function(key, value, owner)
-        elif isinstance(value, FunctionType | BuiltinFunctionType | np.ufunc):
-            self.codes.setdefault(key, f"function {value.__name__}")
+        if isinstance(function, FunctionType) and is_users(function):
+            self._function(key, function, getattr(value, "__self__", None))
+        elif isinstance(function, FunctionType | BuiltinFunctionType | np.ufunc):
+            self.texts.setdefault(key, f"function {function.__name__}")
         else:
             self._object(key, value)
 
     def _function(self, key: str, function: FunctionType, owner: Any) -> None:
-        source = source_of(function)
-        if source is None:
-            return
-        self.codes.setdefault(key, f"code {source.digest}")
+        self.texts.setdefault(key, f"{_CODE} {_digest(_code_text(function.__code__).encode())}")
         for name, parameter in inspect.signature(function).parameters.items():
             if parameter.default is not parameter.empty:
-                self.read(f"{name} of {key}", partial(_same, parameter.default))
-        code = function.__code__
-        cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
-        variables: dict[str, Callable[[], Any]] = {}
-        for name in source.names:
-            if name in cells:
-                variables[name] = partial(_content, cells[name])
-            elif name in function.__globals__:
-                variables[name] = partial(function.__globals__.get, name)
-        if owner is not None and code.co_argcount:
-            variables[code.co_varnames[0]] = partial(_same, owner)
-        for name, get in variables.items():
-            if get() is not owner or owner is None:
-                self.read(name, get)
-        for name, attribute in source.attributes:
-            if name in variables and _has_users_attributes(variables[name]()):
-                self.read(f"{name}.{attribute}", partial(_attribute, variables[name], attribute))
+                self.read(f"{name} of {key}", parameter.default)
+        variables, attributes = _reads(function, owner)
+        for name, value in variables.items():
+            if owner is None or value is not owner:
+                self.read(name, value)
+        for name, attribute in attributes:
+            if is_users(variables[name]):
+                self.read(f"{name}.{attribute}", _attribute(variables[name], attribute))
 
     def _object(self, key: str, made: Any) -> None:
-        """Take in an object that is called: its class's function, or its class's name."""
+        """Add an object that is called: its class's function, or its class's name."""
         kind = type(made)
         for name in ("forward", "__call__"):  # of torch's modules, and of others
             function = inspect.getattr_static(kind, name, None)
             if isinstance(function, FunctionType) and is_users(function):
                 self._function(key, function, made)
                 return
-        self.codes.setdefault(key, f"object {kind.__name__}")
-        for name in vars(made) if hasattr(made, "__dict__") else ():
-            if not name.startswith("_") and name != "training":
-                get = partial(_attribute, partial(_same, made), name)
-                if constant_text(get()) is not None:
-                    self.read(f"{key}.{name}", get)
+        self.texts.setdefault(key, f"object {kind.__name__}")
+        for name, value in getattr(made, "__dict__", {}).items():
+            text = constant_text(value)
+            if text is not None and not name.startswith("_") and name != "training":
+                self.texts.setdefault(f"{key}.{name}", text)
 
 
-def _same(value: Any) -> Any:
-    return value
+def _code_text(code: CodeType) -> str:
+    """Return what a function does, without its lines, name and docstring: its instructions."""
+    parts = [f"{inspect.getargs(code)} {code.co_posonlyargcount} {code.co_kwonlyargcount}"]
+    for instruction in dis.get_instructions(code):
+        value = instruction.argval
+        if isinstance(value, CodeType):
+            value = _code_text(value)
+        elif isinstance(value, frozenset):  # in the order of its hashes, which processes draw
+            value = sorted(map(repr, value))
+        parts.append(f"{instruction.opname} {value!r}")
+    return "\n".join(parts)
 
 
-def _content(cell: CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # not filled yet
-        return cell
+def _reads(
+    function: FunctionType, owner: Any
+) -> tuple[dict[str, Any], dict[tuple[str, str], None]]:
+    """Return the variables that a function reads and does not set, and attributes of these.
+
+    The owner is its first argument, where that is known. Attributes are pairs of two names.
+    """
+    code = function.__code__
+    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+    enclosed = {name: cell.cell_contents for name, cell in cells if cell != CellType()}
+    if owner is not None and code.co_argcount:
+        enclosed[code.co_varnames[0]] = owner
+    variables: dict[str, Any] = {}
+    attributes: dict[tuple[str, str], None] = {}
+    before = None
+    for instruction in _all_instructions(code):
+        operation, name = instruction.opname, instruction.argval
+        if operation in ("LOAD_ATTR", "LOAD_METHOD") and before is not None:
+            attributes[before, name] = None
+        before = None
+        if "LOAD" in operation and any(kind in operation for kind in _SCOPES):
+            is_global = "GLOBAL" in operation or "NAME" in operation
+            scope = function.__globals__ if is_global else enclosed
+            name = name[-1] if isinstance(name, tuple) else name  # of two in one instruction
+            if name in scope:
+                before, variables[name] = name, scope[name]
+    return variables, attributes
 
 
-def _attribute(get: Callable[[], Any], name: str) -> Any:
+def _all_instructions(code: CodeType) -> Iterator[dis.Instruction]:
+    for instruction in dis.get_instructions(code):
+        yield instruction
+        if isinstance(instruction.argval, CodeType):
+            yield from _all_instructions(instruction.argval)
+
+
+def _attribute(owner: Any, name: str) -> Any:
     """Return an attribute without calling anything of the user's; a property is not read."""
-    owner = get()
-    held = getattr(owner, "__dict__", {})
-    if name in held:
-        return held[name]
-    found = inspect.getattr_static(type(owner), name, owner)
-    return MethodType(found, owner) if isinstance(found, FunctionType) else found
+    found = inspect.getattr_static(owner, name, owner)
+    is_method = isinstance(found, FunctionType) and name not in getattr(owner, "__dict__", {})
+    return MethodType(found, owner) if is_method else found
 
 
-def _has_users_attributes(value: Any) -> bool:
-    return is_users(value if isinstance(value, ModuleType) else type(value))
+def is_users(made: Any) -> bool:
+    """Return True for a function, class or module of the user's program, not of a package.
+
+    Args:
+        made: the function, class or module; of anything else its class counts.
+    """
+    if not isinstance(made, FunctionType | type | ModuleType):
+        made = type(made)
+    module = str(made.__name__ if isinstance(made, ModuleType) else made.__module__)
+    if isinstance(made, FunctionType) and not made.__code__.co_filename.startswith("<"):
+        file = made.__code__.co_filename
+    elif module == "__main__" or module not in sys.modules:
+        return True
+    else:  # made without a file, or written in C
+        file = getattr(sys.modules[module], "__file__", None) or _INSTALLED[0]
+    return module.partition(".")[0] != _OURS and not is_installed(file)
+
+
+def is_installed(file: str) -> bool:
+    """Return True for a file of the standard library or of an installed package."""
+    path = Path(file)
+    if {"site-packages", "dist-packages"} & set(path.parts):
+        return True
+    return any(path.is_relative_to(folder) for folder in _INSTALLED)
 
 
 def constant_text(value: Any) -> str | None:
@@ -260,29 +320,10 @@ def _differences(before: Mapping[str, str], found: Mapping[str, str]) -> Iterato
         if earlier in (text, _VARYING):
             continue
         if earlier.startswith("code ") and text.startswith("code "):
-            yield f"{name} is written in another way"
+            if earlier.startswith(f"{_CODE} "):
+                yield f"{name} is written in another way"
         else:
             yield f"{name}: {earlier} there, {text} here"
-
-
-def start_of(params: Any) -> dict[str, Any]:
-    """Return what tells initial parameters from others, ready for JSON.
-
-    Args:
-        params: arrays in any collection.
-
-    Returns:
-        Their shapes, and a hash of their values.
-    """
-    shapes: list[Sequence[int]] = []
-    content = hashlib.sha256()
-    for leaf in leaves_of(params):
-        value = leaf.detach().cpu().double() if hasattr(leaf, "detach") else leaf
-        array = np.asarray(value)
-        shapes.append(list(array.shape))
-        numbers = array.dtype.kind in "biuf"
-        content.update(array.astype(float).tobytes() if numbers else repr(array).encode())
-    return {"shapes": shapes, "hash": content.hexdigest()[:16]}
 
 
 def warn_of_another_start(path: Path, steps: int) -> None:

@@ -252,6 +252,8 @@ class TrainingRun(RunPlanning):
                 logger.warning("The run stops after step %d: %s", self.step, stop)
                 reason = "interrupt"
             self.stopped = reason
+            if self._state.program.finish():
+                self._save()
         return self
 
     def stop(self, reason: str = "callback") -> None:

@@ -16,9 +16,9 @@ from pennylane_qstore.training import checkpoint as files
 from pennylane_qstore.training import run_options
 from pennylane_qstore.training.auto_shape import charged_by
 from pennylane_qstore.training.callbacks import Calibrate, Callback, Observers, ProgressBar
+from pennylane_qstore.training.fingerprint import start_of
 from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.minibatches import checked
-from pennylane_qstore.training.program import start_of
 from pennylane_qstore.training.run_estimate import Cost, CostRange, Pricing, RunEstimate
 from pennylane_qstore.training.run_lock import RunLock
 from pennylane_qstore.training.run_options import Resume

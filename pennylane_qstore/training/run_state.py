@@ -21,13 +21,14 @@ from pennylane_qstore.training.fingerprint import (
     device_settings,
     model_shots,
     optimizer_settings,
+    start_of,
     step_settings,
 )
 from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.minibatches import RunData
 from pennylane_qstore.training.optimizer_adapters import OptimizerAdapter
 from pennylane_qstore.training.parameters import arguments
-from pennylane_qstore.training.program import Program, start_of, warn_of_another_start
+from pennylane_qstore.training.program import Program, warn_of_another_start
 from pennylane_qstore.training.run_options import Resume
 from pennylane_qstore.training.stopping import EarlyStopping
 from pennylane_qstore.training.values import decode, encode, naming_damage

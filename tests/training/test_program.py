@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import json
+import os
 import warnings
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 
 from pennylane_qstore import SPSAOptimizer
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.program import Program, constant_text, start_of
+from pennylane_qstore.training.fingerprint import start_of
+from pennylane_qstore.training.program import Program, constant_text, is_installed, is_users
 from pennylane_qstore.training.run import TrainingRun
 
 X = np.random.default_rng(0).normal(size=(8, 2))
@@ -130,12 +132,139 @@ def test_what_changes_by_itself_is_not_compared(tmp_path):
         make(tmp_path, loss=Loss(3.0), resume=True).train(6)
 
 
-def test_a_program_without_a_source_goes_on(tmp_path):
-    spaces = [{"np": np}, {"np": np}]
-    for space, power in zip(spaces, (2, 4), strict=True):
-        exec(f"def loss(o, y): return np.mean((o - y) ** {power})", space)
-    make(tmp_path, loss=spaces[0]["loss"]).train(1)
-    assert make(tmp_path, loss=spaces[1]["loss"], resume=True).train(2).step == 2
+def made(text, name="f"):
+    """Return a function that has no source, as in a notebook or after an edit of its file."""
+    space = {"np": np}
+    exec(text, space)
+    return space[name]
+
+
+def test_functions_without_a_source_are_compared(tmp_path):
+    text = "def loss(o, y): return np.mean((o - y) ** {})"
+    make(tmp_path, loss=made(text.format(2), "loss")).train(1)
+    again = made("\n# A comment.\n" + text.format(2), "loss")
+    assert make(tmp_path, loss=again, resume=True).train(2).step == 2
+    with pytest.raises(ConfigurationError, match="loss is written in another way"):
+        make(tmp_path, loss=made(text.format(4), "loss"), resume=True).train(3)
+
+
+def texts_of(function):
+    program = Program(loss=function)
+    program.compare(None, 0, edited=False)
+    program.record()
+    return program.recorded
+
+
+PLAIN = "def f(out, y):\n    return ((out - y) ** 2).mean()\n"
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        "\n\nimport os\n" + PLAIN,
+        'def f(out, y):\n    """Square."""\n    # comment\n    return ((out - y)**2).mean()\n',
+        "def f(out: float, y: list[int]) -> float:\n    return ((out - y) ** 2).mean()\n",
+        "def g(out, y):\n    return (\n        (out - y) ** 2\n    ).mean()\nf = g\n",
+        "from functools import cache\n@cache\n" + PLAIN + "f = f.__wrapped__\n",
+        "class A:\n    @staticmethod\n    def f(out, y):\n        return ((out - y) ** 2).mean()\n"
+        "f = A.f\n",
+        "f = lambda out, y: ((out - y) ** 2).mean()\n",
+    ],
+)
+def test_lines_comments_types_and_names_make_no_difference(same):
+    assert texts_of(made(same)) == texts_of(made(PLAIN))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "def f(out, y):\n    return ((out + y) ** 2).mean()\n",
+        "def f(out, y):\n    return ((out - y) ** 2.0).mean()\n",
+        "def f(out, y):\n    return ((out - y) ** 2).sum()\n",
+        "def f(out, y, w=1):\n    return ((out - y) ** 2).mean()\n",
+        "def f(out, y, *w):\n    return ((out - y) ** 2).mean()\n",
+        "def f(out, *, y):\n    return ((out - y) ** 2).mean()\n",
+        "def f(y, out):\n    return ((out - y) ** 2).mean()\n",
+        "def f(out, y):\n    return (lambda x: x ** 2)(out - y).mean()\n",
+    ],
+)
+def test_what_returns_something_else_is_another(other):
+    assert texts_of(made(other))["loss"] != texts_of(made(PLAIN))["loss"]
+    inner = "def f(out, y):\n    return (lambda x: x ** {})(out - y).mean()\n"
+    assert texts_of(made(inner.format(2))) != texts_of(made(inner.format(3)))
+
+
+def test_names_are_those_that_it_reads():
+    text = (
+        "import math\nA, B, C, x = 1, 2, 3, 4\n"
+        "def outer(k):\n    def f(x):\n        C = 1\n"
+        "        return A * x + k + math.pi + sum(B * i for i in [C])\n    return f\nf = outer(2)\n"
+    )
+    assert texts_of(made(text)).keys() == {"loss", "A", "k", "B"}
+
+
+def test_a_function_that_calls_itself_is_read_once():
+    class Recursive:
+        def part(self, n):
+            return self.part(n - 1) if n else 0
+
+    assert texts_of(Recursive().part).keys() == {"loss"}
+    factorial = made("def f(n): return n * f(n - 1) if n else 1")
+    assert texts_of(factorial).keys() == {"loss"}
+
+
+def test_sets_are_compared_in_one_order():
+    """Each process draws the order of a set of texts; of these numbers it is as they are given."""
+    first, second = (made(f"def f(x): return x in {{{items}}}") for items in ("0, 8", "8, 0"))
+    assert repr(first.__code__.co_consts) != repr(second.__code__.co_consts)
+    assert texts_of(first) == texts_of(second)
+
+
+@pytest.mark.parametrize("record", ["code 3.5 0123456789ab", "code 9c56406f2d7da8f7"])
+def test_functions_of_another_python_or_an_earlier_release_are_not_compared(record, tmp_path):
+    """Their constants are."""
+    make(tmp_path, loss=weighted(1.0)).train(2)
+    state = json.loads((tmp_path / "run.json").read_text())
+    state["program"] |= dict.fromkeys(("loss", "model", "square"), record)
+    del state["checksum"]
+    (tmp_path / "run.json").write_text(json.dumps({**state, "format": 2}))
+    with pytest.raises(ConfigurationError, match=r"\(weight: 1.0 there, 2.0 here\)"):
+        make(tmp_path, loss=weighted(2.0), resume=True).train(3)
+    assert make(tmp_path, loss=weighted(1.0), resume=True).train(3).step == 3
+    assert json.loads((tmp_path / "run.json").read_text())["program"]["loss"] != record
+
+
+def test_installed_packages_are_told_from_the_user_s_program():
+    @functools.wraps(np.mean)
+    def mine(x):
+        return x
+
+    mine.__module__ = "program"
+    assert is_users(mine)
+    assert is_users(made(PLAIN))
+    assert is_users(Loss(1.0))
+    assert not is_users(np.mean)
+    assert not is_users(json.dumps)
+    assert not is_users(os.path.join)
+    assert not is_users(print)
+    assert not is_users(Program)
+    assert is_installed("/p/.venv/lib/python3.12/site-packages/a.py")
+    assert not is_installed("/home/user/a.py")
+
+
+@pytest.mark.parametrize("at", [2, 7, 12])
+def test_what_changes_late_is_not_compared(at, tmp_path):
+    """Also between the steps that look for changes."""
+    loss = Loss(1.0)
+
+    def change(record):
+        loss.weight += record.step == at
+
+    make(tmp_path, loss=loss, callbacks=[change]).train(12)
+    assert json.loads((tmp_path / "run.json").read_text())["program"]["self.weight"] == "varying"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert make(tmp_path, loss=loss, resume=True).train(13).step == 13
 
 
 def test_what_no_step_was_made_by_is_not_recorded(tmp_path):
