@@ -65,7 +65,6 @@ class OptimizerAdapter(ABC):
         self.broadcast = check_flag("broadcast", broadcast)
         self.step_kwargs = dict(step_kwargs or {})
 
-    @abstractmethod
     def step(
         self, batch: Batch, indices: NDArray[np.int64] | None = None, total: int | None = None
     ) -> Evaluation:
@@ -79,6 +78,13 @@ class OptimizerAdapter(ABC):
         Returns:
             The objective before the step; by samples, at the perturbed points.
         """
+        return self._step(batch, indices, total)
+
+    @abstractmethod
+    def _step(
+        self, batch: Batch, indices: NDArray[np.int64] | None, total: int | None
+    ) -> Evaluation:
+        """Change the parameters; see :meth:`step`."""
 
     @property
     def plain_params(self) -> Any:
@@ -174,19 +180,9 @@ def adapt(
 class PennyLaneAdapter(OptimizerAdapter):
     """Steps of PennyLane's optimizers and ours; a tuple of parameters is several arguments."""
 
-    def step(
-        self, batch: Batch, indices: NDArray[np.int64] | None = None, total: int | None = None
+    def _step(
+        self, batch: Batch, indices: NDArray[np.int64] | None, total: int | None
     ) -> Evaluation:
-        """Change the parameters; arguments as of :meth:`OptimizerAdapter.step`.
-
-        Args:
-            batch: arrays with one row per sample.
-            indices: of the samples in the data.
-            total: samples of the data.
-
-        Returns:
-            The objective before the step.
-        """
         optimizer = self.optimizer
         if not isinstance(optimizer, SPSAOptimizer):
             return self._step_together(batch)
@@ -270,19 +266,7 @@ class PennyLaneAdapter(OptimizerAdapter):
 class TorchAdapter(OptimizerAdapter):
     """Steps of torch's optimizers: ``params`` is a module, a tensor, or a tuple of tensors."""
 
-    def step(
-        self, batch: Batch, indices: NDArray[np.int64] | None = None, total: int | None = None
-    ) -> Evaluation:
-        """Change the parameters; arguments as of :meth:`OptimizerAdapter.step`.
-
-        Args:
-            batch: arrays with one row per sample.
-            indices: of the samples in the data.
-            total: samples of the data.
-
-        Returns:
-            The objective before the step.
-        """
+    def _step(self, batch: Batch, *_: Any) -> Evaluation:
         first: list[tuple[float, Any]] = []
         args = arguments(self.params)
 
