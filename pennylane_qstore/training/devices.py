@@ -32,23 +32,17 @@ class Recorded(NamedTuple):
         executor: of the device that would send it; its ``quote`` asks the service.
         tapes: preprocessed.
         sizes: of the jobs.
-        bills: True where they cost money.
         device: index of the device among those of this package.
     """
 
     executor: Any
     tapes: Sequence[Any]
     sizes: tuple[JobSize, ...]
-    bills: bool
     device: int
 
 
 class _Seen(Exception):  # noqa: N818 - not an error: it ends a look at circuits
-    """A batch was seen, and not sent."""
-
-    def __init__(self, sizes: tuple[JobSize, ...]) -> None:
-        super().__init__()
-        self.sizes = sizes
+    """A batch was seen, and not sent; its argument is what was read of it."""
 
 
 def _qnodes(model: Any) -> list[Any]:
@@ -65,8 +59,9 @@ def _qnodes(model: Any) -> list[Any]:
     return [value for value in held if isinstance(value, qml.QNode)]
 
 
-def _show(device: Any, tapes: Sequence[Any]) -> None:
-    raise _Seen(tuple(request.size for request in device.executor.requests(tapes)))
+def _sizes(executor: Any, tapes: Sequence[Any]) -> tuple[JobSize, ...]:
+    """Return the sizes of the jobs of a batch."""
+    return tuple(request.size for request in executor.requests(tapes))
 
 
 class Devices:
@@ -158,11 +153,7 @@ class Devices:
         return [int(device.totals()["sizes"]) for device in self.ours]
 
     def sizes(self, since: Sequence[int]) -> tuple[JobSize, ...]:
-        """Return the sizes of the jobs that have results.
-
-        Args:
-            since: jobs of each device to leave out, from :meth:`sent`.
-        """
+        """Return the sizes of the jobs that have results, of those after :meth:`sent`."""
         counts = zip(self.ours, since, strict=True)
         return tuple(size for device, n in counts for size in device.job_sizes(n))
 
@@ -194,8 +185,7 @@ class Devices:
     ) -> Iterator[None]:
         """Let the jobs sent inside belong to a run (or a part of it), within its budget.
 
-        Options that were given to a device itself (``run=``, ``budget_usd=``, ``progress=``)
-        stay.
+        A device's own options (``run=``, ``budget_usd=``, ``progress=``) stay.
 
         Args:
             run: name of the run in the ledger; further devices add their number.
@@ -218,14 +208,7 @@ class Devices:
             yield
 
     def watched(self, look: Callable[[Any], None]) -> AbstractContextManager[None]:
-        """Show the batches of our devices to a function before they are sent.
-
-        Args:
-            look: called with the tapes of each batch.
-
-        Returns:
-            A context manager.
-        """
+        """Show the tapes of each batch of our devices to a function before they are sent."""
         return self._looked_at(lambda _: look)
 
     @contextmanager
@@ -286,10 +269,7 @@ class Devices:
     def recorded(self, seed: int) -> Iterator[list[Recorded]]:
         """Send nothing, and list the jobs that what is executed inside would send.
 
-        Results come from the emulator in this process, without noise.
-
-        Args:
-            seed: of the results.
+        Results come from the emulator in this process, without noise, by the seed.
 
         Yields:
             The batches, added as they come.
@@ -298,32 +278,52 @@ class Devices:
         senders = [device.executor for device in self.ours]
 
         def record(sender: Any, tapes: Sequence[Any]) -> None:
-            sizes, number = tuple(r.size for r in sender.requests(tapes)), senders.index(sender)
-            batches.append(Recorded(sender, tapes, sizes, sender.target.backend.is_qpu, number))
+            batches.append(Recorded(sender, tapes, _sizes(sender, tapes), senders.index(sender)))
 
         with self.isolated(), self.emulated(seed=seed):
             for device, sender in zip(self.ours, senders, strict=True):
                 device.executor.look = partial(record, sender)
             yield batches
 
-    def look(self, cost: Callable[..., Any], params: Any) -> tuple[JobSize, ...]:
-        """Return the sizes of the jobs of a function's first batch. Nothing is sent.
+    def first_batch(
+        self, cost: Callable[..., Any], params: Any, read: Callable[[Any, Sequence[Any]], Any]
+    ) -> Any:
+        """Look at a function's first batch. Nothing is sent.
 
         Args:
             cost: of the parameters.
             params: where it is evaluated.
+            read: called with the executor and the tapes of that batch.
 
         Returns:
-            Nothing if the batch cannot be seen.
+            Value of ``read``; None where the function executes nothing.
         """
+
+        def look(executor: Any, tapes: Sequence[Any]) -> None:
+            raise _Seen(read(executor, tapes))
+
         try:
-            with self._looked_at(lambda d: partial(_show, d)), self.isolated(), deferred():
+            with self._looked_at(lambda d: partial(look, d.executor)), self.isolated(), deferred():
                 real(cost(*arguments(params)))
         except _Seen as seen:
-            return seen.sizes
+            return seen.args[0]
+        return None
+
+    def look(self, cost: Callable[..., Any], params: Any) -> tuple[JobSize, ...]:
+        """Return the sizes of the jobs of a function's first batch; () where it cannot be seen.
+
+        Args:
+            cost: as for :meth:`first_batch`.
+            params: likewise.
+
+        Returns:
+            The sizes.
+        """
+        try:
+            return self.first_batch(cost, params, _sizes) or ()
         except Exception:  # the step itself tells it better
             logger.debug("The circuits of a step are not known beforehand.", exc_info=True)
-        return ()
+            return ()
 
     def limits(self) -> JobLimits:
         """Return the limits that the jobs of all our devices stay within."""

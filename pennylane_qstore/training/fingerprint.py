@@ -163,10 +163,6 @@ class CircuitsDiffer(ConfigurationError):  # noqa: N818
     """
 
 
-class Captured(Exception):  # noqa: N818 - not an error: it ends a look at a circuit
-    """A circuit was seen, and not sent."""
-
-
 class CircuitCheck:
     """The first circuit of each step: its structure and its shots, which stay the same.
 
@@ -230,18 +226,6 @@ _CHANGING = tuple(
     for name in ("ShotAdaptiveOptimizer", "RotoselectOptimizer", "QNSPSAOptimizer")
     if hasattr(qml, name)
 )
-
-
-def capture(tapes: Sequence[QuantumScript]) -> None:
-    """Look at a batch, and send nothing.
-
-    Args:
-        tapes: the batch.
-
-    Raises:
-        Captured: always, with the description of the first circuit.
-    """
-    raise Captured(describe(tapes[0]))
 
 
 def describe(tape: QuantumScript) -> str:

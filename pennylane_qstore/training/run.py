@@ -211,7 +211,8 @@ class TrainingRun(RunPlanning):
     def _run(self, total: int, *, exact: bool = False) -> TrainingRun:
         """Make steps, exact ones if asked, until there are so many in all."""
         self._read()
-        self._state.compare_program(self._files, self.history, edited=self._resume == "edited")
+        path = None if self._files is None else self._files.path
+        self._state.program.compare(path, self.step, edited=self._resume == "edited")
         self._open()
         if exact and self.step < total and any(not record.exact for record in self.history):
             raise ConfigurationError(

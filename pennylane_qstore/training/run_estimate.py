@@ -248,8 +248,9 @@ class Pricing:
         key = (id(batch.executor), batch.sizes)
         if key not in self._known:
             usd = self.model.total(batch.sizes)
-            quote = self._quote(batch) if self.asks and batch.bills else None
-            self.asks = self.asks and (not batch.bills or quote is not None)
+            bills = batch.executor.target.backend.is_qpu
+            quote = self._quote(batch) if self.asks and bills else None
+            self.asks = self.asks and (not bills or quote is not None)
             if quote is None:
                 self._known[key] = usd, float("nan")
             else:

@@ -16,14 +16,20 @@ from pennylane_qstore.training import checkpoint as files
 from pennylane_qstore.training import run_options
 from pennylane_qstore.training.auto_shape import charged_by
 from pennylane_qstore.training.callbacks import Calibrate, Callback, Observers, ProgressBar
-from pennylane_qstore.training.fingerprint import start_of
+from pennylane_qstore.training.fingerprint import (
+    device_settings,
+    model_shots,
+    optimizer_settings,
+    start_of,
+    step_settings,
+)
 from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.minibatches import checked
 from pennylane_qstore.training.run_estimate import Cost, CostRange, Pricing, RunEstimate
 from pennylane_qstore.training.run_lock import RunLock
 from pennylane_qstore.training.run_options import Resume
 from pennylane_qstore.training.run_results import RunResults
-from pennylane_qstore.training.run_state import read_checkpoint, run_settings
+from pennylane_qstore.training.run_state import read_checkpoint
 from pennylane_qstore.training.step_rule import most_directions
 
 logger = logging.getLogger(__name__)
@@ -241,11 +247,21 @@ class RunPlanning(RunResults):
         self._opened = True
 
     def _settings(self) -> dict[str, Any]:
-        return (
-            run_settings(self.name, self._validate_every, self._data, self._adapter, self._devices)
-            | self._shapes.settings()
-            | self._learning_rate.settings()
-        )
+        """Return the settings that have to be the same when the run goes on, ready for JSON."""
+        adapter, devices = self._adapter, self._devices
+        return {
+            "name": self.name,
+            **self._data.settings(),
+            "validate_every": self._validate_every,
+            "optimizer": type(adapter.optimizer).__name__,
+            "devices": devices.described,
+            **optimizer_settings(adapter.optimizer),
+            "step_kwargs": step_settings(adapter.step_kwargs),
+            **device_settings(devices.all),
+            "shots": model_shots(adapter.objective.model),
+            **self._shapes.settings(),
+            **self._learning_rate.settings(),
+        }
 
 
 def _sum(ranges: Iterable[tuple[CostRange, int]]) -> CostRange:

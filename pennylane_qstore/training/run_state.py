@@ -7,27 +7,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from pennylane_qstore.deferral.operands import real
-from pennylane_qstore.deferral.scope import deferred
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training import checkpoint as files
 from pennylane_qstore.training.callbacks import Callback
 from pennylane_qstore.training.devices import Devices
 from pennylane_qstore.training.fingerprint import (
-    Captured,
     CircuitCheck,
-    capture,
     check_settings,
-    device_settings,
-    model_shots,
-    optimizer_settings,
+    describe,
     start_of,
-    step_settings,
 )
 from pennylane_qstore.training.history import StepRecord
-from pennylane_qstore.training.minibatches import RunData
 from pennylane_qstore.training.optimizer_adapters import OptimizerAdapter
-from pennylane_qstore.training.parameters import arguments
 from pennylane_qstore.training.program import Program, warn_of_another_start
 from pennylane_qstore.training.run_options import Resume
 from pennylane_qstore.training.stopping import EarlyStopping
@@ -197,22 +188,6 @@ class RunState:
         if history and self.start is not None and given not in starts:
             warn_of_another_start(checkpoint.path, len(history))
 
-    def compare_program(
-        self, checkpoint: files.Checkpoint | None, history: Sequence[StepRecord], *, edited: bool
-    ) -> None:
-        """Compare the functions of the run with those that made the steps so far.
-
-        Args:
-            checkpoint: for the message.
-            history: all steps so far.
-            edited: differences are meant.
-
-        Raises:
-            ConfigurationError: they differ, and the steps are those of an earlier start.
-        """
-        path = None if checkpoint is None else checkpoint.path
-        self.program.compare(path, len(history), edited=edited)
-
     def is_data_dependent(
         self, first_cost: Callable[..., Any], history: Sequence[StepRecord]
     ) -> bool:
@@ -228,45 +203,13 @@ class RunState:
             True where its first circuit is the recorded one.
         """
         args, before = self._adapter.params, self.circuits.recorded
-        seen = ""
         try:
-            with self._devices.isolated(), self._devices.watched(capture), deferred():
-                real(first_cost(*arguments(args)))
-        except Captured as captured:
-            seen = str(captured)
+            seen = self._devices.first_batch(first_cost, args, lambda _, tapes: describe(tapes[0]))
         finally:
             self.restore(self.saved, history)
         if seen == before:
             self.circuits.accept()
-        return seen == before
-
-
-def run_settings(
-    name: str, validate_every: int, data: RunData, adapter: OptimizerAdapter, devices: Devices
-) -> dict[str, Any]:
-    """Return the settings that have to be the same when a run goes on.
-
-    Args:
-        name: of the run.
-        validate_every: steps between validations.
-        data: of the run.
-        adapter: optimizer and objective.
-        devices: of the run.
-
-    Returns:
-        The settings by name, ready for JSON.
-    """
-    return {
-        "name": name,
-        **data.settings(),
-        "validate_every": validate_every,
-        "optimizer": type(adapter.optimizer).__name__,
-        "devices": devices.described,
-        **optimizer_settings(adapter.optimizer),
-        "step_kwargs": step_settings(adapter.step_kwargs),
-        **device_settings(devices.all),
-        "shots": model_shots(adapter.objective.model),
-    }
+        return bool(seen == before)
 
 
 def read_checkpoint(
