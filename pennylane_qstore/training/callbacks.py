@@ -58,7 +58,7 @@ class Run(Protocol):
         """Return the objective on the samples of a step."""
 
     def stop(self, reason: str = "callback") -> None:
-        """End the run after the step it is in, for a reason that ``stopped`` tells."""
+        """End the run after the step it is in, with ``stopped`` as the reason given."""
 
 
 class Callback:
@@ -249,7 +249,7 @@ class Observers:
     Args:
         run: that is watched.
         callbacks: callbacks, or functions called with the record of each step.
-        bar: told after the callbacks.
+        bar: called after the callbacks.
     """
 
     def __init__(
@@ -273,7 +273,7 @@ class Observers:
 
     @contextmanager
     def watching(self, steps: int) -> Iterator[None]:
-        """Tell all that the run starts and stops.
+        """Call ``on_start`` before and ``on_stop`` after what is inside.
 
         Args:
             steps: number of the step that the run shall end with.

@@ -3,7 +3,7 @@
 Every number comes back bit for bit. The state file holds only values that change from step to
 step and is replaced atomically; the history is appended to, and the state file says how many of
 its lines count, so that a checkpoint takes the same time at every step and a process may be killed
-between the two writes. Checksums over the state and over the lines that count tell a changed digit.
+between the two writes. Checksums over the state and over the lines that count detect a change.
 No pickle: a checkpoint from somebody else can be wrong, but it cannot run anything.
 """
 
@@ -207,7 +207,7 @@ def set_random_states(states: Mapping[str, Any]) -> None:
 
 
 def device_state(device: Any) -> Any:
-    """Return the state that a device's next results depend on; None if it has none to tell."""
+    """Return the state that a device's next results depend on; None if it has none."""
     if hasattr(device, "state_dict"):
         return encode(device.state_dict())
     rng = simulator_generator(device)

@@ -87,7 +87,7 @@ class Devices:
             The devices.
 
         Raises:
-            ConfigurationError: none were given, and a function does not tell its own.
+            ConfigurationError: none were given, and the model is a function.
         """
         if device is not None:
             devices = device if isinstance(device, list | tuple) else [device]
@@ -321,7 +321,7 @@ class Devices:
         """
         try:
             return self.first_batch(cost, params, _sizes) or ()
-        except Exception:  # the step itself tells it better
+        except Exception:  # the step itself raises it with its circuit
             logger.debug("The circuits of a step are not known beforehand.", exc_info=True)
             return ()
 

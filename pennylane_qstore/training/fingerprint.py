@@ -166,7 +166,7 @@ class CircuitsDiffer(ConfigurationError):  # noqa: N818
 class CircuitCheck:
     """The first circuit of each step: its structure and its shots, which stay the same.
 
-    Circuits that change between steps (with the data, with a schedule) are told by that, and no
+    Circuits that change between the steps of one start (with the data, with a schedule) are no
     longer compared.
 
     Args:

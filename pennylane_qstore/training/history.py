@@ -31,10 +31,10 @@ class StepRecord:
             between the steps included.
         gradient_rms: root mean square of the gradient that was estimated, over all parameters.
         gradient_variance: of an element of that gradient, on average: its error bar. Both are
-            None where the optimizer does not tell, the second one also after a single direction
-            that all samples shared.
+            None where the optimizer has none, the second one also after a single direction that all
+            samples shared.
         shape: of the step, where it was chosen.
-        sizes: of the step's jobs, from which a price list tells what they would cost.
+        sizes: of the step's jobs, by which a price list prices them.
         exact: True for a step of :meth:`TrainingRun.pretrain`, which sent nothing.
     """
 

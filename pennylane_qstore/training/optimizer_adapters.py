@@ -29,7 +29,7 @@ class Evaluation(NamedTuple):
     Attributes:
         loss: its value.
         metrics: further values of the same outputs, by name.
-        gradient_rms: root mean square of the step's gradient; None where nobody tells.
+        gradient_rms: root mean square of the step's gradient; None where the optimizer has none.
         gradient_variance: of the gradient's elements, on average; None if it was not measured.
     """
 

@@ -1,10 +1,9 @@
 """The functions of a run, and the constants that they read, compared when it goes on.
 
-A run that goes on with another loss would have two of them in one history. Nobody can tell whether
-two functions return the same; their bytecode tells whether they are written the same, without line
-numbers and comments, also in a notebook. It is compared where Python is of the same version: for
-each function of the user's program, and for those that it calls by name. Of functions of installed
-packages the names are compared.
+A run that goes on with another loss would have two of them in one history. So the bytecode of the
+user's functions, and of those that they call by name, is compared: it has no line numbers and no
+comments, and there is one in a notebook, too. Versions of Python differ in it; a record of another
+version is not compared. Functions of installed packages are compared by name.
 """
 
 from __future__ import annotations

@@ -258,7 +258,7 @@ class TrainingRun(RunPlanning):
         return self
 
     def stop(self, reason: str = "callback") -> None:
-        """End the run after the step it is in, for a reason that :attr:`stopped` tells."""
+        """End the run after the step it is in, with :attr:`stopped` as the reason given."""
         self._asked_to_stop = reason
 
     def _begin(self) -> None:

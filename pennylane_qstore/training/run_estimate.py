@@ -186,7 +186,7 @@ def summed(estimates: Sequence[RunEstimate]) -> RunEstimate:
 
 
 class Pricing:
-    """Prices recorded jobs: by the service where it bills and tells, else by a price list.
+    """Prices recorded jobs: by the service where it bills and quotes, else by a price list.
 
     Args:
         devices: of the run.
@@ -260,7 +260,7 @@ class Pricing:
 
     @staticmethod
     def _quote(batch: Recorded) -> Any:
-        """Return the service's price; None where it tells none in US dollars."""
+        """Return the service's price; None where it quotes none in US dollars."""
         try:
             quote = batch.executor.quote(batch.tapes)
         except QStoreError as error:
@@ -329,7 +329,7 @@ def estimate_calls(
         device: it executes on.
         call: the function; nothing is sent.
         prices: a price list or its name; by default a backend that bills is asked.
-        otherwise: a price list for what it does not tell; by default the backend's own.
+        otherwise: a price list where it quotes none; by default the backend's own.
 
     Returns:
         The estimate, of 0 steps.

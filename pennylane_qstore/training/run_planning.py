@@ -39,7 +39,7 @@ _SIGNALS = (1 / 3, 1.0, 3.0)
 
 
 class RunPlanning(RunResults):
-    """The part of a training run that is asked before it trains."""
+    """The part of a training run that configures it and prices it before it trains."""
 
     _files: files.Checkpoint | None
     _opened: bool
@@ -53,7 +53,7 @@ class RunPlanning(RunResults):
         checkpoint: str | Path | None = None,
         resume: Resume = None,
     ) -> None:
-        """Change a run that has not been trained, for whoever trains it with others.
+        """Change a run that has not been trained, so that a sweep can train it.
 
         Args:
             callbacks: further ones.
@@ -193,7 +193,7 @@ class RunPlanning(RunResults):
     ) -> dict[Any, tuple[Callable[[], Any], list[int]]]:
         """Return the kinds of the steps to come: how to make one, and the numbers of all.
 
-        The first bill tells the price list, by which later steps are chosen.
+        Later steps are chosen by the price list that the first bill agrees with.
         """
         kinds: dict[Any, tuple[Callable[[], Any], list[int]]] = {}
         history = list(self.history)

@@ -62,7 +62,7 @@ class WarmStartReport(NamedTuple):
 
 
 class RunResults:
-    """The part of a training run that tells what it has come to."""
+    """The part of a training run that returns its results."""
 
     name: str
     history: list[StepRecord]

@@ -69,7 +69,7 @@ class RunState:
         self.saved: dict[str, Any] = {}
         self._saved_steps = 0
         self.start: Any = None
-        """What tells the parameters that the first step began with from others."""
+        """Fingerprint of the parameters before the first step."""
         self.program = program
         self.circuits = CircuitCheck(adapter.optimizer)
         self._adapter, self._devices, self._stopping = adapter, devices, stopping
@@ -191,9 +191,10 @@ class RunState:
     def is_data_dependent(
         self, first_cost: Callable[..., Any], history: Sequence[StepRecord]
     ) -> bool:
-        """Return True, and compare circuits no more, where the first step's samples give its own.
+        """Return True if the program still gives the first step's circuit on that step's samples.
 
-        Then a step differs from it by its samples, and not by another program. Nothing is sent.
+        Then the circuit depends on the samples, and circuits are no longer compared. Nothing is
+        sent.
 
         Args:
             first_cost: objective on the samples of the first step.
@@ -219,14 +220,13 @@ def read_checkpoint(
 
     Args:
         checkpoint: its files.
-        resume: False for a new run in its place; None where this was not said.
+        resume: True to go on; False for a new run in its place; None refuses a checkpoint.
 
     Returns:
         State and history; None if there is nothing to go on with.
 
     Raises:
-        ConfigurationError: there is a checkpoint, but nobody said what to do with it; or it is
-            damaged.
+        ConfigurationError: there is a checkpoint, and ``resume`` is None; or it is damaged.
     """
     if not checkpoint.path.exists() or resume is False:
         return None

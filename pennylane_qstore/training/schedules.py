@@ -19,7 +19,7 @@ __all__ = ["constant", "cosine", "exponential", "linear"]
 
 Function: TypeAlias = Callable[[int], float]
 _LOOKED_AT = (1, 2, 3, 4, 5, 7, 10, 20, 30, 50, 70, 100, 200, 300, 500, 700, 1000)
-"""Steps whose values tell one schedule from another."""
+"""Steps whose values are compared when a run goes on with a schedule."""
 
 
 @dataclass(frozen=True, slots=True)

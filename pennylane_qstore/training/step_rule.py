@@ -26,7 +26,7 @@ MOST_DIRECTIONS = 20
 """Most shared directions that ``resamplings="auto"`` takes in a step. H2 came as near in 40 steps
 of 20 directions as in 300 of one."""
 MOST_PER_SAMPLE = 4
-"""Most directions a sample: another sample tells more than another direction."""
+"""Most directions a sample: another sample reduces the variance more than another direction."""
 MEMORY = 0.9
 """Weight that what the steps before have measured keeps at each step. The scale of the steps
 forgets, too: its plain mean was 0.003 worse on the mean of the five tasks."""
@@ -40,7 +40,7 @@ losses ended 10 to 30 % lower than with own directions throughout; on half of 20
 TRY_EVERY = 3
 """Steps from one trial to the next."""
 LEAST_TRIALS = 8
-"""Trials before directions are shared for good: a single one tells the variance within a factor."""
+"""Trials before directions are shared for good: one trial measures the variance only roughly."""
 SHARE_BELOW = 0.7
 """Ratio of the squared gradients, shared to own directions, below which directions are shared."""
 

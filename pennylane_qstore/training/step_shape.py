@@ -45,7 +45,7 @@ _SHOT_SPREAD = 4.0
 _PRIOR_STEPS = 5.0
 """Weight of these two, in steps."""
 EARLY = 10
-"""Steps whose gradients tell how sure a step has to be, and the most circuits of later ones."""
+"""First steps, whose gradients set the accuracy of all, and the most circuits of later ones."""
 _MOST_NOISE = 4.0
 """Most noise by squared gradient that is believed, in multiples of the usual ratio: chance may
 leave nothing of the signal."""

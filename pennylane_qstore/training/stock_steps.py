@@ -45,14 +45,14 @@ def stock_step(
 
 
 def take_names(function: Any, model: Function, count: int | None = None) -> None:
-    """Let a function tell the argument names of another one, by which some optimizers go.
+    """Give a function the argument names of another one, which some optimizers look up.
 
     Args:
         function: of positional arguments.
         model: the other one.
         count: of its arguments; all by default.
     """
-    with contextlib.suppress(TypeError, ValueError):  # what is written in C tells none
+    with contextlib.suppress(TypeError, ValueError):  # functions written in C have none
         signature = inspect.signature(model)
         names = list(signature.parameters.values())[:count]
         function.__signature__ = signature.replace(parameters=names)

@@ -3,8 +3,8 @@
 ``TrainingRun(..., callbacks=[qstore.trackers.TensorBoard("logs")])``. Each writes a row for every
 step (loss, metrics and validation, dollars, jobs, circuits, shots, times), and the settings of the
 run once. A run that goes on adds no row twice; a tracker that it gets later gets the earlier rows.
-What ``run.evaluate()`` finds, also later, is beside the steps: ``evaluation/loss`` and so on, or a
-file of its own.
+Figures of ``run.evaluate()``, also of later ones, are beside the steps: ``evaluation/loss`` and so
+on, or in a file of their own.
 """
 
 from __future__ import annotations
@@ -275,7 +275,7 @@ class MLflow(Tracker):
         self._client.log_batch(self._id, metrics=metrics)
 
     def on_stop(self, run: Run) -> None:
-        """Tell that the run has ended, been interrupted, or failed."""
+        """Set the status of the run: finished, killed or failed."""
         super().on_stop(run)
         ends = {None: "FAILED", "interrupt": "KILLED"}
         self._client.set_terminated(self._id, ends.get(run.stopped, "FINISHED"))
@@ -285,7 +285,7 @@ class MLflow(Tracker):
 
 
 class WandB(Tracker):
-    """Write a run of Weights & Biases, offline unless told otherwise. Extra ``wandb``.
+    """Write a run of Weights & Biases, offline by default. Extra ``wandb``.
 
     A start of a run writes a folder of its own; ``wandb sync`` joins them by the run's id, and
     takes every step once. Code, Git and console are left out: they may hold secrets.

@@ -68,7 +68,7 @@ class Split:
 def load_iris(seed: int) -> Split:
     """Return versicolor and virginica, split at random with both species in equal parts.
 
-    Features are standardised, the most telling one first.
+    Features are standardised; the one that separates the species best is first.
 
     Args:
         seed: of the split.
@@ -79,7 +79,7 @@ def load_iris(seed: int) -> Split:
     table = sklearn().datasets.load_iris()
     two = table.target > 0
     split = split_rows(table.data[two], table.target[two] - 1, _IRIS_TEST_ROWS, seed).standardised()
-    # The wire that is measured gets the feature that tells most about the species.
+    # The wire that is measured gets the feature that separates the species best.
     order = np.argsort(-np.abs(split.train_x.T @ (2.0 * split.train_y - 1.0)))
     return Split(split.train_x[:, order], split.train_y, split.test_x[:, order], split.test_y)
 
@@ -143,7 +143,7 @@ def load_sine() -> Split:
 def load_friedman() -> Split:
     """Return Friedman's first regression: Ann. Statist. 19, 1 (1991), section 4.3.
 
-    Of its five features the last, which is the least telling, is not given. The targets are
+    Of its five features the last, which matters least, is not given. The targets are
     standardised by the training rows.
     """
     x, y = sklearn().datasets.make_friedman1(1250, 5, noise=1.0, random_state=_TEST_SEED)
