@@ -37,17 +37,6 @@ class Evaluator(NamedTuple):
     kwargs: Mapping[str, Any]
     mode: Mode
 
-    def __call__(self, points: Sequence[list[Any]]) -> list[Any]:
-        """Evaluate the objective.
-
-        Args:
-            points: positional arguments of each evaluation.
-
-        Returns:
-            One value per point.
-        """
-        return call_together([partial(self._value, point) for point in points], self.mode)
-
     def losses(
         self, parameters: Parameters, points: Arrays, forward: bool
     ) -> tuple[NDArray[np.float64], Any]:
@@ -66,15 +55,18 @@ class Evaluator(NamedTuple):
             ConfigurationError: a value is no finite real scalar.
         """
         moved = [parameters.rebuild(values) for values in zip(*points, strict=True)]
-        values = self([*moved, list(parameters.args)] if forward else moved)
+        calls = [partial(self._value, point) for point in moved]
+        if forward:
+            calls.append(partial(self._value, parameters.args))
+        values = call_together(calls, self.mode)
         losses = np.array([as_loss(value) for value in values])
         return losses[: len(moved)], values[-1] if forward else None
 
     def loss_at(self, args: list[Any]) -> float:
         """Return the objective's value at arguments."""
-        return as_loss(self([args])[0])
+        return as_loss(call_together([partial(self._value, args)], self.mode)[0])
 
-    def _value(self, point: list[Any]) -> Any:
+    def _value(self, point: Sequence[Any]) -> Any:
         value = self.objective(*without_graphs(point), **self.kwargs)
         check_scalar(value)  # of a deferred value, before anything is sent
         return value

@@ -295,7 +295,7 @@ class TorchAdapter(OptimizerAdapter):
         import torch
 
         saved = decode(state["params"])
-        if self._is_module():
+        if hasattr(self.params, "load_state_dict"):  # of a module
             self.params.load_state_dict(saved)
         else:
             with torch.no_grad():
@@ -307,9 +307,6 @@ class TorchAdapter(OptimizerAdapter):
         import torch
 
         return cast(AbstractContextManager[Any], torch.no_grad())
-
-    def _is_module(self) -> bool:
-        return hasattr(self.params, "state_dict")
 
 
 def _is_same_point(args: tuple[Any, ...], point: tuple[Any, ...]) -> bool:

@@ -264,9 +264,8 @@ def is_users(made: Any) -> bool:
 def is_installed(file: str) -> bool:
     """Return True for a file of the standard library or of an installed package."""
     path = Path(file)
-    if {"site-packages", "dist-packages"} & set(path.parts):
-        return True
-    return any(path.is_relative_to(folder) for folder in _INSTALLED)
+    is_inside = any(path.is_relative_to(folder) for folder in _INSTALLED)
+    return is_inside or bool({"site-packages", "dist-packages"} & set(path.parts))
 
 
 def constant_text(value: Any) -> str | None:

@@ -310,13 +310,6 @@ class TrainingRun(RunPlanning):
             return self._asked_to_stop or "steps"
         return "patience" if self._stopping.is_exhausted(self.history) else None
 
-    def _total(self, steps: int | None, epochs: int | None) -> int:
-        if (steps is None) == (epochs is None):
-            raise ConfigurationError("train() needs steps=, or epochs=, and not both.")
-        if epochs is None:
-            return int(check_count("steps", steps))
-        return int(check_count("epochs", epochs)) * self._data.per_epoch
-
     def _open(self) -> None:
         """Write the checkpoint before anything is sent."""
         if not self._written:

@@ -31,6 +31,7 @@ from pennylane_qstore.training.run_options import Resume
 from pennylane_qstore.training.run_results import RunResults
 from pennylane_qstore.training.run_state import read_checkpoint
 from pennylane_qstore.training.step_rule import most_directions
+from pennylane_qstore.validation import check_count
 
 logger = logging.getLogger(__name__)
 
@@ -245,6 +246,14 @@ class RunPlanning(RunResults):
             self.history = history
             logger.info("Run %s goes on after step %d.", self.run_id, self.step)
         self._opened = True
+
+    def _total(self, steps: int | None, epochs: int | None) -> int:
+        """Return the number of steps of the whole run."""
+        if (steps is None) == (epochs is None):
+            raise ConfigurationError("train() needs steps=, or epochs=, and not both.")
+        if epochs is None:
+            return int(check_count("steps", steps))
+        return int(check_count("epochs", epochs)) * self._data.per_epoch
 
     def _settings(self) -> dict[str, Any]:
         """Return the settings that have to be the same when the run goes on, ready for JSON."""

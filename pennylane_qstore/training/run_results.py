@@ -92,15 +92,7 @@ class RunResults:
 
     @abstractmethod
     def _open(self) -> None:
-        """Read the checkpoint, if there is one."""
-
-    @abstractmethod
-    def _read(self) -> None:
-        """Go on with the checkpoint, if there is one; nothing is written."""
-
-    @abstractmethod
-    def _total(self, steps: int | None, epochs: int | None) -> int:
-        """Return the number of steps of the whole run."""
+        """Go on with the checkpoint, or write it, before anything is sent."""
 
     @abstractmethod
     def _attached(self, part: str = "") -> AbstractContextManager[None]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pennylane as qml
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from pennylane_qstore._version import __version__
 from pennylane_qstore.errors import ConfigurationError
@@ -94,8 +95,7 @@ class SavedModel:
         logits = self.outputs(x, **where)
         if logits.shape[-1] == 1:
             logits = np.concatenate([np.zeros_like(logits), logits], axis=-1)
-        odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return np.asarray(odds / odds.sum(axis=-1, keepdims=True))
+        return np.asarray(softmax(logits, axis=-1))
 
     def predict(self, x: Any, **where: Any) -> Any:
         """Return predictions.
