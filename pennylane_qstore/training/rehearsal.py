@@ -12,6 +12,7 @@ from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.prices import PRICES, JobSize, PriceModel
 from pennylane_qstore.training.callbacks import Calibrate, Observers, ProgressBar, StepFunction
 from pennylane_qstore.training.rehearsal_report import UNBOUNDED, Outcome, Rehearsal, Trained
+from pennylane_qstore.training.run_estimate import Cost
 from pennylane_qstore.training.run_lock import RunLock
 from pennylane_qstore.validation import check, check_seeds
 
@@ -94,19 +95,16 @@ def _costs(
     from pennylane_qstore.emulator.service.latency import PROFILES
 
     first = lists[0]
-    of_1q = first.usd_1q / first.usd_2q
-    circuits = sum(size.circuits for size in sizes)
-    n_1q, n_2q = sum(size.n_1q for size in sizes), sum(size.n_2q for size in sizes)
-    each = max(circuits, 1)
+    cost = Cost.of(sizes, first.timing)
     waits_s = (PROFILES[_QUEUE].mean(size.circuits, size.shots).queue_s for size in sizes)
     return {
         "usd": {model.name: round(per * model.total(sizes), 2) for model in lists},
-        "jobs": per * len(sizes),
-        "circuits": per * circuits,
-        "shots": per * sum(size.shots_total for size in sizes),
-        "gates_2qe": per * sum((s.n_2q + of_1q * s.n_1q) * s.shots for s in sizes),
-        "compute_s": per * sum(size.estimated_s(first.timing) for size in sizes),
-        "gate_fidelity": machine.published.fidelity(n_1q / each, n_2q / each),
+        "jobs": per * cost.jobs,
+        "circuits": per * cost.circuits,
+        "shots": per * cost.shots,
+        "gates_2qe": per * (cost.gates_2q + first.usd_1q / first.usd_2q * cost.gates_1q),
+        "compute_s": per * cost.compute_s,
+        "gate_fidelity": cost.fidelity(machine.published),
         "queue_h": {_QUEUE: per * sum(waits_s) / 3600},
     }
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any, NamedTuple
 
+from pennylane_qstore.backends import Timing
+from pennylane_qstore.characterization import Characterization
 from pennylane_qstore.errors import QStoreError
 from pennylane_qstore.prices import JobSize, PriceModel
 from pennylane_qstore.training.auto_shape import machine_of, price_models
@@ -24,74 +26,72 @@ _LOOKS = 3
 
 
 class Cost(NamedTuple):
-    """The cost of jobs, in one of the ways they may go.
+    """The cost of jobs, expected and in US dollars also at least and at most.
 
     Attributes:
-        usd: in US dollars.
+        usd, low_usd, high_usd: in US dollars.
         dearer_usd: by the dearer price list that may hold.
         jobs, circuits, shots: numbers; shots summed over circuits.
-        gates_2q: two-qubit gates times shots, summed over circuits.
+        gates_1q, gates_2q: gates times shots, summed over circuits.
         compute_s: on the machine, in seconds.
         queue_s: in the queue, in seconds, one job after another; NaN where it is not known.
         n_1q, n_2q: gates, summed over circuits.
     """
 
     usd: float = 0.0
+    low_usd: float = 0.0
+    high_usd: float = 0.0
     dearer_usd: float = 0.0
     jobs: float = 0.0
     circuits: float = 0.0
     shots: float = 0.0
+    gates_1q: float = 0.0
     gates_2q: float = 0.0
     compute_s: float = 0.0
     queue_s: float = 0.0
     n_1q: float = 0.0
     n_2q: float = 0.0
 
-    def plus(self, other: Cost, times: float = 1.0) -> Cost:
-        """Return the sum with another cost, taken several times.
-
-        Args:
-            other: the other one.
-            times: number of times.
-
-        Returns:
-            The sum.
-        """
-        return Cost(*(mine + times * more for mine, more in zip(self, other, strict=True)))
-
-
-class CostRange(NamedTuple):
-    """The cost of something that may go in several ways."""
-
-    low: Cost = Cost()
-    expected: Cost = Cost()
-    high: Cost = Cost()
-
     @classmethod
-    def of(cls, looks: Sequence[Cost]) -> CostRange:
-        """Return the range of several recordings of the same."""
-        total = Cost()
-        for look in looks:
-            total = total.plus(look, 1 / len(looks))
-        return cls(min(looks), total, max(looks))
-
-    def plus(self, other: CostRange, times: float = 1.0) -> CostRange:
-        """Return the sum with another range, taken several times.
+    def of(cls, sizes: Sequence[JobSize], timing: Timing) -> Cost:
+        """Return the cost of jobs, without prices and waiting times.
 
         Args:
-            other: the other one.
-            times: number of times.
+            sizes: of the jobs.
+            timing: of the machine's gates.
 
         Returns:
-            The sum.
+            Its numbers, gates and seconds.
         """
-        return CostRange(*(a.plus(b, times) for a, b in zip(self, other, strict=True)))
+        return cls(
+            jobs=len(sizes),
+            circuits=sum(size.circuits for size in sizes),
+            shots=sum(size.shots_total for size in sizes),
+            gates_1q=sum(size.n_1q * size.shots for size in sizes),
+            gates_2q=sum(size.n_2q * size.shots for size in sizes),
+            compute_s=sum(size.estimated_s(timing) for size in sizes),
+            n_1q=sum(size.n_1q for size in sizes),
+            n_2q=sum(size.n_2q for size in sizes),
+        )
+
+    def fidelity(self, machine: Characterization) -> float | None:
+        """Return the predicted fidelity of a mean circuit's gates; None where it is not known."""
+        circuits = max(self.circuits, 1)
+        return machine.fidelity(self.n_1q / circuits, self.n_2q / circuits)
+
+
+def added(costs: Iterable[tuple[Cost, float]]) -> Cost:
+    """Return the sum of costs, each taken a number of times."""
+    total = Cost()
+    for cost, times in costs:
+        total = Cost(*(mine + times * more for mine, more in zip(total, cost, strict=True)))
+    return total
 
 
 class Look(NamedTuple):
     """The cost of a call, and the sizes of the jobs of its first recording."""
 
-    cost: CostRange
+    cost: Cost
     sizes: tuple[JobSize, ...]
 
 
@@ -221,27 +221,18 @@ class Pricing:
             found.append(self._cost(batches))
             if len(batches) < 2:
                 break
-        return Look(CostRange.of(found), sizes)
+        mean = added((cost, 1 / len(found)) for cost in found)
+        all_usd = [cost.usd for cost in found]
+        return Look(mean._replace(low_usd=min(all_usd), high_usd=max(all_usd)), sizes)
 
     def _cost(self, batches: Sequence[Recorded]) -> Cost:
-        total = Cost()
+        costs = []
         for batch in batches:
             usd, queue_s = self._price(batch)
-            total = total.plus(
-                Cost(
-                    usd,
-                    max(usd, self.dearer.total(batch.sizes)),
-                    len(batch.sizes),
-                    sum(size.circuits for size in batch.sizes),
-                    sum(size.shots_total for size in batch.sizes),
-                    sum(size.n_2q * size.shots for size in batch.sizes),
-                    sum(size.estimated_s(self.model.timing) for size in batch.sizes),
-                    queue_s,
-                    sum(size.n_1q for size in batch.sizes),
-                    sum(size.n_2q for size in batch.sizes),
-                )
-            )
-        return total
+            dearer_usd = max(usd, self.dearer.total(batch.sizes))
+            cost = Cost.of(batch.sizes, self.model.timing)
+            costs.append((cost._replace(usd=usd, dearer_usd=dearer_usd, queue_s=queue_s), 1))
+        return added(costs)
 
     def _price(self, batch: Recorded) -> tuple[float, float]:
         """Return the price of a batch in US dollars, and its predicted wait in seconds, or NaN."""
@@ -270,9 +261,9 @@ class Pricing:
 
     def estimate(
         self,
-        first: CostRange,
-        steps: CostRange,
-        last: CostRange,
+        first: Cost,
+        steps: Cost,
+        last: Cost,
         count: int,
         sizes: Sequence[tuple[JobSize, ...]],
     ) -> RunEstimate:
@@ -288,30 +279,28 @@ class Pricing:
         Returns:
             The estimate.
         """
-        whole = first.plus(steps).plus(last)
-        expected = whole.expected
+        whole = added(((first, 1), (steps, 1), (last, 1)))
         machine = machine_of(self.devices.ours, self.model.name, ask=self.asks)
-        circuits = max(expected.circuits, 1.0)
         return RunEstimate(
             steps=count,
-            low_usd=round(whole.low.usd, 2),
-            usd=round(expected.usd, 2),
-            high_usd=round(whole.high.usd, 2),
-            first_usd=round(first.expected.usd, 2),
-            step_usd=round(steps.expected.usd / max(count, 1), 2),
-            evaluation_usd=round(last.expected.usd, 2),
-            jobs=round(expected.jobs),
-            circuits=round(expected.circuits),
-            shots=round(expected.shots),
-            gates_2q=round(expected.gates_2q),
-            compute_s=round(expected.compute_s, 1),
-            queue_s=None if expected.queue_s != expected.queue_s else round(expected.queue_s, 1),
+            low_usd=round(whole.low_usd, 2),
+            usd=round(whole.usd, 2),
+            high_usd=round(whole.high_usd, 2),
+            first_usd=round(first.usd, 2),
+            step_usd=round(steps.usd / max(count, 1), 2),
+            evaluation_usd=round(last.usd, 2),
+            jobs=round(whole.jobs),
+            circuits=round(whole.circuits),
+            shots=round(whole.shots),
+            gates_2q=round(whole.gates_2q),
+            compute_s=round(whole.compute_s, 1),
+            queue_s=None if whole.queue_s != whole.queue_s else round(whole.queue_s, 1),
             paid=self.paid,
             prices="the service's estimate" if self.asks else f"price list {self.model.name}",
             published=date.today().isoformat() if self.asks else self.model.published,
-            dearer=self.dearer.name if expected.dearer_usd > expected.usd * 1.001 else "",
-            dearer_usd=round(expected.dearer_usd, 2),
-            gate_fidelity=machine.fidelity(expected.n_1q / circuits, expected.n_2q / circuits),
+            dearer=self.dearer.name if whole.dearer_usd > whole.usd * 1.001 else "",
+            dearer_usd=round(whole.dearer_usd, 2),
+            gate_fidelity=whole.fidelity(machine),
             characterized=machine.date,
             sizes=sizes,
         )
@@ -337,4 +326,4 @@ def estimate_calls(
     devices = Devices([device])
     model = price_models(prices or otherwise, devices.backends)[-1]
     pricing = Pricing(devices, model, ask=prices is None)
-    return pricing.estimate(pricing.looks(call).cost, CostRange(), CostRange(), 0, ())
+    return pricing.estimate(pricing.looks(call).cost, Cost(), Cost(), 0, ())

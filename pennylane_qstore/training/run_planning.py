@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from pennylane_qstore.training.fingerprint import (
 )
 from pennylane_qstore.training.history import StepRecord
 from pennylane_qstore.training.minibatches import checked
-from pennylane_qstore.training.run_estimate import Cost, CostRange, Pricing, RunEstimate
+from pennylane_qstore.training.run_estimate import Pricing, RunEstimate, added
 from pennylane_qstore.training.run_lock import RunLock
 from pennylane_qstore.training.run_options import Resume
 from pennylane_qstore.training.run_results import RunResults
@@ -137,7 +137,7 @@ class RunPlanning(RunResults):
             kinds = [self._kinds(total, signal, known) for signal in _SIGNALS]
             looks = {kind: pricing.looks(call) for k in kinds for kind, (call, _) in k.items()}
             last = [pricing.looks(call) for call in self._evaluations(evaluate)]
-        sums = [_sum((looks[k].cost, len(n)) for k, (_, n) in kind.items()) for kind in kinds]
+        sums = [added((looks[k].cost, len(n)) for k, (_, n) in kind.items()) for kind in kinds]
         expected = kinds[_SIGNALS.index(1.0)]
         by_step = {n: looks[k].sizes for k, (_, numbers) in expected.items() for n in numbers}
         sizes = [
@@ -145,13 +145,13 @@ class RunPlanning(RunResults):
             *(by_step[step] for step in sorted(by_step)),
             *(look.sizes for look in last),
         ]
-        ends = sorted((r.low, r.expected, r.high) for r in sums)
         makes = max(total - made, 0)
-        low = ends[0][0]
+        low_usd = min(cost.low_usd for cost in sums)
         if self._stopping.patience is not None and makes:
-            low = Cost().plus(low, min(1.0, (self._stopping.patience + 1) / makes))
-        whole = CostRange(low, sums[len(sums) // 2].expected, ends[-1][2])
-        before, after = (_sum((look.cost, 1) for look in some) for some in (first, last))
+            low_usd *= min(1.0, (self._stopping.patience + 1) / makes)
+        high_usd = max(cost.high_usd for cost in sums)
+        whole = sums[_SIGNALS.index(1.0)]._replace(low_usd=low_usd, high_usd=high_usd)
+        before, after = (added((look.cost, 1) for look in some) for some in (first, last))
         return pricing.estimate(before, whole, after, makes, sizes)
 
     def is_paid(self, data: Sequence[Any] | None, point: Callable[[Self], Any]) -> bool:
@@ -271,11 +271,3 @@ class RunPlanning(RunResults):
             **self._shapes.settings(),
             **self._learning_rate.settings(),
         }
-
-
-def _sum(ranges: Iterable[tuple[CostRange, int]]) -> CostRange:
-    """Return the sum of ranges, each taken several times."""
-    total = CostRange()
-    for one, times in ranges:
-        total = total.plus(one, times)
-    return total
