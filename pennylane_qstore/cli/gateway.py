@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -113,20 +113,22 @@ def revoke(user: User, ledger: LedgerFile = None, as_json: Json = False) -> None
 @tokens.command("list")
 @typed_errors()
 def list_tokens(ledger: LedgerFile = None, as_json: Json = False) -> None:
-    """List tokens by the beginning of their hash, oldest first."""
-    entries = _tokens(ledger).entries()
-    rows = [
-        (
-            entry.user,
-            entry.sha256,
-            time_text(entry.created_at),
-            "valid" if entry.revoked_at is None else time_text(entry.revoked_at),
-        )
-        for entry in entries
+    """List tokens by the beginning of their hash, oldest first, and what their users spent."""
+    entries: list[dict[str, Any]] = [
+        {
+            "user": entry.user,
+            "sha256": entry.sha256,
+            "created": time_text(entry.created_at),
+            "revoked": "valid" if entry.revoked_at is None else time_text(entry.revoked_at),
+            "spent_usd": entry.spent_usd,
+            "budget_usd": entry.budget_usd,
+        }
+        for entry in _tokens(ledger).entries()
     ]
-    fields = ("user", "sha256", "created", "revoked")
-    payload = [dict(zip(fields, row, strict=True)) for row in rows]
-    show(as_json, payload, [*aligned(rows, left=4), f"{len(rows)} token(s)."])
+    rows = [["user", "sha256", "created", "revoked", "spent", "own limit"]]
+    for *texts, spent, limit in map(dict.values, entries):
+        rows.append([*texts, f"${spent:,.2f}", "" if limit is None else f"${limit:,.2f}"])
+    show(as_json, entries, [*aligned(rows, left=4), f"{len(entries)} token(s)."])
 
 
 def _tokens(ledger: Path | None) -> Tokens:

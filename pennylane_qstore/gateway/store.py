@@ -23,7 +23,8 @@ from pennylane_qstore.server.errors import BadRequest
 
 RUN = "gateway"
 """Run under which the ledger has the gateway's jobs at IonQ; their groups are its steps."""
-_SPENT = "SELECT coalesce(sum(coalesce(billed_usd, estimated_usd, 0)), 0) FROM gateway_jobs"
+SPENT = "SELECT coalesce(sum(coalesce(billed_usd, estimated_usd, 0)), 0) FROM gateway_jobs"
+"""Query of bills and reservations, in US dollars."""
 # Sums of money are taken from the index: rows hold bodies of megabytes before their prices.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS gateway_jobs (
@@ -250,7 +251,7 @@ class Store:
                     "The price of this job in US dollars cannot be told, so that the limit of "
                     f"{whose} cannot be kept."
                 )
-            spent = db.execute(f"{_SPENT} WHERE {where}", values).fetchone()[0]
+            spent = db.execute(f"{SPENT} WHERE {where}", values).fetchone()[0]
             if not values:  # what others have spent by the same ledger
                 spent += sum_usd(db, "run IS NULL OR run <> ?", (RUN,))
             if exceeds(spent + price, limit):

@@ -10,13 +10,18 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.gateway.store import make_tables
+from pennylane_qstore.gateway.store import SPENT, make_tables
 from pennylane_qstore.ionq.ledger.ledger import Ledger
 from pennylane_qstore.validation import check, check_number
 
 PREFIX = "qsg_"
 """Beginning of every token, by which scanners for leaked secrets know it."""
 _FRESH_S = 1.0
+_ENTRIES = (
+    "SELECT user, substr(sha256, 1, 8), created_at, revoked_at, "  # noqa: S608 (constants)
+    f"({SPENT} WHERE gateway_jobs.user = gateway_tokens.user), budget_usd "
+    "FROM gateway_tokens LEFT JOIN gateway_users USING (user) ORDER BY created_at"
+)
 _USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -28,12 +33,16 @@ class TokenEntry(NamedTuple):
         sha256: beginning of its hash, in hex.
         created_at: seconds since the epoch.
         revoked_at: the same; ``None`` while it is valid.
+        spent_usd: bills and reservations of the user, in US dollars.
+        budget_usd: the user's own limit; ``None`` where the gateway's holds.
     """
 
     user: str
     sha256: str
     created_at: float
     revoked_at: float | None
+    spent_usd: float
+    budget_usd: float | None
 
 
 class Tokens:
@@ -100,10 +109,7 @@ class Tokens:
     def entries(self) -> list[TokenEntry]:
         """Return all tokens as they are kept, oldest first."""
         with self._ledger.reading() as db:
-            rows = db.execute(
-                "SELECT user, substr(sha256, 1, 8), created_at, revoked_at FROM gateway_tokens "
-                "ORDER BY created_at"
-            )
+            rows = db.execute(_ENTRIES)
             return [TokenEntry(*row) for row in rows]
 
     def user_of(self, token: str) -> str | None:

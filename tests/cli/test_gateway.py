@@ -36,6 +36,10 @@ def test_a_gateway_serves_users_until_they_are_revoked(tmp_path: Path) -> None:
     assert ask("gateway", "tokens", "revoke", "ann", *where) == "1 token(s) of ann revoked.\n"
     listed = ask("gateway", "tokens", "list", "--json", *where)
     assert [(t["user"], t["revoked"] == "valid") for t in listed] == [("ann", False), ("bob", True)]
+    assert [(t["spent_usd"], t["budget_usd"]) for t in listed] == [(0, 50), (0, None)]
+    header, ann, _, count = ask("gateway", "tokens", "list", *where).splitlines()
+    assert header.split()[-3:] == ["spent", "own", "limit"]
+    assert (ann.split()[-2:], count) == (["$0.00", "$50.00"], "2 token(s).")
     with (
         Emulator() as emulator,
         served(
