@@ -16,6 +16,7 @@ from autograd.extend import VSpace, primitive
 from autograd.numpy import numpy_vjps, numpy_wrapper
 from autograd.numpy.numpy_boxes import ArrayBox as ArrayBox
 from autograd.numpy.numpy_vspaces import ArrayVSpace
+from autograd.tracer import getval as getval  # a value without its boxes
 from autograd.tracer import trace_stack as trace_stack  # its top is -1 where nothing is traced
 from pennylane.numpy import tensor
 

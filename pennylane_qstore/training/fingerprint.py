@@ -16,7 +16,7 @@ from pennylane.tape import QuantumScript
 from pennylane_qstore.errors import ConfigurationError
 from pennylane_qstore.training.checkpoint import Checkpoint
 from pennylane_qstore.training.optimizer_state import ResumableOptimizer, as_json, call_text
-from pennylane_qstore.training.parameters import leaves_of
+from pennylane_qstore.training.parameters import leaves_of, without_torch
 
 _OPTIMIZER_NAMES = (
     *("stepsize", "momentum", "beta1", "beta2", "eps", "decay", "approx", "lam"),
@@ -115,8 +115,7 @@ def start_of(params: Any) -> dict[str, Any]:
     shapes: list[Sequence[int]] = []
     content = hashlib.sha256()
     for leaf in leaves_of(params):
-        value = leaf.detach().cpu().double() if hasattr(leaf, "detach") else leaf
-        array = np.asarray(value)
+        array = np.asarray(without_torch(leaf))
         shapes.append(list(array.shape))
         numbers = array.dtype.kind in "biuf"
         content.update(array.astype(float).tobytes() if numbers else repr(array).encode())

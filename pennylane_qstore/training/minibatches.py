@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pennylane.numpy import tensor
 
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.parameters import is_jax
+from pennylane_qstore.training.parameters import is_jax, is_torch
 from pennylane_qstore.validation import check_count
 
 
@@ -164,7 +164,7 @@ def checked(data: Any, name: str) -> tuple[Any, ...]:
 
 def _as_array(part: Any, name: str) -> Any:
     """Return a part of the data as an array whose rows are taken by position."""
-    if hasattr(part, "detach"):  # torch
+    if is_torch(part):
         array = part if part.layout == sys.modules["torch"].strided else part.to_dense()
         numbers = _numbers_of(array)
     elif is_jax(part):
@@ -212,7 +212,7 @@ def digest(data: tuple[Any, ...] | None) -> str | None:
         return None
     content = hashlib.sha256()
     for part in data:
-        array = np.ascontiguousarray(_numbers_of(part) if hasattr(part, "detach") else part)
+        array = np.ascontiguousarray(_numbers_of(part) if is_torch(part) else part)
         content.update(f"{array.dtype} {array.shape}".encode())
         content.update(array.tobytes())
     return content.hexdigest()[:16]

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from pennylane.numpy import tensor
 
+from pennylane_qstore.compat.interfaces import getval
 from pennylane_qstore.errors import ConfigurationError, QStoreError
-from pennylane_qstore.training.parameters import leaves_of, map_leaves
+from pennylane_qstore.training.parameters import is_torch, leaves_of, map_leaves
 
 Batch = tuple[Any, ...]
 
@@ -90,21 +91,14 @@ def _number(name: str, value: Any) -> float:
         ) from error
 
 
-def untraced(value: Any) -> Any:
-    """Return a value without autograd's traces."""
-    while hasattr(value, "_value") and hasattr(value, "_node"):  # an autograd box
-        value = value._value
-    return value
-
-
 def _call_metric(metric: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     """Call a metric with torch's tensors, as the loss has them; or all with NumPy arrays.
 
     A metric may be written for either: NumPy's functions raise TypeError of tensors.
     """
-    if any(hasattr(leaf, "detach") for leaf in leaves_of(args)):
+    if any(is_torch(leaf) for leaf in leaves_of(args)):
         try:
-            return metric(*map_leaves(lambda x: x.detach() if hasattr(x, "detach") else x, args))
+            return metric(*map_leaves(lambda x: x.detach() if is_torch(x) else x, args))
         except TypeError:
             pass
     return metric(*map_leaves(_as_numpy, args))
@@ -112,7 +106,7 @@ def _call_metric(metric: Callable[..., Any], args: tuple[Any, ...]) -> Any:
 
 def _as_numpy(value: Any) -> Any:
     """Return a NumPy array of an array of any kind; other values as they are."""
-    value = untraced(value)
-    if hasattr(value, "detach"):
+    value = getval(value)
+    if is_torch(value):
         value = value.detach().cpu().numpy()
     return np.asarray(value) if isinstance(value, tensor) or hasattr(value, "shape") else value

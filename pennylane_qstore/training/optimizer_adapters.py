@@ -11,10 +11,11 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from pennylane_qstore.compat.interfaces import getval
 from pennylane_qstore.deferral.operands import real
 from pennylane_qstore.deferral.scope import deferred
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.objective import Batch, Objective, untraced
+from pennylane_qstore.training.objective import Batch, Objective
 from pennylane_qstore.training.parameters import arguments, as_loss, is_jax, leaves_of
 from pennylane_qstore.training.spsa import SPSAOptimizer
 from pennylane_qstore.training.stock_steps import stock_step, take_names
@@ -315,7 +316,7 @@ def _is_same_point(args: tuple[Any, ...], point: tuple[Any, ...]) -> bool:
     Ours hands copies over, which the objective may write to.
     """
     pairs = zip(leaves_of(args), leaves_of(point), strict=True)
-    return all(_is_same(untraced(arg), leaf) for arg, leaf in pairs)
+    return all(_is_same(getval(arg), leaf) for arg, leaf in pairs)
 
 
 def _is_same(arg: Any, leaf: Any) -> bool:

@@ -104,7 +104,7 @@ def without_graphs(args: Sequence[Any]) -> list[Any]:
     """
 
     def plain(leaf: Any) -> Any:
-        if _is_torch(leaf):
+        if is_torch(leaf):
             return leaf.detach().clone()
         return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
 
@@ -233,7 +233,8 @@ def _is(leaf: Any, module: str, name: str) -> bool:
     return loaded is not None and isinstance(leaf, getattr(loaded, name))
 
 
-def _is_torch(leaf: Any) -> bool:
+def is_torch(leaf: Any) -> bool:
+    """Return True for a tensor of torch."""
     return _is(leaf, "torch", "Tensor")
 
 
@@ -243,7 +244,7 @@ def is_jax(leaf: Any) -> bool:
 
 
 def _is_floating(leaf: Any) -> bool:
-    if _is_torch(leaf):
+    if is_torch(leaf):
         return bool(leaf.is_floating_point())
     if isinstance(leaf, np.ndarray | np.floating) or is_jax(leaf):
         return bool(np.issubdtype(leaf.dtype, np.floating)) or str(leaf.dtype) == "bfloat16"
@@ -251,7 +252,7 @@ def _is_floating(leaf: Any) -> bool:
 
 
 def _says_yes(leaf: Any) -> bool:
-    return (isinstance(leaf, tensor) or _is_torch(leaf)) and bool(leaf.requires_grad)
+    return (isinstance(leaf, tensor) or is_torch(leaf)) and bool(leaf.requires_grad)
 
 
 def _says_no(leaf: Any) -> bool:
@@ -259,13 +260,17 @@ def _says_no(leaf: Any) -> bool:
 
 
 def _to_numpy(leaf: Any) -> NDArray[np.float64]:
-    if _is_torch(leaf):  # through double: torch types such as bfloat16 have no NumPy form
-        leaf = leaf.detach().cpu().double().numpy()
-    return np.array(leaf, dtype=np.float64)
+    return np.array(without_torch(leaf), dtype=np.float64)
+
+
+def without_torch(leaf: Any) -> Any:
+    """Return the numbers of a torch tensor as a NumPy array, anything else as it is."""
+    # Through double: torch types such as bfloat16 have no NumPy form.
+    return leaf.detach().cpu().double().numpy() if is_torch(leaf) else leaf
 
 
 def _like(leaf: Any, value: NDArray[np.float64]) -> Any:
-    if _is_torch(leaf):
+    if is_torch(leaf):
         torch = sys.modules["torch"]
         fresh = torch.as_tensor(value, dtype=leaf.dtype, device=leaf.device).clone()
         if isinstance(leaf, torch.nn.Parameter):

@@ -26,7 +26,7 @@ import pennylane as qml
 
 from pennylane_qstore.compat.python import current_frame, stack
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.parameters import is_jax, leaves_of
+from pennylane_qstore.training.parameters import is_jax, is_torch, leaves_of, without_torch
 
 _OURS = __name__.partition(".")[0]
 _INSTALLED = tuple(map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib")))
@@ -279,8 +279,7 @@ def constant_text(value: Any) -> str | None:
         return repr(value)
     if isinstance(value, str):
         return repr(value) if value.isidentifier() else None
-    torch_tensor = hasattr(value, "detach") and hasattr(value, "requires_grad")
-    if isinstance(value, np.ndarray | np.generic) or torch_tensor or is_jax(value):
+    if isinstance(value, np.ndarray | np.generic) or is_torch(value) or is_jax(value):
         return _array_text(value)
     if not isinstance(value, list | tuple | dict):
         return None
@@ -295,11 +294,11 @@ def constant_text(value: Any) -> str | None:
 
 
 def _array_text(value: Any) -> str | None:
-    if getattr(value, "requires_grad", False) and hasattr(value, "detach"):
+    if is_torch(value) and value.requires_grad:
         return None  # trained
     if int(np.prod(value.shape)) > _MOST_NUMBERS:
         return None
-    array = np.asarray(value.detach().cpu().double() if hasattr(value, "detach") else value)
+    array = np.asarray(without_torch(value))
     if array.dtype.kind not in "biufc":
         return None
     if array.ndim == 0:

@@ -12,7 +12,7 @@ import pennylane as qml
 from pennylane_qstore.deferral.operands import real
 from pennylane_qstore.deferral.scope import deferred
 from pennylane_qstore.errors import ConfigurationError
-from pennylane_qstore.training.parameters import as_loss
+from pennylane_qstore.training.parameters import as_loss, is_torch
 
 
 def value_and_grad(
@@ -69,9 +69,9 @@ def value_and_grad(
 
 
 def _method(values: Sequence[Any]) -> Callable[..., tuple[Any, Sequence[Any]]]:
-    torch, jax = sys.modules.get("torch"), sys.modules.get("jax")
-    if torch is not None and any(isinstance(v, torch.Tensor) for v in values):
+    if any(map(is_torch, values)):
         return _by_torch
+    jax = sys.modules.get("jax")
     if jax is not None and any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(values)):
         return _by_jax
     return _by_autograd
