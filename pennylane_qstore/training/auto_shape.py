@@ -219,12 +219,9 @@ class StepShapes:
             seen = joined([s for s in known.sizes if s.shots == known.shape.shots])
             evaluations = float(known.shape.evaluations)
         else:
-            objective = self._adapter.objective
             batch, _ = self._data.samples(1, (0, _FEW))
-            self._first = self._first or self._devices.look(
-                lambda *args: objective.value(objective.outputs(args, batch), batch),
-                self._adapter.params,
-            )
+            cost = self._adapter.objective.cost(batch)
+            self._first = self._first or self._devices.look(cost, self._adapter.params)
             seen = joined(self._first or (_UNKNOWN,))
             evaluations = float(len(batch[0])) if batch and self._first else 1.0
             if not self._is_spsa:  # by parameter-shift, as most others

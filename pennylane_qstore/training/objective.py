@@ -61,6 +61,10 @@ class Objective:
         """
         return outputs if self.loss is None else self.loss(outputs, *batch[1:])
 
+    def cost(self, batch: Batch) -> Callable[..., Any]:
+        """Return the cost on a batch, as a function of the trained arguments."""
+        return lambda *args: self.value(self.outputs(args, batch), batch)
+
     def measured(self, outputs: Any, batch: Batch) -> dict[str, float]:
         """Return the metrics of outputs.
 

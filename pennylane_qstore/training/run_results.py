@@ -276,8 +276,7 @@ class RunResults:
 
     def cost_of(self, step: int) -> Callable[..., Any]:
         """Return the objective on the samples of a step, as a function of the parameters."""
-        objective, (batch, _) = self._adapter.objective, self._data.samples(step)
-        return lambda *args: objective.value(objective.outputs(args, batch), batch)
+        return self._adapter.objective.cost(self._data.samples(step)[0])
 
     def table(self) -> dict[str, list[float]]:
         """Return the history as columns, for ``pandas.DataFrame``; NaN where there is no value."""

@@ -271,10 +271,11 @@ def choose_shape(
             f"{work.most_shots}."
         )
     way = (NOISELESS_STEPS_SHARED if few else NOISELESS_STEPS) / steps
-    found = [
-        (shape, *_effort(usd, variances.relative(shape), way))
-        for shape, usd in _little_beyond_floors(shapes, work, prices)
-    ]
+    found = []
+    for shape, usd in _little_beyond_floors(shapes, work, prices):
+        variance = variances.relative(shape)
+        lacking = max(1.0, (1 + variance) * way)  # of its part of the way
+        found.append((shape, usd * lacking**2, variance))
     cheapest = min(usd for _, usd, _ in found)
     found = [entry for entry in found if entry[1] <= (1 + _TIE) * cheapest]
     surest = min(variance for _, _, variance in found)
@@ -292,12 +293,6 @@ def _little_beyond_floors(
     most = max(MOST_FLOORS, work.parameters / FLOOR_PARAMETERS)
     within = [(s, usd) for s, usd in priced if usd <= most * work.least_price(s, prices)]
     return within or [min(priced, key=operator.itemgetter(1))]
-
-
-def _effort(usd: float, variance: float, way: float) -> tuple[float, float]:
-    """Return the dollars of a step, times what it lacks for its part of the way; its variance."""
-    lacking = max(1.0, (1 + variance) * way)
-    return usd * lacking**2, variance
 
 
 def _shapes(work: Workload, fewest_shots: int, fewest_shared: int) -> Iterable[Shape]:
