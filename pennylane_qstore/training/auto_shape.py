@@ -38,7 +38,7 @@ from pennylane_qstore.validation import check, check_count, check_number
 logger = logging.getLogger(__name__)
 
 _WOULD_BE = "qpu.forte-1"
-"""The price list of what is not paid."""
+"""Price list of runs that bill nothing."""
 _FEW = 2
 """Samples whose circuits are looked at before the first step."""
 _UNKNOWN = JobSize(n_1q=20, n_2q=5, circuits=1, shots=1)
@@ -57,7 +57,7 @@ class StepShapes:
             of the QNodes.
 
     Raises:
-        ConfigurationError: no number of shots, or an optimizer that chooses them by itself.
+        ConfigurationError: no number of shots, or an optimizer that chooses the shots.
     """
 
     def __init__(

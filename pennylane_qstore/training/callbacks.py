@@ -222,7 +222,7 @@ class ProgressBar(Callback):
             self._tell(run)
 
     def _tell(self, run: Run) -> None:
-        """Print a line, which is flushed for whoever follows a file."""
+        """Print a line and flush it, so that ``tail -f`` shows it at once."""
         about = ", ".join(f"{name} {value}" for name, value in self._postfix.items())
         text = f"{self._title(run)} {run.step}/{self._steps}: {about}"
         print(text, file=sys.stderr, flush=True)  # noqa: T201 - a batch job's log
@@ -239,7 +239,7 @@ class ProgressBar(Callback):
         return run.name
 
     def _dollars(self, run: Run) -> tuple[float, float | None]:
-        """Return what was billed and what is left of the budget; None without one."""
+        """Return the dollars billed, and those left of the budget; None without one."""
         return run.spent_usd, run.left_usd
 
 

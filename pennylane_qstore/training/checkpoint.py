@@ -4,7 +4,7 @@ Every number comes back bit for bit. The state file holds only values that chang
 step and is replaced atomically; the history is appended to, and the state file says how many of
 its lines count, so that a checkpoint takes the same time at every step and a process may be killed
 between the two writes. Checksums over the state and over the lines that count detect a change.
-No pickle: a checkpoint from somebody else can be wrong, but it cannot run anything.
+No pickle: a foreign checkpoint can be wrong, but it cannot run anything.
 """
 
 from __future__ import annotations

@@ -169,5 +169,5 @@ def _names(row: Sequence[str], where: str) -> tuple[str, ...]:
 
 
 def _shown(text: str) -> str:
-    """Return a text of somebody else's for a message: short, and without control characters."""
+    """Return a text of the file for a message: shortened, without control characters."""
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")

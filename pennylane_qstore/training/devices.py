@@ -42,7 +42,7 @@ class Recorded(NamedTuple):
 
 
 class _Seen(Exception):  # noqa: N818 - not an error: it ends a look at circuits
-    """A batch was seen, and not sent; its argument is what was read of it."""
+    """End of a look at a batch, which is not sent; the argument is the value read."""
 
 
 def _qnodes(model: Any) -> list[Any]:
@@ -191,8 +191,8 @@ class Devices:
             run: name of the run in the ledger; further devices add their number.
             budget_usd: limit of the run's spending over all devices, in US dollars.
             progress: called with each change of a job's state.
-            part: name of what is executed beside the run's steps.
-            spent_usd: what the run had spent, in US dollars, for a ledger that does not know it.
+            part: name of an evaluation beside the run's steps.
+            spent_usd: spent by the run, in US dollars, for a ledger that does not know it.
 
         Yields:
             Nothing.
@@ -233,7 +233,7 @@ class Devices:
 
     @contextmanager
     def isolated(self) -> Iterator[None]:
-        """Keep what is executed inside from changing later results; its cost counts."""
+        """Leave the devices' states as they were before; costs count."""
         others = [d for d in self.all if d not in self.ours]
         before = [device_state(device) for device in others]
         with self._in_all(lambda device: device.isolated()):
@@ -267,7 +267,7 @@ class Devices:
 
     @contextmanager
     def recorded(self, seed: int) -> Iterator[list[Recorded]]:
-        """Send nothing, and list the jobs that what is executed inside would send.
+        """Send nothing, and list the jobs of the circuits executed inside.
 
         Results come from the emulator in this process, without noise, by the seed.
 

@@ -22,7 +22,7 @@ _OPTIMIZER_NAMES = (
     *("stepsize", "momentum", "beta1", "beta2", "eps", "decay", "approx", "lam"),
     *("maxiter", "alpha", "gamma", "c", "A", "a", "resamplings", "blocking", "regularization"),
 )
-"""Attributes in which PennyLane's optimizers keep what they were made with."""
+"""Attributes in which PennyLane's optimizers keep their arguments."""
 
 _RECORD = re.compile(r"[^:]+:[0-9a-f]{16}")
 _MAY_CHANGE = (
@@ -42,7 +42,7 @@ _PLANNED = {"optimizer.maxiter", "optimizer.A", "optimizer.average"}
 
 
 def optimizer_settings(optimizer: Any) -> dict[str, Any]:
-    """Return what an optimizer was made with, by name.
+    """Return the arguments that made an optimizer, by name.
 
     Args:
         optimizer: ours, of PennyLane or of torch.
@@ -59,7 +59,7 @@ def optimizer_settings(optimizer: Any) -> dict[str, Any]:
 
 
 def optimizer_text(optimizer: Any) -> str:
-    """Return an optimizer as the call that makes it: what differs from the defaults.
+    """Return an optimizer as the call that makes it, defaults left out.
 
     Args:
         optimizer: ours, of PennyLane or of torch.

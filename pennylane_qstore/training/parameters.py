@@ -136,7 +136,7 @@ def as_loss(value: Any) -> float:
 
 
 def check_scalar(value: Any) -> None:
-    """Refuse what is not a real scalar; a deferred value is not fetched for that.
+    """Refuse values that are no real scalar; a deferred value is not fetched for that.
 
     Raises:
         ConfigurationError: the value's shape or type.

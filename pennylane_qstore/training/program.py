@@ -104,7 +104,7 @@ class Program:
         return self.recorded != before
 
     def _find_varying(self) -> None:
-        """Mark what has changed since the comparison: it is compared no more."""
+        """Mark functions and constants that have changed since; they are compared no more."""
         texts = self._read()
         for name, text in self._texts.items():
             if texts.get(name) != text:
@@ -188,7 +188,7 @@ class _Reader:
 
 
 def _code_text(code: CodeType) -> str:
-    """Return what a function does, without its lines, name and docstring: its instructions."""
+    """Return a function's instructions, without its lines, name and docstring."""
     parts = [f"{inspect.getargs(code)} {code.co_posonlyargcount} {code.co_kwonlyargcount}"]
     for instruction in dis.get_instructions(code):
         value = instruction.argval
@@ -269,7 +269,7 @@ def is_installed(file: str) -> bool:
 
 
 def constant_text(value: Any) -> str | None:
-    """Return a constant as a short text, equal in every process; None for what is none.
+    """Return a constant as a short text, equal in every process; None for other values.
 
     Args:
         value: numbers, names and arrays of numbers, also in lists, tuples and dictionaries. Texts

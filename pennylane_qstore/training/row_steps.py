@@ -91,7 +91,7 @@ class RowSteps:
             **options: of :class:`.RowEvaluator`.
 
         Returns:
-            An evaluator that knows what the steps before have found out about the model.
+            An evaluator with the findings of the steps before about the model.
         """
         if self._known is None or self._known[:2] != (objective.model, objective.loss):
             self._known = objective.model, objective.loss, RowForm()

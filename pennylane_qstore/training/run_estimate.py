@@ -22,7 +22,7 @@ _ADDED = (
     *("jobs", "circuits", "shots", "gates_2q", "compute_s", "queue_s"),
 )
 _LOOKS = 3
-"""Recordings of what has a second round of jobs, which may depend on the values of the first."""
+"""Recordings of a call with a second round of jobs, which may depend on the first one's values."""
 
 
 class Cost(NamedTuple):

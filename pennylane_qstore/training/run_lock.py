@@ -2,8 +2,8 @@
 
 The lock is the kernel's (``flock``), so that it ends with the process however that ends; the file
 says who holds it. Where the file system has no such locks, the file itself is the lock. One whose
-process on this machine is gone does not count: it is replaced by whoever holds the lock that is
-named after its content, so that of several starts only one does.
+process on this machine is gone does not count. Of several starts that find it, the one that takes
+a second lock, named after its content, replaces it.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def _flock(number: int) -> bool | None:
 
 
 def _read(number: int) -> dict[str, Any]:
-    """Return what the file says of its owner; nothing where it is still being written."""
+    """Return the owner that the file names; {} where it is still being written."""
     try:
         owner = json.loads(os.pread(number, 4096, 0))
     except ValueError:

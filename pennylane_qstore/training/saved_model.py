@@ -31,7 +31,7 @@ class SavedModel:
     Attributes:
         params: arrays, in the form in which they were trained.
         circuit: the variational model; None where ``function`` is needed.
-        function_name: of the model that was trained, where it was somebody's own.
+        function_name: of the model that was trained, where it was a user's own function.
         function: that model, of parameters and features.
         inputs: rows of a table as features; None where features are given as they are.
         classes: labels, in the order of the outputs; None for a regression and own functions.
@@ -60,7 +60,7 @@ class SavedModel:
 
         Returns:
             Log-odds of the second class ``[rows, 1]``, or logits ``[rows, classes]``; values
-            ``[rows, 1]`` of a regression; whatever an own function returns.
+            ``[rows, 1]`` of a regression; the value of an own function.
 
         Raises:
             ConfigurationError: rows of another form, or a function that was not given.
@@ -146,7 +146,7 @@ def load_model(path: str | Path, model: Callable[..., Any] | None = None) -> Sav
 
     Args:
         path: of a file that ``run.save`` or :meth:`SavedModel.save` has written.
-        model: the function that was trained, where it was somebody's own.
+        model: the function that was trained, where it was a user's own.
 
     Returns:
         The model.
@@ -197,7 +197,7 @@ def load_model(path: str | Path, model: Callable[..., Any] | None = None) -> Sav
 
 
 def described(model: Any) -> dict[str, Any]:
-    """Return the circuit of a model, or what is known of a function of somebody's own.
+    """Return the circuit of a model, or the name of a user's own function.
 
     Args:
         model: that was trained.
@@ -242,7 +242,7 @@ def _inputs(plain: Mapping[str, Any]) -> Inputs:
 
 
 def _plain(value: Any) -> Any:
-    """Return arrays as lists of numbers, and what is in collections likewise."""
+    """Return arrays as lists of numbers, also in collections."""
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):

@@ -111,7 +111,7 @@ def _between(kind: Any, start: float, end: float, steps: int) -> Schedule:
 
 
 def described(schedule: Function) -> Any:
-    """Return what a schedule is known by, the same in every process.
+    """Return the description of a schedule, the same in every process.
 
     Args:
         schedule: a function of the step.

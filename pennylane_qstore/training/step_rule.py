@@ -28,7 +28,7 @@ of 20 directions as in 300 of one."""
 MOST_PER_SAMPLE = 4
 """Most directions a sample: another sample reduces the variance more than another direction."""
 MEMORY = 0.9
-"""Weight that what the steps before have measured keeps at each step. The scale of the steps
+"""Weight that the running means keep at each step. The scale of the steps
 forgets, too: its plain mean was 0.003 worse on the mean of the five tasks."""
 LEAST_MEASURED = 10
 """Steps measured before shared directions are tried."""

@@ -166,7 +166,7 @@ class Workload(NamedTuple):
         return jobs * prices.price(size)
 
     def least_price(self, shape: Shape, prices: PriceModel) -> float:
-        """Return what a step's jobs and circuits cost at least, whatever is in them.
+        """Return the least price of a step's jobs and circuits, if they had no gates and shots.
 
         Args:
             shape: of the step.
@@ -243,7 +243,7 @@ def choose_shape(
     step: int,
     steps: int,
 ) -> Shape:
-    """Choose the shape of a step that costs least for what it brings.
+    """Choose the shape of a step that costs least for its part of the training.
 
     Of shapes that cost the same, as below a floor, the one with the smallest variance is taken,
     and of these the one with the fewest shots.

@@ -80,7 +80,7 @@ class Interrupt:
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """Abandon what is inside where it has yet to send something."""
+        """Let Ctrl-C abandon the step inside while it has something to send."""
         self._is_sending, self._sent = True, {}
         try:
             yield

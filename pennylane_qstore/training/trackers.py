@@ -87,7 +87,7 @@ class Tracker(Callback):
         self._is_open = False
 
     def _close(self) -> None:
-        """Leave what was opened for an evaluation alone."""
+        """Close again after an evaluation outside a training."""
 
     def _write_evaluation(self, run: Run, figures: Mapping[str, float]) -> None:
         """Write figures of an evaluation at the run's step."""

@@ -1,7 +1,7 @@
 """Values of a training run as JSON can hold them, and back again bit for bit.
 
-Names in a file are looked up in short lists only, never in a module: a file from somebody else can
-be wrong, but it cannot call anything.
+Names in a file are looked up in short lists only, never in a module: a foreign file can be wrong,
+but it cannot call anything.
 """
 
 from __future__ import annotations

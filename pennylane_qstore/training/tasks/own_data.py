@@ -1,4 +1,4 @@
-"""A table of somebody's own as a task: a column is learnt from others."""
+"""A user's table as a task: a column is learnt from others."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class OwnData:
         features: Sequence[str] = (),
         kind: str | None = None,
     ) -> OwnData:
-        """Return what is to be learnt from a table.
+        """Return features and targets of a table.
 
         Args:
             table: with at least 10 rows.
@@ -107,7 +107,7 @@ class OwnData:
         return Variational(wires, outputs, uploads=2, layers=1)
 
     def about(self, seed: int) -> Mapping[str, Any]:
-        """Return what the saved model of a seed needs beside its parameters, by name.
+        """Return inputs, classes and target of a seed's saved model, by name.
 
         Args:
             seed: of the split.
