@@ -18,7 +18,7 @@ def posts(qpu):
     return qpu.stats()["posts"]
 
 
-@pytest.mark.parametrize(("task", "steps"), [("bas", "2"), ("centroid", None)])
+@pytest.mark.parametrize(("task", "steps"), [("iris", "2"), ("centroid", None)])
 def test_without_a_budget_or_an_answer_nothing_is_sent(train, task, steps, qpu, tmp_path):
     result = train(task=task, steps=steps)
     assert result.exit_code == 2
@@ -63,7 +63,7 @@ def test_the_ledgers_own_budget_is_shown_with_the_price(train, tmp_path, budget_
     assert (told["ledger_budget_usd"], told["ledger_usd"]) == (budget_usd, 0.0)
 
 
-@pytest.mark.parametrize(("task", "steps"), [("bas", "2"), ("centroid", None)])
+@pytest.mark.parametrize(("task", "steps"), [("iris", "2"), ("centroid", None)])
 def test_a_dry_run_without_a_key_is_of_the_published_prices(
     train, qpu, task, steps, monkeypatch, tmp_path
 ):
@@ -82,7 +82,7 @@ def test_a_dry_run_without_a_key_is_of_the_published_prices(
 
 
 def test_what_is_free_says_what_it_would_cost_only_when_asked(tmp_path):
-    options = ["train", "--task", "bas", "--steps", "1", "--out", str(tmp_path)]
+    options = ["train", "--task", "iris", "--steps", "1", "--out", str(tmp_path)]
     asked = CliRunner().invoke(app, [*options, "--dry-run"])
     assert "Would cost" in asked.stdout
     assert "2026-05-25" in asked.stdout

@@ -32,7 +32,7 @@ def emulator(monkeypatch):
 def train(tmp_path):
     def start(*options, typed=None):
         paths = ["--out", str(tmp_path), "--ledger", str(tmp_path / "ledger")]
-        plan = ["--task", "bas", "--backend", "qpu.forte-1", "--steps", "3", "--seed", "1", "--yes"]
+        plan = ["--task", "iris", "--backend", "qpu.forte-1", "--steps", "3", "--seed", "1", "--yes"]
         return run(app, ["train", *plan, "--resume", *paths, *options], input=typed)
 
     return start
@@ -104,7 +104,7 @@ def test_at_a_terminal_it_is_asked(emulator, train, rows, monkeypatch, answer):
 def test_of_a_job_that_runs_share_it_is_asked_once(emulator, tmp_path, rows, monkeypatch):
     emulator.faults.add(Fault("close", route="submit", when="before", times=1))
     paths = ["--out", str(tmp_path), "--ledger", str(tmp_path / "ledger"), "--resume", "--yes"]
-    plan = ["train", "--task", "bas", "--backend", "qpu.forte-1", "--steps", "1", "--seeds", "1-2"]
+    plan = ["train", "--task", "iris", "--backend", "qpu.forte-1", "--steps", "1", "--seeds", "1-2"]
     first = run(app, [*plan, *paths])
     assert first.exit_code == 2, first.output
     assert first.stderr.count("a job may exist unseen") == 1

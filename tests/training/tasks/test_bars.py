@@ -42,7 +42,7 @@ def test_the_born_machine_learns_the_images_and_a_star_cannot():
     reached = {}
     for connectivity in ("all", "star"):
         task = replace(TASKS["bas"], model=bars.BornMachine(connectivity))
-        made = task.make(device(101), seed=2, steps=25, progress=False).train(25)
+        made = task.make(device(101), seed=2, steps=14, progress=False).train(14)
         reached[connectivity] = task.quality(averaged(made), 2)
     assert reached["all"] < 0.05
     assert reached["star"] > 0.2
