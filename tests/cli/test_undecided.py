@@ -32,8 +32,8 @@ def emulator(monkeypatch):
 def train(tmp_path):
     def start(*options, typed=None):
         paths = ["--out", str(tmp_path), "--ledger", str(tmp_path / "ledger")]
-        plan = ["--task", "iris", "--backend", "qpu.forte-1", "--steps", "3", "--seed", "1", "--yes"]
-        return run(app, ["train", *plan, "--resume", *paths, *options], input=typed)
+        plan = ["--task", "iris", "--backend", "qpu.forte-1", "--steps", "3", "--seed", "1"]
+        return run(app, ["train", *plan, "--yes", "--resume", *paths, *options], input=typed)
 
     return start
 
