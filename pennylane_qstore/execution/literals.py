@@ -35,7 +35,7 @@ BATCHES = 3
 _KEPT = 10_000
 """Structures that are remembered."""
 _SPECIAL = np.pi / 4
-"""Radians: multiples of it are what circuits become shorter by."""
+"""Radians; a circuit becomes shorter where constants are multiples of it."""
 
 
 @dataclass(slots=True)

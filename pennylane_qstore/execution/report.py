@@ -163,7 +163,7 @@ class StatsReport(dict[str, Any]):
 
 
 def _duration(seconds: float) -> str:
-    """In the unit that leaves few zeros."""
+    """Return a duration as text, in s, ms or µs."""
     if seconds >= 0.1 or not seconds:
         return f"{seconds:.3g} s"
     return f"{1e3 * seconds:.3g} ms" if seconds >= 1e-4 else f"{1e6 * seconds:.3g} µs"

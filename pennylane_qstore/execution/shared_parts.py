@@ -51,7 +51,7 @@ class Part:
 
     @property
     def key(self) -> JobKey | None:
-        """Its key in the ledger; None for none."""
+        """The job's key in the ledger; None for none."""
         return None if self.call.keys is None else self.call.keys[self.index]
 
     @property

@@ -39,7 +39,7 @@ class Access:
         "Invalid key provided. See https://docs.ionq.com/#authentication for details, "
         "or email support@ionq.co for help."
     )
-    """What is told to a request without it."""
+    """Message of the 401 for a request without a valid key."""
 
     def __init__(self, token: str | Secret | None = None) -> None:
         self._token: Secret | None = Secret.hold(token)

@@ -104,7 +104,7 @@ class SmartCircuitCache(TemplateCache):
             self._circuits.clear()
 
     def get_stats(self) -> dict[str, Any]:
-        """As :meth:`.native.cache.SmartCircuitCache.get_stats`, and what became of circuits.
+        """Return statistics of templates, as the base class does, and of bound circuits.
 
         Returns:
             ``bound_cache_size``, ``bound_hits``, ``bound_misses``, ``bound_hit_rate``; and where

@@ -35,7 +35,7 @@ from pennylane_qstore.native.search.windows import Rewrite, rewrite_at_random, r
 _WORK, _QUICK_WORK = 1e9, 1.5e8
 """Elementary steps that resynthesising the whole may take: some seconds, half a second."""
 _QUICK_WEIGHTS = GREEDY_WEIGHTS[:5]
-"""Nearly as good as all."""
+"""Weights of the quick search, nearly as good as all."""
 _FINISHED, _KEPT = 12, 3
 """Resyntheses of the whole that are finished, and looked at further."""
 _WINDOW_WIRES = 3

@@ -191,7 +191,7 @@ class _GateWriter:
         self._written_frames: list[Affine] = []
         self._last: dict[int, int] = {}  # slots of GPi2 that nothing follows on their wires
         self.open = dict.fromkeys(range(len(runs.index)))
-        """Parts that no fence has ended."""
+        """Parts of the circuit that no fence has ended yet."""
 
     def end_parts(self, entanglers: int) -> None:
         """Write the fences that stand after this many entanglers."""
