@@ -182,8 +182,12 @@ def _as_array(part: Any, name: str) -> Any:
             raise ConfigurationError(f"{name} has {found}: give numbers only.")
     if not array.ndim:
         raise ConfigurationError(f"{name} is not an array with one row per sample.")
-    if not np.all(np.isfinite(numbers)):
-        raise ConfigurationError(f"{name} has values that are NaN or infinite.")
+    finite = np.isfinite(numbers)
+    if not finite.all():
+        row = np.argwhere(~finite)[0, 0]
+        raise ConfigurationError(
+            f"{name} has values that are NaN or infinite, the first of them in row {row}."
+        )
     return array
 
 
