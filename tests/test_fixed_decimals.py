@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,22 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pennylane_qstore import fixed_decimals
+from pennylane_qstore import compiled, fixed_decimals
 from pennylane_qstore.fixed_decimals import Rows, read_rows, rounded, write_rows
 
 NUMBERS = st.floats(0, 1) | st.sampled_from([0.0, 1.0, 1e-14, 5e-19, 0.1, 2.0**-30, 1 - 2**-53])
 KEYS = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=6, unique=True) | st.integers(
     1, 12
 ).map(lambda count: [*range(count)])
+
+
+@pytest.fixture(scope="module", autouse=True, params=["NumPy", "Numba"])
+def _by(request: pytest.FixtureRequest) -> Iterator[None]:
+    if request.param == "Numba" and compiled.load("text_kernel") is None:
+        pytest.skip("needs Numba")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "_IMPORT_S", {"NumPy": 1e9, "Numba": 0.0}[request.param])
+        yield
 
 
 @st.composite

@@ -1,13 +1,14 @@
 """The emulator's engines beside PennyLane's simulators: probabilities of many rows of one circuit.
 
 Layers of RY and RZ on every wire and a ring of CNOTs. Nothing of the service is measured: programs
-in, probabilities out. Every figure is the least of some turns, which all simulators take in turn.
+in, probabilities out. Every figure is the median of some turns, which all simulators take in turn.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,7 +42,7 @@ def table(sizes: Sequence[tuple[int, int, int]] = SIZES, turns: int = _TURNS) ->
 
     Args:
         sizes: qubits, layers and rows of each.
-        turns: of which the fastest counts.
+        turns: of which the median counts.
 
     Yields:
         A cell for each size and simulator; ours are checked against default.qubit first.
@@ -62,7 +63,7 @@ def table(sizes: Sequence[tuple[int, int, int]] = SIZES, turns: int = _TURNS) ->
         for name in ours:
             if not np.allclose(calls[name](), expected, atol=1e-10):
                 raise ArithmeticError(f"{name} differs from default.qubit at {qubits} qubits.")
-        seconds = dict(zip(calls, least_seconds([*calls.values()], turns), strict=True))
+        seconds = dict(zip(calls, median_seconds([*calls.values()], turns), strict=True))
         for name, taken in seconds.items():
             yield Cell(qubits, layers, rows, name, taken, seconds["default.qubit"] / taken)
 
@@ -105,8 +106,8 @@ def random_angles(qubits: int, layers: int, rows: int) -> NDArray[np.float64]:
     return np.random.default_rng(0).uniform(-3, 3, (layers, qubits, 2, rows))
 
 
-def least_seconds(calls: Sequence[Callable[[], Any]], turns: int) -> list[float]:
-    """Return the least seconds of each call.
+def median_seconds(calls: Sequence[Callable[[], Any]], turns: int) -> list[float]:
+    """Return the median seconds of each call.
 
     Args:
         calls: called one after the other in every turn.
@@ -115,13 +116,13 @@ def least_seconds(calls: Sequence[Callable[[], Any]], turns: int) -> list[float]
     Returns:
         Seconds, one number for each call.
     """
-    seconds = [float("inf")] * len(calls)
+    seconds: list[list[float]] = [[] for _ in calls]
     for _ in range(turns):
-        for i, call in enumerate(calls):
+        for call, own in zip(calls, seconds, strict=True):
             began = time.perf_counter()
             call()
-            seconds[i] = min(seconds[i], time.perf_counter() - began)
-    return seconds
+            own.append(time.perf_counter() - began)
+    return [median(own) for own in seconds]
 
 
 def broadcast(

@@ -6,8 +6,14 @@ import sys
 
 import pytest
 
+from pennylane_qstore import compiled
 from pennylane_qstore.bench import calls
 from pennylane_qstore.bench.calls import table, text
+
+
+@pytest.fixture(autouse=True)
+def _counts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "_spent", [0.0])
 
 
 def test_every_figure_is_measured() -> None:

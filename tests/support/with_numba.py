@@ -1,12 +1,12 @@
-"""A plugin for pytest: the compiled engine runs from the first circuit on."""
+"""A plugin for pytest: compiled code runs from the first circuit on."""
 
 from __future__ import annotations
 
 import pytest
 
-from pennylane_qstore.emulator.simulation import engines
+from pennylane_qstore import compiled
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let the engine be worth loading at once."""
-    engines._WORTH_LOADING = 0.0
+    """Let compiled code be worth its import at once."""
+    compiled._IMPORT_S = 0.0

@@ -36,6 +36,7 @@ _ALIKE_ENTRIES = 1 << 10
 _STREAMED = 1 << 20
 """Results of more outcomes are written piece by piece."""
 _PIECE = 1 << 16
+_Piece = bytes | memoryview
 
 
 class ResultWriter:
@@ -163,15 +164,15 @@ class ResultWriter:
         size = sum(_shots(one) if vote else len(one.states) for one in results)
         return await self._send(size, lambda: aggregate_pieces([*named()]))
 
-    async def _send(self, size: int, pieces: Callable[[], Iterator[bytes]]) -> Body:
+    async def _send(self, size: int, pieces: Callable[[], Iterator[_Piece]]) -> Body:
         if size > _STREAMED:
             return self._streamed(pieces())
         if size > _INLINE_ENTRIES:
             return await self._off_loop(lambda: b"".join(pieces()))
         return b"".join(pieces())
 
-    async def _streamed(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-        while piece := await self._off_loop(lambda: next(pieces, b"")):
+    async def _streamed(self, pieces: Iterator[_Piece]) -> AsyncIterator[bytes]:
+        while piece := await self._off_loop(lambda: bytes(next(pieces, b""))):
             yield piece
 
 
@@ -224,7 +225,7 @@ def probabilities_pieces(result: Distribution) -> Iterator[bytes]:
     yield b"}"
 
 
-def aggregate_pieces(named: Sequence[tuple[str, Distribution]]) -> Iterator[bytes]:
+def aggregate_pieces(named: Sequence[tuple[str, Distribution]]) -> Iterator[_Piece]:
     """Write ``ionq.result.probabilities-aggregate.json.v1`` in pieces."""
     size = sum(len(one.states) for _, one in named)
     if size >= _ALIKE_ENTRIES and _alike(named):
@@ -250,12 +251,13 @@ def _alike(named: Sequence[tuple[str, Distribution]]) -> bool:
     )
 
 
-def _alike_pieces(named: Sequence[tuple[str, Distribution]]) -> Iterator[bytes]:
+def _alike_pieces(named: Sequence[tuple[str, Distribution]]) -> Iterator[_Piece]:
     keys = named[0][1].keys
     step, lead = max(1, _PIECE // len(keys)), b"{"
     for start in range(0, len(named), step):
         names, some = zip(*named[start : start + step], strict=True)
-        yield lead + write_rows(names, keys, np.array([one.weights for one in some]))
+        yield lead
+        yield write_rows(names, keys, np.array([one.weights for one in some]))
         lead = b","
     yield b"}"
 

@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from pennylane_qstore.compiled import pays
 from pennylane_qstore.emulator.simulation.fusion import FusedGate
 from pennylane_qstore.emulator.simulation.rows import load, runs
 from pennylane_qstore.server.inputs.program import Gate
@@ -31,10 +32,8 @@ CPU ms of one block of the row engine, and of one state elsewhere (NumPy to 12 q
 lightning.qubit): 10 qubits 1.3, 1.6; 11: 1.7, 2.0; 12: 2.7, 2.7; 13: 4.7, 7.8; 14: 8.4, 9.2;
 15: 17, 10; 16: 55, 14; 17: 187, 19; 18: 392, 33.
 """
-_WORTH_LOADING = 1e8
-"""Amplitudes times gates, in this process, from which on Numba is imported: NumPy takes about as
-long for them as the import."""
-_done = [0.0]
+_SAVED_S = (3e-5, 4e-9)
+"""Seconds that NumPy takes longer for a gate, and for a gate's amplitude."""
 
 
 def choose(gates: Sequence[Gate] | Sequence[FusedGate], n: int, states: int) -> str:
@@ -48,8 +47,8 @@ def choose(gates: Sequence[Gate] | Sequence[FusedGate], n: int, states: int) -> 
     Returns:
         Its name.
     """
-    _done[0] += states * 2.0**n * len(gates)
-    fits = states >= FEWEST_STATES.get(n, math.inf)
-    if fits and runs(gates) and _done[0] >= _WORTH_LOADING and load():
-        return ROWS
+    if states >= FEWEST_STATES.get(n, math.inf) and runs(gates):
+        gate_s, amplitude_s = _SAVED_S
+        if pays(len(gates) * (gate_s + amplitude_s * states * 2.0**n)) and load():
+            return ROWS
     return NUMPY if n < LARGE else LIGHTNING

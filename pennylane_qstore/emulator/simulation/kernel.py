@@ -13,32 +13,22 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import config, njit, types
+from numba import njit, types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
-from platformdirs import user_cache_path
+
+from pennylane_qstore.compiled import OPTIONS, kept
 
 WIDTH = 16
 """Circuits in a block."""
 DIAGONAL, PAIR, DENSE = 0, 1, 2
 _LANES = ir.VectorType(ir.DoubleType(), WIDTH)
-_OPTIONS: Any = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
-_compiled = njit(**_OPTIONS)
+_OPTIONS: Any = {"fastmath": {"contract"}}
+_compiled = njit(**OPTIONS, **_OPTIONS)
 
 
 def _kept(function: Any) -> Any:
-    """Compile a function, once for all processes of a user: its code is kept in a cache folder.
-
-    By default it would be kept beside this file, which may be read-only or another user's.
-    """
-    chosen = config.CACHE_DIR
-    config.CACHE_DIR = chosen or str(user_cache_path("pennylane-qstore"))
-    try:
-        return njit(cache=True, **_OPTIONS)(function)
-    except RuntimeError:  # no folder can be written to: every process compiles it
-        return _compiled(function)
-    finally:
-        config.CACHE_DIR = chosen
+    return kept(function, **_OPTIONS)
 
 
 @_kept

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from functools import cache, reduce
-from importlib import import_module
+from functools import reduce
 from threading import Thread
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pennylane_qstore import compiled
 from pennylane_qstore.emulator.simulation.fusion import Complex, FusedGate, fuse
 from pennylane_qstore.emulator.simulation.row_plan import row_plan
 from pennylane_qstore.server.inputs.program import Gate, Program
@@ -47,13 +47,9 @@ class Errors(NamedTuple):
 _NONE = Errors(*(np.zeros(0, dtype=np.int64),) * 4)
 
 
-@cache
 def load() -> ModuleType | None:
     """Return the compiled kernel's module, ``None`` where Numba is not installed."""
-    try:
-        return import_module("pennylane_qstore.emulator.simulation.kernel")
-    except ImportError:
-        return None
+    return compiled.load("emulator.simulation.kernel")
 
 
 def runs(gates: Sequence[Gate] | Sequence[FusedGate]) -> bool:

@@ -1,87 +1,87 @@
-"""Jobs whose circuits are the same text but for their numbers: read by a pattern, not one by one.
+"""Jobs whose circuits are the same text but for their numbers: read as tables of numbers.
 
 A body that is decoded as a whole makes an object for each gate of each circuit. A training step
-has hundreds of circuits of one structure: the first is decoded, and a regular expression made of
-its text finds the numbers of the others. What does not match is decoded as a whole, with the same
-result: here nothing is refused.
+has hundreds of circuits of one structure: the first is decoded, and compiled code finds the numbers
+of those that have its text. What does not fit, or is not worth it, is decoded as a whole, with the
+same result: here nothing is refused.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from pennylane_qstore import compiled
+
 NUMERIC = ("phase", "phases", "angle", "rotation", "time", "coefficients")
 """Members of gates that hold numbers."""
 _FEWEST = 8
-"""Circuits that are worth a pattern, which takes a millisecond to make for each kilobyte."""
-_LONGEST = 1 << 14
-"""Bytes of a circuit up to which a pattern is made."""
-_MARK = b'"circuit":'
+"""Circuits that are worth a table."""
+_MOST_STRUCTURES = 32
+_SAVED_S = 1.3e-8
+"""Seconds for each byte that are longer where the body is decoded as a whole."""
+_LIST, _MARK, _NEXT = b'"circuits":[', b'"circuit":[', b'},{"name":'
+_NAMED = re.compile(rb'(\{"name":")[ !#-\[\]-~]*+(","circuit":\[)')
 _FLOAT = re.compile(rb"(?<=[:,[])-?\d+(?:\.\d+(?:[eE][-+]?\d+)?|[eE][-+]?\d+)(?=[],}])")
-_ANY_NUMBER = b"([-+0-9.eE]++)"
+_LEFT = 1 << 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Table:
-    """Circuits whose JSON differs in numbers alone.
+class Structure:
+    """The text of a circuit without its name and its numbers.
 
     Args:
-        gates: of all circuits. A float stands for a number of each circuit: it is the place of
-            the number in the circuit's row.
-        numbers: shape [circuits, places].
+        gates: a float stands for a number of each circuit: it is the place of the number in the
+            circuit's row.
+        known: the text and eight more bytes, shape [bytes].
+        ends: where the name and each number are missing in it; its length.
     """
 
     gates: list[dict[str, Any]]
-    numbers: NDArray[np.float64]
+    known: NDArray[np.uint8]
+    ends: NDArray[np.int64]
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the gates."""
-        return tuple(gate["gate"] for gate in self.gates)
-
-    def columns(self, rows: Sequence[int]) -> Callable[[Any], NDArray[np.float64]]:
-        """Return a function of a numeric member in ``gates`` that gives it for some circuits.
-
-        Args:
-            rows: of the table.
-
-        Returns:
-            The function; its result has shape [rows], or [rows, length] of lists.
-        """
-        numbers = self.numbers[rows]
-
-        def column(value: Any) -> NDArray[np.float64]:
-            if isinstance(value, list):
-                return np.array([column(v) for v in value]).reshape(-1, len(rows)).T
-            if type(value) is int:
-                return np.full(len(rows), float(value))
-            return numbers[:, int(value)]
-
-        return column
+    def places(self) -> int:
+        """Numbers of a circuit."""
+        return len(self.ends) - 2
 
 
-@dataclass(slots=True, eq=False)
-class TableRow:
-    """The gates of one circuit: the row of a table at a place."""
+class Table(NamedTuple):
+    """Circuits whose JSON differs in numbers alone.
 
-    table: Table
-    place: int
+    Args:
+        structure: their text.
+        numbers: shape [circuits, places].
+        positions: of the circuits in the job, shape [circuits].
+    """
 
-    def __len__(self) -> int:
-        return len(self.table.gates)
+    structure: Structure
+    numbers: NDArray[np.float64]
+    positions: NDArray[np.intp]
+
+
+class AlikeCircuits(NamedTuple):
+    """The circuits of a job.
+
+    Args:
+        names: of all of them, in order.
+        tables: in the order of the first circuit of each.
+    """
+
+    names: list[str]
+    tables: list[Table]
 
 
 def read_alike(body: bytes) -> dict[str, Any] | None:
-    """Return the JSON of a body, in which each circuit's gates are a row of a table.
+    """Return the JSON of a body, with its circuits as :class:`AlikeCircuits`.
 
     Args:
         body: of a request.
@@ -89,78 +89,123 @@ def read_alike(body: bytes) -> dict[str, Any] | None:
     Returns:
         The object; ``None`` where the body is to be decoded as a whole.
     """
-    head, *parts = body.split(_MARK)
-    if len(parts) < _FEWEST:
+    begin = body.find(_LIST) + len(_LIST)
+    count = body.count(_MARK, begin)
+    if begin < len(_LIST) or count < _FEWEST or not compiled.pays(len(body) * _SAVED_S):
         return None
-    # Gates end with the last bracket before the next circuit; behind the last one their list ends.
-    ends = [part.rfind(b"]") + 1 for part in parts]
-    ends[-1] = parts[-1].rfind(b"]", 0, ends[-1] - 1) + 1
-    tails = [part[end:] for part, end in zip(parts, ends, strict=True)]
+    if (kernel := compiled.load("text_kernel")) is None:
+        return None
     try:
-        data = orjson.loads(head + b"".join([b"%b%d%b" % (_MARK, *t) for t in enumerate(tails)]))
-        circuits = data["input"]["circuits"]
-        if [circuit["circuit"] for circuit in circuits] != [*range(len(parts))]:
+        circuits, end = _Reader(body, count, kernel).read(begin)
+        rest = body[:begin] + body[end:]
+        data: dict[str, Any] = orjson.loads(rest)
+        source = data["input"]
+        # one list of circuits, written as it is looked for: the decoder keeps the last one
+        alone = b"\\" not in rest and rest.count(b'"circuits"') == rest.count(b'"input"') == 1
+        if not alone or source["circuits"] != []:
             return None
-        rows = _tabled([part[:end] for part, end in zip(parts, ends, strict=True)])
     except (ValueError, TypeError, LookupError, AttributeError):
         return None  # whoever decodes the whole says what is wrong
-    if rows is None:
-        return None
-    for circuit, row in zip(circuits, rows, strict=True):
-        circuit["circuit"] = row
-    found: dict[str, Any] = data
-    return found
+    source["circuits"] = circuits
+    return data
 
 
-def _tabled(texts: Sequence[bytes]) -> list[TableRow] | None:
-    """Return a row for each circuit; ``None`` where a structure has few circuits."""
-    rows: dict[int, TableRow] = {}
-    left = [*range(len(texts))]
-    while left:
-        first = texts[left[0]]
-        if len(left) < _FEWEST or len(first) > _LONGEST:
-            return None
-        pieces = _FLOAT.split(first)
-        gates = _gates(pieces)
-        if gates is None or _FLOAT.split(texts[left[1]]) != pieces:
-            return None
-        match = _pattern(tuple(pieces)).fullmatch
-        alike: list[int] = []
-        others: list[int] = []
-        parts: list[bytes] = []  # no objects that the garbage collector would count
-        for i in left:
-            if (found := match(texts[i])) is None:
-                others.append(i)
+class _Reader:
+    """Reads circuits, each by the structure of one before it or by its own."""
+
+    def __init__(self, body: bytes, count: int, kernel: Any) -> None:
+        self._body, self._text = body, np.frombuffer(body, np.uint8)
+        self._kernel, self._count = kernel, count
+        self._names = np.empty((count, 2), np.int64)
+        self._left = np.empty((_LEFT, 4), np.int64)
+
+    def read(self, at: int) -> tuple[AlikeCircuits, int]:
+        """Return all circuits from a place on, and the place behind them.
+
+        Raises:
+            ValueError: they cannot be read so.
+        """
+        tables: dict[Structure, tuple[NDArray[np.float64], list[range]]] = {}
+        names: list[str] = []
+        while len(names) < self._count:
+            for structure, (numbers, parts) in tables.items():
+                first = sum(map(len, parts))
+                read, at = self._rows(at, structure, first, numbers)
+                if read:
+                    parts.append(range(len(names), len(names) + read))
+                    spans = self._names[first : first + read].tolist()
+                    names += [self._body[a:b].decode() for a, b in spans]
+                    if (self._body[at - 1 : at] == b",") == (len(names) == self._count):
+                        raise ValueError
+                    break
             else:
-                alike.append(i)
-                parts.append(b",".join(found.groups()))
-        if len(alike) < _FEWEST:
-            return None
-        shape = len(alike), len(pieces) - 1
-        numbers = orjson.loads(b"[%b]" % b",".join(filter(None, parts)))
-        table = Table(gates, np.fromiter(numbers, np.float64, shape[0] * shape[1]).reshape(shape))
-        rows.update(zip(alike, map(TableRow, repeat(table), range(len(alike))), strict=True))
-        left = others
-    return [rows[i] for i in range(len(texts))]
+                structure = self._structure(at)
+                if structure in tables or len(tables) == _MOST_STRUCTURES:
+                    raise ValueError
+                room = self._count - len(names), structure.places
+                tables[structure] = np.empty(room), []
+        return AlikeCircuits(names, [*self._tables(tables)]), at
+
+    def _rows(
+        self, at: int, structure: Structure, first: int, numbers: NDArray[np.float64]
+    ) -> tuple[int, int]:
+        """Read circuits of a structure; return how many there are, and the place behind them."""
+        known, ends, left = structure.known, structure.ends, self._left
+        if structure.places > len(left):
+            raise ValueError
+        rows, at, count = self._kernel.read(
+            self._text, at, known, ends, first, self._names, numbers, left
+        )
+        for row, column, begin, end in left[:count].tolist():
+            number = orjson.loads(self._body[begin:end])
+            if type(number) not in (int, float):
+                raise ValueError
+            numbers[row, column] = number
+        return rows, at
+
+    def _structure(self, at: int) -> Structure:
+        """Return the structure of the circuit at a place."""
+        named, end = _NAMED.match(self._body, at), self._body.find(_NEXT, at)
+        if named is None:
+            raise ValueError
+        if end < 0:  # gates of the last circuit end where the list of circuits does
+            end = self._body.rfind(b"]", at, self._body.rfind(b"]")) + 1
+        gates = self._body[named.end() - 1 : end]
+        pieces = _FLOAT.split(gates + b"}")
+        pieces[0] = named[2][:-1] + pieces[0]
+        return _structure_of(named[1], tuple(pieces))
+
+    def _tables(
+        self, tables: dict[Structure, tuple[NDArray[np.float64], list[range]]]
+    ) -> Iterator[Table]:
+        for structure, (numbers, parts) in tables.items():
+            positions = np.concatenate([np.arange(part.start, part.stop) for part in parts])
+            yield Table(structure, numbers[: len(positions)], positions)
 
 
-def _gates(pieces: Sequence[bytes]) -> list[dict[str, Any]] | None:
-    """Return the gates of a table; ``None`` where a number that may differ is no gate's number."""
+@lru_cache(maxsize=64)
+def _structure_of(head: bytes, pieces: tuple[bytes, ...]) -> Structure:
+    """Return the structure that has these pieces of text before, between and behind its numbers.
+
+    Raises:
+        ValueError: it has no valid gates.
+        TypeError: the same.
+        LookupError: the same.
+        AttributeError: the same.
+    """
     text = b"".join([b"%b%d.0" % (piece, k) for k, piece in enumerate(pieces[:-1])])
-    gates = orjson.loads(text + pieces[-1])
+    gates = orjson.loads(head + text + pieces[-1])["circuit"]
     places: list[Any] = []
     for gate in gates:
         for key in NUMERIC:
             if gate.get(key) is not None:
                 places += gate[key] if isinstance(gate[key], list) else [gate[key]]
     if not all(type(place) in (int, float) for place in places):
-        return None
+        raise ValueError
     if sorted(p for p in places if type(p) is float) != [*range(len(pieces) - 1)]:
-        return None
-    return gates if all(isinstance(gate["gate"], str) for gate in gates) else None
-
-
-@lru_cache(maxsize=64)
-def _pattern(pieces: tuple[bytes, ...]) -> re.Pattern[bytes]:
-    """Return the pattern of the texts that have these pieces between their numbers."""
-    return re.compile(_ANY_NUMBER.join(map(re.escape, pieces)))
+        raise ValueError
+    if not all(isinstance(gate["gate"], str) for gate in gates):
+        raise ValueError
+    known = np.frombuffer(head + b"".join(pieces) + bytes(8), np.uint8)
+    ends = np.cumsum([len(head), *map(len, pieces)])
+    return Structure(gates, known, ends)

@@ -1,27 +1,27 @@
 """IonQ's circuit JSON in, programs out: one gate skeleton with a row of numbers per circuit.
 
-The reader is as lenient as the service has been seen to be (``target`` or ``targets``,
-``control`` or ``controls``, ``zz`` with ``phase``, ``z`` with a rotation) and refuses the
-rest with a :class:`BadRequest` that names the circuit and the gate.
+What is wrong is refused with a :class:`BadRequest` that names the circuit and the gate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pennylane_qstore.gateset import FULL_ANGLE, NATIVE, QIS
 from pennylane_qstore.server.errors import BadRequest
-from pennylane_qstore.server.inputs.alike import NUMERIC, Table, TableRow
+from pennylane_qstore.server.inputs.alike import NUMERIC, Structure, Table
+from pennylane_qstore.server.inputs.gates import GateColumn, Numbers, read_gates, refuse
 from pennylane_qstore.server.inputs.program import COPY, Gate, Program
 
 _NAMES = {"qis": [*QIS, "pauliexp"], "native": [*NATIVE, "nop"]}
-_Numbers = NDArray[np.float64]
+_Positions = Sequence[int] | NDArray[np.intp]
 
 
 def read_circuits(
@@ -58,35 +58,65 @@ def read_circuits(
             raise _nameless(position) from error
     programs: list[Program] = []
     for (own_gateset, own_qubits, names), members in groups.items():
-        every = names.names if isinstance(names, Table) else names
-        _check_head(own_gateset, own_qubits, every, members[0], copies=copies)
+        _check_head(own_gateset, own_qubits, names, members[0], copies=copies)
         rows = [circuits[i]["circuit"] for i in members]
-        if isinstance(names, Table):
-            columns = _table_columns(names, [row.place for row in rows])
-            parts = iter([(members, *_skeleton(own_gateset, columns, len(rows)))])
-        else:
-            parts = _uniform(own_gateset, names, rows, members)
-        for index, gates, params in parts:
-            own = _count_qubits(gates, own_qubits, index[0])
-            if not np.isfinite(params).all():
-                raise _refuse("Gate parameters must be finite numbers.")
-            if own_gateset == "native" and strict_ranges:
-                _check_ranges(gates, params, index)
-            programs.append(
-                Program(own_gateset, own, gates, params, np.asarray(index, dtype=np.intp))
-            )
+        for index, gates, params in _uniform(own_gateset, names, rows, members):
+            programs.append(_program(own_gateset, own_qubits, gates, params, index, strict_ranges))
     return programs
 
 
-def _gate_names(circuit: Any, position: int) -> tuple[Any, ...] | Table:
-    """Return the names of a circuit's gates; the table that the circuit is a row of."""
+def read_tables(
+    tables: Iterable[Table], *, gateset: Any, qubits: Any, strict_ranges: bool = True
+) -> list[Program]:
+    """Return the programs of circuits that are read already; see :func:`read_circuits`.
+
+    Args:
+        tables: circuits by structure.
+        gateset: of all circuits.
+        qubits: the same; ``None``: as many as the gates need.
+        strict_ranges: refuse native phases and angles outside their range.
+
+    Returns:
+        A program for each table.
+
+    Raises:
+        BadRequest: a circuit is not valid; the message says which and why.
+    """
+    programs: list[Program] = []
+    for structure, numbers, positions in tables:
+        names = tuple(gate["gate"] for gate in structure.gates)
+        _check_head(gateset, qubits, names, int(positions[0]), copies=False)
+        gates, places = _found_skeleton(gateset, structure)
+        if places is None:
+            gates, params = read_gates(gateset, _table_columns(structure, numbers), len(numbers))
+        else:
+            params = numbers[:, places]
+        programs.append(_program(gateset, qubits, gates, params, positions, strict_ranges))
+    return programs
+
+
+def _program(
+    gateset: str,
+    qubits: int | None,
+    gates: tuple[Gate, ...],
+    params: Numbers,
+    index: _Positions,
+    strict_ranges: bool,
+) -> Program:
+    own = _count_qubits(gates, qubits, int(index[0]))
+    if not np.isfinite(params).all():
+        raise refuse("Gate parameters must be finite numbers.")
+    if gateset == "native" and strict_ranges:
+        _check_ranges(gates, params, index)
+    return Program(gateset, own, gates, params, np.asarray(index, dtype=np.intp))
+
+
+def _gate_names(circuit: Any, position: int) -> tuple[Any, ...]:
     if not isinstance(circuit, dict):
-        raise _refuse(f'"circuits[{position}]" must be an object.', "input.circuits")
+        raise refuse(f'"circuits[{position}]" must be an object.', "input.circuits")
     gates = circuit.get("circuit")
-    if isinstance(gates, TableRow):
-        return gates.table
     if not isinstance(gates, list):
-        raise _refuse(f'"circuits[{position}].circuit" must be an array of gates.')
+        raise refuse(f'"circuits[{position}].circuit" must be an array of gates.')
     try:
         return tuple(map(itemgetter("gate"), gates))
     except (KeyError, TypeError) as error:
@@ -97,13 +127,13 @@ def _check_head(
     gateset: Any, qubits: Any, names: tuple[Any, ...], where: int, *, copies: bool
 ) -> None:
     if gateset not in _NAMES:
-        raise _refuse(f'"gateset" must be "qis" or "native", not {gateset!r}.', "input.gateset")
+        raise refuse(f'"gateset" must be "qis" or "native", not {gateset!r}.', "input.gateset")
     if qubits is not None and (type(qubits) is not int or qubits < 1):
-        raise _refuse(f'"qubits" must be an integer of at least 1, not {qubits!r}.', "input.qubits")
+        raise refuse(f'"qubits" must be an integer of at least 1, not {qubits!r}.', "input.qubits")
     allowed = _NAMES[gateset]
     for j, name in enumerate(names):
         if name not in allowed and not (copies and name == COPY):
-            raise _refuse(
+            raise refuse(
                 f'"circuits[{where}].circuit[{j}].gate" must be one of [{", ".join(allowed)}] '
                 f"for gateset {gateset}, not {name!r}."
             )
@@ -114,7 +144,7 @@ def _count_qubits(gates: tuple[Gate, ...], qubits: int | None, where: int) -> in
     if qubits is None:
         return max(1, used)
     if used > qubits:
-        raise _refuse(
+        raise refuse(
             f'"circuits[{where}]" uses qubit {used - 1}, but "qubits" is {qubits}.', "input.qubits"
         )
     return qubits
@@ -124,65 +154,68 @@ class _NotUniform(Exception):  # noqa: N818
     """The rows of a group differ in more than numbers, or a number is not one."""
 
 
-class _Column(NamedTuple):
-    """One gate of all rows: the members of its JSON that are the same, and the numbers."""
-
-    where: str
-    rows: int
-    fixed: dict[str, Any]
-    numbers: dict[str, _Numbers]
-
-
 def _uniform(
     gateset: str, names: tuple[str, ...], rows: list[list[dict[str, Any]]], members: list[int]
-) -> Iterator[tuple[list[int], tuple[Gate, ...], _Numbers]]:
+) -> Iterator[tuple[list[int], tuple[Gate, ...], Numbers]]:
     """Yield position, skeleton and numbers of rows that differ in numbers only."""
     try:
-        skeleton = _skeleton(gateset, _columns(names, rows), len(rows))
+        skeleton = read_gates(gateset, _columns(names, rows), len(rows))
     except _NotUniform:
         for same in _split(rows):
             index = [members[i] for i in same]
             try:
                 columns = _columns(names, [rows[i] for i in same])
-                skeleton = _skeleton(gateset, columns, len(same))
+                skeleton = read_gates(gateset, columns, len(same))
             except _NotUniform as error:
-                raise _refuse(f'"circuits[{index[0]}]" has a malformed gate: {error}.') from error
+                raise refuse(f'"circuits[{index[0]}]" has a malformed gate: {error}.') from error
             yield index, *skeleton
     else:
         yield members, *skeleton
 
 
-def _skeleton(
-    gateset: str, columns: Iterable[tuple[str, _Column]], rows: int
-) -> tuple[tuple[Gate, ...], _Numbers]:
-    """Return the skeleton and the numbers of rows, from the name and the column of each gate."""
-    gates: list[Gate] = []
-    params: list[_Numbers] = []
-    for name, column in columns:
-        if name != "nop":
-            gate, numbers = _gate(gateset, name, column)
-            gates.append(gate)
-            params.extend(numbers)
-    table = np.stack(params, axis=1) if params else np.zeros((rows, 0))
-    return tuple(gates), table
+@lru_cache(maxsize=64)
+def _found_skeleton(
+    gateset: str, structure: Structure
+) -> tuple[tuple[Gate, ...], NDArray[np.intp] | None]:
+    """Return the skeleton of a structure, and which of a row's numbers its parameters are.
+
+    These are found from two rows whose numbers tell their places; ``None`` where a parameter is
+    none of a row's numbers as it is there.
+
+    Raises:
+        BadRequest: the gates are not valid.
+    """
+    places = np.arange(2.0 * structure.places).reshape(2, -1)
+    gates, params = read_gates(gateset, _table_columns(structure, places), 2)
+    alike = (params[1] - params[0] == structure.places).all()
+    if not structure.places or not alike or any(gate.terms for gate in gates):
+        return gates, None
+    return gates, params[0].astype(np.intp)
 
 
-def _table_columns(table: Table, rows: list[int]) -> Iterator[tuple[str, _Column]]:
-    """Yield name and column of each gate of some rows of a table."""
-    numbers_of = table.columns(rows)
-    for j, (name, gate) in enumerate(zip(table.names, table.gates, strict=True)):
-        parts = _Column(f"circuit[{j}] ({name})", len(rows), {}, {})
+def _table_columns(structure: Structure, numbers: Numbers) -> Iterator[tuple[str, GateColumn]]:
+    """Yield name and column of each gate of rows of a table."""
+
+    def column(value: Any) -> Numbers:
+        if isinstance(value, list):
+            return np.array([column(v) for v in value]).reshape(-1, len(numbers)).T
+        return (
+            numbers[:, int(value)] if type(value) is float else np.full(len(numbers), value * 1.0)
+        )
+
+    for j, gate in enumerate(structure.gates):
+        parts = GateColumn(f"circuit[{j}] ({gate['gate']})", len(numbers), {}, {})
         for key, value in gate.items():
             if key in NUMERIC and value is not None:
-                parts.numbers[key] = numbers_of(value)
+                parts.numbers[key] = column(value)
             else:
                 parts.fixed[key] = value
-        yield name, parts
+        yield gate["gate"], parts
 
 
 def _columns(
     names: tuple[str, ...], rows: list[list[dict[str, Any]]]
-) -> Iterator[tuple[str, _Column]]:
+) -> Iterator[tuple[str, GateColumn]]:
     """Yield name and column of each gate of rows that differ in numbers only.
 
     The loops run over columns (a gate of all rows): the work per gate and row happens in C.
@@ -193,7 +226,7 @@ def _columns(
         size = len(first)
         if list(map(len, column)).count(size) != count:
             raise _NotUniform(f"gate {j}")
-        parts = _Column(f"circuit[{j}] ({name})", count, {}, {})
+        parts = GateColumn(f"circuit[{j}] ({name})", count, {}, {})
         for key in first:
             try:
                 values = list(map(itemgetter(key), column))
@@ -208,7 +241,7 @@ def _columns(
         yield name, parts
 
 
-def _numbers(key: str, values: list[Any], j: int) -> _Numbers:
+def _numbers(key: str, values: list[Any], j: int) -> Numbers:
     """Return a column of numbers [rows], or of equally long lists of numbers [rows, length]."""
     kinds = set(map(type, values))
     if kinds <= {int, float}:
@@ -238,94 +271,7 @@ def _form(gate: Mapping[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def _gate(gateset: str, name: str, column: _Column) -> tuple[Gate, list[_Numbers]]:
-    targets = _qubits(column, "target", "targets")
-    controls = _qubits(column, "control", "controls")
-    if len(set(targets + controls)) != len(targets) + len(controls):
-        raise _refuse(f'"{column.where}" uses a qubit twice.')
-    if name == COPY:
-        return Gate(name, targets, controls, 0), []
-    if gateset == "native":
-        if controls:
-            raise _refuse(f'"{column.where}": native gates take no controls.')
-        return _native(name, targets, column)
-    if name == "pauliexp":
-        return _pauliexp(targets, controls, column)
-    if name == "cnot" and not controls:
-        raise _refuse(f'"{column.where}" needs "control" or "controls".')
-    name = {"not": "x", "cnot": "x"}.get(name, name)
-    rotation = column.numbers.get("rotation")
-    spec = QIS[name]
-    if name == "z" and rotation is not None:
-        name, spec = "p", QIS["rz"]
-    _check_targets(targets, spec.targets, column.where)
-    if not spec.slots:
-        return Gate(name, targets, controls, 0), []
-    if rotation is None or rotation.ndim != 1:
-        raise _refuse(f'"{column.where}" needs a "rotation" in radians.')
-    return Gate(name, targets, controls, 1), [rotation]
-
-
-def _qubits(column: _Column, one: str, many: str) -> tuple[int, ...]:
-    qubits: list[Any] = []
-    for key in (one, many):
-        value = column.fixed.get(key)
-        if value is not None:
-            qubits.extend(value if isinstance(value, list) else [value])
-    for qubit in qubits:
-        if type(qubit) is not int or qubit < 0:
-            raise _refuse(
-                f'"{column.where}.{many}" must hold integers of at least 0, not {qubit!r}.'
-            )
-    return tuple(qubits)
-
-
-def _check_targets(targets: tuple[int, ...], wanted: int, where: str) -> None:
-    if len(targets) != wanted:
-        raise _refuse(f'"{where}" acts on {wanted} target(s), not {len(targets)}.')
-
-
-def _native(name: str, targets: tuple[int, ...], column: _Column) -> tuple[Gate, list[_Numbers]]:
-    where, numbers, spec = column.where, column.numbers, NATIVE[name]
-    _check_targets(targets, spec.targets, where)
-    if spec.slots == 1:
-        (member,) = spec.parameters
-        value = numbers.get(member, numbers.get("phase"))  # zz has its angle under either name
-        if value is None or value.ndim != 1:
-            article = "an" if member == "angle" else "a"
-            raise _refuse(f'"{where}" needs {article} "{member}" in turns.')
-        return Gate(name, targets, (), 1), [value]
-    phases = numbers.get("phases")
-    if phases is None or phases.shape != (column.rows, 2):
-        raise _refuse(f'"{where}" needs two "phases" in turns.')
-    angle = numbers.get("angle", np.full(column.rows, FULL_ANGLE))
-    if angle.ndim != 1:
-        raise _refuse(f'"{where}.angle" must be a number of turns.')
-    return Gate(name, targets, (), 3), [phases[:, 0], phases[:, 1], angle]
-
-
-def _pauliexp(
-    targets: tuple[int, ...], controls: tuple[int, ...], column: _Column
-) -> tuple[Gate, list[_Numbers]]:
-    where, time = column.where, column.numbers.get("time")
-    terms, coefficients = column.fixed.get("terms"), column.numbers.get("coefficients")
-    if not isinstance(terms, list) or not all(
-        isinstance(t, str) and len(t) == len(targets) and set(t) <= set("IXYZ") for t in terms
-    ):
-        raise _refuse(
-            f'"{where}.terms" must be Pauli strings, one letter of I, X, Y, Z per target.'
-        )
-    if coefficients is None or coefficients.shape != (column.rows, len(terms)):
-        raise _refuse(f'"{where}.coefficients" must hold one real number per term.')
-    if time is None or time.ndim != 1 or np.any(time < 0):
-        raise _refuse(f'"{where}.time" must be a number >= 0.')
-    if not targets:
-        raise _refuse(f'"{where}" needs "targets".')
-    gate = Gate("pauliexp", targets, controls, len(terms), tuple(terms))
-    return gate, [time * coefficients[:, k] for k in range(len(terms))]
-
-
-def _check_ranges(gates: Iterable[Gate], params: NDArray[np.float64], index: Sequence[int]) -> None:
+def _check_ranges(gates: Iterable[Gate], params: Numbers, index: _Positions) -> None:
     slot, low, high = 0, np.empty(params.shape[1]), np.empty(params.shape[1])
     for gate in gates:
         low[slot : slot + gate.slots], high[slot : slot + gate.slots] = -1.0, 1.0
@@ -336,15 +282,11 @@ def _check_ranges(gates: Iterable[Gate], params: NDArray[np.float64], index: Seq
     wrong = (params < low - margin) | (params > high + margin)
     if wrong.any():
         row, column = map(int, np.argwhere(wrong)[0])
-        raise _refuse(
+        raise refuse(
             f'"circuits[{index[row]}]" has a native parameter {float(params[row, column])}: phases '
             "are turns in [-1, 1], the angle of ms is 0 to 0.25 turns, of zz -1 to 1."
         )
 
 
 def _nameless(position: int) -> BadRequest:
-    return _refuse(f'"circuits[{position}]": every gate must be an object with a "gate" name.')
-
-
-def _refuse(message: str, key: str = "input.circuit") -> BadRequest:
-    return BadRequest(message, keys=[key])
+    return refuse(f'"circuits[{position}]": every gate must be an object with a "gate" name.')

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from pennylane_qstore.backends import MAX_CIRCUITS, MAX_GATES
 from pennylane_qstore.server.errors import BadRequest, Preflight, invalid
-from pennylane_qstore.server.inputs.circuits import read_circuits
+from pennylane_qstore.server.inputs.alike import AlikeCircuits
+from pennylane_qstore.server.inputs.circuits import read_circuits, read_tables
 from pennylane_qstore.server.inputs.hybrid import (
     FUNCTION,
     QAOA,
@@ -48,6 +49,8 @@ def read_contents(kind: str, source: Mapping[str, Any], behaviour: ServiceBehavi
     Raises:
         BadRequest: where the service answers 400.
     """
+    if isinstance(circuits := source.get("circuits"), AlikeCircuits) and kind == MULTI:
+        return _alike(circuits, source, behaviour)
     copies, plain = kind == QASM, kind in (SINGLE, MULTI)
     raw: list[Any] = []
     try:
@@ -65,10 +68,34 @@ def read_contents(kind: str, source: Mapping[str, Any], behaviour: ServiceBehavi
             raise
         failure = Failure("PreflightError", error.message)
         return Contents([CircuitInfo(None, 0, 0, 0, None)], [], None, failure)
-    gates = sum(len(circuit["circuit"]) for circuit in raw)
-    if kind == MULTI and gates > MAX_GATES:
-        raise invalid("input.circuits", f"must have at most {MAX_GATES} gates in all, not {gates}")
+    if kind == MULTI:
+        _check_gates(sum(len(circuit["circuit"]) for circuit in raw))
     return Contents(circuits, programs, reduce)
+
+
+def _alike(
+    circuits: AlikeCircuits, source: Mapping[str, Any], behaviour: ServiceBehaviour
+) -> Contents:
+    """Return circuits that are tables already."""
+    _check_circuits(len(circuits.names), "circuit" in source)
+    programs = read_tables(
+        circuits.tables,
+        gateset=source.get("gateset"),
+        qubits=source.get("qubits"),
+        strict_ranges=behaviour.strict_ranges,
+    )
+    _check_gates(sum(len(t.structure.gates) * len(t.positions) for t in circuits.tables))
+    infos = [CircuitInfo("", 0, 0, 0, None)] * len(circuits.names)
+    for program in programs:
+        n_1q, n_2q = program.gate_counts()
+        for i in program.index.tolist():
+            infos[i] = CircuitInfo(circuits.names[i], program.qubits, n_1q, n_2q, None)
+    return Contents(infos, programs)
+
+
+def _check_gates(gates: int) -> None:
+    if gates > MAX_GATES:
+        raise invalid("input.circuits", f"must have at most {MAX_GATES} gates in all, not {gates}")
 
 
 def read_input(kind: str, source: Mapping[str, Any]) -> Hybrid:
@@ -101,17 +128,22 @@ def _circuits_of(kind: str, source: Mapping[str, Any]) -> list[Any]:
             raise invalid("input.circuit", "is required and must be an array")
         return [source]
     circuits = source.get("circuits")
-    if "circuit" in source or not isinstance(circuits, list) or not circuits:
+    count = len(circuits) if isinstance(circuits, list) else 0
+    _check_circuits(count, "circuit" in source)
+    return list(circuits or ())
+
+
+def _check_circuits(count: int, has_one_more: bool) -> None:
+    """Check how many circuits there are in ``circuits``; ``circuit`` may hold none beside them."""
+    if has_one_more or not count:
         raise invalid(
             "input.circuits",
             'is required and must be a non-empty array, "input.circuit" absent',
         )
-    if len(circuits) > MAX_CIRCUITS:
+    if count > MAX_CIRCUITS:
         raise invalid(
-            "input.circuits",
-            f"must contain at most {MAX_CIRCUITS} circuits, not {len(circuits)}",
+            "input.circuits", f"must contain at most {MAX_CIRCUITS} circuits, not {count}"
         )
-    return circuits
 
 
 def _infos(raw: list[Any], programs: list[Program], *, copies: bool) -> list[CircuitInfo]:

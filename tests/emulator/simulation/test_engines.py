@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from support.emulator_circuits import random_program, read
 
+from pennylane_qstore import compiled
 from pennylane_qstore.emulator.simulation import engines
 from pennylane_qstore.emulator.simulation.engines import (
     FEWEST_STATES,
@@ -25,8 +26,8 @@ def test_without_the_compiled_engine_size_decides(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.skipif(load() is None, reason="needs Numba")
 def test_the_compiled_engine_runs_once_its_import_has_paid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "_WORTH_LOADING", 1e8)
-    monkeypatch.setattr(engines, "_done", [0.0])
+    monkeypatch.setattr(compiled, "_IMPORT_S", 0.4)
+    monkeypatch.setattr(compiled, "_spent", [0.0])
     fused = fuse(random_program(1))
     assert choose(fused, 3, 1) == NUMPY
     assert choose(fused, 3, 10**7) == ROWS

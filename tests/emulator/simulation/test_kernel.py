@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import shutil
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -71,31 +67,3 @@ def test_cosine_and_sine_are_those_of_the_angle(turns: float) -> None:
     cosine, sine = load()._cosine_and_sine(turns)  # type: ignore[union-attr]
     angle = 2 * math.pi * math.fmod(turns, 1.0)
     np.testing.assert_allclose([cosine, sine], [math.cos(angle), math.sin(angle)], atol=1e-15)
-
-
-@needs_numba
-@pytest.mark.parametrize("home", ["folder", "file"])
-def test_compiled_code_is_kept_in_the_cache_folder_of_the_user(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
-) -> None:
-    import numba
-
-    copy, cache = tmp_path / "kernel.py", tmp_path / "cache"
-    shutil.copy(load().__file__, copy)  # type: ignore[union-attr, arg-type]
-    (tmp_path / "__pycache__").write_text("nothing can be written here")
-    if home == "file":
-        cache.write_text("nor here")
-    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
-    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: cache / name)
-    numbas = type(load().run_blocks._cache._impl)  # type: ignore[union-attr]
-    monkeypatch.setattr(numbas, "_locator_classes", numbas._locator_classes[:2])  # not the home's
-    spec = importlib.util.spec_from_file_location("copy_of_kernel", copy)
-    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
-    spec.loader.exec_module(module)  # type: ignore[union-attr]
-    kept_in = module.run_blocks.stats.cache_path
-    if home == "file":  # every process compiles it
-        assert kept_in is None
-    else:
-        assert Path(kept_in).is_relative_to(cache / "pennylane-qstore")
-        assert Path(kept_in).is_dir()
-    assert not numba.config.CACHE_DIR

@@ -11,7 +11,8 @@ from support.emulator_circuits import (
     read,
 )
 
-from pennylane_qstore.emulator.simulation import engines, rows
+from pennylane_qstore import compiled
+from pennylane_qstore.emulator.simulation import rows
 from pennylane_qstore.emulator.simulation.fusion import fuse
 from pennylane_qstore.emulator.simulation.rows import load, run_rows, runs
 from pennylane_qstore.emulator.simulation.statevector import probabilities
@@ -54,9 +55,8 @@ def test_without_numba_the_numpy_engine_runs(monkeypatch: pytest.MonkeyPatch) ->
     expected = probabilities(program)
     monkeypatch.setitem(sys.modules, "numba", None)
     monkeypatch.delitem(sys.modules, "pennylane_qstore.emulator.simulation.kernel", raising=False)
-    for module in (rows, engines):
-        monkeypatch.setattr(module, "load", load.__wrapped__)
-    monkeypatch.setattr(engines, "_done", [1e12])
+    monkeypatch.setattr(compiled, "load", compiled.load.__wrapped__)
+    monkeypatch.setattr(compiled, "_spent", [1e3])
     assert rows.load() is None
     with pytest.raises(ImportError, match="fast"):
         run_rows(fuse(program), 4, np.arange(5))

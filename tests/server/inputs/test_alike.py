@@ -1,4 +1,4 @@
-"""Circuits that are read by a pattern are what they are when each is decoded."""
+"""Circuits that are read as tables are what they are when each is decoded."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pennylane_qstore import compiled
 from pennylane_qstore.server.errors import BadRequest
 from pennylane_qstore.server.inputs import submission
 from pennylane_qstore.server.inputs.alike import read_alike
 from pennylane_qstore.server.inputs.submission import read_submission
 from pennylane_qstore.server.service import ServiceBehaviour
 
-TURNS = st.floats(-1, 1, width=32) | st.just(0) | st.just(1e-9)
+needs_numba = pytest.mark.skipif(compiled.load("text_kernel") is None, reason="needs Numba")
+TURNS = st.floats(-1, 1) | st.floats(-1, 1, width=32) | st.just(0) | st.just(1e-9)
 STRUCTURES: list[Any] = [
     [
         {"gate": "gpi2", "target": 0, "phase": None},
@@ -47,6 +49,11 @@ def body_of(structures: list[int], turns: list[float], **more: Any) -> bytes:
     return orjson.dumps(
         {"type": "ionq.multi-circuit.v1", "backend": "simulator", "input": source, **more}
     )
+
+
+@pytest.fixture(autouse=True)
+def _numba_has_paid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "_IMPORT_S", 0.0)
 
 
 def read(body: bytes) -> Any:
@@ -91,27 +98,42 @@ def test_a_changed_byte_is_read_or_refused_alike(body: bytes, data: Any) -> None
     assert read(changed) == decoded(changed)
 
 
+@needs_numba
 def test_one_structure_is_one_table_and_two_are_two() -> None:
-    for structures, tables in (([0] * 20, 1), ([0] * 9 + [1] * 9, 2), ([0, 0, 1, 1] * 8, 2)):
+    for structures in ([0] * 20, [0] * 9 + [1] * 9, [0, 0, 1, 1] * 8, [3, 0, 1, 2] * 4):
         found = read_alike(body_of(structures, [0.1, 0.2, 0.3, 0.4, 0.5]))
         assert found is not None
-        rows = [circuit["circuit"] for circuit in found["input"]["circuits"]]
-        assert len({row.table for row in rows}) == tables
-        assert [len(row) for row in rows] == [len(STRUCTURES[i]) for i in structures]
+        names, tables = found["input"]["circuits"]
+        assert names == [f"c{k}" for k in range(len(structures))]
+        kinds = list(dict.fromkeys(structures))
+        assert [len(t.structure.gates) for t in tables] == [len(STRUCTURES[i]) for i in kinds]
+        for kind, table in zip(kinds, tables, strict=True):
+            assert table.positions.tolist() == [k for k, i in enumerate(structures) if i == kind]
 
 
+@pytest.mark.parametrize("numba", [pytest.param(True, marks=needs_numba), False])
 @pytest.mark.parametrize(
     "body",
     [
         body_of([0] * 7, [0.1]),
-        body_of([0, 1, 2] * 2 + [0] * 3, [0.1]),
         body_of([0] * 20, [0.1]).replace(b'"target":0', b'"target":0.5'),
         body_of([0] * 20, [0.1]).replace(b'"circuit":', b'"circuit": ', 3),
-        body_of([0] * 20, [0.1], metadata={"circuit": "a"}),
+        body_of([0] * 20, [0.1], metadata={"circuit": []}),
+        body_of([0] * 20, [0.1], metadata={"circuits": ["\\"]}),
         body_of([0] * 20, [0.1])[:-1],
         body_of([0] * 20, [0.1]).replace(b"0.1}", b"0.1.1}", 1),
+        body_of([0] * 20, [0.1]).replace(b"0.1}", b"00.1}", 1),
+        body_of([0] * 20, [0.1]).replace(b"0.1}", b"-}", 1),
+        body_of([0] * 20, [0.1]).replace(b"0.1}", b"1e999}", 1),
+        body_of([0] * 20, [0.1]).replace(b'"c3"', b'"c\\n"', 1),
+        body_of([0] * 20, [0.1]).replace(b"]}]}}", b"]},]}}", 1),
+        body_of([0] * 20, [0.1])[:-1] + b',"\\u0069nput":{"circuits":[]}}',
     ],
 )
-def test_what_a_pattern_does_not_fit_is_decoded(body: bytes) -> None:
+def test_what_fits_no_table_is_decoded(
+    body: bytes, numba: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not numba:
+        monkeypatch.setattr(compiled, "load", lambda name: None)
     assert read_alike(body) is None
     assert read(body) == decoded(body)

@@ -1,0 +1,62 @@
+"""Code that Numba compiles, where it is installed (the extra ``fast``) and its import has paid.
+
+Without it everything works: whoever asks for a compiled module has another way.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+_IMPORT_S = 0.4
+"""Seconds that Numba's import takes, about."""
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+"""Of all compiled functions."""
+_spent = [0.0]
+
+
+@cache
+def load(name: str) -> ModuleType | None:
+    """Return a module of this package that needs Numba, ``None`` where that is not installed."""
+    try:
+        return import_module(f"pennylane_qstore.{name}")
+    except ImportError:
+        return None
+
+
+def pays(seconds: float) -> bool:
+    """Return whether work like that of this process so far is worth the import of Numba.
+
+    Args:
+        seconds: that compiled code would save now, about. An estimate from the size of the work,
+            not measured, so that a process that starts again decides as before.
+    """
+    _spent[0] += seconds
+    return _spent[0] >= _IMPORT_S
+
+
+def kept(function: Any, **options: Any) -> Any:
+    """Compile a function, once for all processes of a user: its code is kept in a cache folder.
+
+    By default it would be kept beside its file, which may be read-only or another user's.
+
+    Args:
+        function: of numbers and arrays.
+        options: of Numba, beside :data:`OPTIONS`.
+
+    Returns:
+        The compiled function.
+    """
+    from numba import config, njit
+    from platformdirs import user_cache_path
+
+    chosen = config.CACHE_DIR
+    config.CACHE_DIR = chosen or str(user_cache_path("pennylane-qstore"))
+    try:
+        return njit(cache=True, **OPTIONS, **options)(function)
+    except RuntimeError:  # no folder can be written to: every process compiles it
+        return njit(**OPTIONS, **options)(function)
+    finally:
+        config.CACHE_DIR = chosen
