@@ -5,8 +5,10 @@ Without it everything works: whoever asks for a compiled module has another way.
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,13 +17,23 @@ _IMPORT_S = 0.4
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 """Of all compiled functions."""
 _spent = [0.0]
+_lock = threading.Lock()  # of Numba's setting
 
 
 @cache
 def load(name: str) -> ModuleType | None:
-    """Return a module of this package that needs Numba, ``None`` where that is not installed."""
+    """Return a module of this package that needs Numba.
+
+    Args:
+        name: of the module, without the package's.
+
+    Returns:
+        The module; ``None`` where Numba is not installed, or told not to compile.
+    """
     try:
-        return import_module(f"pennylane_qstore.{name}")
+        from numba import config
+
+        return None if config.DISABLE_JIT else import_module(f"pennylane_qstore.{name}")
     except ImportError:
         return None
 
@@ -52,11 +64,16 @@ def kept(function: Any, **options: Any) -> Any:
     from numba import config, njit
     from platformdirs import user_cache_path
 
-    chosen = config.CACHE_DIR
-    config.CACHE_DIR = chosen or str(user_cache_path("pennylane-qstore"))
-    try:
-        return njit(cache=True, **OPTIONS, **options)(function)
-    except RuntimeError:  # no folder can be written to: every process compiles it
-        return njit(**OPTIONS, **options)(function)
-    finally:
-        config.CACHE_DIR = chosen
+    with _lock:
+        chosen = config.CACHE_DIR
+        config.CACHE_DIR = chosen or str(user_cache_path("pennylane-qstore"))
+        try:
+            compiled = njit(cache=True, **OPTIONS, **options)(function)
+            for file in Path(compiled.stats.cache_path).glob("*.nb?"):
+                if not file.stat().st_size:  # a power cut leaves such files; Numba would fail
+                    file.unlink(missing_ok=True)
+        except (RuntimeError, OSError):  # no folder can be written to: every process compiles it
+            compiled = njit(**OPTIONS, **options)(function)
+        finally:
+            config.CACHE_DIR = chosen
+    return compiled

@@ -184,6 +184,8 @@ def _number(text: Any, at: int) -> tuple[float, int, bool]:
         at += 1
     if not good or at > end or whole + decimals > _DIGITS or decimals >= len(_POWERS):
         return 0.0, at, False
+    if negative and not decimals:  # an integer, of which zero has no sign
+        return 0.0, at, False
     quotient, exact = _quotient(value, _POWERS[decimals])
     return -quotient if negative else quotient, at, exact
 

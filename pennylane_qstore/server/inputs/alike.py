@@ -19,16 +19,21 @@ import orjson
 from numpy.typing import NDArray
 
 from pennylane_qstore import compiled
+from pennylane_qstore.backends import MAX_CIRCUITS
 
 NUMERIC = ("phase", "phases", "angle", "rotation", "time", "coefficients")
 """Members of gates that hold numbers."""
 _FEWEST = 8
 """Circuits that are worth a table."""
 _MOST_STRUCTURES = 32
+_LONGEST = 1 << 16
+"""Bytes of a circuit of which the structure is kept."""
 _SAVED_S = 1.3e-8
 """Seconds for each byte that are longer where the body is decoded as a whole."""
 _LIST, _MARK, _NEXT = b'"circuits":[', b'"circuit":[', b'},{"name":'
-_NAMED = re.compile(rb'(\{"name":")[ !#-\[\]-~]*+(","circuit":\[)')
+_HEAD = b'{"name":"'
+_NAMED = re.compile(_HEAD.replace(b"{", rb"\{") + rb'[ !#-\[\]-~]*+","circuit":\[')
+_PADDING = 8
 _FLOAT = re.compile(rb"(?<=[:,[])-?\d+(?:\.\d+(?:[eE][-+]?\d+)?|[eE][-+]?\d+)(?=[],}])")
 _LEFT = 1 << 12
 
@@ -91,7 +96,9 @@ def read_alike(body: bytes) -> dict[str, Any] | None:
     """
     begin = body.find(_LIST) + len(_LIST)
     count = body.count(_MARK, begin)
-    if begin < len(_LIST) or count < _FEWEST or not compiled.pays(len(body) * _SAVED_S):
+    if begin < len(_LIST) or not _FEWEST <= count <= MAX_CIRCUITS:
+        return None
+    if not compiled.pays(len(body) * _SAVED_S):
         return None
     if (kernel := compiled.load("text_kernel")) is None:
         return None
@@ -102,7 +109,7 @@ def read_alike(body: bytes) -> dict[str, Any] | None:
         source = data["input"]
         # one list of circuits, written as it is looked for: the decoder keeps the last one
         alone = b"\\" not in rest and rest.count(b'"circuits"') == rest.count(b'"input"') == 1
-        if not alone or source["circuits"] != []:
+        if not alone or source["circuits"] != [] or not isinstance(source["gateset"], str):
             return None
     except (ValueError, TypeError, LookupError, AttributeError):
         return None  # whoever decodes the whole says what is wrong
@@ -142,8 +149,9 @@ class _Reader:
                 structure = self._structure(at)
                 if structure in tables or len(tables) == _MOST_STRUCTURES:
                     raise ValueError
-                room = self._count - len(names), structure.places
-                tables[structure] = np.empty(room), []
+                most = (len(self._body) - at) // (len(structure.known) - _PADDING) + 1
+                room = min(self._count - len(names), most)
+                tables[structure] = np.empty((room, structure.places)), []
         return AlikeCircuits(names, [*self._tables(tables)]), at
 
     def _rows(
@@ -170,10 +178,10 @@ class _Reader:
             raise ValueError
         if end < 0:  # gates of the last circuit end where the list of circuits does
             end = self._body.rfind(b"]", at, self._body.rfind(b"]")) + 1
-        gates = self._body[named.end() - 1 : end]
-        pieces = _FLOAT.split(gates + b"}")
-        pieces[0] = named[2][:-1] + pieces[0]
-        return _structure_of(named[1], tuple(pieces))
+        if end - at > _LONGEST:
+            raise ValueError
+        pieces = _FLOAT.split(self._body[named.end() - 1 : end])
+        return _structure_of(tuple(pieces))
 
     def _tables(
         self, tables: dict[Structure, tuple[NDArray[np.float64], list[range]]]
@@ -183,29 +191,30 @@ class _Reader:
             yield Table(structure, numbers[: len(positions)], positions)
 
 
-@lru_cache(maxsize=64)
-def _structure_of(head: bytes, pieces: tuple[bytes, ...]) -> Structure:
-    """Return the structure that has these pieces of text before, between and behind its numbers.
+@lru_cache(maxsize=16)
+def _structure_of(pieces: tuple[bytes, ...]) -> Structure:
+    """Return the structure whose gates have these pieces of text between their numbers.
 
     Raises:
-        ValueError: it has no valid gates.
+        ValueError: they are no array of gates that are the same in every circuit.
         TypeError: the same.
         LookupError: the same.
         AttributeError: the same.
     """
     text = b"".join([b"%b%d.0" % (piece, k) for k, piece in enumerate(pieces[:-1])])
-    gates = orjson.loads(head + text + pieces[-1])["circuit"]
+    gates = orjson.loads(text + pieces[-1])
     places: list[Any] = []
     for gate in gates:
-        for key in NUMERIC:
-            if gate.get(key) is not None:
-                places += gate[key] if isinstance(gate[key], list) else [gate[key]]
-    if not all(type(place) in (int, float) for place in places):
+        for key, value in gate.items():
+            members = value if isinstance(value, list) else [value]
+            if not {int, float, str}.issuperset(map(type, members)):
+                raise ValueError
+            places += members if key in NUMERIC else []
+    if str in map(type, places) or not all(isinstance(gate["gate"], str) for gate in gates):
         raise ValueError
     if sorted(p for p in places if type(p) is float) != [*range(len(pieces) - 1)]:
         raise ValueError
-    if not all(isinstance(gate["gate"], str) for gate in gates):
-        raise ValueError
-    known = np.frombuffer(head + b"".join(pieces) + bytes(8), np.uint8)
-    ends = np.cumsum([len(head), *map(len, pieces)])
-    return Structure(gates, known, ends)
+    parts = [_HEAD, b'","circuit":' + pieces[0], *pieces[1:]]
+    parts[-1] += b"}"
+    known = np.frombuffer(b"".join(parts) + bytes(_PADDING), np.uint8)
+    return Structure(gates, known, np.cumsum([*map(len, parts)]))

@@ -173,7 +173,7 @@ def _uniform(
         yield members, *skeleton
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _found_skeleton(
     gateset: str, structure: Structure
 ) -> tuple[tuple[Gate, ...], NDArray[np.intp] | None]:
@@ -188,7 +188,9 @@ def _found_skeleton(
     places = np.arange(2.0 * structure.places).reshape(2, -1)
     gates, params = read_gates(gateset, _table_columns(structure, places), 2)
     alike = (params[1] - params[0] == structure.places).all()
-    if not structure.places or not alike or any(gate.terms for gate in gates):
+    # a time is checked, and multiplied by the coefficients
+    timed = any(gate.name == "pauliexp" for gate in gates)
+    if not structure.places or not alike or timed:
         return gates, None
     return gates, params[0].astype(np.intp)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -85,15 +86,6 @@ def parse_json(body: bytes) -> Any:
         raise BadRequest(f"Invalid request payload JSON format: {error}", keys=["body"]) from None
 
 
-def _decoded(body: bytes) -> dict[str, Any]:
-    data = read_alike(body)
-    if data is None or data.get("type") != MULTI:
-        data = parse_json(body)
-    if not isinstance(data, dict):
-        raise BadRequest('"value" must be of type object.', keys=["body"])
-    return data
-
-
 def read_submission(
     body: bytes,
     behaviour: ServiceBehaviour,
@@ -115,7 +107,23 @@ def read_submission(
     Raises:
         BadRequest: where the service answers 400.
     """
-    data = _decoded(body)
+    options = behaviour, noise_model, takes_described
+    if (data := read_alike(body)) is not None and data.get("type") == MULTI:
+        with suppress(BadRequest):  # said again below, in the words for the body as a whole
+            return _submission(data, body, *options)
+    data = parse_json(body)
+    if not isinstance(data, dict):
+        raise BadRequest('"value" must be of type object.', keys=["body"])
+    return _submission(data, body, *options)
+
+
+def _submission(
+    data: dict[str, Any],
+    body: bytes,
+    behaviour: ServiceBehaviour,
+    noise_model: str | None,
+    takes_described: bool,
+) -> Submission:
     kind = data.get("type")
     if kind not in _TYPES:
         raise invalid("type", f"must be one of [{', '.join(_TYPES)}]")

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pennylane_qstore import compiled
+from pennylane_qstore.backends import MAX_CIRCUITS
 from pennylane_qstore.server.errors import BadRequest
 from pennylane_qstore.server.inputs import submission
 from pennylane_qstore.server.inputs.alike import read_alike
@@ -62,9 +63,12 @@ def read(body: bytes) -> Any:
         found = read_submission(body, ServiceBehaviour())
     except BadRequest as error:
         return error.status, error.message, error.keys
-    programs = sorted(found.programs, key=lambda program: int(program.index[0]))
-    parts = [(p.gates, p.qubits, p.gateset, p.index.tolist(), p.params.tolist()) for p in programs]
-    return found.circuits, found.failure, parts
+    circuits = sorted(
+        (i, program.gates, program.qubits, program.gateset, repr(row))
+        for program in found.programs
+        for i, row in zip(program.index.tolist(), program.params.tolist(), strict=True)
+    )
+    return found.circuits, found.failure, circuits
 
 
 def decoded(body: bytes) -> Any:
@@ -96,6 +100,75 @@ def test_a_changed_byte_is_read_or_refused_alike(body: bytes, data: Any) -> None
     change = data.draw(st.sampled_from([b"", b'"', b"]", b"}", b",", b".", b"-", b"0", b"e", b"x"]))
     changed = body[:at] + change + body[at + 1 :]
     assert read(changed) == decoded(changed)
+
+
+PLAIN = body_of([2] * 20, [0.5])
+GATE = b'{"gate":"gpi","targets":[2],"phase":0.5}'
+EXPONENTIAL = b'{"gate":"pauliexp","targets":[0],"terms":["X"],"coefficients":[0.5],"time":1.5}'
+QIS = PLAIN.replace(b"native", b"qis")
+
+
+def each(text: bytes, *values: bytes) -> list[bytes]:
+    return [text % value for value in values]
+
+
+def gates(*texts: bytes, plain: bytes = PLAIN) -> bytes:
+    """The job with other gates, in turn."""
+    for k in range(20):
+        plain = plain.replace(GATE, texts[k % len(texts)].replace(b"gpi", b"gpi\0", 1), 1)
+    return plain.replace(b"\0", b"")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(
+            PLAIN.replace(GATE + b"]", GATE + b"]" + more)
+            for more in (
+                b',"qubits":4', b',"qubits":2', b',"gateset":"qis"', b',"registers":{"a":[0]}',
+                b',"registers":5', b',"name":null', b',"name":"z"', b',"circuit":""',
+            )
+        ),
+        PLAIN.replace(b"[" + GATE + b"]", b'[],"circuit":{}'),
+        PLAIN.replace(b'"gateset":"native"', b'"gateset":[]'),
+        PLAIN.replace(b'"gateset":"native"', b'"gateset":"other"'),
+        PLAIN.replace(b'"gateset":"native",', b""),
+        PLAIN.replace(b'"qubits":3', b'"qubits":[3]'),
+        PLAIN.replace(b'"qubits":3', b'"qubits":2'),
+        gates(EXPONENTIAL, plain=QIS),
+        gates(EXPONENTIAL, EXPONENTIAL.replace(b"1.5", b"2.5").replace(b"X", b"Y"), plain=QIS),
+        gates(EXPONENTIAL.replace(b"1.5", b"-1.5"), plain=QIS),
+        gates(
+            b'{"gate":"pauliexp","targets":[0],"terms":[],"coefficients":[],"time":-1.5}', plain=QIS
+        ),
+        gates(EXPONENTIAL.replace(b"1.5", b"-1.5") + b',{"gate":"cnot","target":0}', plain=QIS),
+        gates(
+            *each(b'{"gate":"rx","target":0,"rotation":%b}', b"0", b"0.5", b"-0", b"-0.0"),
+            plain=QIS,
+        ),
+        gates(*each(b'{"gate":"z","target":0,"rotation":%b}', b"null", b"0.5"), plain=QIS),
+        gates(*each(b'{"gate":"h","target":%b}', b"0", b"false"), plain=QIS),
+        gates(b'{"gate":"h","target":0,"x":' + b"[" * 900 + b"]" * 900 + b"}", plain=QIS),
+        gates(b'{"gate":"h","target":0,"x":' + b"[" * 1100 + b"]" * 1100 + b"}", plain=QIS),
+        gates(
+            GATE,
+            b'{"gate":"gpi2","target":0,"phase":2.5}',
+            b'{"gate":"gpi","target":1,"phase":3.5}',
+        ),
+        gates(b'{"gate":"other","target":0}', b'{"gate":"gpi","target":true,"phase":0.5}'),
+        gates(*[b'{"gate":"gpi","target":%d,"phase":0.5}' % k for k in range(20)]),
+        PLAIN.replace(b"[" + GATE + b"]", b"[]").replace(
+            b"[]", b'[{"gate":"nop","coefficients":[%b0.5]}]' % (b"0.5," * 20_000), 1
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_not_plain_is_read_as_it_is_decoded(body: bytes) -> None:
+    assert read(body) == decoded(body)
+
+
+@needs_numba
+def test_more_circuits_than_a_job_has_are_not_read() -> None:
+    assert read_alike(body_of([3] * (MAX_CIRCUITS + 1), [0.5])) is None
 
 
 @needs_numba
