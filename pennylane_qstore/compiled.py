@@ -16,7 +16,7 @@ _IMPORT_S = 0.4
 """Seconds that Numba's import takes, about."""
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 """Of all compiled functions."""
-_spent = [0.0]
+_saved: dict[str, float] = {}
 _lock = threading.Lock()  # of Numba's setting
 
 
@@ -38,15 +38,19 @@ def load(name: str) -> ModuleType | None:
         return None
 
 
-def pays(seconds: float) -> bool:
+def pays(work: str, seconds: float) -> bool:
     """Return whether work like that of this process so far is worth the import of Numba.
 
     Args:
+        work: its kind; each has to be worth the import.
         seconds: that compiled code would save now, about. An estimate from the size of the work,
             not measured, so that a process that starts again decides as before.
+
+    Returns:
+        True where it is.
     """
-    _spent[0] += seconds
-    return _spent[0] >= _IMPORT_S
+    _saved[work] = _saved.get(work, 0.0) + seconds
+    return _saved[work] >= _IMPORT_S
 
 
 def kept(function: Any, **options: Any) -> Any:

@@ -146,7 +146,7 @@ def read_rows(data: bytes) -> Rows | None:
 
 def _kernel(numbers: int) -> ModuleType | None:
     """Return the compiled reader and writer, where it pays for so many numbers."""
-    return compiled.load("text_kernel") if compiled.pays(numbers * _SAVED_S) else None
+    return compiled.load("text_kernel") if compiled.pays("text", numbers * _SAVED_S) else None
 
 
 def _places(runs: list[_Run]) -> NDArray[np.int64]:

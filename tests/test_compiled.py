@@ -32,8 +32,9 @@ def test_where_numba_is_told_not_to_compile_nothing_is_loaded(
 
 def test_what_is_saved_adds_up_until_the_import_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "_IMPORT_S", 0.4)
-    monkeypatch.setattr(compiled, "_spent", [0.0])
-    assert [compiled.pays(seconds) for seconds in (0.1, 0.2, 0.15, 0.0)] == [
+    monkeypatch.setattr(compiled, "_saved", {})
+    assert not compiled.pays("engine", 0.3)  # another kind
+    assert [compiled.pays("text", seconds) for seconds in (0.1, 0.2, 0.15, 0.0)] == [
         False,
         False,
         True,

@@ -13,7 +13,7 @@ from pennylane_qstore.bench.calls import table, text
 
 @pytest.fixture(autouse=True)
 def _counts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled, "_spent", [0.0])
+    monkeypatch.setattr(compiled, "_saved", {})
 
 
 def test_every_figure_is_measured() -> None:

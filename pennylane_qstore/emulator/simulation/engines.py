@@ -32,8 +32,11 @@ CPU ms of one block of the row engine, and of one state elsewhere (NumPy to 12 q
 lightning.qubit): 10 qubits 1.3, 1.6; 11: 1.7, 2.0; 12: 2.7, 2.7; 13: 4.7, 7.8; 14: 8.4, 9.2;
 15: 17, 10; 16: 55, 14; 17: 187, 19; 18: 392, 33.
 """
-_SAVED_S = (3e-5, 4e-9)
-"""Seconds that NumPy takes longer for a gate, and for a gate's amplitude."""
+_SAVED_S = 4e-9
+"""Seconds that NumPy takes longer for an amplitude of a gate.
+
+The few microseconds of a gate itself are not counted: values differ in the last digit by engine,
+and a small training that starts again is to have the same ones."""
 
 
 def choose(gates: Sequence[Gate] | Sequence[FusedGate], n: int, states: int) -> str:
@@ -47,8 +50,8 @@ def choose(gates: Sequence[Gate] | Sequence[FusedGate], n: int, states: int) -> 
     Returns:
         Its name.
     """
-    if states >= FEWEST_STATES.get(n, math.inf) and runs(gates):
-        gate_s, amplitude_s = _SAVED_S
-        if pays(len(gates) * (gate_s + amplitude_s * states * 2.0**n)) and load():
-            return ROWS
+    saved_s = _SAVED_S * states * 2.0**n * len(gates)
+    fits = states >= FEWEST_STATES.get(n, math.inf) and runs(gates)
+    if fits and pays("engine", saved_s) and load():
+        return ROWS
     return NUMPY if n < LARGE else LIGHTNING

@@ -98,7 +98,7 @@ def read_alike(body: bytes) -> dict[str, Any] | None:
     count = body.count(_MARK, begin)
     if begin < len(_LIST) or not _FEWEST <= count <= MAX_CIRCUITS:
         return None
-    if not compiled.pays(len(body) * _SAVED_S):
+    if not compiled.pays("text", len(body) * _SAVED_S):
         return None
     if (kernel := compiled.load("text_kernel")) is None:
         return None

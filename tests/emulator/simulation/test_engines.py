@@ -27,7 +27,7 @@ def test_without_the_compiled_engine_size_decides(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.skipif(load() is None, reason="needs Numba")
 def test_the_compiled_engine_runs_once_its_import_has_paid(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "_IMPORT_S", 0.4)
-    monkeypatch.setattr(compiled, "_spent", [0.0])
+    monkeypatch.setattr(compiled, "_saved", {})
     fused = fuse(random_program(1))
     assert choose(fused, 3, 1) == NUMPY
     assert choose(fused, 3, 10**7) == ROWS

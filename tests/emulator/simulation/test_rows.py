@@ -56,7 +56,7 @@ def test_without_numba_the_numpy_engine_runs(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "numba", None)
     monkeypatch.delitem(sys.modules, "pennylane_qstore.emulator.simulation.kernel", raising=False)
     monkeypatch.setattr(compiled, "load", compiled.load.__wrapped__)
-    monkeypatch.setattr(compiled, "_spent", [1e3])
+    monkeypatch.setattr(compiled, "_IMPORT_S", 0.0)
     assert rows.load() is None
     with pytest.raises(ImportError, match="fast"):
         run_rows(fuse(program), 4, np.arange(5))
