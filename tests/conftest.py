@@ -32,7 +32,7 @@ def pytest_configure():
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # Values by Numba's engine differ in the last digit. It is chosen once a process has worked
-    # enough: never in a test that compares. ``-p support.with_numba`` has it from the first circuit.
+    # enough: never in a test that compares. ``-p support.with_numba`` has it from the beginning.
     from pennylane_qstore import compiled
 
     if compiled._IMPORT_S:
