@@ -33,6 +33,7 @@ _SAVED_S = 1.3e-8
 _LIST, _MARK, _NEXT = b'"circuits":[', b'"circuit":[', b'},{"name":'
 _HEAD = b'{"name":"'
 _NAMED = re.compile(_HEAD.replace(b"{", rb"\{") + rb'[ !#-\[\]-~]*+","circuit":\[')
+_NAMELESS, _NEXT_NAMELESS = b'{"circuit":[', b'},{"circuit":'
 _PADDING = 8
 _FLOAT = re.compile(rb"(?<=[:,[])-?\d+(?:\.\d+(?:[eE][-+]?\d+)?|[eE][-+]?\d+)(?=[],}])")
 _LEFT = 1 << 12
@@ -43,12 +44,14 @@ class Structure:
     """The text of a circuit without its name and its numbers.
 
     Args:
+        named: whether a name stands before the gates; else what is read for it is their key.
         gates: a float stands for a number of each circuit: it is the place of the number in the
             circuit's row.
         known: the text and eight more bytes, shape [bytes].
         ends: where the name and each number are missing in it; its length.
     """
 
+    named: bool
     gates: list[dict[str, Any]]
     known: NDArray[np.uint8]
     ends: NDArray[np.int64]
@@ -77,11 +80,11 @@ class AlikeCircuits(NamedTuple):
     """The circuits of a job.
 
     Args:
-        names: of all of them, in order.
+        names: of all of them, in order; ``None`` where there is none.
         tables: in the order of the first circuit of each.
     """
 
-    names: list[str]
+    names: list[str | None]
     tables: list[Table]
 
 
@@ -133,7 +136,7 @@ class _Reader:
             ValueError: they cannot be read so.
         """
         tables: dict[Structure, tuple[NDArray[np.float64], list[range]]] = {}
-        names: list[str] = []
+        names: list[str | None] = []
         while len(names) < self._count:
             for structure, (numbers, parts) in tables.items():
                 first = sum(map(len, parts))
@@ -141,7 +144,10 @@ class _Reader:
                 if read:
                     parts.append(range(len(names), len(names) + read))
                     spans = self._names[first : first + read].tolist()
-                    names += [self._body[a:b].decode() for a, b in spans]
+                    found = [self._body[a:b].decode() for a, b in spans]
+                    if not structure.named and found.count("circuit") < read:
+                        raise ValueError
+                    names += found if structure.named else [None] * read
                     if (self._body[at - 1 : at] == b",") == (len(names) == self._count):
                         raise ValueError
                     break
@@ -173,15 +179,17 @@ class _Reader:
 
     def _structure(self, at: int) -> Structure:
         """Return the structure of the circuit at a place."""
-        named, end = _NAMED.match(self._body, at), self._body.find(_NEXT, at)
-        if named is None:
+        named = _NAMED.match(self._body, at)
+        if named is None and not self._body.startswith(_NAMELESS, at):
             raise ValueError
+        begin = at + len(_NAMELESS) if named is None else named.end()
+        end = self._body.find(_NEXT_NAMELESS if named is None else _NEXT, at)
         if end < 0:  # gates of the last circuit end where the list of circuits does
             end = self._body.rfind(b"]", at, self._body.rfind(b"]")) + 1
         if end - at > _LONGEST:
             raise ValueError
-        pieces = _FLOAT.split(self._body[named.end() - 1 : end])
-        return _structure_of(tuple(pieces))
+        pieces = _FLOAT.split(self._body[begin - 1 : end])
+        return _structure_of(named is not None, tuple(pieces))
 
     def _tables(
         self, tables: dict[Structure, tuple[NDArray[np.float64], list[range]]]
@@ -192,7 +200,7 @@ class _Reader:
 
 
 @lru_cache(maxsize=16)
-def _structure_of(pieces: tuple[bytes, ...]) -> Structure:
+def _structure_of(named: bool, pieces: tuple[bytes, ...]) -> Structure:
     """Return the structure whose gates have these pieces of text between their numbers.
 
     Raises:
@@ -214,7 +222,8 @@ def _structure_of(pieces: tuple[bytes, ...]) -> Structure:
         raise ValueError
     if sorted(p for p in places if type(p) is float) != [*range(len(pieces) - 1)]:
         raise ValueError
-    parts = [_HEAD, b'","circuit":' + pieces[0], *pieces[1:]]
+    head, key = (_HEAD, b'","circuit":') if named else (b'{"', b'":')
+    parts = [head, key + pieces[0], *pieces[1:]]
     parts[-1] += b"}"
     known = np.frombuffer(b"".join(parts) + bytes(_PADDING), np.uint8)
-    return Structure(gates, known, np.cumsum([*map(len, parts)]))
+    return Structure(named, gates, known, np.cumsum([*map(len, parts)]))

@@ -108,6 +108,26 @@ EXPONENTIAL = b'{"gate":"pauliexp","targets":[0],"terms":["X"],"coefficients":[0
 QIS = PLAIN.replace(b"native", b"qis")
 
 
+NAMELESS = PLAIN
+for _k in range(20):
+    NAMELESS = NAMELESS.replace(b'{"name":"c%d","circuit"' % _k, b'{"circuit"')
+
+
+@needs_numba
+def test_circuits_without_names_are_tables_too() -> None:
+    found = read_alike(NAMELESS)
+    assert found is not None
+    assert found["input"]["circuits"].names == [None] * 20
+    assert read(NAMELESS) == decoded(NAMELESS)
+    assert read_alike(NAMELESS.replace(b'{"circuit"', b'{"other"', 3)) is None
+    mixed = NAMELESS.replace(b'{"circuit"', b'{"name":"a","circuit"', 2)
+    assert read(mixed) == decoded(mixed)
+    for k in (1, 5):
+        changed = b'{"circuit"'.join(NAMELESS.split(b'{"circuit"')[: k + 1]) + b'{"cirquit"'
+        changed += b'{"circuit"'.join(NAMELESS.split(b'{"circuit"')[k + 1 :])
+        assert read(changed) == decoded(changed)
+
+
 def each(text: bytes, *values: bytes) -> list[bytes]:
     return [text % value for value in values]
 
