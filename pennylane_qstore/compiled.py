@@ -15,7 +15,7 @@ from typing import Any
 _IMPORT_S = 0.4
 """Seconds that Numba's import takes, about."""
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-"""Of all compiled functions."""
+"""Options of all compiled functions."""
 _saved: dict[str, float] = {}
 _lock = threading.Lock()  # of Numba's setting
 

@@ -31,7 +31,8 @@ _WORDS = (0, "<u8", 0), (8, "<u8", 0), (16, "<u4", 32)
 """Place in a number, type and shift of the words that hold 1 + 6, 8 and 4 of its digits."""
 _E4, _E8, _POINT = np.uint64(10**4), np.uint64(10**8), np.uint64(9 * 10**6)
 """The point's place is a digit of its word: what is above it is worth 9e6 more."""
-_SIXES, _HIGH_BITS = np.uint64(0x7676_7676_7676_7676), np.uint64(0x8080_8080_8080_8080)
+SIXES, HIGH_BITS = np.uint64(0x7676_7676_7676_7676), np.uint64(0x8080_8080_8080_8080)
+"""Bytes are more than 9 where they, or their sum with the first, have the second's bits."""
 _ROW = re.compile(rb'\{"([\w-]++)":\{((?:"\d++":\d\.\d{18},)*+"\d++":\d\.\d{18})\}')
 _NAME = re.compile(r"[\w-]+", re.ASCII)
 _KEY = re.compile(rb'"(\d++)":')
@@ -163,7 +164,7 @@ def _write(text: NDArray[np.uint8], runs: list[_Run], numbers: NDArray[np.float6
     top = high // _E8
     parts = top + (top >= 10**6) * _POINT, high - top * _E8, scaled - high * _E4
     for (at, kind, shift), digits in zip(_WORDS, parts, strict=True):
-        word = (_digits(digits) >> np.uint64(shift)).astype(kind, copy=False)
+        word = (digits_of(digits) >> np.uint64(shift)).astype(kind, copy=False)
         word |= np.frombuffer(_ZERO, kind, 1, at)
         for run, column in _columns(text, runs, kind, at):
             column[...] = word[:, run.columns]
@@ -179,9 +180,9 @@ def _read(text: NDArray[np.uint8], runs: list[_Run], numbers: NDArray[np.float64
         word ^= np.frombuffer(_ZERO, kind, 1, at)
         digits = word.astype(np.uint64, copy=False) << np.uint64(shift)
         # the highest bit of a byte is set in one of these where it is more than 9
-        if np.bitwise_or.reduce(digits + _SIXES | digits, axis=None) & _HIGH_BITS:
+        if np.bitwise_or.reduce(digits + SIXES | digits, axis=None) & HIGH_BITS:
             return False
-        parts.append(_value(digits))
+        parts.append(value_of(digits))
     top, middle, low = parts
     if top.max() >= 2 * 10**7:
         return False
@@ -221,8 +222,15 @@ def _columns(
         yield run, np.ndarray(shape, kind, text, run.place + at, strides)
 
 
-def _digits(numbers: _Words) -> _Words:
-    """Return the eight digits of numbers, each in a byte, the first one in the lowest."""
+def digits_of(numbers: _Words) -> _Words:
+    """Return the eight digits of numbers, each in a byte, the first one in the lowest.
+
+    Args:
+        numbers: below 10**8; an array, or in compiled code one of them.
+
+    Returns:
+        The digits, from 0 to 9, of each.
+    """
     high = numbers // _E4
     fours = high | (numbers - high * _E4) << np.uint64(32)
     high = fours * np.uint64(10_486) >> np.uint64(20) & np.uint64(0x7F_0000_007F)
@@ -232,8 +240,15 @@ def _digits(numbers: _Words) -> _Words:
     return digits
 
 
-def _value(digits: _Words) -> _Words:
-    """Return the numbers that have these eight digits."""
+def value_of(digits: _Words) -> _Words:
+    """Return the numbers that have these eight digits.
+
+    Args:
+        digits: as :func:`digits_of` returns them.
+
+    Returns:
+        The numbers.
+    """
     twos = digits * np.uint64(10 << 8 | 1) >> np.uint64(8) & np.uint64(0xFF_00FF_00FF_00FF)
     fours = twos * np.uint64(100 << 16 | 1) >> np.uint64(16) & np.uint64(0xFFFF_0000_FFFF)
     return fours * np.uint64(10_000 << 32 | 1) >> np.uint64(32)

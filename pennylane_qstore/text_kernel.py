@@ -16,21 +16,17 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 from pennylane_qstore.compiled import OPTIONS, kept
+from pennylane_qstore.fixed_decimals import HIGH_BITS, SIXES, digits_of, value_of
 
 _compiled = njit(**OPTIONS)
 _POWERS = np.array([10.0**k for k in range(23)])  # all that are exact
 _QUOTE, _COMMA, _ZERO, _NINE, _BACKSLASH = b'",09\\'
 _MINUS, _PLUS, _POINT, _LOWER_E, _UPPER_E = b"-+.eE"
 _DIGITS = 19
-"""Of an integer that a uint64 holds, whatever they are."""
-_ONE, _TEN, _HUNDRED, _E4, _E8 = (np.uint64(10**k) for k in (0, 1, 2, 4, 8))
-_ZEROS, _SIXES = np.uint64(0x3030_3030_3030_3030), np.uint64(0x7676_7676_7676_7676)
-_HIGH_BITS = np.uint64(0x8080_8080_8080_8080)
-_SHIFT_8, _SHIFT_10, _SHIFT_16, _SHIFT_20, _SHIFT_32 = (np.uint64(k) for k in (8, 10, 16, 20, 32))
-_BYTES, _PAIRS, _FOURS = (
-    np.uint64(mask) for mask in (0xFF_00FF_00FF_00FF, 0xFFFF_0000_FFFF, 0x7F_0000_007F)
-)
-_NIBBLES = np.uint64(0xF_000F_000F_000F)
+"""Most digits of an integer that a uint64 holds, whichever they are."""
+_TEN, _HUNDRED, _E8 = (np.uint64(10**k) for k in (1, 2, 8))
+_ZEROS = np.uint64(0x3030_3030_3030_3030)  # eight digits as text
+_digits_of, _value = _compiled(digits_of), _compiled(value_of)
 
 
 @kept
@@ -104,8 +100,8 @@ def write(places: Any, numbers: Any, text: Any) -> None:
             decimals = top - whole * _HUNDRED
             tens = decimals // _TEN
             line[at + 2], line[at + 3] = _ZERO + tens, _ZERO + decimals - tens * _TEN
-            _store(line, at + 4, _digits_of(high - top * _E8))
-            _store(line, at + 12, _digits_of(scaled - high * _E8))
+            _store(line, at + 4, _digits_of(high - top * _E8) | _ZEROS)
+            _store(line, at + 12, _digits_of(scaled - high * _E8) | _ZEROS)
 
 
 @kept
@@ -127,7 +123,7 @@ def read_decimals(places: Any, text: Any, numbers: Any) -> bool:
             at = places[column]
             whole, tens, ones = line[at] - _ZERO, line[at + 2] - _ZERO, line[at + 3] - _ZERO
             middle, low = _load(line, at + 4) ^ _ZEROS, _load(line, at + 12) ^ _ZEROS
-            wrong |= (middle + _SIXES | middle | low + _SIXES | low) & _HIGH_BITS
+            wrong |= (middle + SIXES | middle | low + SIXES | low) & HIGH_BITS
             if not (0 <= whole <= 1 and 0 <= tens <= 9 and 0 <= ones <= 9):
                 return False
             top = np.uint64(whole * 100 + tens * 10 + ones)
@@ -196,7 +192,7 @@ def _digits(text: Any, at: int, value: Any) -> tuple[Any, int]:
     while at + 8 <= len(text):
         eight = _load(text, at) ^ _ZEROS
         # the highest bit of a byte is set in one of these where it is more than 9
-        if (eight + _SIXES | eight) & _HIGH_BITS:
+        if (eight + SIXES | eight) & HIGH_BITS:
             break
         value = value * _E8 + _value(eight)
         at += 8
@@ -226,25 +222,6 @@ def _quotient(value: Any, power: float) -> tuple[float, bool]:
     lost = correction - (quotient - first)
     beyond = quotient + 2.0 * lost
     return quotient, abs((beyond - quotient) - 2.0 * lost) > 1e-3 * abs(lost) or lost == 0.0
-
-
-@_compiled
-def _value(digits: Any) -> Any:
-    """Return the number that has these eight digits, the first one in the lowest byte."""
-    twos = digits * np.uint64(10 << 8 | 1) >> _SHIFT_8 & _BYTES
-    fours = twos * np.uint64(100 << 16 | 1) >> _SHIFT_16 & _PAIRS
-    return fours * np.uint64(10_000 << 32 | 1) >> _SHIFT_32
-
-
-@_compiled
-def _digits_of(number: Any) -> Any:
-    """Return the eight digits of a number as text, the first one in the lowest byte."""
-    high = number // _E4
-    fours = high | (number - high * _E4) << _SHIFT_32
-    high = fours * np.uint64(10_486) >> _SHIFT_20 & _FOURS
-    twos = high | (fours - high * _HUNDRED) << _SHIFT_16
-    high = twos * np.uint64(103) >> _SHIFT_10 & _NIBBLES
-    return (high | (twos - high * _TEN) << _SHIFT_8) | _ZEROS
 
 
 def _pointer(context: Any, builder: Any, kind: Any, text: Any, at: Any) -> Any:

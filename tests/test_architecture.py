@@ -14,7 +14,7 @@ PACKAGE = ROOT.name
 
 GROUND = {
     *("_version", "errors", "secret", "validation", "gateset", "backends", "prices", "compat"),
-    *("characterization", "operations", "run_names", "compiled", "text_kernel", "fixed_decimals"),
+    *("characterization", "operations", "run_names", "compiled", "fixed_decimals", "text_kernel"),
 }
 """What every room may import. Among themselves these files only import the ones before them."""
 

@@ -9,7 +9,6 @@ same result: here nothing is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -37,6 +36,7 @@ _NAMELESS, _NEXT_NAMELESS = b'{"circuit":[', b'},{"circuit":'
 _PADDING = 8
 _FLOAT = re.compile(rb"(?<=[:,[])-?\d+(?:\.\d+(?:[eE][-+]?\d+)?|[eE][-+]?\d+)(?=[],}])")
 _LEFT = 1 << 12
+"""Numbers that the compiled reader may leave to the decoder in one call."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +112,8 @@ def read_alike(body: bytes) -> dict[str, Any] | None:
         source = data["input"]
         # one list of circuits, written as it is looked for: the decoder keeps the last one
         alone = b"\\" not in rest and rest.count(b'"circuits"') == rest.count(b'"input"') == 1
-        if not alone or source["circuits"] != [] or not isinstance(source["gateset"], str):
+        plain = isinstance(source["gateset"], str) and "circuit" not in source
+        if not alone or not plain or source["circuits"] != []:
             return None
     except (ValueError, TypeError, LookupError, AttributeError):
         return None  # whoever decodes the whole says what is wrong
@@ -135,14 +136,14 @@ class _Reader:
         Raises:
             ValueError: they cannot be read so.
         """
-        tables: dict[Structure, tuple[NDArray[np.float64], list[range]]] = {}
+        tables: dict[Structure, tuple[NDArray[np.float64], list[int]]] = {}
         names: list[str | None] = []
         while len(names) < self._count:
-            for structure, (numbers, parts) in tables.items():
-                first = sum(map(len, parts))
+            for structure, (numbers, positions) in tables.items():
+                first = len(positions)
                 read, at = self._rows(at, structure, first, numbers)
                 if read:
-                    parts.append(range(len(names), len(names) + read))
+                    positions.extend(range(len(names), len(names) + read))
                     spans = self._names[first : first + read].tolist()
                     found = [self._body[a:b].decode() for a, b in spans]
                     if not structure.named and found.count("circuit") < read:
@@ -158,7 +159,11 @@ class _Reader:
                 most = (len(self._body) - at) // (len(structure.known) - _PADDING) + 1
                 room = min(self._count - len(names), most)
                 tables[structure] = np.empty((room, structure.places)), []
-        return AlikeCircuits(names, [*self._tables(tables)]), at
+        found_tables = [
+            Table(structure, numbers[: len(positions)], np.array(positions, dtype=np.intp))
+            for structure, (numbers, positions) in tables.items()
+        ]
+        return AlikeCircuits(names, found_tables), at
 
     def _rows(
         self, at: int, structure: Structure, first: int, numbers: NDArray[np.float64]
@@ -190,13 +195,6 @@ class _Reader:
             raise ValueError
         pieces = _FLOAT.split(self._body[begin - 1 : end])
         return _structure_of(named is not None, tuple(pieces))
-
-    def _tables(
-        self, tables: dict[Structure, tuple[NDArray[np.float64], list[range]]]
-    ) -> Iterator[Table]:
-        for structure, (numbers, parts) in tables.items():
-            positions = np.concatenate([np.arange(part.start, part.stop) for part in parts])
-            yield Table(structure, numbers[: len(positions)], positions)
 
 
 @lru_cache(maxsize=16)

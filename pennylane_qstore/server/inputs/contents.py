@@ -49,7 +49,7 @@ def read_contents(kind: str, source: Mapping[str, Any], behaviour: ServiceBehavi
     Raises:
         BadRequest: where the service answers 400.
     """
-    if isinstance(circuits := source.get("circuits"), AlikeCircuits) and kind == MULTI:
+    if isinstance(circuits := source.get("circuits"), AlikeCircuits):
         return _alike(circuits, source, behaviour)
     copies, plain = kind == QASM, kind in (SINGLE, MULTI)
     raw: list[Any] = []
@@ -77,7 +77,6 @@ def _alike(
     circuits: AlikeCircuits, source: Mapping[str, Any], behaviour: ServiceBehaviour
 ) -> Contents:
     """Return circuits that are tables already."""
-    _check_circuits(len(circuits.names), "circuit" in source)
     programs = read_tables(
         circuits.tables,
         gateset=source.get("gateset"),
@@ -128,22 +127,17 @@ def _circuits_of(kind: str, source: Mapping[str, Any]) -> list[Any]:
             raise invalid("input.circuit", "is required and must be an array")
         return [source]
     circuits = source.get("circuits")
-    count = len(circuits) if isinstance(circuits, list) else 0
-    _check_circuits(count, "circuit" in source)
-    return list(circuits or ())
-
-
-def _check_circuits(count: int, has_one_more: bool) -> None:
-    """Check how many circuits there are in ``circuits``; ``circuit`` may hold none beside them."""
-    if has_one_more or not count:
+    if "circuit" in source or not isinstance(circuits, list) or not circuits:
         raise invalid(
             "input.circuits",
             'is required and must be a non-empty array, "input.circuit" absent',
         )
-    if count > MAX_CIRCUITS:
+    if len(circuits) > MAX_CIRCUITS:
         raise invalid(
-            "input.circuits", f"must contain at most {MAX_CIRCUITS} circuits, not {count}"
+            "input.circuits",
+            f"must contain at most {MAX_CIRCUITS} circuits, not {len(circuits)}",
         )
+    return circuits
 
 
 def _infos(raw: list[Any], programs: list[Program], *, copies: bool) -> list[CircuitInfo]:
